@@ -1,0 +1,1 @@
+"""The experiment: configuration, stages, cache, tracking and reports around ``w2v``."""

@@ -1,0 +1,301 @@
+"""The schema of the configuration: what can be set, of which type and within which limits.
+
+The values stand in ``conf/``. Hydra checks names and types while it composes; the limits are
+checked when the frozen objects are made, once, at the entry. Stages get these objects and never
+see Hydra.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from w2v.errors import InputError
+from w2v.tokenizer import Tokenizer
+
+STAGES = ("tokenize", "vocab", "train", "evaluate")
+
+
+def require(key: str, value: object, holds: bool, wanted: str) -> None:
+    """Refuse a value in one line that names the key, the value and what would be right."""
+    if not holds:
+        raise InputError(f"{key}={value}: must be {wanted}")
+
+
+def at_least(least: float, key: str, value: float | None, optional: bool = False) -> None:
+    """Refuse a number that is below ``least`` or not finite."""
+    holds = optional if value is None else math.isfinite(value) and value >= least
+    require(key, value, holds, f"at least {least}" + (" or null" if optional else ""))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    limit: int | None
+
+    def __post_init__(self) -> None:
+        at_least(1, "corpus.limit", self.limit, optional=True)
+
+
+@dataclass(frozen=True)
+class PyDocsCorpus(Corpus):
+    packages: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("corpus.packages", self.packages, bool(self.packages), "a list of packages")
+
+
+@dataclass(frozen=True)
+class FilesCorpus(Corpus):
+    path: Any
+    """A path, a folder, a glob, or a list of them."""
+    unit: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        paths = self.path if isinstance(self.path, list) else [self.path]
+        valid = bool(paths) and all(isinstance(path, str) and path for path in paths)
+        require("corpus.path", self.path, valid, "a path, a folder, a glob, or a list of them")
+        require("corpus.unit", self.unit, self.unit in ("line", "file"), "line or file")
+
+
+@dataclass(frozen=True)
+class SstCorpus(Corpus):
+    path: str | None
+    url: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    pattern: str
+    lowercase: bool
+
+    def __post_init__(self) -> None:
+        Tokenizer(self.pattern, self.lowercase)
+
+
+@dataclass(frozen=True)
+class Vocab:
+    min_count: int
+    max_size: int | None
+
+    def __post_init__(self) -> None:
+        at_least(1, "vocab.min_count", self.min_count)
+        at_least(2, "vocab.max_size", self.max_size, optional=True)
+
+
+@dataclass(frozen=True)
+class SkipGramConfig:
+    dim: int
+    window: int
+    dynamic_window: bool
+    subsample: float
+
+    def __post_init__(self) -> None:
+        at_least(1, "model.dim", self.dim)
+        at_least(1, "model.window", self.window)
+        at_least(0, "model.subsample", self.subsample)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    pass
+
+
+@dataclass(frozen=True)
+class NegSampleConfig(LossConfig):
+    negatives: int
+    exponent: float
+
+    def __post_init__(self) -> None:
+        at_least(1, "loss.negatives", self.negatives)
+        require("loss.exponent", self.exponent, math.isfinite(self.exponent), "a finite number")
+
+
+@dataclass(frozen=True)
+class SoftmaxConfig(LossConfig):
+    batch_words: int
+    logits_mb: int
+
+    def __post_init__(self) -> None:
+        at_least(1, "loss.batch_words", self.batch_words)
+        at_least(1, "loss.logits_mb", self.logits_mb)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    name: str
+    threads: int | None
+
+    def __post_init__(self) -> None:
+        at_least(1, "engine.threads", self.threads, optional=True)
+
+
+@dataclass(frozen=True)
+class Train:
+    epochs: int
+    lr: float
+    min_lr: float
+    heldout: float
+    heldout_seed: int
+
+    def __post_init__(self) -> None:
+        at_least(1, "train.epochs", self.epochs)
+        valid = math.isfinite(self.lr) and self.lr > 0
+        require("train.lr", self.lr, valid, "a finite number above 0")
+        valid = math.isfinite(self.min_lr) and 0 <= self.min_lr <= self.lr
+        require("train.min_lr", self.min_lr, valid, f"from 0 to train.lr={self.lr}")
+        require("train.heldout", self.heldout, 0 <= self.heldout < 1, "at least 0 and below 1")
+        at_least(0, "train.heldout_seed", self.heldout_seed)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    vocabulary: int
+    neighbours: int
+    probes: list[str] | None
+
+    def __post_init__(self) -> None:
+        at_least(1, "evaluate.vocabulary", self.vocabulary)
+        at_least(1, "evaluate.neighbours", self.neighbours)
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    name: str
+    uri: str | None
+    experiment: str
+
+    def __post_init__(self) -> None:
+        valid = bool(self.experiment.strip())
+        require("tracking.experiment", repr(self.experiment), valid, "a name")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    corpus: Corpus
+    tokenizer: TokenizerConfig
+    vocab: Vocab
+    model: SkipGramConfig
+    loss: LossConfig
+    engine: EngineConfig
+    train: Train
+    evaluate: EvaluateConfig
+    tracking: TrackingConfig
+    seed: int
+    stages: list[str]
+    outputs: str
+    experiment: Any = None
+
+    def __post_init__(self) -> None:
+        at_least(0, "seed", self.seed)
+        valid = bool(self.stages) and set(self.stages) <= set(STAGES)
+        require("stages", self.stages, valid, f"some of [{', '.join(STAGES)}]")
+
+    @property
+    def loss_name(self) -> str:
+        """The loss as ``conf/loss`` names it."""
+        return "softmax" if isinstance(self.loss, SoftmaxConfig) else "negsample"
+
+    @property
+    def corpus_name(self) -> str:
+        """The corpus as ``conf/corpus`` names it."""
+        names = {PyDocsCorpus: "pydocs", FilesCorpus: "files", SstCorpus: "sst"}
+        return names[type(self.corpus)]
+
+    @property
+    def run_name(self) -> str:
+        """Short enough for a list of runs: ``negsample w5 k5 d100 s0``."""
+        parts = [self.loss_name, f"w{self.model.window}"]
+        if isinstance(self.loss, NegSampleConfig):
+            parts.append(f"k{self.loss.negatives}")
+        return " ".join([*parts, f"d{self.model.dim}", f"s{self.seed}"])
+
+
+SCHEMAS: dict[str, dict[str, type]] = {
+    "": {"schema": Config},
+    "corpus": {
+        "pydocs_schema": PyDocsCorpus,
+        "files_schema": FilesCorpus,
+        "sst_schema": SstCorpus,
+    },
+    "tokenizer": {"schema": TokenizerConfig},
+    "model": {"schema": SkipGramConfig},
+    "loss": {"negsample_schema": NegSampleConfig, "softmax_schema": SoftmaxConfig},
+    "engine": {"schema": EngineConfig},
+    "evaluate": {"schema": EvaluateConfig},
+    "tracking": {"schema": TrackingConfig},
+}
+
+
+def register() -> None:
+    """Make the schemas known to Hydra, under the names that ``conf/`` uses."""
+    store = ConfigStore.instance()
+    for group, schemas in SCHEMAS.items():
+        for name, schema in schemas.items():
+            node = OmegaConf.structured(schema)
+            thaw(node)
+            store.store(name=name, group=group or None, node=node)
+
+
+def thaw(node: Any) -> None:
+    """Let Hydra fill in the node: OmegaConf takes a frozen dataclass for a read-only one."""
+    if isinstance(node, DictConfig):
+        OmegaConf.set_readonly(node, None)
+        for key in [] if node._is_missing() or node._is_none() else node:
+            thaw(node._get_node(key))
+
+
+def resolve(composed: DictConfig) -> Config:
+    """Resolve every interpolation and make the frozen objects.
+
+    Raises
+    ------
+    InputError
+        A value that is missing or out of its limits.
+    """
+    missing = sorted(OmegaConf.missing_keys(composed))
+    if missing:
+        raise InputError(f"{missing[0]} is not set; give it as {missing[0]}=...")
+    settings = OmegaConf.to_object(composed)
+    assert isinstance(settings, Config)
+    return settings
+
+
+def explain(error: HydraException | OmegaConfBaseException) -> str:
+    """One line for an error of composition, with the setting that was probably meant."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    detail = str(cause).split("\n")[0]
+    key = str(getattr(cause, "full_key", None) or "")
+    if key and "not in" in detail:
+        close = get_close_matches(key, known_keys(), n=1)
+        return f"{key}: no such setting here; " + (
+            f"did you mean {close[0]}?" if close else "--help lists the settings"
+        )
+    if key:
+        return f"{key}: {detail}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        options = [o for o in error.options or [] if "schema" not in o]
+        return f"{group}={name}: no such choice; there are {', '.join(options) or 'none'}"
+    lines = [line for line in str(error).split("\n") if not line.startswith("See https")]
+    return " ".join(lines)
+
+
+def known_keys() -> set[str]:
+    """Every key that some choice of the groups has."""
+    keys = {field.name for field in fields(Config)}
+    for group, schemas in SCHEMAS.items():
+        for schema in schemas.values():
+            keys |= {f"{group}.{field.name}" for field in fields(schema) if group}
+    for section, schema in {"vocab": Vocab, "train": Train}.items():
+        keys |= {f"{section}.{field.name}" for field in fields(schema)}
+    return keys

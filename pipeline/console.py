@@ -1,0 +1,122 @@
+"""What a person sees in the terminal; in a pipe or a file, plain lines now and then."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from w2v.train import Epoch, Point
+
+PLAIN_SECONDS = 10.0
+"""Between two lines where the output is not a terminal."""
+
+
+def rate(words_per_second: float) -> str:
+    """``1.23 M words/s``."""
+    if words_per_second >= 1e6:
+        return f"{words_per_second / 1e6:.2f} M words/s"
+    return f"{words_per_second / 1e3:.0f} k words/s"
+
+
+def figure(value: float | None) -> str:
+    """Three decimals, or a dash where there is no figure."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+class Watch:
+    """Shows one run: stages as they end, training as it goes, results at the end."""
+
+    def __init__(self, file: Any = None) -> None:
+        self.console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
+        self.progress: Progress | None = None
+        self.task = TaskID(0)
+        self.total = 0
+        self.shown = 0.0
+
+    def say(self, line: str, style: str = "") -> None:
+        """Print one line; whatever it holds is text, never markup."""
+        self.console.print(Text(line, style=style))
+
+    def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
+        """Say that a stage has its result."""
+        how = "cached" if cached else f"{seconds:.1f} s"
+        self.say(f"{name:<9} {detail}  ({how})")
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator[None]:
+        """Show progress in the block; in a terminal, as a bar that goes when it ends."""
+        self.shown = time.monotonic()
+        if not self.console.is_terminal:
+            yield
+            return
+        columns = (
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=self.console, transient=True) as self.progress:
+            self.task = self.progress.add_task(name, total=None, detail="")
+            yield
+        self.progress = None
+
+    def _show(self, line: str, **update: Any) -> None:
+        if self.progress is not None:
+            self.progress.update(self.task, detail=line, **update)
+        elif time.monotonic() - self.shown > PLAIN_SECONDS:
+            self.shown = time.monotonic()
+            self.say(f"  {line}")
+
+    def reading(self, documents: int, size: int) -> None:
+        """Show how much text has been read."""
+        self._show(f"{documents:,} documents, {size / 1e6:.1f} MB")
+
+    def start(self, words: int) -> None:
+        """Learn how many words training will read."""
+        self.total = words
+        if self.progress is not None:
+            self.progress.update(self.task, total=words)
+
+    def point(self, point: Point) -> None:
+        """Show the state of training."""
+        share = f"{point.words / self.total:4.0%}"
+        speed = rate(point.words / point.seconds)
+        self._show(
+            f"{share}  epoch {point.epoch}  {speed}  loss {figure(point.loss)}  lr {point.lr:.4f}",
+            completed=point.words,
+        )
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Say how an epoch ended."""
+        self.say(
+            f"  epoch {epoch.epoch}  loss {figure(epoch.loss)}  "
+            f"held-out {figure(epoch.heldout_loss)}  {rate(epoch.words / epoch.seconds)}"
+        )
+
+    def results(
+        self, title: str, scores: Mapping[str, Any], neighbours: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Show the scores and some neighbours."""
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for column in ("benchmark", "score", "95 % interval", "used"):
+            table.add_column(column, justify="left" if column == "benchmark" else "right")
+        for name, s in scores["similarity"].items():
+            interval = "–" if s["ci95"] is None else "{:.2f} … {:.2f}".format(*s["ci95"])
+            used = f"{s['pairs']} of {s['total']} pairs"
+            table.add_row(f"{name}  Spearman", figure(s["spearman"]), interval, used)
+        for name, a in scores["analogy"].items():
+            used = f"{a['questions']:,} of {a['total']:,} questions"
+            table.add_row(f"{name}  accuracy", figure(a["accuracy"]), "–", used)
+        self.console.print()
+        self.console.print(table)
+        if neighbours:
+            self.console.print()
+            for word, nearest in list(neighbours.items())[:8]:
+                self.say(f"{word:>14}  {', '.join(nearest)}")
+        self.console.print()

@@ -1,0 +1,264 @@
+"""One experiment: the stages in turn, each from the cache where it can be, and what is recorded."""
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pipeline import artifacts, report
+from pipeline.artifacts import Entry
+from pipeline.config import Config, NegSampleConfig, SoftmaxConfig
+from pipeline.console import Watch
+from pipeline.corpora import make_source
+from pipeline.stages import STAGES
+from pipeline.stages.evaluate import Findings, evaluate
+from pipeline.stages.tokenize import tokenize
+from pipeline.stages.train import OUTSIDE, read_history, train
+from pipeline.stages.vocab import VOCABULARY, vocab
+from pipeline.tracking import Tracker
+from w2v.errors import InputError
+from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
+from w2v.sources import Source
+from w2v.tokenizer import Tokenizer
+from w2v.train import Epoch, Point, Schedule
+from w2v.vectors import VECTORS
+
+log = logging.getLogger(__name__)
+
+Make = Callable[[Path], dict[str, Any]]
+
+
+class Experiment:
+    """Runs the stages of a configuration.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    watch, tracker
+        Who is told of it.
+    """
+
+    def __init__(self, config: Config, watch: Watch, tracker: Tracker) -> None:
+        self.config = config
+        self.watch = watch
+        self.tracker = tracker
+        self.outputs = Path(config.outputs)
+        self.entries: dict[str, Entry] = {}
+
+    def run(self, run_dir: Path) -> dict[str, Any]:
+        """Run the stages, record them, and return the summary.
+
+        Raises
+        ------
+        InputError
+            Bad input, or a stage that is left out and whose result is not in the cache.
+        """
+        source = make_source(self.config.corpus, self.outputs)
+        last = max(list(STAGES).index(stage) for stage in self.config.stages)
+        for stage in list(STAGES)[: last + 1]:
+            self.entries[stage] = self._stage(stage, source)
+        self._record()
+        summary = self._summary(run_dir)
+        text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
+        aside = run_dir / ".summary.json.part"
+        aside.write_text(text + "\n", encoding="utf-8")
+        aside.replace(run_dir / "summary.json")
+        self.tracker.files([run_dir / "summary.json"], "")
+        return summary
+
+    def _stage(self, stage: str, source: Source) -> Entry:
+        """Get one stage's result from the cache, or make it."""
+        folder = self.outputs / "cache" / stage
+        upstream = {name: self.entries[name].key for name in STAGES[stage].consumes}
+        settings, make = getattr(self, f"_{stage}")(source)
+        key = artifacts.stage_key(stage, STAGES[stage].version, settings, upstream)
+        if stage not in self.config.stages:
+            entry = artifacts.find(folder, key)
+            if entry is None:
+                raise InputError(
+                    f"stages={self.config.stages}: {stage} is left out, and the cache does not "
+                    f"hold its result; add {stage} to stages"
+                )
+        else:
+            with self.watch.bar(stage):
+                entry = artifacts.fetch(folder, key, settings, upstream, make, self._damaged)
+        log.info("%s %s %s", stage, entry.path, "cached" if entry.cached else "made")
+        self.watch.stage(stage, self._detail(stage, entry), entry.cached, entry.seconds)
+        return entry
+
+    def _damaged(self, path: Path, aside: Path) -> None:
+        self.watch.say(f"{path} is damaged: set aside as {aside.name} and made again", "yellow")
+
+    # What each stage depends on, and how it is made.
+
+    def _tokenize(self, source: Source) -> tuple[dict[str, Any], Make]:
+        corpus, tokenizer = self.config.corpus, self.config.tokenizer
+        settings = {
+            "corpus": self.config.corpus_name,
+            "content": source.fingerprint(),
+            "limit": corpus.limit,
+            "tokenizer": asdict(tokenizer),
+        }
+        splitter = Tokenizer(tokenizer.pattern, tokenizer.lowercase)
+        return settings, lambda out: tokenize(
+            out, source, splitter, corpus.limit, self.watch.reading
+        )
+
+    def _vocab(self, source: Source) -> tuple[dict[str, Any], Make]:
+        settings = asdict(self.config.vocab)
+        return settings, lambda out: vocab(out, self.entries["tokenize"].path, **settings)
+
+    def _train(self, source: Source) -> tuple[dict[str, Any], Make]:
+        config = self.config
+        settings = {
+            "model": asdict(config.model),
+            "loss": {"name": config.loss_name, **asdict(config.loss)},
+            "engine": asdict(config.engine),
+            "train": asdict(config.train),
+            "seed": config.seed,
+        }
+        schedule = Schedule(config.train.epochs, config.train.lr, config.train.min_lr)
+        threads = config.engine.threads or available_cores()
+
+        def make(out: Path) -> dict[str, Any]:
+            with threadpool_limits(threads), np.errstate(all="ignore"):
+                return train(
+                    out,
+                    self.entries["tokenize"].path,
+                    self.entries["vocab"].path,
+                    SkipGram(**asdict(config.model), loss=loss_of(config)),
+                    schedule,
+                    engine=config.engine.name,
+                    threads=threads,
+                    seed=config.seed,
+                    heldout=config.train.heldout,
+                    heldout_seed=config.train.heldout_seed,
+                    on_start=self.watch.start,
+                    on_point=self._point,
+                    on_epoch=self._epoch,
+                )
+
+        return settings, make
+
+    def _evaluate(self, source: Source) -> tuple[dict[str, Any], Make]:
+        settings = asdict(self.config.evaluate)
+        write = partial(report.write, title=f"{self.config.run_name} on {self.config.corpus_name}")
+
+        def make(out: Path) -> dict[str, Any]:
+            def write_report(folder: Path, findings: Findings) -> None:
+                write(folder, findings=findings)
+
+            return evaluate(out, self.entries["train"].path, **settings, report=write_report)
+
+        return settings, make
+
+    # What is told while and after.
+
+    def _point(self, point: Point) -> None:
+        self.watch.point(point)
+        self.tracker.point(point)
+
+    def _epoch(self, epoch: Epoch) -> None:
+        self.watch.epoch(epoch)
+        self.tracker.epoch(epoch, epoch.words * epoch.epoch)
+
+    def _detail(self, stage: str, entry: Entry) -> str:
+        facts = entry.facts
+        match stage:
+            case "tokenize":
+                return f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
+            case "vocab":
+                share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
+                return f"{facts['size']:,} words, {share:.1%} of the tokens"
+            case "train":
+                final = facts["epochs"][-1]
+                return f"loss {final['loss']:.3f} after {final['epoch']} epochs"
+            case _:
+                return "scores, tables and plots"
+
+    def _record(self) -> None:
+        """Tell the tracker what has not been told: all of the training, where it was cached."""
+        tracker, entries = self.tracker, self.entries
+        words = 0
+        if "train" in entries:
+            folder, facts = entries["train"].path, entries["train"].facts
+            words = facts["words"]
+            if entries["train"].cached:
+                points, epochs = read_history(folder)
+                for point in points:
+                    tracker.point(point)
+                for epoch in epochs:
+                    tracker.epoch(epoch, epoch.words * epoch.epoch)
+            tracker.scores({"train/words_per_second": facts["words_per_second"]}, words)
+            files = [folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
+            tracker.files(files, "vectors")
+        if "evaluate" in entries:
+            folder = entries["evaluate"].path
+            tracker.scores(flat_scores(entries["evaluate"].facts), words)
+            tracker.files([folder / "loss.png", folder / "map.png"], "plots")
+            tracker.files(sorted(folder.glob("*.csv")), "tables")
+            tracker.table(folder / "neighbours.csv", "tables/neighbours.json")
+
+    def _summary(self, run_dir: Path) -> dict[str, Any]:
+        entries = self.entries
+        summary: dict[str, Any] = {
+            "run_dir": str(run_dir),
+            "mlflow_run_id": self.tracker.run_id,
+            "config": asdict(self.config),
+            "stages": {
+                name: {
+                    "key": entry.key,
+                    "path": str(entry.path),
+                    "cached": entry.cached,
+                    "seconds": entry.seconds,
+                }
+                for name, entry in entries.items()
+            },
+        }
+        sections = {"tokenize": "corpus", "vocab": "vocab", "train": "train", "evaluate": "evaluate"}
+        for stage, section in sections.items():
+            if stage in entries:
+                summary[section] = entries[stage].facts
+        if "train" in entries:
+            folder = entries["train"].path
+            files = {"vectors": folder / VECTORS, "vocabulary": folder / VOCABULARY}
+            summary["files"] = {name: str(path) for name, path in files.items()}
+        return summary
+
+
+def loss_of(config: Config) -> Loss:
+    """The library's loss for the settings."""
+    match config.loss:
+        case NegSampleConfig(negatives=negatives, exponent=exponent):
+            return NegativeSampling(negatives, exponent)
+        case SoftmaxConfig(batch_words=batch_words, logits_mb=logits_mb):
+            return Softmax(logits_mb, batch_words)
+        case _:
+            raise TypeError(f"no loss for {type(config.loss).__name__}")
+
+
+def flat_scores(facts: dict[str, Any]) -> dict[str, float]:
+    """The scores as metrics: ``similarity/wordsim353/spearman`` and the like."""
+    wanted = ("spearman", "accuracy", "semantic", "syntactic", "coverage")
+    return {
+        f"{kind}/{name}/{key}": value
+        for kind in ("similarity", "analogy")
+        for name, result in facts[kind].items()
+        for key, value in result.items()
+        if key in wanted and value is not None
+    }
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

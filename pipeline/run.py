@@ -1,0 +1,119 @@
+"""The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``."""
+
+import logging
+import os
+import shlex
+import shutil
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# Run as a script, Python looks for modules in this folder first; the project lies one above.
+sys.path[0] = str(ROOT)
+
+import hydra  # noqa: E402
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
+from hydra.errors import HydraException  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+
+from pipeline import config as schema  # noqa: E402
+from w2v.errors import InputError  # noqa: E402
+
+log = logging.getLogger("pipeline")
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def job(composed: DictConfig) -> float | None:
+    """Run one experiment; returns its last held-out loss (training loss where there is none)."""
+    config = schema.resolve(composed)
+    # Imported when the settings are known to be good: bad ones should be refused at once.
+    from pipeline.console import Watch
+    from pipeline.experiment import Experiment
+    from pipeline.tracking import Tracker, track
+
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
+    watch = Watch()
+    settings = asdict(config)
+    if config.tracking.name == "none":
+        summary = Experiment(config, watch, Tracker()).run(run_dir)
+    else:
+        outputs = Path(config.outputs)
+        with track(
+            config.tracking.uri,
+            config.tracking.experiment,
+            outputs,
+            config.run_name,
+            parameters(settings),
+            {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name},
+        ) as tracker:
+            tracker.files([run_dir / ".hydra" / "config.yaml"], "")
+            summary = Experiment(config, watch, tracker).run(run_dir)
+    if "evaluate" in summary:
+        scores = summary["evaluate"]
+        watch.results(f"{config.run_name} on {config.corpus_name}", scores, scores["neighbours"])
+    watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
+    if config.tracking.name != "none":
+        watch.say(f"compare   {ui_command(config)}")
+    if "train" not in summary:
+        return None
+    final = summary["train"]["epochs"][-1]
+    objective = final["loss"] if final["heldout_loss"] is None else final["heldout_loss"]
+    return float(objective)
+
+
+def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The settings that make a run what it is, flat: ``{"model.dim": 100, ...}``."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if not prefix and key in ("tracking", "outputs"):
+            continue
+        if isinstance(value, dict):
+            flat |= parameters(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def ui_command(config: schema.Config) -> str:
+    """The command that opens the MLflow UI on this store."""
+    if config.tracking.uri:
+        return config.tracking.uri
+    mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")
+    return shlex.join([mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"])
+
+
+def terminate(signum: int, frame: FrameType | None) -> None:
+    """End as a keyboard interrupt does: every block is left, the tracked run is closed."""
+    raise SystemExit(128 + signum)
+
+
+def main() -> int:
+    """Run the command line; returns the exit status."""
+    schema.register()
+    signal.signal(signal.SIGTERM, terminate)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
+    try:
+        job()
+    except InputError as error:
+        return refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        return refuse(schema.explain(error))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def refuse(line: str) -> int:
+    """Say in one line on standard error what is wrong."""
+    log.error(line)
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""Slow oracles: plain loops over Python floats, one formula each, nothing taken from the package.
+
+A vector is a sequence of floats, a matrix a sequence of vectors, a word its row.  Sums are
+``math.fsum``, so an oracle's only errors are those of its products and exponentials.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+# NumPy arrays and nested lists alike: only len(), iteration and indexing are used.
+Vector: TypeAlias = Any
+Matrix: TypeAlias = Any
+Result: TypeAlias = tuple[float, list[float], list[list[float]]]
+
+
+def dot(a: Vector, b: Vector) -> float:
+    return math.fsum(float(x) * float(y) for x, y in zip(a, b, strict=True))
+
+
+def zeros(rows: int, columns: int) -> list[list[float]]:
+    return [[0.0] * columns for _ in range(rows)]
+
+
+# Losses and gradients
+
+
+def sigmoid(x: float) -> float:
+    if x < 0:
+        return math.exp(x) / (1 + math.exp(x))
+    return 1 / (1 + math.exp(-x))
+
+
+def log_sigmoid(x: float) -> float:
+    if x < 0:
+        return x - math.log1p(math.exp(x))
+    return -math.log1p(math.exp(-x))
+
+
+def log_sum_exp(xs: Sequence[float]) -> float:
+    top = max(xs)
+    return top + math.log(math.fsum(math.exp(x - top) for x in xs))
+
+
+def softmax_loss(center_vector: Vector, outside_index: int, outside_vectors: Matrix) -> Result:
+    """Loss, gradient of the centre vector (d) and of the outside vectors (V × d)."""
+    d, size = len(center_vector), len(outside_vectors)
+    scores = [dot(u, center_vector) for u in outside_vectors]
+    log_partition = log_sum_exp(scores)
+    loss = log_partition - scores[outside_index]
+
+    error = [math.exp(score - log_partition) for score in scores]
+    error[outside_index] -= 1.0
+    grad_center = [
+        math.fsum(error[w] * float(outside_vectors[w][i]) for w in range(size)) for i in range(d)
+    ]
+    grad_outside = [[error[w] * float(center_vector[i]) for i in range(d)] for w in range(size)]
+    return loss, grad_center, grad_outside
+
+
+def negative_sampling_loss(
+    center_vector: Vector,
+    outside_index: int,
+    negative_indices: Iterable[int],
+    outside_vectors: Matrix,
+) -> Result:
+    """The same three; every draw is a term of its own."""
+    d = len(center_vector)
+    negatives = [int(k) for k in negative_indices]
+    u_o = outside_vectors[outside_index]
+
+    terms = [-log_sigmoid(dot(u_o, center_vector))]
+    grad_center = [-sigmoid(-dot(u_o, center_vector)) * float(u_o[i]) for i in range(d)]
+    grad_outside = zeros(len(outside_vectors), d)
+    for i in range(d):
+        grad_outside[outside_index][i] -= sigmoid(-dot(u_o, center_vector)) * float(
+            center_vector[i]
+        )
+    for k in negatives:
+        u_k = outside_vectors[k]
+        terms.append(-log_sigmoid(-dot(u_k, center_vector)))
+        for i in range(d):
+            grad_center[i] += sigmoid(dot(u_k, center_vector)) * float(u_k[i])
+            grad_outside[k][i] += sigmoid(dot(u_k, center_vector)) * float(center_vector[i])
+    return math.fsum(terms), grad_center, grad_outside
+
+
+def skipgram_loss(
+    center_index: int,
+    outside_indices: Sequence[int],
+    center_vectors: Matrix,
+    outside_vectors: Matrix,
+    negatives: Sequence[Sequence[int]] | None = None,
+) -> tuple[float, list[list[float]], list[list[float]]]:
+    """The sum over a window: softmax, or negative sampling with one list of draws per word."""
+    v = center_vectors[center_index]
+    d = len(v)
+    losses = []
+    grad_centers = zeros(len(center_vectors), d)
+    grad_outside = zeros(len(outside_vectors), d)
+    for j, o in enumerate(outside_indices):
+        if negatives is None:
+            loss, one_center, one_outside = softmax_loss(v, o, outside_vectors)
+        else:
+            loss, one_center, one_outside = negative_sampling_loss(
+                v, o, negatives[j], outside_vectors
+            )
+        losses.append(loss)
+        for i in range(d):
+            grad_centers[center_index][i] += one_center[i]
+            for w in range(len(outside_vectors)):
+                grad_outside[w][i] += one_outside[w][i]
+    return math.fsum(losses), grad_centers, grad_outside
+
+
+# Objectives over a corpus
+
+
+def window_pairs(
+    documents: Iterable[Sequence[int]], window: int, dynamic: bool
+) -> list[tuple[int, int, float]]:
+    """Every (centre, outside, weight), in order of the text; no pair crosses a document.
+
+    A dynamic window draws its half-width b uniformly from 1 … m, and a word at distance t is inside
+    when b >= t: with probability (m - t + 1) / m, the pair's weight.  A fixed window weighs 1.
+    """
+    pairs = []
+    for document in documents:
+        for t, center in enumerate(document):
+            for s, outside in enumerate(document):
+                distance = abs(s - t)
+                if 1 <= distance <= window:
+                    weight = (window - distance + 1) / window if dynamic else 1.0
+                    pairs.append((int(center), int(outside), weight))
+    return pairs
+
+
+def softmax_objective(
+    pairs: Iterable[tuple[int, int, float]], center_vectors: Matrix, outside_vectors: Matrix
+) -> float:
+    """Weighted mean of the exact softmax loss per pair (centre, outside, weight)."""
+    losses, weights = [], []
+    for center, outside, weight in pairs:
+        scores = [dot(u, center_vectors[center]) for u in outside_vectors]
+        losses.append(weight * (log_sum_exp(scores) - scores[outside]))
+        weights.append(weight)
+    return math.fsum(losses) / math.fsum(weights)
+
+
+def negative_sampling_objective(
+    pairs: Iterable[tuple[int, int, float, Iterable[tuple[int, float]]]],
+    center_vectors: Matrix,
+    outside_vectors: Matrix,
+) -> float:
+    """Weighted mean of the negative-sampling loss per pair (centre, outside, weight, noise).
+
+    `noise` lists (word, weight): a draw that counts once has weight 1, and one of 32 shared words
+    that stand for 5 draws has weight 5/32.
+    """
+    losses, weights = [], []
+    for center, outside, weight, noise in pairs:
+        v = center_vectors[center]
+        terms = [-log_sigmoid(dot(outside_vectors[outside], v))]
+        terms += [-share * log_sigmoid(-dot(outside_vectors[k], v)) for k, share in noise]
+        losses.append(weight * math.fsum(terms))
+        weights.append(weight)
+    return math.fsum(losses) / math.fsum(weights)
+
+
+# Evaluation
+
+
+def average_ranks(xs: Sequence[float]) -> list[float]:
+    """Ranks from 1; equal values share the mean of the ranks they take up."""
+    ranks = []
+    for x in xs:
+        below = sum(1 for y in xs if y < x)
+        equal = sum(1 for y in xs if y == x)
+        ranks.append(below + (equal + 1) / 2)
+    return ranks
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> float:
+    """Pearson's correlation of the average ranks; NaN when either side is constant."""
+    rank_x, rank_y = average_ranks(x), average_ranks(y)
+    mean = (len(rank_x) + 1) / 2
+    centered_x = [rank - mean for rank in rank_x]
+    centered_y = [rank - mean for rank in rank_y]
+    spread = math.sqrt(dot(centered_x, centered_x)) * math.sqrt(dot(centered_y, centered_y))
+    return dot(centered_x, centered_y) / spread if spread else math.nan
+
+
+def unit(vector: Vector) -> list[float]:
+    """The vector at length 1; a zero vector stays zero."""
+    length = math.sqrt(dot(vector, vector))
+    return [float(x) / length if length else 0.0 for x in vector]
+
+
+def nearest_rows(
+    vectors: Matrix, target: Vector, k: int, excluded: Iterable[int]
+) -> list[tuple[int, float]]:
+    """The k rows of greatest cosine with `target`, (row, cosine), equal ones by row."""
+    left_out = set(excluded)
+    direction = unit(target)
+    found = [(w, dot(unit(u), direction)) for w, u in enumerate(vectors) if w not in left_out]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def most_similar(vectors: Matrix, query: int, k: int) -> list[tuple[int, float]]:
+    """The k nearest rows to row `query`, itself left out: (row, cosine)."""
+    return nearest_rows(vectors, vectors[query], k, [query])
+
+
+def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
+    """a is to b as c is to …: the k nearest rows to b̂ - â + ĉ, the three left out."""
+    target = [
+        y - x + z
+        for x, y, z in zip(unit(vectors[a]), unit(vectors[b]), unit(vectors[c]), strict=True)
+    ]
+    return nearest_rows(vectors, target, k, [a, b, c])

@@ -1,0 +1,841 @@
+"""The reference losses: against difference quotients, plain loops and automatic differentiation.
+
+Also: the worked note's errors fail the check that the reference passes, and finite input of any
+size gives finite output, which exact rational arithmetic confirms.
+"""
+
+import doctest
+import math
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tests import naive
+from w2v import losses
+from w2v.losses import naive_softmax, negative_sampling, sigmoid, skipgram
+
+Array: TypeAlias = npt.NDArray[Any]
+Result: TypeAlias = tuple[Any, Array, Array]
+
+LARGEST = sys.float_info.max
+
+
+# Random cases: small vocabularies, so that draws repeat and hit the outside word.
+
+
+class Case:
+    """A pair with its draws, all shapes random; `window` and `draws` serve skip-gram."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        size, d, draws = (int(n) for n in rng.integers([2, 1, 1], [9, 7, 9]))
+        self.C, self.U = rng.normal(size=(2, size, d))
+        self.c, self.o = (int(i) for i in rng.integers(size, size=2))
+        self.v = self.C[self.c]
+        self.negatives = rng.integers(size, size=draws)
+        self.window = rng.integers(size, size=int(rng.integers(1, 6)))
+        self.draws = rng.integers(size, size=(len(self.window), draws))
+
+    def skipgram(self, C: Array, U: Array, loss: str) -> Result:
+        if loss == "softmax":
+            return skipgram(self.c, self.window, C, U, naive_softmax)
+        draws = iter(self.draws)
+        return skipgram(
+            self.c, self.window, C, U, lambda v, o, U: negative_sampling(v, o, next(draws), U)
+        )
+
+
+SEEDS = range(25)
+LOSSES = ["softmax", "negative_sampling"]
+
+
+def test_the_cases_hold_what_they_are_for() -> None:
+    cases = [Case(seed) for seed in SEEDS]
+    assert sum(len(set(case.negatives.tolist())) < len(case.negatives) for case in cases) > 5
+    assert sum(case.o in case.negatives for case in cases) > 5
+    assert sum(case.c in case.window for case in cases) > 2
+    assert len({case.U.shape for case in cases}) > 15
+
+
+# (a) Difference quotients
+
+
+def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-3) -> Array:
+    """Central differences of fourth order: truncation about step⁴, rounding about 1e-16 J / step.
+
+    Both are near 1e-12 for the losses here; second-order quotients could not reach 1e-10.
+    """
+    gradient = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        moved = []
+        for k in (-2, -1, 1, 2):
+            y = x.copy()
+            y[i] += k * step
+            moved.append(float(f(y)))
+        gradient[i] = (moved[0] - 8 * moved[1] + 8 * moved[2] - moved[3]) / (12 * step)
+    return gradient
+
+
+def relative_error(gradient: Array, expected: Array) -> float:
+    """Largest over the entries, so that no small row hides behind a large one.
+
+    Entries under 1e-3 are measured against 1e-3: the quotient's own rounding would show below.
+    """
+    size = np.maximum(np.maximum(np.abs(gradient), np.abs(expected)), 1e-3)
+    return float(np.max(np.abs(gradient - expected) / size))
+
+
+def check_gradients(function: Callable[[Array, Array], Result], a: Array, b: Array) -> None:
+    """`function(a, b)` gives a loss and its gradients by a and by b; are they its gradients?"""
+    _, by_a, by_b = function(a, b)
+    for name, gradient, quotient in (
+        ("first", by_a, difference_quotient(lambda x: function(x, b)[0], a)),
+        ("second", by_b, difference_quotient(lambda x: function(a, x)[0], b)),
+    ):
+        assert gradient.shape == quotient.shape, f"shape of the {name} gradient"
+        error = relative_error(gradient, quotient)
+        assert error < 1e-7, f"relative error {error:.1e} of the {name} gradient"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_naive_softmax_gradients_are_difference_quotients(seed: int) -> None:
+    case = Case(seed)
+    check_gradients(lambda v, U: naive_softmax(v, case.o, U), case.v, case.U)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_negative_sampling_gradients_are_difference_quotients(seed: int) -> None:
+    case = Case(seed)
+    check_gradients(lambda v, U: negative_sampling(v, case.o, case.negatives, U), case.v, case.U)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", SEEDS[:8])
+def test_skipgram_gradients_are_difference_quotients(seed: int, loss: str) -> None:
+    case = Case(seed)
+    check_gradients(lambda C, U: case.skipgram(C, U, loss), case.C, case.U)
+
+
+@pytest.mark.parametrize("x", [-30.0, -2.5, -1e-3, 0.0, 0.7, 3.0, 30.0])
+def test_sigmoid_derivative(x: float) -> None:
+    slope = difference_quotient(lambda y: float(sigmoid(y)), np.array(x))
+    assert float(sigmoid(x) * (1 - sigmoid(x))) == pytest.approx(float(slope), abs=1e-11)
+
+
+# (b) Plain loops
+
+
+def assert_same(result: Result, expected: tuple[Any, Any, Any]) -> None:
+    for ours, theirs in zip(result, expected, strict=True):
+        np.testing.assert_allclose(ours, np.array(theirs), rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_naive_softmax_equals_loops(seed: int) -> None:
+    case = Case(seed)
+    assert_same(naive_softmax(case.v, case.o, case.U), naive.softmax_loss(case.v, case.o, case.U))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_negative_sampling_equals_loops(seed: int) -> None:
+    case = Case(seed)
+    assert_same(
+        negative_sampling(case.v, case.o, case.negatives, case.U),
+        naive.negative_sampling_loss(case.v, case.o, case.negatives, case.U),
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", SEEDS[:8])
+def test_skipgram_equals_loops(seed: int, loss: str) -> None:
+    case = Case(seed)
+    draws = None if loss == "softmax" else case.draws.tolist()
+    assert_same(
+        case.skipgram(case.C, case.U, loss),
+        naive.skipgram_loss(case.c, case.window.tolist(), case.C, case.U, draws),
+    )
+
+
+@given(st.floats(-700, 700))
+def test_sigmoid_equals_loops(x: float) -> None:
+    assert float(sigmoid(x)) == pytest.approx(naive.sigmoid(x), rel=1e-14)
+    assert float(losses._log_sigmoid(np.array([x]))[0]) == pytest.approx(
+        naive.log_sigmoid(x), rel=1e-14
+    )
+
+
+# (c) Automatic differentiation of the definitions, word for word
+
+
+def softmax_definition(v: Any, U: Any, o: int) -> Any:
+    return -anp.log(anp.exp(anp.dot(U[o], v)) / anp.sum(anp.exp(anp.dot(U, v))))
+
+
+def negative_sampling_definition(v: Any, U: Any, o: int, negatives: Array) -> Any:
+    def log_sigma(x: Any) -> Any:
+        return anp.log(1 / (1 + anp.exp(-x)))
+
+    return -log_sigma(anp.dot(U[o], v)) - sum(log_sigma(-anp.dot(U[k], v)) for k in negatives)
+
+
+def differentiate(definition: Callable[..., Any], *args: Any) -> tuple[Any, Any, Any]:
+    return (
+        definition(*args),
+        autograd.grad(definition, 0)(*args),
+        autograd.grad(definition, 1)(*args),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_naive_softmax_equals_autograd(seed: int) -> None:
+    case = Case(seed)
+    assert_same(
+        naive_softmax(case.v, case.o, case.U),
+        differentiate(softmax_definition, case.v, case.U, case.o),
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_negative_sampling_equals_autograd(seed: int) -> None:
+    case = Case(seed)
+    assert_same(
+        negative_sampling(case.v, case.o, case.negatives, case.U),
+        differentiate(negative_sampling_definition, case.v, case.U, case.o, case.negatives),
+    )
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("seed", SEEDS[:8])
+def test_skipgram_equals_autograd(seed: int, loss: str) -> None:
+    case = Case(seed)
+
+    def definition(C: Any, U: Any) -> Any:
+        if loss == "softmax":
+            return sum(softmax_definition(C[case.c], U, o) for o in case.window)
+        return sum(
+            negative_sampling_definition(C[case.c], U, o, negatives)
+            for o, negatives in zip(case.window, case.draws, strict=True)
+        )
+
+    assert_same(case.skipgram(case.C, case.U, loss), differentiate(definition, case.C, case.U))
+
+
+# What each draw, each word and each row is worth
+
+
+def test_each_draw_counts() -> None:
+    case = Case(0)
+    v, U, o = case.v, case.U, 0
+    alone = negative_sampling(v, o, [], U)
+    once = negative_sampling(v, o, [1], U)
+    thrice = negative_sampling(v, o, [1, 1, 1], U)
+    for i in range(3):
+        zero, one, three = (np.asarray(result[i]) for result in (alone, once, thrice))
+        np.testing.assert_allclose(three - zero, 3 * (one - zero), rtol=1e-12)
+
+
+def test_a_draw_of_the_outside_word_counts() -> None:
+    v, U = np.array([0.5, -1.0]), np.array([[1.0, 0.25], [2.0, 2.0]])
+    s = U[0] @ v
+    loss, grad_center, grad_outside = negative_sampling(v, 0, [0], U)
+    slope = -sigmoid(-s) + sigmoid(s)
+    np.testing.assert_allclose(loss, -np.log(sigmoid(s)) - np.log(sigmoid(-s)))
+    np.testing.assert_allclose(grad_center, slope * U[0])
+    np.testing.assert_allclose(grad_outside, [slope * v, [0, 0]])
+
+
+def test_rows_not_drawn_are_neither_read_nor_moved() -> None:
+    U = np.full((6, 3), np.nan)
+    U[[2, 4]] = [[1, 2, 3], [3, 2, 1]]
+    loss, grad_center, grad_outside = negative_sampling(np.ones(3), 2, [4, 4], U)
+    assert np.isfinite(loss)
+    assert np.isfinite(grad_center).all()
+    assert set(np.flatnonzero(grad_outside.any(axis=1))) == {2, 4}
+    assert np.isfinite(grad_outside).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_skipgram_moves_only_the_centre_row(loss: str) -> None:
+    case = Case(3)
+    _, grad_centers, _ = case.skipgram(case.C, case.U, loss)
+    assert set(np.flatnonzero(grad_centers.any(axis=1))) == {case.c}
+
+
+def test_skipgram_calls_the_loss_once_for_each_word_in_order() -> None:
+    case = Case(1)
+    seen: list[int] = []
+
+    def count(v: Array, o: int, U: Array) -> Any:
+        seen.append(o)
+        assert isinstance(o, int)
+        np.testing.assert_array_equal(v, case.C[0])
+        return 1.0, np.ones_like(v), np.ones_like(U)
+
+    total, grad_centers, grad_outside = skipgram(0, [1, 0, 1], case.C, case.U, count)
+    assert seen == [1, 0, 1]
+    assert total == 3
+    assert (grad_centers[0] == 3).all()
+    assert (grad_outside == 3).all()
+
+
+def test_skipgram_of_a_lone_word_is_zero() -> None:
+    case = Case(2)
+    total, grad_centers, grad_outside = skipgram(0, [], case.C, case.U, naive_softmax)
+    assert total == 0
+    assert not grad_centers.any()
+    assert not grad_outside.any()
+
+
+def test_skipgram_shows_the_warnings_of_its_loss() -> None:
+    def loud(v: Array, o: int, U: Array) -> Any:
+        return np.exp(np.float64(1000)), v, U
+
+    case = Case(2)
+    with pytest.warns(RuntimeWarning, match="overflow"):
+        skipgram(0, [1], case.C, case.U, loud)
+
+
+def test_the_input_is_left_as_it_was() -> None:
+    case = Case(4)
+    C, U = case.C.copy(), case.U.copy()
+    for array in (case.C, case.U, case.v, case.negatives):
+        array.setflags(write=False)
+    for loss in LOSSES:
+        case.skipgram(case.C, case.U, loss)
+    np.testing.assert_array_equal(case.C, C)
+    np.testing.assert_array_equal(case.U, U)
+
+
+# The errata of the worked note: each of its slips, taken at its word, fails the check that the
+# reference passes.
+
+
+def pair_case() -> tuple[Array, Array]:
+    v, U = np.random.default_rng(7).normal(size=(3,)), np.random.default_rng(8).normal(size=(5, 3))
+    return v, U
+
+
+OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
+
+
+def note_c_row_o(v: Array, U: Array) -> Result:
+    """(c), case one: the numerator of row o's fraction is exp(u_x·v), x some other word."""
+    loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
+    y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
+    grad_outside[OUTSIDE] = (y_hat[OUTSIDE + 1] - 1) * v
+    return loss, grad_center, grad_outside
+
+
+def note_c_other_rows(v: Array, U: Array) -> Result:
+    """(c), case two: the same slip in every other row."""
+    loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
+    y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
+    others = [w for w in range(len(U)) if w != OUTSIDE]
+    grad_outside[others] = np.outer(y_hat[others[1:] + others[:1]], v)
+    return loss, grad_center, grad_outside
+
+
+def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
+    """(e): Σ_k holds u_o, not u_k."""
+    loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
+    s = U @ v
+    grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
+    grad_center += len(NEGATIVES) * sigmoid(s[OUTSIDE]) * U[OUTSIDE]
+    return loss, grad_center, grad_outside
+
+
+def note_e_difference(v: Array, U: Array) -> Result:
+    """(e), by v: `(1 - σ(-u_k·v)) - u_k`, a difference where a product with -u_k belongs."""
+    loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
+    s = U @ v
+    grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
+    grad_center -= sum((1 - sigmoid(-s[k])) - U[k] for k in NEGATIVES)
+    return loss, grad_center, grad_outside
+
+
+def note_e_by_u_k(v: Array, U: Array) -> Result:
+    """(e), by u_k: v (1 - σ(u_k·v)), where v (1 - σ(-u_k·v)) belongs."""
+    loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
+    grad_outside = np.zeros_like(U)
+    grad_outside[OUTSIDE] = -sigmoid(-U[OUTSIDE] @ v) * v
+    for k in NEGATIVES:
+        grad_outside[k] += v * (1 - sigmoid(U[k] @ v))
+    return loss, grad_center, grad_outside
+
+
+def test_the_reference_passes_where_the_note_fails() -> None:
+    v, U = pair_case()
+    check_gradients(lambda v, U: naive_softmax(v, OUTSIDE, U), v, U)
+    check_gradients(lambda v, U: negative_sampling(v, OUTSIDE, NEGATIVES, U), v, U)
+
+
+@pytest.mark.parametrize(
+    ("note", "gradient"),
+    [
+        (note_c_row_o, "second"),
+        (note_c_other_rows, "second"),
+        (note_e_sum_over_u_o, "first"),
+        (note_e_difference, "first"),
+        (note_e_by_u_k, "second"),
+    ],
+)
+def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -> None:
+    v, U = pair_case()
+    with pytest.raises(AssertionError, match=f"relative error .* of the {gradient} gradient"):
+        check_gradients(note, v, U)
+
+
+def test_the_note_on_the_sigmoid_jacobian() -> None:
+    """(d): the Jacobian is diag(σ(1 - σ)); the note's lines say diag(σ) and diag(-σ²) on the way."""
+    x = np.array([-2.0, -0.5, 0.0, 1.5])
+
+    def row(i: int) -> Array:
+        return difference_quotient(lambda y: float(sigmoid(y)[i]), x)
+
+    jacobian = np.stack([row(i) for i in range(len(x))])
+    s = sigmoid(x)
+    assert relative_error(np.diag(s * (1 - s)), jacobian) < 1e-7
+    assert relative_error(np.diag(s), jacobian) > 0.1
+    assert relative_error(np.diag(-s * s), jacobian) > 0.1
+
+
+# The block form that the engines use
+
+
+def block() -> tuple[Array, Array, Array]:
+    rng = np.random.default_rng(11)
+    C, R = rng.normal(size=(4, 3)), rng.normal(size=(6, 3))
+    return C, R, rng.integers(0, 3, size=(4, 6)).astype(np.float64)
+
+
+def test_block_form_of_softmax() -> None:
+    """One row of logits serves all pairs of a centre word: G = n_c ŷ - N."""
+    C, U, N = block()
+    S = C @ U.T
+    n = N.sum(axis=1, keepdims=True)
+    log_partition = np.log(np.exp(S).sum(axis=1, keepdims=True))
+    G = n * np.exp(S - log_partition) - N
+
+    loss, grad_C, grad_U = 0.0, np.zeros_like(C), np.zeros_like(U)
+    for (c, o), count in np.ndenumerate(N):
+        one, by_v, by_U = naive_softmax(C[c], o, U)
+        loss += count * one
+        grad_C[c] += count * by_v
+        grad_U += count * by_U
+    np.testing.assert_allclose((n * log_partition).sum() - (N * S).sum(), loss)
+    np.testing.assert_allclose(G @ U, grad_C, atol=1e-12)
+    np.testing.assert_allclose(G.T @ C, grad_U, atol=1e-12)
+
+
+def test_block_form_of_negative_sampling() -> None:
+    """G = W⁺ (σ(S) - 1) + W⁻ σ(S), entry by entry; a word may be in both."""
+    C, R, positive = block()
+    noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
+    S = C @ R.T
+    G = positive * (sigmoid(S) - 1) + noise * sigmoid(S)
+
+    loss, grad_C, grad_R = 0.0, np.zeros_like(C), np.zeros_like(R)
+    for c, r in np.ndindex(S.shape):
+        alone = negative_sampling(C[c], r, [], R)
+        with_draw = negative_sampling(C[c], r, [r], R)
+        for result, count in ((alone, positive[c, r] - noise[c, r]), (with_draw, noise[c, r])):
+            loss += count * result[0]
+            grad_C[c] += count * result[1]
+            grad_R += count * result[2]
+    np.testing.assert_allclose(
+        np.sum(positive * np.logaddexp(0, -S) + noise * np.logaddexp(0, S)), loss
+    )
+    np.testing.assert_allclose(G @ R, grad_C, atol=1e-12)
+    np.testing.assert_allclose(G.T @ C, grad_R, atol=1e-12)
+
+
+# Kept stable: the curvature of a row and the step that it allows
+
+
+def row_loss(r: Any, X: Array, positive: Array, noise: Array) -> Any:
+    s = anp.dot(X, r)
+    return anp.sum(positive * anp.logaddexp(0, -s) + noise * anp.logaddexp(0, s))
+
+
+def test_curvature_of_a_row() -> None:
+    """h = Σ w σ'(s) |x|² is the trace of the row's Hessian, so no eigenvalue exceeds it."""
+    rng = np.random.default_rng(12)
+    X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
+    positive, noise = rng.random((2, 9))
+    sigma = sigmoid(X @ r)
+    h = np.sum((positive + noise) * sigma * (1 - sigma) * (X**2).sum(axis=1))
+    hessian = autograd.hessian(row_loss)(r, X, positive, noise)
+    assert np.trace(hessian) == pytest.approx(h)
+    assert np.linalg.eigvalsh(hessian).min() >= 0
+    assert np.linalg.eigvalsh(hessian).max() <= h
+
+
+def test_step_limit_stops_the_overshoot() -> None:
+    """A row with many entries: the plain step throws it out, the limited one settles it."""
+    rng = np.random.default_rng(13)
+    X = rng.normal(size=(400, 5))
+    positive, noise = rng.random((2, 400))
+    lr, start = 1.0, np.zeros(5)
+
+    def descend(limited: bool) -> list[float]:
+        r, seen = start, [float(row_loss(start, X, positive, noise))]
+        for _ in range(30):
+            sigma = sigmoid(X @ r)
+            g = (positive * (sigma - 1) + noise * sigma) @ X
+            h = np.sum((positive + noise) * sigma * (1 - sigma) * (X**2).sum(axis=1))
+            r = r - (min(1.0, 1 / (lr * h)) if limited else 1.0) * lr * g
+            seen.append(float(row_loss(r, X, positive, noise)))
+        return seen
+
+    assert max(descend(limited=False)) > 10 * descend(limited=False)[0]
+    limited = descend(limited=True)
+    assert all(after <= before for before, after in pairwise(limited))
+
+
+def test_curvature_that_holds_at_any_distance() -> None:
+    """κ(s) = tanh(s/2) / 2s, between σ'(s) and 1/4, gives a parabola that is never below."""
+    s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
+    kappa = np.tanh(s / 2) / (2 * s)
+    slope = sigmoid(s)
+    assert (kappa <= 0.25).all()
+    assert (kappa >= slope * (1 - slope) - 1e-15).all()
+    parabola = np.logaddexp(0, s) + slope * (t - s) + kappa / 2 * (t - s) ** 2
+    assert (parabola - np.logaddexp(0, t) >= -1e-11).all()
+    # σ' at the point itself holds only near it.
+    tangent = np.logaddexp(0, s) + slope * (t - s) + slope * (1 - slope) / 2 * (t - s) ** 2
+    assert (tangent - np.logaddexp(0, t)).min() < -10
+
+
+# Finite input of any size
+
+
+@contextmanager
+def nothing_is_reported() -> Iterator[None]:
+    """Every floating-point event and every warning is an error."""
+    with np.errstate(all="raise"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def nearest_float(x: Fraction) -> float:
+    limit = Fraction(LARGEST)
+    return float(max(-limit, min(limit, x)))
+
+
+def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
+    return [
+        sum((Fraction(a) * Fraction(b) for a, b in zip(row, vector, strict=True)), Fraction(0))
+        for row in np.asarray(matrix).tolist()
+    ]
+
+
+def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
+    """The true loss and gradients: rational, but for exp and log of numbers of moderate size."""
+    s = exact_product(U, v.tolist())
+    below = [x - max(s) for x in s]
+    weights = [math.exp(max(x, Fraction(-800))) for x in below]
+    total = math.fsum(weights)
+    error = [Fraction(weight) / Fraction(total) for weight in weights]
+    error[o] -= 1
+    return (
+        nearest_float(Fraction(math.log(total)) - below[o]),
+        [nearest_float(x) for x in exact_product(U.T, error)],
+        [[nearest_float(e * Fraction(float(x))) for x in v] for e in error],
+    )
+
+
+def exact_negative_sampling(
+    v: Array, o: int, negatives: Any, U: Array
+) -> tuple[float, list[float], list[list[float]]]:
+    s = exact_product(U, v.tolist())
+
+    def sigma(x: Fraction) -> Fraction:
+        return Fraction(naive.sigmoid(float(max(Fraction(-700), min(Fraction(700), x)))))
+
+    def minus_log_sigma(x: Fraction) -> Fraction:
+        return Fraction(-naive.log_sigmoid(float(x))) if abs(x) < 700 else max(-x, Fraction(0))
+
+    slopes = [Fraction(0)] * len(U)
+    slopes[o] -= sigma(-s[o])
+    for k in negatives:
+        slopes[k] += sigma(s[k])
+    loss = minus_log_sigma(s[o]) + sum(minus_log_sigma(-s[k]) for k in negatives)
+    return (
+        nearest_float(loss),
+        [nearest_float(x) for x in exact_product(U.T, slopes)],
+        [[nearest_float(g * Fraction(float(x))) for x in v] for g in slopes],
+    )
+
+
+@st.composite
+def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
+    """Small integers times powers of two, one for each row: float64 multiplies them exactly."""
+    size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
+    integers = st.integers(-3, 3)
+    exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
+
+    def row() -> list[float]:
+        power = 2.0 ** draw(exponent)
+        return [power * draw(integers) for _ in range(d)]
+
+    return np.array(row()), np.array([row() for _ in range(size)])
+
+
+def assert_close(ours: Any, true: Any, scale: float) -> None:
+    """To 1e-12 of the value or of the largest term that it is summed from."""
+    difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # of two numbers near LARGEST
+    allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
+    assert (difference <= allowed).all(), (ours, true)
+
+
+@given(exact_vectors(), st.data())
+@example((np.array([2.0**1000]), np.full((5, 1), 2.0**1000)), None)  # equal scores of 2^2000
+@example((np.array([1.0]), np.array([[1.0], [-LARGEST], [-LARGEST]])), None)
+def test_naive_softmax_is_true_at_any_size(
+    vectors: tuple[Array, Array], data: st.DataObject | None
+) -> None:
+    v, U = vectors
+    o = data.draw(st.integers(0, len(U) - 1)) if data else 0
+    with nothing_is_reported():
+        loss, grad_center, grad_outside = naive_softmax(v, o, U)
+    true_loss, true_center, true_outside = exact_softmax(v, o, U)
+    assert_close(loss, true_loss, 1.0)
+    assert_close(grad_center, true_center, float(np.abs(U).max()))
+    assert_close(grad_outside, true_outside, float(np.abs(v).max()))
+
+
+@given(exact_vectors(), st.data())
+def test_negative_sampling_is_true_at_any_size(
+    vectors: tuple[Array, Array], data: st.DataObject
+) -> None:
+    v, U = vectors
+    words = st.integers(0, len(U) - 1)
+    o, negatives = data.draw(words), data.draw(st.lists(words, max_size=6))
+    with nothing_is_reported():
+        loss, grad_center, grad_outside = negative_sampling(v, o, negatives, U)
+    true_loss, true_center, true_outside = exact_negative_sampling(v, o, negatives, U)
+    assert_close(loss, true_loss, 1.0)
+    assert_close(grad_center, true_center, float(np.abs(U).max()))
+    assert_close(grad_outside, true_outside, float(np.abs(v).max()))
+
+
+def test_terms_that_overflow_may_cancel() -> None:
+    v = np.array([1e200, 1e200, 1.0])
+    U = np.array([[1e200, -1e200, 0.0], [-1e200, 1e200, 0.0]])
+    with nothing_is_reported():
+        assert float(naive_softmax(v, 0, U)[0]) == pytest.approx(math.log(2))
+        assert float(negative_sampling(v, 0, [1], U)[0]) == pytest.approx(2 * math.log(2))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e8, 1e100, 1e150, 1e200, 1e300])
+def test_equal_rows_share_the_probability_at_any_size(size: float) -> None:
+    """Equal rows have equal scores to the last bit, whatever their number and place."""
+    rng = np.random.default_rng(5)
+    v = size * rng.normal(size=17)
+    U = np.tile(size * rng.normal(size=17), (37, 1))
+    with nothing_is_reported():
+        loss, _, grad_outside = naive_softmax(v, 3, U)
+    assert float(loss) == pytest.approx(math.log(37))
+    np.testing.assert_allclose(grad_outside[4], v / 37)
+
+
+def test_a_difference_in_range_of_scores_out_of_range() -> None:
+    v = np.array([2.0])
+    U = np.array([[-0.9e308], [-0.8e308], [-0.8e308]])  # -1.8e308 is out of range, -1.6e308 is not
+    with nothing_is_reported():
+        assert float(naive_softmax(v, 0, U)[0]) == pytest.approx(0.2e308)
+
+
+def test_partial_sums_out_of_range() -> None:
+    """The gradient is in range although the sum of its first terms is not."""
+    u = 0.9 * LARGEST
+    v, U = np.array([0.0]), np.array([[-u], [u], [u], [-u], [-u]])
+    with nothing_is_reported():
+        _, grad_center, _ = negative_sampling(v, 0, [1, 2, 3, 4], U)  # u/2 (1 + 1 + 1 - 1 - 1)
+    assert grad_center == pytest.approx([0.5 * u])
+
+    C, U = np.array([[2.0**1023], [1.0]]), np.zeros((2, 1))
+    with nothing_is_reported():
+        _, _, grad_outside = skipgram(0, [1] * 5 + [0] * 4, C, U, naive_softmax)
+    np.testing.assert_array_equal(grad_outside, [[2.0**1022], [-(2.0**1022)]])
+
+
+def test_what_is_out_of_range_is_the_largest_number() -> None:
+    v, U = np.array([1e200, 0.0]), np.array([[-1e200, 1e308], [1e200, -1e308]])
+    with nothing_is_reported():
+        loss, grad_center, _ = naive_softmax(v, 0, U)
+    assert loss == LARGEST
+    assert grad_center.tolist() == [2e200, -LARGEST]
+    with nothing_is_reported():
+        single = np.array([[-3e38], [3e38]], np.float32)
+        loss32, *_ = naive_softmax(single[1], 0, single)
+    assert loss32 == np.finfo(np.float32).max
+
+
+@st.composite
+def any_case(draw: st.DrawFn) -> tuple[Array, Array, int, list[int], list[int]]:
+    dtype: Any = draw(st.sampled_from([np.float16, np.float32, np.float64]))
+    size, d = draw(st.integers(1, 5)), draw(st.integers(1, 5))
+    entries = hnp.from_dtype(np.dtype(dtype), allow_nan=False, allow_infinity=False)
+    largest = float(np.finfo(dtype).max)
+    extremes = st.sampled_from([largest, -largest, 0.0, 1.0, -1.0]).map(dtype)
+    C, U = (draw(hnp.arrays(dtype, (size, d), elements=entries | extremes)) for _ in range(2))
+    words = st.integers(0, size - 1)
+    return C, U, draw(words), draw(st.lists(words, max_size=5)), draw(st.lists(words, max_size=5))
+
+
+@given(any_case())
+def test_finite_in_finite_out_and_the_dtype_kept(
+    case: tuple[Array, Array, int, list[int], list[int]],
+) -> None:
+    C, U, c, outside, negatives = case
+    o = outside[0] if outside else 0
+    with nothing_is_reported():
+        results = [
+            naive_softmax(C[c], o, U),
+            negative_sampling(C[c], o, negatives, U),
+            skipgram(c, outside, C, U, naive_softmax),
+            skipgram(c, outside, C, U, lambda v, o, U: negative_sampling(v, o, negatives, U)),
+        ]
+        assert sigmoid(U).dtype == U.dtype
+    for loss, by_center, by_outside in results:
+        assert loss >= 0
+        assert by_center.shape in (C[c].shape, C.shape)
+        assert by_outside.shape == U.shape
+        for value in (loss, by_center, by_outside):
+            assert value.dtype == C.dtype
+            assert np.isfinite(value).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "out"),
+    [
+        ("f4", "f4", "f4"),
+        ("f4", "f8", "f8"),
+        ("f8", "f4", "f8"),
+        ("i4", "f4", "f8"),
+        ("f2", "f4", "f4"),
+    ],
+)
+def test_dtypes(first: str, second: str, out: str) -> None:
+    C, U = np.ones((3, 2), first), np.ones((3, 2), second)
+    for result in (
+        naive_softmax(C[0], 1, U),
+        negative_sampling(C[0], 1, [2], U),
+        skipgram(0, [1, 2], C, U, naive_softmax),
+    ):
+        assert [value.dtype for value in result] == [np.dtype(out)] * 3
+    assert naive_softmax([1.0, 2.0], 0, [[1, 2], [3, 4]])[0].dtype == np.float64
+
+
+@pytest.mark.parametrize("seed", SEEDS[:8])
+def test_float32_is_rounded_once(seed: int) -> None:
+    case = Case(seed)
+    C, U = case.C.astype(np.float32), case.U.astype(np.float32)
+    for loss in LOSSES:
+        single = case.skipgram(C, U, loss)
+        double = case.skipgram(C.astype(np.float64), U.astype(np.float64), loss)
+        for ours, exact in zip(single, double, strict=True):
+            np.testing.assert_array_equal(ours, exact.astype(np.float32))
+
+
+# The sigmoid
+
+
+@given(hnp.from_dtype(np.dtype(np.float64), allow_nan=False))
+def test_sigmoid_of_any_number(x: float) -> None:
+    with nothing_is_reported():
+        assert 0 <= sigmoid(x) <= 1
+        assert float(sigmoid(x) + sigmoid(-x)) == pytest.approx(1, rel=1e-15)
+
+
+def test_sigmoid_keeps_shape_and_dtype() -> None:
+    for dtype in (np.float16, np.float32, np.float64):
+        x = np.linspace(-5, 5, 12, dtype=dtype).reshape(3, 4)
+        assert sigmoid(x).shape == (3, 4)
+        assert sigmoid(x).dtype == dtype
+        assert sigmoid(x[0, 0]).dtype == dtype
+    assert sigmoid([0, 1]).dtype == np.float64
+    assert sigmoid(0) == 0.5
+    assert np.ndim(sigmoid(0.0)) == 0
+    np.testing.assert_array_equal(sigmoid([-np.inf, np.inf, np.nan]), [0, 1, np.nan])
+    assert sigmoid(-745.0) > 0  # the smallest number that there is
+
+
+# Bad input
+
+
+V3 = np.ones((4, 3))
+WRONG: Any = 1.0  # not an index
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: naive_softmax(V3[0], 4, V3), "outside_index is 4; it must be from 0 to 3"),
+        (lambda: naive_softmax(V3[0], -1, V3), "outside_index is -1; it must be from 0 to 3"),
+        (lambda: naive_softmax(V3[0], WRONG, V3), "outside_index is 1.0; an integer is wanted"),
+        (lambda: naive_softmax(V3[0], 1, V3[0]), r"shape \(3,\) and outside_vectors \(3,\)"),
+        (lambda: naive_softmax(V3, 1, V3), r"center_vector has shape \(4, 3\)"),
+        (lambda: naive_softmax(V3[0, :2], 1, V3), r"must be \(d,\) and \(V, d\)"),
+        (lambda: naive_softmax(V3[0], 0, V3[:0]), "V and d at least 1"),
+        (lambda: naive_softmax(V3[0] * 1j, 0, V3), "center_vector has dtype complex128"),
+        (lambda: naive_softmax(["a", "b", "c"], 0, V3), "center_vector has dtype <U1"),
+        (lambda: naive_softmax(V3[0], 0, [[1, 2], [3]]), "outside_vectors is not an array"),
+        (lambda: naive_softmax(V3[0] * np.nan, 0, V3), "center_vector holds NaN or infinity"),
+        (lambda: naive_softmax(V3[0], 0, V3 * np.inf), "outside_vectors holds NaN or infinity"),
+        (lambda: negative_sampling(V3[0], 9, [0], V3), "outside_index is 9"),
+        (lambda: negative_sampling(V3[0], 0, [0, 4], V3), "entry of negative_indices is 4"),
+        (lambda: negative_sampling(V3[0], 0, [0, -1], V3), "entry of negative_indices is -1"),
+        (lambda: negative_sampling(V3[0], 0, [0.0], V3), "negative_indices has shape .* float64"),
+        (lambda: negative_sampling(V3[0], 0, [True], V3), "negative_indices has shape .* bool"),
+        (lambda: negative_sampling(V3[0], 0, [[0]], V3), r"negative_indices has shape \(1, 1\)"),
+        (lambda: negative_sampling(V3[0], 0, 0, V3), r"negative_indices has shape \(\)"),
+        (lambda: negative_sampling(V3[0], 0, [[0], [1, 2]], V3), "negative_indices is ragged"),
+        (lambda: negative_sampling(V3[0], 0, [1], V3 * np.nan), "outside_vectors holds NaN"),
+        (lambda: skipgram(4, [0], V3, V3, naive_softmax), "center_index is 4"),
+        (lambda: skipgram(0, [4], V3, V3, naive_softmax), "entry of outside_indices is 4"),
+        (lambda: skipgram(0, [0.5], V3, V3, naive_softmax), "outside_indices has shape"),
+        (lambda: skipgram(0, [1], V3[:2], V3, naive_softmax), r"must have one shape \(V, d\)"),
+        (lambda: skipgram(0, [1], V3[0], V3[0], naive_softmax), r"must have one shape \(V, d\)"),
+        (lambda: sigmoid("x"), "x has dtype"),
+        (lambda: sigmoid(1j), "x has dtype complex128"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+# The documents
+
+
+def test_the_example_runs() -> None:
+    results = doctest.testmod(losses)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_the_derivations_name_tests_and_functions_that_exist() -> None:
+    text = (Path(losses.__file__).parent / "README.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(test_\w+)`", text))
+    assert len(names) > 10
+    assert names <= set(globals())
+    for name in re.findall(r"`losses\.(\w+)`", text):
+        assert hasattr(losses, name)

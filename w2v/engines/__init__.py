@@ -1,0 +1,99 @@
+"""Engines: what turns text into updates of the model, behind one interface.
+
+An engine owns the inner loop and nothing else. ``w2v.train`` cuts the text into pieces, decays
+the learning rate, adds up what the engine reports and decides when to stop; so every engine has
+the same epochs, the same schedule and the same loss, and a new one is one file and one line in
+`ENGINES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.model import Model, SkipGram
+from w2v.tokens import Text
+
+
+class Tally(NamedTuple):
+    """What an engine did: sums over the pairs it trained.
+
+    Attributes
+    ----------
+    words
+        In-vocabulary words read, before sub-sampling.
+    pairs
+        (centre, outside) pairs, by weight.
+    loss
+        The objective summed over those pairs, each as it was before its own update.
+    """
+
+    words: int = 0
+    pairs: float = 0.0
+    loss: float = 0.0
+
+    def __add__(self, other: object) -> "Tally":
+        if not isinstance(other, Tally):
+            return NotImplemented
+        return Tally(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def mean_loss(self) -> float | None:
+        """The objective per pair; ``None`` where there was no pair."""
+        return self.loss / self.pairs if self.pairs else None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an engine is set up for.
+
+    Attributes
+    ----------
+    model : Model
+        Updated in place.
+    objective : SkipGram
+    counts : int64 (V,)
+        Of the vocabulary's words in the corpus: for sub-sampling and noise.
+    threads
+        Threads that the engine may use.
+    """
+
+    model: Model
+    objective: SkipGram
+    counts: NDArray[np.int64]
+    threads: int = 1
+
+
+class Engine(Protocol):
+    """The interface."""
+
+    piece_words: int
+    """Tokens that ``train`` is given at a time."""
+
+    def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
+        """Update the model on a piece of text, once.
+
+        Parameters
+        ----------
+        text
+            Documents of up to about ``piece_words`` tokens.
+        rates
+            The learning rate at the start and at the end of the piece.
+        random
+            The only source of chance: a function of seed, epoch and piece.
+        """
+        ...
+
+
+ENGINES = {"numpy": "w2v.engines.numpy:NumpyEngine"}
+"""The engines by name. Each is imported when it is first made."""
+
+
+def make_engine(name: str, task: Task) -> Engine:
+    """Set up the engine of that name; `KeyError` for a name that is not in `ENGINES`."""
+    module, attribute = ENGINES[name].split(":")
+    engine: Callable[[Task], Engine] = getattr(import_module(module), attribute)
+    return engine(task)

@@ -1,0 +1,322 @@
+"""The engine in plain NumPy: both losses as matrix products over blocks of running text.
+
+For centre rows C and outside rows R of a block, with scores S = C Rᵀ, each loss gives a sum and
+a matrix G = ∂J/∂S; then ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from w2v.engines import Tally, Task
+from w2v.model import NegativeSampling, Softmax
+from w2v.sampling import NoiseDistribution, keep_probabilities
+from w2v.tokens import Chunk, Text
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+
+
+class NumpyEngine:
+    """One thread of NumPy; the matrix products use the BLAS library's threads."""
+
+    piece_words = 1 << 16
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.keep = keep_probabilities(task.counts, task.objective.subsample)
+        loss = task.objective.loss
+        self.step: NegativeSamplingStep | SoftmaxStep
+        if isinstance(loss, NegativeSampling):
+            self.step = NegativeSamplingStep(task, loss)
+        else:
+            self.step = SoftmaxStep(task, loss)
+
+    def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
+        """See `w2v.engines.Engine.train`."""
+        words, batches = self._batches(text, random)
+        start, end = rates
+        tally = Tally(words=words)
+        for number, batch in enumerate(batches):
+            rate = start + (end - start) * number / len(batches)
+            tally += self.step.update(self.step.draw(batch, random), rate)
+        return tally
+
+    def loss(self, text: Text, random: np.random.Generator) -> Tally:
+        """The objective on a text, by the same sub-sampling, windows and noise as training.
+
+        The model is left as it is, so equal generators give comparable losses.
+        """
+        words, batches = self._batches(text, random)
+        tally = Tally(words=words)
+        for batch in batches:
+            tally += self.step.loss(self.step.draw(batch, random))
+        return tally
+
+    def _batches(self, text: Text, random: np.random.Generator) -> tuple[int, list[Chunk]]:
+        """Read, sub-sample and cut; returns the words before sub-sampling as well."""
+        ids, documents = text.chunk()
+        kept = random.random(len(ids), dtype=np.float32) < self.keep[ids]
+        sampled, owners = ids[kept], documents[kept]
+        size = self.step.batch_words
+        return len(ids), [
+            Chunk(sampled[first : first + size], owners[first : first + size])
+            for first in range(0, len(sampled), size)
+        ]
+
+
+# ---------------------------------------------------------------- negative sampling
+
+BLOCK = 32
+"""Running centre words that share one set of noise words."""
+
+NOISE = 32
+"""Noise words of a block. Each stands for K / NOISE of the K a pair has, so the expected
+gradient is that of fresh draws for every pair."""
+
+BLOCKS = 16
+"""Blocks in a step."""
+
+
+class Draw(NamedTuple):
+    """What a step updates, in B blocks of `BLOCK` running centre words.
+
+    Attributes
+    ----------
+    centers : int32 (B, BLOCK)
+    rows : int32 (B, P + NOISE)
+        The text from m words before to m words after each block, P = BLOCK + 2 m words; then
+        the noise words.
+    weights : float32 (B, BLOCK, P + NOISE)
+        How much each entry counts: a (centre, outside) pair its weight by distance, zero
+        beyond the window and the document; a noise word K / NOISE times its centre's pairs.
+    """
+
+    centers: I32
+    rows: I32
+    weights: F32
+
+
+class NegativeSamplingStep:
+    """One step of stochastic gradient descent on a batch of running text."""
+
+    batch_words = BLOCK * BLOCKS
+
+    def __init__(self, task: Task, loss: NegativeSampling) -> None:
+        self.model = task.model
+        self.negatives = loss.negatives
+        self.noise = NoiseDistribution(task.counts, loss.exponent)
+        self.window = m = task.objective.window
+        self.pairs = BLOCK + 2 * m
+        distance = np.abs(np.arange(self.pairs) - m - np.arange(BLOCK)[:, None])
+        by_distance = np.concatenate([[0], task.objective.pair_weights(), [0]])
+        self.band = by_distance[np.minimum(distance, m + 1)].astype(np.float32)
+        self.windows = BLOCK * np.arange(BLOCKS)[:, None] + np.arange(self.pairs)
+        # Fresh arrays of this size cost page faults, more than the arithmetic on them.
+        rows, dim = self.pairs + NOISE, task.objective.dim
+        self.C = np.empty((BLOCKS, BLOCK, dim), np.float32)
+        self.R = np.empty((BLOCKS, rows, dim), np.float32)
+        self.dC, self.dR = np.empty_like(self.C), np.empty_like(self.R)
+        self.S, self.G, self.W = (np.empty((BLOCKS, BLOCK, rows), np.float32) for _ in range(3))
+
+    def draw(self, batch: Chunk, random: np.random.Generator) -> Draw:
+        """Lay the batch out in blocks and draw their noise.
+
+        The weights are valid until the next draw.
+        """
+        m, n = self.window, len(batch.ids)
+        ids = np.zeros(BLOCK * BLOCKS + 2 * m, np.int32)
+        owners = np.full(len(ids), -1, np.int32)
+        ids[m : m + n] = batch.ids
+        owners[m : m + n] = batch.documents
+        owner = owners[self.windows]
+        center_owner = owner[:, m : m + BLOCK, None]
+        same = (center_owner == owner[:, None, :]) & (center_owner >= 0)
+        pair_weights = self.W[:, :, : self.pairs]
+        np.multiply(same, self.band, out=pair_weights)
+        share = np.float32(self.negatives / NOISE)
+        self.W[:, :, self.pairs :] = share * pair_weights.sum(axis=2, keepdims=True)
+        noise = self.noise.draw(random, (BLOCKS, NOISE))
+        rows = np.concatenate([ids[self.windows], noise], axis=1)
+        return Draw(rows[:, m : m + BLOCK], rows, self.W)
+
+    def loss(self, draw: Draw) -> Tally:
+        """The tally of a drawn batch; leaves the derivatives by score in ``G`` and ``S``."""
+        np.take(self.model.center, draw.centers, axis=0, out=self.C, mode="clip")
+        np.take(self.model.outside, draw.rows, axis=0, out=self.R, mode="clip")
+        np.matmul(self.C, self.R.transpose(0, 2, 1), out=self.S)
+        # −log σ(s) for a pair and −log σ(−s) for noise are one function, of −s and of s.
+        self.S[:, :, : self.pairs] *= -1
+        loss = logistic(self.S, draw.weights, self.G)
+        self.G[:, :, : self.pairs] *= -1
+        return Tally(0, float(draw.weights[:, :, : self.pairs].sum(dtype=np.float64)), loss)
+
+    def update(self, draw: Draw, rate: float) -> Tally:
+        """Step along the summed gradient of a drawn batch; the tally is from before the step."""
+        tally = self.loss(draw)
+        C, R, G, curvature = self.C, self.R, self.G, self.S
+        np.matmul(G, R, out=self.dC)
+        np.matmul(G.transpose(0, 2, 1), C, out=self.dR)
+        center_curvature = curvature @ np.einsum("bid,bid->bi", R, R)[:, :, None]
+        row_curvature = curvature.transpose(0, 2, 1) @ np.einsum("bid,bid->bi", C, C)[:, :, None]
+        descend(self.model.center, draw.centers, self.dC, center_curvature, rate)
+        descend(self.model.outside, draw.rows, self.dR, row_curvature, rate)
+        return tally
+
+
+def logistic(x: F32, weights: F32, gradient: F32) -> float:
+    """The weighted sum of log(1 + exp(x)) and its derivatives by x.
+
+    Parameters
+    ----------
+    x : float32
+        Becomes the second derivative.
+    weights : float32, of the shape of ``x``
+    gradient : float32, of the shape of ``x``
+        Becomes the first derivative.
+
+    Returns
+    -------
+    float
+        The sum.
+    """
+    largest = 80.0  # exp stays finite in float32; beyond, log(1 + exp(x)) is x to the last bit
+    excess = np.maximum(x - largest, 0) if x.max() > largest else None
+    p = np.minimum(x, largest, out=x)
+    np.exp(p, out=p)
+    p += 1
+    np.reciprocal(p, out=p)  # σ(−x)
+    np.log(p, out=gradient)
+    loss = -float(np.vdot(weights, gradient))
+    if excess is not None:
+        loss += float(np.vdot(weights, excess))
+    np.subtract(1, p, out=gradient)
+    gradient *= weights
+    p *= gradient
+    return loss
+
+
+def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) -> None:
+    """Add up each word's gradients and take one step, no longer than its curvature allows.
+
+    A row's loss is convex in it with curvature of at most ``h``, the sum of weight · σ′(s) ·
+    |other row|² over its entries, so a step of 1 / h cannot overshoot. Rates below that, the
+    usual case, are plain gradient descent; a very frequent word of a batch has its step bounded.
+
+    Parameters
+    ----------
+    rows : float32 (V, d)
+        Updated in place.
+    ids : int32, n of them
+        May repeat.
+    gradients : float32, n rows of d
+    curvature : float32, n of them
+    rate
+        The learning rate.
+    """
+    words, inverse = np.unique(ids.ravel(), return_inverse=True)
+    n = len(inverse)
+    total = np.bincount(inverse, curvature.ravel())
+    step = np.minimum(rate, 1 / np.maximum(total, 1e-30)).astype(np.float32)
+    entries = (step[inverse], inverse, np.arange(n + 1))
+    by_word = sp.csr_array(entries, shape=(n, len(words))).T
+    rows[words] -= by_word @ gradients.reshape(n, -1)
+
+
+# ---------------------------------------------------------------- exact softmax
+
+
+class PairCounts(NamedTuple):
+    """The pairs of a batch by unique centre word: its words share one row of logits.
+
+    Attributes
+    ----------
+    centers : int64 (M,)
+        The distinct centre words.
+    counts : float32 CSR (M, V)
+        The weight of each (centre, outside) pair of words in the batch.
+    """
+
+    centers: NDArray[np.int64]
+    counts: sp.csr_array
+
+
+class SoftmaxStep:
+    """One step of row-wise Adagrad on a batch of running text, over the whole vocabulary."""
+
+    def __init__(self, task: Task, loss: Softmax) -> None:
+        self.model = task.model
+        self.by_distance = task.objective.pair_weights()
+        self.batch_words = loss.batch_words
+        size, dim = task.model.outside.shape
+        self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
+        self.squares = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        self.logits = np.empty((min(self.block, size, loss.batch_words), size), np.float32)
+        self.dC = np.empty((min(size, loss.batch_words), dim), np.float32)
+        self.dU = np.empty((size, dim), np.float32)
+
+    def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:
+        """Count the batch's pairs; there is no chance in it."""
+        ids, owners = batch
+        near, far, weights = [], [], []
+        for distance, weight in enumerate(self.by_distance, start=1):
+            same = np.flatnonzero(owners[distance:] == owners[:-distance])
+            near.append(same)
+            far.append(same + distance)
+            weights.append(np.full(len(same), weight))
+        first, second = np.concatenate(near), np.concatenate(far)
+        left = np.concatenate([first, second])
+        right = ids[np.concatenate([second, first])]
+        centers, rows = np.unique(ids[left], return_inverse=True)
+        weight = np.tile(np.concatenate(weights), 2)
+        shape = len(centers), len(self.model.outside)
+        return PairCounts(centers, sp.coo_array((weight, (rows, right)), shape=shape).tocsr())
+
+    def loss(self, draw: PairCounts) -> Tally:
+        """The tally of a batch, the model left as it is."""
+        C = self.model.center[draw.centers]
+        loss = 0.0
+        for first in range(0, len(C), self.block):
+            rows = slice(first, first + self.block)
+            loss += self._block(C[rows], draw.counts[rows])[0]
+        return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
+
+    def update(self, draw: PairCounts, rate: float) -> Tally:
+        """Step along the summed gradient of a batch; the tally is from before the step."""
+        v, u = self.model
+        C = v[draw.centers]
+        dC = self.dC[: len(C)]
+        self.dU.fill(0)
+        loss = 0.0
+        for first in range(0, len(C), self.block):
+            rows = slice(first, first + self.block)
+            block_loss, G = self._block(C[rows], draw.counts[rows])
+            loss += block_loss
+            np.matmul(G, u, out=dC[rows])
+            self.dU += G.T @ C[rows]
+        v_squares, u_squares = self.squares
+        squares = v_squares[draw.centers] + np.einsum("wd,wd->w", dC, dC) / dC.shape[1]
+        v_squares[draw.centers] = squares
+        v[draw.centers] -= (rate / np.sqrt(squares + 1e-12))[:, None] * dC
+        u_squares += np.einsum("wd,wd->w", self.dU, self.dU) / self.dU.shape[1]
+        self.dU *= (rate / np.sqrt(u_squares + 1e-12))[:, None]
+        np.subtract(u, self.dU, out=u)
+        return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
+
+    def _block(self, C: F32, counts: sp.csr_array) -> tuple[float, F32]:
+        """The loss of some centre words, and G = n ŷ − N, in the memory kept for logits."""
+        S = self.logits[: len(C)]
+        np.matmul(C, self.model.outside.T, out=S)
+        total = counts.sum(axis=1)
+        top = S.max(axis=1, keepdims=True)
+        rows = np.repeat(np.arange(len(C)), np.diff(counts.indptr))
+        scores = S[rows, counts.indices]
+        S -= top
+        np.exp(S, out=S)
+        norm = S.sum(axis=1)
+        loss = np.vdot(total, np.log(norm) + top[:, 0]) - np.vdot(counts.data, scores)
+        S *= (total / norm)[:, None]
+        S[rows, counts.indices] -= counts.data
+        return float(loss), S

@@ -1,0 +1,258 @@
+"""A tokenized corpus on disk, and the part of it that training reads.
+
+A corpus is a folder of four files: ``tokens.npy`` (int32, ids in order of first appearance),
+``offsets.npy`` (int64, where each document starts, and the end), ``types.txt`` (one type a
+line, by id) and ``counts.npy`` (int64, by id).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+
+BLOCK = 1 << 20
+"""Tokens held in memory before they are written."""
+
+
+@dataclass(frozen=True)
+class CorpusSize:
+    """What was read: documents, bytes of UTF-8 text, tokens and distinct tokens."""
+
+    documents: int
+    bytes: int
+    tokens: int
+    types: int
+
+
+class ArrayWriter:
+    """Appends blocks to an ``.npy`` file whose length is known at the end only."""
+
+    def __init__(self, path: Path, dtype: type[np.generic]) -> None:
+        self.file: IO[bytes] = path.open("wb")
+        self.dtype = np.dtype(dtype)
+        self.length = 0
+        self._header()
+
+    def _header(self) -> None:
+        # NumPy pads the header so that the length may grow in place.
+        header = np.lib.format.header_data_from_array_1_0(np.empty(0, self.dtype))
+        np.lib.format.write_array_header_1_0(self.file, {**header, "shape": (self.length,)})
+
+    def append(self, block: NDArray[np.generic]) -> None:
+        """Write a one-dimensional block."""
+        self.file.write(block.astype(self.dtype, copy=False).tobytes())
+        self.length += len(block)
+
+    def close(self) -> None:
+        """Write the final length."""
+        self.file.seek(0)
+        self._header()
+        self.file.close()
+
+
+class _Numbering(dict[str, int]):
+    """Gives each new word the next id."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = len(self)
+        return number
+
+
+def write_corpus(
+    folder: Path,
+    documents: Iterable[str],
+    tokenize: Callable[[str], list[str]],
+    limit: int | None = None,
+    progress: Callable[[int, int], None] = lambda documents, bytes_read: None,
+) -> CorpusSize:
+    """Tokenize documents into a corpus folder, in one pass and bounded memory.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    tokenize
+        From a document to its tokens; none may hold white space.
+    limit
+        Stop after so many documents.
+    progress
+        Called now and then with the documents and bytes read so far.
+
+    Raises
+    ------
+    InputError
+        No document holds a token, or a token holds white space.
+    """
+    numbering = _Numbering()
+    number = numbering.__getitem__
+    tokens = ArrayWriter(folder / "tokens.npy", np.int32)
+    offsets = ArrayWriter(folder / "offsets.npy", np.int64)
+    counts = np.zeros(0, np.int64)
+    ids: list[int] = []
+    ends: list[int] = [0]
+    read = size = total = 0
+
+    def flush() -> None:
+        nonlocal counts, ids, ends
+        block = np.array(ids, np.int32)
+        tokens.append(block)
+        offsets.append(np.array(ends, np.int64))
+        grown = np.bincount(block, minlength=len(numbering)).astype(np.int64)
+        grown[: len(counts)] += counts
+        counts, ids, ends = grown, [], []
+        progress(read, size)
+
+    for text in documents:
+        if read == limit:
+            break
+        ids.extend(map(number, tokenize(text)))
+        ends.append(total + len(ids))
+        read += 1
+        size += len(text.encode("utf-8", "surrogatepass"))
+        if len(ids) >= BLOCK:
+            total += len(ids)
+            flush()
+    total += len(ids)
+    flush()
+    tokens.close()
+    offsets.close()
+    if read == 0:
+        raise InputError("the corpus is empty: no document was found; corpus.path must hold text")
+    if total == 0:
+        raise InputError(
+            f"the corpus holds no word: {read} documents, {size} bytes and no match of "
+            "tokenizer.pattern"
+        )
+    for word in numbering:
+        if len(word.split()) != 1 or word != word.strip():
+            raise InputError(
+                f"tokenizer.pattern made the token {word!r}; a token must not hold white space"
+            )
+    with (folder / "types.txt").open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{word}\n" for word in numbering)
+    np.save(folder / "counts.npy", counts)
+    return CorpusSize(read, size, total, len(numbering))
+
+
+def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
+    """The types of a corpus folder and their counts, by provisional id."""
+    text = (folder / "types.txt").read_bytes().decode("utf-8")
+    return text.split("\n")[:-1], np.load(folder / "counts.npy", allow_pickle=False)
+
+
+class Chunk(NamedTuple):
+    """A run of text as the engines take it: in-vocabulary word ids and whose they are.
+
+    Attributes
+    ----------
+    ids : int32 (n,)
+        Vocabulary ids, words outside the vocabulary left out.
+    documents : int32 (n,)
+        A number for each word's document; it rises by document.
+    """
+
+    ids: NDArray[np.int32]
+    documents: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Text:
+    """Some documents of a corpus, seen through a vocabulary; nothing is read until asked for.
+
+    Attributes
+    ----------
+    tokens : int32 (n,), may be memory-mapped
+        Provisional ids.
+    ids : int32 (types,)
+        From provisional id to vocabulary id; -1 for a type outside the vocabulary.
+    spans : int64 (documents, 2)
+        Start and end of each document in ``tokens``.
+    """
+
+    tokens: NDArray[np.int32]
+    ids: NDArray[np.int32]
+    spans: NDArray[np.int64]
+
+    @property
+    def size(self) -> int:
+        """Tokens, in the vocabulary or not."""
+        return int((self.spans[:, 1] - self.spans[:, 0]).sum())
+
+    def pieces(self, size: int) -> list["Text"]:
+        """Consecutive parts of ``size`` tokens, the last one of up to twice as many.
+
+        Borders lie between documents where documents are shorter than ``size``; a longer one
+        is cut, and windows do not cross the cut.
+        """
+        spans = cut(self.spans, size)
+        ends = np.cumsum(spans[:, 1] - spans[:, 0])
+        number = (ends - 1) // size if len(ends) else ends
+        borders = np.flatnonzero(np.diff(number, prepend=-1))
+        return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
+
+    def chunk(self) -> Chunk:
+        """Read the text into memory and drop the words outside the vocabulary."""
+        lengths = self.spans[:, 1] - self.spans[:, 0]
+        documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        ids = self.ids[self._read()]
+        known = ids >= 0
+        return Chunk(ids[known], documents[known])
+
+    def words(self) -> int:
+        """Tokens in the vocabulary."""
+        return sum(int((piece.ids[piece._read()] >= 0).sum()) for piece in self.pieces(BLOCK))
+
+    def _read(self) -> NDArray[np.int32]:
+        if len(self.spans) == 0:
+            return np.empty(0, np.int32)
+        first, last = self.spans[0, 0], self.spans[-1, 1]
+        if last - first == self.size:
+            return self.tokens[first:last]
+        return np.concatenate([self.tokens[start:end] for start, end in self.spans])
+
+
+def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Cut spans (n, 2) so that none is longer than ``size``."""
+    lengths = spans[:, 1] - spans[:, 0]
+    parts = np.maximum(1, -(-lengths // size))
+    if (parts == 1).all():
+        return spans
+    whole = np.repeat(np.arange(len(spans)), parts)
+    rank = np.arange(len(whole)) - np.repeat(np.cumsum(parts) - parts, parts)
+    starts = spans[whole, 0] + rank * size
+    return np.stack([starts, np.minimum(starts + size, spans[whole, 1])], axis=1)
+
+
+def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
+    """All documents of a corpus folder, memory-mapped, through a map of types."""
+    tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
+    offsets = np.load(folder / "offsets.npy", allow_pickle=False)
+    return Text(tokens, ids, np.stack([offsets[:-1], offsets[1:]], axis=1))
+
+
+def hold_out(
+    text: Text, fraction: float, generator: np.random.Generator
+) -> tuple[Text, Text]:
+    """Split documents at random into (training, held out).
+
+    ``round(fraction * documents)`` documents are held out; a corpus of so few documents that
+    this is 0 keeps them all for training.
+    """
+    documents = len(text.spans)
+    chosen = np.zeros(documents, bool)
+    chosen[generator.choice(documents, round(fraction * documents), replace=False)] = True
+    return (
+        Text(text.tokens, text.ids, text.spans[~chosen]),
+        Text(text.tokens, text.ids, text.spans[chosen]),
+    )
+
+
+def documents_of(chunk: Chunk) -> Iterator[NDArray[np.int32]]:
+    """The documents of a chunk, one array of ids each."""
+    borders = np.flatnonzero(np.diff(chunk.documents)) + 1
+    yield from np.split(chunk.ids, borders)

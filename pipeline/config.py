@@ -6,15 +6,16 @@ see Hydra.
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.tokenizer import Tokenizer
 
@@ -36,6 +37,8 @@ def at_least(least: float, key: str, value: float | None, optional: bool = False
 @dataclass(frozen=True)
 class Corpus:
     limit: int | None
+    probes: list[str] | None
+    """Words of this corpus worth looking at; those that its vocabulary lacks are left out."""
 
     def __post_init__(self) -> None:
         at_least(1, "corpus.limit", self.limit, optional=True)
@@ -47,7 +50,8 @@ class PyDocsCorpus(Corpus):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require("corpus.packages", self.packages, bool(self.packages), "a list of packages")
+        valid = bool(self.packages) and all(self.packages)
+        require("corpus.packages", self.packages, valid, "a list of packages")
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,7 @@ class EngineConfig:
     threads: int | None
 
     def __post_init__(self) -> None:
+        require("engine.name", self.name, self.name in ENGINES, " or ".join(ENGINES))
         at_least(1, "engine.threads", self.threads, optional=True)
 
 
@@ -173,6 +178,7 @@ class TrackingConfig:
     experiment: str
 
     def __post_init__(self) -> None:
+        require("tracking.name", self.name, self.name in ("mlflow", "none"), "mlflow or none")
         valid = bool(self.experiment.strip())
         require("tracking.experiment", repr(self.experiment), valid, "a name")
 
@@ -199,6 +205,7 @@ class Config:
         at_least(0, "seed", self.seed)
         valid = bool(self.stages) and set(self.stages) <= set(STAGES)
         require("stages", self.stages, valid, f"some of [{', '.join(STAGES)}]")
+        require("outputs", repr(self.outputs), bool(self.outputs.strip()), "a folder")
 
     @property
     def loss_name(self) -> str:
@@ -260,14 +267,59 @@ def resolve(composed: DictConfig) -> Config:
     Raises
     ------
     InputError
-        A value that is missing or out of its limits.
+        A setting that the schema lacks, or a value that is missing or out of its limits.
     """
+    check_keys(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
-        raise InputError(f"{missing[0]} is not set; give it as {missing[0]}=...")
+        raise InputError(not_set(missing[0]))
     settings = OmegaConf.to_object(composed)
     assert isinstance(settings, Config)
     return settings
+
+
+def check_keys(node: Any, prefix: str = "") -> None:
+    """Refuse what ``+key=...`` added and ``~key`` removed: composition lets both pass."""
+    if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
+        return
+    schema = OmegaConf.get_type(node)
+    if is_dataclass(schema):
+        names = [field.name for field in fields(schema)]
+        for key in node:
+            if key not in names:
+                raise InputError(no_such(f"{prefix}{key}"))
+        for name in names:
+            if name not in node.keys():  # noqa: SIM118 ("in node" is false for what is missing)
+                raise InputError(not_set(f"{prefix}{name}"))
+    for key in node:
+        check_keys(node._get_node(key), f"{prefix}{key}.")
+
+
+def not_set(key: str) -> str:
+    """The line for a setting without a value."""
+    return f"{key} is not set; give it as {key}=..."
+
+
+def no_such(key: str) -> str:
+    """The line for an unknown setting, with the one that was probably meant."""
+    group, _, name = key.rpartition(".")
+    owners = [
+        f"{group}={choice.removesuffix('_schema')}"
+        for choice, schema in SCHEMAS.get(group, {}).items()
+        if choice.endswith("_schema") and name in {field.name for field in fields(schema)}
+    ]
+    known = sorted(known_keys())
+    section = key.rpartition(".")[0] + "."
+    close = [known_key for known_key in known if known_key.endswith(f".{key}")]
+    close = close or get_close_matches(key, [k for k in known if k.startswith(section)], n=1)
+    close = close or get_close_matches(key, known, n=1)
+    if owners:
+        hint = f"it belongs to {' and '.join(owners)}"
+    elif close:
+        hint = f"did you mean {' or '.join(close)}?"
+    else:
+        hint = "--help lists the settings"
+    return f"{key}: no such setting here; {hint}"
 
 
 def explain(error: HydraException | OmegaConfBaseException) -> str:
@@ -276,18 +328,22 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     detail = str(cause).split("\n")[0]
     key = str(getattr(cause, "full_key", None) or "")
     if key and "not in" in detail:
-        close = get_close_matches(key, known_keys(), n=1)
-        return f"{key}: no such setting here; " + (
-            f"did you mean {close[0]}?" if close else "--help lists the settings"
-        )
+        return no_such(key)
     if key:
         return f"{key}: {detail}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         options = [o for o in error.options or [] if "schema" not in o]
-        return f"{group}={name}: no such choice; there are {', '.join(options) or 'none'}"
-    lines = [line for line in str(error).split("\n") if not line.startswith("See https")]
-    return " ".join(lines)
+        hint = f"there are {', '.join(options)}" if options else "--help lists the choices"
+        return f"{group}={name}: no such choice; {hint}"
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: not of the form key=value; "
+            "a value with special characters stands in quotes, as in \"key='a b'\""
+        )
+    noise = ("See https", "full_key:", "object_type=")
+    lines = [line.strip() for line in str(error).split("\n")]
+    return " ".join(line for line in lines if line and not line.startswith(noise))
 
 
 def known_keys() -> set[str]:

@@ -18,7 +18,7 @@ from pipeline.config import Config, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch
 from pipeline.corpora import make_source
 from pipeline.stages import STAGES
-from pipeline.stages.evaluate import Findings, evaluate
+from pipeline.stages.evaluate import evaluate
 from pipeline.stages.tokenize import tokenize
 from pipeline.stages.train import OUTSIDE, read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
@@ -149,16 +149,11 @@ class Experiment:
         return settings, make
 
     def _evaluate(self, source: Source) -> tuple[dict[str, Any], Make]:
-        settings = asdict(self.config.evaluate)
+        settings = {**asdict(self.config.evaluate), "suggested": self.config.corpus.probes}
         write = partial(report.write, title=f"{self.config.run_name} on {self.config.corpus_name}")
-
-        def make(out: Path) -> dict[str, Any]:
-            def write_report(folder: Path, findings: Findings) -> None:
-                write(folder, findings=findings)
-
-            return evaluate(out, self.entries["train"].path, **settings, report=write_report)
-
-        return settings, make
+        return settings, lambda out: evaluate(
+            out, self.entries["train"].path, **settings, report=write
+        )
 
     # What is told while and after.
 

@@ -97,7 +97,7 @@ def loss_curve(
     ax.set_ylabel("mean loss per pair (nats)")
     _title(fig, ax, title)
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, loc="upper right")
+        ax.legend(frameon=False, loc="best")
     ax.grid(axis="y", alpha=0.2)
     _save(fig, path)
 
@@ -226,8 +226,8 @@ def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
 
 def _title(fig: "Figure", ax: "Axes", title: str) -> None:
     if title:
-        # A character of this size is about 0.075 inch wide.
-        lines = textwrap.wrap(_drawable(title), int(fig.get_figwidth() / 0.083))
+        # A character of this size is at most 0.095 inch wide.
+        lines = textwrap.wrap(_drawable(title), int(fig.get_figwidth() / 0.095))
         ax.set_title("\n".join(lines), loc="left", fontsize=10, parse_math=False)
 
 
@@ -349,7 +349,7 @@ MAPPED = 60
 """Words on a map beside the probes."""
 
 
-def write(out: Path, title: str, findings: "Findings") -> None:
+def write(out: Path, findings: "Findings", title: str) -> None:
     """Write the tables (CSV) and pictures (PNG) of a run into a folder."""
     vectors = findings.vectors
     tables = {

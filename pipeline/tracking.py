@@ -120,6 +120,7 @@ def track(
     from mlflow.entities import Param, RunStatus
     from mlflow.exceptions import MlflowException
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     outputs.mkdir(parents=True, exist_ok=True)
     store = uri or f"sqlite:///{outputs.absolute() / 'mlflow.db'}"
     location = None if uri else (outputs.absolute() / "mlartifacts").as_uri()

@@ -6,12 +6,15 @@ fixed order; ``fingerprint()`` returns a JSON-able value that changes when the t
 
 import ast
 import bz2
+import codecs
 import gzip
 import hashlib
 import lzma
 import sys
 import sysconfig
 import textwrap
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -116,18 +119,19 @@ class Files:
             raise InputError(f"{path}: no such file; corpus.path must name text files") from None
         except IsADirectoryError:
             raise InputError(f"{path} is a folder; corpus.path must name text files") from None
-        except (OSError, EOFError, lzma.LZMAError) as error:
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise InputError(f"{path}: cannot be read ({error})") from None
 
     def _lines(self, path: str) -> Iterator[str]:
         offset = 0
         for line in self._read(path, self.open, iter):
+            begin = len(codecs.BOM_UTF8) if offset == 0 and line.startswith(codecs.BOM_UTF8) else 0
             try:
-                text = line.decode("utf-8-sig" if offset == 0 else "utf-8")
+                text = line[begin:].decode("utf-8")
             except UnicodeDecodeError as error:
-                at = offset + error.start
+                start = begin + error.start
                 raise InputError(
-                    f"{path}: byte {at} (0x{line[error.start]:02x}) is not UTF-8; "
+                    f"{path}: byte {offset + start} (0x{line[start]:02x}) is not UTF-8; "
                     "corpus.path must name text files in UTF-8"
                 ) from None
             offset += len(line)
@@ -157,7 +161,7 @@ class PyDocs:
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings in the order of package, file and line.
+        """Yield the docstrings in the order of package and file; outer ones first in a file.
 
         Raises
         ------
@@ -203,7 +207,7 @@ def distribution(package: str) -> metadata.Distribution:
     """The installed distribution of that name, or an `InputError` that names it."""
     try:
         return metadata.distribution(package)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
         raise InputError(
             f"corpus.packages: {package!r} is not installed; "
             f"name installed packages as pip does, or {STANDARD_LIBRARY!r}"
@@ -213,8 +217,10 @@ def distribution(package: str) -> metadata.Distribution:
 def file_docstrings(path: Path) -> list[str]:
     """The prose of a file's docstrings, in order; none where the file is not valid Python."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the package's code: not this program's concern
+            tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         return []
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     texts = []
@@ -224,6 +230,8 @@ def file_docstrings(path: Path) -> list[str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in DOCUMENTING_CALLS:
             literals = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant))
             texts.extend(textwrap.dedent(s) for s in literals if isinstance(s, str) and " " in s)
+    # An escape in a literal may stand for half a surrogate pair, which no encoding can hold.
+    texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     return [prose for text in texts if (prose := without_doctests(text)).strip()]
 
 

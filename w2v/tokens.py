@@ -6,7 +6,9 @@ line, by id) and ``counts.npy`` (int64, by id).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -203,17 +205,23 @@ class Text:
         known = ids >= 0
         return Chunk(ids[known], documents[known])
 
+    def shuffled(self, random: np.random.Generator) -> "Text":
+        """The same documents in random order."""
+        return Text(self.tokens, self.ids, random.permutation(self.spans))
+
     def words(self) -> int:
         """Tokens in the vocabulary."""
         return sum(int((piece.ids[piece._read()] >= 0).sum()) for piece in self.pieces(BLOCK))
 
     def _read(self) -> NDArray[np.int32]:
-        if len(self.spans) == 0:
+        starts, ends = self.spans.T
+        if len(starts) == 0:
             return np.empty(0, np.int32)
-        first, last = self.spans[0, 0], self.spans[-1, 1]
-        if last - first == self.size:
-            return self.tokens[first:last]
-        return np.concatenate([self.tokens[start:end] for start, end in self.spans])
+        if (starts[1:] == ends[:-1]).all():
+            return self.tokens[starts[0] : ends[-1]]
+        lengths = ends - starts
+        shift = starts - (np.cumsum(lengths) - lengths)
+        return self.tokens[np.arange(lengths.sum()) + np.repeat(shift, lengths)]
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:

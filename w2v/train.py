@@ -16,6 +16,12 @@ from w2v.sampling import generator
 from w2v.tokens import Text, hold_out
 
 
+NOTHING = (
+    "there is nothing to learn from: no document holds two words of the vocabulary; "
+    "lower vocab.min_count or give longer documents"
+)
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How long and how fast to learn.
@@ -150,30 +156,33 @@ def train(
         parts = judged.pieces(judge.piece_words)
         return sum((judge.loss(part, random) for part in parts), Tally()).mean_loss
 
-    pieces = training.pieces(trainer.piece_words)
-    piece_words = [piece.words() for piece in pieces]
-    total = sum(piece_words) * schedule.epochs
+    known = training.words()
+    if known == 0:
+        raise InputError(NOTHING)
+    total = known * schedule.epochs
     on_start(total)
     epochs: list[Epoch] = []
     points: list[Point] = []
     words, seconds = 0, 0.0
     for number in range(1, schedule.epochs + 1):
         tally, epoch_seconds = Tally(), 0.0
-        for index, (piece, size) in enumerate(zip(pieces, piece_words, strict=True)):
-            rates = schedule.rate(words / total), schedule.rate((words + size) / total)
+        # In the order of the corpus the model would follow its drift, from one book or package
+        # to the next, and the loss would tell of that rather than of what was learnt.
+        text_of_epoch = training.shuffled(generator(seed, "order", number))
+        for index, piece in enumerate(text_of_epoch.pieces(trainer.piece_words)):
+            ahead = words + piece.size * known / training.size
+            rates = schedule.rate(words / total), schedule.rate(ahead / total)
             random = generator(seed, "train", number, index)
             begun = time.perf_counter()
             done = trainer.train(piece, rates, random)
             epoch_seconds += time.perf_counter() - begun
             tally += done
             words += done.words
-            points.append(Point(number, words, done.mean_loss, rates[1], seconds + epoch_seconds))
+            rate = schedule.rate(words / total)
+            points.append(Point(number, words, done.mean_loss, rate, seconds + epoch_seconds))
             on_point(points[-1])
         if tally.pairs == 0:
-            raise InputError(
-                "there is nothing to learn from: no document holds two words of the vocabulary; "
-                "lower vocab.min_count or give longer documents"
-            )
+            raise InputError(NOTHING)
         seconds += epoch_seconds
         epochs.append(
             Epoch(

@@ -57,7 +57,7 @@ class WordVectors:
     Raises
     ------
     InputError
-        Shapes that do not agree, or a word that comes twice.
+        Shapes that do not agree, a word that comes twice, a count below 0.
 
     Notes
     -----
@@ -83,6 +83,8 @@ class WordVectors:
                 f"counts have the shape {self.counts.shape}; "
                 f"{len(self.words)} words need ({len(self.words)},)"
             )
+        if self.counts is not None and self.counts.min(initial=0) < 0:
+            raise InputError(f"a count is {self.counts.min()}; counts are 0 or more")
         if len(self._rows) != len(self.words):
             word = next(w for row, w in enumerate(self.words) if self._rows[w] != row)
             raise InputError(f"the word {word!r} comes twice; every word has one vector")
@@ -423,11 +425,11 @@ class _Word2VecFile:
             )
 
     def looks_binary(self) -> bool:
-        """Whether the first vector holds bytes that no decimal number has."""
+        """Whether the first vector is not spelt with the signs of decimal numbers."""
         self._fill(MAX_WORD + 64)
         _, _, vector = self.buffer[self.start :].lstrip(b"\n").partition(b" ")
         text, _, _ = vector[:64].partition(b"\n")
-        return not _NUMERALS.issuperset(text)
+        return not text.strip() or not _NUMERALS.issuperset(text)
 
     def read(self, binary: bool) -> tuple[list[str], NDArray[np.float32]]:
         words: list[str] = []

@@ -37,6 +37,7 @@ def evaluate(
     vocabulary: int,
     neighbours: int,
     probes: Sequence[str] | None,
+    suggested: Sequence[str] | None,
     report: Callable[[Path, Findings], None],
 ) -> dict[str, Any]:
     """Write ``scores.json`` and what ``report`` makes of the findings.
@@ -48,7 +49,8 @@ def evaluate(
     neighbours
         How many are listed for each probe word.
     probes
-        Probe words; ``None``: chosen from the vocabulary.
+        Words whose neighbours are listed. ``None``: those of ``suggested`` that have vectors;
+        where none is suggested, words chosen from the vocabulary.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def evaluate(
     unknown = [word for word in probes or () if word not in vectors]
     if unknown:
         raise InputError(f"evaluate.probes: {', '.join(unknown)} not in the vocabulary")
-    chosen = list(probes) if probes is not None else judge.probe_words(vectors, PROBES)
+    chosen = list(probes or [word for word in suggested or () if word in vectors])
+    chosen = chosen or judge.probe_words(vectors, PROBES)
     random = generator(0, "bootstrap")
     similarity = {
         name: judge.similarity(

@@ -119,7 +119,8 @@ class NegativeSamplingStep:
         self.C = np.empty((BLOCKS, BLOCK, dim), np.float32)
         self.R = np.empty((BLOCKS, rows, dim), np.float32)
         self.dC, self.dR = np.empty_like(self.C), np.empty_like(self.R)
-        self.S, self.G, self.W = (np.empty((BLOCKS, BLOCK, rows), np.float32) for _ in range(3))
+        scores = BLOCKS, BLOCK, rows
+        self.S, self.G, self.T, self.W = (np.empty(scores, np.float32) for _ in range(4))
 
     def draw(self, batch: Chunk, random: np.random.Generator) -> Draw:
         """Lay the batch out in blocks and draw their noise.
@@ -143,13 +144,13 @@ class NegativeSamplingStep:
         return Draw(rows[:, m : m + BLOCK], rows, self.W)
 
     def loss(self, draw: Draw) -> Tally:
-        """The tally of a drawn batch; leaves the derivatives by score in ``G`` and ``S``."""
+        """The tally of a drawn batch; leaves ∂J/∂S in ``G`` and the curvature in ``S``."""
         np.take(self.model.center, draw.centers, axis=0, out=self.C, mode="clip")
         np.take(self.model.outside, draw.rows, axis=0, out=self.R, mode="clip")
         np.matmul(self.C, self.R.transpose(0, 2, 1), out=self.S)
         # −log σ(s) for a pair and −log σ(−s) for noise are one function, of −s and of s.
         self.S[:, :, : self.pairs] *= -1
-        loss = logistic(self.S, draw.weights, self.G)
+        loss = logistic(self.S, draw.weights, self.G, self.T)
         self.G[:, :, : self.pairs] *= -1
         return Tally(0, float(draw.weights[:, :, : self.pairs].sum(dtype=np.float64)), loss)
 
@@ -166,16 +167,19 @@ class NegativeSamplingStep:
         return tally
 
 
-def logistic(x: F32, weights: F32, gradient: F32) -> float:
-    """The weighted sum of log(1 + exp(x)) and its derivatives by x.
+def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
+    """The weighted sum of log(1 + exp(x)), its gradient and its curvature.
 
     Parameters
     ----------
     x : float32
-        Becomes the second derivative.
+        Becomes the curvature: weight / (2 max(2, |x|)), which no parabola that touches the
+        function here and lies above it everywhere exceeds by more than a third (the least such
+        has tanh(x / 2) / (2 x); Jaakkola and Jordan 2000).
     weights : float32, of the shape of ``x``
     gradient : float32, of the shape of ``x``
-        Becomes the first derivative.
+        Becomes weight · σ(x).
+    scratch : float32, of the shape of ``x``
 
     Returns
     -------
@@ -183,26 +187,28 @@ def logistic(x: F32, weights: F32, gradient: F32) -> float:
         The sum.
     """
     largest = 80.0  # exp stays finite in float32; beyond, log(1 + exp(x)) is x to the last bit
-    excess = np.maximum(x - largest, 0) if x.max() > largest else None
-    p = np.minimum(x, largest, out=x)
+    p = np.minimum(x, largest, out=scratch)
     np.exp(p, out=p)
     p += 1
     np.reciprocal(p, out=p)  # σ(−x)
     np.log(p, out=gradient)
     loss = -float(np.vdot(weights, gradient))
-    if excess is not None:
-        loss += float(np.vdot(weights, excess))
+    if x.max() > largest:
+        loss += float(np.vdot(weights, np.maximum(x - largest, 0)))
     np.subtract(1, p, out=gradient)
     gradient *= weights
-    p *= gradient
+    np.abs(x, out=x)
+    np.maximum(x, 2, out=x)
+    np.divide(weights, x, out=x)
+    x *= 0.5
     return loss
 
 
 def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) -> None:
     """Add up each word's gradients and take one step, no longer than its curvature allows.
 
-    A row's loss is convex in it with curvature of at most ``h``, the sum of weight · σ′(s) ·
-    |other row|² over its entries, so a step of 1 / h cannot overshoot. Rates below that, the
+    Along a row, the loss lies below a parabola of curvature ``h``, the sum of its entries'
+    curvatures times |other row|², so a step of 1 / h cannot overshoot. Rates below that, the
     usual case, are plain gradient descent; a very frequent word of a batch has its step bounded.
 
     Parameters
@@ -283,10 +289,13 @@ class SoftmaxStep:
             loss += self._block(C[rows], draw.counts[rows])[0]
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
-    def update(self, draw: PairCounts, rate: float) -> Tally:
-        """Step along the summed gradient of a batch; the tally is from before the step."""
-        v, u = self.model
-        C = v[draw.centers]
+    def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
+        """The objective summed over a batch, ∂J/∂C (M, d) and ∂J/∂U (V, d).
+
+        The two arrays are valid until the next call.
+        """
+        u = self.model.outside
+        C = self.model.center[draw.centers]
         dC = self.dC[: len(C)]
         self.dU.fill(0)
         loss = 0.0
@@ -296,13 +305,19 @@ class SoftmaxStep:
             loss += block_loss
             np.matmul(G, u, out=dC[rows])
             self.dU += G.T @ C[rows]
+        return loss, dC, self.dU
+
+    def update(self, draw: PairCounts, rate: float) -> Tally:
+        """Step along the summed gradient of a batch; the tally is from before the step."""
+        v, u = self.model
+        loss, dC, dU = self.gradient(draw)
         v_squares, u_squares = self.squares
         squares = v_squares[draw.centers] + np.einsum("wd,wd->w", dC, dC) / dC.shape[1]
         v_squares[draw.centers] = squares
         v[draw.centers] -= (rate / np.sqrt(squares + 1e-12))[:, None] * dC
-        u_squares += np.einsum("wd,wd->w", self.dU, self.dU) / self.dU.shape[1]
-        self.dU *= (rate / np.sqrt(u_squares + 1e-12))[:, None]
-        np.subtract(u, self.dU, out=u)
+        u_squares += np.einsum("wd,wd->w", dU, dU) / dU.shape[1]
+        dU *= (rate / np.sqrt(u_squares + 1e-12))[:, None]
+        np.subtract(u, dU, out=u)
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def _block(self, C: F32, counts: sp.csr_array) -> tuple[float, F32]:

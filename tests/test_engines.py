@@ -1,0 +1,299 @@
+"""Every engine against slow oracles: the same pairs and draws, the same loss and update."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests import naive
+from w2v.engines import ENGINES, Tally, Task, make_engine
+from w2v.engines.numpy import (
+    NOISE,
+    Draw,
+    NegativeSamplingStep,
+    NumpyEngine,
+    SoftmaxStep,
+    descend,
+    logistic,
+)
+from w2v.model import Model, NegativeSampling, SkipGram, Softmax
+from w2v.sampling import generator
+from w2v.tokens import Text
+
+Documents = list[list[int]]
+
+
+def text_of(documents: Documents) -> Text:
+    tokens = np.array([word for document in documents for word in document], np.int32)
+    ends = np.cumsum([len(document) for document in documents])
+    spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1).astype(np.int64)
+    return Text(tokens, np.arange(tokens.max() + 1, dtype=np.int32), spans)
+
+
+def random_documents(seed: int, words: int, size: int) -> Documents:
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, 40, size=1000)
+    ids = random.zipf(1.5, size=words).clip(1, size) - 1
+    ends = np.cumsum(lengths)
+    return [part.tolist() for part in np.split(ids, ends[ends < words])]
+
+
+def random_model(size: int, dim: int, scale: float = 0.3) -> Model:
+    random = np.random.default_rng(1)
+    center, outside = random.normal(0, scale, (2, size, dim)).astype(np.float32)
+    return Model(center, outside)
+
+
+def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Task:
+    counts = np.arange(size, 0, -1, dtype=np.int64) * 3
+    return Task(random_model(size, dim, scale), objective, counts)
+
+
+def explicit_pairs(draw: Draw, negatives: int) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
+    """A drawn block as the oracle takes it: each pair with its weighted noise words."""
+    pairs = []
+    for block, rows in enumerate(draw.rows):
+        noise = [(int(word), negatives / NOISE) for word in rows[-NOISE:]]
+        for i, center in enumerate(draw.centers[block]):
+            for j, outside in enumerate(rows[:-NOISE]):
+                weight = float(draw.weights[block, i, j])
+                if weight:
+                    pairs.append((int(center), int(outside), weight, noise))
+    return pairs
+
+
+# What an engine is asked to learn
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+@pytest.mark.parametrize("window", [1, 3, 50])
+def test_a_step_trains_exactly_the_pairs_of_the_text(window: int, dynamic: bool) -> None:
+    documents = random_documents(0, 400, 20)
+    objective = SkipGram(dim=4, window=window, dynamic_window=dynamic, subsample=0)
+    engine = NumpyEngine(task_of(20, 4, objective))
+    assert isinstance(engine.step, NegativeSamplingStep)
+    _, batches = engine._batches(text_of(documents), generator(0, "test"))
+    assert len(batches) == 1
+    draw = engine.step.draw(batches[0], generator(0, "test"))
+    trained: Counter[tuple[int, int]] = Counter()
+    for center, outside, weight, _ in explicit_pairs(draw, 5):
+        trained[center, outside] += weight  # type: ignore[assignment]
+    wanted: Counter[tuple[int, int]] = Counter()
+    for center, outside, weight in naive.window_pairs(documents, window, dynamic):
+        wanted[center, outside] += weight  # type: ignore[assignment]
+    assert trained.keys() == wanted.keys()
+    assert all(math.isclose(trained[pair], wanted[pair], rel_tol=1e-5) for pair in wanted)
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_softmax_counts_exactly_the_pairs_of_the_text(window: int) -> None:
+    documents = random_documents(0, 300, 20)
+    objective = SkipGram(dim=4, window=window, subsample=0, loss=Softmax())
+    engine = NumpyEngine(task_of(20, 4, objective))
+    assert isinstance(engine.step, SoftmaxStep)
+    _, batches = engine._batches(text_of(documents), generator(0, "test"))
+    draw = engine.step.draw(batches[0], generator(0, "test"))
+    wanted = np.zeros((20, 20))
+    for center, outside, weight in naive.window_pairs(documents, window, True):
+        wanted[center, outside] += weight
+    got = np.zeros((20, 20))
+    got[draw.centers] = draw.counts.toarray()
+    np.testing.assert_allclose(got, wanted, rtol=1e-5)
+
+
+# Loss and update
+
+
+@pytest.mark.parametrize("negatives", [1, 5, 40])
+def test_negative_sampling_loss_is_the_objective(negatives: int) -> None:
+    loss = NegativeSampling(negatives)
+    engine = NumpyEngine(task_of(12, 7, SkipGram(dim=7, window=3, subsample=0, loss=loss)))
+    assert isinstance(engine.step, NegativeSamplingStep)
+    _, batches = engine._batches(text_of(random_documents(3, 150, 12)), generator(0, "test"))
+    draw = engine.step.draw(batches[0], generator(0, "test"))
+    tally = engine.step.loss(draw)
+    pairs = explicit_pairs(draw, negatives)
+    v, u = engine.task.model
+    assert tally.pairs == pytest.approx(sum(weight for _, _, weight, _ in pairs), rel=1e-6)
+    assert tally.mean_loss == pytest.approx(
+        naive.negative_sampling_objective(pairs, v.tolist(), u.tolist()), rel=1e-6
+    )
+
+
+def test_negative_sampling_update_is_the_summed_gradient() -> None:
+    negatives, rate = 5, 0.002
+    objective = SkipGram(dim=7, window=3, subsample=0, loss=NegativeSampling(negatives))
+    engine = NumpyEngine(task_of(200, 7, objective))
+    assert isinstance(engine.step, NegativeSamplingStep)
+    _, batches = engine._batches(text_of(random_documents(3, 90, 200)), generator(0, "test"))
+    draw = engine.step.draw(batches[0], generator(0, "test"))
+    v, u = (m.astype(np.float64) for m in engine.task.model)
+    grad_v, grad_u = np.zeros_like(v), np.zeros_like(u)
+    for center, outside, weight, noise in explicit_pairs(draw, negatives):
+        for word, sign, share in [(outside, 1, 1.0), *((k, -1, share) for k, share in noise)]:
+            slope = -sign * weight * share * naive.sigmoid(-sign * float(u[word] @ v[center]))
+            grad_v[center] += slope * u[word]
+            grad_u[word] += slope * v[center]
+    engine.step.update(draw, rate)
+    np.testing.assert_allclose(engine.task.model.center, v - rate * grad_v, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(engine.task.model.outside, u - rate * grad_u, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("logits_mb", [1, 256])
+def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
+    documents = random_documents(5, 120, 15)
+    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(logits_mb))
+    engine = NumpyEngine(task_of(15, 6, objective))
+    step = engine.step
+    assert isinstance(step, SoftmaxStep)
+    step.block = 4 if logits_mb == 1 else step.block  # several blocks a batch
+    _, batches = engine._batches(text_of(documents), generator(0, "test"))
+    draw = step.draw(batches[0], generator(0, "test"))
+    pairs = naive.window_pairs(documents, 2, True)
+    v, u = (m.astype(np.float64) for m in engine.task.model)
+    wanted = naive.softmax_objective(pairs, v.tolist(), u.tolist())
+    assert step.loss(draw).mean_loss == pytest.approx(wanted, rel=1e-6)
+    grad_v, grad_u = np.zeros_like(v), np.zeros_like(u)
+    for center, outside, weight in pairs:
+        _, to_center, to_outside = naive.softmax_loss(v[center], outside, u)
+        grad_v[center] += weight * np.array(to_center)
+        grad_u += weight * np.array(to_outside)
+    loss, to_centers, to_outside = step.gradient(draw)
+    assert loss == pytest.approx(wanted * step.loss(draw).pairs, rel=1e-6)
+    np.testing.assert_allclose(to_centers, grad_v[draw.centers], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(to_outside, grad_u, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=100)])
+def test_reported_loss_is_the_loss_of_frozen_vectors(loss: NegativeSampling | Softmax) -> None:
+    documents = random_documents(7, 700, 25)
+    objective = SkipGram(dim=5, window=4, subsample=0, loss=loss)
+    task = task_of(25, 5, objective)
+    engine = NumpyEngine(task)
+    if isinstance(loss, NegativeSampling):
+        engine.step.update = lambda draw, rate: engine.step.loss(draw)  # type: ignore
+    tally = engine.train(text_of(documents), (0.0, 0.0), generator(0, "test"))
+    assert tally.mean_loss == pytest.approx(
+        engine.loss(text_of(documents), generator(0, "test")).mean_loss, rel=1e-9
+    )
+    assert tally.words == sum(map(len, documents))
+
+
+def test_logistic_over_the_whole_range() -> None:
+    x = np.array([-1e30, -90, -80, -5, 0, 5, 79.9, 80.1, 90, 1e30], np.float32)
+    weights = np.arange(1, 11, dtype=np.float32)
+    for value, weight in zip(x, weights, strict=True):
+        gradient = np.empty(1, np.float32)
+        curvature = np.array([value])
+        got = logistic(curvature, np.array([weight]), gradient, np.empty(1, np.float32))
+        wanted = -naive.log_sigmoid(-float(value)) * float(weight)
+        assert got == pytest.approx(wanted, rel=1e-6, abs=1e-6)
+        slope = naive.sigmoid(max(float(value), -700)) * float(weight)
+        assert gradient[0] == pytest.approx(slope, abs=1e-6)
+        for other in np.linspace(-30, 30, 61) * max(1.0, abs(float(value)) / 10):
+            parabola = wanted + slope * other + float(curvature[0]) / 2 * other**2
+            there = -naive.log_sigmoid(-float(value) - other) * float(weight)
+            assert there <= parabola + 1e-5 * (1 + abs(wanted) + abs(slope * other))
+
+
+# Kept stable
+
+
+def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
+    rows = np.zeros((3, 2), np.float32)
+    gradients = np.array([[1, 0], [2, 0], [0, 4]], np.float32)
+    curvature = np.array([1, 2, 100], np.float32)
+    descend(rows, np.array([2, 2, 0], np.int32), gradients, curvature, rate=0.1)
+    np.testing.assert_allclose(rows, [[0, -4 / 100], [0, 0], [-0.3, 0]], rtol=1e-6)
+
+
+def half_of_the_corpus(size: int) -> Documents:
+    """Every second word is the same one."""
+    random = np.random.default_rng(0)
+    others = random.integers(1, size, size=20_000)
+    return [np.stack([np.zeros(20, int), part], axis=1).ravel().tolist() for part in others.reshape(-1, 20)]
+
+
+@pytest.mark.parametrize("size", [2, 50])
+def test_a_word_that_is_half_of_the_corpus_stays_bounded(size: int) -> None:
+    documents = half_of_the_corpus(size)
+    objective = SkipGram(dim=20, window=5, subsample=0)
+    counts = np.bincount(np.concatenate(documents), minlength=size).astype(np.int64)
+    task = Task(random_model(size, 20, 0.01), objective, counts)
+    engine = NumpyEngine(task)
+    losses = [
+        engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch)).mean_loss or math.inf
+        for epoch in range(5)
+    ]
+    assert np.isfinite(task.model.center).all()
+    assert max(losses[1:]) <= losses[0]
+    assert np.abs(task.model.center).max() < 20
+
+
+def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unbounded(
+        rows: NDArray[np.float32],
+        ids: NDArray[np.int32],
+        gradients: NDArray[np.float32],
+        curvature: NDArray[np.float32],
+        rate: float,
+    ) -> None:
+        descend(rows, ids, gradients, np.zeros_like(curvature), rate)
+
+    monkeypatch.setattr("w2v.engines.numpy.descend", unbounded)
+    with pytest.raises(AssertionError), np.errstate(all="ignore"):
+        test_a_word_that_is_half_of_the_corpus_stays_bounded(50)
+
+
+# The interface
+
+
+@pytest.mark.parametrize("loss", [NegativeSampling(3), NegativeSampling(30), Softmax(batch_words=64)])
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize(
+    ("documents", "dim", "window"),
+    [
+        ([[0, 1, 0, 1]], 3, 2),
+        ([[0], [1], [0, 1]], 1, 5),
+        ([[0, 1, 2] * 30], 1000, 100),
+        ([[i % 7 for i in range(1000)]], 5, 2),
+    ],
+)
+def test_odd_shapes(
+    name: str, loss: NegativeSampling | Softmax, documents: Documents, dim: int, window: int
+) -> None:
+    size = max(map(max, documents)) + 1
+    task = task_of(size, dim, SkipGram(dim=dim, window=window, subsample=0, loss=loss), 0.01)
+    before = task.model.center.copy()
+    tally = make_engine(name, task).train(text_of(documents), (0.05, 0.04), generator(0, "t"))
+    assert tally.words == sum(map(len, documents))
+    assert tally.pairs > 0
+    assert tally.mean_loss is not None
+    assert math.isfinite(tally.mean_loss)
+    assert not np.array_equal(before, task.model.center)
+    assert all(np.isfinite(matrix).all() for matrix in task.model)
+
+
+@pytest.mark.parametrize("loss", [NegativeSampling(), Softmax()])
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_text_without_pairs_changes_nothing(name: str, loss: NegativeSampling | Softmax) -> None:
+    task = task_of(5, 4, SkipGram(dim=4, loss=loss, subsample=0))
+    before = [matrix.copy() for matrix in task.model]
+    tally = make_engine(name, task).train(text_of([[1], [2], [3]]), (0.1, 0.1), generator(0, "t"))
+    assert tally == Tally(3, 0.0, 0.0)
+    assert tally.mean_loss is None
+    for old, new in zip(before, task.model, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_subsampling_keeps_the_share_it_says() -> None:
+    documents = [[0] * 50_000 + [1] * 50_000]
+    objective = SkipGram(dim=2, window=1, dynamic_window=False, subsample=0.01)
+    task = Task(random_model(2, 2), objective, np.array([50_000, 50_000]))
+    tally = NumpyEngine(task).train(text_of(documents), (0.01, 0.01), generator(0, "t"))
+    kept = math.sqrt(0.01 / 0.5) + 0.01 / 0.5
+    assert tally.words == 100_000
+    # Batches of running text do not share pairs, hence the slack beyond the draw's own.
+    assert tally.pairs == pytest.approx(2 * 100_000 * kept, rel=0.02)

@@ -90,7 +90,7 @@ def fetch(
     settings: Any,
     upstream: dict[str, str],
     make: Callable[[Path], dict[str, Any]],
-    on_damaged: Callable[[Path, Path], None] = lambda path, aside: None,
+    on_damaged: Callable[[Path, Path], None] = lambda *_: None,
 ) -> Entry:
     """Return the entry of that key, made if it is not there.
 

@@ -309,10 +309,9 @@ def no_such(key: str) -> str:
         if choice.endswith("_schema") and name in {field.name for field in fields(schema)}
     ]
     known = sorted(known_keys())
-    section = key.rpartition(".")[0] + "."
-    close = [known_key for known_key in known if known_key.endswith(f".{key}")]
-    close = close or get_close_matches(key, [k for k in known if k.startswith(section)], n=1)
-    close = close or get_close_matches(key, known, n=1)
+    near = [other for other in known if other.startswith(f"{group}.")]
+    close = [other for other in known if other.endswith(f".{key}")]
+    close = close or get_close_matches(key, near or known, n=1)
     if owners:
         hint = f"it belongs to {' and '.join(owners)}"
     elif close:

@@ -73,6 +73,7 @@ def sst_file(corpus: SstCorpus, outputs: Path) -> Path:
     import pooch
     import requests
 
+    pooch.get_logger().setLevel("WARNING")
     folder = outputs / "corpora"
     name = "stanfordSentimentTreebank.zip"
     try:

@@ -27,10 +27,23 @@ from w2v.errors import InputError  # noqa: E402
 log = logging.getLogger("pipeline")
 
 
+refused: list[str] = []
+"""What this process refused. Hydra would print more than one line for an exception."""
+
+
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def job(composed: DictConfig) -> float | None:
     """Run one experiment; returns its last held-out loss (training loss where there is none)."""
-    config = schema.resolve(composed)
+    try:
+        return run_experiment(schema.resolve(composed))
+    except InputError as error:
+        log.error("%s", error)
+        refuse(str(error))
+        return None
+
+
+def run_experiment(config: schema.Config) -> float | None:
+    """Run the stages, tracked or not, and show what came out."""
     # Imported when the settings are known to be good: bad ones should be refused at once.
     from pipeline.console import Watch
     from pipeline.experiment import Experiment
@@ -99,20 +112,18 @@ def main() -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     try:
         job()
-    except InputError as error:
-        return refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:
-        return refuse(schema.explain(error))
+        refuse(schema.explain(error))
     except KeyboardInterrupt:
         return 130
-    return 0
+    return 2 if refused else 0
 
 
-def refuse(line: str) -> int:
-    """Say in one line on standard error what is wrong."""
-    log.error(line)
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
-    return 2
+def refuse(reason: str) -> None:
+    """Say in one line on standard error what is wrong; the exit status will tell."""
+    line = " ".join(reason.split())
+    refused.append(line)
+    print(f"error: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -546,6 +546,20 @@ def test_curvature_that_holds_at_any_distance() -> None:
     assert (tangent - np.logaddexp(0, t)).min() < -10
 
 
+def test_step_limit_far_from_the_valley() -> None:
+    """500 pairs and 500 draws of one word, minimum at s = 0, start at s = 6: σ' is blind, κ is not."""
+
+    def settles(curvature: Callable[[float], float]) -> bool:
+        s, lr, count = 6.0, 0.025, 500
+        for _ in range(50):
+            slope = count * float((sigmoid(s) - 1) + sigmoid(s))
+            s -= min(lr, 1 / (2 * count * curvature(s))) * slope
+        return abs(s) < 1e-6
+
+    assert not settles(lambda s: float(sigmoid(s) * sigmoid(-s)))
+    assert settles(lambda s: math.tanh(s / 2) / (2 * s) if s else 0.25)
+
+
 # Finite input of any size
 
 

@@ -170,8 +170,11 @@ def test_nearest_to_nothing_is_zero_in_the_order_of_the_words() -> None:
 
 
 def test_ties_go_by_the_order_of_the_words() -> None:
-    vectors = WordVectors(list("abcdefgh"), np.ones((8, 2), np.float32))
-    assert [word for word, _ in vectors.nearest("c", 4)] == ["a", "b", "d", "e"]
+    # Two heights of ties, and enough words that an unstable sort would show.
+    array = np.tile(np.array([[1, 0], [1, 1]], np.float32), (300, 1))
+    vectors = WordVectors([str(row) for row in range(600)], array)
+    found = [int(word) for word, _ in vectors.nearest("4", 450)]
+    assert found == [row for row in range(0, 600, 2) if row != 4] + list(range(1, 303, 2))
 
 
 @pytest.mark.parametrize("k", [39, 40, 1000])

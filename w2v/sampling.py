@@ -55,7 +55,8 @@ class NoiseDistribution:
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:
-        weights = counts.astype(np.float64) ** exponent
+        # Relative to the heaviest word, so that no exponent overflows.
+        weights = (counts / (counts.max() if exponent > 0 else counts.min())) ** exponent
         self.probabilities = weights / weights.sum()
         size = len(counts)
         threshold = self.probabilities * size

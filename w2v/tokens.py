@@ -5,6 +5,7 @@ A corpus is a folder of four files: ``tokens.npy`` (int32, ids in order of first
 line, by id) and ``counts.npy`` (int64, by id).
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from w2v.errors import InputError
 
 BLOCK = 1 << 20
 """Tokens held in memory before they are written."""
+
+UNFIT = re.compile(r"^$|\s|[\ud800-\udfff]")
+"""What ``types.txt`` cannot hold as a line of its own, or not in UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def write_corpus(
     documents: Iterable[str],
     tokenize: Callable[[str], list[str]],
     limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda documents, bytes_read: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> CorpusSize:
     """Tokenize documents into a corpus folder, in one pass and bounded memory.
 
@@ -88,12 +92,10 @@ def write_corpus(
     Raises
     ------
     InputError
-        No document holds a token, or a token holds white space.
+        No document holds a token; or a token is empty, holds white space or cannot be encoded.
     """
     numbering = _Numbering()
     number = numbering.__getitem__
-    tokens = ArrayWriter(folder / "tokens.npy", np.int32)
-    offsets = ArrayWriter(folder / "offsets.npy", np.int64)
     counts = np.zeros(0, np.int64)
     ids: list[int] = []
     ends: list[int] = [0]
@@ -109,20 +111,20 @@ def write_corpus(
         counts, ids, ends = grown, [], []
         progress(read, size)
 
-    for text in documents:
-        if read == limit:
-            break
-        ids.extend(map(number, tokenize(text)))
-        ends.append(total + len(ids))
-        read += 1
-        size += len(text.encode("utf-8", "surrogatepass"))
-        if len(ids) >= BLOCK:
-            total += len(ids)
-            flush()
-    total += len(ids)
-    flush()
-    tokens.close()
-    offsets.close()
+    with (
+        closing(ArrayWriter(folder / "tokens.npy", np.int32)) as tokens,
+        closing(ArrayWriter(folder / "offsets.npy", np.int64)) as offsets,
+    ):
+        for text in islice(documents, limit):
+            ids.extend(map(number, tokenize(text)))
+            ends.append(total + len(ids))
+            read += 1
+            size += len(text.encode("utf-8", "surrogatepass"))
+            if len(ids) >= BLOCK:
+                total += len(ids)
+                flush()
+        total += len(ids)
+        flush()
     if read == 0:
         raise InputError("the corpus is empty: no document was found; corpus.path must hold text")
     if total == 0:
@@ -131,9 +133,10 @@ def write_corpus(
             "tokenizer.pattern"
         )
     for word in numbering:
-        if len(word.split()) != 1 or word != word.strip():
+        if UNFIT.search(word):
             raise InputError(
-                f"tokenizer.pattern made the token {word!r}; a token must not hold white space"
+                f"tokenizer.pattern made the token {word!r}; a token holds at least one "
+                "character, no white space and no half of a surrogate pair"
             )
     with (folder / "types.txt").open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{word}\n" for word in numbering)
@@ -186,7 +189,7 @@ class Text:
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
     def pieces(self, size: int) -> list["Text"]:
-        """Consecutive parts of ``size`` tokens, the last one of up to twice as many.
+        """Consecutive parts of ``size`` tokens on average, each of fewer than twice as many.
 
         Borders lie between documents where documents are shorter than ``size``; a longer one
         is cut, and windows do not cross the cut.
@@ -243,9 +246,7 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
     return Text(tokens, ids, np.stack([offsets[:-1], offsets[1:]], axis=1))
 
 
-def hold_out(
-    text: Text, fraction: float, generator: np.random.Generator
-) -> tuple[Text, Text]:
+def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split documents at random into (training, held out).
 
     ``round(fraction * documents)`` documents are held out; a corpus of so few documents that

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 
+HEADER = "word\tcount"
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -31,7 +33,7 @@ class Vocabulary:
     def save(self, path: Path) -> None:
         """Write a table of tab-separated ``word`` and ``count``, UTF-8, with a header."""
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write("word\tcount\n")
+            file.write(f"{HEADER}\n")
             file.writelines(
                 f"{w}\t{c}\n" for w, c in zip(self.words, self.counts.tolist(), strict=True)
             )
@@ -43,14 +45,18 @@ class Vocabulary:
         Raises
         ------
         InputError
-            A line that is not a word, a tab and a count.
+            No header, a line that is not a word, a tab and a count, or an unfinished last line.
         """
-        lines = path.read_bytes().decode("utf-8").split("\n")
         try:
-            words, counts = zip(*(line.split("\t") for line in lines[1:-1]), strict=True)
+            header, *lines, end = path.read_bytes().decode("utf-8").split("\n")
+            if header != HEADER or end:
+                raise ValueError(path)
+            words, counts = zip(*(line.split("\t") for line in lines), strict=True)
             return cls(list(words), np.array(counts, np.int64))
         except ValueError:
-            raise InputError(f"{path}: not a vocabulary; a line is a word, a tab, a count") from None
+            raise InputError(
+                f"{path}: not a vocabulary; a line is a word, a tab, a count"
+            ) from None
 
 
 def build(

@@ -63,10 +63,11 @@ def evaluate(
         raise InputError(f"evaluate.probes: {', '.join(unknown)} not in the vocabulary")
     chosen = list(probes or [word for word in suggested or () if word in vectors])
     chosen = chosen or judge.probe_words(vectors, PROBES)
-    random = generator(0, "bootstrap")
     similarity = {
         name: judge.similarity(
-            vectors, judge.load_pairs(judge.benchmark_path(name)), generator=random
+            vectors,
+            judge.load_pairs(judge.benchmark_path(name)),
+            generator=generator(0, f"bootstrap {name}"),
         )
         for name in SIMILARITY
     }

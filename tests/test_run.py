@@ -1,0 +1,344 @@
+"""The command line, as a person uses it: real processes on small real text."""
+
+import functools
+import hashlib
+import http.server
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from w2v import WordVectors
+
+ROOT = Path(__file__).parents[1]
+
+TEXT = """
+the cat sat on the mat and the dog sat on the rug
+a dog and a cat are animals and a mat and a rug are things
+the king spoke to the queen and the queen spoke to the king
+paris is in france and london is in england
+""".strip().split("\n")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+UNJUDGED = "stages=[tokenize,vocab,train]"
+
+SMALL = (
+    "corpus=files",
+    "corpus.path=text.txt",
+    "vocab.min_count=1",
+    "model.dim=8",
+    "train.epochs=2",
+    "train.heldout=0.1",
+)
+
+
+def summary_of(cwd: Path) -> dict[str, Any]:
+    """The newest summary under a folder."""
+    found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
+    summary: dict[str, Any] = json.loads(found[-1].read_bytes())
+    return summary
+
+
+def runs_in(cwd: Path) -> list[tuple[str, str]]:
+    """Name and status of every tracked run, by start."""
+    with sqlite3.connect(cwd / "outputs" / "mlflow.db") as database:
+        return database.execute("select name, status from runs order by start_time").fetchall()
+
+
+@pytest.fixture()
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("\n".join(TEXT * 30) + "\n")
+    return tmp_path
+
+
+def test_tracked_from_text_to_scores_and_again_from_the_cache(here: Path) -> None:
+    first = run(*SMALL, cwd=here)
+    assert first.returncode == 0, first.stderr
+    assert first.stderr == ""
+    assert "epoch 2  loss" in first.stdout
+    assert "mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db" in first.stdout
+    made = summary_of(here)
+    assert set(made) == {
+        *("run_dir", "mlflow_run_id", "config", "stages"),
+        *("corpus", "vocab", "train", "evaluate", "files"),
+    }
+    assert not any(stage["cached"] for stage in made["stages"].values())
+    assert made["corpus"]["documents"] == 120
+    assert made["corpus"]["tokens"] == 30 * sum(len(line.split()) for line in TEXT)
+    assert made["corpus"]["bytes"] == (here / "text.txt").stat().st_size
+    assert made["train"]["words"] == sum(epoch["words"] for epoch in made["train"]["epochs"])
+    assert {"spearman", "ci95", "pairs", "coverage"} <= set(made["evaluate"]["similarity"]["simlex999"])
+    assert {"accuracy", "semantic", "syntactic", "questions", "coverage", "vocabulary"} <= set(
+        made["evaluate"]["analogy"]["google"]
+    )
+    vectors = WordVectors.load(here / Path(made["files"]["vectors"]).parent)
+    assert vectors.vectors.shape == (made["vocab"]["size"], 8)
+    assert (here / made["run_dir"] / "run.log").stat().st_size > 0
+    assert (here / made["run_dir"] / ".hydra" / "config.yaml").is_file()
+
+    second = run(*SMALL, cwd=here)
+    again = summary_of(here)
+    assert second.returncode == 0, second.stderr
+    assert all(stage["cached"] for stage in again["stages"].values())
+    assert again["train"] == made["train"]
+    assert runs_in(here) == [("negsample w5 k5 d8 s0", "FINISHED")] * 2
+    with sqlite3.connect(here / "outputs" / "mlflow.db") as database:
+        query = "select run_uuid, key, value, step from metrics order by key, step"
+        histories: dict[str, list[Any]] = {}
+        for identity, *metric in database.execute(query):
+            histories.setdefault(identity, []).append(metric)
+        params = dict(database.execute("select key, value from params"))
+    one, other = histories.values()
+    assert one == other  # a cached run logs the whole history
+    logged = {key for key, _, _ in one}
+    assert {"train/loss", "train/lr", "epoch/heldout_loss", "analogy/google/accuracy"} <= logged
+    steps = [step for key, _, step in one if key == "epoch/loss"]
+    assert steps == [made["train"]["words"] // 2, made["train"]["words"]]
+    assert params["model.dim"] == "8"
+    assert params["loss.negatives"] == "5"
+    artifacts = {
+        str(path.relative_to(here / "outputs" / "mlartifacts" / again["mlflow_run_id"]))
+        for path in (here / "outputs" / "mlartifacts").rglob("*")
+        if again["mlflow_run_id"] in path.parts and path.is_file()
+    }
+    assert {
+        "artifacts/config.yaml",
+        "artifacts/summary.json",
+        "artifacts/plots/loss.png",
+        "artifacts/plots/map.png",
+        "artifacts/tables/neighbours.json",
+        "artifacts/vectors/vectors.npy",
+        "artifacts/vectors/vocabulary.tsv",
+    } <= artifacts
+
+
+def test_only_what_changed_is_made_again(here: Path) -> None:
+    def cached(*changes: str) -> list[str]:
+        result = run("tracking=none", *SMALL, *changes, cwd=here)
+        assert result.returncode == 0, result.stderr
+        return [name for name, stage in summary_of(here)["stages"].items() if stage["cached"]]
+
+    assert cached() == []
+    assert cached("loss=softmax", UNJUDGED) == ["tokenize", "vocab"]
+    assert cached("vocab.min_count=31", UNJUDGED) == ["tokenize"]
+    assert cached("evaluate.neighbours=3") == ["tokenize", "vocab", "train"]
+    (here / "text.txt").write_text("\n".join(TEXT * 40) + "\n")
+    assert cached(UNJUDGED) == []
+    assert not (here / "outputs" / "mlflow.db").exists()
+
+
+def test_same_command_same_bits(here: Path) -> None:
+    vectors = []
+    for outputs in ("one", "two"):
+        result = run("tracking=none", f"outputs={outputs}", *SMALL, UNJUDGED, cwd=here)
+        assert result.returncode == 0, result.stderr
+        found = list((here / outputs).glob("cache/train/*/vectors.npy"))
+        vectors.append(np.load(found[0], allow_pickle=False))
+    np.testing.assert_array_equal(*vectors)
+
+
+def test_some_stages_only(here: Path) -> None:
+    refused = run("tracking=none", *SMALL, "stages=[evaluate]", cwd=here)
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "error: stages=['evaluate']: tokenize is left out, and the cache does not hold its result; "
+        "add tokenize to stages\n",
+    )
+    assert run("tracking=none", *SMALL, "stages=[tokenize,vocab]", cwd=here).returncode == 0
+    assert set(summary_of(here)["stages"]) == {"tokenize", "vocab"}
+    assert run("tracking=none", *SMALL, "stages=[train]", cwd=here).returncode == 0
+    assert set(summary_of(here)["stages"]) == {"tokenize", "vocab", "train"}
+
+
+BAD_INPUT = {
+    "missing file": (
+        None,
+        "corpus.path=text.txt: no such file; give a path, a folder, a glob or a list",
+    ),
+    "empty file": (b"", "the corpus is empty: no document was found; corpus.path must hold text"),
+    "blank lines": (
+        b"\n \n\n",
+        "the corpus is empty: no document was found; corpus.path must hold text",
+    ),
+    "no words": (
+        b"!!! ...\n???\n",
+        "the corpus holds no word: 2 documents, 12 bytes and no match of tokenizer.pattern",
+    ),
+    "binary": (
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        "text.txt: byte 0 (0x89) is not UTF-8; corpus.path must name text files in UTF-8",
+    ),
+    "rare words": (
+        b"every word here stands once only\n",
+        "vocab.min_count=2 leaves 0 of 6 types, and at least 2 are needed; "
+        "the most frequent type occurs 1 times",
+    ),
+    "lonely words": (
+        b"one\none\ntwo\ntwo\n",
+        "there is nothing to learn from: no document holds two words of the vocabulary; "
+        "lower vocab.min_count or give longer documents",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_line(tmp_path: Path, case: str) -> None:
+    content, line = BAD_INPUT[case]
+    if content is not None:
+        (tmp_path / "text.txt").write_bytes(content)
+    result = run(
+        "tracking=none", "corpus=files", "corpus.path=text.txt", "vocab.min_count=2", cwd=tmp_path
+    )
+    assert (result.returncode, result.stderr) == (2, f"error: {line}\n")
+    left = [path for path in tmp_path.glob("outputs/cache/*/*") if not path.name.endswith(".lock")]
+    made = {"rare words": ["tokenize"], "lonely words": ["tokenize", "vocab"]}.get(case, [])
+    assert sorted(path.parent.name for path in left) == made
+
+
+def test_bad_settings_are_refused_before_any_work(here: Path) -> None:
+    result = run(*SMALL, "model.window=0", cwd=here)
+    assert (result.returncode, result.stderr) == (2, "error: model.window=0: must be at least 1\n")
+    assert not (here / "outputs" / "cache").exists()
+    assert not (here / "outputs" / "mlflow.db").exists()
+
+
+def test_a_failed_run_is_closed_as_failed(here: Path) -> None:
+    result = run(*SMALL, "vocab.min_count=1000000", cwd=here)
+    assert result.returncode == 2
+    assert runs_in(here) == [("negsample w5 k5 d8 s0", "FAILED")]
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_is_closed_as_killed(here: Path, signum: int, status: int) -> None:
+    arguments = command(*SMALL, "train.epochs=100000")
+    with subprocess.Popen(
+        arguments, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("  epoch 3"):
+                process.send_signal(signum)
+                break
+        process.stdout.read()
+        assert process.wait(60) == status
+    assert runs_in(here) == [("negsample w5 k5 d8 s0", "KILLED")]
+    assert [p for p in here.glob("outputs/cache/train/*") if p.suffix != ".lock"] == []
+
+
+def test_untracked_runs_import_no_mlflow(here: Path) -> None:
+    probe = (
+        "import sys, runpy\n"
+        f"sys.argv = ['run.py', 'tracking=none', {UNJUDGED!r}, *{SMALL!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'pipeline' / 'run.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        "print('mlflow' in sys.modules)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", probe], cwd=here, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("False\n")
+
+
+def test_four_identical_commands_at_once(here: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            command(*SMALL),
+            cwd=here,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for _ in range(4)
+    ]
+    errors = [process.communicate(timeout=240)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    assert runs_in(here) == [("negsample w5 k5 d8 s0", "FINISHED")] * 4
+    summaries = [json.loads(p.read_bytes()) for p in here.glob("outputs/runs/*/*/summary.json")]
+    assert len(summaries) == 4
+    for stage in ("tokenize", "vocab", "train", "evaluate"):
+        assert sum(not summary["stages"][stage]["cached"] for summary in summaries) == 1
+
+
+def test_a_sweep(here: Path) -> None:
+    result = run(
+        "-m", "tracking=none", *SMALL, UNJUDGED, "loss=negsample,softmax", "train.epochs=1", cwd=here
+    )
+    assert result.returncode == 0, result.stderr
+    summaries = [
+        json.loads(path.read_bytes())
+        for path in sorted(here.glob("outputs/sweeps/*/*/*/summary.json"))
+    ]
+    assert [s["stages"]["tokenize"]["cached"] for s in summaries] == [False, True]
+    assert [s["stages"]["train"]["cached"] for s in summaries] == [False, False]
+
+
+def test_help_helps() -> None:
+    result = run("--help", cwd=ROOT)
+    assert result.returncode == 0
+    for word in ("negsample", "softmax", "pydocs", "corpus.path", "window: 5", "mlflow ui"):
+        assert word in result.stdout
+
+
+@pytest.mark.parametrize("experiment", sorted(p.stem for p in (ROOT / "conf/experiment").glob("*")))
+def test_every_experiment_runs(here: Path, experiment: str) -> None:
+    result = run(
+        f"experiment={experiment}",
+        "tracking=none",
+        "corpus=files",
+        "corpus.path=text.txt",
+        "vocab.min_count=1",
+        "model.dim=4",
+        "train.epochs=1",
+        UNJUDGED,
+        cwd=here,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    with zipfile.ZipFile(site / "sst.zip", "w") as archive:
+        rows = "".join(f"{i}\t{line}\n" for i, line in enumerate(TEXT * 30, start=1))
+        archive.writestr("trees/datasetSentences.txt", f"sentence_index\tsentence\n{rows}")
+        archive.writestr("../escaped.txt", "harmless")
+    digest = hashlib.sha256((site / "sst.zip").read_bytes()).hexdigest()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/sst.zip"
+        settings = ("tracking=none", "corpus=sst", f"corpus.url={url}", "model.dim=2")
+        wrong = run(*settings, "stages=[tokenize]", f"corpus.sha256={'0' * 64}", cwd=tmp_path)
+        assert wrong.returncode == 2
+        assert wrong.stderr.startswith("error: corpus=sst: the download failed (ValueError)")
+        assert not list((tmp_path / "outputs" / "corpora").glob("*.zip"))
+        right = run(*settings, "stages=[tokenize]", f"corpus.sha256={digest}", cwd=tmp_path)
+        assert right.returncode == 0, right.stderr
+        server.shutdown()
+    assert summary_of(tmp_path)["corpus"]["documents"] == 120
+    offline = run(*settings, "stages=[tokenize]", f"corpus.sha256={digest}", cwd=tmp_path)
+    assert offline.returncode == 0, "a second run does not download"
+    assert not list(tmp_path.rglob("escaped.txt"))

@@ -309,13 +309,13 @@ def no_such(key: str) -> str:
         if choice.endswith("_schema") and name in {field.name for field in fields(schema)}
     ]
     known = sorted(known_keys())
-    near = [other for other in known if other.startswith(f"{group}.")]
-    close = [other for other in known if other.endswith(f".{key}")]
-    close = close or get_close_matches(key, near or known, n=1)
+    known = [other for other in known if other.startswith(f"{group}.")] or known
+    close = get_close_matches(name, [other.rpartition(".")[2] for other in known], n=1)
     if owners:
         hint = f"it belongs to {' and '.join(owners)}"
     elif close:
-        hint = f"did you mean {' or '.join(close)}?"
+        meant = [other for other in known if other.rpartition(".")[2] == close[0]]
+        hint = f"did you mean {' or '.join(meant)}?"
     else:
         hint = "--help lists the settings"
     return f"{key}: no such setting here; {hint}"

@@ -6,7 +6,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pipeline.config import Corpus, FilesCorpus, PyDocsCorpus, SstCorpus
 from w2v import sources
@@ -26,8 +26,7 @@ def make_source(corpus: Corpus, outputs: Path) -> sources.Source:
             return sources.PyDocs(tuple(corpus.packages), workers=os.cpu_count() or 1)
         case FilesCorpus():
             paths = expand(corpus.path if isinstance(corpus.path, list) else [corpus.path])
-            unit = "file" if corpus.unit == "file" else "line"
-            return sources.Files(paths, unit, open_any)
+            return sources.Files(paths, "file" if corpus.unit == "file" else "line", open_any)
         case SstCorpus():
             return sources.Files([str(sst_file(corpus, outputs))], "line", open_sst)
         case _:
@@ -43,7 +42,8 @@ def expand(paths: Sequence[str]) -> list[str]:
         elif Path(path).is_dir():
             files += sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
         else:
-            files += sorted(name for name in glob.glob(path, recursive=True) if Path(name).is_file())
+            matches = glob.glob(path, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
+            files += sorted(name for name in matches if Path(name).is_file())
     if not files:
         raise InputError(
             f"corpus.path={', '.join(paths)}: no such file; give a path, a folder, a glob or a list"
@@ -77,9 +77,7 @@ def sst_file(corpus: SstCorpus, outputs: Path) -> Path:
     folder = outputs / "corpora"
     name = "stanfordSentimentTreebank.zip"
     try:
-        return Path(
-            pooch.retrieve(corpus.url, f"sha256:{corpus.sha256}", fname=name, path=folder)
-        )
+        return Path(pooch.retrieve(corpus.url, f"sha256:{corpus.sha256}", fname=name, path=folder))
     except (requests.RequestException, OSError, ValueError) as error:
         reason = type(error).__name__
         raise InputError(
@@ -102,12 +100,3 @@ def open_sst(path: str) -> IO[bytes]:
     if header.strip() == b"sentence_index\tsentence":
         data = b"".join(row.partition(b"\t")[2] for row in rows.splitlines(keepends=True))
     return io.BytesIO(data)
-
-
-def describe(corpus: Any) -> str:
-    """A few words for a person."""
-    match corpus:
-        case FilesCorpus():
-            return ", ".join(corpus.path) if isinstance(corpus.path, list) else str(corpus.path)
-        case _:
-            return type(corpus).__name__.removesuffix("Corpus").lower()

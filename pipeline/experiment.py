@@ -25,7 +25,6 @@ from pipeline.stages.vocab import VOCABULARY, vocab
 from pipeline.tracking import Tracker
 from w2v.errors import InputError
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
-from w2v.sources import Source
 from w2v.tokenizer import Tokenizer
 from w2v.train import Epoch, Point, Schedule
 from w2v.vectors import VECTORS
@@ -61,10 +60,9 @@ class Experiment:
         InputError
             Bad input, or a stage that is left out and whose result is not in the cache.
         """
-        source = make_source(self.config.corpus, self.outputs)
         last = max(list(STAGES).index(stage) for stage in self.config.stages)
         for stage in list(STAGES)[: last + 1]:
-            self.entries[stage] = self._stage(stage, source)
+            self.entries[stage] = self._stage(stage)
         self._record()
         summary = self._summary(run_dir)
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
@@ -74,11 +72,11 @@ class Experiment:
         self.tracker.files([run_dir / "summary.json"], "")
         return summary
 
-    def _stage(self, stage: str, source: Source) -> Entry:
+    def _stage(self, stage: str) -> Entry:
         """Get one stage's result from the cache, or make it."""
         folder = self.outputs / "cache" / stage
         upstream = {name: self.entries[name].key for name in STAGES[stage].consumes}
-        settings, make = getattr(self, f"_{stage}")(source)
+        settings, make = getattr(self, f"_{stage}")()
         key = artifacts.stage_key(stage, STAGES[stage].version, settings, upstream)
         if stage not in self.config.stages:
             entry = artifacts.find(folder, key)
@@ -99,8 +97,9 @@ class Experiment:
 
     # What each stage depends on, and how it is made.
 
-    def _tokenize(self, source: Source) -> tuple[dict[str, Any], Make]:
+    def _tokenize(self) -> tuple[dict[str, Any], Make]:
         corpus, tokenizer = self.config.corpus, self.config.tokenizer
+        source = make_source(corpus, self.outputs)
         settings = {
             "corpus": self.config.corpus_name,
             "content": source.fingerprint(),
@@ -112,11 +111,11 @@ class Experiment:
             out, source, splitter, corpus.limit, self.watch.reading
         )
 
-    def _vocab(self, source: Source) -> tuple[dict[str, Any], Make]:
+    def _vocab(self) -> tuple[dict[str, Any], Make]:
         settings = asdict(self.config.vocab)
         return settings, lambda out: vocab(out, self.entries["tokenize"].path, **settings)
 
-    def _train(self, source: Source) -> tuple[dict[str, Any], Make]:
+    def _train(self) -> tuple[dict[str, Any], Make]:
         config = self.config
         settings = {
             "model": asdict(config.model),
@@ -148,7 +147,7 @@ class Experiment:
 
         return settings, make
 
-    def _evaluate(self, source: Source) -> tuple[dict[str, Any], Make]:
+    def _evaluate(self) -> tuple[dict[str, Any], Make]:
         settings = {**asdict(self.config.evaluate), "suggested": self.config.corpus.probes}
         write = partial(report.write, title=f"{self.config.run_name} on {self.config.corpus_name}")
         return settings, lambda out: evaluate(
@@ -218,7 +217,12 @@ class Experiment:
                 for name, entry in entries.items()
             },
         }
-        sections = {"tokenize": "corpus", "vocab": "vocab", "train": "train", "evaluate": "evaluate"}
+        sections = {
+            "tokenize": "corpus",
+            "vocab": "vocab",
+            "train": "train",
+            "evaluate": "evaluate",
+        }
         for stage, section in sections.items():
             if stage in entries:
                 summary[section] = entries[stage].facts

@@ -18,7 +18,7 @@ sys.path[0] = str(ROOT)
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from pipeline import config as schema  # noqa: E402
@@ -97,10 +97,12 @@ def ui_command(config: schema.Config) -> str:
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")
-    return shlex.join([mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"])
+    return shlex.join(
+        [mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"]
+    )
 
 
-def terminate(signum: int, frame: FrameType | None) -> None:
+def terminate(signum: int, _: FrameType | None) -> None:
     """End as a keyboard interrupt does: every block is left, the tracked run is closed."""
     raise SystemExit(128 + signum)
 

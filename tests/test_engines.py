@@ -51,7 +51,9 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
     return Task(random_model(size, dim, scale), objective, counts)
 
 
-def explicit_pairs(draw: Draw, negatives: int) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
+def explicit_pairs(
+    draw: Draw, negatives: int
+) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
     """A drawn block as the oracle takes it: each pair with its weighted noise words."""
     pairs = []
     for block, rows in enumerate(draw.rows):
@@ -160,10 +162,10 @@ def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
         _, to_center, to_outside = naive.softmax_loss(v[center], outside, u)
         grad_v[center] += weight * np.array(to_center)
         grad_u += weight * np.array(to_outside)
-    loss, to_centers, to_outside = step.gradient(draw)
-    assert loss == pytest.approx(wanted * step.loss(draw).pairs, rel=1e-6)
-    np.testing.assert_allclose(to_centers, grad_v[draw.centers], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(to_outside, grad_u, rtol=1e-4, atol=1e-5)
+    total, by_centers, by_outside = step.gradient(draw)
+    assert total == pytest.approx(wanted * step.loss(draw).pairs, rel=1e-6)
+    np.testing.assert_allclose(by_centers, grad_v[draw.centers], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_outside, grad_u, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=100)])
@@ -206,14 +208,17 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
     gradients = np.array([[1, 0], [2, 0], [0, 4]], np.float32)
     curvature = np.array([1, 2, 100], np.float32)
     descend(rows, np.array([2, 2, 0], np.int32), gradients, curvature, rate=0.1)
-    np.testing.assert_allclose(rows, [[0, -4 / 100], [0, 0], [-0.3, 0]], rtol=1e-6)
+    np.testing.assert_allclose(rows, np.array([[0, -4 / 100], [0, 0], [-0.3, 0]]), rtol=1e-6)
 
 
 def half_of_the_corpus(size: int) -> Documents:
     """Every second word is the same one."""
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=20_000)
-    return [np.stack([np.zeros(20, int), part], axis=1).ravel().tolist() for part in others.reshape(-1, 20)]
+    return [
+        np.stack([np.zeros(20, int), part], axis=1).ravel().tolist()
+        for part in others.reshape(-1, 20)
+    ]
 
 
 @pytest.mark.parametrize("size", [2, 50])
@@ -224,7 +229,8 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(size: int) -> None:
     task = Task(random_model(size, 20, 0.01), objective, counts)
     engine = NumpyEngine(task)
     losses = [
-        engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch)).mean_loss or math.inf
+        engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch)).mean_loss
+        or math.inf
         for epoch in range(5)
     ]
     assert np.isfinite(task.model.center).all()
@@ -250,7 +256,9 @@ def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatc
 # The interface
 
 
-@pytest.mark.parametrize("loss", [NegativeSampling(3), NegativeSampling(30), Softmax(batch_words=64)])
+@pytest.mark.parametrize(
+    "loss", [NegativeSampling(3), NegativeSampling(30), Softmax(batch_words=64)]
+)
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize(
     ("documents", "dim", "window"),

@@ -34,9 +34,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=300
-    )
+    return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=300)
 
 
 UNJUDGED = "stages=[tokenize,vocab,train]"
@@ -64,7 +62,7 @@ def runs_in(cwd: Path) -> list[tuple[str, str]]:
         return database.execute("select name, status from runs order by start_time").fetchall()
 
 
-@pytest.fixture()
+@pytest.fixture
 def here(tmp_path: Path) -> Path:
     (tmp_path / "text.txt").write_text("\n".join(TEXT * 30) + "\n")
     return tmp_path
@@ -86,7 +84,9 @@ def test_tracked_from_text_to_scores_and_again_from_the_cache(here: Path) -> Non
     assert made["corpus"]["tokens"] == 30 * sum(len(line.split()) for line in TEXT)
     assert made["corpus"]["bytes"] == (here / "text.txt").stat().st_size
     assert made["train"]["words"] == sum(epoch["words"] for epoch in made["train"]["epochs"])
-    assert {"spearman", "ci95", "pairs", "coverage"} <= set(made["evaluate"]["similarity"]["simlex999"])
+    assert {"spearman", "ci95", "pairs", "coverage"} <= set(
+        made["evaluate"]["similarity"]["simlex999"]
+    )
     assert {"accuracy", "semantic", "syntactic", "questions", "coverage", "vocabulary"} <= set(
         made["evaluate"]["analogy"]["google"]
     )
@@ -284,7 +284,13 @@ def test_four_identical_commands_at_once(here: Path) -> None:
 
 def test_a_sweep(here: Path) -> None:
     result = run(
-        "-m", "tracking=none", *SMALL, UNJUDGED, "loss=negsample,softmax", "train.epochs=1", cwd=here
+        "-m",
+        "tracking=none",
+        *SMALL,
+        UNJUDGED,
+        "loss=negsample,softmax",
+        "train.epochs=1",
+        cwd=here,
     )
     assert result.returncode == 0, result.stderr
     summaries = [

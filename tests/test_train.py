@@ -59,9 +59,8 @@ def test_same_seed_same_bits(engine: str, loss: NegativeSampling | Softmax) -> N
     first, second = (run(documents, loss, engine=engine) for _ in range(2))
     for a, b in zip(first.model, second.model, strict=True):
         np.testing.assert_array_equal(a, b)
-    timed = {"seconds": 0.0}
-    assert [p._replace(**timed) for p in first.points] == [
-        p._replace(**timed) for p in second.points
+    assert [p._replace(seconds=0.0) for p in first.points] == [
+        p._replace(seconds=0.0) for p in second.points
     ]
     other = run(documents, loss, engine=engine, seed=1)
     assert not np.array_equal(first.model.center, other.model.center)
@@ -152,6 +151,4 @@ def test_nothing_to_learn_from(documents: Documents) -> None:
 
 def test_rate_is_linear_and_ends_at_the_minimum() -> None:
     schedule = Schedule(5, 0.025, 1e-4)
-    assert [schedule.rate(x) for x in (0, 0.5, 1, 2)] == pytest.approx(
-        [0.025, 0.01255, 1e-4, 1e-4]
-    )
+    assert [schedule.rate(x) for x in (0, 0.5, 1, 2)] == pytest.approx([0.025, 0.01255, 1e-4, 1e-4])

@@ -82,5 +82,6 @@ class SkipGram:
 
     def pair_weights(self) -> NDArray[np.float32]:
         """The weight of a pair by its distance less one, float32 (m,)."""
-        steps = np.arange(self.window, 0, -1, dtype=np.float32)
-        return steps / self.window if self.dynamic_window else np.ones_like(steps)
+        if not self.dynamic_window:
+            return np.ones(self.window, np.float32)
+        return np.arange(self.window, 0, -1, dtype=np.float32) / np.float32(self.window)

@@ -35,7 +35,8 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
     if threshold == 0:
         return np.ones(len(counts), np.float32)
     ratio = threshold * counts.sum() / counts
-    return np.minimum(1, np.sqrt(ratio) + ratio).astype(np.float32)
+    kept: NDArray[np.float32] = np.minimum(1, np.sqrt(ratio) + ratio).astype(np.float32)
+    return kept
 
 
 class NoiseDistribution:

@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
 
-OPENERS: dict[str, Callable[..., IO[bytes]]] = {
+OPENERS: dict[str, Callable[..., Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -47,8 +47,8 @@ OPENERS: dict[str, Callable[..., IO[bytes]]] = {
 
 def open_binary(path: str) -> IO[bytes]:
     """Open a local file for reading bytes, unpacked when its suffix names a known packing."""
-    opener = OPENERS.get(Path(path).suffix)
-    return opener(path, "rb") if opener else open_raw(path)
+    file: IO[bytes] = OPENERS.get(Path(path).suffix, open)(path, "rb")
+    return file
 
 
 def open_raw(path: str) -> IO[bytes]:

@@ -220,11 +220,13 @@ class Text:
         starts, ends = self.spans.T
         if len(starts) == 0:
             return np.empty(0, np.int32)
-        if (starts[1:] == ends[:-1]).all():
-            return self.tokens[starts[0] : ends[-1]]
-        lengths = ends - starts
-        shift = starts - (np.cumsum(lengths) - lengths)
-        return self.tokens[np.arange(lengths.sum()) + np.repeat(shift, lengths)]
+        where: slice | NDArray[np.int64] = slice(starts[0], ends[-1])
+        if (starts[1:] != ends[:-1]).any():
+            lengths = ends - starts
+            shift = starts - (np.cumsum(lengths) - lengths)
+            where = np.arange(lengths.sum()) + np.repeat(shift, lengths)
+        read: NDArray[np.int32] = self.tokens[where]
+        return read
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:

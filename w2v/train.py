@@ -15,7 +15,6 @@ from w2v.model import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.tokens import Text, hold_out
 
-
 NOTHING = (
     "there is nothing to learn from: no document holds two words of the vocabulary; "
     "lower vocab.min_count or give longer documents"
@@ -114,9 +113,9 @@ def train(
     seed: int = 0,
     heldout: float = 0.01,
     heldout_seed: int = 0,
-    on_start: Callable[[int], None] = lambda words: None,
-    on_point: Callable[[Point], None] = lambda point: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_start: Callable[[int], None] = lambda _: None,
+    on_point: Callable[[Point], None] = lambda _: None,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
     """Train word vectors.
 

@@ -87,8 +87,10 @@ def build(
     InputError
         Fewer than two words are left: a vocabulary of one has nothing to predict.
     """
-    order = sorted(np.flatnonzero(counts >= min_count), key=lambda i: (-counts[i], types[i]))
-    chosen = np.array(order[:max_size], np.int64)
+    occurrences = counts.tolist()
+    frequent = np.flatnonzero(counts >= min_count).tolist()
+    frequent.sort(key=lambda i: (-occurrences[i], types[i]))
+    chosen = np.array(frequent[:max_size], np.int64)
     if len(chosen) < 2:
         raise InputError(
             f"vocab.min_count={min_count}"

@@ -72,9 +72,7 @@ def evaluate(
         for name in SIMILARITY
     }
     analogy = {
-        name: judge.analogies(
-            vectors, judge.load_analogies(judge.benchmark_path(name)), vocabulary
-        )
+        name: judge.analogies(vectors, judge.load_analogies(judge.benchmark_path(name)), vocabulary)
         for name in ANALOGY
     }
     points, epochs = read_history(trained)

@@ -38,7 +38,7 @@ class Tally(NamedTuple):
     def __add__(self, other: object) -> "Tally":
         if not isinstance(other, Tally):
             return NotImplemented
-        return Tally(*(a + b for a, b in zip(self, other, strict=True)))
+        return Tally(self.words + other.words, self.pairs + other.pairs, self.loss + other.loss)
 
     @property
     def mean_loss(self) -> float | None:

@@ -4,7 +4,7 @@ For centre rows C and outside rows R of a block, with scores S = C Rᵀ, each lo
 a matrix G = ∂J/∂S; then ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,6 +19,28 @@ F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 
+Drawn = TypeVar("Drawn")
+
+
+class Step(Protocol[Drawn]):
+    """What differs between the losses: how a batch is drawn, scored and learnt from."""
+
+    batch_words: int
+    """Sub-sampled words of a batch."""
+
+    def draw(self, batch: Chunk, random: np.random.Generator) -> Drawn:
+        """Fix all that is random about a batch; valid until the next draw."""
+        ...
+
+    def loss(self, draw: Drawn) -> Tally:
+        """The tally of a batch, the model left as it is."""
+        ...
+
+    def update(self, draw: Drawn, rate: float) -> Tally:
+        """Update the model; the tally is from before."""
+        ...
+
+
 class NumpyEngine:
     """One thread of NumPy; the matrix products use the BLAS library's threads."""
 
@@ -28,7 +50,7 @@ class NumpyEngine:
         self.task = task
         self.keep = keep_probabilities(task.counts, task.objective.subsample)
         loss = task.objective.loss
-        self.step: NegativeSamplingStep | SoftmaxStep
+        self.step: Step[Any]
         if isinstance(loss, NegativeSampling):
             self.step = NegativeSamplingStep(task, loss)
         else:
@@ -76,7 +98,7 @@ NOISE = 32
 """Noise words of a block. Each stands for K / NOISE of the K a pair has, so the expected
 gradient is that of fresh draws for every pair."""
 
-BLOCKS = 16
+BLOCKS = 32
 """Blocks in a step."""
 
 
@@ -173,9 +195,9 @@ def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
     Parameters
     ----------
     x : float32
-        Becomes the curvature: weight / (2 max(2, |x|)), which no parabola that touches the
-        function here and lies above it everywhere exceeds by more than a third (the least such
-        has tanh(x / 2) / (2 x); Jaakkola and Jordan 2000).
+        Becomes weight / (2 max(2, |x|)), the curvature of a parabola that touches the function
+        here and lies above it everywhere. The least such is tanh(x / 2) / (2 x) (Jaakkola and
+        Jordan 2000); this one, cheaper, exceeds it by a third at most.
     weights : float32, of the shape of ``x``
     gradient : float32, of the shape of ``x``
         Becomes weight · σ(x).
@@ -226,9 +248,10 @@ def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) ->
     n = len(inverse)
     total = np.bincount(inverse, curvature.ravel())
     step = np.minimum(rate, 1 / np.maximum(total, 1e-30)).astype(np.float32)
-    entries = (step[inverse], inverse, np.arange(n + 1))
-    by_word = sp.csr_array(entries, shape=(n, len(words))).T
-    rows[words] -= by_word @ gradients.reshape(n, -1)
+    # One entry a column: the sum over equal words, scaled, as a sparse matrix product.
+    entries = step[inverse], inverse.astype(np.int32), np.arange(n + 1, dtype=np.int32)
+    sums = sp.csc_array(entries, shape=(len(words), n)) @ gradients.reshape(n, -1)
+    rows[words] -= sums
 
 
 # ---------------------------------------------------------------- exact softmax
@@ -263,7 +286,7 @@ class SoftmaxStep:
         self.dC = np.empty((min(size, loss.batch_words), dim), np.float32)
         self.dU = np.empty((size, dim), np.float32)
 
-    def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:
+    def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:  # noqa: ARG002
         """Count the batch's pairs; there is no chance in it."""
         ids, owners = batch
         near, far, weights = [], [], []

@@ -1,0 +1,162 @@
+"""Random choices: who draws from which generator, and whether the draws have their probabilities."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
+
+from w2v.sampling import NoiseDistribution, generator, keep_probabilities
+
+steady = settings(derandomize=True, deadline=None)
+
+
+# Generators
+
+
+def test_a_generator_is_named_by_seed_purpose_and_indices() -> None:
+    keys = [
+        (0, "noise"),
+        (1, "noise"),
+        (0, "noise", 0),
+        (0, "noise", 1),
+        (0, "noise", 0, 0),
+        (0, "noise", 0, 1),
+        (0, "noise", 1, 0),
+        (0, "order"),
+        (0, "order", 1),
+    ]
+    draws = [generator(*key).integers(2**62, size=4).tolist() for key in keys]
+    assert draws == [generator(*key).integers(2**62, size=4).tolist() for key in keys]
+    assert len({number for draw in draws for number in draw}) == 4 * len(keys)
+
+
+def test_a_generator_is_the_same_in_every_process_and_version() -> None:
+    """A seed must give the same vectors tomorrow: Python's own hash() would not."""
+    assert generator(0, "noise").integers(10**6, size=3).tolist() == [447142, 703374, 586364]
+
+
+def test_generators_of_different_purpose_are_not_correlated() -> None:
+    draws = np.stack([generator(0, "train", 1, index).random(4000) for index in range(20)])
+    correlations = np.corrcoef(draws)[np.triu_indices(20, 1)]
+    assert np.abs(correlations).max() < 5 / math.sqrt(4000)
+
+
+def test_drawing_from_one_does_not_move_another() -> None:
+    alone = generator(3, "noise").random(5).tolist()
+    other, noise = generator(3, "order"), generator(3, "noise")
+    other.random(1000)
+    assert noise.random(5).tolist() == alone
+
+
+# Sub-sampling
+
+
+@steady
+@given(
+    st.lists(st.integers(1, 10**9), min_size=1, max_size=10), st.floats(1e-8, 10, allow_nan=False)
+)
+def test_keep_probabilities_are_those_of_word2vec(counts: list[int], threshold: float) -> None:
+    kept = keep_probabilities(np.array(counts, np.int64), threshold)
+    assert kept.dtype == np.float32
+    total = sum(counts)
+    for count, chance in zip(counts, kept.tolist(), strict=True):
+        frequency = count / total
+        # The line of word2vec.c: (sqrt(cn / (sample * total)) + 1) * (sample * total) / cn
+        code = (math.sqrt(frequency / threshold) + 1) * threshold / frequency
+        assert chance == pytest.approx(min(1.0, code), rel=1e-6)
+
+
+def test_known_keep_probabilities() -> None:
+    kept = keep_probabilities(np.array([9000, 999, 1]), 1e-3)
+    expected = [math.sqrt(1e-3 / 0.9) + 1e-3 / 0.9, math.sqrt(1e-3 / 0.0999) + 1e-3 / 0.0999, 1]
+    np.testing.assert_allclose(kept, expected, rtol=1e-6)
+
+
+def test_threshold_zero_keeps_every_word() -> None:
+    kept = keep_probabilities(np.array([10**6, 1]), 0)
+    assert (kept.dtype, kept.tolist()) == (np.float32, [1.0, 1.0])
+
+
+# Noise
+
+
+def mass(noise: NoiseDistribution) -> NDArray[np.float64]:
+    """The probability that the table gives each word: its own cell's share and its aliases'."""
+    size = len(noise.alias)
+    total = [0.0] * size
+    for cell in range(size):
+        total[cell] += float(noise.threshold[cell]) / size
+        total[noise.alias[cell]] += (1 - float(noise.threshold[cell])) / size
+    return np.array(total)
+
+
+def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
+    """count ** exponent over their sum, by logarithms."""
+    logs = [exponent * math.log(count) for count in counts]
+    weights = [math.exp(log - max(logs)) for log in logs]
+    return np.array(weights) / math.fsum(weights)
+
+
+@steady
+@given(
+    st.lists(st.integers(1, 10**9), min_size=1, max_size=40),
+    st.sampled_from([0.75, 0.0, 1.0, 0.5, -0.5, -1.0]),
+)
+@example([1], 0.75)
+@example([5, 5, 5], 0.75)
+@example([1, 10**12], 1.0)
+@example([3, 1, 4, 1, 5, 9, 2, 6], 100.0)
+@example([3, 1, 4, 1, 5, 9, 2, 10**8], 1000.0)
+@example([3, 10, 4, 10, 5, 9, 2, 10**8], -1000.0)
+def test_the_alias_table_holds_the_probabilities(counts: list[int], exponent: float) -> None:
+    noise = NoiseDistribution(np.array(counts, np.int64), exponent)
+    np.testing.assert_allclose(noise.probabilities, wanted(counts, exponent), rtol=1e-9, atol=1e-300)
+    assert (noise.threshold.dtype, noise.alias.dtype) == (np.float32, np.int32)
+    assert ((noise.threshold >= 0) & (noise.threshold <= 1)).all()
+    assert ((noise.alias >= 0) & (noise.alias < len(counts))).all()
+    # A cell's share is held to float32's step below 1, and a cell is 1 / V of the whole.
+    np.testing.assert_allclose(mass(noise), noise.probabilities, atol=2**-24)
+
+
+def test_exponents() -> None:
+    counts = np.array([1, 2, 4])
+    for exponent, probabilities in [
+        (0.0, [1 / 3, 1 / 3, 1 / 3]),
+        (1.0, [1 / 7, 2 / 7, 4 / 7]),
+        (-1.0, [4 / 7, 2 / 7, 1 / 7]),
+    ]:
+        noise = NoiseDistribution(counts, exponent)
+        np.testing.assert_allclose(noise.probabilities, probabilities, rtol=1e-14)
+
+
+@pytest.mark.parametrize("exponent", [0.75, 0.0, 1.0, -0.5])
+def test_draws_are_distributed_as_they_should_be(exponent: float) -> None:
+    counts = [1000, 400, 300, 90, 90, 20, 7, 3, 1, 1]
+    noise = NoiseDistribution(np.array(counts, np.int64), exponent)
+    size = 200_000
+    drawn = np.bincount(noise.draw(np.random.default_rng(1), size), minlength=len(counts))
+    assert stats.chisquare(drawn, wanted(counts, exponent) * size).pvalue > 1e-3
+
+
+def test_the_check_of_draws_would_see_a_wrong_exponent() -> None:
+    counts = [1000, 400, 300, 90, 90, 20, 7, 3, 1, 1]
+    noise = NoiseDistribution(np.array(counts, np.int64), 0.74)
+    drawn = np.bincount(noise.draw(np.random.default_rng(1), 200_000), minlength=len(counts))
+    assert stats.chisquare(drawn, wanted(counts, 0.75) * 200_000).pvalue < 1e-9
+
+
+@pytest.mark.parametrize("shape", [7, (3, 20), (0, 5), (2, 3, 4)])
+def test_draws_have_the_shape_asked_for_however_small_the_vocabulary(
+    shape: int | tuple[int, ...],
+) -> None:
+    noise = NoiseDistribution(np.array([5, 1]), 0.75)  # more draws than there are words
+    drawn = noise.draw(np.random.default_rng(0), shape)
+    assert drawn.dtype == np.int32
+    assert drawn.shape == (shape if isinstance(shape, tuple) else (shape,))
+    assert set(drawn.ravel().tolist()) <= {0, 1}
+    again = noise.draw(np.random.default_rng(0), shape)
+    np.testing.assert_array_equal(drawn, again)

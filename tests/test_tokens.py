@@ -1,0 +1,350 @@
+"""The corpus on disk against plain Python, and the ways in which text is cut and split."""
+
+import math
+from itertools import islice, pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from w2v import tokens
+from w2v.errors import InputError
+from w2v.tokens import (
+    ArrayWriter,
+    CorpusSize,
+    Text,
+    cut,
+    documents_of,
+    hold_out,
+    open_text,
+    read_types,
+    write_corpus,
+)
+
+steady = settings(derandomize=True, deadline=None)
+
+
+# ArrayWriter
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.float32])
+@pytest.mark.parametrize("lengths", [[], [0], [3], [1, 0, 9, 99_990], [12_345] * 9])
+def test_written_arrays_are_what_numpy_would_save(
+    tmp_path: Path, dtype: type[np.generic], lengths: list[int]
+) -> None:
+    whole = np.arange(sum(lengths)).astype(dtype)
+    writer = ArrayWriter(tmp_path / "grown.npy", dtype)
+    for end, length in zip(np.cumsum(lengths), lengths, strict=True):
+        writer.append(whole[end - length : end])
+    writer.close()
+    np.save(tmp_path / "saved.npy", whole)
+    assert (tmp_path / "grown.npy").read_bytes() == (tmp_path / "saved.npy").read_bytes()
+    if len(whole):
+        mapped = np.load(tmp_path / "grown.npy", mmap_mode="r", allow_pickle=False)
+        assert isinstance(mapped, np.memmap)
+        np.testing.assert_array_equal(mapped, whole)
+
+
+def test_blocks_take_the_dtype_of_the_file(tmp_path: Path) -> None:
+    writer = ArrayWriter(tmp_path / "array.npy", np.int32)
+    writer.append(np.array([1, 2], np.int64))
+    writer.close()
+    loaded = np.load(tmp_path / "array.npy", allow_pickle=False)
+    assert (loaded.dtype, loaded.tolist()) == (np.int32, [1, 2])
+
+
+# write_corpus
+
+
+def expected(documents: list[list[str]]) -> dict[str, Any]:
+    """The four files of a corpus, by dictionaries and lists."""
+    counts: dict[str, int] = {}
+    for document in documents:
+        for word in document:
+            counts[word] = counts.get(word, 0) + 1
+    types = list(counts)
+    return {
+        "tokens": [types.index(word) for document in documents for word in document],
+        "offsets": [sum(map(len, documents[:end])) for end in range(len(documents) + 1)],
+        "types": types,
+        "counts": list(counts.values()),
+    }
+
+
+def load(folder: Path) -> dict[str, Any]:
+    arrays = {
+        name: np.load(folder / f"{name}.npy", allow_pickle=False)
+        for name in ("tokens", "offsets", "counts")
+    }
+    assert {name: array.dtype for name, array in arrays.items()} == {
+        "tokens": np.int32,
+        "offsets": np.int64,
+        "counts": np.int64,
+    }
+    types = (folder / "types.txt").read_bytes().decode()
+    assert types.endswith("\n")
+    return {
+        **{name: array.tolist() for name, array in arrays.items()},
+        "types": types[:-1].split("\n"),
+    }
+
+
+words = st.text(
+    st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=4
+) | st.sampled_from("abc")
+
+
+@steady
+@given(
+    st.lists(st.lists(words, max_size=8), min_size=1, max_size=12),
+    st.integers(1, 9),
+    st.none() | st.integers(1, 15),
+)
+@example([[], ["a"], []], 1, None)
+@example([["a", "b"], ["c"]], 1, 1)
+def test_a_corpus_is_what_plain_python_makes_of_it(
+    documents: list[list[str]], block: int, limit: int | None
+) -> None:
+    texts = [" ".join(document) for document in documents]
+    taken = documents[:limit]
+    seen: list[tuple[int, int]] = []
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "BLOCK", block)
+        folder = Path(name)
+        if not any(taken):
+            with pytest.raises(InputError, match="holds no word"):
+                write_corpus(folder, texts, str.split, limit)
+            return
+        size = write_corpus(folder, texts, str.split, limit, lambda *read: seen.append(read))
+        made, oracle = load(folder), expected(taken)
+        assert made == oracle
+        types, counts = read_types(folder)
+        assert (types, counts.tolist()) == (oracle["types"], oracle["counts"])
+    assert size == CorpusSize(
+        documents=len(taken),
+        bytes=sum(len(text.encode()) for text in texts[:limit]),
+        tokens=len(oracle["tokens"]),
+        types=len(oracle["types"]),
+    )
+    assert seen[-1] == (size.documents, size.bytes)
+    assert all(early <= late for early, late in pairwise(seen))
+    if block == 1 and limit is None:
+        assert len(seen) == 1 + sum(map(bool, documents))  # memory is bounded by the block
+
+
+def test_no_document_beyond_the_limit_is_read(tmp_path: Path) -> None:
+    documents = iter(["a b", "c", "d"])
+    assert write_corpus(tmp_path, documents, str.split, 2).documents == 2
+    assert list(documents) == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "line"),
+    [
+        ([], "the corpus is empty: no document was found; corpus.path must hold text"),
+        (
+            ["", "é!"],
+            "the corpus holds no word: 2 documents, 3 bytes and no match of tokenizer.pattern",
+        ),
+    ],
+)
+def test_nothing_to_tokenize(tmp_path: Path, documents: list[str], line: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        write_corpus(tmp_path, documents, lambda text: [])
+    assert str(refusal.value) == line
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a b", " a", "a\n", "\t", "", "a\r", "a\x85b", "a\u2028b", "\xa0", "a\x1cb", "a\udc80"],
+)
+def test_tokens_that_a_line_cannot_hold_are_refused(tmp_path: Path, token: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        write_corpus(tmp_path, ["text"], lambda text: ["fine", token])
+    assert str(refusal.value) == (
+        f"tokenizer.pattern made the token {token!r}; a token holds at least one character, "
+        "no white space and no half of a surrogate pair"
+    )
+
+
+def test_a_source_that_fails_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writers: list[ArrayWriter] = []
+
+    class Watched(ArrayWriter):
+        def __init__(self, path: Path, dtype: type[np.generic]) -> None:
+            super().__init__(path, dtype)
+            writers.append(self)
+
+    def documents() -> Any:
+        yield "a"
+        raise InputError("the disk is on fire")
+
+    monkeypatch.setattr(tokens, "ArrayWriter", Watched)
+    with pytest.raises(InputError, match="on fire"):
+        write_corpus(tmp_path, documents(), str.split)
+    assert [writer.file.closed for writer in writers] == [True, True]
+
+
+# Text
+
+Spans = NDArray[np.int64]
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> Text:
+    """A text over distinct tokens, so that every one of them can be told from the others."""
+    lengths = draw(st.lists(st.integers(0, 30), max_size=12))
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    spans = np.stack([offsets[:-1], offsets[1:]], axis=1)
+    chosen = draw(st.lists(st.booleans(), min_size=len(spans), max_size=len(spans)))
+    spans = spans[np.array(chosen, bool)]
+    if draw(st.booleans()):
+        spans = spans[np.array(draw(st.permutations(range(len(spans)))), int)]
+    ids = np.arange(sum(lengths), dtype=np.int32)
+    if draw(st.booleans()):
+        ids[draw(st.integers(0, 3)) :: 3] = -1
+    return Text(np.arange(sum(lengths), dtype=np.int32), ids, spans)
+
+
+def plain(text: Text) -> list[list[int]]:
+    """The documents of a text, one id at a time."""
+    return [
+        [int(text.ids[text.tokens[at]]) for at in range(start, end)]
+        for start, end in text.spans.tolist()
+    ]
+
+
+def known(documents: list[list[int]]) -> list[list[int]]:
+    return [[word for word in document if word >= 0] for document in documents]
+
+
+def flat(documents: list[list[int]]) -> list[int]:
+    return [word for document in documents for word in document]
+
+
+@steady
+@given(texts())
+def test_a_chunk_holds_the_known_words_and_whose_they_are(text: Text) -> None:
+    chunk = text.chunk()
+    documents = known(plain(text))
+    assert chunk.ids.tolist() == flat(documents)
+    assert chunk.documents.tolist() == [
+        number for number, document in enumerate(documents) for _ in document
+    ]
+    assert (chunk.ids.dtype, chunk.documents.dtype) == (np.int32, np.int32)
+    assert text.size == sum(map(len, plain(text)))
+    assert text.words() == len(chunk.ids)
+    if len(chunk.ids):
+        split = [document.tolist() for document in documents_of(chunk)]
+        assert split == [document for document in documents if document]
+
+
+@steady
+@given(texts(), st.integers(1, 40))
+def test_cut_keeps_every_token_and_crosses_no_document(text: Text, size: int) -> None:
+    parts = []
+    for start, end in text.spans.tolist():
+        begins = range(start, max(end, start + 1), size)
+        parts += [[begin, min(begin + size, end)] for begin in begins]
+    assert cut(text.spans, size).tolist() == parts
+
+
+@steady
+@given(texts(), st.integers(1, 40))
+def test_pieces_hold_every_token_once_in_order(text: Text, size: int) -> None:
+    pieces = text.pieces(size)
+    assert flat([word for piece in pieces for word in plain(piece)]) == flat(plain(text))
+    assert all(piece.size < 2 * size for piece in pieces)
+    assert len(pieces) <= max(1, math.ceil(text.size / size))
+    if text.size:
+        assert all(piece.size for piece in pieces)
+    else:
+        assert len(pieces) == 1
+    # Windows lie within a document of a chunk: none may hold words of two documents.
+    number = {word: at for at, document in enumerate(plain(text)) for word in document}
+    for piece in pieces:
+        for document in documents_of(piece.chunk()):
+            assert len({number[word] for word in document.tolist()}) <= 1
+    shorter = all(length <= size for length in map(len, plain(text)))
+    assert sum(len(piece.spans) for piece in pieces) == len(text.spans) or not shorter
+
+
+def test_words_are_counted_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = np.array([[0, 5], [5, 12], [12, 20]])
+    ids = np.array([0, -1] * 10, np.int32)
+    text = Text(np.arange(20, dtype=np.int32), ids, spans)
+    read: list[int] = []
+    monkeypatch.setattr(tokens, "BLOCK", 4)
+    whole = Text._read
+    monkeypatch.setattr(Text, "_read", lambda self: (read.append(self.size), whole(self))[1])
+    assert text.words() == 10
+    assert len(read) > 1
+    assert max(read) < 8
+
+
+@steady
+@given(texts(), st.integers(0, 9))
+def test_shuffled_is_a_permutation_of_the_documents(text: Text, seed: int) -> None:
+    shuffled = text.shuffled(np.random.default_rng(seed))
+    assert sorted(shuffled.spans.tolist()) == sorted(text.spans.tolist())
+    again = text.shuffled(np.random.default_rng(seed))
+    assert shuffled.spans.tolist() == again.spans.tolist()
+
+
+def test_shuffled_shuffles() -> None:
+    spans = np.stack([np.arange(100), np.arange(100) + 1], axis=1)
+    text = Text(np.arange(100, dtype=np.int32), np.arange(100, dtype=np.int32), spans)
+    orders = {
+        tuple(text.shuffled(np.random.default_rng(seed)).chunk().ids.tolist()) for seed in range(3)
+    }
+    assert len(orders) == 3
+    assert tuple(range(100)) not in orders
+
+
+def test_an_opened_corpus_is_mapped_not_read(tmp_path: Path) -> None:
+    write_corpus(tmp_path, ["a b a", "", "c"], str.split)
+    text = open_text(tmp_path, np.array([7, -1, 5], np.int32))
+    assert isinstance(text.tokens, np.memmap)
+    assert plain(text) == [[7, -1, 7], [], [5]]
+    assert text.chunk().ids.tolist() == [7, 7, 5]
+    assert text.chunk().documents.tolist() == [0, 0, 2]
+
+
+# hold_out
+
+
+@steady
+@given(texts(), st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.5, 0.99]), st.integers(0, 5))
+def test_held_out_documents_are_apart(text: Text, fraction: float, seed: int) -> None:
+    train, held = hold_out(text, fraction, np.random.default_rng(seed))
+    assert len(held.spans) == round(fraction * len(text.spans))
+    documents = text.spans.tolist()
+    both = [span for part in (train, held) for span in part.spans.tolist()]
+    assert sorted(both) == sorted(documents)  # each document once, in one of the two
+    for part in (train, held):
+        spans = iter(documents)  # and in the order of the text
+        assert all(span in spans for span in part.spans.tolist())
+    again = hold_out(text, fraction, np.random.default_rng(seed))
+    assert [part.spans.tolist() for part in again] == [train.spans.tolist(), held.spans.tolist()]
+
+
+def test_held_out_documents_are_drawn_from_everywhere() -> None:
+    spans = np.stack([np.arange(1000), np.arange(1000) + 1], axis=1)
+    text = Text(np.arange(1000, dtype=np.int32), np.arange(1000, dtype=np.int32), spans)
+    chosen = [hold_out(text, 0.1, np.random.default_rng(seed))[1].spans for seed in range(2)]
+    assert chosen[0].tolist() != chosen[1].tolist()
+    assert {int(start) // 250 for start in chosen[0][:, 0]} == {0, 1, 2, 3}
+
+
+def test_few_documents_are_all_for_training() -> None:
+    text = Text(np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32), np.array([[0, 3]]))
+    train, held = hold_out(text, 0.1, np.random.default_rng(0))
+    assert (train.size, held.size) == (3, 0)
+    assert list(islice(documents_of(held.chunk()), 1))[0].tolist() == []

@@ -124,11 +124,11 @@ class NegSampleConfig(LossConfig):
 
 @dataclass(frozen=True)
 class SoftmaxConfig(LossConfig):
-    batch_words: int
+    batch_words: int | None
     logits_mb: int
 
     def __post_init__(self) -> None:
-        at_least(1, "loss.batch_words", self.batch_words)
+        at_least(1, "loss.batch_words", self.batch_words, optional=True)
         at_least(1, "loss.logits_mb", self.logits_mb)
 
 
@@ -285,14 +285,14 @@ def check_keys(node: Any, prefix: str = "") -> None:
     schema = OmegaConf.get_type(node)
     if is_dataclass(schema):
         names = [field.name for field in fields(schema)]
-        for key in node:
+        for key in map(str, node):
             if key not in names:
                 raise InputError(no_such(f"{prefix}{key}"))
         for name in names:
             if name not in node.keys():  # noqa: SIM118 ("in node" is false for what is missing)
                 raise InputError(not_set(f"{prefix}{name}"))
     for key in node:
-        check_keys(node._get_node(key), f"{prefix}{key}.")
+        check_keys(node._get_node(key), f"{prefix}{key!s}.")
 
 
 def not_set(key: str) -> str:

@@ -48,7 +48,7 @@ def random_model(size: int, dim: int, scale: float = 0.3) -> Model:
 
 def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Task:
     counts = np.arange(size, 0, -1, dtype=np.int64) * 3
-    return Task(random_model(size, dim, scale), objective, counts)
+    return Task(random_model(size, dim, scale), objective, counts, 1000)
 
 
 def explicit_pairs(
@@ -226,7 +226,7 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(size: int) -> None:
     documents = half_of_the_corpus(size)
     objective = SkipGram(dim=20, window=5, subsample=0)
     counts = np.bincount(np.concatenate(documents), minlength=size).astype(np.int64)
-    task = Task(random_model(size, 20, 0.01), objective, counts)
+    task = Task(random_model(size, 20, 0.01), objective, counts, int(counts.sum()))
     engine = NumpyEngine(task)
     losses = [
         engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch)).mean_loss
@@ -299,7 +299,7 @@ def test_a_text_without_pairs_changes_nothing(name: str, loss: NegativeSampling 
 def test_subsampling_keeps_the_share_it_says() -> None:
     documents = [[0] * 50_000 + [1] * 50_000]
     objective = SkipGram(dim=2, window=1, dynamic_window=False, subsample=0.01)
-    task = Task(random_model(2, 2), objective, np.array([50_000, 50_000]))
+    task = Task(random_model(2, 2), objective, np.array([50_000, 50_000]), 100_000)
     tally = NumpyEngine(task).train(text_of(documents), (0.01, 0.01), generator(0, "t"))
     kept = math.sqrt(0.01 / 0.5) + 0.01 / 0.5
     assert tally.words == 100_000

@@ -44,7 +44,8 @@ def test_words_by_falling_count_then_word(
     assert vocabulary.words == chosen
     assert vocabulary.counts.tolist() == [corpus[word] for word in chosen]
     assert len(vocabulary) == len(chosen)
-    assert (vocabulary.counts.dtype, ids.dtype) == (np.int64, np.int32)
+    assert vocabulary.counts.dtype == np.int64
+    assert ids.dtype == np.int32
     places = {word: place for place, word in enumerate(chosen)}
     assert ids.tolist() == [places.get(word, -1) for word in types]
 
@@ -82,7 +83,7 @@ def test_too_small_a_vocabulary_is_refused(limits: tuple[int, int | None], line:
 
 
 def test_a_vocabulary_of_nothing_is_refused() -> None:
-    with pytest.raises(InputError, match="leaves 0 of 0 types.*occurs 0 times"):
+    with pytest.raises(InputError, match=r"leaves 0 of 0 types.*occurs 0 times"):
         build([], np.zeros(0, np.int64))
 
 

@@ -45,11 +45,12 @@ class Softmax:
     logits_mb
         Most memory for scores, in MiB.
     batch_words
-        Words of running text whose gradient is summed before a step.
+        Words of running text whose gradient is summed before a step; ``None`` for a hundredth
+        of the text that is left after sub-sampling, and at least 2,000.
     """
 
     logits_mb: int = 256
-    batch_words: int = 2000
+    batch_words: int | None = None
 
 
 Loss = NegativeSampling | Softmax

@@ -141,10 +141,15 @@ def train(
         Nothing to train on: no document holds two words of the vocabulary.
     """
     training, judged = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    known = training.words()
+    if known == 0:
+        raise InputError(NOTHING)
     task = Task(
         initial_model(len(counts), objective.dim, generator(seed, "init")),
         objective,
         counts,
+        known,
+        schedule.epochs,
         threads,
     )
     trainer = make_engine(engine, task)
@@ -155,9 +160,6 @@ def train(
         parts = judged.pieces(judge.piece_words)
         return sum((judge.loss(part, random) for part in parts), Tally()).mean_loss
 
-    known = training.words()
-    if known == 0:
-        raise InputError(NOTHING)
     total = known * schedule.epochs
     on_start(total)
     epochs: list[Epoch] = []

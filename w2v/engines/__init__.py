@@ -57,6 +57,10 @@ class Task:
     objective : SkipGram
     counts : int64 (V,)
         Of the vocabulary's words in the corpus: for sub-sampling and noise.
+    words
+        In-vocabulary words that an epoch reads, before sub-sampling.
+    epochs
+        How often they will be read.
     threads
         Threads that the engine may use.
     """
@@ -64,6 +68,8 @@ class Task:
     model: Model
     objective: SkipGram
     counts: NDArray[np.int64]
+    words: int
+    epochs: int = 1
     threads: int = 1
 
 

@@ -272,18 +272,52 @@ class PairCounts(NamedTuple):
     counts: sp.csr_array
 
 
+REACH = 300.0
+"""How far a row moves at a constant learning rate of 1, if it always moves the same way, over the
+square root of the steps. The value serves the losses with one scale of learning rates: their
+default, 0.025, is close to the best for either (``w2v/README.md`` has the comparison)."""
+
+LEAST_BATCH = 2000
+"""Words. Smaller batches cost more time a word and learn no better."""
+
+
+class RowScale:
+    """How large a row's gradients have been, for steps of even length.
+
+    A step divides a row's gradient by its root mean square over the row's own steps so far, so
+    rare words move as far in a step as frequent ones. The mean over all rows is added before the
+    root: a row of few and tiny gradients should not be thrown about by them.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.squares = np.zeros(size, np.float32)
+        self.steps = np.zeros(size, np.float32)
+
+    def divide(self, gradients: F32, words: NDArray[np.int64] | slice = slice(None)) -> None:
+        """Scale the gradients (n, d) of the n words, in place."""
+        self.squares[words] += np.einsum("wd,wd->w", gradients, gradients) / gradients.shape[1]
+        self.steps[words] += 1
+        mean = self.squares[words] / self.steps[words]
+        gradients /= np.sqrt(mean + mean.mean() + np.float32(1e-30))[:, None]
+
+
 class SoftmaxStep:
-    """One step of row-wise Adagrad on a batch of running text, over the whole vocabulary."""
+    """One step on a batch of running text, over the whole vocabulary."""
 
     def __init__(self, task: Task, loss: Softmax) -> None:
         self.model = task.model
         self.by_distance = task.objective.pair_weights()
-        self.batch_words = loss.batch_words
         size, dim = task.model.outside.shape
+        keep = keep_probabilities(task.counts, task.objective.subsample)
+        kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
+        self.batch_words = loss.batch_words or max(LEAST_BATCH, round(kept / 100))
+        steps = max(1.0, kept * task.epochs / self.batch_words)
+        self.reach = REACH / (steps * dim) ** 0.5
         self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
-        self.squares = np.zeros(size, np.float32), np.zeros(size, np.float32)
-        self.logits = np.empty((min(self.block, size, loss.batch_words), size), np.float32)
-        self.dC = np.empty((min(size, loss.batch_words), dim), np.float32)
+        self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
+        most = min(size, self.batch_words)
+        self.logits = np.empty((min(self.block, most), size), np.float32)
+        self.dC = np.empty((most, dim), np.float32)
         self.dU = np.empty((size, dim), np.float32)
 
     def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:  # noqa: ARG002
@@ -332,15 +366,14 @@ class SoftmaxStep:
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
         """Step along the summed gradient of a batch; the tally is from before the step."""
-        v, u = self.model
+        if len(draw.centers) == 0:
+            return Tally()
         loss, dC, dU = self.gradient(draw)
-        v_squares, u_squares = self.squares
-        squares = v_squares[draw.centers] + np.einsum("wd,wd->w", dC, dC) / dC.shape[1]
-        v_squares[draw.centers] = squares
-        v[draw.centers] -= (rate / np.sqrt(squares + 1e-12))[:, None] * dC
-        u_squares += np.einsum("wd,wd->w", dU, dU) / dU.shape[1]
-        dU *= (rate / np.sqrt(u_squares + 1e-12))[:, None]
-        np.subtract(u, dU, out=u)
+        self.center_scale.divide(dC, draw.centers)
+        self.outside_scale.divide(dU)
+        self.model.center[draw.centers] -= np.float32(rate * self.reach) * dC
+        dU *= np.float32(rate * self.reach)
+        np.subtract(self.model.outside, dU, out=self.model.outside)
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def _block(self, C: F32, counts: sp.csr_array) -> tuple[float, F32]:

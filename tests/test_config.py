@@ -1,0 +1,361 @@
+"""The settings: what they are by default, and every line that refuses one."""
+
+import functools
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import config as schema
+from pipeline import stages
+from pipeline.config import Config, explain, resolve
+from w2v.engines import ENGINES
+from w2v.errors import InputError
+from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.tokenizer import WHITESPACE, WORDS
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+FILES = ("corpus=files", "corpus.path=text.txt")
+
+
+def choices(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.name != "hydra")
+
+
+@functools.cache
+def composed(*overrides: str) -> DictConfig:
+    """What Hydra composes; not to be changed."""
+    schema.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=list(overrides))
+
+
+def settled(*overrides: str) -> Config:
+    """The settings for overrides; choices of groups come first.
+
+    Composing takes a sixth of a second, so values are set as Hydra would, on a copy.
+    """
+    groups = [text for text in overrides if text.partition("=")[0] in GROUPS]
+    settings = composed(*groups).copy()
+    for override in OverridesParser.create().parse_overrides(
+        [text for text in overrides if text not in groups]
+    ):
+        OmegaConf.update(settings, override.key_or_group, override.value(), merge=True)
+    return resolve(settings)
+
+
+def line_of(error: Exception) -> str:
+    """As the command line words it."""
+    match error:
+        case HydraException() | OmegaConfBaseException():
+            line = explain(error)
+        case _:
+            line = str(error)
+    assert line == " ".join(line.split())
+    return line
+
+
+# Defaults
+
+DEFAULTS: dict[str, Any] = {
+    "corpus.limit": None,
+    "tokenizer.lowercase": True,
+    "tokenizer.pattern": WORDS,
+    "vocab.min_count": 5,
+    "vocab.max_size": None,
+    "model.dim": 100,
+    "model.window": 5,
+    "model.dynamic_window": True,
+    "model.subsample": 1e-3,
+    "loss.negatives": 5,
+    "loss.exponent": 0.75,
+    "engine.threads": None,
+    "train.epochs": 5,
+    "train.lr": 0.025,
+    "train.min_lr": 1e-4,
+    "train.heldout": 0.01,
+    "seed": 0,
+    "stages": ["tokenize", "vocab", "train", "evaluate"],
+    "outputs": "outputs",
+    "tracking.uri": None,
+    "tracking.experiment": "w2v",
+}
+
+
+@pytest.mark.parametrize("key", DEFAULTS)
+def test_defaults(key: str) -> None:
+    value: Any = settled()
+    for part in key.split("."):
+        value = getattr(value, part)
+    assert (type(value), value) == (type(DEFAULTS[key]), DEFAULTS[key])
+
+
+def test_the_default_choices() -> None:
+    config = settled()
+    assert (config.corpus_name, config.loss_name) == ("pydocs", "negsample")
+    assert config.run_name == "negsample w5 k5 d100 s0"
+    assert config.tracking.name == "mlflow"
+
+
+def test_the_library_has_the_same_defaults() -> None:
+    negsample, softmax = settled(), settled("loss=softmax")
+    assert SkipGram(**asdict(negsample.model)) == SkipGram()
+    assert NegativeSampling(**asdict(negsample.loss)) == NegativeSampling()
+    assert Softmax(**asdict(softmax.loss)) == Softmax()
+    assert settled("tokenizer=whitespace").tokenizer.pattern == WHITESPACE
+
+
+def test_the_stages_are_those_of_the_table() -> None:
+    assert tuple(stages.STAGES) == schema.STAGES
+
+
+def test_names() -> None:
+    softmax = settled("loss=softmax", *FILES, "model.window=3", "model.dim=7", "seed=9")
+    assert (softmax.corpus_name, softmax.loss_name) == ("files", "softmax")
+    assert softmax.run_name == "softmax w3 d7 s9"
+    assert settled("corpus=sst").corpus_name == "sst"
+
+
+def parts(value: Any) -> Iterator[Any]:
+    if is_dataclass(value):
+        yield value
+        for name in value.__dataclass_fields__:
+            yield from parts(getattr(value, name))
+
+
+def test_nothing_can_be_set_afterwards() -> None:
+    every = list(parts(settled()))
+    assert len(every) == 10
+    for part in every:
+        for name in part.__dataclass_fields__:
+            with pytest.raises(FrozenInstanceError):
+                setattr(part, name, getattr(part, name))
+
+
+def test_interpolations_are_resolved() -> None:
+    assert settled("seed=${model.window}", "outputs=out/${seed}").outputs == "out/5"
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [(group, choice) for group in GROUPS if group != "search" for choice in choices(group)],
+)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    path = [FILES[1]] if (group, choice) == ("corpus", "files") else []
+    config = settled(f"{group}={choice}", *path)
+    if group == "loss":
+        assert config.loss_name == choice
+    if group == "corpus":
+        assert config.corpus_name == choice
+    if group in ("engine", "tracking"):
+        assert getattr(config, group).name == choice
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_an_experiment_opens_with_its_command(name: str) -> None:
+    first, second, *_ = (CONF / "experiment" / f"{name}.yaml").read_text().split("\n")
+    assert first == "# @package _global_"
+    command = r"# python pipeline/run\.py (\S+ )*experiment=(\S+)( \S+)*"
+    found = re.fullmatch(command, second)
+    assert found
+    assert found.group(2) == name
+
+
+def test_what_stands_at_the_limits_is_allowed() -> None:
+    config = settled(
+        "corpus.limit=1",
+        "vocab.min_count=1",
+        "vocab.max_size=2",
+        "model.dim=1",
+        "model.window=1",
+        "model.subsample=0",
+        "loss.negatives=1",
+        "loss.exponent=-1",
+        "engine.threads=1",
+        "train.epochs=1",
+        "train.lr=1e-9",
+        "train.min_lr=0",
+        "train.heldout=0",
+        "evaluate.vocabulary=1",
+        "evaluate.neighbours=1",
+        "stages=[train]",
+    )
+    assert (config.loss, config.stages) == (schema.NegSampleConfig(1, -1.0), ["train"])
+    assert settled("train.min_lr=0.025", "train.heldout=0.999").train.min_lr == 0.025
+
+
+# Refusals
+
+SOME_STAGES = "some of [tokenize, vocab, train, evaluate]"
+SOME_PATH = "a path, a folder, a glob, or a list of them"
+
+LIMITS = {
+    "corpus.limit=0": "corpus.limit=0: must be at least 1 or null",
+    "corpus.limit=-3": "corpus.limit=-3: must be at least 1 or null",
+    "corpus.packages=[]": "corpus.packages=[]: must be a list of packages",
+    "corpus.packages=[numpy,'']": "corpus.packages=['numpy', '']: must be a list of packages",
+    "corpus=files corpus.path=''": f"corpus.path=: must be {SOME_PATH}",
+    "corpus=files corpus.path=[]": f"corpus.path=[]: must be {SOME_PATH}",
+    "corpus=files corpus.path=[a,3]": f"corpus.path=['a', 3]: must be {SOME_PATH}",
+    "corpus=files corpus.path=3": f"corpus.path=3: must be {SOME_PATH}",
+    "corpus=files corpus.path=null": f"corpus.path=None: must be {SOME_PATH}",
+    "corpus=files corpus.path={a:b}": f"corpus.path={{'a': 'b'}}: must be {SOME_PATH}",
+    "corpus=files corpus.path=a corpus.unit=word": "corpus.unit=word: must be line or file",
+    "corpus=files": "corpus.path is not set; give it as corpus.path=...",
+    "tokenizer.pattern='('": (
+        "tokenizer.pattern='(': not a regular expression "
+        "(missing ), unterminated subpattern at position 0)"
+    ),
+    "tokenizer.pattern='a*'": (
+        "tokenizer.pattern='a*' matches the empty string; a token has at least one character"
+    ),
+    "vocab.min_count=0": "vocab.min_count=0: must be at least 1",
+    "vocab.max_size=1": "vocab.max_size=1: must be at least 2 or null",
+    "model.dim=0": "model.dim=0: must be at least 1",
+    "model.window=-1": "model.window=-1: must be at least 1",
+    "model.subsample=-1": "model.subsample=-1.0: must be at least 0",
+    "model.subsample=nan": "model.subsample=nan: must be at least 0",
+    "model.subsample=inf": "model.subsample=inf: must be at least 0",
+    "loss.negatives=0": "loss.negatives=0: must be at least 1",
+    "loss.exponent=nan": "loss.exponent=nan: must be a finite number",
+    "loss.exponent=-inf": "loss.exponent=-inf: must be a finite number",
+    "loss=softmax loss.batch_words=0": "loss.batch_words=0: must be at least 1 or null",
+    "loss=softmax loss.logits_mb=0": "loss.logits_mb=0: must be at least 1",
+    "engine.threads=0": "engine.threads=0: must be at least 1 or null",
+    "engine.name=abacus": f"engine.name=abacus: must be {' or '.join(ENGINES)}",
+    "train.epochs=0": "train.epochs=0: must be at least 1",
+    "train.lr=0": "train.lr=0.0: must be a finite number above 0",
+    "train.lr=nan": "train.lr=nan: must be a finite number above 0",
+    "train.lr=inf": "train.lr=inf: must be a finite number above 0",
+    "train.min_lr=-1": "train.min_lr=-1.0: must be from 0 to train.lr=0.025",
+    "train.min_lr=0.03": "train.min_lr=0.03: must be from 0 to train.lr=0.025",
+    "train.min_lr=nan": "train.min_lr=nan: must be from 0 to train.lr=0.025",
+    "train.heldout=1": "train.heldout=1.0: must be at least 0 and below 1",
+    "train.heldout=-0.1": "train.heldout=-0.1: must be at least 0 and below 1",
+    "train.heldout=nan": "train.heldout=nan: must be at least 0 and below 1",
+    "train.heldout_seed=-1": "train.heldout_seed=-1: must be at least 0",
+    "evaluate.vocabulary=0": "evaluate.vocabulary=0: must be at least 1",
+    "evaluate.neighbours=0": "evaluate.neighbours=0: must be at least 1",
+    "tracking.experiment=''": "tracking.experiment='': must be a name",
+    "tracking.name=notes": "tracking.name=notes: must be mlflow or none",
+    "seed=-1": "seed=-1: must be at least 0",
+    "stages=[]": f"stages=[]: must be {SOME_STAGES}",
+    "stages=[train,test]": f"stages=['train', 'test']: must be {SOME_STAGES}",
+    "outputs=' '": "outputs=' ': must be a folder",
+}
+
+
+@pytest.mark.parametrize("overrides", LIMITS)
+def test_an_impossible_value_is_refused(overrides: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        settled(*re.split(r" (?=\w+\.)", overrides))
+    assert line_of(refusal.value) == LIMITS[overrides]
+
+
+def one_of(group: str) -> str:
+    return f"no such choice; there are {', '.join(choices(group))}"
+
+
+NO_SUCH = "no such setting here"
+QUOTES = "a value with special characters stands in quotes, as in \"key='a b'\""
+
+COMPOSITION = {
+    # Typos
+    "model.windw=3": f"model.windw: {NO_SUCH}; did you mean model.window?",
+    "vocab.min_cout=3": f"vocab.min_cout: {NO_SUCH}; did you mean vocab.min_count?",
+    "trian.lr=3": f"trian: {NO_SUCH}; did you mean train?",
+    "los=softmax": f"los: {NO_SUCH}; did you mean loss?",
+    "negatives=3": f"negatives: {NO_SUCH}; did you mean loss.negatives?",
+    "model={window:3,dimm:4}": f"model.dimm: {NO_SUCH}; did you mean model.dim?",
+    "qwerty=3": f"qwerty: {NO_SUCH}; --help lists the settings",
+    "loss.logits_mb=3": f"loss.logits_mb: {NO_SUCH}; it belongs to loss=softmax",
+    # Added and removed
+    "+qwerty=3": f"qwerty: {NO_SUCH}; --help lists the settings",
+    "++model.widow=3": f"model.widow: {NO_SUCH}; did you mean model.window?",
+    "+loss.logits_mb=3": f"loss.logits_mb: {NO_SUCH}; it belongs to loss=softmax",
+    "~seed": "seed is not set; give it as seed=...",
+    "~train": "train is not set; give it as train=...",
+    "~loss": "loss is not set; give it as loss=...",
+    "seed=???": "seed is not set; give it as seed=...",
+    # Types
+    "model.window=a": "model.window: Value 'a' of type 'str' could not be converted to Integer",
+    "model.dim=2.5": "model.dim: Value '2.5' of type 'float' could not be converted to Integer",
+    "train.lr=fast": "train.lr: Value 'fast' of type 'str' could not be converted to Float",
+    "tokenizer.lowercase=3.5": "tokenizer.lowercase: Value '3.5' is not a valid bool (type float)",
+    "seed=null": "seed: field 'seed' is not Optional",
+    "stages=train": "stages: Invalid value assigned: str is not a ListConfig, list or tuple.",
+    "seed=${sed}": "seed: Interpolation key 'sed' not found",
+    # Choices
+    "loss=hinge": f"loss=hinge: {one_of('loss')}",
+    "corpus=wiki": f"corpus=wiki: {one_of('corpus')}",
+    "engine=abacus": f"engine=abacus: {one_of('engine')}",
+    "experiment=nil": f"experiment=nil: {one_of('experiment')}",
+    # Syntax
+    "model.window": f"model.window: not of the form key=value; {QUOTES}",
+    "corpus.path=my text (1).txt": (
+        f"corpus.path=my text (1).txt: not of the form key=value; {QUOTES}"
+    ),
+}
+
+
+@pytest.mark.parametrize("override", COMPOSITION)
+def test_what_cannot_be_composed_is_refused(override: str) -> None:
+    with pytest.raises((InputError, HydraException, OmegaConfBaseException)) as refusal:
+        resolve(composed(override))
+    assert line_of(refusal.value) == COMPOSITION[override]
+
+
+# What is written for people
+
+
+def listed(text: str) -> list[str]:
+    """The names that a line opens with: ``a · b: words``."""
+    found = re.match(r"[\w-]+(?: · [\w-]+)*", text)
+    return found.group().split(" · ") if found else []
+
+
+def test_help_lists_every_choice_and_no_other(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "pipeline" / "run.py"), "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    section = result.stdout.partition("Groups (group=name)\n")[2].partition("\n\n")[0]
+    shown: dict[str, list[str]] = {}
+    group = ""
+    for line in section.split("\n"):
+        group = line[:15].strip() or group
+        shown.setdefault(group, []).extend(listed(line[15:].strip()))
+    assert {group: sorted(names) for group, names in shown.items()} == {
+        group: choices(group) for group in GROUPS
+    }
+    for key in DEFAULTS:
+        assert re.search(rf"^ *{key.rpartition('.')[2]}:", result.stdout, re.MULTILINE), key
+
+
+def test_the_page_of_defaults_lists_every_choice() -> None:
+    page = (CONF / "config.yaml").read_text()
+    for group in GROUPS:
+        found = re.search(rf"^  - (?:override /)?{group}: \w+ *(?:# (.*))?$", page, re.MULTILINE)
+        assert found, group
+        if found.group(1) and " · " in found.group(1):
+            assert sorted(listed(found.group(1))) == choices(group)
+        else:
+            assert len(choices(group)) == 1 or group in ("experiment", "search")

@@ -285,12 +285,12 @@ def check_keys(node: Any, prefix: str = "") -> None:
     schema = OmegaConf.get_type(node)
     if is_dataclass(schema):
         names = [field.name for field in fields(schema)]
-        for key in map(str, node):
-            if key not in names:
-                raise InputError(no_such(f"{prefix}{key}"))
-        for name in names:
-            if name not in node.keys():  # noqa: SIM118 ("in node" is false for what is missing)
-                raise InputError(not_set(f"{prefix}{name}"))
+        unknown = [key for key in node if key not in names]
+        absent = [name for name in names if name not in list(node)]
+        if unknown:
+            raise InputError(no_such(f"{prefix}{unknown[0]!s}"))
+        if absent:
+            raise InputError(not_set(f"{prefix}{absent[0]}"))
     for key in node:
         check_keys(node._get_node(key), f"{prefix}{key!s}.")
 

@@ -124,10 +124,8 @@ def test_the_stages_are_those_of_the_table() -> None:
 
 
 def test_names() -> None:
-    softmax = settled("loss=softmax", *FILES, "model.window=3", "model.dim=7", "seed=9")
-    assert (softmax.corpus_name, softmax.loss_name) == ("files", "softmax")
+    softmax = settled("loss=softmax", "model.window=3", "model.dim=7", "seed=9")
     assert softmax.run_name == "softmax w3 d7 s9"
-    assert settled("corpus=sst").corpus_name == "sst"
 
 
 def parts(value: Any) -> Iterator[Any]:
@@ -150,19 +148,21 @@ def test_interpolations_are_resolved() -> None:
     assert settled("seed=${model.window}", "outputs=out/${seed}").outputs == "out/5"
 
 
-@pytest.mark.parametrize(
-    ("group", "choice"),
-    [(group, choice) for group in GROUPS if group != "search" for choice in choices(group)],
-)
-def test_every_choice_composes(group: str, choice: str) -> None:
-    path = [FILES[1]] if (group, choice) == ("corpus", "files") else []
-    config = settled(f"{group}={choice}", *path)
-    if group == "loss":
-        assert config.loss_name == choice
-    if group == "corpus":
-        assert config.corpus_name == choice
-    if group in ("engine", "tracking"):
-        assert getattr(config, group).name == choice
+# One choice of every group at a time, so that few compositions hold all choices.
+EXPERIMENTS = ("experiment", "search")
+SINGLE = {group: choices(group) for group in GROUPS if group not in EXPERIMENTS}
+ROWS = range(max(map(len, SINGLE.values())))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_choice_composes(row: int) -> None:
+    chosen = {group: names[row % len(names)] for group, names in SINGLE.items()}
+    path = [FILES[1]] if chosen["corpus"] == "files" else []
+    config = settled(*(f"{group}={choice}" for group, choice in chosen.items()), *path)
+    assert config.loss_name == chosen["loss"]
+    assert config.corpus_name == chosen["corpus"]
+    assert config.engine.name == chosen["engine"]
+    assert config.tracking.name == chosen["tracking"]
 
 
 @pytest.mark.parametrize("name", choices("experiment"))
@@ -173,6 +173,7 @@ def test_an_experiment_opens_with_its_command(name: str) -> None:
     found = re.fullmatch(command, second)
     assert found
     assert found.group(2) == name
+    assert settled(f"experiment={name}")
 
 
 def test_what_stands_at_the_limits_is_allowed() -> None:
@@ -259,6 +260,24 @@ LIMITS = {
 }
 
 
+TYPES = {
+    "model.dim=2.9": "model.dim: Value '2.9' of type 'float' could not be converted to Integer",
+    "seed=true": "seed: Value 'True' of type 'bool' could not be converted to Integer",
+    "train.lr=fast": "train.lr: Value 'fast' of type 'str' could not be converted to Float",
+    "tokenizer.lowercase=3.5": "tokenizer.lowercase: Value '3.5' is not a valid bool (type float)",
+    "seed=null": "seed: field 'seed' is not Optional",
+    "stages=train": "stages: Invalid value assigned: str is not a ListConfig, list or tuple.",
+    "train=3": "train: Invalid type assigned: int is not a subclass of Train. value: 3",
+}
+
+
+@pytest.mark.parametrize("override", TYPES)
+def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
+    with pytest.raises(OmegaConfBaseException) as refusal:
+        settled(override)
+    assert line_of(refusal.value) == TYPES[override]
+
+
 @pytest.mark.parametrize("overrides", LIMITS)
 def test_an_impossible_value_is_refused(overrides: str) -> None:
     with pytest.raises(InputError) as refusal:
@@ -294,10 +313,6 @@ COMPOSITION = {
     # Types
     "model.window=a": "model.window: Value 'a' of type 'str' could not be converted to Integer",
     "model.dim=2.5": "model.dim: Value '2.5' of type 'float' could not be converted to Integer",
-    "train.lr=fast": "train.lr: Value 'fast' of type 'str' could not be converted to Float",
-    "tokenizer.lowercase=3.5": "tokenizer.lowercase: Value '3.5' is not a valid bool (type float)",
-    "seed=null": "seed: field 'seed' is not Optional",
-    "stages=train": "stages: Invalid value assigned: str is not a ListConfig, list or tuple.",
     "seed=${sed}": "seed: Interpolation key 'sed' not found",
     # Choices
     "loss=hinge": f"loss=hinge: {one_of('loss')}",

@@ -168,6 +168,32 @@ def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
     np.testing.assert_allclose(by_outside, grad_u, rtol=1e-4, atol=1e-5)
 
 
+def test_softmax_update_is_the_scaled_gradient() -> None:
+    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(batch_words=60))
+    task = task_of(15, 6, objective)
+    engine = NumpyEngine(task)
+    step = engine.step
+    assert isinstance(step, SoftmaxStep)
+    _, batches = engine._batches(text_of(random_documents(5, 120, 15)), generator(0, "test"))
+    assert len(batches) == 2
+    squares, taken = np.zeros((2, 15)), np.zeros((2, 15))
+    for batch in batches:
+        draw = step.draw(batch, generator(0, "test"))
+        _, by_centers, by_outside = step.gradient(draw)
+        rows = [draw.centers, np.arange(15)]
+        wanted = [matrix.astype(np.float64) for matrix in task.model]
+        for side, gradient in enumerate([by_centers.astype(float), by_outside.astype(float)]):
+            for g, w in zip(gradient, rows[side], strict=True):
+                squares[side, w] += sum(x * x for x in g) / 6
+                taken[side, w] += 1
+            mean = squares[side, rows[side]] / taken[side, rows[side]]
+            scale = np.sqrt(mean + mean.mean())[:, None]
+            wanted[side][rows[side]] -= 0.025 * 300 / math.sqrt(1000 / 60 * 6) * gradient / scale
+        step.update(draw, 0.025)
+        np.testing.assert_allclose(task.model.center, wanted[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(task.model.outside, wanted[1], rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=100)])
 def test_reported_loss_is_the_loss_of_frozen_vectors(loss: NegativeSampling | Softmax) -> None:
     documents = random_documents(7, 700, 25)

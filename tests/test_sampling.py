@@ -12,7 +12,7 @@ from scipy import stats
 
 from w2v.sampling import NoiseDistribution, generator, keep_probabilities
 
-steady = settings(derandomize=True, deadline=None)
+steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 # Generators

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from w2v.errors import InputError
 from w2v.tokenizer import WHITESPACE, WORDS, Tokenizer
 
-steady = settings(derandomize=True, deadline=None)
+steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 def naive_words(text: str) -> list[str]:

@@ -26,7 +26,7 @@ from w2v.tokens import (
     write_corpus,
 )
 
-steady = settings(derandomize=True, deadline=None)
+steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 # ArrayWriter

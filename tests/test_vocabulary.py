@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from w2v.errors import InputError
 from w2v.vocabulary import Vocabulary, build
 
-steady = settings(derandomize=True, deadline=None)
+steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 # What a token may hold, and line ends that only Python's splitlines takes for such.
 words = st.text(

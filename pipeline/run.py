@@ -116,6 +116,10 @@ def main() -> int:
         job()
     except (HydraException, OmegaConfBaseException) as error:
         refuse(schema.explain(error))
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):  # Hydra's, for model=3
+            raise
+        refuse(f"{error}; --help lists the groups")
     except KeyboardInterrupt:
         return 130
     return 2 if refused else 0

@@ -16,15 +16,21 @@ from w2v import tokens
 from w2v.errors import InputError
 from w2v.tokens import (
     ArrayWriter,
+    Chunk,
     CorpusSize,
     Text,
     cut,
-    documents_of,
     hold_out,
     open_text,
     read_types,
     write_corpus,
 )
+
+
+def documents_of(chunk: Chunk) -> list[NDArray[np.int32]]:
+    """The documents of a chunk, one array of ids each."""
+    return np.split(chunk.ids, np.flatnonzero(np.diff(chunk.documents)) + 1)
+
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 

@@ -6,7 +6,7 @@ line, by id) and ``counts.npy`` (int64, by id).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -261,9 +261,3 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
         Text(text.tokens, text.ids, text.spans[~chosen]),
         Text(text.tokens, text.ids, text.spans[chosen]),
     )
-
-
-def documents_of(chunk: Chunk) -> Iterator[NDArray[np.int32]]:
-    """The documents of a chunk, one array of ids each."""
-    borders = np.flatnonzero(np.diff(chunk.documents)) + 1
-    yield from np.split(chunk.ids, borders)

@@ -18,7 +18,7 @@ sys.path[0] = str(ROOT)
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
-from omegaconf import DictConfig  # noqa: E402
+from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from pipeline import config as schema  # noqa: E402
@@ -64,7 +64,9 @@ def run_experiment(config: schema.Config) -> float | None:
             parameters(settings),
             {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name},
         ) as tracker:
-            tracker.files([run_dir / ".hydra" / "config.yaml"], "")
+            resolved = run_dir / "config.yaml"
+            OmegaConf.save(settings, resolved)
+            tracker.files([resolved], "")
             summary = Experiment(config, watch, tracker).run(run_dir)
     if "evaluate" in summary:
         scores = summary["evaluate"]

@@ -92,7 +92,7 @@ def test_a_step_trains_exactly_the_pairs_of_the_text(window: int, dynamic: bool)
 @pytest.mark.parametrize("window", [1, 4])
 def test_softmax_counts_exactly_the_pairs_of_the_text(window: int) -> None:
     documents = random_documents(0, 300, 20)
-    objective = SkipGram(dim=4, window=window, subsample=0, loss=Softmax())
+    objective = SkipGram(dim=4, window=window, subsample=0, loss=Softmax(batch_words=1000))
     engine = NumpyEngine(task_of(20, 4, objective))
     assert isinstance(engine.step, SoftmaxStep)
     _, batches = engine._batches(text_of(documents), generator(0, "test"))
@@ -146,7 +146,7 @@ def test_negative_sampling_update_is_the_summed_gradient() -> None:
 @pytest.mark.parametrize("logits_mb", [1, 256])
 def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
     documents = random_documents(5, 120, 15)
-    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(logits_mb))
+    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(logits_mb, 1000))
     engine = NumpyEngine(task_of(15, 6, objective))
     step = engine.step
     assert isinstance(step, SoftmaxStep)
@@ -188,7 +188,7 @@ def test_softmax_update_is_the_scaled_gradient() -> None:
                 taken[side, w] += 1
             mean = squares[side, rows[side]] / taken[side, rows[side]]
             scale = np.sqrt(mean + mean.mean())[:, None]
-            wanted[side][rows[side]] -= 0.025 * 300 / math.sqrt(1000 / 60 * 6) * gradient / scale
+            wanted[side][rows[side]] -= 0.025 * 300 / math.sqrt(64 * 6) * gradient / scale
         step.update(draw, 0.025)
         np.testing.assert_allclose(task.model.center, wanted[0], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(task.model.outside, wanted[1], rtol=1e-5, atol=1e-6)
@@ -247,13 +247,14 @@ def half_of_the_corpus(size: int) -> Documents:
     ]
 
 
-@pytest.mark.parametrize("size", [2, 50])
-def test_a_word_that_is_half_of_the_corpus_stays_bounded(size: int) -> None:
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("size", [2, 3, 10, 50])
+def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -> None:
     documents = half_of_the_corpus(size)
     objective = SkipGram(dim=20, window=5, subsample=0)
     counts = np.bincount(np.concatenate(documents), minlength=size).astype(np.int64)
     task = Task(random_model(size, 20, 0.01), objective, counts, int(counts.sum()))
-    engine = NumpyEngine(task)
+    engine = make_engine(name, task)
     losses = [
         engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch)).mean_loss
         or math.inf
@@ -276,7 +277,7 @@ def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("w2v.engines.numpy.descend", unbounded)
     with pytest.raises(AssertionError), np.errstate(all="ignore"):
-        test_a_word_that_is_half_of_the_corpus_stays_bounded(50)
+        test_a_word_that_is_half_of_the_corpus_stays_bounded("numpy", 50)
 
 
 # The interface
@@ -322,11 +323,12 @@ def test_a_text_without_pairs_changes_nothing(name: str, loss: NegativeSampling 
         np.testing.assert_array_equal(old, new)
 
 
-def test_subsampling_keeps_the_share_it_says() -> None:
+@pytest.mark.parametrize("name", ENGINES)
+def test_subsampling_keeps_the_share_it_says(name: str) -> None:
     documents = [[0] * 50_000 + [1] * 50_000]
     objective = SkipGram(dim=2, window=1, dynamic_window=False, subsample=0.01)
     task = Task(random_model(2, 2), objective, np.array([50_000, 50_000]), 100_000)
-    tally = NumpyEngine(task).train(text_of(documents), (0.01, 0.01), generator(0, "t"))
+    tally = make_engine(name, task).train(text_of(documents), (0.01, 0.01), generator(0, "t"))
     kept = math.sqrt(0.01 / 0.5) + 0.01 / 0.5
     assert tally.words == 100_000
     # Batches of running text do not share pairs, hence the slack beyond the draw's own.

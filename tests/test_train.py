@@ -9,7 +9,7 @@ from tests import naive
 from tests.test_engines import Documents, random_documents, text_of
 from w2v.engines import ENGINES
 from w2v.errors import InputError
-from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.model import Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator
 from w2v.tokens import Text, hold_out
 from w2v.train import Epoch, Point, Schedule, Trained, train
@@ -147,6 +147,34 @@ def test_nothing_to_learn_from(documents: Documents) -> None:
     only = Text(text.tokens, np.array([0, 1, 2, -1], np.int32)[: text.tokens.max() + 1], text.spans)
     with pytest.raises(InputError, match="no document holds two words of the vocabulary"):
         train(only, np.array([1, 1, 1]), SkipGram(dim=2, subsample=0), Schedule(), heldout=0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_that_is_not_finite_ends_the_run(
+    loss: NegativeSampling | Softmax, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = text_of(topics())
+    counts = np.bincount(text.tokens).astype(np.int64)
+
+    def broken(size: int, dim: int, random: np.random.Generator) -> Model:
+        return Model(*np.full((2, size, dim), np.nan, np.float32))
+
+    monkeypatch.setattr("w2v.train.initial_model", broken)
+    line = (
+        r"the loss is not finite in epoch 1 after 8,000 words; train.lr=0.5 is probably too large"
+    )
+    with pytest.raises(InputError, match=line), np.errstate(all="ignore"):
+        train(text, counts, SkipGram(dim=2, loss=loss), Schedule(lr=0.5), heldout=0)
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_the_softmax_does_not_overshoot_on_a_short_text(size: int) -> None:
+    random = np.random.default_rng(0)
+    documents = random.integers(0, size, (500, 10)).tolist()
+    trained = run(documents, Softmax(), epochs=2)
+    losses = [point.loss or math.inf for point in trained.points]
+    assert max(losses) < 1.2 * math.log(size)
+    assert losses[-1] < 1.05 * math.log(size)
 
 
 def test_rate_is_linear_and_ends_at_the_minimum() -> None:

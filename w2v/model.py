@@ -46,7 +46,7 @@ class Softmax:
         Most memory for scores, in MiB.
     batch_words
         Words of running text whose gradient is summed before a step; ``None`` for a hundredth
-        of the text that is left after sub-sampling, and at least 2,000.
+        of the text that is left after sub-sampling, and at least 2,000 where that makes 64 steps.
     """
 
     logits_mb: int = 256

@@ -1,5 +1,6 @@
 """Training: epochs over a text, whatever the engine."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,7 +139,8 @@ def train(
     Raises
     ------
     InputError
-        Nothing to train on: no document holds two words of the vocabulary.
+        Nothing to train on: no document holds two words of the vocabulary. Or the loss is no
+        longer finite.
     """
     training, judged = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     known = training.words()
@@ -177,6 +179,11 @@ def train(
             begun = time.perf_counter()
             done = trainer.train(piece, rates, random)
             epoch_seconds += time.perf_counter() - begun
+            if not math.isfinite(done.loss):
+                raise InputError(
+                    f"the loss is not finite in epoch {number} after {words + done.words:,} words; "
+                    f"train.lr={schedule.lr} is probably too large"
+                )
             tally += done
             words += done.words
             rate = schedule.rate(words / total)

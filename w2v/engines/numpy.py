@@ -277,6 +277,9 @@ REACH = 300.0
 square root of the steps. With this value one scale of learning rates serves both losses: on the
 Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
 
+FEWEST_STEPS = 64.0
+"""A short text gets smaller batches to make so many, for longer steps would overshoot."""
+
 LEAST_BATCH = 2000
 """Words. Smaller batches cost more time a word and learn no better."""
 
@@ -310,8 +313,9 @@ class SoftmaxStep:
         size, dim = task.model.outside.shape
         keep = keep_probabilities(task.counts, task.objective.subsample)
         kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
-        self.batch_words = loss.batch_words or max(LEAST_BATCH, round(kept / 100))
-        steps = max(1.0, kept * task.epochs / self.batch_words)
+        least = min(LEAST_BATCH, kept * task.epochs / FEWEST_STEPS)
+        self.batch_words = loss.batch_words or max(1, round(max(least, kept / 100)))
+        steps = max(FEWEST_STEPS, kept * task.epochs / self.batch_words)
         self.reach = REACH / (steps * dim) ** 0.5
         self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
         self.center_scale, self.outside_scale = RowScale(size), RowScale(size)

@@ -101,6 +101,7 @@ class Trained:
     points: list[Point]
     words: int
     seconds: float
+    compile_seconds: float
 
 
 def train(
@@ -204,4 +205,4 @@ def train(
             )
         )
         on_epoch(epochs[-1])
-    return Trained(task.model, epochs, points, words, seconds)
+    return Trained(task.model, epochs, points, words, seconds, trainer.compile_seconds)

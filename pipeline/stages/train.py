@@ -65,7 +65,7 @@ def train(
         "words": trained.words,
         "seconds": trained.seconds,
         "words_per_second": trained.words / trained.seconds,
-        "compile_seconds": 0.0,
+        "compile_seconds": trained.compile_seconds,
         "epochs": epochs,
     }
 

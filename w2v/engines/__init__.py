@@ -79,6 +79,9 @@ class Engine(Protocol):
     piece_words: int
     """Tokens that ``train`` is given at a time."""
 
+    compile_seconds: float
+    """Spent on compiling, or on loading what was compiled before, when the engine was made."""
+
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Update the model on a piece of text, once.
 
@@ -94,7 +97,10 @@ class Engine(Protocol):
         ...
 
 
-ENGINES = {"numpy": "w2v.engines.numpy:NumpyEngine"}
+ENGINES = {
+    "numpy": "w2v.engines.numpy:NumpyEngine",
+    "numba": "w2v.engines.numba:NumbaEngine",
+}
 """The engines by name. Each is imported when it is first made."""
 
 

@@ -45,6 +45,7 @@ class NumpyEngine:
     """One thread of NumPy; the matrix products use the BLAS library's threads."""
 
     piece_words = 1 << 16
+    compile_seconds = 0.0
 
     def __init__(self, task: Task) -> None:
         self.task = task

@@ -234,7 +234,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
     gradients = np.array([[1, 0], [2, 0], [0, 4]], np.float32)
     curvature = np.array([1, 2, 100], np.float32)
     descend(rows, np.array([2, 2, 0], np.int32), gradients, curvature, rate=0.1)
-    np.testing.assert_allclose(rows, np.array([[0, -4 / 100], [0, 0], [-0.3, 0]]), rtol=1e-6)
+    np.testing.assert_allclose(rows, np.array([[0, -4 * 2 / 100], [0, 0], [-0.3, 0]]), rtol=1e-6)
 
 
 def half_of_the_corpus(size: int) -> Documents:

@@ -527,7 +527,7 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
             s = X @ r
             g = (positive * (sigmoid(s) - 1) + noise * sigmoid(s)) @ X
             h = ((positive + noise) * safe_curvature(s)) @ (X**2).sum(axis=1)
-            r = r - (min(1.0, 1 / (lr * h)) if limited else 1.0) * lr * g
+            r = r - (min(1.0, 2 / (lr * h)) if limited else 1.0) * lr * g
             seen.append(float(row_loss(r, X, positive, noise)))
         return seen
 
@@ -538,7 +538,7 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """500 pairs and 500 draws of one word: from s = 6 the minimum at 0 is found by κ̄, not by σ'."""
+    """500 pairs and 500 draws of a word: from s = 6, steps of 1 / h settle with κ̄, not with σ'."""
 
     def settles(curvature: Callable[[Array], Array]) -> bool:
         s, lr, count = np.array(6.0), 0.025, 500

@@ -231,7 +231,7 @@ def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) ->
     """Add up each word's gradients and take one step, no longer than its curvature allows.
 
     Along a row, the loss lies below a parabola of curvature ``h``, the sum of its entries'
-    curvatures times |other row|², so a step of 1 / h cannot overshoot. Rates below that, the
+    curvatures times |other row|², so a step of up to 2 / h cannot raise it. Rates below that, the
     usual case, are plain gradient descent; a very frequent word of a batch has its step bounded.
 
     Parameters
@@ -248,7 +248,7 @@ def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) ->
     words, inverse = np.unique(ids.ravel(), return_inverse=True)
     n = len(inverse)
     total = np.bincount(inverse, curvature.ravel())
-    step = np.minimum(rate, 1 / np.maximum(total, 1e-30)).astype(np.float32)
+    step = np.minimum(rate, 2 / np.maximum(total, 1e-30)).astype(np.float32)
     # One entry a column: the sum over equal words, scaled, as a sparse matrix product.
     entries = step[inverse], inverse.astype(np.int32), np.arange(n + 1, dtype=np.int32)
     sums = sp.csc_array(entries, shape=(len(words), n)) @ gradients.reshape(n, -1)

@@ -59,6 +59,7 @@ def open_any(path: str) -> IO[bytes]:
 
     try:
         file: IO[bytes] = smart_open(path, "rb")
+    # A scheme whose library is not installed, that smart_open does not know, or a bad address.
     except (ImportError, NotImplementedError, ValueError) as error:
         raise InputError(f"corpus.path={path}: cannot be opened ({error})") from None
     return file

@@ -59,6 +59,11 @@ def test_a_damaged_zst_is_refused(tmp_path: Path) -> None:
         documents(str(path))
 
 
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(InputError, match=r"corpus.path=foo://x/y: cannot be opened \(Unable to"):
+        documents("foo://x/y")
+
+
 def test_pydocs_uses_every_core() -> None:
     source = make_source(PyDocsCorpus(None, None, ["numpy"]), Path("outputs"))
     assert isinstance(source, PyDocs)

@@ -79,14 +79,18 @@ class NumpyEngine:
         return tally
 
     def _batches(self, text: Text, random: np.random.Generator) -> tuple[int, list[Chunk]]:
-        """Read, sub-sample and cut; returns the words before sub-sampling as well."""
+        """Read, sub-sample and cut; returns the words before sub-sampling as well.
+
+        A batch holds its centre words and the m words before and after them, which belong to its
+        neighbours or, at the ends of the text, to no document (-1).
+        """
         ids, documents = text.chunk()
         kept = random.random(len(ids), dtype=np.float32) < self.keep[ids]
-        sampled, owners = ids[kept], documents[kept]
-        size = self.step.batch_words
+        m, size = self.task.objective.window, self.step.batch_words
+        sampled, owners = np.pad(ids[kept], m), np.pad(documents[kept], m, constant_values=-1)
         return len(ids), [
-            Chunk(sampled[first : first + size], owners[first : first + size])
-            for first in range(0, len(sampled), size)
+            Chunk(sampled[first : first + size + 2 * m], owners[first : first + size + 2 * m])
+            for first in range(0, len(sampled) - 2 * m, size)
         ]
 
 
@@ -150,11 +154,10 @@ class NegativeSamplingStep:
 
         The weights are valid until the next draw.
         """
-        m, n = self.window, len(batch.ids)
-        ids = np.zeros(BLOCK * BLOCKS + 2 * m, np.int32)
-        owners = np.full(len(ids), -1, np.int32)
-        ids[m : m + n] = batch.ids
-        owners[m : m + n] = batch.documents
+        m = self.window
+        missing = BLOCK * BLOCKS + 2 * m - len(batch.ids)
+        ids = np.pad(batch.ids, (0, missing))
+        owners = np.pad(batch.documents, (0, missing), constant_values=-1)
         owner = owners[self.windows]
         center_owner = owner[:, m : m + BLOCK, None]
         same = (center_owner == owner[:, None, :]) & (center_owner >= 0)
@@ -328,19 +331,18 @@ class SoftmaxStep:
     def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:  # noqa: ARG002
         """Count the batch's pairs; there is no chance in it."""
         ids, owners = batch
-        near, far, weights = [], [], []
+        m = len(self.by_distance)
+        center = np.arange(m, len(ids) - m)
+        found = []
         for distance, weight in enumerate(self.by_distance, start=1):
-            same = np.flatnonzero(owners[distance:] == owners[:-distance])
-            near.append(same)
-            far.append(same + distance)
-            weights.append(np.full(len(same), weight))
-        first, second = np.concatenate(near), np.concatenate(far)
-        left = np.concatenate([first, second])
-        right = ids[np.concatenate([second, first])]
+            for outside in (center - distance, center + distance):
+                same = owners[center] == owners[outside]
+                found.append((center[same], outside[same], np.full(same.sum(), weight)))
+        left, right, weights = map(np.concatenate, zip(*found, strict=True))
         centers, rows = np.unique(ids[left], return_inverse=True)
-        weight = np.tile(np.concatenate(weights), 2)
         shape = len(centers), len(self.model.outside)
-        return PairCounts(centers, sp.coo_array((weight, (rows, right)), shape=shape).tocsr())
+        counts = sp.coo_array((weights, (rows, ids[right])), shape=shape)
+        return PairCounts(centers, counts.tocsr())
 
     def loss(self, draw: PairCounts) -> Tally:
         """The tally of a batch, the model left as it is."""

@@ -13,10 +13,10 @@ from w2v.engines.numpy import (
     Draw,
     NegativeSamplingStep,
     NumpyEngine,
-    SoftmaxStep,
     descend,
     logistic,
 )
+from w2v.engines.softmax import SoftmaxStep
 from w2v.model import Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator
 from w2v.tokens import Text
@@ -90,7 +90,7 @@ def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> ND
         (NegativeSampling(), 400, 1),
         (NegativeSampling(), 2500, 3),
         (Softmax(batch_words=400), 400, 1),
-        (Softmax(batch_words=7), 400, 58),
+        (Softmax(batch_words=7), 400, 50),
     ],
 )
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -169,6 +169,33 @@ def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
     assert total == pytest.approx(wanted * step.loss(draw).pairs, rel=1e-6)
     np.testing.assert_allclose(by_centers, grad_v[draw.centers], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(by_outside, grad_u, rtol=1e-4, atol=1e-5)
+
+
+def test_softmax_of_logits_beyond_the_range_of_exp() -> None:
+    documents = random_documents(5, 120, 15)
+    pairs = naive.window_pairs(documents, 2, True)
+    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(batch_words=1000))
+    for scale in (40, -40):  # scores of some ±1,000: exp gives 0 or infinity in float32
+        task = task_of(15, 6, objective)
+        task.model.center[:] = np.abs(task.model.center) + 1
+        task.model.outside[:] = np.sign(scale) * np.abs(task.model.outside * scale) + scale
+        engine = NumpyEngine(task)
+        assert isinstance(engine.step, SoftmaxStep)
+        _, batches = engine._batches(text_of(documents), generator(0, "test"))
+        draw = engine.step.draw(batches[0], generator(0, "test"))
+        v, u = (m.astype(np.float64) for m in task.model)
+        wanted = naive.softmax_objective(pairs, v.tolist(), u.tolist())
+        assert engine.step.loss(draw).mean_loss == pytest.approx(wanted, rel=1e-5)
+        grad_u = np.zeros_like(u)
+        for center, outside, weight in pairs:
+            grad_u += weight * np.array(naive.softmax_loss(v[center], outside, u)[2])
+        np.testing.assert_allclose(engine.step.gradient(draw)[2], grad_u, rtol=1e-3, atol=1e-2)
+
+
+def test_softmax_batches_are_of_equal_size() -> None:
+    objective = SkipGram(dim=2, window=1, subsample=0, loss=Softmax(batch_words=100))
+    step = NumpyEngine(task_of(5, 2, objective)).step
+    assert [step.batch_size(words) for words in (0, 1, 149, 151, 1049)] == [1, 1, 149, 76, 105]
 
 
 def test_softmax_update_is_the_scaled_gradient() -> None:
@@ -263,9 +290,10 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -
         or math.inf
         for epoch in range(5)
     ]
-    assert np.isfinite(task.model.center).all()
+    center = engine.task.model.center
+    assert np.isfinite(center).all()
     assert max(losses[1:]) <= losses[0]
-    assert np.abs(task.model.center).max() < 20
+    assert np.abs(center).max() < 20
 
 
 def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,13 +333,14 @@ def test_odd_shapes(
     size = max(map(max, documents)) + 1
     task = task_of(size, dim, SkipGram(dim=dim, window=window, subsample=0, loss=loss), 0.01)
     before = task.model.center.copy()
-    tally = make_engine(name, task).train(text_of(documents), (0.05, 0.04), generator(0, "t"))
+    engine = make_engine(name, task)
+    tally = engine.train(text_of(documents), (0.05, 0.04), generator(0, "t"))
     assert tally.words == sum(map(len, documents))
     assert tally.pairs > 0
     assert tally.mean_loss is not None
     assert math.isfinite(tally.mean_loss)
-    assert not np.array_equal(before, task.model.center)
-    assert all(np.isfinite(matrix).all() for matrix in task.model)
+    assert not np.array_equal(before, engine.task.model.center)
+    assert all(np.isfinite(matrix).all() for matrix in engine.task.model)
 
 
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax()])
@@ -319,10 +348,11 @@ def test_odd_shapes(
 def test_a_text_without_pairs_changes_nothing(name: str, loss: NegativeSampling | Softmax) -> None:
     task = task_of(5, 4, SkipGram(dim=4, loss=loss, subsample=0))
     before = [matrix.copy() for matrix in task.model]
-    tally = make_engine(name, task).train(text_of([[1], [2], [3]]), (0.1, 0.1), generator(0, "t"))
+    engine = make_engine(name, task)
+    tally = engine.train(text_of([[1], [2], [3]]), (0.1, 0.1), generator(0, "t"))
     assert tally == Tally(3, 0.0, 0.0)
     assert tally.mean_loss is None
-    for old, new in zip(before, task.model, strict=True):
+    for old, new in zip(before, engine.task.model, strict=True):
         np.testing.assert_array_equal(old, new)
 
 

@@ -16,9 +16,9 @@ from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.kernels import BLOCK, LANES, NOISE, TALL, Block
-from w2v.engines.numba import PART, NumbaEngine, one_process_at_a_time, padded_rows, source_of
+from w2v.engines.numba import PART, NumbaEngine, on_cache_lines, one_process_at_a_time, source_of
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import Model, NegativeSampling, SkipGram
+from w2v.model import NegativeSampling, SkipGram
 from w2v.sampling import generator
 from w2v.tokens import Text
 
@@ -39,9 +39,7 @@ def engine_of(
     loss = NegativeSampling(negatives)
     objective = SkipGram(dim, window, dynamic, subsample=0, loss=loss)
     model = random_model(len(counts), dim, scale)
-    engine = NumbaEngine(Task(model, objective, counts, 1000, threads=threads))
-    with engine._rows():  # the padded copies hold the model from the start
-        return engine
+    return NumbaEngine(Task(model, objective, counts, 1000, threads=threads))
 
 
 def blocks_of(engine: NumbaEngine, documents: Documents, seed: int = 1) -> list[Block]:
@@ -234,46 +232,14 @@ def test_a_model_that_is_not_finite_shows_in_the_loss() -> None:
     assert math.isnan(tally.loss)
 
 
-@pytest.mark.parametrize("dim", [16, 20])
-def test_padded_rows_are_used_in_place(dim: int) -> None:
-    width = kernels.whole(dim, kernels.LINE)
-    storage = kernels.line_aligned(9, width)
-    storage[:] = 7
-    rows = padded_rows(storage[:, :dim])
-    assert rows.shape == (9, width)
-    assert np.shares_memory(rows, storage)
-    assert (storage[:, :dim] == 7).all()
-    assert not storage[:, dim:].any()
-
-
-def test_rows_that_share_lines_are_copied() -> None:
-    backing = kernels.line_aligned(9, 32)
-    ours = [np.ones((9, 20), np.float32), backing[:, 1:21], backing[:, :10], backing[::2, :20]]
-    cut_short = backing.ravel()[: 8 * 32 + 20].copy()
-    ours.append(np.lib.stride_tricks.as_strided(cut_short, (9, 20), (128, 4)))
-    for matrix in ours:
-        rows = padded_rows(matrix)
-        assert not np.shares_memory(rows, matrix)
-        assert (
-            rows.shape == (9, kernels.whole(matrix.shape[1], kernels.LINE)) or matrix.shape[0] < 9
-        )
-        assert rows.ctypes.data % 64 == 0
-
-
-def test_padded_and_plain_models_learn_alike() -> None:
-    documents = random_documents(8, 5000, 50)
-    text = text_of(documents)
-    plain = engine_of(documents)
-    storage = kernels.line_aligned(2 * len(plain.task.model.center), kernels.LINE)
-    padded = Model(*np.split(storage[:, :6], 2))
-    for ours, theirs in zip(padded, plain.task.model, strict=True):
-        ours[:] = theirs
-    other = NumbaEngine(Task(padded, plain.task.objective, plain.task.counts, 1000))
-    assert np.shares_memory(other.problem.center, storage)
-    first, second = (e.train(text, (0.1, 0.05), generator(0, "t")) for e in (plain, other))
-    assert first == second
-    for a, b in zip(plain.task.model, padded, strict=True):
-        np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("dim", [1, 16, 20])
+def test_rows_start_on_cache_lines(dim: int) -> None:
+    matrix = np.random.default_rng(0).random((9, dim), np.float32)
+    rows = on_cache_lines(matrix)
+    assert rows.shape == (9, kernels.whole(dim, kernels.LINE))
+    assert rows.ctypes.data % 64 == 0
+    np.testing.assert_array_equal(rows[:, :dim], matrix)
+    assert not rows[:, dim:].any()
 
 
 # Other machines

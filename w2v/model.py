@@ -45,7 +45,7 @@ class Softmax:
     logits_mb
         Most memory for scores, in MiB.
     batch_words
-        Words of running text whose gradient is summed before a step; ``None`` for a hundredth
+        Words of running text whose gradient is summed before a step; ``None`` for a fiftieth
         of the text that is left after sub-sampling, and at least 2,000 where that makes 64 steps.
     """
 

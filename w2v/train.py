@@ -147,16 +147,18 @@ def train(
     known = training.words()
     if known == 0:
         raise InputError(NOTHING)
-    task = Task(
-        initial_model(len(counts), objective.dim, generator(seed, "init")),
-        objective,
-        counts,
-        known,
-        schedule.epochs,
-        threads,
+    trainer = make_engine(
+        engine,
+        Task(
+            initial_model(len(counts), objective.dim, generator(seed, "init")),
+            objective,
+            counts,
+            known,
+            schedule.epochs,
+            threads,
+        ),
     )
-    trainer = make_engine(engine, task)
-    judge = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(task)
+    judge = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)
 
     def judged_loss() -> float | None:
         random = generator(heldout_seed, "heldout-noise")
@@ -205,4 +207,4 @@ def train(
             )
         )
         on_epoch(epochs[-1])
-    return Trained(task.model, epochs, points, words, seconds, trainer.compile_seconds)
+    return Trained(trainer.task.model, epochs, points, words, seconds, trainer.compile_seconds)

@@ -53,7 +53,7 @@ class Task:
     Attributes
     ----------
     model : Model
-        Updated in place.
+        Where training starts.
     objective : SkipGram
     counts : int64 (V,)
         Of the vocabulary's words in the corpus: for sub-sampling and noise.
@@ -75,6 +75,9 @@ class Task:
 
 class Engine(Protocol):
     """The interface."""
+
+    task: Task
+    """What it was set up for, with the model that it updates, laid out as it likes."""
 
     piece_words: int
     """Tokens that ``train`` is given at a time."""

@@ -4,16 +4,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import NegativeSampling
+from w2v.model import Model, NegativeSampling
 from w2v.sampling import NoiseDistribution, keep_probabilities
 from w2v.tokens import Text
 
@@ -49,16 +49,19 @@ class NumbaEngine:
             return
         noise = NoiseDistribution(task.counts, loss.exponent)
         weights = task.objective.pair_weights()
+        center, outside = map(on_cache_lines, task.model)
+        dim = task.objective.dim
+        self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem = kernels.Problem(
-            padded_rows(task.model.center),
-            padded_rows(task.model.outside),
+            center,
+            outside,
             keep_probabilities(task.counts, task.objective.subsample),
             noise.threshold,
             noise.alias,
             np.concatenate([weights[::-1], [0], weights]).astype(np.float32),
             np.float32(loss.negatives),
         )
-        self.sizes = sizes = kernels.sizes_of(task.objective.dim, task.objective.window)
+        self.sizes = sizes = kernels.sizes_of(dim, task.objective.window)
         self.workers = [
             (
                 (kernels.make_block(sizes), kernels.make_block(sizes)),
@@ -88,12 +91,11 @@ class NumbaEngine:
                 )
             ]
         )
-        with self._rows():
-            if len(self.workers) == 1:
-                return self._work(0, jobs)
-            with ThreadPoolExecutor(len(self.workers)) as pool:
-                done = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
-                return sum(done, Tally())
+        if len(self.workers) == 1:
+            return self._work(0, jobs)
+        with ThreadPoolExecutor(len(self.workers)) as pool:
+            done = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
+            return sum(done, Tally())
 
     def _work(
         self, worker: int, jobs: Iterator[tuple[Text, tuple[float, float], np.uint64]]
@@ -108,21 +110,6 @@ class NumbaEngine:
             )
         return tally
 
-    @contextmanager
-    def _rows(self) -> Iterator[None]:
-        """Where the model's rows are not padded, work on copies that are."""
-        own = list(zip(self.task.model, self.problem[:2], strict=True))
-        apart = [
-            (matrix, rows[:, : matrix.shape[1]])
-            for matrix, rows in own
-            if not np.shares_memory(matrix, rows)
-        ]
-        for matrix, rows in apart:
-            rows[:] = matrix
-        yield
-        for matrix, rows in apart:
-            matrix[:] = rows
-
 
 def source_of(text: Text) -> kernels.Source:
     """A text as the kernels take it, nothing copied."""
@@ -136,8 +123,8 @@ def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
     return view
 
 
-def padded_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The cache lines behind the rows of a matrix, or zeros of that shape where rows share lines.
+def on_cache_lines(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A copy whose rows start on cache lines.
 
     Parameters
     ----------
@@ -146,18 +133,12 @@ def padded_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     Returns
     -------
     float32 (V, d rounded up to whole lines)
+        Zero from column d on.
     """
     size, dim = matrix.shape
-    width = kernels.whole(dim, kernels.LINE)
-    line = kernels.LINE * matrix.itemsize
-    start = matrix.ctypes.data
-    owner = matrix.base if isinstance(matrix.base, np.ndarray) else matrix
-    fits = start + size * width * matrix.itemsize <= owner.ctypes.data + owner.nbytes
-    if matrix.strides == (width * matrix.itemsize, matrix.itemsize) and start % line == 0 and fits:
-        rows = as_strided(matrix, (size, width))
-        rows[:, dim:] = 0
-        return rows
-    return kernels.line_aligned(size, width)
+    rows = kernels.line_aligned(size, kernels.whole(dim, kernels.LINE))
+    rows[:, :dim] = matrix
+    return rows
 
 
 @contextmanager

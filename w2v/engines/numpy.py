@@ -1,4 +1,4 @@
-"""The engine in plain NumPy: both losses as matrix products over blocks of running text.
+"""The engine in plain NumPy, and negative sampling as matrix products over running text.
 
 For centre rows C and outside rows R of a block, with scores S = C Rᵀ, each loss gives a sum and
 a matrix G = ∂J/∂S; then ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``).
@@ -11,7 +11,8 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
-from w2v.model import NegativeSampling, Softmax
+from w2v.engines.softmax import SoftmaxStep
+from w2v.model import NegativeSampling
 from w2v.sampling import NoiseDistribution, keep_probabilities
 from w2v.tokens import Chunk, Text
 
@@ -28,6 +29,10 @@ class Step(Protocol[Drawn]):
     batch_words: int
     """Sub-sampled words of a batch."""
 
+    def batch_size(self, words: int) -> int:
+        """How to cut so many sub-sampled words: the words of each batch but the last."""
+        ...
+
     def draw(self, batch: Chunk, random: np.random.Generator) -> Drawn:
         """Fix all that is random about a batch; valid until the next draw."""
         ...
@@ -42,9 +47,8 @@ class Step(Protocol[Drawn]):
 
 
 class NumpyEngine:
-    """One thread of NumPy; the matrix products use the BLAS library's threads."""
+    """NumPy; the matrix products use the BLAS library's threads."""
 
-    piece_words = 1 << 16
     compile_seconds = 0.0
 
     def __init__(self, task: Task) -> None:
@@ -56,6 +60,9 @@ class NumpyEngine:
             self.step = NegativeSamplingStep(task, loss)
         else:
             self.step = SoftmaxStep(task, loss)
+        kept = float(self.keep @ task.counts) / float(task.counts.sum())
+        # A whole batch, where sub-sampling leaves what it leaves on average.
+        self.piece_words = max(1 << 16, round(self.step.batch_words / kept))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """See `w2v.engines.Engine.train`."""
@@ -86,8 +93,9 @@ class NumpyEngine:
         """
         ids, documents = text.chunk()
         kept = random.random(len(ids), dtype=np.float32) < self.keep[ids]
-        m, size = self.task.objective.window, self.step.batch_words
+        m = self.task.objective.window
         sampled, owners = np.pad(ids[kept], m), np.pad(documents[kept], m, constant_values=-1)
+        size = self.step.batch_size(len(sampled) - 2 * m)
         return len(ids), [
             Chunk(sampled[first : first + size + 2 * m], owners[first : first + size + 2 * m])
             for first in range(0, len(sampled) - 2 * m, size)
@@ -149,6 +157,10 @@ class NegativeSamplingStep:
         scores = BLOCKS, BLOCK, rows
         self.S, self.G, self.T, self.W = (np.empty(scores, np.float32) for _ in range(4))
 
+    def batch_size(self, words: int) -> int:  # noqa: ARG002
+        """Full batches, whose arrays are there already, and the rest."""
+        return self.batch_words
+
     def draw(self, batch: Chunk, random: np.random.Generator) -> Draw:
         """Lay the batch out in blocks and draw their noise.
 
@@ -171,8 +183,8 @@ class NegativeSamplingStep:
 
     def loss(self, draw: Draw) -> Tally:
         """The tally of a drawn batch; leaves ∂J/∂S in ``G`` and the curvature in ``S``."""
-        np.take(self.model.center, draw.centers, axis=0, out=self.C, mode="clip")
-        np.take(self.model.outside, draw.rows, axis=0, out=self.R, mode="clip")
+        take_rows(self.model.center, draw.centers, self.C)
+        take_rows(self.model.outside, draw.rows, self.R)
         np.matmul(self.C, self.R.transpose(0, 2, 1), out=self.S)
         # −log σ(s) for a pair and −log σ(−s) for noise are one function, of −s and of s.
         self.S[:, :, : self.pairs] *= -1
@@ -191,6 +203,14 @@ class NegativeSamplingStep:
         descend(self.model.center, draw.centers, self.dC, center_curvature, rate)
         descend(self.model.outside, draw.rows, self.dR, row_curvature, rate)
         return tally
+
+
+def take_rows(matrix: F32, ids: I32, out: F32) -> None:
+    """Copy rows of a matrix; NumPy's `take` is the faster, but would first copy a strided one."""
+    if matrix.flags.c_contiguous:
+        np.take(matrix, ids, axis=0, out=out, mode="clip")
+    else:
+        out[:] = matrix[ids]
 
 
 def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
@@ -256,145 +276,3 @@ def descend(rows: F32, ids: I32, gradients: F32, curvature: F32, rate: float) ->
     entries = step[inverse], inverse.astype(np.int32), np.arange(n + 1, dtype=np.int32)
     sums = sp.csc_array(entries, shape=(len(words), n)) @ gradients.reshape(n, -1)
     rows[words] -= sums
-
-
-# ---------------------------------------------------------------- exact softmax
-
-
-class PairCounts(NamedTuple):
-    """The pairs of a batch by unique centre word: its words share one row of logits.
-
-    Attributes
-    ----------
-    centers : int64 (M,)
-        The distinct centre words.
-    counts : float32 CSR (M, V)
-        The weight of each (centre, outside) pair of words in the batch.
-    """
-
-    centers: NDArray[np.int64]
-    counts: sp.csr_array
-
-
-REACH = 300.0
-"""How far a row moves at a constant learning rate of 1, if it always moves the same way, over the
-square root of the steps. With this value one scale of learning rates serves both losses: on the
-Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
-
-FEWEST_STEPS = 64.0
-"""A short text gets smaller batches to make so many, for longer steps would overshoot."""
-
-LEAST_BATCH = 2000
-"""Words. Smaller batches cost more time a word and learn no better."""
-
-
-class RowScale:
-    """How large a row's gradients have been, for steps of even length.
-
-    A step divides a row's gradient by its root mean square over the row's own steps so far, so
-    rare words move as far in a step as frequent ones. The mean over all rows is added before the
-    root: a row of few and tiny gradients should not be thrown about by them.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.squares = np.zeros(size, np.float32)
-        self.steps = np.zeros(size, np.float32)
-
-    def divide(self, gradients: F32, words: NDArray[np.int64] | slice = slice(None)) -> None:
-        """Scale the gradients (n, d) of the n words, in place."""
-        self.squares[words] += np.einsum("wd,wd->w", gradients, gradients) / gradients.shape[1]
-        self.steps[words] += 1
-        mean = self.squares[words] / self.steps[words]
-        gradients /= np.sqrt(mean + mean.mean() + np.float32(1e-30))[:, None]
-
-
-class SoftmaxStep:
-    """One step on a batch of running text, over the whole vocabulary."""
-
-    def __init__(self, task: Task, loss: Softmax) -> None:
-        self.model = task.model
-        self.by_distance = task.objective.pair_weights()
-        size, dim = task.model.outside.shape
-        keep = keep_probabilities(task.counts, task.objective.subsample)
-        kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
-        least = min(LEAST_BATCH, kept * task.epochs / FEWEST_STEPS)
-        self.batch_words = loss.batch_words or max(1, round(max(least, kept / 100)))
-        steps = max(FEWEST_STEPS, kept * task.epochs / self.batch_words)
-        self.reach = REACH / (steps * dim) ** 0.5
-        self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
-        self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
-        most = min(size, self.batch_words)
-        self.logits = np.empty((min(self.block, most), size), np.float32)
-        self.dC = np.empty((most, dim), np.float32)
-        self.dU = np.empty((size, dim), np.float32)
-
-    def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:  # noqa: ARG002
-        """Count the batch's pairs; there is no chance in it."""
-        ids, owners = batch
-        m = len(self.by_distance)
-        center = np.arange(m, len(ids) - m)
-        found = []
-        for distance, weight in enumerate(self.by_distance, start=1):
-            for outside in (center - distance, center + distance):
-                same = owners[center] == owners[outside]
-                found.append((center[same], outside[same], np.full(same.sum(), weight)))
-        left, right, weights = map(np.concatenate, zip(*found, strict=True))
-        centers, rows = np.unique(ids[left], return_inverse=True)
-        shape = len(centers), len(self.model.outside)
-        counts = sp.coo_array((weights, (rows, ids[right])), shape=shape)
-        return PairCounts(centers, counts.tocsr())
-
-    def loss(self, draw: PairCounts) -> Tally:
-        """The tally of a batch, the model left as it is."""
-        C = self.model.center[draw.centers]
-        loss = 0.0
-        for first in range(0, len(C), self.block):
-            rows = slice(first, first + self.block)
-            loss += self._block(C[rows], draw.counts[rows])[0]
-        return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
-
-    def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
-        """The objective summed over a batch, ∂J/∂C (M, d) and ∂J/∂U (V, d).
-
-        The two arrays are valid until the next call.
-        """
-        u = self.model.outside
-        C = self.model.center[draw.centers]
-        dC = self.dC[: len(C)]
-        self.dU.fill(0)
-        loss = 0.0
-        for first in range(0, len(C), self.block):
-            rows = slice(first, first + self.block)
-            block_loss, G = self._block(C[rows], draw.counts[rows])
-            loss += block_loss
-            np.matmul(G, u, out=dC[rows])
-            self.dU += G.T @ C[rows]
-        return loss, dC, self.dU
-
-    def update(self, draw: PairCounts, rate: float) -> Tally:
-        """Step along the summed gradient of a batch; the tally is from before the step."""
-        if len(draw.centers) == 0:
-            return Tally()
-        loss, dC, dU = self.gradient(draw)
-        self.center_scale.divide(dC, draw.centers)
-        self.outside_scale.divide(dU)
-        self.model.center[draw.centers] -= np.float32(rate * self.reach) * dC
-        dU *= np.float32(rate * self.reach)
-        np.subtract(self.model.outside, dU, out=self.model.outside)
-        return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
-
-    def _block(self, C: F32, counts: sp.csr_array) -> tuple[float, F32]:
-        """The loss of some centre words, and G = n ŷ − N, in the memory kept for logits."""
-        S = self.logits[: len(C)]
-        np.matmul(C, self.model.outside.T, out=S)
-        total = counts.sum(axis=1)
-        top = S.max(axis=1, keepdims=True)
-        rows = np.repeat(np.arange(len(C)), np.diff(counts.indptr))
-        scores = S[rows, counts.indices]
-        S -= top
-        np.exp(S, out=S)
-        norm = S.sum(axis=1)
-        loss = np.vdot(total, np.log(norm) + top[:, 0]) - np.vdot(counts.data, scores)
-        S *= (total / norm)[:, None]
-        S[rows, counts.indices] -= counts.data
-        return float(loss), S

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from pipeline import config as schema  # noqa: E402
+from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError  # noqa: E402
 
 log = logging.getLogger("pipeline")
@@ -35,7 +36,9 @@ refused: list[str] = []
 def job(composed: DictConfig) -> float | None:
     """Run one experiment; returns its last held-out loss (training loss where there is none)."""
     try:
-        return run_experiment(schema.resolve(composed))
+        config = schema.resolve(composed)
+        with compiled_ahead(config.engine.name):
+            return run_experiment(config)
     except InputError as error:
         log.error("%s", error)
         refuse(str(error))

@@ -1,6 +1,7 @@
 """Every engine against slow oracles: the same pairs and draws, the same loss and update."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -198,6 +199,13 @@ def test_softmax_batches_are_of_equal_size() -> None:
     assert [step.batch_size(words) for words in (0, 1, 149, 151, 1049)] == [1, 1, 149, 76, 105]
 
 
+def test_a_softmax_batch_may_be_half_as_long_again() -> None:
+    objective = SkipGram(dim=3, window=2, subsample=0, loss=Softmax(batch_words=7))
+    engine = NumpyEngine(task_of(10, 3, objective))
+    tally = engine.train(text_of([list(range(10))]), (0.01, 0.01), generator(0, "t"))
+    assert tally.pairs == pytest.approx(2 * (9 + 8 / 2))
+
+
 def test_softmax_update_is_the_scaled_gradient() -> None:
     objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(batch_words=60))
     task = task_of(15, 6, objective)
@@ -210,7 +218,7 @@ def test_softmax_update_is_the_scaled_gradient() -> None:
     for batch in batches:
         draw = step.draw(batch, generator(0, "test"))
         _, by_centers, by_outside = step.gradient(draw)
-        rows = [draw.centers, np.arange(15)]
+        rows: list[NDArray[Any]] = [draw.centers, np.arange(15)]
         wanted = [matrix.astype(np.float64) for matrix in task.model]
         for side, gradient in enumerate([by_centers.astype(float), by_outside.astype(float)]):
             for g, w in zip(gradient, rows[side], strict=True):

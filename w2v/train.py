@@ -110,7 +110,7 @@ def train(
     objective: SkipGram,
     schedule: Schedule,
     *,
-    engine: str = "numpy",
+    engine: str = "numba",
     threads: int = 1,
     seed: int = 0,
     heldout: float = 0.01,

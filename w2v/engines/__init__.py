@@ -6,9 +6,14 @@ the same epochs, the same schedule and the same loss, and a new one is one file 
 `ENGINES`.
 """
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -105,6 +110,28 @@ ENGINES = {
     "numba": "w2v.engines.numba:NumbaEngine",
 }
 """The engines by name. Each is imported when it is first made."""
+
+
+@contextmanager
+def compiled_ahead(name: str) -> Iterator[None]:
+    """Meanwhile, compile an engine's kernels in another process, where none are on disk.
+
+    Compiling takes seconds, once on a machine. Beside the reading of the text they cost little;
+    the engine waits for them, or finds them.
+    """
+    home = Path(__file__).parent
+    kept = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "__pycache__")
+    if name != "numba" or next(kept.rglob("kernels.train-*.nbi"), None):
+        yield
+        return
+    script = "from w2v.engines.numba import compile_kernels; compile_kernels()"
+    command = [sys.executable, "-c", script]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=home.parents[1], stdout=quiet, stderr=quiet) as child:
+        try:
+            yield
+        finally:
+            child.terminate()
 
 
 def make_engine(name: str, task: Task) -> Engine:

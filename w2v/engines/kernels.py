@@ -767,8 +767,9 @@ def train(
     this, following = blocks
     this.pairs[1] = following.pairs[1] = 0.0
     pairs = loss = 0.0
+    first = 0
     if kept > 0:
-        draw(problem, sizes, scratch, 0, this)
+        draw(problem, sizes, scratch, first, this)
     for first in range(0, kept, BLOCK):
         if first + BLOCK < kept:
             # Drawn one block ahead, so that memory is asked for before it is needed.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import Model, NegativeSampling
+from w2v.model import Model, NegativeSampling, SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
 from w2v.tokens import Text
 
@@ -39,7 +39,8 @@ class NumbaEngine:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.piece_words = 1 << 20
+        # Threads wait for one another at the end of a piece, yet a curve needs a few of them.
+        self.piece_words = min(1 << 21, max(1 << 16, task.words // 8))
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
         loss = task.objective.loss
@@ -109,6 +110,14 @@ class NumbaEngine:
                 *kernels.train(self.problem, self.sizes, source, blocks, scratch, rates, seed)
             )
         return tally
+
+
+def compile_kernels() -> float:
+    """Leave the compiled kernels on disk; returns the seconds it took."""
+    loss = NegativeSampling()
+    objective = SkipGram(dim=1, window=1, loss=loss)
+    model = Model(np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32))
+    return NumbaEngine(Task(model, objective, np.ones(2, np.int64), 2)).compile_seconds
 
 
 def source_of(text: Text) -> kernels.Source:

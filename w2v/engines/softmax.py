@@ -106,13 +106,16 @@ class SoftmaxStep:
         self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
         self.threads = ThreadPoolExecutor(task.threads)
         self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
-        most = min(size, self.batch_words)
+        most = min(size, 2 * self.batch_words)  # see batch_size
         self.logits = np.empty((min(self.block, most), size), np.float32)
         self.dC = np.empty((most, dim), np.float32)
         self.dU, self.part = np.empty((2, size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Batches of equal size: a small one would cost nearly as much and learn less."""
+        """Batches of equal size: a small one would cost nearly as much and learn less.
+
+        They are up to half as long again as ``batch_words``, where there is but one.
+        """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
     def draw(self, batch: Chunk, random: np.random.Generator) -> PairCounts:  # noqa: ARG002

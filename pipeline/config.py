@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from w2v.engines import ENGINES
 from w2v.errors import InputError
+from w2v.model import OPTIMIZERS
 from w2v.tokenizer import Tokenizer
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
@@ -126,8 +127,11 @@ class NegSampleConfig(LossConfig):
 class SoftmaxConfig(LossConfig):
     batch_words: int | None
     logits_mb: int
+    optimizer: str
 
     def __post_init__(self) -> None:
+        known = self.optimizer in OPTIMIZERS
+        require("loss.optimizer", self.optimizer, known, " or ".join(OPTIMIZERS))
         at_least(1, "loss.batch_words", self.batch_words, optional=True)
         at_least(1, "loss.logits_mb", self.logits_mb)
 

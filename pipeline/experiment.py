@@ -238,8 +238,8 @@ def loss_of(config: Config) -> Loss:
     match config.loss:
         case NegSampleConfig(negatives=negatives, exponent=exponent):
             return NegativeSampling(negatives, exponent)
-        case SoftmaxConfig(batch_words=batch_words, logits_mb=logits_mb):
-            return Softmax(logits_mb, batch_words)
+        case SoftmaxConfig(batch_words=batch_words, logits_mb=logits_mb, optimizer=optimizer):
+            return Softmax(logits_mb, batch_words, optimizer)
         case _:
             raise TypeError(f"no loss for {type(config.loss).__name__}")
 

@@ -236,6 +236,7 @@ LIMITS = {
     "loss.exponent=-inf": "loss.exponent=-inf: must be a finite number",
     "loss=softmax loss.batch_words=0": "loss.batch_words=0: must be at least 1 or null",
     "loss=softmax loss.logits_mb=0": "loss.logits_mb=0: must be at least 1",
+    "loss=softmax loss.optimizer=adam": "loss.optimizer=adam: must be adagrad or sgd",
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",
     "engine.name=abacus": f"engine.name=abacus: must be {' or '.join(ENGINES)}",
     "train.epochs=0": "train.epochs=0: must be at least 1",

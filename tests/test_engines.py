@@ -232,6 +232,21 @@ def test_softmax_update_is_the_scaled_gradient() -> None:
         np.testing.assert_allclose(task.model.outside, wanted[1], rtol=1e-5, atol=1e-6)
 
 
+def test_softmax_by_plain_descent_is_the_summed_gradient() -> None:
+    documents = random_documents(5, 120, 15)
+    loss = Softmax(batch_words=1000, optimizer="sgd")
+    task = task_of(15, 6, SkipGram(dim=6, window=2, subsample=0, loss=loss))
+    wanted = [matrix.astype(np.float64) for matrix in task.model]
+    v, u = (matrix.copy() for matrix in wanted)
+    for center, outside, weight in naive.window_pairs(documents, 2, True):
+        _, to_center, to_outside = naive.softmax_loss(v[center], outside, u)
+        wanted[0][center] -= 0.01 * weight * np.array(to_center)
+        wanted[1] -= 0.01 * weight * np.array(to_outside)
+    NumpyEngine(task).train(text_of(documents), (0.01, 0.01), generator(0, "t"))
+    for ours, theirs in zip(task.model, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=100)])
 def test_reported_loss_is_the_loss_of_frozen_vectors(loss: NegativeSampling | Softmax) -> None:
     documents = random_documents(7, 700, 25)

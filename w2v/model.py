@@ -47,11 +47,18 @@ class Softmax:
     batch_words
         Words of running text whose gradient is summed before a step; ``None`` for a fiftieth
         of the text that is left after sub-sampling, and at least 2,000 where that makes 64 steps.
+    optimizer
+        ``adagrad``, row-wise, which suits large batches; or ``sgd``, plain descent along the
+        summed gradient: with ``batch_words=1``, word2vec's step after each window.
     """
 
     logits_mb: int = 256
     batch_words: int | None = None
+    optimizer: str = "adagrad"
 
+
+OPTIMIZERS = ("adagrad", "sgd")
+"""Of the exact softmax."""
 
 Loss = NegativeSampling | Softmax
 

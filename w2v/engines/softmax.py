@@ -102,7 +102,8 @@ class SoftmaxStep:
         chosen = loss.batch_words or round(max(least, kept / BATCHES))
         self.batch_words = max(1, min(chosen, MOST_PAIRS // (2 * m)))
         steps = max(FEWEST_STEPS, kept * task.epochs / self.batch_words)
-        self.reach = REACH / (steps * dim) ** 0.5
+        self.adaptive = loss.optimizer == "adagrad"
+        self.reach = REACH / (steps * dim) ** 0.5 if self.adaptive else 1.0
         self.block = max(1, loss.logits_mb * 2**20 // (4 * size))
         self.threads = ThreadPoolExecutor(task.threads)
         self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
@@ -170,8 +171,9 @@ class SoftmaxStep:
         if len(draw.centers) == 0:
             return Tally()
         loss, dC, dU = self.gradient(draw)
-        self.center_scale.divide(dC, draw.centers)
-        self.outside_scale.divide(dU)
+        if self.adaptive:
+            self.center_scale.divide(dC, draw.centers)
+            self.outside_scale.divide(dU)
         self.model.center[draw.centers] -= np.float32(rate * self.reach) * dC
         dU *= np.float32(rate * self.reach)
         np.subtract(self.model.outside, dU, out=self.model.outside)
@@ -209,5 +211,6 @@ class SoftmaxStep:
                 np.exp(rows, out=rows)
                 np.sum(rows, axis=1, keepdims=True, out=sums[first : first + step])
 
-        list(self.threads.map(work, range(0, len(logits), step)))
+        starts = range(0, len(logits), step)
+        list(self.threads.map(work, starts) if len(starts) > 1 else map(work, starts))
         return sums

@@ -15,7 +15,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from w2v.engines import ENGINES
+from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.model import OPTIMIZERS
 from w2v.tokenizer import Tokenizer
@@ -210,6 +210,8 @@ class Config:
         valid = bool(self.stages) and set(self.stages) <= set(STAGES)
         require("stages", self.stages, valid, f"some of [{', '.join(STAGES)}]")
         require("outputs", repr(self.outputs), bool(self.outputs.strip()), "a folder")
+        if isinstance(self.loss, SoftmaxConfig) and self.engine.name in WITHOUT_SOFTMAX:
+            raise InputError(WITHOUT_SOFTMAX[self.engine.name])
 
     @property
     def loss_name(self) -> str:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from pipeline import artifacts, report
 from pipeline.artifacts import Entry
 from pipeline.config import Config, NegSampleConfig, SoftmaxConfig
-from pipeline.console import Watch
+from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import evaluate
@@ -174,7 +174,7 @@ class Experiment:
                 return f"{facts['size']:,} words, {share:.1%} of the tokens"
             case "train":
                 final = facts["epochs"][-1]
-                return f"loss {final['loss']:.3f} after {final['epoch']} epochs"
+                return f"loss {figure(final['loss'])} after {final['epoch']} epochs"
             case _:
                 return "scores, tables and plots"
 

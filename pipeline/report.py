@@ -47,7 +47,8 @@ def loss_curve(
         (words seen, mean loss per pair in nats) as training went on; may be empty.
     epochs
         One mapping an epoch with ``words`` (seen by its end, all epochs together), ``loss``
-        (over the epoch) and ``heldout_loss``, None or absent where nothing was held out.
+        (over the epoch; None where the engine does not tell) and ``heldout_loss``, None or absent
+        where nothing was held out.
     title
         Names the run.
     """
@@ -61,7 +62,7 @@ def loss_curve(
         shown = [np.percentile(losses, (0.5, 99.5)), smooth]
         ax.plot(words / unit, losses, color=BLUE, alpha=0.3, linewidth=0.7, label="training")
         ax.plot(words / unit, smooth, color=BLUE, linewidth=1.8, label="training, smoothed")
-    else:
+    elif any(epoch["loss"] is not None for epoch in epochs):
         losses = np.array([epoch["loss"] for epoch in epochs], dtype=np.float64)
         shown.append(losses)
         ax.plot(ends / unit, losses, "o-", color=BLUE, markersize=4, label="training, per epoch")

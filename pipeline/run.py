@@ -81,7 +81,7 @@ def run_experiment(config: schema.Config) -> float | None:
         return None
     final = summary["train"]["epochs"][-1]
     objective = final["loss"] if final["heldout_loss"] is None else final["heldout_loss"]
-    return float(objective)
+    return objective if objective is None else float(objective)
 
 
 def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

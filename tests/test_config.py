@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline import config as schema
 from pipeline import stages
 from pipeline.config import Config, explain, resolve
-from w2v.engines import ENGINES
+from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.model import NegativeSampling, SkipGram, Softmax
 from w2v.tokenizer import WHITESPACE, WORDS
@@ -157,6 +157,8 @@ ROWS = range(max(map(len, SINGLE.values())))
 @pytest.mark.parametrize("row", ROWS)
 def test_every_choice_composes(row: int) -> None:
     chosen = {group: names[row % len(names)] for group, names in SINGLE.items()}
+    if chosen["engine"] in WITHOUT_SOFTMAX:
+        chosen["loss"] = "negsample"
     path = [FILES[1]] if chosen["corpus"] == "files" else []
     config = settled(*(f"{group}={choice}" for group, choice in chosen.items()), *path)
     assert config.loss_name == chosen["loss"]
@@ -239,6 +241,7 @@ LIMITS = {
     "loss=softmax loss.optimizer=adam": "loss.optimizer=adam: must be adagrad or sgd",
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",
     "engine.name=abacus": f"engine.name=abacus: must be {' or '.join(ENGINES)}",
+    "loss=softmax engine.name=gensim": "loss=softmax: engine=gensim has negative sampling only",
     "train.epochs=0": "train.epochs=0: must be at least 1",
     "train.lr=0": "train.lr=0.0: must be a finite number above 0",
     "train.lr=nan": "train.lr=nan: must be a finite number above 0",

@@ -53,7 +53,8 @@ class Point(NamedTuple):
     words
         In-vocabulary words read so far, before sub-sampling, over all epochs.
     loss
-        The mean objective per pair in this piece; ``None`` where it held no pair.
+        The mean objective per pair in this piece; ``None`` where it held no pair or the engine
+        does not tell.
     lr
         The learning rate at its end.
     seconds
@@ -74,13 +75,14 @@ class Epoch:
     Attributes
     ----------
     loss
-        The mean objective per pair, each pair as it was just before its own update.
+        The mean objective per pair, each pair as it was just before its own update; ``None``
+        where the engine does not tell.
     heldout_loss
         The same on the held-out documents after the epoch; ``None`` where none are held out.
     lr
         The learning rate at the end.
     words, pairs, seconds
-        Of this epoch alone; pairs are counted by weight.
+        Of this epoch alone; pairs are counted by weight, ``None`` where the engine does not tell.
     """
 
     epoch: int
@@ -88,7 +90,7 @@ class Epoch:
     heldout_loss: float | None
     lr: float
     words: int
-    pairs: float
+    pairs: float | None
     seconds: float
 
 
@@ -181,12 +183,9 @@ def train(
             random = generator(seed, "train", number, index)
             begun = time.perf_counter()
             done = trainer.train(piece, rates, random)
-            epoch_seconds += time.perf_counter() - begun
-            if not math.isfinite(done.loss):
-                raise InputError(
-                    f"the loss is not finite in epoch {number} after {words + done.words:,} words; "
-                    f"train.lr={schedule.lr} is probably too large"
-                )
+            epoch_seconds += time.perf_counter() - begun - done.setup_seconds
+            if done.loss is not None and not math.isfinite(done.loss):
+                raise InputError(not_finite("loss", number, words + done.words, schedule))
             tally += done
             words += done.words
             rate = schedule.rate(words / total)
@@ -195,11 +194,14 @@ def train(
         if tally.pairs == 0:
             raise InputError(NOTHING)
         seconds += epoch_seconds
+        heldout_loss = judged_loss()
+        if heldout_loss is not None and not math.isfinite(heldout_loss):
+            raise InputError(not_finite("held-out loss", number, words, schedule))
         epochs.append(
             Epoch(
                 number,
                 tally.mean_loss,
-                judged_loss(),
+                heldout_loss,
                 schedule.rate(words / total),
                 tally.words,
                 tally.pairs,
@@ -208,3 +210,11 @@ def train(
         )
         on_epoch(epochs[-1])
     return Trained(trainer.task.model, epochs, points, words, seconds, trainer.compile_seconds)
+
+
+def not_finite(which: str, epoch: int, words: int, schedule: Schedule) -> str:
+    """The line for a loss that is not a number to learn from."""
+    return (
+        f"the {which} is not finite in epoch {epoch} after {words:,} words; "
+        f"train.lr={schedule.lr} is probably too large"
+    )

@@ -19,7 +19,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.model import Model, SkipGram
+from w2v.errors import InputError
+from w2v.model import Model, SkipGram, Softmax
 from w2v.tokens import Text
 
 
@@ -31,24 +32,33 @@ class Tally(NamedTuple):
     words
         In-vocabulary words read, before sub-sampling.
     pairs
-        (centre, outside) pairs, by weight.
+        (centre, outside) pairs, by weight; ``None`` where the engine does not tell.
     loss
-        The objective summed over those pairs, each as it was before its own update.
+        The objective summed over those pairs, each as it was before its own update; ``None``
+        where the engine does not tell.
+    setup_seconds
+        Spent on what is not training: handing the text over to another program.
     """
 
     words: int = 0
-    pairs: float = 0.0
-    loss: float = 0.0
+    pairs: float | None = 0.0
+    loss: float | None = 0.0
+    setup_seconds: float = 0.0
 
     def __add__(self, other: object) -> "Tally":
         if not isinstance(other, Tally):
             return NotImplemented
-        return Tally(self.words + other.words, self.pairs + other.pairs, self.loss + other.loss)
+        return Tally(
+            self.words + other.words,
+            None if self.pairs is None or other.pairs is None else self.pairs + other.pairs,
+            None if self.loss is None or other.loss is None else self.loss + other.loss,
+            self.setup_seconds + other.setup_seconds,
+        )
 
     @property
     def mean_loss(self) -> float | None:
-        """The objective per pair; ``None`` where there was no pair."""
-        return self.loss / self.pairs if self.pairs else None
+        """The objective per pair; ``None`` where there was no pair or the engine does not tell."""
+        return self.loss / self.pairs if self.pairs and self.loss is not None else None
 
 
 @dataclass(frozen=True)
@@ -108,8 +118,12 @@ class Engine(Protocol):
 ENGINES = {
     "numpy": "w2v.engines.numpy:NumpyEngine",
     "numba": "w2v.engines.numba:NumbaEngine",
+    "gensim": "w2v.engines.gensim:GensimEngine",
 }
 """The engines by name. Each is imported when it is first made."""
+
+WITHOUT_SOFTMAX = {"gensim": "loss=softmax: engine=gensim has negative sampling only"}
+"""The engines that lack the exact softmax, and the line that refuses it."""
 
 
 @contextmanager
@@ -135,7 +149,20 @@ def compiled_ahead(name: str) -> Iterator[None]:
 
 
 def make_engine(name: str, task: Task) -> Engine:
-    """Set up the engine of that name; `KeyError` for a name that is not in `ENGINES`."""
+    """Set up an engine.
+
+    Parameters
+    ----------
+    name
+        In `ENGINES`; otherwise a `KeyError`.
+
+    Raises
+    ------
+    InputError
+        A setting that the engine cannot honour.
+    """
+    if isinstance(task.objective.loss, Softmax) and name in WITHOUT_SOFTMAX:
+        raise InputError(WITHOUT_SOFTMAX[name])
     module, attribute = ENGINES[name].split(":")
     engine: Callable[[Task], Engine] = getattr(import_module(module), attribute)
     return engine(task)

@@ -188,6 +188,51 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True)
+class MeasureConfig:
+    """What is timed beside the stages."""
+
+    name: str
+    repeats: int
+
+    def __post_init__(self) -> None:
+        at_least(1, "measure.repeats", self.repeats)
+
+
+@dataclass(frozen=True)
+class ComplexityConfig(MeasureConfig):
+    sizes: list[int]
+    negatives: list[int]
+    at_size: int
+    at_negatives: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, values, least in (("sizes", self.sizes, 2), ("negatives", self.negatives, 1)):
+            valid = len(set(values)) >= 3 and min(values) >= least
+            wanted = f"three numbers or more, each at least {least}"
+            require(f"measure.{key}", values, valid, wanted)
+        listed = self.at_size in self.sizes
+        require("measure.at_size", self.at_size, listed, "one of measure.sizes")
+        listed = self.at_negatives in self.negatives
+        require("measure.at_negatives", self.at_negatives, listed, "one of measure.negatives")
+        at_least(0, "measure.seconds", self.seconds)
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig(MeasureConfig):
+    engines: list[str]
+    threads: list[int] | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid = bool(self.engines) and set(self.engines) <= set(ENGINES)
+        require("measure.engines", self.engines, valid, f"some of [{', '.join(ENGINES)}]")
+        valid = self.threads is None or (bool(self.threads) and min(self.threads) >= 1)
+        require("measure.threads", self.threads, valid, "numbers of at least 1, or null")
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment."""
 
@@ -203,13 +248,17 @@ class Config:
     seed: int
     stages: list[str]
     outputs: str
+    measure: MeasureConfig | None = None
     experiment: Any = None
 
     def __post_init__(self) -> None:
         at_least(0, "seed", self.seed)
-        valid = bool(self.stages) and set(self.stages) <= set(STAGES)
+        alone = isinstance(self.measure, ComplexityConfig)  # on a text of its own
+        valid = (alone or bool(self.stages)) and set(self.stages) <= set(STAGES)
         require("stages", self.stages, valid, f"some of [{', '.join(STAGES)}]")
         require("outputs", repr(self.outputs), bool(self.outputs.strip()), "a folder")
+        valid = not isinstance(self.measure, BenchmarkConfig) or self.stages != ["tokenize"]
+        require("stages", self.stages, valid, "vocab or later, for measure=benchmark")
         if isinstance(self.loss, SoftmaxConfig) and self.engine.name in WITHOUT_SOFTMAX:
             raise InputError(WITHOUT_SOFTMAX[self.engine.name])
 
@@ -227,9 +276,12 @@ class Config:
     @property
     def run_name(self) -> str:
         """Short enough for a list of runs: ``negsample w5 k5 d100 s0``."""
+        if isinstance(self.measure, ComplexityConfig):
+            return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
         parts = [self.loss_name, f"w{self.model.window}"]
         if isinstance(self.loss, NegSampleConfig):
             parts.append(f"k{self.loss.negatives}")
+        parts = ["benchmark", *parts] if self.measure is not None else parts
         return " ".join([*parts, f"d{self.model.dim}", f"s{self.seed}"])
 
 
@@ -246,6 +298,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
     "engine": {"schema": EngineConfig},
     "evaluate": {"schema": EvaluateConfig},
     "tracking": {"schema": TrackingConfig},
+    "measure": {"complexity_schema": ComplexityConfig, "benchmark_schema": BenchmarkConfig},
 }
 
 

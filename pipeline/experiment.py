@@ -60,11 +60,11 @@ class Experiment:
         InputError
             Bad input, or a stage that is left out and whose result is not in the cache.
         """
-        last = max(list(STAGES).index(stage) for stage in self.config.stages)
+        last = max((list(STAGES).index(stage) for stage in self.config.stages), default=-1)
         for stage in list(STAGES)[: last + 1]:
             self.entries[stage] = self._stage(stage)
         self._record()
-        summary = self._summary(run_dir)
+        summary = self._summary(run_dir) | self._measure(run_dir)
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         aside = run_dir / ".summary.json.part"
         aside.write_text(text + "\n", encoding="utf-8")
@@ -91,6 +91,15 @@ class Experiment:
         log.info("%s %s %s", stage, entry.path, "cached" if entry.cached else "made")
         self.watch.stage(stage, self._detail(stage, entry), entry.cached, entry.seconds)
         return entry
+
+    def _measure(self, run_dir: Path) -> dict[str, Any]:
+        """Time what is to be timed beside the stages."""
+        if self.config.measure is None:
+            return {}
+        from pipeline.measures import measure
+
+        threads = self.config.engine.threads or available_cores()
+        return measure(self.config, self.entries, run_dir, self.watch, self.tracker, threads)
 
     def _damaged(self, path: Path, aside: Path) -> None:
         self.watch.say(f"{path} is damaged: set aside as {aside.name} and made again", "yellow")

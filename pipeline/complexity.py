@@ -104,8 +104,12 @@ def measure(
         # One round after the other, so that a machine that is slow for a while slows one alone.
         for repeat in range(1, settings.repeats + 1):
             say(f"  round {repeat} of {settings.repeats}")
-            for size in settings.sizes:
-                varied = settings.negatives if size == settings.at_size else [settings.at_negatives]
+            for size in settings.over_vocabulary:
+                varied = (
+                    settings.over_negatives
+                    if size == settings.at_vocabulary
+                    else [settings.at_negatives]
+                )
                 for negatives, name in product(varied, dict.fromkeys((engine, "gensim"))):
                     loss = NegativeSampling(negatives)
                     found.append(timing(config, threads, name, size, loss, repeat))
@@ -185,7 +189,7 @@ def slopes(found: Sequence[Measurement], settings: ComplexityConfig) -> list[Slo
             "vocabulary": [(m.vocabulary, m.seconds_per_pair) for m in over_sizes],
         }
         if loss == "negsample":
-            at_size = [m for m in own if m.vocabulary == settings.at_size]
+            at_size = [m for m in own if m.vocabulary == settings.at_vocabulary]
             axes["negatives"] = [(float(m.negatives or 0), m.seconds_per_pair) for m in at_size]
         elif way != PAIRWISE:
             axes["scores"] = [(m.scores_per_pair, m.seconds_per_pair) for m in over_sizes]
@@ -243,7 +247,7 @@ def plot(
         style = {"color": color, "linestyle": line, "marker": marker, "markersize": 4.5}
         exponents = {f.axis: f for f in fits if (f.loss, f.way) == (loss, way)}
         over_sizes = [m for m in own if m.negatives in (None, settings.at_negatives)]
-        at_size = [m for m in own if m.vocabulary == settings.at_size]
+        at_size = [m for m in own if m.vocabulary == settings.at_vocabulary]
         pairwise = way == "gensim" != engine
         name = f"{NAMES[loss]}, {way}" + f", {PAIRWISE}" * pairwise
         draw(left, over_sizes, "vocabulary", exponents["vocabulary"], name, style)
@@ -253,9 +257,9 @@ def plot(
             level = np.median([m.seconds_per_pair for m in at_size])
             right.axhline(float(level), color=color, linestyle=line, label=name)
     left.set_xlabel(f"words in the vocabulary, V  (K = {settings.at_negatives})")
-    right.set_xlabel(f"noise words a pair, K  (V = {settings.at_size:,})")
+    right.set_xlabel(f"noise words a pair, K  (V = {settings.at_vocabulary:,})")
     left.set_ylabel("seconds a pair")
-    for ax, places in ((left, settings.sizes), (right, settings.negatives)):
+    for ax, places in ((left, settings.over_vocabulary), (right, settings.over_negatives)):
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xticks(places, [f"{place:,}" for place in places])

@@ -200,22 +200,27 @@ class MeasureConfig:
 
 @dataclass(frozen=True)
 class ComplexityConfig(MeasureConfig):
-    sizes: list[int]
-    negatives: list[int]
-    at_size: int
+    over_vocabulary: list[int]
+    over_negatives: list[int]
+    at_vocabulary: int
     at_negatives: int
     seconds: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, values, least in (("sizes", self.sizes, 2), ("negatives", self.negatives, 1)):
+        for key, values, least in (
+            ("over_vocabulary", self.over_vocabulary, 2),
+            ("over_negatives", self.over_negatives, 1),
+        ):
             valid = len(set(values)) >= 3 and min(values) >= least
             wanted = f"three numbers or more, each at least {least}"
             require(f"measure.{key}", values, valid, wanted)
-        listed = self.at_size in self.sizes
-        require("measure.at_size", self.at_size, listed, "one of measure.sizes")
-        listed = self.at_negatives in self.negatives
-        require("measure.at_negatives", self.at_negatives, listed, "one of measure.negatives")
+        listed = self.at_vocabulary in self.over_vocabulary
+        require(
+            "measure.at_vocabulary", self.at_vocabulary, listed, "one of measure.over_vocabulary"
+        )
+        listed = self.at_negatives in self.over_negatives
+        require("measure.at_negatives", self.at_negatives, listed, "one of measure.over_negatives")
         at_least(0, "measure.seconds", self.seconds)
 
 

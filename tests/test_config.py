@@ -242,6 +242,30 @@ LIMITS = {
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",
     "engine.name=abacus": f"engine.name=abacus: must be {' or '.join(ENGINES)}",
     "loss=softmax engine.name=gensim": "loss=softmax: engine=gensim has negative sampling only",
+    "measure=complexity stages=[] measure.repeats=0": "measure.repeats=0: must be at least 1",
+    "measure=complexity measure.over_vocabulary=[1000,8000]": (
+        "measure.over_vocabulary=[1000, 8000]: must be three numbers or more, each at least 2"
+    ),
+    "measure=complexity measure.over_negatives=[0,5,9]": (
+        "measure.over_negatives=[0, 5, 9]: must be three numbers or more, each at least 1"
+    ),
+    "measure=complexity measure.at_vocabulary=7": "measure.at_vocabulary=7: must be one of measure.over_vocabulary",
+    "measure=complexity measure.at_negatives=7": (
+        "measure.at_negatives=7: must be one of measure.over_negatives"
+    ),
+    "measure=complexity measure.seconds=-1": "measure.seconds=-1.0: must be at least 0",
+    "measure=benchmark measure.engines=[]": (
+        f"measure.engines=[]: must be some of [{', '.join(ENGINES)}]"
+    ),
+    "measure=benchmark measure.engines=[abacus]": (
+        f"measure.engines=['abacus']: must be some of [{', '.join(ENGINES)}]"
+    ),
+    "measure=benchmark measure.threads=[0]": (
+        "measure.threads=[0]: must be numbers of at least 1, or null"
+    ),
+    "measure=benchmark stages=[tokenize]": (
+        "stages=['tokenize']: must be vocab or later, for measure=benchmark"
+    ),
     "train.epochs=0": "train.epochs=0: must be at least 1",
     "train.lr=0": "train.lr=0.0: must be a finite number above 0",
     "train.lr=nan": "train.lr=nan: must be a finite number above 0",
@@ -285,7 +309,7 @@ def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
 @pytest.mark.parametrize("overrides", LIMITS)
 def test_an_impossible_value_is_refused(overrides: str) -> None:
     with pytest.raises(InputError) as refusal:
-        settled(*re.split(r" (?=\w+\.)", overrides))
+        settled(*re.split(r" (?=[\w.]+=)", overrides))
     assert line_of(refusal.value) == LIMITS[overrides]
 
 

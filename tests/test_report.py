@@ -122,6 +122,16 @@ def test_the_smoothed_loss_keeps_to_the_losses() -> None:
         assert report._smoothed(np.full(size, 7.0)) == pytest.approx(np.full(size, 7.0))
 
 
+def test_without_a_training_loss_the_heldout_loss_is_drawn(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    epochs = [{"words": 10, "loss": None, "heldout_loss": 2.0}]
+    epochs.append({"words": 20, "loss": None, "heldout_loss": 1.5})
+    report.loss_curve([], epochs, tmp_path / "loss.png")
+    (axes,) = figures[0].axes
+    assert axes.get_legend_handles_labels()[1] == ["held out, per epoch"]
+
+
 def test_without_points_the_epochs_are_drawn(tmp_path: Path, figures: list[Figure]) -> None:
     report.loss_curve([], history(3, 500, heldout=False), tmp_path / "loss.png")
     drawn = lines(figures[0].axes[0])

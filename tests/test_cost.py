@@ -1,0 +1,42 @@
+"""What training has to compute, counted pair by pair."""
+
+import numpy as np
+import pytest
+
+from tests import naive
+from tests.test_engines import random_documents, task_of, text_of
+from w2v.cost import work
+from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.sampling import generator, keep_probabilities
+
+
+@pytest.mark.parametrize("dynamic", [True, False])
+@pytest.mark.parametrize("window", [1, 3, 50])
+def test_pairs_and_flops_of_negative_sampling(dynamic: bool, window: int) -> None:
+    documents = random_documents(0, 700, 20)
+    loss = NegativeSampling(7)
+    objective = SkipGram(dim=4, window=window, dynamic_window=dynamic, subsample=0, loss=loss)
+    done = work(text_of(documents), task_of(20, 4, objective), generator(0, "work"))
+    pairs = sum(weight for _, _, weight in naive.window_pairs(documents, window, dynamic))
+    assert done.pairs == pytest.approx(pairs, rel=1e-6)
+    assert done.scores == pytest.approx(8 * pairs, rel=1e-6)
+    assert done.flops == pytest.approx(6 * 4 * 8 * pairs, rel=1e-6)
+
+
+def test_rows_of_the_softmax_are_distinct_centres_of_a_batch() -> None:
+    documents = random_documents(0, 700, 20)
+    words = [word for document in documents for word in document]
+    objective = SkipGram(dim=4, subsample=0, loss=Softmax(batch_words=30))
+    done = work(text_of(documents), task_of(20, 4, objective), generator(0, "work"))
+    centers = sum(len(set(words[first : first + 30])) for first in range(0, len(words), 30))
+    assert (done.scores, done.flops) == (20 * centers, 6 * 4 * 20 * centers)
+
+
+def test_what_sub_sampling_drops_is_not_counted() -> None:
+    text = text_of([[0, 1] * 25_000])
+    objective = SkipGram(dim=2, window=1, subsample=0.01)
+    task = task_of(2, 2, objective)
+    keep = keep_probabilities(task.counts, 0.01)
+    done = work(text, task, generator(0, "work"))
+    assert done.pairs == pytest.approx(2 * 25_000 * float(keep.sum()), rel=0.02)
+    assert np.isfinite(done.flops)

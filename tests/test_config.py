@@ -249,7 +249,9 @@ LIMITS = {
     "measure=complexity measure.over_negatives=[0,5,9]": (
         "measure.over_negatives=[0, 5, 9]: must be three numbers or more, each at least 1"
     ),
-    "measure=complexity measure.at_vocabulary=7": "measure.at_vocabulary=7: must be one of measure.over_vocabulary",
+    "measure=complexity measure.at_vocabulary=7": (
+        "measure.at_vocabulary=7: must be one of measure.over_vocabulary"
+    ),
     "measure=complexity measure.at_negatives=7": (
         "measure.at_negatives=7: must be one of measure.over_negatives"
     ),

@@ -6,6 +6,7 @@ import pytest
 from tests import naive
 from tests.test_engines import random_documents, task_of, text_of
 from w2v.cost import work
+from w2v.engines.numpy import NumpyEngine
 from w2v.model import NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator, keep_probabilities
 
@@ -23,12 +24,13 @@ def test_pairs_and_flops_of_negative_sampling(dynamic: bool, window: int) -> Non
     assert done.flops == pytest.approx(6 * 4 * 8 * pairs, rel=1e-6)
 
 
-def test_rows_of_the_softmax_are_distinct_centres_of_a_batch() -> None:
-    documents = random_documents(0, 700, 20)
-    words = [word for document in documents for word in document]
-    objective = SkipGram(dim=4, subsample=0, loss=Softmax(batch_words=30))
-    done = work(text_of(documents), task_of(20, 4, objective), generator(0, "work"))
-    centers = sum(len(set(words[first : first + 30])) for first in range(0, len(words), 30))
+def test_rows_of_the_softmax_are_those_that_the_engine_computes() -> None:
+    text = text_of(np.random.default_rng(0).integers(0, 20, (70, 10)).tolist())
+    task = task_of(20, 4, SkipGram(dim=4, subsample=0, loss=Softmax(batch_words=30)))
+    engine = NumpyEngine(task)
+    _, batches = engine._batches(text, generator(0, "work"))
+    centers = sum(len(engine.step.draw(b, generator(0, "draw")).centers) for b in batches)
+    done = work(text, task, generator(0, "work"))
     assert (done.scores, done.flops) == (20 * centers, 6 * 4 * 20 * centers)
 
 

@@ -52,18 +52,19 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     keep = keep_probabilities(task.counts, objective.subsample)
     weights = objective.pair_weights().astype(np.float64)
     by_pair = isinstance(objective.loss, NegativeSampling)
-    batch_words = 0 if by_pair else NumpyEngine(task).step.batch_words
+    engine = None if by_pair else NumpyEngine(task)
     pairs, centers = 0.0, 0
-    for piece in text.pieces(PIECE):
+    for piece in text.pieces(engine.piece_words if engine else PIECE):
         ids, documents = piece.chunk()
         kept = random.random(len(ids), dtype=np.float32) < keep[ids]
         ids, documents = ids[kept], documents[kept]
         for distance, weight in enumerate(weights[: len(ids)], start=1):
             together = documents[distance:] == documents[:-distance]
             pairs += 2 * weight * np.count_nonzero(together)
-        if not by_pair:
-            batches = range(0, len(ids), batch_words)
-            centers += sum(len(np.unique(ids[b : b + batch_words])) for b in batches)
+        if engine:
+            size = engine.step.batch_size(len(ids))
+            batches = [ids[first : first + size] for first in range(0, len(ids), size)]
+            centers += sum(len(np.unique(batch)) for batch in batches)
     if isinstance(objective.loss, NegativeSampling):
         scores = pairs * (objective.loss.negatives + 1)
     else:

@@ -11,8 +11,7 @@ from its first rate to its last.
 import math
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
-from w2v.model import NegativeSampling
+from w2v.model import Model, NegativeSampling
 from w2v.sampling import keep_probabilities
 from w2v.tokens import BLOCK, Text, cut
 
@@ -74,7 +73,9 @@ class GensimEngine:
             from gensim.models import Word2Vec
         except ImportError as error:
             raise InputError(f"engine=gensim: gensim cannot be imported ({error})") from None
-        self.task = task
+        # gensim wants the rows side by side.
+        model = Model(*map(np.ascontiguousarray, task.model))
+        self.task = replace(task, model=model)
         keep = keep_probabilities(task.counts, task.objective.subsample)
         self.crowded = float(keep @ task.counts) > CROWDED * task.counts.sum()
         self.words = [f"w{number} " for number in range(len(task.counts))]
@@ -92,10 +93,10 @@ class GensimEngine:
             sorted_vocab=0,
         )
         # Vectors that are there already are kept, and none are drawn.
-        self.gensim.wv.vectors = np.ascontiguousarray(task.model.center)
+        self.gensim.wv.vectors = model.center
         counts = zip(self.words, task.counts.tolist(), strict=True)
         self.gensim.build_vocab_from_freq({word[:-1]: count for word, count in counts})
-        self.gensim.syn1neg = np.ascontiguousarray(task.model.outside)
+        self.gensim.syn1neg = model.outside
         self.gensim.min_alpha_yet_reached = math.inf  # it would warn of a second call
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
@@ -103,7 +104,7 @@ class GensimEngine:
         begun = time.perf_counter()
         if max(rates) > float(np.finfo(np.float32).max):
             raise InputError(f"train.lr={rates[0]:g}: engine=gensim crashes beyond float32")
-        with tempfile.TemporaryDirectory(prefix="w2v-gensim-") as folder, self._matrices():
+        with tempfile.TemporaryDirectory(prefix="w2v-gensim-") as folder:
             corpus = Path(folder) / "corpus"
             words, read, pairs = self._write(text, corpus)
             if not pairs:
@@ -141,21 +142,6 @@ class GensimEngine:
                     pairs |= end - start > 1
                 words += len(ids)
         return words, words + unknown, pairs
-
-    @contextmanager
-    def _matrices(self) -> Iterator[None]:
-        """Where the model's rows do not lie side by side, let gensim work on copies that do."""
-        theirs = self.gensim.wv.vectors, self.gensim.syn1neg
-        apart = [
-            (own, copy)
-            for own, copy in zip(self.task.model, theirs, strict=True)
-            if not np.shares_memory(own, copy)
-        ]
-        for own, copy in apart:
-            copy[:] = own
-        yield
-        for own, copy in apart:
-            own[:] = copy
 
 
 def refuse_what_gensim_cannot(task: Task, loss: NegativeSampling) -> None:

@@ -6,6 +6,7 @@ see Hydra.
 """
 
 import math
+import re
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -70,10 +71,43 @@ class FilesCorpus(Corpus):
 
 
 @dataclass(frozen=True)
-class SstCorpus(Corpus):
+class NamedCorpus(Corpus):
+    """An archive of fixed content."""
+
     path: str | None
     url: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid = re.fullmatch(r"https?://.*[^/]", self.url) is not None
+        require("corpus.url", self.url, valid, "the http:// or https:// address of a file")
+        valid = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
+        require("corpus.sha256", self.sha256, valid, "64 hexadecimal digits, lower-case")
+
+
+@dataclass(frozen=True)
+class Text8Corpus(NamedCorpus):
+    document_words: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, "corpus.document_words", self.document_words)
+
+
+@dataclass(frozen=True)
+class SstCorpus(NamedCorpus):
+    pass
+
+
+@dataclass(frozen=True)
+class ImdbCorpus(NamedCorpus):
+    splits: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid = bool(self.splits) and set(self.splits) <= {"train", "test", "unsup"}
+        require("corpus.splits", self.splits, valid, "some of [train, test, unsup]")
 
 
 @dataclass(frozen=True)
@@ -219,8 +253,7 @@ class Config:
     @property
     def corpus_name(self) -> str:
         """The corpus as ``conf/corpus`` names it."""
-        names = {PyDocsCorpus: "pydocs", FilesCorpus: "files", SstCorpus: "sst"}
-        return names[type(self.corpus)]
+        return CORPORA[type(self.corpus)]
 
     @property
     def run_name(self) -> str:
@@ -231,13 +264,17 @@ class Config:
         return " ".join([*parts, f"d{self.model.dim}", f"s{self.seed}"])
 
 
+CORPORA: dict[type, str] = {
+    PyDocsCorpus: "pydocs",
+    FilesCorpus: "files",
+    Text8Corpus: "text8",
+    SstCorpus: "sst",
+    ImdbCorpus: "imdb",
+}
+
 SCHEMAS: dict[str, dict[str, type]] = {
     "": {"schema": Config},
-    "corpus": {
-        "pydocs_schema": PyDocsCorpus,
-        "files_schema": FilesCorpus,
-        "sst_schema": SstCorpus,
-    },
+    "corpus": {f"{name}_schema": schema for schema, name in CORPORA.items()},
     "tokenizer": {"schema": TokenizerConfig},
     "model": {"schema": SkipGramConfig},
     "loss": {"negsample_schema": NegSampleConfig, "softmax_schema": SoftmaxConfig},

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.download import Received
 from w2v.train import Epoch, Point
 
 PLAIN_SECONDS = 10.0
@@ -72,6 +73,15 @@ class Watch:
         elif time.monotonic() - self.shown > PLAIN_SECONDS:
             self.shown = time.monotonic()
             self.say(f"  {line}")
+
+    def received(self, of: Received) -> None:
+        """Show a download."""
+        size = f"{of.done / 1e6:.1f}" + (f" of {of.total / 1e6:.1f}" if of.total else "")
+        line = f"{of.name}  {size} MB  {of.speed / 1e6:.1f} MB/s"
+        if of.done == of.total:
+            self._show(line, completed=0, total=None)  # the bar is the stage's again
+        else:
+            self._show(line, completed=of.done, total=of.total)
 
     def reading(self, documents: int, size: int) -> None:
         """Show how much text has been read."""

@@ -99,7 +99,7 @@ class Experiment:
 
     def _tokenize(self) -> tuple[dict[str, Any], Make]:
         corpus, tokenizer = self.config.corpus, self.config.tokenizer
-        source = make_source(corpus, self.outputs)
+        source = make_source(corpus, self.outputs, self.watch.received)
         settings = {
             "corpus": self.config.corpus_name,
             "content": source.fingerprint(),

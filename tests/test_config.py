@@ -217,6 +217,20 @@ LIMITS = {
     "corpus=files corpus.path={a:b}": f"corpus.path={{'a': 'b'}}: must be {SOME_PATH}",
     "corpus=files corpus.path=a corpus.unit=word": "corpus.unit=word: must be line or file",
     "corpus=files": "corpus.path is not set; give it as corpus.path=...",
+    "corpus=sst corpus.url=ftp://a/b.zip": (
+        "corpus.url=ftp://a/b.zip: must be the http:// or https:// address of a file"
+    ),
+    "corpus=sst corpus.url=http://a/": (
+        "corpus.url=http://a/: must be the http:// or https:// address of a file"
+    ),
+    "corpus=imdb corpus.sha256=abc": (
+        "corpus.sha256=abc: must be 64 hexadecimal digits, lower-case"
+    ),
+    "corpus=imdb corpus.splits=[]": "corpus.splits=[]: must be some of [train, test, unsup]",
+    "corpus=imdb corpus.splits=[pos]": (
+        "corpus.splits=['pos']: must be some of [train, test, unsup]"
+    ),
+    "corpus=text8 corpus.document_words=0": "corpus.document_words=0: must be at least 1",
     "tokenizer.pattern='('": (
         "tokenizer.pattern='(': not a regular expression "
         "(missing ), unterminated subpattern at position 0)"

@@ -339,7 +339,10 @@ def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:
         settings = ("tracking=none", "corpus=sst", f"corpus.url={url}", "model.dim=2")
         wrong = run(*settings, "stages=[tokenize]", f"corpus.sha256={'0' * 64}", cwd=tmp_path)
         assert wrong.returncode == 2
-        assert wrong.stderr.startswith("error: corpus=sst: the download failed (ValueError)")
+        assert wrong.stderr.startswith(
+            "error: corpus=sst: the download failed (what came has another SHA-256; nothing of it "
+            "is kept); fetch"
+        )
         assert not list((tmp_path / "outputs" / "corpora").glob("*.zip"))
         right = run(*settings, "stages=[tokenize]", f"corpus.sha256={digest}", cwd=tmp_path)
         assert right.returncode == 0, right.stderr

@@ -7,7 +7,7 @@ see Hydra.
 
 import math
 import re
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.model import OPTIMIZERS
+from w2v.phrases import Phrases
 from w2v.tokenizer import Tokenizer
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
@@ -111,9 +112,28 @@ class ImdbCorpus(NamedCorpus):
 
 
 @dataclass(frozen=True)
+class PhrasesConfig:
+    passes: int
+    threshold: float
+    min_count: int
+    scoring: str
+    joiner: str
+    connectors: list[str]
+
+    def __post_init__(self) -> None:
+        self.phrases()
+
+    def phrases(self) -> Phrases:
+        """The library's settings of phrases."""
+        settings: dict[str, Any] = asdict(self)
+        return Phrases(**{**settings, "connectors": tuple(self.connectors)})
+
+
+@dataclass(frozen=True)
 class TokenizerConfig:
     pattern: str
     lowercase: bool
+    phrases: PhrasesConfig
 
     def __post_init__(self) -> None:
         Tokenizer(self.pattern, self.lowercase)
@@ -291,6 +311,11 @@ def register() -> None:
         for name, schema in schemas.items():
             node = OmegaConf.structured(schema)
             thaw(node)
+            for field in fields(schema) if group else ():
+                # Composition copies a part: a flag that is only removed would come back.
+                if isinstance(field.type, type) and is_dataclass(field.type):
+                    node[field.name] = OmegaConf.structured(field.type)
+                    OmegaConf.set_readonly(node[field.name], False)
             store.store(name=name, group=group or None, node=node)
 
 
@@ -392,6 +417,7 @@ def known_keys() -> set[str]:
     for group, schemas in SCHEMAS.items():
         for schema in schemas.values():
             keys |= {f"{group}.{field.name}" for field in fields(schema) if group}
-    for section, schema in {"vocab": Vocab, "train": Train}.items():
+    sections = {"vocab": Vocab, "train": Train, "tokenizer.phrases": PhrasesConfig}
+    for section, schema in sections.items():
         keys |= {f"{section}.{field.name}" for field in fields(schema)}
     return keys

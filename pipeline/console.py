@@ -87,6 +87,10 @@ class Watch:
         """Show how much text has been read."""
         self._show(f"{documents:,} documents, {size / 1e6:.1f} MB")
 
+    def joining(self, number: int, share: float) -> None:
+        """Show how much of a pass over the text for phrases is done."""
+        self._show(f"{share:4.0%}  phrases, pass {number}", completed=share, total=1.0)
+
     def start(self, words: int) -> None:
         """Learn how many words training will read."""
         self.total = words

@@ -46,10 +46,12 @@ def make_source(
             paths = expand(corpus.path if isinstance(corpus.path, list) else [corpus.path])
             return sources.Files(paths, "file" if corpus.unit == "file" else "line", open_any)
         case Text8Corpus():
-            read = partial(named.text8, words=corpus.document_words)
+            read = partial(named.text8, words=corpus.document_words, open=open_any)
             return named_source("text8", corpus, outputs, read, (corpus.document_words,), received)
         case SstCorpus():
-            return named_source("sst", corpus, outputs, named.sst, (), received)
+            return named_source(
+                "sst", corpus, outputs, partial(named.sst, open=open_any), (), received
+            )
         case ImdbCorpus():
             splits = tuple(sorted(corpus.splits))
             read = partial(named.imdb, splits=splits)

@@ -20,13 +20,16 @@ from typing import IO, cast
 
 from pipeline.download import Received, fetch
 from w2v.errors import InputError
-from w2v.sources import file_blocks, open_binary
 
 LINE = 1 << 20
 """Bytes of the longest line, word or review: a real one has a hundredth of it."""
 
 MEMBER = 64 << 20
 """Bytes of the largest member of aclImdb_v1.tar.gz, with room: a real one has 41 MB."""
+
+
+Open = Callable[[str], IO[bytes]]
+"""Opens a file for reading bytes, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Named:
         return path
 
 
-def text8(path: Path, words: int) -> Iterator[str]:
+def text8(path: Path, words: int, open: Open) -> Iterator[str]:
     """The words of text8, cut into documents of so many, for it has none of its own.
 
     Parameters
@@ -110,7 +113,7 @@ def text8(path: Path, words: int) -> Iterator[str]:
         ``text8.zip``, or the file in it, packed or not.
     """
     held: list[str] = []
-    with open_member(path, "text8") as file:
+    with open_member(path, "text8", open) as file:
         for text in whole_words(file, path):
             held += text.split()
             full = len(held) - len(held) % words
@@ -121,7 +124,7 @@ def text8(path: Path, words: int) -> Iterator[str]:
         yield " ".join(held)
 
 
-def sst(path: Path) -> Iterator[str]:
+def sst(path: Path, open: Open) -> Iterator[str]:
     """The sentences of the Stanford Sentiment Treebank.
 
     Parameters
@@ -129,7 +132,7 @@ def sst(path: Path) -> Iterator[str]:
     path
         ``stanfordSentimentTreebank.zip``, its ``datasetSentences.txt``, or one sentence a line.
     """
-    with open_member(path, "datasetSentences.txt") as file:
+    with open_member(path, "datasetSentences.txt", open) as file:
         table = False
         for number, line in enumerate(iter(lambda: file.readline(LINE), b""), start=1):
             if len(line) >= LINE:  # readline of a zip member may give more than asked
@@ -205,10 +208,10 @@ class Metered(io.RawIOBase):
         return self.file.read(size)
 
 
-def open_member(path: Path, name: str) -> IO[bytes]:
+def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
     """The file of that name in a zip archive, as a stream; or ``path`` itself, unpacked."""
     if not zipfile.is_zipfile(path):
-        return open_binary(str(path))
+        return open(str(path))
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if PurePosixPath(m.filename).name == name]
         if len(members) != 1:
@@ -217,6 +220,11 @@ def open_member(path: Path, name: str) -> IO[bytes]:
             return archive.open(members[0])
         except RuntimeError as error:  # a password, or a packing that zipfile lacks
             raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def file_blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """The bytes of a file, a mebibyte at a time."""
+    return iter(lambda: file.read(1 << 20), b"")
 
 
 def whole_words(file: IO[bytes], path: Path) -> Iterator[str]:

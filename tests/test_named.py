@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import named
-from pipeline.named import Named, imdb, sst, text8
+from pipeline.corpora import open_any
+from pipeline.named import Named, imdb, text8
 from tests.webserver import Site, serving
 from w2v.errors import InputError
 
@@ -60,11 +61,15 @@ def refusal(read: Callable[[Path], Iterator[str]], path: Path) -> str:
     return str(refused.value).replace(str(path), "PATH")
 
 
+def sst(path: Path) -> Iterator[str]:
+    return named.sst(path, open_any)
+
+
 # text8
 
 
 def of(words: int) -> Callable[[Path], Iterator[str]]:
-    return lambda path: text8(path, words)
+    return lambda path: text8(path, words, open_any)
 
 
 def test_text8_is_cut_into_documents(tmp_path: Path) -> None:

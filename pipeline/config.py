@@ -6,7 +6,8 @@ see Hydra.
 """
 
 import math
-from dataclasses import dataclass, fields, is_dataclass
+import re
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.model import OPTIMIZERS
+from w2v.phrases import Phrases
 from w2v.tokenizer import Tokenizer
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
@@ -70,16 +72,68 @@ class FilesCorpus(Corpus):
 
 
 @dataclass(frozen=True)
-class SstCorpus(Corpus):
+class NamedCorpus(Corpus):
+    """An archive of fixed content."""
+
     path: str | None
     url: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid = re.fullmatch(r"https?://.*[^/]", self.url) is not None
+        require("corpus.url", self.url, valid, "the http:// or https:// address of a file")
+        valid = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
+        require("corpus.sha256", self.sha256, valid, "64 hexadecimal digits, lower-case")
+
+
+@dataclass(frozen=True)
+class Text8Corpus(NamedCorpus):
+    document_words: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, "corpus.document_words", self.document_words)
+
+
+@dataclass(frozen=True)
+class SstCorpus(NamedCorpus):
+    pass
+
+
+@dataclass(frozen=True)
+class ImdbCorpus(NamedCorpus):
+    splits: list[str]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        valid = bool(self.splits) and set(self.splits) <= {"train", "test", "unsup"}
+        require("corpus.splits", self.splits, valid, "some of [train, test, unsup]")
+
+
+@dataclass(frozen=True)
+class PhrasesConfig:
+    passes: int
+    threshold: float
+    min_count: int
+    scoring: str
+    joiner: str
+    connectors: list[str]
+
+    def __post_init__(self) -> None:
+        self.phrases()
+
+    def phrases(self) -> Phrases:
+        """The library's settings of phrases."""
+        settings: dict[str, Any] = asdict(self)
+        return Phrases(**{**settings, "connectors": tuple(self.connectors)})
 
 
 @dataclass(frozen=True)
 class TokenizerConfig:
     pattern: str
     lowercase: bool
+    phrases: PhrasesConfig
 
     def __post_init__(self) -> None:
         Tokenizer(self.pattern, self.lowercase)
@@ -275,8 +329,7 @@ class Config:
     @property
     def corpus_name(self) -> str:
         """The corpus as ``conf/corpus`` names it."""
-        names = {PyDocsCorpus: "pydocs", FilesCorpus: "files", SstCorpus: "sst"}
-        return names[type(self.corpus)]
+        return CORPORA[type(self.corpus)]
 
     @property
     def run_name(self) -> str:
@@ -290,13 +343,17 @@ class Config:
         return " ".join([*parts, f"d{self.model.dim}", f"s{self.seed}"])
 
 
+CORPORA: dict[type, str] = {
+    PyDocsCorpus: "pydocs",
+    FilesCorpus: "files",
+    Text8Corpus: "text8",
+    SstCorpus: "sst",
+    ImdbCorpus: "imdb",
+}
+
 SCHEMAS: dict[str, dict[str, type]] = {
     "": {"schema": Config},
-    "corpus": {
-        "pydocs_schema": PyDocsCorpus,
-        "files_schema": FilesCorpus,
-        "sst_schema": SstCorpus,
-    },
+    "corpus": {f"{name}_schema": schema for schema, name in CORPORA.items()},
     "tokenizer": {"schema": TokenizerConfig},
     "model": {"schema": SkipGramConfig},
     "loss": {"negsample_schema": NegSampleConfig, "softmax_schema": SoftmaxConfig},
@@ -314,6 +371,11 @@ def register() -> None:
         for name, schema in schemas.items():
             node = OmegaConf.structured(schema)
             thaw(node)
+            for field in fields(schema) if group else ():
+                # Composition copies a part: a flag that is only removed would come back.
+                if isinstance(field.type, type) and is_dataclass(field.type):
+                    node[field.name] = OmegaConf.structured(field.type)
+                    OmegaConf.set_readonly(node[field.name], False)
             store.store(name=name, group=group or None, node=node)
 
 
@@ -415,6 +477,7 @@ def known_keys() -> set[str]:
     for group, schemas in SCHEMAS.items():
         for schema in schemas.values():
             keys |= {f"{group}.{field.name}" for field in fields(schema) if group}
-    for section, schema in {"vocab": Vocab, "train": Train}.items():
+    sections = {"vocab": Vocab, "train": Train, "tokenizer.phrases": PhrasesConfig}
+    for section, schema in sections.items():
         keys |= {f"{section}.{field.name}" for field in fields(schema)}
     return keys

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.download import Received
 from w2v.train import Epoch, Point
 
 PLAIN_SECONDS = 10.0
@@ -73,9 +74,22 @@ class Watch:
             self.shown = time.monotonic()
             self.say(f"  {line}")
 
+    def received(self, of: Received) -> None:
+        """Show a download."""
+        size = f"{of.done / 1e6:.1f}" + (f" of {of.total / 1e6:.1f}" if of.total else "")
+        line = f"{of.name}  {size} MB  {of.speed / 1e6:.1f} MB/s"
+        if of.done == of.total:
+            self._show(line, completed=0, total=None)  # the bar is the stage's again
+        else:
+            self._show(line, completed=of.done, total=of.total)
+
     def reading(self, documents: int, size: int) -> None:
         """Show how much text has been read."""
         self._show(f"{documents:,} documents, {size / 1e6:.1f} MB")
+
+    def joining(self, number: int, share: float) -> None:
+        """Show how much of a pass over the text for phrases is done."""
+        self._show(f"{share:4.0%}  phrases, pass {number}", completed=share, total=1.0)
 
     def start(self, words: int) -> None:
         """Learn how many words training will read."""

@@ -1,20 +1,38 @@
 """From the settings of a corpus to its source of documents."""
 
 import glob
-import io
 import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-from pipeline.config import Corpus, FilesCorpus, PyDocsCorpus, SstCorpus
+from pipeline import named
+from pipeline.config import (
+    Corpus,
+    FilesCorpus,
+    ImdbCorpus,
+    NamedCorpus,
+    PyDocsCorpus,
+    SstCorpus,
+    Text8Corpus,
+)
+from pipeline.download import Received
 from w2v import sources
 from w2v.errors import InputError
 
 
-def make_source(corpus: Corpus, outputs: Path) -> sources.Source:
-    """The source that the settings describe; downloads, if any, are kept under ``outputs``.
+def make_source(
+    corpus: Corpus, outputs: Path, received: Callable[[Received], None] = lambda _: None
+) -> sources.Source:
+    """The source that the settings describe.
+
+    Parameters
+    ----------
+    outputs
+        Downloads are kept in its folder ``corpora``.
+    received
+        Told of a download, which begins when documents are wanted.
 
     Raises
     ------
@@ -27,10 +45,34 @@ def make_source(corpus: Corpus, outputs: Path) -> sources.Source:
         case FilesCorpus():
             paths = expand(corpus.path if isinstance(corpus.path, list) else [corpus.path])
             return sources.Files(paths, "file" if corpus.unit == "file" else "line", open_any)
+        case Text8Corpus():
+            read = partial(named.text8, words=corpus.document_words, open=open_any)
+            return named_source("text8", corpus, outputs, read, (corpus.document_words,), received)
         case SstCorpus():
-            return sources.Files([str(sst_file(corpus, outputs))], "line", open_sst)
+            return named_source(
+                "sst", corpus, outputs, partial(named.sst, open=open_any), (), received
+            )
+        case ImdbCorpus():
+            splits = tuple(sorted(corpus.splits))
+            read = partial(named.imdb, splits=splits)
+            return named_source("imdb", corpus, outputs, read, splits, received)
         case _:
             raise TypeError(f"no source for {type(corpus).__name__}")
+
+
+def named_source(
+    name: str,
+    corpus: NamedCorpus,
+    outputs: Path,
+    read: Callable[[Path], Iterator[str]],
+    settings: tuple[object, ...],
+    received: Callable[[Received], None],
+) -> named.Named:
+    """The source of a corpus that has a name."""
+    folder = outputs / "corpora"
+    return named.Named(
+        name, corpus.path, corpus.url, corpus.sha256, folder, read, settings, received
+    )
 
 
 def expand(paths: Sequence[str]) -> list[str]:
@@ -63,41 +105,3 @@ def open_any(path: str) -> IO[bytes]:
     except (ImportError, NotImplementedError, ValueError) as error:
         raise InputError(f"corpus.path={path}: cannot be opened ({error})") from None
     return file
-
-
-def sst_file(corpus: SstCorpus, outputs: Path) -> Path:
-    """The treebank's file: the given one, or the archive, downloaded once and checked."""
-    if corpus.path is not None:
-        if not Path(corpus.path).is_file():
-            raise InputError(f"corpus.path={corpus.path}: no such file; see conf/corpus/sst.yaml")
-        return Path(corpus.path)
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel("WARNING")
-    folder = outputs / "corpora"
-    name = "stanfordSentimentTreebank.zip"
-    try:
-        return Path(pooch.retrieve(corpus.url, f"sha256:{corpus.sha256}", fname=name, path=folder))
-    except (requests.RequestException, OSError, ValueError) as error:
-        reason = type(error).__name__
-        raise InputError(
-            f"corpus=sst: the download failed ({reason}); fetch {corpus.url} to {folder / name} "
-            f"(SHA-256 {corpus.sha256}), or give corpus.path"
-        ) from None
-
-
-def open_sst(path: str) -> IO[bytes]:
-    """The sentences of the treebank, one a line, whichever form of it the path names."""
-    with open_any(path) as file:
-        data = file.read()
-    if zipfile.is_zipfile(io.BytesIO(data)):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [n for n in archive.namelist() if n.endswith("/datasetSentences.txt")]
-            if len(names) != 1:
-                raise InputError(f"{path}: the archive holds no datasetSentences.txt")
-            data = archive.read(names[0])
-    header, _, rows = data.partition(b"\n")
-    if header.strip() == b"sentence_index\tsentence":
-        data = b"".join(row.partition(b"\t")[2] for row in rows.splitlines(keepends=True))
-    return io.BytesIO(data)

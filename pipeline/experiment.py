@@ -19,7 +19,7 @@ from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import evaluate
-from pipeline.stages.tokenize import tokenize
+from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import OUTSIDE, read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
 from pipeline.tracking import Tracker
@@ -108,16 +108,25 @@ class Experiment:
 
     def _tokenize(self) -> tuple[dict[str, Any], Make]:
         corpus, tokenizer = self.config.corpus, self.config.tokenizer
-        source = make_source(corpus, self.outputs)
+        source = make_source(corpus, self.outputs, self.watch.received)
         settings = {
             "corpus": self.config.corpus_name,
             "content": source.fingerprint(),
             "limit": corpus.limit,
-            "tokenizer": asdict(tokenizer),
+            "tokenizer": {**asdict(tokenizer), "phrases": None},
         }
+        phrases = tokenizer.phrases.phrases()
+        if phrases.passes:
+            settings["phrases"] = asdict(phrases)
         splitter = Tokenizer(tokenizer.pattern, tokenizer.lowercase)
         return settings, lambda out: tokenize(
-            out, source, splitter, corpus.limit, self.watch.reading
+            out,
+            source,
+            splitter,
+            corpus.limit,
+            self.watch.reading,
+            phrases=phrases,
+            joining=self.watch.joining,
         )
 
     def _vocab(self) -> tuple[dict[str, Any], Make]:
@@ -177,7 +186,8 @@ class Experiment:
         facts = entry.facts
         match stage:
             case "tokenize":
-                return f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
+                line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
+                return line + (f", {facts['phrases']:,} phrases" if "phrases" in facts else "")
             case "vocab":
                 share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
                 return f"{facts['size']:,} words, {share:.1%} of the tokens"
@@ -191,6 +201,8 @@ class Experiment:
         """Tell the tracker what has not been told: all of the training, where it was cached."""
         tracker, entries = self.tracker, self.entries
         words = 0
+        if "phrases" in entries["tokenize"].facts:
+            tracker.files([entries["tokenize"].path / PHRASES], "tables")
         if "train" in entries:
             folder, facts = entries["train"].path, entries["train"].facts
             words = facts["words"]

@@ -6,6 +6,7 @@ A vector is a sequence of floats, a matrix a sequence of vectors, a word its row
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 # NumPy arrays and nested lists alike: only len(), iteration and indexing are used.
@@ -218,3 +219,85 @@ def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
         for x, y, z in zip(unit(vectors[a]), unit(vectors[b]), unit(vectors[c]), strict=True)
     ]
     return nearest_rows(vectors, target, k, [a, b, c])
+
+
+# Phrases
+
+
+def phrase_counts(
+    documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
+) -> tuple[dict[str, int], int]:
+    """Occurrences of every word and of every pair, by its text, and the number of tokens.
+
+    A pair is two words of a document between which only connectors stand, and a connector is no
+    word. What has the same text is the same.
+    """
+    counts: dict[str, int] = {}
+    tokens = 0
+    for document in documents:
+        tokens += len(document)
+        places = [i for i, token in enumerate(document) if token not in connectors]
+        texts = [document[i] for i in places]
+        texts += [joiner.join(document[i : j + 1]) for i, j in pairwise(places)]
+        for text in texts:
+            counts[text] = counts.get(text, 0) + 1
+    return counts, tokens
+
+
+def phrase_score(
+    first: str,
+    last: str,
+    text: str,
+    counts: dict[str, int],
+    tokens: int,
+    min_count: int,
+    npmi: bool,
+) -> float:
+    """Of the pair (first, last) of that text."""
+    a, b, together = counts[first], counts[last], counts[text]
+    if not npmi:
+        return (together - min_count) / (a * b) * len(counts)
+    if together < min_count:
+        return -math.inf
+    p, q, r = a / tokens, b / tokens, together / tokens
+    return math.log(r / (p * q)) / -math.log(r)
+
+
+def joined_phrases(
+    documents: Sequence[Sequence[str]],
+    joiner: str,
+    connectors: Iterable[str],
+    threshold: float,
+    min_count: int,
+    npmi: bool,
+) -> tuple[list[list[str]], dict[str, float]]:
+    """The documents after one pass, and the score of every pair above the threshold, by words."""
+    counts, tokens = phrase_counts(documents, joiner, connectors)
+    scores: dict[str, float] = {}
+    results = []
+    for document in documents:
+        result, i = [], 0
+        while i < len(document):
+            j = i + 1
+            while j < len(document) and document[j] in connectors:
+                j += 1
+            length = 1
+            if j < len(document) and document[i] not in connectors:
+                words = document[i : j + 1]
+                score = phrase_score(
+                    *(words[0], words[-1], joiner.join(words)), counts, tokens, min_count, npmi
+                )
+                if score > threshold:
+                    length = len(words)
+            result.append(joiner.join(document[i : i + length]))
+            i += length
+        results.append(result)
+        places = [i for i, token in enumerate(document) if token not in connectors]
+        for i, j in pairwise(places):
+            words = document[i : j + 1]
+            score = phrase_score(
+                *(words[0], words[-1], joiner.join(words)), counts, tokens, min_count, npmi
+            )
+            if score > threshold:
+                scores[" ".join(words)] = score
+    return results, scores

@@ -22,6 +22,7 @@ from pipeline.config import Config, explain, resolve
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.phrases import Phrases
 from w2v.tokenizer import WHITESPACE, WORDS
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +118,9 @@ def test_the_library_has_the_same_defaults() -> None:
     assert NegativeSampling(**asdict(negsample.loss)) == NegativeSampling()
     assert Softmax(**asdict(softmax.loss)) == Softmax()
     assert settled("tokenizer=whitespace").tokenizer.pattern == WHITESPACE
+    for tokenizer in choices("tokenizer"):
+        phrases = settled(f"tokenizer={tokenizer}", "tokenizer.phrases.passes=1").tokenizer.phrases
+        assert phrases.phrases() == Phrases()
 
 
 def test_the_stages_are_those_of_the_table() -> None:
@@ -137,7 +141,7 @@ def parts(value: Any) -> Iterator[Any]:
 
 def test_nothing_can_be_set_afterwards() -> None:
     every = list(parts(settled()))
-    assert len(every) == 10
+    assert len(every) == 11
     for part in every:
         for name in part.__dataclass_fields__:
             with pytest.raises(FrozenInstanceError):
@@ -219,12 +223,33 @@ LIMITS = {
     "corpus=files corpus.path={a:b}": f"corpus.path={{'a': 'b'}}: must be {SOME_PATH}",
     "corpus=files corpus.path=a corpus.unit=word": "corpus.unit=word: must be line or file",
     "corpus=files": "corpus.path is not set; give it as corpus.path=...",
+    "corpus=sst corpus.url=ftp://a/b.zip": (
+        "corpus.url=ftp://a/b.zip: must be the http:// or https:// address of a file"
+    ),
+    "corpus=sst corpus.url=http://a/": (
+        "corpus.url=http://a/: must be the http:// or https:// address of a file"
+    ),
+    "corpus=imdb corpus.sha256=abc": (
+        "corpus.sha256=abc: must be 64 hexadecimal digits, lower-case"
+    ),
+    "corpus=imdb corpus.splits=[]": "corpus.splits=[]: must be some of [train, test, unsup]",
+    "corpus=imdb corpus.splits=[pos]": (
+        "corpus.splits=['pos']: must be some of [train, test, unsup]"
+    ),
+    "corpus=text8 corpus.document_words=0": "corpus.document_words=0: must be at least 1",
     "tokenizer.pattern='('": (
         "tokenizer.pattern='(': not a regular expression "
         "(missing ), unterminated subpattern at position 0)"
     ),
     "tokenizer.pattern='a*'": (
         "tokenizer.pattern='a*' matches the empty string; a token has at least one character"
+    ),
+    "tokenizer.phrases.passes=-1": (
+        "tokenizer.phrases.passes=-1: must be at least 0, which leaves phrases out"
+    ),
+    "tokenizer.phrases.scoring=pmi": "tokenizer.phrases.scoring=pmi: must be default or npmi",
+    "tokenizer.phrases.joiner=ab": (
+        "tokenizer.phrases.joiner='ab': must be one character that is not white space"
     ),
     "vocab.min_count=0": "vocab.min_count=0: must be at least 1",
     "vocab.max_size=1": "vocab.max_size=1: must be at least 2 or null",
@@ -326,6 +351,9 @@ COMPOSITION = {
     # Typos
     "model.windw=3": f"model.windw: {NO_SUCH}; did you mean model.window?",
     "vocab.min_cout=3": f"vocab.min_cout: {NO_SUCH}; did you mean vocab.min_count?",
+    "tokenizer.phrases.treshold=3": (
+        f"tokenizer.phrases.treshold: {NO_SUCH}; did you mean tokenizer.phrases.threshold?"
+    ),
     "trian.lr=3": f"trian: {NO_SUCH}; did you mean train?",
     "los=softmax": f"los: {NO_SUCH}; did you mean loss?",
     "negatives=3": f"negatives: {NO_SUCH}; did you mean loss.negatives?",

@@ -1,12 +1,21 @@
 """From the settings of a corpus to documents."""
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 import smart_open
 
-from pipeline.config import FilesCorpus, PyDocsCorpus, SstCorpus
+from pipeline.config import (
+    FilesCorpus,
+    ImdbCorpus,
+    NamedCorpus,
+    PyDocsCorpus,
+    SstCorpus,
+    Text8Corpus,
+)
 from pipeline.corpora import make_source
 from w2v.errors import InputError
 from w2v.sources import PyDocs
@@ -71,21 +80,45 @@ def test_pydocs_uses_every_core() -> None:
     assert source.workers >= 1
 
 
-@pytest.mark.parametrize("header", ["", "sentence_index\tsentence\n"])
-def test_the_treebank_as_lines_or_as_its_own_table(tmp_path: Path, header: str) -> None:
-    rows = ["1\tA fine film .", "2\tA dull one ."] if header else ["A fine film .", "A dull one ."]
-    (tmp_path / "sst.txt").write_text(header + "\n".join(rows) + "\n")
-    corpus = SstCorpus(None, None, str(tmp_path / "sst.txt"), "http://127.0.0.1:9/", "0" * 64)
-    source = make_source(corpus, tmp_path)
-    assert [text.strip() for text in source.documents()] == ["A fine film .", "A dull one ."]
+DIGEST = "0" * 64
+NOWHERE = "http://127.0.0.1:9/archive.zip"
 
 
-def test_the_treebank_without_a_network_says_what_to_fetch(tmp_path: Path) -> None:
-    corpus = SstCorpus(None, None, None, "http://127.0.0.1:9/sst.zip", "0" * 64)
+def test_each_name_reads_its_archive(tmp_path: Path) -> None:
+    """From a copy, whatever the address; and a part of the settings belongs to the text."""
+    (tmp_path / "text8").write_text(" a b c d e")
+    (tmp_path / "sst.txt").write_text("sentence_index\tsentence\n1\tA fine film .\n")
+    with tarfile.open(tmp_path / "imdb.tar.gz", "w:gz") as archive:
+        for name in ("train/pos/0_9", "train/unsup/0_0", "test/neg/0_1"):
+            member = tarfile.TarInfo(f"aclImdb/{name}.txt")
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+
+    def corpora(words: int, splits: list[str]) -> list[NamedCorpus]:
+        return [
+            Text8Corpus(None, None, str(tmp_path / "text8"), NOWHERE, DIGEST, words),
+            SstCorpus(None, None, str(tmp_path / "sst.txt"), NOWHERE, DIGEST),
+            ImdbCorpus(None, None, str(tmp_path / "imdb.tar.gz"), NOWHERE, DIGEST, splits),
+        ]
+
+    sources = [make_source(corpus, tmp_path) for corpus in corpora(2, ["unsup", "train"])]
+    assert [list(source.documents()) for source in sources] == [
+        ["a b", "c d", "e"],
+        ["A fine film ."],
+        ["train/pos/0_9", "train/unsup/0_0"],
+    ]
+    others = [make_source(corpus, tmp_path) for corpus in corpora(3, ["train", "unsup", "test"])]
+    same = [a.fingerprint() == b.fingerprint() for a, b in zip(sources, others, strict=True)]
+    assert same == [False, True, False]
+    reordered = make_source(corpora(2, ["train", "unsup"])[2], tmp_path)
+    assert reordered.fingerprint() == sources[2].fingerprint()
+
+
+def test_a_download_without_a_network_says_what_to_fetch(tmp_path: Path) -> None:
+    source = make_source(Text8Corpus(None, None, None, NOWHERE, DIGEST, 1000), tmp_path)
     with pytest.raises(InputError) as refusal:
-        make_source(corpus, tmp_path)
+        next(source.documents())
     assert str(refusal.value) == (
-        "corpus=sst: the download failed (ConnectionError); fetch http://127.0.0.1:9/sst.zip to "
-        f"{tmp_path}/corpora/stanfordSentimentTreebank.zip (SHA-256 {'0' * 64}), "
-        "or give corpus.path"
+        f"corpus=text8: the download failed (ConnectionError); fetch {NOWHERE} to "
+        f"{tmp_path}/corpora/archive.zip (SHA-256 {DIGEST}), or give corpus.path"
     )

@@ -1,5 +1,6 @@
 """The command line, as a person uses it: real processes on small real text."""
 
+import csv
 import functools
 import hashlib
 import http.server
@@ -329,6 +330,27 @@ def test_every_experiment_runs(here: Path, experiment: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_phrases_become_words(here: Path) -> None:
+    wanted = ("tokenizer.phrases.passes=2", "tokenizer.phrases.threshold=0.2")
+    settings = ("tracking=none", UNJUDGED, *SMALL, "stages=[tokenize,vocab]")
+    assert run(*settings, cwd=here).returncode == 0
+    plain = summary_of(here)
+    assert "phrases" not in plain["corpus"]
+    result = run(*settings, *wanted, "tokenizer.phrases.connectors=[to,the]", cwd=here)
+    assert result.returncode == 0, result.stderr
+    facts = summary_of(here)
+    tokenized = Path(here / facts["stages"]["tokenize"]["path"])
+    with (tokenized / "phrases.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["pass", "words", "phrase", "score", "occurrences", "joined"]
+    assert ["1", "spoke to the queen", "spoke_to_the_queen"] in [row[:3] for row in rows]
+    assert facts["corpus"]["phrases"] == len({row[2] for row in rows if row[5] != "0"})
+    lost = sum(row[1].count(" ") * int(row[5]) for row in rows)
+    assert facts["corpus"]["tokens_joined"] == lost > 0
+    assert facts["corpus"]["tokens"] == plain["corpus"]["tokens"] - lost
+    assert f"{facts['corpus']['phrases']} phrases" in result.stdout
+
+
 def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:
     site = tmp_path / "site"
     site.mkdir()
@@ -344,7 +366,10 @@ def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:
         settings = ("tracking=none", "corpus=sst", f"corpus.url={url}", "model.dim=2")
         wrong = run(*settings, "stages=[tokenize]", f"corpus.sha256={'0' * 64}", cwd=tmp_path)
         assert wrong.returncode == 2
-        assert wrong.stderr.startswith("error: corpus=sst: the download failed (ValueError)")
+        assert wrong.stderr.startswith(
+            "error: corpus=sst: the download failed (what came has another SHA-256; nothing of it "
+            "is kept); fetch"
+        )
         assert not list((tmp_path / "outputs" / "corpora").glob("*.zip"))
         right = run(*settings, "stages=[tokenize]", f"corpus.sha256={digest}", cwd=tmp_path)
         assert right.returncode == 0, right.stderr

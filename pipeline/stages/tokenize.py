@@ -1,13 +1,17 @@
 """Text to token ids."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from w2v.phrases import Joined, Phrase, Phrases, join_phrases
 from w2v.sources import Source
 from w2v.tokenizer import Tokenizer
 from w2v.tokens import write_corpus
+
+PHRASES = "phrases.csv"
 
 
 def tokenize(
@@ -16,7 +20,30 @@ def tokenize(
     tokenizer: Tokenizer,
     limit: int | None,
     progress: Callable[[int, int], None],
+    phrases: Phrases,
+    joining: Callable[[int, float], None],
 ) -> dict[str, Any]:
-    """Write a corpus folder (see `w2v.tokens`); the facts are its `w2v.tokens.CorpusSize`."""
+    """Write a corpus folder (see `w2v.tokens`); the facts are its `w2v.tokens.CorpusSize`.
+
+    Where phrases are wanted, their words are joined and ``phrases.csv`` lists them.
+    """
     size = write_corpus(out, source.documents(), tokenizer.function(), limit, progress)
-    return asdict(size)
+    facts = asdict(size)
+    if phrases.passes:
+        joined = join_phrases(out, phrases, joining)
+        write_phrases(out / PHRASES, joined)
+        facts |= {
+            "tokens": joined.tokens,
+            "types": joined.types,
+            "phrases": len({phrase.phrase for phrase in joined.phrases if phrase.joined}),
+            "tokens_joined": size.tokens - joined.tokens,
+        }
+    return facts
+
+
+def write_phrases(path: Path, joined: Joined) -> None:
+    """Write the table of phrases: by pass, the highest scores first."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["pass", *Phrase._fields[1:]])
+        table.writerows(joined.phrases)

@@ -60,8 +60,12 @@ def stage_key(stage: str, version: int, settings: Any, upstream: dict[str, str])
     upstream
         The keys of the stages whose results are read.
     """
-    parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return digest({"stage": stage, "version": version, "settings": settings, "upstream": upstream})
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of anything JSON-able, cut to 16 hex digits."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

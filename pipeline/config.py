@@ -234,11 +234,21 @@ class TrackingConfig:
     name: str
     uri: str | None
     experiment: str
+    system_metrics: bool
+    model: bool
+    register: str | None
+    """``name`` or ``name@alias``, as in ``models:/name@alias``."""
 
     def __post_init__(self) -> None:
         require("tracking.name", self.name, self.name in ("mlflow", "none"), "mlflow or none")
         valid = bool(self.experiment.strip())
         require("tracking.experiment", repr(self.experiment), valid, "a name")
+        if self.register is not None:
+            shape = r"[\w.-]+(@(?!latest$|v\d+$)[\w-]+)?"
+            valid = bool(re.fullmatch(shape, self.register, re.IGNORECASE))
+            wanted = "a name or name@alias; aliases like latest and v1 are MLflow's own"
+            require("tracking.register", repr(self.register), valid, wanted)
+            require("tracking.register", self.register, self.model, "null, or tracking.model=true")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import artifacts, report
 from pipeline.artifacts import Entry
-from pipeline.config import Config, NegSampleConfig, SoftmaxConfig
+from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.stages import STAGES
@@ -88,6 +88,12 @@ class Experiment:
         else:
             with self.watch.bar(stage):
                 entry = artifacts.fetch(folder, key, settings, upstream, make, self._damaged)
+        self.tracker.tag({f"stage.{stage}": entry.key})
+        if stage == "tokenize":
+            content = artifacts.digest(settings["content"])
+            self.tracker.tag({"corpus.fingerprint": content})
+            name, origin = self.config.corpus_name, origin_of(self.config.corpus)
+            self.tracker.dataset(name, content, origin, entry.facts)
         log.info("%s %s %s", stage, entry.path, "cached" if entry.cached else "made")
         self.watch.stage(stage, self._detail(stage, entry), entry.cached, entry.seconds)
         return entry
@@ -207,14 +213,12 @@ class Experiment:
             folder, facts = entries["train"].path, entries["train"].facts
             words = facts["words"]
             if entries["train"].cached:
-                points, epochs = read_history(folder)
-                for point in points:
-                    tracker.point(point)
-                for epoch in epochs:
-                    tracker.epoch(epoch, epoch.words * epoch.epoch)
+                tracker.history(*read_history(folder))
             tracker.scores({"train/words_per_second": facts["words_per_second"]}, words)
             files = [folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
             tracker.files(files, "vectors")
+            if self.config.tracking.model:
+                tracker.model(folder)
         if "evaluate" in entries:
             folder = entries["evaluate"].path
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
@@ -252,6 +256,15 @@ class Experiment:
             files = {"vectors": folder / VECTORS, "vocabulary": folder / VOCABULARY}
             summary["files"] = {name: str(path) for name, path in files.items()}
         return summary
+
+
+def origin_of(corpus: Corpus) -> str | list[str]:
+    """Where the text is: the path or the address, or the packages."""
+    for key in ("path", "url", "packages"):
+        found: str | list[str] | None = getattr(corpus, key, None)
+        if found is not None:
+            return found
+    raise TypeError(f"no origin of {type(corpus).__name__}")
 
 
 def loss_of(config: Config) -> Loss:

@@ -60,8 +60,7 @@ def run_experiment(config: schema.Config) -> float | None:
     else:
         outputs = Path(config.outputs)
         with track(
-            config.tracking.uri,
-            config.tracking.experiment,
+            config.tracking,
             outputs,
             config.run_name,
             parameters(settings),

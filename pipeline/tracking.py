@@ -1,23 +1,54 @@
-"""What MLflow records. This module alone imports mlflow, and only when a run is tracked."""
+"""What MLflow records. MLflow is imported here, and in `pipeline.models` and `pipeline.serving`
+for models, nowhere else; and only when a run is tracked."""
 
+import getpass
+import importlib.util
+import json
 import logging
 import os
+import platform
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
 from w2v.errors import InputError
 from w2v.train import Epoch, Point
 
-FLUSH_SECONDS = 2.0
-"""Metrics wait for one another so long: MLflow takes a thousand as fast as one."""
+if TYPE_CHECKING:
+    from pipeline.config import TrackingConfig
 
-BATCH = 1000
-"""Metrics that MLflow takes at once."""
+ROOT = Path(__file__).parents[1]
+
+FLUSH_SECONDS = 5.0
+"""What is to be recorded waits so long for more: MLflow takes a thousand metrics nearly as fast
+as one."""
+
+BATCH = 900
+"""Metrics sent at once; with the tags, MLflow takes 1000 of all."""
+
+DATABASE = "mlflow.db"
+"""The default store's file under the outputs."""
+
+MODEL = "words"
+"""The name of every run's model, so that models of several runs stand side by side."""
+
+SYSTEM_SECONDS = 5
+"""Between two readings of the machine's load."""
+
+PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow")
+"""Their versions are recorded."""
+
+# MLflow's own defaults: telemetry, progress bars on standard error, minutes of retries.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 
 class Tracker:
@@ -25,11 +56,32 @@ class Tracker:
 
     run_id: str | None = None
 
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Record what a run is found by."""
+
+    def dataset(
+        self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
+    ) -> None:
+        """Record the text that is read.
+
+        Parameters
+        ----------
+        digest
+            Of the content: equal for equal text. At most 36 characters.
+        origin
+            A path or an address, or several; or names of packages.
+        profile
+            Its size.
+        """
+
     def point(self, point: Point) -> None:
         """Record the state of training after a piece of text; the step is the words seen."""
 
     def epoch(self, epoch: Epoch, words: int) -> None:
         """Record an epoch that ended after so many words in all."""
+
+    def history(self, points: Sequence[Point], epochs: Sequence[Epoch]) -> None:
+        """Record a training that is over: the same metrics at the same steps."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
         """Record final figures."""
@@ -40,35 +92,82 @@ class Tracker:
     def table(self, csv: Path, name: str) -> None:
         """Record a CSV file as a table that the UI shows as one."""
 
+    def model(self, folder: Path) -> None:
+        """Record the vectors in a folder as a model that can be loaded and served."""
+
 
 class MlflowTracker(Tracker):
-    """Records one run of an MLflow experiment."""
+    """Records one run of an MLflow experiment.
 
-    def __init__(self, client: Any, run_id: str) -> None:
+    Parameters
+    ----------
+    client
+        An ``mlflow.MlflowClient``.
+    run
+        An ``mlflow.entities.Run`` that is RUNNING.
+    register
+        The registered model that the run's model becomes a version of, and its alias:
+        ``name`` or ``name@alias``.
+    """
+
+    def __init__(self, client: Any, run: Any, register: str | None = None) -> None:
         self.client = client
-        self.run_id = run_id
-        self.waiting: list[Any] = []
+        self.run = run
+        self.run_id: str = run.info.run_id
+        self.register = register
+        self.metrics: list[Any] = []
+        self.tags: dict[str, str] = {}
+        self.flushed = time.monotonic()
+        self.began: float | None = None  # when training began, in seconds since 1970
+        self.ended = 0.0  # seconds of training in the epochs that have ended
+
+    def _send(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call the client: every write to the run goes through here."""
+        return getattr(self.client, method)(self.run_id, *arguments, **options)
+
+    def flush(self) -> None:
+        """Send the metrics and the tags that wait."""
+        from mlflow.entities import RunTag
+
+        tags = [RunTag(key, value) for key, value in self.tags.items()]
+        for first in range(0, max(len(self.metrics), len(tags) > 0), BATCH):
+            batch = self.metrics[first : first + BATCH]
+            self._send("log_batch", metrics=batch, tags=tags if first == 0 else [])
+        self.metrics.clear()
+        self.tags.clear()
         self.flushed = time.monotonic()
 
-    def _add(self, values: Mapping[str, float | None], words: int) -> None:
+    def _add(self, values: Mapping[str, float | None], words: int, seconds: float) -> None:
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        self.waiting += [
-            Metric(key, value, now, words) for key, value in values.items() if value is not None
+        when = int(seconds * 1000)
+        self.metrics += [
+            Metric(key, value, when, words) for key, value in values.items() if value is not None
         ]
         if time.monotonic() - self.flushed > FLUSH_SECONDS:
             self.flush()
 
-    def flush(self) -> None:
-        """Send the metrics that wait."""
-        for first in range(0, len(self.waiting), BATCH):
-            self.client.log_batch(self.run_id, metrics=self.waiting[first : first + BATCH])
-        self.waiting.clear()
-        self.flushed = time.monotonic()
+    def tag(self, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+
+    def dataset(
+        self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
+    ) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        kind, source = dataset_source(origin)
+        dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
+        context = InputTag("mlflow.data.context", "training")
+        self._send("log_inputs", datasets=[DatasetInput(dataset, [context])])
+
+    # A metric's time is the time spent on training, counted from its beginning: runs from the
+    # cache and runs on busy machines have the same time axis in the UI.
 
     def point(self, point: Point) -> None:
-        self._add({"train/loss": point.loss, "train/lr": point.lr}, point.words)
+        if self.began is None:
+            self.began = time.time() - point.seconds
+        values = {"train/loss": point.loss, "train/lr": point.lr}
+        self._add(values, point.words, self.began + point.seconds)
 
     def epoch(self, epoch: Epoch, words: int) -> None:
         values = {
@@ -76,26 +175,209 @@ class MlflowTracker(Tracker):
             "epoch/heldout_loss": epoch.heldout_loss,
             "epoch/words_per_second": epoch.words / epoch.seconds,
         }
-        self._add(values, words)
+        self.ended += epoch.seconds
+        self._add(values, words, (self.began or time.time()) + self.ended)
+
+    def history(self, points: Sequence[Point], epochs: Sequence[Epoch]) -> None:
+        self.began = time.time() - sum(epoch.seconds for epoch in epochs)
+        for point in points:
+            self.point(point)
+        words = 0
+        for epoch in epochs:
+            words += epoch.words
+            self.epoch(epoch, words)
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
-        self._add(scores, words)
+        self._add(scores, words, time.time())
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
         for path in paths:
-            self.client.log_artifact(self.run_id, str(path), folder or None)
+            self._send("log_artifact", str(path), folder or None)
 
     def table(self, csv: Path, name: str) -> None:
         import pandas as pd
 
         table = pd.read_csv(csv, keep_default_na=False)  # "null" and "nan" are words here
-        self.client.log_table(self.run_id, table, name)
+        self._send("log_table", table, name)
+
+    def model(self, folder: Path) -> None:
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
+        from pipeline.models import save_model
+
+        logged = self.client.create_logged_model(
+            self.run.info.experiment_id,
+            name=MODEL,
+            source_run_id=self.run_id,
+            params=self.client.get_run(self.run_id).data.params,
+        )
+        with tempfile.TemporaryDirectory() as temporary:
+            made = Path(temporary) / MODEL
+            described = Model(
+                artifact_path=logged.artifact_location,
+                model_uuid=logged.model_id,
+                run_id=self.run_id,
+                model_id=logged.model_id,
+            )
+            save_model(folder, made, described)
+            self.client.log_model_artifacts(logged.model_id, str(made))
+        self.client.finalize_logged_model(logged.model_id, "READY")
+        self._send("log_outputs", models=[LoggedModelOutput(logged.model_id, step=0)])
+        if self.register:
+            name, _, alias = self.register.partition("@")
+            self._register(logged, name, alias)
+
+    def _register(self, logged: Any, name: str, alias: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        # The place itself: models:/id is looked up in the store of the environment, not in this.
+        version = self.client.create_model_version(
+            name, logged.artifact_location, self.run_id, model_id=logged.model_id
+        )
+        if alias:
+            self.client.set_registered_model_alias(name, alias, version.version)
+
+
+def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The type of a dataset's source and the source itself, as ``mlflow.data`` reads them."""
+    if not isinstance(origin, str):
+        return "code", {"tags": {"sources": ", ".join(origin)}}
+    scheme, separator, _ = origin.partition("://")
+    if scheme in ("http", "https"):
+        return "http", {"url": origin}
+    return scheme if separator else "local", {"uri": origin}
+
+
+def store_uri(uri: str | None, outputs: Path) -> str:
+    """The address of the tracking store: ``uri``, or SQLite under ``outputs``."""
+    return uri or f"sqlite:///{outputs.absolute() / DATABASE}"
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, short enough for one line."""
+    return str(error).strip().split("\n")[0][:200]
+
+
+def run_tags() -> dict[str, str]:
+    """Where a run comes from: the commit, and the versions of what it runs on, but no host."""
+    tags = {"mlflow.source.name": "pipeline/run.py", "mlflow.source.type": "LOCAL"}
+    with suppress(OSError, KeyError):  # a container's user need not have a name
+        tags["mlflow.user"] = getpass.getuser()
+    tags |= git_tags(ROOT)
+    tags["environment.python"] = platform.python_version()
+    tags["environment.platform"] = f"{platform.system()} {platform.machine()}"
+    for package in PACKAGES:
+        tags[f"environment.{package}"] = metadata.version(package)
+    return tags
+
+
+def git_tags(root: Path) -> dict[str, str]:
+    """The commit of a checkout and whether files differ from it; nothing where git cannot tell."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return result.stdout
+
+    try:
+        prefix, commit = git("rev-parse", "--show-prefix", "HEAD").split("\n")[:2]
+        if prefix:  # installed below a checkout of something else
+            return {}
+        changed = git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return {}
+    return {"mlflow.source.git.commit": commit, "git.changed": str(bool(changed)).lower()}
+
+
+def make_store(database: Path, artifacts: Path) -> None:
+    """Make an SQLite store, whole or not at all.
+
+    MLflow builds its schema in some 300 steps and waits for the disk after each, for seconds. A
+    file that is renamed into place when it is ready need not wait, and a process that is killed
+    on the way leaves no half-made database behind.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def hurry(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+
+    aside = database.with_name(f".{database.name}.part")
+    aside.unlink(missing_ok=True)
+    event.listen(Engine, "connect", hurry)
+    try:
+        store: Any = SqlAlchemyStore
+        store(f"sqlite:///{aside}", artifacts.as_uri()).engine.dispose()
+    finally:
+        event.remove(Engine, "connect", hurry)
+    with aside.open("rb+") as file:
+        os.fsync(file.fileno())
+    aside.replace(database)
+
+
+def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
+    """A client of a store and the id of the experiment, both made if need be.
+
+    Raises
+    ------
+    InputError
+        The store cannot be used, or the experiment has been deleted.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    faults: tuple[type[Exception], ...] = (MlflowException, OSError)
+    artifacts = outputs.absolute() / "mlartifacts"
+    served = store.startswith(("http://", "https://"))  # a server has a place of its own
+    if not served:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        faults = (*faults, SQLAlchemyError)
+    scheme, _, path = store.partition(":///")
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        # Parallel jobs: the first makes the store and the experiment, the others find them.
+        with FileLock(outputs / ".mlflow.lock"):
+            if scheme == "sqlite" and not Path(path).exists():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                make_store(Path(path), artifacts)
+            client = MlflowClient(store, registry_uri=store)
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                location = None if served else artifacts.as_uri()
+                return client, client.create_experiment(name, location)
+    except faults as error:
+        raise InputError(f"tracking.uri={store}: cannot be used ({first_line(error)})") from None
+    if found.lifecycle_stage == "deleted":
+        raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
+    return client, found.experiment_id
+
+
+@contextmanager
+def system_metrics(run_id: str, store: str) -> Iterator[None]:
+    """Record the machine's load while the block runs."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    make: Any = SystemMetricsMonitor
+    monitor = make(run_id, sampling_interval=SYSTEM_SECONDS, tracking_uri=store)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
 
 
 @contextmanager
 def track(
-    uri: str | None,
-    experiment: str,
+    config: "TrackingConfig",
     outputs: Path,
     run_name: str,
     parameters: Mapping[str, Any],
@@ -105,49 +387,40 @@ def track(
 
     Parameters
     ----------
-    uri
-        Of a tracking store; ``None`` for SQLite and artifacts under ``outputs``.
+    config
+        Where and what to record.
+    outputs
+        Where the default store lies, and the artifacts of a store that is no server.
 
     Raises
     ------
     InputError
-        The store cannot be reached or opened.
+        The store cannot be reached or opened, or psutil is wanted and not installed.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    if config.system_metrics and importlib.util.find_spec("psutil") is None:
+        raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
     from mlflow.entities import Param, RunStatus
     from mlflow.exceptions import MlflowException
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    outputs.mkdir(parents=True, exist_ok=True)
-    store = uri or f"sqlite:///{outputs.absolute() / 'mlflow.db'}"
-    location = None if uri else (outputs.absolute() / "mlartifacts").as_uri()
+    store = store_uri(config.uri, outputs)
+    client, experiment_id = open_experiment(store, config.experiment, outputs)
     try:
-        # A new database takes its schema from the first process; two at once break it.
-        with FileLock(outputs / ".mlflow.lock"):
-            client = MlflowClient(store)
-            found = client.get_experiment_by_name(experiment)
-            if found is None:
-                experiment_id = client.create_experiment(experiment, location)
-            elif found.lifecycle_stage == "deleted":
-                raise InputError(
-                    f"tracking.experiment={experiment}: is deleted; restore it or name another"
-                )
-            else:
-                experiment_id = found.experiment_id
-        run = client.create_run(experiment_id, run_name=run_name, tags=dict(tags))
+        run = client.create_run(experiment_id, run_name=run_name, tags={**run_tags(), **tags})
         params = [Param(key, str(value)) for key, value in parameters.items()]
         for first in range(0, len(params), 100):
             client.log_batch(run.info.run_id, params=params[first : first + 100])
     except MlflowException as error:
-        reason = str(error).split("\n")[0][:200]
-        raise InputError(f"tracking.uri={store}: cannot be used ({reason})") from None
-    tracker = MlflowTracker(client, run.info.run_id)
+        raise InputError(f"tracking.uri={store}: cannot be used ({first_line(error)})") from None
+    tracker = MlflowTracker(client, run, config.register)
     status = RunStatus.FAILED
     try:
-        yield tracker
+        if config.system_metrics:
+            with system_metrics(tracker.run_id, store):
+                yield tracker
+        else:
+            yield tracker
         status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED

@@ -94,6 +94,9 @@ DEFAULTS: dict[str, Any] = {
     "outputs": "outputs",
     "tracking.uri": None,
     "tracking.experiment": "w2v",
+    "tracking.system_metrics": False,
+    "tracking.model": False,
+    "tracking.register": None,
 }
 
 
@@ -208,6 +211,7 @@ def test_what_stands_at_the_limits_is_allowed() -> None:
 # Refusals
 
 SOME_STAGES = "some of [tokenize, vocab, train, evaluate]"
+SOME_MODEL = "a name or name@alias; aliases like latest and v1 are MLflow's own"
 SOME_PATH = "a path, a folder, a glob, or a list of them"
 
 LIMITS = {
@@ -308,6 +312,10 @@ LIMITS = {
     "evaluate.neighbours=0": "evaluate.neighbours=0: must be at least 1",
     "tracking.experiment=''": "tracking.experiment='': must be a name",
     "tracking.name=notes": "tracking.name=notes: must be mlflow or none",
+    "tracking.model=true tracking.register=a/b": f"tracking.register='a/b': must be {SOME_MODEL}",
+    "tracking.model=true tracking.register=a@": f"tracking.register='a@': must be {SOME_MODEL}",
+    "tracking.model=true tracking.register=a@V2": f"tracking.register='a@V2': must be {SOME_MODEL}",
+    "tracking.register=a@b": "tracking.register=a@b: must be null, or tracking.model=true",
     "seed=-1": "seed=-1: must be at least 0",
     "stages=[]": f"stages=[]: must be {SOME_STAGES}",
     "stages=[train,test]": f"stages=['train', 'test']: must be {SOME_STAGES}",

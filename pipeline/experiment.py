@@ -224,7 +224,8 @@ class Experiment:
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
             tracker.files([folder / "loss.png", folder / "map.png"], "plots")
             tracker.files(sorted(folder.glob("*.csv")), "tables")
-            tracker.table(folder / "neighbours.csv", "tables/neighbours.json")
+            neighbours = folder / "neighbours.csv"
+            tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         entries = self.entries

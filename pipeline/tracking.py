@@ -89,8 +89,12 @@ class Tracker:
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Record files under a folder of the run's artifacts."""
 
-    def table(self, csv: Path, name: str) -> None:
-        """Record a CSV file as a table that the UI shows as one."""
+    def table(self, csv: Path, name: str, listed: tuple[str, str] | None = None) -> None:
+        """Record a CSV file as a table that the UI shows as one.
+
+        ``listed`` names two columns: then there is one row for each value of the first, with all
+        values of the second in one cell. The UI can lay such tables of several runs side by side.
+        """
 
     def model(self, folder: Path) -> None:
         """Record the vectors in a folder as a model that can be loaded and served."""
@@ -194,10 +198,13 @@ class MlflowTracker(Tracker):
         for path in paths:
             self._send("log_artifact", str(path), folder or None)
 
-    def table(self, csv: Path, name: str) -> None:
+    def table(self, csv: Path, name: str, listed: tuple[str, str] | None = None) -> None:
         import pandas as pd
 
         table = pd.read_csv(csv, keep_default_na=False)  # "null" and "nan" are words here
+        if listed is not None:
+            row, cell = listed
+            table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
         self._send("log_table", table, name)
 
     def model(self, folder: Path) -> None:
@@ -353,7 +360,9 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
             found = client.get_experiment_by_name(name)
             if found is None:
                 location = None if served else artifacts.as_uri()
-                return client, client.create_experiment(name, location)
+                # The UI then opens the experiment as one of training, not of language models.
+                kind = {"mlflow.experimentKind": "custom_model_development"}
+                return client, client.create_experiment(name, location, kind)
     except faults as error:
         raise InputError(f"tracking.uri={store}: cannot be used ({first_line(error)})") from None
     if found.lifecycle_stage == "deleted":

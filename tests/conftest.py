@@ -1,7 +1,9 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 # Before anything imports MLflow: tests talk to nobody.
@@ -10,3 +12,16 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 # No database of examples: tests leave nothing outside their temporary folder.
 settings.register_profile("w2v", database=None, deadline=None)
 settings.load_profile("w2v")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
+
+
+@pytest.fixture(scope="session")
+def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for pictures of pages."""
+    chosen = request.config.getoption("--screenshots")
+    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,185 @@
+"""The MLflow UI on a store of ours, as a person sees it: a real server in a real browser.
+
+``--screenshots FOLDER`` keeps the pictures; otherwise they lie in the temporary folder.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.servers import mlflow_server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
+# What a person closes once: MLflow's assistant covers a quarter of the page when it is new.
+SETTLED = """
+localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
+localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
+localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
+"""
+
+NAMES = ("negsample w2 k5 d8 s0", "negsample w5 k5 d8 s0")
+SWEEP = "windows"
+
+
+class Store(NamedTuple):
+    """A sweep of two windows, and its server."""
+
+    address: str
+    experiment: str
+    runs: dict[str, str]
+    """Ids by name."""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("ui")
+    text = "the cat sat on the mat\nthe king spoke to the queen of the cat\n"
+    (folder / "text.txt").write_text(text * 3000)
+    command = [sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", "model.window=2,5"]
+    command += ["corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=8"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    uri = f"sqlite:///{folder}/outputs/mlflow.db"
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("w2v").experiment_id
+    runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment])}
+    runs = {name: runs[name] for name in NAMES}
+    sweep = client.create_run(experiment, run_name=SWEEP)
+    for run in runs.values():
+        client.set_tag(run, "mlflow.parentRunId", sweep.info.run_id)
+    client.set_terminated(sweep.info.run_id)
+    page = folder / "words.html"
+    page.write_text("<p id=sum></p><script>sum.textContent = `${6 * 7} words`</script>")
+    client.log_artifact(runs[NAMES[0]], str(page), "pages")
+    with mlflow_server(["ui", "--backend-store-uri", uri], folder) as address:
+        yield Store(address, experiment, runs)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(60_000)
+    page.add_init_script(SETTLED)
+    yield page
+    page.close()
+
+
+def open_runs(page: Any, store: Store, mode: str = "TABLE") -> None:
+    """Open the list of runs, unfold the sweep, and show the runs in another way."""
+    address = f"{store.address}/#/experiments/{store.experiment}/runs"
+    page.goto(address, wait_until="domcontentloaded")
+    page.get_by_text(SWEEP, exact=True).wait_for()
+    assert page.get_by_text(NAMES[0]).count() == 0
+    page.locator(".ag-row [col-id='attributes.`Run Name`'] button").first.click()
+    for name in NAMES:
+        page.get_by_text(name).first.wait_for()
+    if mode != "TABLE":
+        page.goto(f"{address}?compareRunsMode={mode}", wait_until="domcontentloaded")
+        page.reload(wait_until="domcontentloaded")
+
+
+def row(page: Any, name: str) -> Any:
+    return page.get_by_role("row").filter(has_text=name).first
+
+
+def test_the_runs_of_a_sweep_lie_under_it(page: Any, store: Store, screenshots: Path) -> None:
+    open_runs(page, store)
+    page.get_by_text(re.compile(r"^files \([0-9a-f]{16}\)$")).nth(1).wait_for()  # of each run
+    page.screenshot(path=screenshots / "runs.png")
+    for name in NAMES:
+        indent = row(page, name).get_by_text(name).bounding_box()["x"]
+        assert indent > row(page, SWEEP).get_by_text(SWEEP).bounding_box()["x"]
+
+
+def test_two_runs_selected_and_compared(page: Any, store: Store, screenshots: Path) -> None:
+    open_runs(page, store)
+    for name in NAMES:
+        row(page, name).locator(".ag-selection-checkbox input").click(force=True)
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_text("Comparing 2 Runs from 1 Experiment").wait_for()
+    page.locator(".parcoords").first.wait_for()
+    page.screenshot(path=screenshots / "compare.png")
+    axes = page.locator(".parcoords .axis-title").all_text_contents()
+    assert axes == ["model.window", "train/loss"]  # what differs, and the loss
+    for name in NAMES:
+        assert page.get_by_text(name).first.is_visible()
+    same = page.get_by_text("model.dim", exact=True)
+    assert same.count() == 1
+    page.get_by_role("switch").first.click()  # show diff only
+    same.wait_for(state="hidden")
+    window = page.get_by_role("row").filter(has_text="model.window").last
+    window.scroll_into_view_if_needed()
+    page.screenshot(path=screenshots / "differences.png")
+    assert window.inner_text().split() == ["model.window", "2", "5"]
+
+
+def test_the_losses_of_both_on_one_chart(page: Any, store: Store, screenshots: Path) -> None:
+    open_runs(page, store, "CHART")
+    page.get_by_placeholder("Search metric charts").fill("loss")
+    lines = ".js-plotly-plot:has(.scatterlayer path.js-line)"
+    page.locator(lines).nth(2).wait_for()
+    page.screenshot(path=screenshots / "charts.png")
+    told = "plot => plot.data.map(({name, x}) => [name, Array.from(x ?? [])])"
+    charts = [dict(chart.evaluate(told)) for chart in page.locator(lines).all()]
+    assert len(charts) == 3  # the training's, the epochs' and the held-out loss
+    for chart in charts:
+        steps = [chart[name] for name in NAMES]
+        assert len(steps[0]) >= 5
+        assert steps[0] == steps[1]  # words seen: the runs line up
+
+
+def test_a_page_opens_as_an_artifact(page: Any, store: Store, screenshots: Path) -> None:
+    run = store.runs[NAMES[0]]
+    address = f"{store.address}/#/experiments/{store.experiment}/runs/{run}/artifacts"
+    page.goto(f"{address}/pages/words.html", wait_until="domcontentloaded")
+    page.frame_locator("iframe").get_by_text("42 words").wait_for()
+    page.screenshot(path=screenshots / "page.png")
+
+
+def test_neighbours_side_by_side(page: Any, store: Store, screenshots: Path) -> None:
+    open_runs(page, store, "ARTIFACT")
+    client = MlflowClient(store.address)
+    for run in store.runs.values():
+        table = client.load_table(store.experiment, "tables/neighbours.json", [run])
+        told = dict(zip(table["word"], table["neighbour"], strict=True))
+        page.get_by_text(told["king"]).first.wait_for()
+    page.screenshot(path=screenshots / "neighbours.png")
+
+
+def test_what_a_run_shows(page: Any, store: Store, screenshots: Path) -> None:
+    run = store.runs[NAMES[1]]
+    address = f"{store.address}/#/experiments/{store.experiment}/runs/{run}"
+    page.goto(address, wait_until="domcontentloaded")
+    page.get_by_text("stage.train").wait_for()
+    page.get_by_role("link", name=SWEEP).wait_for()  # the parent
+    page.screenshot(path=screenshots / "run.png")
+    tags = MlflowClient(store.address).get_run(run).data.tags
+    shown = page.locator("body").inner_text()
+    for wanted in (tags["stage.train"], f"files ({tags['corpus.fingerprint']})", "run.py"):
+        assert wanted in shown

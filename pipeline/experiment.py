@@ -103,8 +103,7 @@ class Experiment:
             return {}
         from pipeline.measures import measure
 
-        threads = self.config.engine.threads or available_cores()
-        return measure(self.config, self.entries, run_dir, self.watch, self.tracker, threads)
+        return measure(self.config, self.entries, run_dir, self.watch, self.tracker, self.threads)
 
     def _damaged(self, path: Path, aside: Path) -> None:
         self.watch.say(f"{path} is damaged: set aside as {aside.name} and made again", "yellow")

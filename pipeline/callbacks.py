@@ -221,34 +221,41 @@ def prepare_search(config: DictConfig, stack: ExitStack) -> None:
             f"{', '.join(clash)}; search by a score, as in "
             "search.objective=similarity/wordsim353/spearman, or leave them out"
         )
-    with read_write(sweeper), read_write(sweeper.sampler):
-        if sweeper.n_jobs < 1:
-            sweeper.n_jobs = jobs_at_once(config) or 1
-        if sweeper.direction is None:
-            sweeper.direction = schema.direction_of(str(config.search.objective))
-        if sweeper.storage is None:
-            return
-        if sweeper.study_name is None:
-            params = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
-            where = ("tracking", "outputs", "hydra")
-            told = [o for o in overrides if o.lstrip("+~").split(".")[0] not in where]
-            text = json.dumps([params, sorted(told), config.search.objective], default=str)
-            sweeper.study_name = f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-        outputs = Path(config.outputs)
-        outputs.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(outputs / f".{sweeper.study_name}.lock", timeout=0)
-        try:
-            stack.enter_context(lock)
-        except Timeout:
-            raise InputError(
-                f"study {sweeper.study_name}: another process is searching in it; wait for it, "
-                "or name another with hydra.sweeper.study_name=..."
-            ) from None
-        state = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
-        sweeper.n_trials = max(0, sweeper.n_trials - state.finished)
-        if "seed" in sweeper.sampler and sweeper.sampler.seed is not None:
-            # The sampler starts anew in every process: the same seed would draw the same again.
-            sweeper.sampler.seed += state.trials
+    if sweeper.n_jobs < 1:
+        settle(config, "n_jobs", jobs_at_once(config) or 1)
+    if sweeper.direction is None:
+        settle(config, "direction", schema.direction_of(str(config.search.objective)))
+    if sweeper.storage is None:
+        return
+    if sweeper.study_name is None:
+        params = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
+        where = ("tracking", "outputs", "hydra")
+        told = [o for o in overrides if o.lstrip("+~").split(".")[0] not in where]
+        text = json.dumps([params, sorted(told), config.search.objective], default=str)
+        settle(config, "study_name", f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+    outputs = Path(config.outputs)
+    outputs.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(outputs / f".{sweeper.study_name}.lock", timeout=0)
+    try:
+        stack.enter_context(lock)
+    except Timeout:
+        raise InputError(
+            f"study {sweeper.study_name}: another process is searching in it; wait for it, "
+            "or name another with hydra.sweeper.study_name=..."
+        ) from None
+    state = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
+    settle(config, "n_trials", max(0, sweeper.n_trials - state.finished))
+    if "seed" in sweeper.sampler and sweeper.sampler.seed is not None:
+        # The sampler starts anew in every process: the same seed would draw the same again.
+        settle(config, "sampler.seed", sweeper.sampler.seed + state.trials)
+
+
+def settle(config: DictConfig, key: str, value: int | str) -> None:
+    """Set a key of the sweeper as its command line would have: the jobs' settings must agree."""
+    told = config.hydra.overrides.hydra
+    with read_write(config.hydra.sweeper), read_write(told):
+        OmegaConf.update(config.hydra.sweeper, key, value)
+        told.append(f"hydra.sweeper.{key}={value}")
 
 
 def close(error: BaseException | None) -> int:

@@ -303,8 +303,9 @@ def test_submitit_on_this_machine(here: Path) -> None:
 
 
 def test_the_slurm_settings_compose(here: Path) -> None:
+    shown = command("hydra/launcher=slurm", "hydra.launcher.partition=long", "--cfg", "hydra")
     result = subprocess.run(
-        command("hydra/launcher=slurm", "hydra.launcher.partition=long", "--cfg", "hydra"),
+        [part for part in shown if part != "-m"],
         cwd=here,
         capture_output=True,
         text=True,

@@ -9,6 +9,7 @@ import math
 import re
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -302,6 +303,19 @@ class BenchmarkConfig(MeasureConfig):
 
 
 @dataclass(frozen=True)
+class Search:
+    objective: str
+
+    def __post_init__(self) -> None:
+        require("search.objective", repr(self.objective), bool(self.objective), "a figure's name")
+
+
+def direction_of(objective: str) -> str:
+    """``minimize`` or ``maximize``: losses and times are better when small."""
+    return "minimize" if objective.endswith(("loss", "seconds")) else "maximize"
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment."""
 
@@ -314,6 +328,7 @@ class Config:
     train: Train
     evaluate: EvaluateConfig
     tracking: TrackingConfig
+    search: Search
     seed: int
     stages: list[str]
     outputs: str
@@ -361,6 +376,9 @@ CORPORA: dict[type, str] = {
     ImdbCorpus: "imdb",
 }
 
+PLUGINS = ("joblib", "optuna", "submitit")
+"""Extras of the project that bring launchers and sweepers."""
+
 SCHEMAS: dict[str, dict[str, type]] = {
     "": {"schema": Config},
     "corpus": {f"{name}_schema": schema for schema, name in CORPORA.items()},
@@ -374,6 +392,7 @@ SCHEMAS: dict[str, dict[str, type]] = {
 }
 
 
+@cache
 def register() -> None:
     """Make the schemas known to Hydra, under the names that ``conf/`` uses."""
     store = ConfigStore.instance()
@@ -470,6 +489,9 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
         group, _, name = error.missing_cfg_file.rpartition("/")
         options = [o for o in error.options or [] if "schema" not in o]
         hint = f"there are {', '.join(options)}" if options else "--help lists the choices"
+        extra = "submitit" if name.startswith("submitit") else name
+        if extra in PLUGINS and group.startswith("hydra/"):
+            hint = f"pip install 'w2v-experiments[{extra}]' brings it"
         return f"{group}={name}: no such choice; {hint}"
     if isinstance(error, OverrideParseException):
         return (
@@ -487,7 +509,12 @@ def known_keys() -> set[str]:
     for group, schemas in SCHEMAS.items():
         for schema in schemas.values():
             keys |= {f"{group}.{field.name}" for field in fields(schema) if group}
-    sections = {"vocab": Vocab, "train": Train, "tokenizer.phrases": PhrasesConfig}
+    sections = {
+        "vocab": Vocab,
+        "train": Train,
+        "search": Search,
+        "tokenizer.phrases": PhrasesConfig,
+    }
     for section, schema in sections.items():
         keys |= {f"{section}.{field.name}" for field in fields(schema)}
     return keys

@@ -134,3 +134,79 @@ class Watch:
             for word, nearest in list(neighbours.items())[:8]:
                 self.say(f"{word:>14}  {', '.join(nearest)}")
         self.console.print()
+
+    def configurations(
+        self,
+        objective: str,
+        axes: Sequence[str],
+        groups: Mapping[str, Sequence[Mapping[str, Any]]],
+        compared_within: Sequence[str],
+    ) -> None:
+        """Show the configurations of a sweep, best first within each group that compares."""
+        title = f"by {objective}"
+        if compared_within:
+            title += f", which compares only within equal {', '.join(compared_within)}"
+        console = self.console
+        if not console.is_terminal:  # nothing breaks its lines
+            console = Console(file=console.file, width=max(console.width, WIDE), highlight=False)
+        wide = console.width >= NARROW
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for axis in axes:
+            table.add_column(axis.rpartition(".")[2], no_wrap=True)
+        for column in ("mean", "95 % interval", "seeds"):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for column in ("p", "overlap", "training") if wide else ():
+            table.add_column(column, justify="right", no_wrap=True)
+        styles = {"best": "bold green", "worse": "dim"}
+        for rows in groups.values():
+            for row in rows:
+                spread = "–"
+                if row["low"] is not None:
+                    spread = f"{row['low']:.4f} … {row['high']:.4f}"
+                cells = [
+                    *(Text("–" if row[axis] is None else str(row[axis])) for axis in axes),
+                    f"{row['mean']:.4f}",
+                    spread,
+                    str(row["seeds"]),
+                    row["verdict"],
+                    "–" if row["p"] is None else f"{row['p']:.3f}",
+                    "–" if row["overlap"] is None else f"{row['overlap']:.0%}",
+                    "–" if row["seconds"] is None else f"{row['seconds']:.1f} s",
+                ]
+                cells = cells if wide else cells[:-3]
+                table.add_row(*cells, style=styles.get(row["verdict"], ""))
+            table.add_section()
+        console.print()
+        console.print(table)
+
+
+WIDE, NARROW = 160, 100
+"""Characters in a line where there is no terminal; and where some columns are left out."""
+
+
+class JobWatch(Watch):
+    """Shows a job of a sweep: the bars of one that runs alone, and warnings; the rest is told in
+    a line at its end."""
+
+    def __init__(self, parallel: bool, file: Any = None) -> None:
+        super().__init__(file)
+        self.parallel = parallel
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator[None]:
+        if self.parallel:
+            yield
+            return
+        with super().bar(name):
+            yield
+
+    def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
+        pass
+
+    def epoch(self, epoch: Epoch) -> None:
+        pass
+
+    def _show(self, line: str, **update: Any) -> None:
+        if self.progress is not None:
+            super()._show(line, **update)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pipeline import artifacts, report
 from pipeline.artifacts import Entry
@@ -22,6 +20,7 @@ from pipeline.stages.evaluate import evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import OUTSIDE, read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
+from pipeline.threads import available_cores, capped
 from pipeline.tracking import Tracker
 from w2v.errors import InputError
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
@@ -43,12 +42,17 @@ class Experiment:
         What to do.
     watch, tracker
         Who is told of it.
+    cores
+        Threads, where the configuration leaves them open; ``None`` for all cores.
     """
 
-    def __init__(self, config: Config, watch: Watch, tracker: Tracker) -> None:
+    def __init__(
+        self, config: Config, watch: Watch, tracker: Tracker, cores: int | None = None
+    ) -> None:
         self.config = config
         self.watch = watch
         self.tracker = tracker
+        self.threads = config.engine.threads or cores or available_cores()
         self.outputs = Path(config.outputs)
         self.entries: dict[str, Entry] = {}
 
@@ -62,7 +66,8 @@ class Experiment:
         """
         last = max((list(STAGES).index(stage) for stage in self.config.stages), default=-1)
         for stage in list(STAGES)[: last + 1]:
-            self.entries[stage] = self._stage(stage)
+            with capped(self.threads):
+                self.entries[stage] = self._stage(stage)
         self._record()
         summary = self._summary(run_dir) | self._measure(run_dir)
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
@@ -104,8 +109,7 @@ class Experiment:
             return {}
         from pipeline.measures import measure
 
-        threads = self.config.engine.threads or available_cores()
-        return measure(self.config, self.entries, run_dir, self.watch, self.tracker, threads)
+        return measure(self.config, self.entries, run_dir, self.watch, self.tracker, self.threads)
 
     def _damaged(self, path: Path, aside: Path) -> None:
         self.watch.say(f"{path} is damaged: set aside as {aside.name} and made again", "yellow")
@@ -149,10 +153,9 @@ class Experiment:
             "seed": config.seed,
         }
         schedule = Schedule(config.train.epochs, config.train.lr, config.train.min_lr)
-        threads = config.engine.threads or available_cores()
 
         def make(out: Path) -> dict[str, Any]:
-            with threadpool_limits(threads), np.errstate(all="ignore"):
+            with np.errstate(all="ignore"):
                 return train(
                     out,
                     self.entries["tokenize"].path,
@@ -160,7 +163,7 @@ class Experiment:
                     SkipGram(**asdict(config.model), loss=loss_of(config)),
                     schedule,
                     engine=config.engine.name,
-                    threads=threads,
+                    threads=self.threads,
                     seed=config.seed,
                     heldout=config.train.heldout,
                     heldout_seed=config.train.heldout_seed,
@@ -289,10 +292,3 @@ def flat_scores(facts: dict[str, Any]) -> dict[str, float]:
         for key, value in result.items()
         if key in wanted and value is not None
     }
-
-
-def available_cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``."""
 
+import inspect
 import logging
 import os
 import shlex
@@ -14,6 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 # Run as a script, Python looks for modules in this folder first; the project lies one above.
 sys.path[0] = str(ROOT)
+# Hydra takes sweepers from the namespace package hydra_plugins; ours lies here.
+sys.path.append(str(ROOT / "pipeline" / "plugins"))
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
@@ -21,6 +24,7 @@ from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
+from pipeline import callbacks  # noqa: E402
 from pipeline import config as schema  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError  # noqa: E402
@@ -32,31 +36,44 @@ refused: list[str] = []
 """What this process refused. Hydra would print more than one line for an exception."""
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+# From 1.4 on, Hydra makes only those objects for a configuration that the program names.
+NEWER = "execution_whitelist" in inspect.signature(hydra.main).parameters
+TARGETS = ("pipeline.callbacks.SweepCallback", "logging.*")
+options: dict[str, Any] = {"execution_whitelist": TARGETS} if NEWER else {"version_base": "1.3"}
+
+
+@hydra.main(config_path="../conf", config_name="config", **options)
 def job(composed: DictConfig) -> float | None:
-    """Run one experiment; returns its last held-out loss (training loss where there is none)."""
+    """Run one experiment; of a sweep, it returns the objective."""
+    member = callbacks.membership()
+    if member is not None:
+        return callbacks.join(member, composed, run_experiment)
     try:
         config = schema.resolve(composed)
         with compiled_ahead(config.engine.name):
-            return run_experiment(config)
+            run_experiment(config)
     except InputError as error:
         log.error("%s", error)
         refuse(str(error))
-        return None
+    return None
 
 
-def run_experiment(config: schema.Config) -> float | None:
-    """Run the stages, tracked or not, and show what came out."""
+def run_experiment(config: schema.Config, member: callbacks.Member | None = None) -> dict[str, Any]:
+    """Run the stages, tracked or not, show what came out, and return the summary."""
     # Imported when the settings are known to be good: bad ones should be refused at once.
-    from pipeline.console import Watch
+    from pipeline.console import JobWatch, Watch
     from pipeline.experiment import Experiment
     from pipeline.tracking import Tracker, track
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    watch = Watch()
+    watch = Watch() if member is None else JobWatch(member.parallel)
+    cores = None if member is None else member.cores
+    nested = {} if member is None else {"mlflow.parentRunId": member.parent, "job": member.number}
     settings = asdict(config)
     if config.tracking.name == "none":
-        summary = Experiment(config, watch, Tracker()).run(run_dir)
+        summary = Experiment(config, watch, Tracker(), cores).run(run_dir)
+        if member is not None:
+            member.objective_of(summary)
     else:
         outputs = Path(config.outputs)
         with track(
@@ -64,30 +81,31 @@ def run_experiment(config: schema.Config) -> float | None:
             outputs,
             config.run_name,
             parameters(settings),
-            {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name},
+            {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
+            | {tag: str(value) for tag, value in nested.items() if value is not None},
         ) as tracker:
             resolved = run_dir / "config.yaml"
             OmegaConf.save(settings, resolved)
             tracker.files([resolved], "")
-            summary = Experiment(config, watch, tracker).run(run_dir)
+            summary = Experiment(config, watch, tracker, cores).run(run_dir)
+            if member is not None:
+                member.objective_of(summary)
+    if member is not None:
+        return summary
     if "evaluate" in summary:
         scores = summary["evaluate"]
         watch.results(f"{config.run_name} on {config.corpus_name}", scores, scores["neighbours"])
     watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
     if config.tracking.name != "none":
         watch.say(f"compare   {ui_command(config)}")
-    if "train" not in summary:
-        return None
-    final = summary["train"]["epochs"][-1]
-    objective = final["loss"] if final["heldout_loss"] is None else final["heldout_loss"]
-    return objective if objective is None else float(objective)
+    return summary
 
 
 def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The settings that make a run what it is, flat: ``{"model.dim": 100, ...}``."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if not prefix and key in ("tracking", "outputs"):
+        if not prefix and key in ("tracking", "outputs", "search"):
             continue
         if isinstance(value, dict):
             flat |= parameters(value, f"{prefix}{key}.")
@@ -117,7 +135,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, terminate)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     try:
-        job()
+        status = swept_job()
+    except InputError as error:
+        refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         refuse(schema.explain(error))
     except ValueError as error:
@@ -126,7 +146,18 @@ def main() -> int:
         refuse(f"{error}; --help lists the groups")
     except KeyboardInterrupt:
         return 130
-    return 2 if refused else 0
+    return 2 if refused else status
+
+
+def swept_job() -> int:
+    """Run what the command line asks for; a sweep is closed whatever ended it."""
+    try:
+        job()
+    except BaseException as error:
+        if callbacks.current is None:
+            raise
+        return callbacks.close(error)
+    return 0 if callbacks.current is None else callbacks.close(None)
 
 
 def refuse(reason: str) -> None:

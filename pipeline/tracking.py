@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from w2v.errors import InputError
 from w2v.train import Epoch, Point
@@ -98,6 +98,9 @@ class Tracker:
 
     def model(self, folder: Path) -> None:
         """Record the vectors in a folder as a model that can be loaded and served."""
+
+    def sweep(self, folder: Path, summary: Mapping[str, Any], note: str) -> None:
+        """Record a sweep on its own run: what `pipeline.sweeps.write` left, and a note."""
 
 
 class MlflowTracker(Tracker):
@@ -250,6 +253,28 @@ class MlflowTracker(Tracker):
         if alias:
             self.client.set_registered_model_alias(name, alias, version.version)
 
+    def sweep(self, folder: Path, summary: Mapping[str, Any], note: str) -> None:
+        self.files(sorted(folder.glob("*.png")), "plots")
+        self.files(sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]), "tables")
+        for csv in sorted(folder.glob("*.csv")):
+            if csv.stat().st_size > 1:
+                self.table(csv, f"tables/{csv.stem}.json")
+        self.files([folder / "summary.json"], "")
+        finished = summary["counts"].get("finished", 0)
+        figures = {
+            "sweep/finished": finished,
+            "sweep/failed": sum(summary["counts"].values()) - finished,
+            "sweep/trained": summary["trained"],
+            "sweep/seconds": summary["seconds"],
+        }
+        if len(summary["best"]) == 1:
+            figures["sweep/best"] = summary["best"][0]["mean"]
+        self.scores(figures, 0)
+        self.client.set_tag(self.run_id, "mlflow.note.content", note[:NOTE_LENGTH])
+        self.client.set_tag(self.run_id, "objective", summary["objective"])
+        best = [f"job {row['jobs'].split()[0]}" for row in summary["best"]]
+        self.client.set_tag(self.run_id, "best", ", ".join(best)[:TAG_LENGTH] or "none")
+
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The type of a dataset's source and the source itself, as ``mlflow.data`` reads them."""
@@ -384,6 +409,66 @@ def system_metrics(run_id: str, store: str) -> Iterator[None]:
         monitor.finish()
 
 
+NOTE_LENGTH = 5000
+TAG_LENGTH = 500
+"""In characters: all stores take as much."""
+
+
+def close_jobs(tracker: Tracker) -> None:
+    """End the runs of a sweep's jobs that their processes left open."""
+    if isinstance(tracker, MlflowTracker):
+        assert tracker.run_id is not None
+        _close_children(tracker.client, tracker.run_id)
+
+
+def close_killed_sweeps(tracker: Tracker) -> None:
+    """End the runs of sweeps whose process was killed, and of their jobs.
+
+    A sweep holds a lock in its folder while it lives. One whose folder is not here belongs to
+    another machine and is left alone.
+    """
+    if not isinstance(tracker, MlflowTracker):
+        return
+    assert tracker.run_id is not None
+    experiment = tracker.client.get_run(tracker.run_id).info.experiment_id
+    open_sweeps = "attributes.status = 'RUNNING' and tags.kind = 'sweep'"
+    for run in tracker.client.search_runs([experiment], open_sweeps, max_results=1000):
+        lock = Path(run.data.tags.get("sweep_dir", "")) / ".lock"
+        if run.info.run_id == tracker.run_id or not _let_go(lock):
+            continue
+        _close_children(tracker.client, run.info.run_id)
+        tracker.client.set_tag(run.info.run_id, "failure", KILLED)
+        tracker.client.set_terminated(run.info.run_id, "KILLED")
+
+
+KILLED = "its process was killed"
+
+
+def _close_children(client: Any, parent: str) -> None:
+    run = client.get_run(parent)
+    children = f"attributes.status = 'RUNNING' and tags.`mlflow.parentRunId` = '{parent}'"
+    for child in client.search_runs([run.info.experiment_id], children, max_results=10_000):
+        folder = Path(run.data.tags["sweep_dir"]) / child.data.tags.get("job", "")
+        if _let_go(folder / ".lock", LET_GO_SECONDS):
+            client.set_tag(child.info.run_id, "failure", KILLED)
+            client.set_terminated(child.info.run_id, "KILLED")
+
+
+LET_GO_SECONDS = 10.0
+"""A worker that was told to end may take so long."""
+
+
+def _let_go(lock: Path, seconds: float = 0.0) -> bool:
+    """Whether a lock lies here and its process no longer holds it."""
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, timeout=seconds):
+            return True
+    except Timeout:
+        return False
+
+
 @contextmanager
 def track(
     config: "TrackingConfig",
@@ -433,6 +518,11 @@ def track(
         status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        with suppress(MlflowException):
+            client.set_tag(run.info.run_id, "failure", reason[:TAG_LENGTH])
         raise
     finally:
         try:

@@ -16,6 +16,9 @@ settings.load_profile("w2v")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
+    parser.addoption(
+        "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,9 @@ def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def sweeps_in_a_row(request: pytest.FixtureRequest) -> int:
+    number: int = request.config.getoption("--sweeps")
+    return number

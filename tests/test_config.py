@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import FrozenInstanceError, asdict, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from w2v.tokenizer import WHITESPACE, WORDS
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 FILES = ("corpus=files", "corpus.path=text.txt")
+# From 1.4 on, Hydra has one behaviour only, and warns of the parameter.
+BASE: dict[str, Any] = {} if version("hydra-core") >= "1.4" else {"version_base": "1.3"}
 
 
 def choices(group: str) -> list[str]:
@@ -41,7 +44,7 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 def composed(*overrides: str) -> DictConfig:
     """What Hydra composes; not to be changed."""
     schema.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
 
 
@@ -97,6 +100,7 @@ DEFAULTS: dict[str, Any] = {
     "tracking.system_metrics": False,
     "tracking.model": False,
     "tracking.register": None,
+    "search.objective": "heldout_loss",
 }
 
 
@@ -144,7 +148,7 @@ def parts(value: Any) -> Iterator[Any]:
 
 def test_nothing_can_be_set_afterwards() -> None:
     every = list(parts(settled()))
-    assert len(every) == 11
+    assert len(every) == 12
     for part in every:
         for name in part.__dataclass_fields__:
             with pytest.raises(FrozenInstanceError):
@@ -316,6 +320,7 @@ LIMITS = {
     "tracking.model=true tracking.register=a@": f"tracking.register='a@': must be {SOME_MODEL}",
     "tracking.model=true tracking.register=a@V2": f"tracking.register='a@V2': must be {SOME_MODEL}",
     "tracking.register=a@b": "tracking.register=a@b: must be null, or tracking.model=true",
+    "search.objective=''": "search.objective='': must be a figure's name",
     "seed=-1": "seed=-1: must be at least 0",
     "stages=[]": f"stages=[]: must be {SOME_STAGES}",
     "stages=[train,test]": f"stages=['train', 'test']: must be {SOME_STAGES}",
@@ -338,7 +343,9 @@ TYPES = {
 def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
     with pytest.raises(OmegaConfBaseException) as refusal:
         settled(override)
-    assert line_of(refusal.value) == TYPES[override]
+    # OmegaConf 2.4 knows one type more
+    line = line_of(refusal.value).replace("TupleConfig, list, or tuple", "list or tuple")
+    assert line == TYPES[override]
 
 
 @pytest.mark.parametrize("overrides", LIMITS)

@@ -20,12 +20,18 @@ LIBRARY = (*STANDARD, "numpy", "scipy", "numba", "w2v")
 STAGES = (*STANDARD, "numpy", "pandas", "w2v", "pipeline.artifacts", "pipeline.stages")
 # gensim is a heavy import that few runs need: inside the functions that use it.
 LAZY = {"w2v/engines/gensim.py": ("gensim",), "w2v/vectors.py": ("gensim",)}
+# Hydra's own plug-ins must lie in a package of that name.
+HYDRA = (
+    *("pipeline/run.py", "pipeline/config.py", "pipeline/callbacks.py"),
+    "pipeline/plugins/hydra_plugins/w2v_grid.py",
+)
 # Only these files may import these modules, in the whole of w2v and pipeline.
 OWNERS = {
     # MLflow runs serving.py itself, out of the models that models.py writes.
     "mlflow": ("pipeline/tracking.py", "pipeline/models.py", "pipeline/serving.py"),
-    "hydra": ("pipeline/run.py", "pipeline/config.py", "pipeline/callbacks.py"),
-    "omegaconf": ("pipeline/run.py", "pipeline/config.py", "pipeline/callbacks.py"),
+    "optuna": ("pipeline/search.py",),
+    "hydra": HYDRA,
+    "omegaconf": HYDRA,
 }
 UNPICKLERS = ("pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
 
@@ -133,6 +139,7 @@ def test_the_files_are_there() -> None:
         ("pipeline/experiment.py", "from mlflow import log", "imports mlflow.log"),
         ("pipeline/report.py", "import omegaconf", "imports omegaconf"),
         ("pipeline/tracking.py", "import hydra", "imports hydra"),
+        ("pipeline/sweeps.py", "import optuna", "imports optuna"),
         ("tests/naive.py", "from w2v import losses", "imports w2v.losses"),
         ("tests/test_new.py", "import pickle", "imports pickle"),
         ("pipeline/artifacts.py", "from joblib import load", "imports joblib.load"),

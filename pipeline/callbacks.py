@@ -1,0 +1,466 @@
+"""A sweep as Hydra sees it: opened before its first job, joined by each job, closed at the end.
+
+What its processes must know of one another lies in files, so that it holds for every launcher:
+``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (what it is
+and, at last, that it finished) or ``failure.json`` (that it did not, and why). A lock on ``.lock``
+in either folder is held while its process lives; the system lets go of it even after ``kill -9``.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from pipeline import config as schema
+from pipeline.config import Config
+from pipeline.threads import announce, available_cores
+from w2v.errors import InputError
+
+log = logging.getLogger("pipeline")
+
+ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = ROOT / "pipeline" / "plugins"
+SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
+GRID = "hydra_plugins.w2v_grid.GridSweeper"
+
+
+@dataclass
+class Sweep:
+    """The sweep of this process, which is the one that a person started.
+
+    Attributes
+    ----------
+    folder
+        Holds ``multirun.yaml`` and a folder a job.
+    jobs
+        The overrides of each job; empty where a search chooses them as it goes.
+    at_once
+        Jobs that run at the same time; ``None`` where a cluster decides.
+    """
+
+    folder: Path
+    outputs: Path
+    tracking: schema.TrackingConfig
+    objective: str
+    command: str
+    jobs: list[list[str]]
+    at_once: int | None
+    tracker: Any
+    stack: ExitStack
+    begun: float = field(default_factory=time.time)
+
+
+current: Sweep | None = None
+
+
+class SweepCallback(Callback):
+    """Opens the sweep; `close` ends it, for Hydra tells nobody of a sweep that raised."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        # Jobs of every launcher find the project and its plug-in as this process does.
+        paths = [str(ROOT), str(PLUGINS), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        if config.hydra.sweeper._target_ == GRID:
+            return  # opens the sweep itself, once it knows that every job can be composed
+        try:
+            with ExitStack() as stack:
+                prepare_search(config, stack)
+                begin(config, [], stack.pop_all())
+        except InputError as error:  # Hydra makes a warning of it, and goes on
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except Exception:
+            traceback.print_exc()
+            raise SystemExit(1) from None
+
+
+# The process that a person started.
+
+
+def begin(
+    config: DictConfig, jobs: Sequence[Sequence[str]], stack: ExitStack | None = None
+) -> Sweep:
+    """Open the sweep: its folder, its lock, its tracked run.
+
+    Parameters
+    ----------
+    jobs
+        The overrides of each, where they are known.
+    stack
+        What else is to be let go of when the sweep ends.
+
+    Raises
+    ------
+    InputError
+        The tracking store cannot be used.
+    """
+    global current
+    from pipeline.tracking import Tracker, close_killed_sweeps, track
+
+    folder = Path(config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
+    tracking = schema.TrackingConfig(**settings)
+    outputs = Path(config.outputs)
+    overrides = list(config.hydra.overrides.task)
+    at_once = jobs_at_once(config)
+    keys = swept(overrides, config)
+    with stack or ExitStack() as stack:
+        stack.enter_context(FileLock(folder / LOCK))
+        tracker = Tracker()
+        if tracking.name != "none":
+            tracker = stack.enter_context(
+                track(
+                    tracking,
+                    outputs,
+                    f"sweep {' × '.join(keys) or 'of one job'}",
+                    dict(override.split("=", 1) for override in overrides if "=" in override),
+                    {"kind": "sweep", "sweep_dir": str(folder.absolute())},
+                )
+            )
+            close_killed_sweeps(tracker)
+        current = Sweep(
+            folder=folder,
+            outputs=outputs,
+            tracking=tracking,
+            objective=str(config.search.objective),
+            command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+            jobs=[list(job) for job in jobs],
+            at_once=at_once,
+            tracker=tracker,
+            stack=stack.pop_all(),
+        )
+    cores = None if at_once is None else max(1, available_cores() // at_once)
+    if at_once is not None and at_once > 1:
+        assert cores is not None
+        announce(cores)
+    write_json(
+        folder / SWEEP,
+        {
+            "mlflow_run_id": tracker.run_id,
+            "objective": current.objective,
+            "command": current.command,
+            "cores": cores,
+            "parallel": at_once != 1,
+            "swept": keys,
+            "jobs": current.jobs,
+        },
+    )
+    many = f"{len(jobs)} jobs" if jobs else "jobs chosen as they go"
+    each = "as many at once as the cluster gives"
+    if at_once is not None:
+        each = f"{at_once} at a time, {cores} thread{'s' * (cores != 1)} each"
+    print(f"sweep of {many}, {each}", flush=True)
+    return current
+
+
+def swept(overrides: Sequence[str], config: DictConfig) -> list[str]:
+    """The keys that a command gives several values."""
+    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+    parsed = OverridesParser.create().parse_overrides(texts)
+    last = {override.get_key_element(): override for override in parsed}
+    return [key for key, override in last.items() if override.is_sweep_override()]
+
+
+def jobs_at_once(config: DictConfig) -> int | None:
+    """How many jobs the launcher runs at the same time; ``None`` where a cluster decides."""
+    cores = available_cores()
+    launcher = config.hydra.launcher
+    kind = str(launcher._target_).rpartition(".")[2]
+    if kind == "JoblibLauncher":
+        jobs = launcher.n_jobs
+        return 1 if jobs is None else max(1, cores + 1 + jobs) if jobs < 0 else int(jobs)
+    if kind == "LocalLauncher":  # submitit's: it starts all that it is given
+        return max(1, cores // (launcher.cpus_per_task or 1))
+    return None if kind == "SlurmLauncher" else 1
+
+
+def prepare_search(config: DictConfig, stack: ExitStack) -> None:
+    """Settle what Hydra's Optuna sweeper leaves to its user: which study, and how far it is.
+
+    The study is named by the search space, so the same command goes on where it stopped: trials
+    that were killed are tried again, and ``n_trials`` counts the whole study, so that a command
+    that has finished trains nothing when it is given again.
+
+    Raises
+    ------
+    InputError
+        An objective that does not compare over the search space; or another process is
+        searching in the same study.
+    """
+    sweeper = config.hydra.sweeper
+    if "storage" not in sweeper or "n_trials" not in sweeper:
+        return
+    from pipeline.search import resume
+    from pipeline.sweeps import incomparable
+
+    overrides = list(config.hydra.overrides.task)
+    keys = swept(overrides, config)
+    clash = incomparable(str(config.search.objective), keys)
+    if clash:
+        raise InputError(
+            f"search.objective={config.search.objective}: does not compare over "
+            f"{', '.join(clash)}; search by a score, as in "
+            "search.objective=similarity/wordsim353/spearman, or leave them out"
+        )
+    if sweeper.n_jobs < 1:
+        settle(config, "n_jobs", jobs_at_once(config) or 1)
+    if sweeper.direction is None:
+        settle(config, "direction", schema.direction_of(str(config.search.objective)))
+    if sweeper.storage is None:
+        return
+    if sweeper.study_name is None:
+        params = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
+        where = ("tracking", "outputs", "hydra")
+        told = [o for o in overrides if o.lstrip("+~").split(".")[0] not in where]
+        text = json.dumps([params, sorted(told), config.search.objective], default=str)
+        settle(config, "study_name", f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+    outputs = Path(config.outputs)
+    outputs.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(outputs / f".{sweeper.study_name}.lock", timeout=0)
+    try:
+        stack.enter_context(lock)
+    except Timeout:
+        raise InputError(
+            f"study {sweeper.study_name}: another process is searching in it; wait for it, "
+            "or name another with hydra.sweeper.study_name=..."
+        ) from None
+    state = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
+    settle(config, "n_trials", max(0, sweeper.n_trials - state.finished))
+    if "seed" in sweeper.sampler and sweeper.sampler.seed is not None:
+        # The sampler starts anew in every process: the same seed would draw the same again.
+        settle(config, "sampler.seed", sweeper.sampler.seed + state.trials)
+
+
+def settle(config: DictConfig, key: str, value: int | str) -> None:
+    """Set a key of the sweeper as its command line would have: the jobs' settings must agree."""
+    told = config.hydra.overrides.hydra
+    with read_write(config.hydra.sweeper), read_write(told):
+        OmegaConf.update(config.hydra.sweeper, key, value)
+        told.append(f"hydra.sweeper.{key}={value}")
+
+
+def close(error: BaseException | None) -> int:
+    """Judge the sweep, show and record what came out, and end its tracked run.
+
+    Parameters
+    ----------
+    error
+        What ended the sweep, if not its last job.
+
+    Returns
+    -------
+    int
+        The exit status: 0 when every job finished, 2 when those that failed were refused for
+        their settings or input, 1 when one broke.
+    """
+    global current
+    assert current is not None
+    sweep, current = current, None
+    from pipeline import sweeps
+    from pipeline.console import Watch
+    from pipeline.tracking import close_jobs
+
+    jobs = sweeps.read_jobs(sweep.folder, sweep.jobs)
+    bad = [job for job in jobs if job.status != "finished"]
+    with suppress(JobsFailedError), sweep.stack:
+        close_jobs(sweep.tracker)
+        result = sweeps.judge(jobs, sweep.objective)
+        summary = sweeps.write(
+            sweep.folder,
+            result,
+            {
+                "sweep_dir": str(sweep.folder),
+                "mlflow_run_id": sweep.tracker.run_id,
+                "command": sweep.command,
+                "seconds": time.time() - sweep.begun,
+                "error": None if error is None else sweeps.reason_of(error),
+            },
+        )
+        sweep.tracker.sweep(sweep.folder, summary, sweeps.markdown(result, summary))
+        watch = Watch()
+        sweeps.show(watch, result, summary)
+        study = sweep.folder / "optimization_results.yaml"
+        if study.exists():
+            found = OmegaConf.load(study)
+            params = " ".join(f"{key}={value}" for key, value in found.best_params.items())
+            watch.say(f"best      {found.best_value:.4f} of the whole study: {params}")
+        # a search of which every trial failed ends in an error of its own
+        told = isinstance(error, Exception) and len(jobs) == len(bad) > 0
+        if error is not None and not told:
+            raise error
+        if bad:
+            raise JobsFailedError(f"{len(bad)} of {len(jobs)} jobs did not finish")
+    return 0 if not bad else 2 if all(job.status == "refused" for job in bad) else 1
+
+
+class JobsFailedError(Exception):
+    """Ends the tracked run of a sweep as failed."""
+
+
+# The process of a job.
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a job knows of its sweep.
+
+    Attributes
+    ----------
+    parent
+        The tracked run of the sweep.
+    cores
+        Its share of the machine; ``None`` for all that its process may use.
+    """
+
+    folder: Path
+    number: int
+    overrides: list[str]
+    choices: dict[str, str]
+    parent: str | None
+    objective: str
+    cores: int | None
+    parallel: bool
+    swept: list[str]
+
+    @property
+    def label(self) -> str:
+        """What sets this job apart from the others of its sweep."""
+        own = [text for text in self.overrides if text.partition("=")[0] in self.swept]
+        return " ".join(own or self.overrides)
+
+    def objective_of(self, summary: dict[str, Any]) -> float:
+        """The objective of a job that has run.
+
+        Raises
+        ------
+        InputError
+            It has no such figure.
+        """
+        from pipeline.sweeps import figures_of
+
+        figures = figures_of(summary)
+        if self.objective not in figures:
+            raise InputError(
+                f"search.objective={self.objective}: this job has no such figure; "
+                f"it has {', '.join(sorted(figures))}"
+            )
+        return figures[self.objective]
+
+
+def membership() -> Member | None:
+    """The sweep that this process runs a job of."""
+    hydra = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        return None
+    sweep = json.loads((Path(hydra.sweep.dir) / SWEEP).read_bytes())
+    choices = OmegaConf.to_container(hydra.runtime.choices)
+    assert isinstance(choices, dict)
+    return Member(
+        folder=Path(hydra.runtime.output_dir),
+        number=int(hydra.job.num),
+        overrides=list(hydra.overrides.task),
+        choices={
+            str(group): str(choice)
+            for group, choice in choices.items()
+            if choice is not None and not str(group).startswith("hydra/")
+        },
+        parent=sweep["mlflow_run_id"],
+        objective=sweep["objective"],
+        cores=sweep["cores"],
+        parallel=sweep["parallel"],
+        swept=sweep["swept"],
+    )
+
+
+def join(
+    member: Member, composed: DictConfig, run: Callable[[Config, Member], dict[str, Any]]
+) -> float | None:
+    """Run a job of a sweep, and let it fail alone: what it raises is written down.
+
+    Returns
+    -------
+    float or None
+        The objective, for searches; ``None`` for a job that failed.
+    """
+    from pipeline import sweeps
+
+    with FileLock(member.folder / LOCK):
+        job: dict[str, Any] = {
+            "number": member.number,
+            "overrides": member.overrides,
+            "choices": member.choices,
+            "settings": {},
+        }
+        write_json(member.folder / JOB, job)
+        try:
+            config = schema.resolve(composed)
+            job["settings"] = sweeps.flat(asdict(config))
+            write_json(member.folder / JOB, job)
+            sweeps.check_objective(config, member.objective)
+            begun = time.time()
+            summary = run(config, member)
+            value = member.objective_of(summary)
+            write_json(member.folder / JOB, {**job, "finished": True})
+        except Exception as error:
+            kind = "refused" if isinstance(error, InputError) else "crashed"
+            log.error("%s", error, exc_info=kind == "crashed")
+            reason = sweeps.reason_of(error)
+            write_json(member.folder / FAILURE, {"kind": kind, "reason": reason})
+            line = f"error: job {member.number} ({member.label}): {reason}"
+            print(line, file=sys.stderr, flush=True)
+            return None
+        train = summary["stages"].get("train", {})
+        how = "from the cache" if train.get("cached") else f"{time.time() - begun:.1f} s"
+        print(
+            f"job {member.number}  {member.label}  {member.objective} {value:.4f}  ({how})",
+            flush=True,
+        )
+        return value
+
+
+def ended(folder: Path) -> bool:
+    """Whether a job's folder tells how the job ended: its tracked run is closed by then."""
+    if (folder / FAILURE).exists():
+        return True
+    job = folder / JOB
+    return job.exists() and bool(json.loads(job.read_bytes()).get("finished"))
+
+
+@contextmanager
+def judged_alone(folder: Path) -> Iterator[None]:
+    """Write down that a job took its process with it, when the block raises and nobody did."""
+    try:
+        yield
+    except Exception as error:
+        if not ended(folder):
+            from pipeline.sweeps import reason_of
+
+            folder.mkdir(parents=True, exist_ok=True)
+            reason = f"its process ended without a word ({reason_of(error)})"
+            write_json(folder / FAILURE, {"kind": "killed", "reason": reason})
+            print(f"error: job {folder.name}: {reason}", file=sys.stderr)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that is whole or absent."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    aside.replace(path)

@@ -1,0 +1,549 @@
+"""Sweeps: real commands with every launcher, and the judgement against slow oracles."""
+
+import itertools
+import json
+import math
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from scipy import stats
+
+from pipeline import callbacks, sweeps
+from pipeline.sweeps import Job, judge
+from pipeline.threads import available_cores
+from w2v import WordVectors
+
+ROOT = Path(__file__).parents[1]
+
+TEXT = """
+the cat sat on the mat and the dog sat on the rug
+a dog and a cat are animals and a mat and a rug are things
+the king spoke to the queen and the queen spoke to the king
+paris is in france and london is in england
+""".strip().split("\n")
+
+SMALL = (
+    "corpus=files",
+    "corpus.path=text.txt",
+    "vocab.min_count=1",
+    "model.dim=4",
+    "train.epochs=1",
+    "train.heldout=0.1",
+    "engine=numpy",
+    "stages=[tokenize,vocab,train]",
+)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", *SMALL, *arguments]
+
+
+def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
+    """Run a sweep; the newest summary, with what was printed."""
+    result = subprocess.run(
+        command(*arguments), cwd=cwd, capture_output=True, text=True, timeout=600
+    )
+    assert result.returncode == status, result.stdout + result.stderr
+    path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
+    summary: dict[str, Any] = json.loads(path.read_bytes())
+    return summary | {"stdout": result.stdout, "stderr": result.stderr}
+
+
+def query(cwd: Path, sql: str) -> list[Any]:
+    with sqlite3.connect(cwd / "outputs" / "mlflow.db") as database:
+        return database.execute(sql).fetchall()
+
+
+def statuses(cwd: Path) -> dict[str, int]:
+    """How many tracked runs ended how."""
+    return dict(query(cwd, "select status, count(*) from runs group by status"))
+
+
+def train_entries(cwd: Path) -> dict[str, int]:
+    """The entries of the training cache, with when they were made."""
+    return {
+        path.parent.name: path.stat().st_mtime_ns
+        for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")
+    }
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("\n".join(TEXT * 30) + "\n")
+    return tmp_path
+
+
+# Commands
+
+
+def test_a_sweep_is_one_run_and_the_same_again_trains_nothing(here: Path) -> None:
+    arguments = ("loss=negsample,softmax", "loss.negatives=2,3", "seed=range(2)")
+    made = sweep(*arguments, cwd=here)
+    assert made["counts"] == {"finished": 6}  # the softmax has no K: it is run once for both
+    assert made["trained"] == 6
+    assert "loss.negatives is left out where loss=softmax" in made["stdout"]
+    assert made["stderr"] == ""
+    assert made["axes"] == ["loss", "loss.negatives", "seed"]
+    assert made["compared_within"] == ["loss", "loss.negatives"]
+    assert [row["seeds"] for row in made["configurations"]] == [2, 2, 2]
+    folder = here / made["sweep_dir"]
+    assert (folder / "multirun.yaml").is_file()
+    parent = made["mlflow_run_id"]
+    nested = query(here, "select run_uuid from tags where key = 'mlflow.parentRunId'")
+    assert {row["run_id"] for row in made["jobs"]} == {run for (run,) in nested}
+    assert query(here, "select distinct value from tags where key = 'mlflow.parentRunId'") == [
+        (parent,)
+    ]
+    ((first,),) = query(here, f"select start_time from runs where run_uuid = '{parent}'")
+    assert all(start >= first for (start,) in query(here, "select start_time from runs")), (
+        "the parent is there before its jobs"
+    )
+    artifacts = next((here / "outputs" / "mlartifacts").rglob(parent)) / "artifacts"
+    for name in ("summary.json", "tables/jobs.csv", "tables/jobs.parquet", "tables/jobs.json"):
+        assert (artifacts / name).stat().st_size > 0
+    for name in ("plots/parallel.png", "plots/effects.png", "tables/configurations.json"):
+        assert (artifacts / name).stat().st_size > 0
+    tokenized = list(here.glob("outputs/cache/tokenize/[0-9a-f]*"))
+    assert len(tokenized) == 1
+    entries = train_entries(here)
+
+    again = sweep(*arguments, cwd=here)
+    assert again["trained"] == 0
+    assert train_entries(here) == entries
+    assert again["configurations"] == made["configurations"]
+    assert statuses(here) == {"FINISHED": 14}
+
+
+def test_a_job_fails_alone_and_the_status_tells(here: Path) -> None:
+    result = sweep("vocab.min_count=1,1000,2", cwd=here, status=2)
+    assert result["counts"] == {"finished": 2, "refused": 1}
+    (failed,) = [row for row in result["jobs"] if row["status"] == "refused"]
+    assert failed["vocab.min_count"] == "1000"
+    assert failed["reason"].startswith("vocab.min_count=1000 leaves 0 of")
+    assert result["stderr"] == f"error: job 1 (vocab.min_count=1000): {failed['reason']}\n"
+    assert statuses(here) == {"FINISHED": 2, "FAILED": 2}
+    reasons = dict(query(here, "select run_uuid, value from tags where key = 'failure'"))
+    assert len(reasons) == 2
+    assert "1 of 3 jobs did not finish" in reasons.pop(result["mlflow_run_id"])
+    assert failed["reason"] in reasons.popitem()[1]
+
+
+REFUSED = {
+    ("model.window=2,0",): "model.window=0: must be at least 1",
+    ("model.windw=2,3",): "model.windw: no such setting here; did you mean model.window?",
+    ("loss=negsample,hinge",): "loss=hinge: no such choice; there are",
+    ("model.dim=4,x",): "model.dim: Value 'x' of type 'str' could not be converted to Integer",
+    ("train.lr=interval(0.1,0.2)",): "train.lr=interval(0.1,0.2): an interval has no end of values",
+    ("search=optuna", "model.window=2,5"): (
+        "search.objective=heldout_loss: does not compare over model.window;"
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
+def test_a_bad_sweep_is_refused_in_one_line_before_any_work(
+    here: Path, arguments: Sequence[str]
+) -> None:
+    result = subprocess.run(
+        command(*arguments), cwd=here, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"error: {REFUSED[tuple(arguments)]}"), result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (here / "outputs" / "cache").exists()
+    assert not (here / "outputs" / "mlflow.db").exists()
+
+
+def test_parallel_jobs_on_a_fresh_store(here: Path, sweeps_in_a_row: int) -> None:
+    for number in range(sweeps_in_a_row):
+        cwd = here / str(number)
+        cwd.mkdir()
+        (cwd / "text.txt").write_bytes((here / "text.txt").read_bytes())
+        made = sweep(
+            "hydra/launcher=joblib",
+            "hydra.launcher.n_jobs=2",
+            "train.lr=0.1,0.2",
+            "seed=range(8)",
+            cwd=cwd,
+        )
+        assert made["counts"] == {"finished": 16}
+        assert made["stderr"] == ""
+        assert statuses(cwd) == {"FINISHED": 17}
+        assert len(train_entries(cwd)) == 16
+        ((metrics,),) = query(cwd, "select count(*) from metrics where key = 'epoch/heldout_loss'")
+        assert metrics == 16
+        assert len(list(cwd.glob("outputs/cache/tokenize/[0-9a-f]*"))) == 1
+        threads = [
+            json.loads(path.read_bytes())["train"]["threads"]
+            for path in cwd.glob("outputs/sweeps/*/*/*/summary.json")
+        ]
+        assert threads == [max(1, available_cores() // 2)] * 16
+
+
+def wait_for(cwd: Path, pattern: str, count: int, process: "subprocess.Popen[str]") -> list[Path]:
+    for _ in range(6000):
+        found = list(cwd.glob(pattern))
+        if len(found) >= count:
+            return found
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError(f"no {pattern}")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes below one, by Linux's own books."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            found += [child, *children_of(child)]
+    return found
+
+
+LONG = ("train.epochs=2000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(5)")
+
+
+def started(here: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=here,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_sweep_goes_on_without_the_worker_that_was_killed(here: Path) -> None:
+    with started(here, *LONG) as process:
+        wait_for(here, "outputs/sweeps/*/*/*/summary.json", 1, process)
+        running = wait_for(here, "outputs/cache/train/.*.part", 1, process)
+        workers = [pid for pid in children_of(process.pid) if is_worker(pid)]
+        assert running
+        os.kill(workers[0], signal.SIGKILL)
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    (path,) = here.glob("outputs/sweeps/*/*/summary.json")
+    made = json.loads(path.read_bytes())
+    assert made["counts"] == {"finished": 5}
+    ended = statuses(here)
+    assert ended["FINISHED"] == 6
+    assert set(ended) <= {"FINISHED", "KILLED"}
+    assert len(train_entries(here)) == 5
+
+
+def is_worker(pid: int) -> bool:
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False
+    return "popen_loky" in line and "resource_tracker" not in line
+
+
+def test_a_sweep_that_was_killed_is_completed_by_the_same_command(here: Path) -> None:
+    with started(here, *LONG) as process:
+        wait_for(here, "outputs/sweeps/*/*/*/summary.json", 2, process)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    before = train_entries(here)
+    assert len(before) >= 2
+    assert "RUNNING" in statuses(here)
+    made = sweep(*LONG, cwd=here)
+    assert made["counts"] == {"finished": 5}
+    assert made["trained"] == 5 - len(before)
+    after = train_entries(here)
+    assert {key: after[key] for key in before} == before
+    assert set(statuses(here)) == {"FINISHED", "KILLED"}
+
+
+def test_an_interrupted_sweep_is_closed_as_killed(here: Path) -> None:
+    with started(here, "train.epochs=100000", "seed=range(2)") as process:
+        wait_for(here, "outputs/cache/train/.*.part", 1, process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert statuses(here) == {"KILLED": 2}
+    (path,) = here.glob("outputs/sweeps/*/*/summary.json")
+    assert json.loads(path.read_bytes())["counts"] == {"killed": 1, "missing": 1}
+
+
+def test_a_search_resumes_and_ends(here: Path) -> None:
+    search = ("search=optuna", "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}")
+    first = sweep(*search, "hydra.sweeper.n_trials=3", cwd=here)
+    assert first["counts"] == {"finished": 3}
+    assert len({row["train.lr"] for row in first["jobs"]}) == 3
+    again = sweep(*search, "hydra.sweeper.n_trials=3", cwd=here)
+    assert again["jobs"] == []
+    assert "of the whole study: train.lr=" in again["stdout"]
+    with sqlite3.connect(here / "outputs" / "optuna.db") as database:
+        # as a search leaves it that is killed in the middle of a trial
+        database.execute(
+            "update trials set state = 'RUNNING', datetime_complete = null where number = 2"
+        )
+    more = sweep(*search, "hydra.sweeper.n_trials=4", "hydra/launcher=joblib", cwd=here)
+    assert more["counts"] == {"finished": 2}
+    assert more["trained"] == 1, "the trial that was killed is tried again, from the cache"
+    other = sweep(*search, "hydra.sweeper.n_trials=1", "model.dim=5", cwd=here)
+    assert other["trained"] == 1, "other settings are another study"
+
+
+def test_submitit_on_this_machine(here: Path) -> None:
+    made = sweep("hydra/launcher=slurm_local", "vocab.min_count=1,1000", cwd=here, status=2)
+    assert made["counts"] == {"finished": 1, "refused": 1}
+    assert statuses(here) == {"FINISHED": 1, "FAILED": 2}
+
+
+def test_the_slurm_settings_compose(here: Path) -> None:
+    shown = command("hydra/launcher=slurm", "hydra.launcher.partition=long", "--cfg", "hydra")
+    result = subprocess.run(
+        [part for part in shown if part != "-m"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "partition: long" in result.stdout
+    assert "SlurmLauncher" in result.stdout
+
+
+def test_every_comparison_plans_its_jobs(here: Path) -> None:
+    made = sweep(
+        "experiment=losses_windows_negatives",
+        "hydra.sweeper.params={loss: 'negsample,softmax', model.window: '2,3', "
+        "loss.negatives: '2,3', seed: 'range(1)'}",
+        "search.objective=loss",
+        "tracking=none",
+        cwd=here,
+    )
+    assert made["counts"] == {"finished": 6}
+    assert made["axes"] == ["loss", "model.window", "loss.negatives"]
+
+
+# Judging, against oracles
+
+
+def job(number: int, value: float | None, **settings: Any) -> Job:
+    status = "crashed" if value is None else "finished"
+    figures = {} if value is None else {"score": value, "heldout_loss": value}
+    flat = {key.replace("__", "."): setting for key, setting in settings.items()}
+    return Job(number, status, None, flat, figures, 1.0 + number, False, None, None)
+
+
+def test_configurations_are_means_over_seeds() -> None:
+    random = np.random.default_rng(0)
+    jobs: list[Job] = []
+    expected: dict[tuple[str, str], Any] = {}
+    for dim, window in itertools.product((10, 20), (2, 5)):
+        values = random.normal(dim / 10 + window, 0.1, 3)
+        expected[str(dim), str(window)] = values
+        jobs += [
+            job(len(jobs) + s, float(v), model__dim=dim, model__window=window, seed=s)
+            for s, v in enumerate(values)
+        ]
+    table = judge(jobs, "score").configurations
+    assert list(table["mean"]) == sorted(table["mean"], reverse=True)
+    assert table["verdict"].iloc[0] == "best"
+    means = {key: values.mean() for key, values in expected.items()}
+    best = max(means, key=lambda key: means[key])
+    pooled = np.mean([values.var(ddof=1) for values in expected.values()])
+    for row in table.to_dict("records"):
+        values = expected[row["model.dim"], row["model.window"]]
+        half = 4.302652729911275 * values.std(ddof=1) / math.sqrt(3)  # t of 2 degrees, 97.5 %
+        assert row["mean"] == pytest.approx(values.mean())
+        assert (row["low"], row["high"]) == pytest.approx(
+            (values.mean() - half, values.mean() + half)
+        )
+        if (row["model.dim"], row["model.window"]) != best:
+            gap = (means[best] - values.mean()) / math.sqrt(pooled / 3)
+            p = stats.studentized_range.sf(gap, 4, 8)
+            assert row["p"] == pytest.approx(p, abs=1e-6)
+            assert row["verdict"] == ("worse" if p < 0.05 else "within noise")
+
+
+def test_differences_are_those_of_tukeys_test() -> None:
+    random = np.random.default_rng(2)
+    samples = [random.normal(size=n).tolist() for n in (2, 3, 4)]
+    expected = stats.tukey_hsd(*samples).pvalue
+    for best in range(3):
+        assert sweeps.tukey(samples, best) == pytest.approx(expected[best].tolist(), abs=1e-6)
+
+
+def test_chance_alone_is_rarely_called_a_difference() -> None:
+    """The level holds for the pairs with the best one, which is chosen after looking."""
+    random = np.random.default_rng(1)
+    wrong = 0
+    for _ in range(200):
+        samples = random.normal(size=(6, 3))
+        ends = [int(samples.mean(axis=1).argmin()), int(samples.mean(axis=1).argmax())]
+        both = [samples[i].tolist() for i in range(6)]
+        (p,) = [sweeps.tukey(both, ends[1])[ends[0]]] if fast(samples, ends) else [1.0]
+        wrong += p is not None and p < sweeps.LEVEL
+    assert 1 <= wrong <= 20  # 10 expected of 200; 20 has a chance of 0.3 %
+
+
+def fast(samples: Any, ends: Sequence[int]) -> bool:
+    """Whether the widest gap can be one of chance's rare ones; spares most integrals."""
+    low, high = (samples[i].mean() for i in ends)
+    return bool((high - low) / math.sqrt(samples.var(axis=1, ddof=1).mean() / 3) > 4)
+
+
+def test_a_real_difference_is_found() -> None:
+    jobs = [
+        job(i, (0.3 if dim == 10 else 0.5) + 0.01 * seed, model__dim=dim, seed=seed)
+        for i, (dim, seed) in enumerate(itertools.product((10, 20), range(3)))
+    ]
+    assert list(judge(jobs, "score").configurations["verdict"]) == ["best", "worse"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([[1.0], [2.0, 2.1]], [None, 1.0]),
+        ([[1.0, 1.0], [2.0, 2.0]], [0.0, 1.0]),
+        ([[2.0, 2.0], [2.0, 2.0]], [1.0, 1.0]),
+        ([[1.0], [2.0]], [None, None]),
+        ([[1.0, 1.2]], [1.0]),
+    ],
+)
+def test_samples_that_no_test_takes(
+    samples: list[list[float]], expected: list[float | None]
+) -> None:
+    assert sweeps.tukey(samples, len(samples) - 1) == expected
+
+
+def test_losses_compare_only_where_they_answer_the_same_question() -> None:
+    jobs = [
+        job(i, float(value), loss=loss, model__dim=dim, seed=0, **own)
+        for i, (value, loss, dim, own) in enumerate(
+            [
+                (1, "negsample", 10, {"loss__negatives": 2}),
+                (2, "negsample", 20, {"loss__negatives": 2}),
+                (5, "negsample", 10, {"loss__negatives": 5}),
+                (3, "negsample", 20, {"loss__negatives": 5}),
+                (7, "softmax", 10, {"loss__logits_mb": 64}),
+            ]
+        )
+    ]
+    result = judge(jobs, "heldout_loss")
+    assert result.compared_within == ["loss", "loss.negatives"]
+    best = {(row["group"], row["model.dim"]) for row in result.best}
+    assert best == {("negsample 2", "10"), ("negsample 5", "20"), ("softmax –", "10")}
+    effects = result.effects
+    assert set(effects["setting"]) == {"model.dim"}
+    # less the means of the groups: -0.5, 0.5, 1, -1, 0
+    assert list(effects["effect"]) == pytest.approx([0.5 / 3, -0.25])
+    assert effects["mean"].isna().all()
+    assert judge(jobs, "score").compared_within == []
+    assert [row["loss"] for row in judge(jobs, "score").best] == ["softmax"]
+
+
+def test_a_setting_that_follows_from_a_choice_is_no_axis() -> None:
+    jobs = [
+        job(0, 1.0, engine="numpy", engine__name="numpy", model__dim=4, seed=0),
+        job(1, 2.0, engine="numba", engine__name="numba", model__dim=4, seed=0),
+    ]
+    assert judge(jobs, "score").axes == ["engine"]
+    jobs = [
+        job(0, 1.0, experiment="a", model__dim=4, seed=0),
+        job(1, 2.0, experiment="b", model__dim=5, seed=0),
+        job(2, 2.0, experiment="b", model__dim=5, seed=1),
+    ]
+    assert judge(jobs, "score").axes == ["experiment", "seed"]
+
+
+def test_the_same_job_twice_is_one_observation() -> None:
+    jobs = [job(i, 1.0, model__dim=4, seed=0) for i in range(2)]
+    jobs.append(job(2, 2.0, model__dim=5, seed=0))
+    table = judge(jobs, "score").configurations
+    assert list(table["seeds"]) == [1, 1]
+    assert list(table["verdict"]) == ["best", "one seed"]
+
+
+def test_main_effects_of_a_number_with_many_values_are_of_its_quarters() -> None:
+    jobs = [job(i, float(i), train__lr=0.01 * (i + 1), seed=0) for i in range(12)]
+    effects = judge(jobs, "score").effects
+    assert list(effects["jobs"]) == [3, 3, 3, 3]
+    assert list(effects["mean"]) == [1, 4, 7, 10]
+
+
+def test_neighbours_that_seeds_agree_on(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    paths, nearest = [], []
+    for seed in range(3):
+        vectors = random.normal(size=(40, 5)).astype(np.float32)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        WordVectors(words, vectors).save(folder)
+        paths.append(str(folder / "vectors.npy"))
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        nearest.append(
+            [
+                {j for _, j in sorted((-unit[i] @ unit[j], j) for j in range(40) if j != i)[:10]}
+                for i in range(40)
+            ]
+        )
+    expected = np.mean(
+        [
+            len(nearest[a][i] & nearest[b][i]) / 10
+            for a, b in ((0, 1), (0, 2), (1, 2))
+            for i in range(40)
+        ]
+    )
+    assert sweeps.overlap(paths) == pytest.approx(expected)
+    assert sweeps.overlap([paths[0], paths[0]]) == 1.0
+    assert sweeps.overlap(paths[:1]) is None
+
+
+def test_every_way_to_end_is_told(tmp_path: Path) -> None:
+    first, second = ({"overrides": [f"a={i}"], "choices": {}, "settings": {}} for i in (1, 2))
+    failure = {"kind": "crashed", "reason": "MemoryError"}
+    left: tuple[dict[str, Any], ...] = ({"job": first}, {"job": second, "failure": failure})
+    for number, files in enumerate(left):
+        (tmp_path / str(number)).mkdir()
+        for name, content in files.items():
+            (tmp_path / str(number) / f"{name}.json").write_text(json.dumps(content))
+    jobs = sweeps.read_jobs(tmp_path, [["a=1"], ["a=2"], ["a=3"]])
+    assert [(j.number, j.status, j.settings["a"]) for j in jobs] == [
+        (0, "killed", "1"),
+        (1, "crashed", "2"),
+        (2, "missing", "3"),
+    ]
+    result = judge(jobs, "heldout_loss")
+    summary = sweeps.write(
+        tmp_path, result, {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None}
+    )
+    assert summary["counts"] == {"killed": 1, "crashed": 1, "missing": 1}
+    assert summary["best"] == []
+    assert "MemoryError" in sweeps.markdown(result, summary)
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), RecursionError("deep")])
+def test_a_job_that_breaks_is_written_down(
+    tmp_path: Path,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    member = callbacks.Member(tmp_path, 3, ["seed=1"], {}, None, "heldout_loss", 1, True, ["seed"])
+
+    def broken(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr("pipeline.config.resolve", broken)
+    assert callbacks.join(member, OmegaConf.create(), broken) is None
+    failure = json.loads((tmp_path / "failure.json").read_bytes())
+    assert failure["kind"] == "crashed"
+    assert failure["reason"].startswith(type(error).__name__)
+    assert capsys.readouterr().err == f"error: job 3 (seed=1): {failure['reason']}\n"

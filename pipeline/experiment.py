@@ -18,16 +18,17 @@ from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.stages import STAGES
-from pipeline.stages.evaluate import evaluate
+from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import OUTSIDE, read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
 from pipeline.tracking import Tracker
 from w2v.errors import InputError
+from w2v.evaluate import benchmark_path
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
 from w2v.tokenizer import Tokenizer
 from w2v.train import Epoch, Point, Schedule
-from w2v.vectors import VECTORS
+from w2v.vectors import VECTORS, WordVectors
 
 log = logging.getLogger(__name__)
 
@@ -174,9 +175,28 @@ class Experiment:
     def _evaluate(self) -> tuple[dict[str, Any], Make]:
         settings = {**asdict(self.config.evaluate), "suggested": self.config.corpus.probes}
         write = partial(report.write, title=f"{self.config.run_name} on {self.config.corpus_name}")
-        return settings, lambda out: evaluate(
-            out, self.entries["train"].path, **settings, report=write
+        benchmarks = Benchmarks(
+            {name: benchmark_path(name) for name in ("wordsim353", "simlex999")},
+            {"google": benchmark_path("google")},
         )
+
+        def make(out: Path) -> dict[str, Any]:
+            folder = self.entries["train"].path
+            return evaluate(
+                out,
+                lambda: WordVectors.load(folder),
+                folder,
+                benchmarks,
+                use="v",
+                oov="skip",
+                **settings,
+                seed=0,
+                compare=None,
+                export=lambda *_: None,
+                report=write,
+            )
+
+        return settings, make
 
     # What is told while and after.
 
@@ -223,7 +243,8 @@ class Experiment:
             folder = entries["evaluate"].path
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
             tracker.files([folder / "loss.png", folder / "map.png"], "plots")
-            tracker.files(sorted(folder.glob("*.csv")), "tables")
+            tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
+            tracker.files(sorted(tables), "tables")
             neighbours = folder / "neighbours.csv"
             tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
 

@@ -135,10 +135,28 @@ class WordVectors:
         return f"{message}; close to it: {', '.join(map(repr, close))}" if close else message
 
     @cached_property
-    def unit(self) -> NDArray[np.float32]:
-        """(V, d): the vectors divided by their lengths, zero vectors left as they are.
+    def by_frequency(self) -> NDArray[np.intp]:
+        """(V,): the rows by falling count, ties and vectors without counts in order."""
+        if self.counts is None:
+            return np.arange(len(self))
+        return np.argsort(-self.counts, kind="stable")
 
-        Made at first use, and as large as `vectors`.
+    @cached_property
+    def _row_of_form(self) -> dict[str, int]:
+        return {self.words[row].upper(): row for row in self.by_frequency[::-1].tolist()}
+
+    def find(self, word: str) -> int | None:
+        """The row of the most frequent word that is equal in upper case; None: there is none.
+
+        What is written with spaces is also sought with ``_`` in their place.
+        """
+        form = word.upper()
+        row = self._row_of_form.get(form)
+        return self._row_of_form.get("_".join(form.split())) if row is None else row
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """(V,): the length of each vector.
 
         Raises
         ------
@@ -149,10 +167,37 @@ class WordVectors:
         if not np.isfinite(squares).all():
             word = self.words[int(np.flatnonzero(~np.isfinite(squares))[0])]
             raise InputError(f"the vector of {word!r} holds NaN or an infinity")
-        lengths = np.sqrt(squares)
-        lengths[lengths == 0.0] = 1.0
-        unit = np.empty(self.vectors.shape, np.float32)
-        np.divide(self.vectors, lengths[:, None], out=unit, casting="same_kind")
+        norms: NDArray[np.float64] = np.sqrt(squares)
+        return norms
+
+    def unit_rows(self, rows: ArrayLike | slice) -> NDArray[np.float32]:
+        """Some vectors divided by their lengths, zero vectors left as they are: (rows, d).
+
+        Raises
+        ------
+        InputError
+            A vector, of any row, that holds NaN or an infinity.
+        """
+        index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
+        lengths = self.norms[index]
+        chosen = self.vectors[index]
+        unit = np.empty(chosen.shape, np.float32)
+        divisors = np.where(lengths == 0.0, 1.0, lengths)[:, None]
+        np.divide(chosen, divisors, out=unit, casting="same_kind")
+        return unit
+
+    @cached_property
+    def unit(self) -> NDArray[np.float32]:
+        """(V, d): the vectors divided by their lengths, zero vectors left as they are.
+
+        Made at first use, and as large as `vectors`.
+
+        Raises
+        ------
+        InputError
+            A vector that holds NaN or an infinity.
+        """
+        unit = self.unit_rows(slice(None))
         unit.flags.writeable = False
         return unit
 

@@ -55,6 +55,11 @@ def run_experiment(config: schema.Config) -> float | None:
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     watch = Watch()
     settings = asdict(config)
+    tags = {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
+    recorded = settings
+    if config.evaluate.vectors is not None:  # what was not done is not recorded
+        tags = {"vectors": config.evaluate.vectors}
+        recorded = {"evaluate": settings["evaluate"]}
     if config.tracking.name == "none":
         summary = Experiment(config, watch, Tracker()).run(run_dir)
     else:
@@ -63,8 +68,8 @@ def run_experiment(config: schema.Config) -> float | None:
             config.tracking,
             outputs,
             config.run_name,
-            parameters(settings),
-            {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name},
+            parameters(recorded),
+            tags,
         ) as tracker:
             resolved = run_dir / "config.yaml"
             OmegaConf.save(settings, resolved)
@@ -72,7 +77,7 @@ def run_experiment(config: schema.Config) -> float | None:
             summary = Experiment(config, watch, tracker).run(run_dir)
     if "evaluate" in summary:
         scores = summary["evaluate"]
-        watch.results(f"{config.run_name} on {config.corpus_name}", scores, scores["neighbours"])
+        watch.results(config.title, scores, scores["neighbours"])
     watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
     if config.tracking.name != "none":
         watch.say(f"compare   {ui_command(config)}")

@@ -12,6 +12,7 @@ from pipeline.stages.tables import pair_bands, question_bands, table
 from pipeline.stages.train import read_history
 from w2v import evaluate as judge
 from w2v.errors import InputError
+from w2v.evaluate.statistics import mean_interval
 from w2v.sampling import generator
 from w2v.train import Epoch, Point
 from w2v.vectors import WordVectors
@@ -98,7 +99,7 @@ def evaluate(
     suggested: Sequence[str] | None,
     seed: int,
     compare: Callable[[], WordVectors] | None,
-    export: Callable[[Path, WordVectors], None],
+    export: Callable[[WordVectors], None],
     report: Callable[[Path, Findings], None],
 ) -> dict[str, Any]:
     """Write ``scores.json``, the tables (Parquet and CSV), exports, and the report.
@@ -124,8 +125,10 @@ def evaluate(
         Of the bootstrap.
     compare
         Opens the vectors of another run, whose neighbours are compared.
-    export, report
-        Called with the folder, and the vectors or all that was found.
+    export
+        Called with the vectors.
+    report
+        Called with the folder and all that was found.
 
     Raises
     ------
@@ -165,11 +168,11 @@ def evaluate(
             judge.count_answers(questions, ranks[method], within, method, oov)
             for method in judge.METHODS
         ]
-        scores["analogy"][name] = asdict(results[0])
+        scores["analogy"][name] = asdict(results[0]) | {
+            result.method: {key: value for key, value in asdict(result).items() if key in METHOD}
+            for result in results[1:]
+        }
         for result in results:
-            scores["analogy"][name][result.method] = {
-                key: value for key, value in asdict(result).items() if key in OF_A_METHOD
-            }
             sections = [("semantic",), ("syntactic",), ("semantic", "syntactic")]
             sums = [
                 judge.total_of(
@@ -197,7 +200,12 @@ def evaluate(
     if compare is not None:
         rows["stability"] = list(judge.neighbour_overlap(vectors, compare(), OVERLAP))
         shares = np.array([row.overlap for row in rows["stability"]])
-        scores["stability"] = {"k": OVERLAP, "words": len(shares), "overlap": float(shares.mean())}
+        scores["stability"] = {
+            "k": OVERLAP,
+            "words": len(shares),
+            "overlap": float(shares.mean()),
+            "ci95": mean_interval(shares),
+        }
 
     points, epochs = ([], []) if trained is None else read_history(trained)
     tables = {name: table(name, rows[name]) for name in TABLES}
@@ -206,23 +214,25 @@ def evaluate(
         frame.to_parquet(out / f"{name}.parquet", index=False)
     text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
     (out / SCORES).write_text(text, encoding="utf-8")
-    export(out, vectors)
+    export(vectors)
     report(out, Findings(vectors, points, epochs, chosen, **tables))
 
     facts: dict[str, Any] = {
         kind: {
             name: {key: value for key, value in result.items() if key not in LONG}
-            for name, result in results.items()
+            for name, result in scores[kind].items()
         }
-        if kind != "stability"
-        else results
-        for kind, results in scores.items()
+        for kind in ("similarity", "analogy")
     }
-    nearest_first = {word: [n.neighbour for n in nearest if n.word == word][:5] for word in chosen}
-    return {**facts, "neighbours": nearest_first}
+    facts["neighbours"] = {
+        word: [n.neighbour for n in nearest if n.word == word][:5] for word in chosen
+    }
+    facts["vectors"] = {"use": use, "words": len(vectors), "dimensions": vectors.dimensions}
+    return {key: scores[key] for key in scores if key not in facts} | facts
 
 
 LONG = ("categories", "unknown")
 """What the summary leaves to ``scores.json``."""
 
-OF_A_METHOD = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
+METHOD = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
+"""What scores hold of the methods but the first, whose other figures are the same."""

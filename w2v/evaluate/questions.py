@@ -305,7 +305,7 @@ def _factors(
     if method == "3CosAdd":
         return cosines, -cosines
     shifted: NDArray[np.float32] = np.maximum((1 + cosines) / 2, 0)
-    inverse: NDArray[np.float32] = 1 / (shifted + np.float32(_EPSILON))
+    inverse: NDArray[np.float32] = np.reciprocal(shifted + np.float32(_EPSILON))
     return shifted, inverse
 
 

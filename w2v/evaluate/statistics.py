@@ -117,3 +117,12 @@ def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> N
     ranked = np.empty(times.shape)
     ranked[:, order] = middles[:, group]
     return ranked
+
+
+def mean_interval(values: NDArray[np.float64]) -> Interval | None:
+    """Normal interval (95 %) of a mean, within the values' range; None for fewer than two."""
+    if len(values) < 2:
+        return None
+    half = Z * values.std(ddof=1) / math.sqrt(len(values))
+    mean = values.mean()
+    return float(max(mean - half, values.min())), float(min(mean + half, values.max()))

@@ -17,7 +17,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.vectors import EXPORTS
+from pipeline.exports import EXPORTS
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.evaluate import UNKNOWN

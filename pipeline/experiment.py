@@ -18,13 +18,13 @@ from pipeline.artifacts import Entry
 from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
+from pipeline.exports import Judged, digest, export
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
 from pipeline.tracking import Tracker
-from pipeline.vectors import Judged, digest, export
 from w2v.errors import InputError
 from w2v.evaluate import benchmark_path
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax

@@ -146,7 +146,9 @@ class WordVectors:
         """
         form = word.upper()
         row = self._row_of_form.get(form)
-        return self._row_of_form.get("_".join(form.split())) if row is None else row
+        if row is None and " " in form:
+            return self._row_of_form.get("_".join(form.split()))
+        return row
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:

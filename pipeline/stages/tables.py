@@ -107,10 +107,16 @@ def question_bands(
     answers
         The ranks that `w2v.evaluate.answer_ranks` gives.
     """
-    rarest = np.array(rarest_ranks(vectors, [question[1:5] for question in questions]))
+    asked = np.flatnonzero(answers >= 0)
+    words = []
+    for index in asked.tolist():
+        question = questions[index]
+        answer = next(w for w in (question.answer, *question.others) if vectors.find(w) is not None)
+        words.append((question.a, question.b, question.c, answer))
+    rarest = np.array(rarest_ranks(vectors, words), dtype=np.int64)
     rows = []
     for first, last in bands(vocabulary):
-        found = answers[(first <= rarest) & (rarest <= last) & (answers >= 0)]
+        found = answers[asked[(first <= rarest) & (rarest <= last)]]
         right, used = int((found == 1).sum()), len(found)
         share, interval = ratio(right, used), wilson(right, used)
         rows.append(band_row(benchmark, "accuracy", first, last, used, share, interval))

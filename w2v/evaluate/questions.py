@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -241,6 +242,7 @@ def answer_ranks(
     form_of = np.array([place_of_row[_found(vectors, vectors.words[r])] for r in rows], np.intp)
     variants = _variants(form_of)
 
+    @cache
     def place(word: str) -> int:
         row = vectors.find(word)
         return -1 if row is None or place_of_row[row] == size else int(place_of_row[row])

@@ -154,27 +154,21 @@ def load_parquet(path: Path) -> WordVectors:
     try:
         table = pq.read_table(path)
         words = table.column("word").cast(pa.string()).to_pylist()
-        lists = table.column("vector").combine_chunks()
-        counts = table.column("count").cast(pa.int64()).to_numpy() if _has_counts(table) else None
-        if lists.null_count or None in words:
-            raise pa.ArrowInvalid("a word or a vector is missing")
-        flat = lists.flatten()
-        if flat.null_count:
-            raise pa.ArrowInvalid("a number is missing")
-        array = flat.cast(pa.float32()).to_numpy(zero_copy_only=False).reshape(len(words), -1)
-        sizes = set(lists.value_lengths().unique().to_pylist())
-        if sizes - {array.shape[1]}:
+        lists = table.column("vector").cast(pa.list_(pa.float32())).combine_chunks()
+        counts = None
+        if "count" in table.column_names:
+            counts = table.column("count").cast(pa.int64()).to_numpy()
+        if lists.null_count or lists.flatten().null_count or None in words:
+            raise pa.ArrowInvalid("a word, a vector or a number is missing")
+        if len(lists.value_lengths().unique()) != 1:
             raise pa.ArrowInvalid("the vectors have different lengths")
+        array = lists.flatten().to_numpy().reshape(len(words), -1)
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path}: cannot be read ({reason}); the columns word and vector are needed"
         ) from None
     return WordVectors(words, array, counts)
-
-
-def _has_counts(table: Any) -> bool:
-    return "count" in table.column_names
 
 
 EXPORTS: dict[str, Callable[[WordVectors, Path], None]] = {

@@ -34,6 +34,8 @@ from w2v.vectors import OUTSIDE, VECTORS, Use
 
 log = logging.getLogger(__name__)
 
+EXPORTED = "exports"
+
 Make = Callable[[Path], dict[str, Any]]
 
 
@@ -209,7 +211,7 @@ class Experiment:
                     benchmarks,
                     **settings,
                     compare=other.open if other else None,
-                    export=lambda vectors: export(out / "exports", vectors, config.export),
+                    export=lambda vectors: export(out / EXPORTED, vectors, config.export),
                     report=partial(report.write, title=self.config.title),
                 )
             for warning in warned:
@@ -262,11 +264,13 @@ class Experiment:
         if "evaluate" in entries:
             folder = entries["evaluate"].path
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
-            tracker.files([folder / "loss.png", folder / "map.png"], "plots")
+            tracker.files(sorted(folder.glob("*.png")), "plots")
             tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
             tracker.files(sorted(tables), "tables")
             neighbours = folder / "neighbours.csv"
             tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
+            for path in sorted((folder / EXPORTED).rglob("*.*")):
+                tracker.files([path], str(path.parent.relative_to(folder)))
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         entries = self.entries
@@ -299,6 +303,8 @@ class Experiment:
             summary["files"] = {name: str(path) for name, path in files.items()}
         elif self.config.evaluate.vectors is not None:
             summary["files"] = {"vectors": self.config.evaluate.vectors}
+        if "evaluate" in entries and self.config.evaluate.export:
+            summary["files"]["exports"] = str(entries["evaluate"].path / EXPORTED)
         return summary
 
 

@@ -359,7 +359,8 @@ def write(out: Path, findings: "Findings", title: str) -> None:
         for end, epoch in zip(ends, findings.epochs, strict=True)
     ]
     points = [(point.words, point.loss) for point in findings.points if point.loss is not None]
-    loss_curve(points, epochs, out / "loss.png", title)
+    if epochs:
+        loss_curve(points, epochs, out / "loss.png", title)
     nearest = findings.neighbours.query("rank <= 2")["neighbour"].tolist()
     words = list(dict.fromkeys([*findings.probes, *nearest]))[: len(findings.probes) + MAPPED]
     counts = None if vectors.counts is None else [vectors.counts[vectors.row(w)] for w in words]

@@ -107,7 +107,8 @@ def test_scores_can_be_recomputed_from_the_tables(tmp_path: Path) -> None:
             for column in ("questions", "total", "correct_1", "correct_5"):
                 assert total[column] == parts[column].sum()
             assert total["accuracy"] == total["correct_1"] / total["questions"]
-            assert total["low"] <= total["accuracy"] < total["high"] <= 1
+            assert 0 <= total["low"] <= total["accuracy"] <= total["high"] <= 1
+            assert total["low"] < total["high"]
             assert total["vocabulary"] == len(vectors())
     google = facts["analogy"]["mine"]
     assert (google["questions"], google["total"], google["coverage"]) == (3, 4, 0.75)

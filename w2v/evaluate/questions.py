@@ -1,5 +1,6 @@
 """Analogies: a is to b as c is to what? Questions, and how many come out right."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -45,14 +46,13 @@ class Question(NamedTuple):
         return section_of(self.category)
 
 
+_SYNTACTIC = re.compile(r"gram|[^/]*morphology[^/]*/|[ID]\d\d \[", re.IGNORECASE)
+"""How the categories of form begin: Google's; BATS's, by folder, or by file within one folder."""
+
+
 def section_of(category: str) -> str:
     """``syntactic`` for Google's ``gram...`` and the morphology of BATS, else ``semantic``."""
-    folder, slash, _ = category.partition("/")
-    return (
-        "syntactic"
-        if category.startswith("gram") or (slash and "morphology" in folder.lower())
-        else "semantic"
-    )
+    return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ see Hydra.
 
 import math
 import re
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -226,11 +226,6 @@ class Train:
 class EvaluateConfig:
     vectors: str | None
     use: str
-    similarity: dict[str, str | None]
-    """A file of word pairs by name. ``gensim``: the benchmark of that name that gensim ships;
-    ``None``: none."""
-    analogy: dict[str, str | None]
-    """The same of analogies; a folder is read as BATS."""
     oov: str
     vocabulary: int
     neighbours: int
@@ -238,6 +233,11 @@ class EvaluateConfig:
     compare: str | None
     seed: int
     export: list[str]
+    similarity: dict[str, str | None] = field(default_factory=dict)
+    """A file of word pairs by name. ``gensim``: the benchmark of that name that gensim ships;
+    ``None``: none."""
+    analogy: dict[str, str | None] = field(default_factory=dict)
+    """The same of analogies; a folder is read as BATS."""
 
     def __post_init__(self) -> None:
         require("evaluate.use", self.use, self.use in USES, " or ".join(USES))

@@ -632,8 +632,8 @@ def test_ranks_equal_loops(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
         expected = []
         for question in asked:
             a, b, c, answer = (words.index(word.upper()) for word in question[1:5])
-            best = [row for row, _ in oracles[method](array, a, b, c, 5)]
-            expected.append(best.index(answer) + 1 if answer in best else 0)
+            first = [row for row, _ in oracles[method](array, a, b, c, 5)]
+            expected.append(first.index(answer) + 1 if answer in first else 0)
         assert found[method].tolist() == expected
         assert len(set(expected)) > 3
 

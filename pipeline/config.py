@@ -414,11 +414,11 @@ def register() -> None:
         for name, schema in schemas.items():
             node = OmegaConf.structured(schema)
             thaw(node)
-            for field in fields(schema) if group else ():
+            for part in fields(schema) if group else ():
                 # Composition copies a part: a flag that is only removed would come back.
-                if isinstance(field.type, type) and is_dataclass(field.type):
-                    node[field.name] = OmegaConf.structured(field.type)
-                    OmegaConf.set_readonly(node[field.name], False)
+                if isinstance(part.type, type) and is_dataclass(part.type):
+                    node[part.name] = OmegaConf.structured(part.type)
+                    OmegaConf.set_readonly(node[part.name], False)
             store.store(name=name, group=group or None, node=node)
 
 

@@ -249,7 +249,7 @@ class Experiment:
         """Tell the tracker what has not been told: all of the training, where it was cached."""
         tracker, entries = self.tracker, self.entries
         words = 0
-        if "phrases" in entries["tokenize"].facts:
+        if "tokenize" in entries and "phrases" in entries["tokenize"].facts:
             tracker.files([entries["tokenize"].path / PHRASES], "tables")
         if "train" in entries:
             folder, facts = entries["train"].path, entries["train"].facts

@@ -7,9 +7,10 @@ see Hydra.
 
 import math
 import re
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -17,11 +18,14 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.exports import EXPORTS
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
+from w2v.evaluate import UNKNOWN
 from w2v.model import OPTIMIZERS
 from w2v.phrases import Phrases
 from w2v.tokenizer import Tokenizer
+from w2v.vectors import USES
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
 
@@ -221,13 +225,32 @@ class Train:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
+    vectors: str | None
+    use: str
+    oov: str
     vocabulary: int
     neighbours: int
     probes: list[str] | None
+    compare: str | None
+    seed: int
+    export: list[str]
+    similarity: dict[str, str | None] = field(default_factory=dict)
+    """A file of word pairs by name. ``gensim``: the benchmark of that name that gensim ships;
+    ``None``: none."""
+    analogy: dict[str, str | None] = field(default_factory=dict)
+    """The same of analogies; a folder is read as BATS."""
 
     def __post_init__(self) -> None:
+        require("evaluate.use", self.use, self.use in USES, " or ".join(USES))
+        require("evaluate.oov", self.oov, self.oov in UNKNOWN, " or ".join(UNKNOWN))
+        for name in (*self.similarity, *self.analogy):
+            valid = re.fullmatch(r"[\w.-]+", name, re.ASCII) is not None
+            require("evaluate", f"{name!r}", valid, "a name of letters, digits, _, . and -")
         at_least(1, "evaluate.vocabulary", self.vocabulary)
         at_least(1, "evaluate.neighbours", self.neighbours)
+        at_least(0, "evaluate.seed", self.seed)
+        known = set(self.export) <= set(EXPORTS)
+        require("evaluate.export", self.export, known, f"some of [{', '.join(EXPORTS)}]")
 
 
 @dataclass(frozen=True)
@@ -345,6 +368,8 @@ class Config:
         require("stages", self.stages, valid, "vocab or later, for measure=benchmark")
         if isinstance(self.loss, SoftmaxConfig) and self.engine.name in WITHOUT_SOFTMAX:
             raise InputError(WITHOUT_SOFTMAX[self.engine.name])
+        only = self.evaluate.vectors is None or set(self.stages) == {"evaluate"}
+        require("stages", self.stages, only, "[evaluate] where evaluate.vectors is given")
 
     @property
     def loss_name(self) -> str:
@@ -358,14 +383,22 @@ class Config:
 
     @property
     def run_name(self) -> str:
-        """Short enough for a list of runs: ``negsample w5 k5 d100 s0``."""
+        """Short enough for a list of runs: ``negsample w5 k5 d100 s0``, or the file judged."""
         if isinstance(self.measure, ComplexityConfig):
             return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
+        if self.evaluate.vectors is not None:
+            return Path(self.evaluate.vectors).name or self.evaluate.vectors
         parts = [self.loss_name, f"w{self.model.window}"]
         if isinstance(self.loss, NegSampleConfig):
             parts.append(f"k{self.loss.negatives}")
         parts = ["benchmark", *parts] if self.measure is not None else parts
         return " ".join([*parts, f"d{self.model.dim}", f"s{self.seed}"])
+
+    @property
+    def title(self) -> str:
+        """The run and what it learns from: ``negsample w5 k5 d100 s0 on pydocs``."""
+        judged = self.evaluate.vectors is not None
+        return self.run_name if judged else f"{self.run_name} on {self.corpus_name}"
 
 
 CORPORA: dict[type, str] = {
@@ -400,11 +433,11 @@ def register() -> None:
         for name, schema in schemas.items():
             node = OmegaConf.structured(schema)
             thaw(node)
-            for field in fields(schema) if group else ():
+            for part in fields(schema) if group else ():
                 # Composition copies a part: a flag that is only removed would come back.
-                if isinstance(field.type, type) and is_dataclass(field.type):
-                    node[field.name] = OmegaConf.structured(field.type)
-                    OmegaConf.set_readonly(node[field.name], False)
+                if isinstance(part.type, type) and is_dataclass(part.type):
+                    node[part.name] = OmegaConf.structured(part.type)
+                    OmegaConf.set_readonly(node[part.name], False)
             store.store(name=name, group=group or None, node=node)
 
 
@@ -412,6 +445,8 @@ def thaw(node: Any) -> None:
     """Let Hydra fill in the node: OmegaConf takes a frozen dataclass for a read-only one."""
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
+        if OmegaConf.get_type(node) is dict:
+            OmegaConf.set_struct(node, False)  # names are the user's: no + is needed to add one
         for key in [] if node._is_missing() or node._is_none() else node:
             thaw(node._get_node(key))
 

@@ -30,6 +30,11 @@ def figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def interval(ends: Sequence[float] | None) -> str:
+    """``0.12 … 0.34``, or a dash where there is none."""
+    return "–" if ends is None else "{:.2f} … {:.2f}".format(*ends)
+
+
 class Watch:
     """Shows one run: stages as they end, training as it goes, results at the end."""
 
@@ -121,12 +126,15 @@ class Watch:
         for column in ("benchmark", "score", "95 % interval", "used"):
             table.add_column(column, justify="left" if column == "benchmark" else "right")
         for name, s in scores["similarity"].items():
-            interval = "–" if s["ci95"] is None else "{:.2f} … {:.2f}".format(*s["ci95"])
             used = f"{s['pairs']} of {s['total']} pairs"
-            table.add_row(f"{name}  Spearman", figure(s["spearman"]), interval, used)
+            table.add_row(f"{name}  Spearman", figure(s["spearman"]), interval(s["ci95"]), used)
         for name, a in scores["analogy"].items():
-            used = f"{a['questions']:,} of {a['total']:,} questions"
-            table.add_row(f"{name}  accuracy", figure(a["accuracy"]), "–", used)
+            used = f"{a['questions']:,} of {a['total']:,}, top {a['vocabulary']:,} words"
+            table.add_row(f"{name}  accuracy", figure(a["accuracy"]), interval(a["ci95"]), used)
+        if "stability" in scores:
+            s = scores["stability"]
+            used = f"{s['k']} each of {s['words']:,} words"
+            table.add_row("shared neighbours", figure(s["overlap"]), interval(s["ci95"]), used)
         self.console.print()
         self.console.print(table)
         if neighbours:

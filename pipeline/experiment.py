@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Callable
-from dataclasses import asdict
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +16,24 @@ from pipeline.artifacts import Entry
 from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
+from pipeline.exports import Judged, digest, export
 from pipeline.stages import STAGES
-from pipeline.stages.evaluate import evaluate
+from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
-from pipeline.stages.train import OUTSIDE, read_history, train
+from pipeline.stages.train import read_history, train
 from pipeline.stages.vocab import VOCABULARY, vocab
 from pipeline.threads import available_cores, capped
 from pipeline.tracking import Tracker
 from w2v.errors import InputError
+from w2v.evaluate import benchmark_path
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
 from w2v.tokenizer import Tokenizer
 from w2v.train import Epoch, Point, Schedule
-from w2v.vectors import VECTORS
+from w2v.vectors import OUTSIDE, VECTORS, Use
 
 log = logging.getLogger(__name__)
+
+EXPORTED = "exports"
 
 Make = Callable[[Path], dict[str, Any]]
 
@@ -55,6 +60,9 @@ class Experiment:
         self.threads = config.engine.threads or cores or available_cores()
         self.outputs = Path(config.outputs)
         self.entries: dict[str, Entry] = {}
+        self.stages = STAGES
+        if config.evaluate.vectors is not None:  # nothing of ours comes before them
+            self.stages = {"evaluate": replace(STAGES["evaluate"], consumes=())}
 
     def run(self, run_dir: Path) -> dict[str, Any]:
         """Run the stages, record them, and return the summary.
@@ -64,8 +72,8 @@ class Experiment:
         InputError
             Bad input, or a stage that is left out and whose result is not in the cache.
         """
-        last = max((list(STAGES).index(stage) for stage in self.config.stages), default=-1)
-        for stage in list(STAGES)[: last + 1]:
+        last = max((list(self.stages).index(stage) for stage in self.config.stages), default=-1)
+        for stage in list(self.stages)[: last + 1]:
             with capped(self.threads):
                 self.entries[stage] = self._stage(stage)
         self._record()
@@ -80,9 +88,9 @@ class Experiment:
     def _stage(self, stage: str) -> Entry:
         """Get one stage's result from the cache, or make it."""
         folder = self.outputs / "cache" / stage
-        upstream = {name: self.entries[name].key for name in STAGES[stage].consumes}
+        upstream = {name: self.entries[name].key for name in self.stages[stage].consumes}
         settings, make = getattr(self, f"_{stage}")()
-        key = artifacts.stage_key(stage, STAGES[stage].version, settings, upstream)
+        key = artifacts.stage_key(stage, self.stages[stage].version, settings, upstream)
         if stage not in self.config.stages:
             entry = artifacts.find(folder, key)
             if entry is None:
@@ -175,11 +183,45 @@ class Experiment:
         return settings, make
 
     def _evaluate(self) -> tuple[dict[str, Any], Make]:
-        settings = {**asdict(self.config.evaluate), "suggested": self.config.corpus.probes}
-        write = partial(report.write, title=f"{self.config.run_name} on {self.config.corpus_name}")
-        return settings, lambda out: evaluate(
-            out, self.entries["train"].path, **settings, report=write
-        )
+        config = self.config.evaluate
+        use: Use = "v+u" if config.use == "v+u" else "v"
+        benchmarks = Benchmarks(benchmark_files(config.similarity), benchmark_files(config.analogy))
+        other = config.compare and Judged.find("evaluate.compare", config.compare, use)
+        if config.vectors is not None:
+            trained = None
+            judged = Judged.find("evaluate.vectors", config.vectors, use)
+        else:
+            trained = self.entries["train"].path
+            judged = Judged(trained, use)
+        named = ("oov", "vocabulary", "neighbours", "probes", "seed")
+        settings = {name: getattr(config, name) for name in named}
+        settings["use"] = use
+        settings["suggested"] = None if trained is None else self.config.corpus.probes
+        content = {
+            "similarity": {name: digest([path]) for name, path in benchmarks.similarity.items()},
+            "analogy": {name: digest([path]) for name, path in benchmarks.analogy.items()},
+            "vectors": None if trained else digest(judged.files()),
+            "compare": digest(other.files()) if other else None,
+            "export": config.export,
+        }
+
+        def make(out: Path) -> dict[str, Any]:
+            with warnings.catch_warnings(record=True) as warned:
+                facts = evaluate(
+                    out,
+                    judged.open,
+                    trained,
+                    benchmarks,
+                    **settings,
+                    compare=other.open if other else None,
+                    export=lambda vectors: export(out / EXPORTED, vectors, config.export),
+                    report=partial(report.write, title=self.config.title),
+                )
+            for warning in warned:
+                self.watch.say(str(warning.message), "yellow")
+            return facts
+
+        return {**settings, **content}, make
 
     # What is told while and after.
 
@@ -210,7 +252,7 @@ class Experiment:
         """Tell the tracker what has not been told: all of the training, where it was cached."""
         tracker, entries = self.tracker, self.entries
         words = 0
-        if "phrases" in entries["tokenize"].facts:
+        if "tokenize" in entries and "phrases" in entries["tokenize"].facts:
             tracker.files([entries["tokenize"].path / PHRASES], "tables")
         if "train" in entries:
             folder, facts = entries["train"].path, entries["train"].facts
@@ -225,10 +267,13 @@ class Experiment:
         if "evaluate" in entries:
             folder = entries["evaluate"].path
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
-            tracker.files([folder / "loss.png", folder / "map.png"], "plots")
-            tracker.files(sorted(folder.glob("*.csv")), "tables")
+            tracker.files(sorted(folder.glob("*.png")), "plots")
+            tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
+            tracker.files(sorted(tables), "tables")
             neighbours = folder / "neighbours.csv"
             tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
+            for path in sorted((folder / EXPORTED).rglob("*.*")):
+                tracker.files([path], str(path.parent.relative_to(folder)))
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         entries = self.entries
@@ -259,6 +304,10 @@ class Experiment:
             folder = entries["train"].path
             files = {"vectors": folder / VECTORS, "vocabulary": folder / VOCABULARY}
             summary["files"] = {name: str(path) for name, path in files.items()}
+        elif self.config.evaluate.vectors is not None:
+            summary["files"] = {"vectors": self.config.evaluate.vectors}
+        if "evaluate" in entries and self.config.evaluate.export:
+            summary["files"]["exports"] = str(entries["evaluate"].path / EXPORTED)
         return summary
 
 
@@ -282,13 +331,28 @@ def loss_of(config: Config) -> Loss:
             raise TypeError(f"no loss for {type(config.loss).__name__}")
 
 
+def benchmark_files(named: Mapping[str, str | None]) -> dict[str, Path]:
+    """The files of benchmarks; ``gensim`` stands for what gensim ships under that name."""
+    files = {name: path for name, path in named.items() if path is not None}
+    return {
+        name: benchmark_path(name) if path == "gensim" else Path(path)
+        for name, path in files.items()
+    }
+
+
 def flat_scores(facts: dict[str, Any]) -> dict[str, float]:
     """The scores as metrics: ``similarity/wordsim353/spearman`` and the like."""
-    wanted = ("spearman", "accuracy", "semantic", "syntactic", "coverage")
-    return {
+    wanted = ("spearman", "pearson", "accuracy", "accuracy_5", "semantic", "syntactic", "coverage")
+    flat = {
         f"{kind}/{name}/{key}": value
         for kind in ("similarity", "analogy")
         for name, result in facts[kind].items()
         for key, value in result.items()
         if key in wanted and value is not None
     }
+    for name, result in facts["analogy"].items():
+        if result["3CosMul"]["accuracy"] is not None:
+            flat[f"analogy/{name}/accuracy_3cosmul"] = result["3CosMul"]["accuracy"]
+    if "stability" in facts:
+        flat["stability/overlap"] = facts["stability"]["overlap"]
+    return flat

@@ -351,22 +351,17 @@ MAPPED = 60
 
 
 def write(out: Path, findings: "Findings", title: str) -> None:
-    """Write the tables (CSV) and pictures (PNG) of a run into a folder."""
+    """Write the pictures (PNG) of a run into a folder."""
     vectors = findings.vectors
-    tables = {
-        "scores": score_table(findings.similarity, findings.analogy),
-        "neighbours": neighbour_table(findings.neighbours),
-    }
-    for name, table in tables.items():
-        table.to_csv(out / f"{name}.csv", index=False)
     ends = np.cumsum([epoch.words for epoch in findings.epochs])
     epochs = [
         {"words": int(end), "loss": epoch.loss, "heldout_loss": epoch.heldout_loss}
         for end, epoch in zip(ends, findings.epochs, strict=True)
     ]
     points = [(point.words, point.loss) for point in findings.points if point.loss is not None]
-    loss_curve(points, epochs, out / "loss.png", title)
-    nearest = [n.neighbour for n in findings.neighbours if n.rank <= 2]
+    if epochs:
+        loss_curve(points, epochs, out / "loss.png", title)
+    nearest = findings.neighbours.query("rank <= 2")["neighbour"].tolist()
     words = list(dict.fromkeys([*findings.probes, *nearest]))[: len(findings.probes) + MAPPED]
     counts = None if vectors.counts is None else [vectors.counts[vectors.row(w)] for w in words]
     word_map(words, project_2d(vectors, words), out / "map.png", counts, title)

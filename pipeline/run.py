@@ -70,6 +70,11 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
     cores = None if member is None else member.cores
     nested = {} if member is None else {"mlflow.parentRunId": member.parent, "job": member.number}
     settings = asdict(config)
+    tags = {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
+    recorded = settings
+    if config.evaluate.vectors is not None:  # what was not done is not recorded
+        tags = {"vectors": config.evaluate.vectors}
+        recorded = {"evaluate": settings["evaluate"]}
     if config.tracking.name == "none":
         summary = Experiment(config, watch, Tracker(), cores).run(run_dir)
         if member is not None:
@@ -80,9 +85,8 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             config.tracking,
             outputs,
             config.run_name,
-            parameters(settings),
-            {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
-            | {tag: str(value) for tag, value in nested.items() if value is not None},
+            parameters(recorded),
+            tags | {tag: str(value) for tag, value in nested.items() if value is not None},
         ) as tracker:
             resolved = run_dir / "config.yaml"
             OmegaConf.save(settings, resolved)
@@ -94,7 +98,7 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
         return summary
     if "evaluate" in summary:
         scores = summary["evaluate"]
-        watch.results(f"{config.run_name} on {config.corpus_name}", scores, scores["neighbours"])
+        watch.results(config.title, scores, scores["neighbours"])
     watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
     if config.tracking.name != "none":
         watch.say(f"compare   {ui_command(config)}")

@@ -26,7 +26,7 @@ def resume(url: str, study_name: str, direction: str) -> State:
     import optuna
     from optuna.trial import TrialState
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(logging.WARNING)
     # Optuna 2, which Hydra 1.3 needs, leaves a new schema uncommitted on SQLAlchemy 2 otherwise.
     optuna.storages.RDBStorage(url, engine_kwargs={"isolation_level": "AUTOCOMMIT"})
     study = optuna.create_study(

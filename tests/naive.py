@@ -221,6 +221,29 @@ def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
     return nearest_rows(vectors, target, k, [a, b, c])
 
 
+def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
+    """The k rows x of greatest P(x, b) P(x, c) / (P(x, a) + 1e-6), P = (1 + cosine) / 2."""
+
+    def shifted(x: int, y: int) -> float:
+        return (1 + dot(unit(vectors[x]), unit(vectors[y]))) / 2
+
+    found = [
+        (x, shifted(x, b) * shifted(x, c) / (shifted(x, a) + 1e-6))
+        for x in range(len(vectors))
+        if x not in (a, b, c)
+    ]
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
+    """For each row, the share of its k nearest rows that both matrices agree on."""
+    shares = []
+    for row in range(len(one)):
+        ours, theirs = ({x for x, _ in most_similar(m, row, k)} for m in (one, other))
+        shares.append(len(ours & theirs) / k)
+    return shares
+
+
 # Phrases
 
 

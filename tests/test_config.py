@@ -92,6 +92,15 @@ DEFAULTS: dict[str, Any] = {
     "train.lr": 0.025,
     "train.min_lr": 1e-4,
     "train.heldout": 0.01,
+    "evaluate.vectors": None,
+    "evaluate.use": "v",
+    "evaluate.similarity": {"wordsim353": "gensim", "simlex999": "gensim"},
+    "evaluate.analogy": {"google": "gensim"},
+    "evaluate.oov": "skip",
+    "evaluate.vocabulary": 30_000,
+    "evaluate.compare": None,
+    "evaluate.seed": 0,
+    "evaluate.export": [],
     "seed": 0,
     "stages": ["tokenize", "vocab", "train", "evaluate"],
     "outputs": "outputs",
@@ -314,6 +323,20 @@ LIMITS = {
     "train.heldout_seed=-1": "train.heldout_seed=-1: must be at least 0",
     "evaluate.vocabulary=0": "evaluate.vocabulary=0: must be at least 1",
     "evaluate.neighbours=0": "evaluate.neighbours=0: must be at least 1",
+    "evaluate.use=u": "evaluate.use=u: must be v or v+u",
+    "evaluate.oov=drop": "evaluate.oov=drop: must be skip or zero",
+    "evaluate.seed=-1": "evaluate.seed=-1: must be at least 0",
+    "evaluate.export=[word2vec]": (
+        "evaluate.export=['word2vec']: must be some of "
+        "[word2vec-text, word2vec-binary, glove-text, parquet, tensorboard]"
+    ),
+    "evaluate.similarity={my/own:a.tsv}": (
+        "evaluate='my/own': must be a name of letters, digits, _, . and -"
+    ),
+    "evaluate.vectors=a.vec": (
+        "stages=['tokenize', 'vocab', 'train', 'evaluate']: "
+        "must be [evaluate] where evaluate.vectors is given"
+    ),
     "tracking.experiment=''": "tracking.experiment='': must be a name",
     "tracking.name=notes": "tracking.name=notes: must be mlflow or none",
     "tracking.model=true tracking.register=a/b": f"tracking.register='a/b': must be {SOME_MODEL}",
@@ -348,6 +371,26 @@ def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
     assert line == TYPES[override]
 
 
+@pytest.mark.parametrize("plus", ["", "+"])
+def test_benchmarks_of_the_users_are_added_by_name(plus: str) -> None:
+    config = resolve(
+        composed(
+            f"{plus}evaluate.similarity.men-3k=a b.tsv",
+            f"{plus}evaluate.analogy.bats=BATS_3.0",
+            "~evaluate.similarity.wordsim353",
+            "evaluate.similarity.simlex999=null",
+        )
+    )
+    assert config.evaluate.similarity == {"simlex999": None, "men-3k": "a b.tsv"}
+    assert config.evaluate.analogy == {"google": "gensim", "bats": "BATS_3.0"}
+
+
+def test_a_run_that_judges_a_file_is_named_by_it() -> None:
+    config = settled("evaluate.vectors=some/glove.6B.txt", "stages=[evaluate]")
+    assert (config.run_name, config.title) == ("glove.6B.txt", "glove.6B.txt")
+    assert settled().title == f"{settled().run_name} on pydocs"
+
+
 @pytest.mark.parametrize("overrides", LIMITS)
 def test_an_impossible_value_is_refused(overrides: str) -> None:
     with pytest.raises(InputError) as refusal:
@@ -369,6 +412,10 @@ COMPOSITION = {
     "tokenizer.phrases.treshold=3": (
         f"tokenizer.phrases.treshold: {NO_SUCH}; did you mean tokenizer.phrases.threshold?"
     ),
+    "evaluate.simlarity.mine=a": (
+        f"evaluate.simlarity: {NO_SUCH}; did you mean evaluate.similarity?"
+    ),
+    "evaluate.similarity=3": "evaluate.similarity: Cannot assign int to Dict[str, Optional[str]]",
     "trian.lr=3": f"trian: {NO_SUCH}; did you mean train?",
     "los=softmax": f"los: {NO_SUCH}; did you mean loss?",
     "negatives=3": f"negatives: {NO_SUCH}; did you mean loss.negatives?",

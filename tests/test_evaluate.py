@@ -1,6 +1,7 @@
 """Scores against gensim, scipy and loops; the maps and lists of words."""
 
 import dataclasses
+import gzip
 import json
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from tests import naive
 from w2v import evaluate
 from w2v.errors import InputError
-from w2v.evaluate import Pair, Question
+from w2v.evaluate import Pair, Question, benchmarks, questions, statistics
 from w2v.vectors import WordVectors
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
@@ -30,8 +32,8 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
     benchmark and adds upper-case variants, otherwise all is lower case.
     """
     generator = np.random.default_rng(seed)
-    questions = [question for question in QUESTIONS if generator.random() < 0.02]
-    words = [word for question in questions for word in question[1:]]
+    true = [question for question in QUESTIONS if generator.random() < 0.02]
+    words = [word for question in true for word in question[1:5]]
     words += [word for pair in PAIRS for word in pair[:2] if generator.random() < 0.8]
     words = list(dict.fromkeys(words if recase else (word.lower() for word in words)))
     if recase:
@@ -40,8 +42,8 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
     words = [words[place] for place in order]
     row_of = {word: row for row, word in enumerate(words)}
     array = generator.standard_normal((len(words), 16))
-    for question in questions:
-        a, b, c, answer = (row_of[w if recase else w.lower()] for w in question[1:])
+    for question in true:
+        a, b, c, answer = (row_of[w if recase else w.lower()] for w in question[1:5])
         array[answer] = array[b] - array[a] + array[c] + 0.8 * generator.standard_normal(16)
     counts = np.sort(generator.zipf(1.3, len(words)).clip(max=10**9))[::-1]
     return WordVectors(words, array.astype(np.float32), counts)
@@ -62,7 +64,7 @@ def test_the_benchmarks_are_all_there() -> None:
     assert PAIRS[1] == ("tiger", "cat", 7.35)
     assert len(evaluate.load_pairs(evaluate.benchmark_path("simlex999"))) == 999
     assert len(QUESTIONS) == 19_544
-    assert QUESTIONS[0] == ("capital-common-countries", "Athens", "Greece", "Baghdad", "Iraq")
+    assert QUESTIONS[0][:5] == ("capital-common-countries", "Athens", "Greece", "Baghdad", "Iraq")
     assert len({question.category for question in QUESTIONS}) == 14
 
 
@@ -81,7 +83,7 @@ def test_finding_a_benchmark_does_not_import_gensim() -> None:
 def test_a_missing_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no benchmark is named 'men'; there are wordsim353"):
         evaluate.benchmark_path("men")
-    monkeypatch.setattr(evaluate, "find_spec", lambda name: None)
+    monkeypatch.setattr(benchmarks, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="install gensim"):
         evaluate.benchmark_path("google")
 
@@ -91,14 +93,16 @@ def test_a_missing_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
     [
         ("a\tb\n", 1),
         ("# note\na\tb\t1\na\tb\tc\n", 3),
-        ("a b 1\n", 1),
+        ("a b c\n", 1),
+        ("a b 1\na b\n", 2),
+        ("a,b,1\na b 1\n", 2),
         ("a\tb\tnan\n", 1),
         ("\tb\t1\n", 1),
     ],
 )
 def test_other_lines_than_pairs_are_refused(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "pairs").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=rf"line {line} is .*word<TAB>word<TAB>score"):
+    with pytest.raises(InputError, match=rf"line {line} is .*two words and a finite score"):
         evaluate.load_pairs(tmp_path / "pairs")
 
 
@@ -115,7 +119,7 @@ def test_files_may_have_comments_blank_lines_and_windows_line_breaks(tmp_path: P
     (tmp_path / "pairs").write_bytes(b"\xef\xbb\xbf# note\r\n\r\na\tb\t1.5\r\n")
     assert evaluate.load_pairs(tmp_path / "pairs") == [("a", "b", 1.5)]
     (tmp_path / "questions").write_bytes(b": gram x\r\n\r\na b c d\r\n")
-    assert evaluate.load_analogies(tmp_path / "questions") == [("gram x", "a", "b", "c", "d")]
+    assert evaluate.load_analogies(tmp_path / "questions") == [Question("gram x", *"abcd")]
 
 
 @pytest.mark.parametrize("load", [evaluate.load_pairs, evaluate.load_analogies])
@@ -151,12 +155,12 @@ values = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, m
 @given(values)
 def test_ranks_and_correlations_equal_scipys(pairs: list[tuple[int, int]]) -> None:
     x, y = np.array(pairs, dtype=np.float64).T
-    np.testing.assert_array_equal(evaluate._ranks(x), stats.rankdata(x))
+    np.testing.assert_array_equal(statistics.ranks(x), stats.rankdata(x))
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        assert evaluate._spearman(x, y) is None
+        assert statistics.spearman(x, y) is None
     else:
-        assert evaluate._spearman(x, y) == pytest.approx(float(stats.spearmanr(x, y)[0]))
-        assert evaluate._pearson(x, y) == pytest.approx(float(stats.pearsonr(x, y)[0]))
+        assert statistics.spearman(x, y) == pytest.approx(float(stats.spearmanr(x, y)[0]))
+        assert statistics.pearson(x, y) == pytest.approx(float(stats.pearsonr(x, y)[0]))
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
@@ -173,7 +177,7 @@ def test_a_perfect_order_correlates_to_one() -> None:
     result = evaluate.similarity(vectors, scored, generator=np.random.default_rng(0))
     assert result.spearman == pytest.approx(1.0, abs=1e-12)
     assert result.ci95 == pytest.approx((1.0, 1.0), abs=1e-12)
-    assert result.resamples == 1000
+    assert result.resamples == 2000
     assert result.pearson is not None
     assert 0.8 < result.pearson < 1.0
 
@@ -225,7 +229,7 @@ def test_constant_scores_have_no_correlation() -> None:
 
 
 def test_few_pairs_have_no_interval() -> None:
-    vectors, pairs = line_of_words(evaluate.FEWEST_FOR_INTERVAL + 1)
+    vectors, pairs = line_of_words(statistics.FEWEST_FOR_INTERVAL + 1)
     scored = [pair._replace(score=index) for index, pair in enumerate(pairs)]
     generator = np.random.default_rng(0)
     assert evaluate.similarity(vectors, scored, generator=generator).ci95 is not None
@@ -253,7 +257,7 @@ def test_analogies_equal_gensim(tmp_path: Path, recase: bool, vocabulary: int) -
         if question.category != category:
             category = question.category
             lines.append(f": {category}")
-        lines.append(" ".join(question[1:]))
+        lines.append(" ".join(question[1:5]))
     path = tmp_path / "questions.txt"
     path.write_text("\n".join(lines), encoding="utf-8")
     result = evaluate.analogies(vectors, evaluate.load_analogies(path), vocabulary)
@@ -287,7 +291,7 @@ def test_accuracies_are_over_their_questions() -> None:
     assert result.coverage == result.questions / result.total
 
 
-def by_loops(vectors: WordVectors, questions: list[Question], vocabulary: int) -> list[bool]:
+def by_loops(vectors: WordVectors, asked: list[Question], vocabulary: int) -> list[bool]:
     assert vectors.counts is not None
     rows = sorted(range(len(vectors)), key=lambda row: -vectors.counts[row])[:vocabulary]  # type: ignore[index]
     first: dict[str, int] = {}
@@ -300,8 +304,8 @@ def by_loops(vectors: WordVectors, questions: list[Question], vocabulary: int) -
         return unit
 
     right = []
-    for question in questions:
-        a, b, c, answer = (word.upper() for word in question[1:])
+    for question in asked:
+        a, b, c, answer = (word.upper() for word in question[1:5])
         if not {a, b, c, answer} <= set(first):
             continue
         query = unit(first[b]) - unit(first[a]) + unit(first[c])
@@ -315,13 +319,13 @@ def by_loops(vectors: WordVectors, questions: list[Question], vocabulary: int) -
 def test_analogies_equal_loops_in_any_batches_and_order_of_words(
     monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(evaluate, "_SCORES", batch)
+    monkeypatch.setattr(questions, "_COSINES", batch)
     vectors = plausible(5, recase=True)
     shuffled = subset(vectors, list(np.random.default_rng(0).permutation(len(vectors))))
-    questions = QUESTIONS[::23]
-    expected = by_loops(shuffled, questions, 400)
+    asked = QUESTIONS[::23]
+    expected = by_loops(shuffled, asked, 400)
     assert 0 < sum(expected) < len(expected)
-    result = evaluate.analogies(shuffled, questions, 400)
+    result = evaluate.analogies(shuffled, asked, 400)
     assert (result.correct, result.questions) == (sum(expected), len(expected))
 
 
@@ -430,3 +434,327 @@ def test_small_maps_are_filled_with_zeros(n: int, dimensions: int) -> None:
 def test_a_map_of_unknown_words_is_refused() -> None:
     with pytest.raises(InputError, match="'zebra'"):
         evaluate.project_2d(vocabulary(3), ["zebra"])
+
+
+# Files of the user's own
+
+PAIR_FILES = {
+    "tabs": "cat\tdog\t7.5\nice cream\tsun\t1\n",
+    "a header": "word1\tword2\tscore\ncat\tdog\t7.5\nice cream\tsun\t1\n",
+    "commas": 'Word 1,Word 2,Human (mean)\ncat,dog,7.5\n"ice cream",sun,1\n',
+    "semicolons": "cat;dog;7.5\nice cream;sun;1\n",
+    "more columns": "cat\tdog\tN\t7.5\t9.9\tx\nice cream\tsun\tA\t1\t2.0\ty\n",
+    "a byte order mark": "\ufeffcat\tdog\t7.5\nice cream\tsun\t1\n",
+}
+
+
+@pytest.mark.parametrize("name", PAIR_FILES)
+def test_pairs_are_read_however_they_are_separated(tmp_path: Path, name: str) -> None:
+    (tmp_path / "pairs").write_text(PAIR_FILES[name], encoding="utf-8")
+    expected = [Pair("cat", "dog", 7.5), Pair("ice cream", "sun", 1.0)]
+    assert evaluate.load_pairs(tmp_path / "pairs") == expected
+
+
+def test_pairs_between_spaces_and_packed(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "men.gz", "wt") as file:
+        file.write("sun  sunlight 50.0\nautomobile car\t50\n")
+    expected = [Pair("sun", "sunlight", 50.0), Pair("automobile", "car", 50.0)]
+    assert evaluate.load_pairs(tmp_path / "men.gz") == expected
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a note\n"])
+def test_a_file_without_pairs_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pairs").write_text(text)
+    with pytest.raises(InputError, match="holds no pairs; a line is two words and a score"):
+        evaluate.load_pairs(tmp_path / "pairs")
+
+
+def test_files_without_questions_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "questions").write_text(": only a category\n")
+    (tmp_path / "folder").mkdir()
+    for name in ("questions", "folder"):
+        with pytest.raises(InputError, match="holds no questions"):
+            evaluate.load_analogies(tmp_path / name)
+
+
+def bats(tmp_path: Path) -> Path:
+    folder = tmp_path / "BATS"
+    for group, name, text in (
+        ("1_Inflectional_morphology", "I01 [noun - plural]", "cat\tcats\ndog\tdogs/doggies\n"),
+        ("3_Encyclopedic_semantics", "E01 [country - capital]", "france\tparis\nspain\tmadrid\n"),
+    ):
+        (folder / group).mkdir(parents=True)
+        (folder / group / f"{name}.txt").write_text(text)
+    return folder
+
+
+def test_every_two_lines_of_bats_make_two_questions(tmp_path: Path) -> None:
+    found = evaluate.load_analogies(bats(tmp_path))
+    plural = "1_Inflectional_morphology/I01 [noun - plural]"
+    assert found[:2] == [
+        Question(plural, "cat", "cats", "dog", "dogs", ("doggies",)),
+        Question(plural, "dog", "dogs", "cat", "cats"),
+    ]
+    assert [question.section for question in found] == ["syntactic"] * 2 + ["semantic"] * 2
+    # One group alone is told by the names of its files.
+    for folder in (tmp_path / "BATS").iterdir():
+        sections = {question.section for question in evaluate.load_analogies(folder)}
+        assert sections == {"syntactic" if "morphology" in folder.name else "semantic"}
+
+
+@pytest.mark.parametrize("line", ["cat", "cat\t", "cat\t/", "cat dogs cats"])
+def test_other_lines_than_bats_are_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "x.txt").write_text(f"a\tb\n{line}\n")
+    with pytest.raises(InputError, match=r"line 2 is .*a word and its answers are needed"):
+        evaluate.load_analogies(tmp_path)
+
+
+def test_any_of_several_answers_is_right() -> None:
+    array = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 1, 1.1], [-1, 1, 0.5]], np.float32)
+    vectors = WordVectors(["a", "b", "c", "best", "second"], array)
+    cases = {("second", ()): 2, ("second", ("best",)): 1, ("nowhere", ("second",)): 2}
+    asked = [Question("x", "a", "b", "c", *answers) for answers in cases]
+    asked.append(Question("x", "a", "b", "c", "nowhere", ("neither",)))
+    assert evaluate.answer_ranks(vectors, asked)["3CosAdd"].tolist() == [*cases.values(), -1]
+
+
+# What has no plain answer has a defined one
+
+
+def test_words_are_compared_in_upper_case_and_the_most_frequent_counts() -> None:
+    array = np.eye(4, dtype=np.float32)
+    vectors = WordVectors(["Cat", "CAT", "ice_cream", "dog"], array, [1, 5, 2, 2])
+    assert [vectors.find(word) for word in ("cat", "CAT", "DOG", "ice cream", "icecream", "")] == [
+        *(1, 1, 3, 2),
+        *(None, None),
+    ]
+    cosines = evaluate.pair_cosines(vectors, [Pair("cAt", "CAT", 1), Pair("Ice Cream", "dog", 1)])
+    assert cosines.tolist() == [1.0, 0.0]
+    assert evaluate.pair_cosines(vectors, [Pair("new york", "dog", 1)]).tolist() != [0.0]
+
+
+def test_a_pair_given_twice_counts_twice() -> None:
+    vectors = plausible(8)
+    once = evaluate.similarity(vectors, PAIRS)
+    twice = evaluate.similarity(vectors, [*PAIRS, *PAIRS])
+    assert (twice.pairs, twice.coverage) == (2 * once.pairs, once.coverage)
+    assert twice.spearman == pytest.approx(once.spearman)
+    skewed = evaluate.similarity(vectors, [*PAIRS, *PAIRS[:100]])
+    assert skewed.spearman != pytest.approx(once.spearman)
+
+
+def test_a_dictionary_of_one_word() -> None:
+    vectors = WordVectors(["love"], np.ones((1, 3)))
+    assert evaluate.similarity(vectors, [*PAIRS, Pair("love", "love", 9)]).pairs == 1
+    same = [Question("x", "love", "love", "love", "love")]
+    assert evaluate.analogies(vectors, same).accuracy == 0.0
+    assert evaluate.neighbours(vectors, ["love"], 3) == []
+    assert evaluate.probe_words(vectors, 5) == ["love"]
+    with pytest.raises(InputError, match="1 of 1 words have vectors in both sets"):
+        evaluate.neighbour_overlap(vectors, vectors)
+
+
+def test_vectors_of_zeros() -> None:
+    words = plausible(9).words
+    zero = WordVectors(words, np.zeros((len(words), 4)))
+    found = evaluate.similarity(zero, PAIRS, generator=np.random.default_rng(0))
+    assert (found.spearman, found.pearson, found.ci95) == (None, None, None)
+    assert found.pairs > 100
+    ranks = evaluate.answer_ranks(zero, QUESTIONS)
+    for method in evaluate.METHODS:
+        # Every word ties: the most frequent ones that are not asked about answer.
+        assert (ranks[method] >= 0).any()
+        assert set(ranks[method].tolist()) <= {-1, 0, 1, 2, 3, 4, 5}
+
+
+def test_a_vector_that_is_not_a_number_is_named() -> None:
+    array = np.ones((4, 2), np.float32)
+    array[2, 0] = np.nan
+    vectors = WordVectors(["a", "b", "c", "d"], array)
+    for judge in (
+        lambda: evaluate.similarity(vectors, [Pair("a", "c", 1)]),
+        lambda: evaluate.analogies(vectors, [Question("x", *"abcd")]),
+    ):
+        with pytest.raises(InputError, match="'c' holds NaN"):
+            judge()
+
+
+# Unknown words
+
+
+@pytest.mark.parametrize("name", ["wordsim353", "simlex999"])
+def test_unknown_words_as_zero_equal_gensims_dummies(name: str) -> None:
+    path = evaluate.benchmark_path(name)
+    vectors = plausible(1)
+    result = evaluate.similarity(vectors, evaluate.load_pairs(path), oov="zero")
+    pearson, spearman, _ = vectors.to_gensim().evaluate_word_pairs(str(path), dummy4unknown=True)
+    assert result.pearson == pytest.approx(float(pearson[0]), abs=1e-6)
+    assert result.spearman == pytest.approx(float(spearman[0]), abs=1e-6)
+    assert (result.pairs, result.oov) == (result.total, "zero")
+    assert result.known < result.total
+    assert result.coverage == result.known / result.total
+
+
+def test_unknown_words_as_wrong_equal_gensims_dummies(tmp_path: Path) -> None:
+    vectors = plausible(3)
+    asked = [question for question in QUESTIONS if question.category == "family"]
+    path = tmp_path / "questions.txt"
+    path.write_text(": family\n" + "\n".join(" ".join(question[1:5]) for question in asked))
+    result = evaluate.analogies(vectors, asked, oov="zero")
+    accuracy, _ = vectors.to_gensim().evaluate_word_analogies(str(path), dummy4unknown=True)
+    assert 0 < accuracy < 1
+    assert result.accuracy == pytest.approx(accuracy, abs=1e-9)
+    assert result.questions == result.total > result.known
+
+
+# 3CosMul, and the five best
+
+
+@pytest.mark.parametrize("batch", [1, 1 << 24])
+def test_ranks_equal_loops(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(questions, "_COSINES", batch)
+    vectors = plausible(11)
+    size = 100
+    rows = vectors.by_frequency[:size]
+    words = [vectors.words[row].upper() for row in rows]
+    array = vectors.vectors[rows]
+    asked = [q for q in QUESTIONS if all(word.upper() in words for word in q[1:5])]
+    generator = np.random.default_rng(0)
+    asked = asked[:10]
+    for _ in range(25):  # few of Google's stand among so few words; ask for what comes out near
+        a, b, c = generator.choice(size, 3, replace=False).tolist()
+        best = naive.analogy_3cosadd(array, a, b, c, 8)
+        answer = best[generator.integers(8)][0]
+        asked.append(Question("x", words[a], words[b], words[c], words[answer]))
+    found = evaluate.answer_ranks(vectors, asked, size)
+    oracles = {"3CosAdd": naive.analogy_3cosadd, "3CosMul": naive.analogy_3cosmul}
+    for method in evaluate.METHODS:
+        expected = []
+        for question in asked:
+            a, b, c, answer = (words.index(word.upper()) for word in question[1:5])
+            first = [row for row, _ in oracles[method](array, a, b, c, 5)]
+            expected.append(first.index(answer) + 1 if answer in first else 0)
+        assert found[method].tolist() == expected
+        assert len(set(expected)) > 3
+
+
+def test_3cosmul_answers_as_gensim_does() -> None:
+    vectors = plausible(12)
+    keyed = vectors.to_gensim()
+    asked = [q for q in QUESTIONS[::3] if all(word.lower() in vectors for word in q[1:5])][:60]
+    found = evaluate.answer_ranks(vectors, asked, len(vectors))["3CosMul"]
+    for question, rank in zip(asked, found, strict=True):
+        a, b, c, answer = (word.lower() for word in question[1:5])
+        best = [word for word, _ in keyed.most_similar_cosmul([b, c], [a], topn=5)]
+        assert rank == (best.index(answer) + 1 if answer in best else 0)
+    assert 0 < (found == 1).sum() < len(found)
+
+
+def test_five_answers_are_at_least_as_good_as_one() -> None:
+    result = evaluate.analogies(plausible(4), QUESTIONS[::5], method="3CosMul")
+    assert result.method == "3CosMul"
+    assert result.accuracy is not None
+    assert result.accuracy_5 is not None
+    assert result.accuracy < result.accuracy_5 < 1
+    assert result.correct_5 == sum(category.correct_5 for category in result.categories)
+    assert result.accuracy_5 == result.correct_5 / result.questions
+
+
+# Intervals
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_wilsons_interval_equals_scipys(correct: int, asked: int) -> None:
+    correct = min(correct, asked)
+    expected = stats.binomtest(correct, asked).proportion_ci(0.95, method="wilson")
+    assert statistics.wilson(correct, asked) == pytest.approx((expected.low, expected.high))
+
+
+def test_nothing_asked_has_no_interval() -> None:
+    assert statistics.wilson(0, 0) is None
+    assert statistics.mean_interval(np.array([0.5])) is None
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12),
+    st.integers(0, 100),
+)
+def test_resampled_correlations_equal_scipys(pairs: list[tuple[int, int]], seed: int) -> None:
+    x, y = np.array(pairs, dtype=np.float64).T
+    draws = np.random.default_rng(seed).integers(len(x), size=(5, len(x)))
+    times = np.array([np.bincount(draw, minlength=len(x)) for draw in draws])
+    found = statistics._resampled_spearman(x, y, times)
+    for figure, draw in zip(found, draws, strict=True):
+        if np.ptp(x[draw]) == 0 or np.ptp(y[draw]) == 0:
+            assert np.isnan(figure)
+        else:
+            assert figure == pytest.approx(float(stats.spearmanr(x[draw], y[draw])[0]))
+
+
+@pytest.mark.parametrize(
+    ("size", "correlation", "levels"), [(12, 0.0, 0), (15, 0.7, 4), (40, 0.4, 2), (60, 0.7, 0)]
+)
+def test_intervals_cover_the_truth_in_95_of_100_samples(
+    size: int, correlation: float, levels: int
+) -> None:
+    """Samples of two normal variables; people's scores rounded to few levels, so that they tie."""
+    generator = np.random.default_rng(0)
+
+    def sample(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        cosines = generator.standard_normal(n)
+        people = correlation * cosines
+        people += np.sqrt(1 - correlation**2) * generator.standard_normal(n)
+        return np.round(people * levels / 2) if levels else people, cosines
+
+    truth = statistics.spearman(*sample(400_000))
+    assert truth is not None
+    trials, covered, width = 400, 0, 0.0
+    for _ in range(trials):
+        interval = statistics.spearman_interval(*sample(size), generator, 400)
+        assert interval is not None
+        covered += interval[0] <= truth <= interval[1]
+        width += interval[1] - interval[0]
+    # One standard deviation of the share is 0.011.
+    assert 0.925 <= covered / trials <= 0.985
+    fisher = np.tanh(np.arctanh(truth) + 1.96 * np.array([-1, 1]) / np.sqrt(size - 3))
+    assert width / trials < 1.2 * (fisher[1] - fisher[0])
+
+
+@pytest.mark.parametrize("asked", [25, 200])
+def test_wilsons_interval_covers_the_truth(asked: int) -> None:
+    """Exactly, from the binomial distribution: 95 % on average over shares, never much less."""
+    intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
+    shares = np.linspace(0.02, 0.98, 97)
+    chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])
+    covers = (intervals[:, 0] <= shares[:, None]) & (shares[:, None] <= intervals[:, 1])
+    coverage = (chances * covers).sum(axis=1)
+    assert 0.945 <= coverage.mean() <= 0.958
+    assert coverage.min() > 0.9
+
+
+# Stability
+
+
+def test_overlap_equals_loops() -> None:
+    generator = np.random.default_rng(0)
+    one = generator.standard_normal((60, 5)).astype(np.float32)
+    other = (one + 0.5 * generator.standard_normal((60, 5))).astype(np.float32)
+    words = [f"w{row}" for row in range(60)]
+    found = evaluate.neighbour_overlap(WordVectors(words, one), WordVectors(words, other))
+    assert [row.word for row in found] == words
+    expected = naive.shared_neighbours(one, other, 10)
+    assert [row.overlap for row in found] == pytest.approx(expected)
+    assert 0.2 < np.mean(expected) < 0.9
+
+
+def test_the_same_vectors_overlap_whatever_their_order_and_other_words() -> None:
+    vectors = plausible(13)
+    rows = list(np.random.default_rng(0).permutation(len(vectors)))[: len(vectors) // 2]
+    found = evaluate.neighbour_overlap(vectors, subset(vectors, rows), limit=100, words=30)
+    assert {row.overlap for row in found} == {1.0}
+    assert len(found) == 30
+
+
+def test_few_words_overlap_in_all_others() -> None:
+    one = WordVectors(["a", "b", "c"], np.eye(3))
+    assert [row.overlap for row in evaluate.neighbour_overlap(one, one)] == [1.0] * 3

@@ -378,3 +378,72 @@ def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:
     offline = run(*settings, "stages=[tokenize]", f"corpus.sha256={digest}", cwd=tmp_path)
     assert offline.returncode == 0, "a second run does not download"
     assert not list(tmp_path.rglob("escaped.txt"))
+
+
+def test_vectors_of_any_tool_are_judged_and_tracked(here: Path) -> None:
+    (here / "pairs.csv").write_text("word1,word2,score\ncat,dog,9\nking,queen,8\ncat,paris,1\n")
+    exported = "evaluate.export=[word2vec-binary,glove-text,parquet]"
+    own = ("tracking=none", *SMALL, "evaluate.similarity.mine=pairs.csv", exported)
+    assert run(*own, cwd=here).returncode == 0
+    ours = summary_of(here)
+    mine = ours["evaluate"]["similarity"]["mine"]
+    assert (mine["pairs"], mine["coverage"], mine["spearman"] is None) == (3, 1.0, False)
+    folder = Path(ours["files"]["exports"])
+    assert folder == Path(ours["stages"]["evaluate"]["path"]) / "exports"
+
+    judge = ("stages=[evaluate]", "evaluate.similarity.mine=pairs.csv", "evaluate.compare=ours")
+    (here / ours["run_dir"]).rename(here / "ours")
+    result = run(*judge, f"evaluate.vectors={folder / 'vectors.bin'}", cwd=here)
+    assert (result.returncode, result.stderr) == (0, "")
+    judged = summary_of(here)
+    assert set(judged["stages"]) == {"evaluate"}
+    assert judged["files"] == {"vectors": str(folder / "vectors.bin")}
+    assert judged["evaluate"]["similarity"] == ours["evaluate"]["similarity"]
+    assert judged["evaluate"]["analogy"] == ours["evaluate"]["analogy"]
+    size = ours["vocab"]["size"]
+    assert judged["evaluate"]["vectors"] == {"use": "v", "words": size, "dimensions": 8}
+    assert judged["evaluate"]["stability"]["overlap"] == 1.0
+    assert runs_in(here) == [("vectors.bin", "FINISHED")]
+    with sqlite3.connect(here / "outputs" / "mlflow.db") as database:
+        keys = {key for (key,) in database.execute("select key from params")}
+        metrics = dict(database.execute("select key, value from metrics"))
+    assert {key.partition(".")[0] for key in keys} == {"evaluate"}
+    assert metrics["stability/overlap"] == 1.0
+    assert metrics["similarity/mine/pearson"] == pytest.approx(mine["pearson"])
+    # The same bytes under another name are the same work; other bytes are not.
+    (here / "copy.bin").write_bytes((here / folder / "vectors.bin").read_bytes())
+    assert run("tracking=none", *judge, "evaluate.vectors=copy.bin", cwd=here).returncode == 0
+    assert summary_of(here)["stages"]["evaluate"]["cached"]
+    (here / "pairs.csv").write_text("cat,dog,9\nking,queen,8\ncat,france,1\n")
+    assert run("tracking=none", *judge, "evaluate.vectors=copy.bin", cwd=here).returncode == 0
+    assert not summary_of(here)["stages"]["evaluate"]["cached"]
+
+
+UNJUDGEABLE = {
+    "evaluate.vectors=nowhere stages=[evaluate]": (
+        "evaluate.vectors=nowhere: no such file or folder; give a run's folder or its "
+        "summary.json, a folder with vectors.npy and vocabulary.tsv, or a file of word2vec "
+        "(text or binary), fastText (.vec), GloVe or Parquet"
+    ),
+    "evaluate.vectors=cut.vec stages=[evaluate]": (
+        "cut.vec: byte 10: the file ends in row 2; the header promises 2 rows"
+    ),
+    "evaluate.vectors=cut.vec stages=[evaluate] evaluate.use=v+u": (
+        "evaluate.use=v+u: evaluate.vectors=cut.vec has no outside_vectors.npy beside it; "
+        "evaluate.use=v judges the vectors alone"
+    ),
+    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.mine=nowhere": (
+        "nowhere: cannot be read (No such file or directory)"
+    ),
+    "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.men=gensim": (
+        "no benchmark is named 'men'; there are wordsim353, simlex999, google"
+    ),
+}
+
+
+@pytest.mark.parametrize("overrides", UNJUDGEABLE)
+def test_what_cannot_be_judged_is_one_line(tmp_path: Path, overrides: str) -> None:
+    (tmp_path / "cut.vec").write_text("2 2\na 1 2\n")
+    (tmp_path / "good.vec").write_text("2 2\na 1 2\nb 2 1\n")
+    result = run("tracking=none", *overrides.split(), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (2, f"error: {UNJUDGEABLE[overrides]}\n")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.vectors import MAX_WORD, WordVectors, written_aside
+from w2v.formats import MAX_WORD, written_aside
+from w2v.vectors import WordVectors
 
 gensim_models = pytest.importorskip("gensim.models")
 

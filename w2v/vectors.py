@@ -1,45 +1,39 @@
 """Trained word vectors: looking words up, cosines, and the files they live in."""
 
 import difflib
-import re
-import uuid
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
-from lzma import LZMAError
 from pathlib import Path
-from typing import IO, Any, NoReturn, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2v.errors import InputError
-from w2v.sources import OPENERS, open_binary
+from w2v.formats import check_words, read_rows, write_rows, written_aside
+
+__all__ = [
+    "OUTSIDE",
+    "USES",
+    "VECTORS",
+    "VOCABULARY",
+    "Use",
+    "WordVectors",
+    "written_aside",
+]
 
 VECTORS = "vectors.npy"
 VOCABULARY = "vocabulary.tsv"
+OUTSIDE = "outside_vectors.npy"
 
-MAX_DIMENSIONS = 1 << 16
-MAX_WORD = 1 << 16
-"""Bounds on a word2vec file (dimensions; bytes in a word), so that no header is believed."""
+Use = Literal["v", "v+u"]
+"""The centre vectors, or their sums with the outside vectors."""
 
-_SPACE = b" \t\n\r\v\f"
-_NUMERALS = frozenset(b"0123456789+-.eEnaifNAIF \t\r\n")
-_HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
-_BLOCK = 1 << 20
+USES: tuple[Use, ...] = ("v", "v+u")
 
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` if the block succeeds."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield aside
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+_PLAIN = 1e-15, 1e15
+"""Lengths of vectors whose products with a vector of length one are exact enough in float32."""
 
 
 class WordVectors:
@@ -135,6 +129,66 @@ class WordVectors:
         return f"{message}; close to it: {', '.join(map(repr, close))}" if close else message
 
     @cached_property
+    def by_frequency(self) -> NDArray[np.intp]:
+        """(V,): the rows by falling count, ties and vectors without counts in order."""
+        if self.counts is None:
+            return np.arange(len(self))
+        return np.argsort(-self.counts, kind="stable")
+
+    @cached_property
+    def _row_of_form(self) -> dict[str, int]:
+        return {self.words[row].upper(): row for row in self.by_frequency[::-1].tolist()}
+
+    def find(self, word: str) -> int | None:
+        """The row of the most frequent word that is equal in upper case; None: there is none.
+
+        What is written with spaces is also sought with ``_`` in their place.
+        """
+        form = word.upper()
+        row = self._row_of_form.get(form)
+        if row is None and " " in form:
+            return self._row_of_form.get("_".join(form.split()))
+        return row
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """(V,): the length of each vector.
+
+        Raises
+        ------
+        InputError
+            A vector that holds NaN or an infinity.
+        """
+        return self._lengths(slice(None))
+
+    def _lengths(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float64]:
+        chosen = self.vectors[rows]
+        lengths: NDArray[np.float64] = np.sqrt(
+            np.einsum("ij,ij->i", chosen, chosen, dtype=np.float64)
+        )
+        if not np.isfinite(lengths).all():
+            place = int(np.flatnonzero(~np.isfinite(lengths))[0])
+            word = self.words[np.arange(len(self))[rows][place]]
+            raise InputError(f"the vector of {word!r} holds NaN or an infinity")
+        return lengths
+
+    def unit_rows(self, rows: ArrayLike | slice) -> NDArray[np.float32]:
+        """Some vectors divided by their lengths, zero vectors left as they are: (rows, d).
+
+        Raises
+        ------
+        InputError
+            One of these vectors holds NaN or an infinity.
+        """
+        index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
+        lengths = self._lengths(index)
+        lengths[lengths == 0.0] = 1.0
+        chosen = self.vectors[index]
+        unit = np.empty(chosen.shape, np.float32)
+        np.divide(chosen, lengths[:, None], out=unit, casting="same_kind")
+        return unit
+
+    @cached_property
     def unit(self) -> NDArray[np.float32]:
         """(V, d): the vectors divided by their lengths, zero vectors left as they are.
 
@@ -145,14 +199,7 @@ class WordVectors:
         InputError
             A vector that holds NaN or an infinity.
         """
-        squares = np.einsum("ij,ij->i", self.vectors, self.vectors, dtype=np.float64)
-        if not np.isfinite(squares).all():
-            word = self.words[int(np.flatnonzero(~np.isfinite(squares))[0])]
-            raise InputError(f"the vector of {word!r} holds NaN or an infinity")
-        lengths = np.sqrt(squares)
-        lengths[lengths == 0.0] = 1.0
-        unit = np.empty(self.vectors.shape, np.float32)
-        np.divide(self.vectors, lengths[:, None], out=unit, casting="same_kind")
+        unit = self.unit_rows(slice(None))
         unit.flags.writeable = False
         return unit
 
@@ -164,7 +211,8 @@ class WordVectors:
         InputError
             A word without a vector.
         """
-        return float(self._cosines(self.unit[self.row(b)], self.unit[self.row(a)][None])[0])
+        one, other = self.unit_rows([self.row(a), self.row(b)]).astype(np.float64)
+        return float(np.clip(_direction(one) @ _direction(other), -1.0, 1.0))
 
     def nearest(self, word: str | ArrayLike, k: int = 10) -> list[tuple[str, float]]:
         """The k words with the largest cosines, largest first; ties in the order of `words`.
@@ -183,7 +231,7 @@ class WordVectors:
         """
         if isinstance(word, str):
             row = self.row(word)
-            return self._nearest(self.unit[row], k, {row})
+            return self._nearest(self.vectors[row].astype(np.float64), k, {row})
         vector = np.asarray(word, dtype=np.float64)
         if vector.shape != (self.dimensions,):
             raise InputError(
@@ -209,7 +257,7 @@ class WordVectors:
         representations, section 4. Levy, Goldberg (2014), equation 1.
         """
         rows = [self.row(word) for word in (a, b, c)]
-        unit = self.unit[rows].astype(np.float64)
+        unit = self.unit_rows(rows).astype(np.float64)
         return self._nearest(unit[1] - unit[0] + unit[2], k, set(rows))
 
     def _nearest(
@@ -220,20 +268,30 @@ class WordVectors:
         k = min(k, len(self) - len(left_out))
         if k <= 0:
             return []
-        cosines = self._cosines(vector, self.unit)
+        cosines = self._cosines(vector)
         cosines[list(left_out)] = -np.inf
         # All that tie with the k-th, so that the order of the words decides and not chance.
         rows = np.flatnonzero(cosines >= np.partition(cosines, -k)[-k])
         rows = rows[np.argsort(-cosines[rows], kind="stable")][:k]
         return [(self.words[row], float(cosines[row])) for row in rows]
 
-    @staticmethod
-    def _cosines(vector: NDArray[np.floating], unit: NDArray[np.float32]) -> NDArray[np.float32]:
-        largest = np.abs(vector).max(initial=0.0)
-        if largest > 0.0:
-            vector = vector / largest  # keeps the squares from overflowing
-            vector = vector / np.linalg.norm(vector)
-        cosines = unit @ vector.astype(np.float32)
+    @cached_property
+    def _divisors(self) -> NDArray[np.float32] | None:
+        """The lengths, 1 for zero vectors; None where they are too far from 1 for float32."""
+        divisors = np.where(self.norms == 0.0, 1.0, self.norms)
+        low, high = _PLAIN
+        if divisors.min(initial=1.0) < low or divisors.max(initial=1.0) > high:
+            return None
+        return divisors.astype(np.float32)
+
+    def _cosines(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
+        """(V,): with every word's vector. These are not copied: they may be mapped into memory."""
+        direction = _direction(vector).astype(np.float32)
+        if self._divisors is None:
+            cosines = self.unit @ direction
+        else:
+            cosines = self.vectors @ direction
+            cosines /= self._divisors
         return np.clip(cosines, -1.0, 1.0, out=cosines)
 
     def save(self, directory: str | Path) -> None:
@@ -248,74 +306,87 @@ class WordVectors:
             A word that is empty, holds a tab or a line break, or is no Unicode text.
         """
         directory = Path(directory)
-        lines = ["word" if self.counts is None else "word\tcount"]
-        lines += (
-            self.words
-            if self.counts is None
-            else [f"{word}\t{count}" for word, count in zip(self.words, self.counts, strict=True)]
-        )
-        self._check_words("\t\n", VOCABULARY)
-        table = ("\n".join(lines) + "\n").encode()
+        check_words(self.words, "\t\n", VOCABULARY)
+        table = ("\n".join(self._table()) + "\n").encode()
         directory.mkdir(parents=True, exist_ok=True)
         with written_aside(directory / VECTORS) as aside, aside.open("wb") as file:
             np.save(file, self.vectors, allow_pickle=False)
         with written_aside(directory / VOCABULARY) as aside:
             aside.write_bytes(table)
 
+    def _table(self) -> list[str]:
+        """The words, with their counts where there are any, under a header."""
+        if self.counts is None:
+            return ["word", *self.words]
+        rows = zip(self.words, self.counts.tolist(), strict=True)
+        return ["word\tcount", *(f"{word}\t{count}" for word, count in rows)]
+
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, use: Use = "v") -> Self:
         """Open what `save` wrote; the vectors are mapped into memory, not read.
+
+        Parameters
+        ----------
+        use
+            ``v+u`` adds the outside vectors, which training leaves beside them, to the vectors:
+            a copy in memory.
 
         Raises
         ------
         InputError
             Files that are missing, damaged or do not agree.
+
+        References
+        ----------
+        Pennington, Socher, Manning (2014), GloVe, section 4.2. Levy, Goldberg, Dagan (2015),
+        Improving distributional similarity, section 3.3 (the sums).
         """
         directory = Path(path)
+        vectors = _mapped(directory / VECTORS)
         try:
-            vectors = np.load(directory / VECTORS, mmap_mode="r", allow_pickle=False)
             table = (directory / VOCABULARY).read_bytes()
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{directory}: cannot be read ({error}); "
-                f"a directory with {VECTORS} and {VOCABULARY} is needed"
-            ) from None
-        if not isinstance(vectors, np.ndarray) or vectors.dtype != np.float32:
-            kind = getattr(vectors, "dtype", "no array")
-            raise InputError(f"{directory / VECTORS}: holds {kind}; float32 is needed")
+        except OSError as error:
+            raise _not_read(directory / VOCABULARY, error) from None
         words, counts = _parse_vocabulary(table, directory / VOCABULARY)
+        if use == "v+u":
+            outside = _mapped(directory / OUTSIDE)
+            if outside.shape != vectors.shape:
+                raise InputError(
+                    f"{directory / OUTSIDE}: has the shape {outside.shape}; "
+                    f"the vectors have {vectors.shape}"
+                )
+            vectors = vectors + outside
         try:
             return cls(words, vectors, counts)
         except InputError as error:
             raise InputError(f"{directory}: {error}") from None
 
-    def save_word2vec(self, path: str | Path, binary: bool = False) -> None:
+    def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
         """Write the format of the word2vec tools, which gensim and many others read.
 
         A header ``V d``, then one word a row with its d numbers: as text with nine significant
         digits, which give back the same float32, or as bytes (float32, little-endian). Counts
         are not part of the format. A name that ends in .gz, .bz2 or .xz is packed.
 
+        Parameters
+        ----------
+        header
+            False leaves it out: text as GloVe writes it.
+
         Raises
         ------
         InputError
             A word that is empty, longer than 65,536 bytes, holds ASCII white space, or is no
-            Unicode text.
+            Unicode text; bytes without a header, which nothing reads.
         """
-        path = Path(path)
-        self._check_words(_SPACE.decode(), path.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pattern = " ".join(["%.9g"] * self.dimensions)
-        with written_aside(path) as aside, OPENERS.get(path.suffix, open)(aside, "wb") as file:
-            file.write(b"%d %d\n" % self.vectors.shape)
-            for word, vector in zip(self.words, self.vectors, strict=True):
-                if binary:
-                    file.write(word.encode() + b" " + vector.astype("<f4").tobytes() + b"\n")
-                else:
-                    file.write(f"{word} {pattern % tuple(vector.tolist())}\n".encode())
+        if binary and not header:
+            raise InputError("binary files need the header: it says where a vector ends")
+        write_rows(Path(path), self.words, self.vectors, binary, header)
 
     @classmethod
-    def load_word2vec(cls, path: str | Path, binary: bool | None = None) -> Self:
+    def load_word2vec(
+        cls, path: str | Path, binary: bool | None = None, *, header: bool | None = True
+    ) -> Self:
         """Read the format of the word2vec tools, as the C programs, gensim or fastText write it.
 
         Parameters
@@ -324,6 +395,9 @@ class WordVectors:
             A file; unpacked when its name ends in .gz, .bz2 or .xz.
         binary
             None: told from the bytes that follow the first word.
+        header
+            Whether the first line is ``words dimensions``. False: text as GloVe writes it, whose
+            words may hold spaces. None: told from the line.
 
         Returns
         -------
@@ -336,16 +410,11 @@ class WordVectors:
         Raises
         ------
         InputError
-            A file that cannot be read, ends early, goes on after the last word, or holds no
-            word2vec rows; the message gives the offset in (unpacked) bytes. Memory grows with
-            the bytes that were read, whatever the header says.
+            A file that cannot be read, ends early, goes on after the last word, holds no such
+            rows, or numbers that are not finite; the message gives the offset in (unpacked)
+            bytes. Memory grows with the bytes that were read, whatever the header says.
         """
-        try:
-            with open_binary(str(path)) as file:
-                rows = _Word2VecFile(file, str(path))
-                words, vectors = rows.read(rows.looks_binary() if binary is None else binary)
-        except (OSError, EOFError, LZMAError, zlib.error) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
+        words, vectors = read_rows(path, binary, header)
         first = {word: row for row, word in reversed(list(enumerate(words)))}
         if len(first) < len(words):
             warnings.warn(
@@ -354,13 +423,34 @@ class WordVectors:
             )
             kept = sorted(first.values())
             words, vectors = [words[row] for row in kept], vectors[kept]
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
-            word = words[int(np.argmin(finite))]
-            raise InputError(
-                f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
-            )
         return cls(words, vectors)
+
+    def save_projector(self, directory: str | Path) -> None:
+        """Write ``vectors.tsv`` and ``metadata.tsv``, which TensorBoard's projector takes.
+
+        One word a line in both, nine significant digits between tabs; the metadata are the words
+        alone, or ``word`` and ``count`` under a header where there are counts.
+
+        Raises
+        ------
+        InputError
+            A word that is empty, holds a tab or a line break, or is no Unicode text.
+        """
+        directory = Path(directory)
+        check_words(self.words, "\t\n\r", "metadata.tsv")
+        directory.mkdir(parents=True, exist_ok=True)
+        pattern = "\t".join(["%.9g"] * self.dimensions) + "\n"
+        with (
+            written_aside(directory / "vectors.tsv") as aside,
+            aside.open("w", encoding="ascii", newline="\n") as file,
+        ):
+            file.writelines(pattern % tuple(vector.tolist()) for vector in self.vectors)
+        with (
+            written_aside(directory / "metadata.tsv") as aside,
+            aside.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            # A single column has no header there: the projector would take it for a word.
+            file.writelines(f"{line}\n" for line in self._table()[self.counts is None :])
 
     def to_gensim(self) -> Any:
         """A copy as ``gensim.models.KeyedVectors``, with the counts where there are any."""
@@ -373,14 +463,32 @@ class WordVectors:
                 keyed.set_vecattr(word, "count", count)
         return keyed
 
-    def _check_words(self, forbidden: str, name: str) -> None:
-        pattern = re.compile(f"[{re.escape(forbidden)}\ud800-\udfff]")
-        for word in self.words:
-            if not word or pattern.search(word) or len(word.encode()) > MAX_WORD:
-                raise InputError(
-                    f"the word {word[:40]!r} cannot be written to {name}; a word there is Unicode "
-                    f"text of 1 to {MAX_WORD:,} bytes without any of {forbidden!r}"
-                )
+
+def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The vector at length one; a zero vector stays as it is."""
+    largest = np.abs(vector).max(initial=0.0)
+    if largest == 0.0:
+        return vector.astype(np.float64)
+    scaled = vector / np.float64(largest)  # keeps the squares from overflowing
+    direction: NDArray[np.float64] = scaled / np.linalg.norm(scaled)
+    return direction
+
+
+def _mapped(path: Path) -> NDArray[np.float32]:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _not_read(path, error) from None
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        raise InputError(f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 is needed")
+    return array
+
+
+def _not_read(path: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())
+    return InputError(
+        f"{path}: cannot be read ({reason}); a directory with {VECTORS} and {VOCABULARY} is needed"
+    )
 
 
 def _parse_vocabulary(table: bytes, path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
@@ -403,111 +511,3 @@ def _parse_vocabulary(table: bytes, path: Path) -> tuple[list[str], NDArray[np.i
         words.append(word)
         counts.append(int(count))
     return words, np.array(counts, dtype=np.int64)
-
-
-class _Word2VecFile:
-    """Reads one word2vec file from front to back and knows the offset of every complaint."""
-
-    def __init__(self, file: IO[bytes], path: str) -> None:
-        self.file = file
-        self.path = path
-        self.buffer = b""
-        self.start = 0  # of what is still unread, in the buffer
-        self.offset = 0  # of the same byte, in the file
-        header = self._line(64)
-        found = _HEADER.fullmatch(header)
-        if found is None:
-            self._fail(f"the header is {header!r}; 'words dimensions' is needed", 0)
-        self.count, self.dimensions = map(int, found.groups())
-        if not 1 <= self.dimensions <= MAX_DIMENSIONS:
-            self._fail(
-                f"the header gives {self.dimensions} dimensions; 1 to {MAX_DIMENSIONS} are read", 0
-            )
-
-    def looks_binary(self) -> bool:
-        """Whether the first vector is not spelt with the signs of decimal numbers."""
-        self._fill(MAX_WORD + 64)
-        _, _, vector = self.buffer[self.start :].lstrip(b"\n").partition(b" ")
-        text, _, _ = vector[:64].partition(b"\n")
-        return not text.strip() or not _NUMERALS.issuperset(text)
-
-    def read(self, binary: bool) -> tuple[list[str], NDArray[np.float32]]:
-        words: list[str] = []
-        rows = bytearray()
-        for _ in range(self.count):
-            word, vector = self._binary_row(len(words)) if binary else self._text_row(len(words))
-            words.append(word.decode("utf-8", "backslashreplace"))
-            rows += vector
-        while self._fill(1):
-            rest = self.buffer[self.start :].lstrip(_SPACE)
-            if rest:
-                self._skip(len(self.buffer) - self.start - len(rest))
-                self._fail(f"more follows after the {self.count} words of the header")
-            self._skip(len(self.buffer) - self.start)
-        return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
-
-    def _binary_row(self, number: int) -> tuple[bytes, bytes]:
-        self._fill(MAX_WORD + 2 + 4 * self.dimensions)
-        # The C tool ends a vector with a line break, gensim does not.
-        while self.buffer.startswith(b"\n", self.start):
-            self._skip(1)
-        space = self.buffer.find(b" ", self.start, self.start + MAX_WORD + 1)
-        size = 4 * self.dimensions
-        if space < 0 and len(self.buffer) - self.start > MAX_WORD:
-            self._fail(f"word {number + 1} has more than {MAX_WORD:,} bytes; is it binary?")
-        if space < 0 or len(self.buffer) < space + 1 + size:
-            self._ends_early(number)
-        word = self.buffer[self.start : space]
-        if not word:
-            self._fail(f"word {number + 1} is empty")
-        vector = self.buffer[space + 1 : space + 1 + size]
-        self._skip(space + 1 + size - self.start)
-        return word, vector
-
-    def _text_row(self, number: int) -> tuple[bytes, bytes]:
-        at = self.offset
-        line = self._line(MAX_WORD + 64 * self.dimensions)
-        word, *values = line.split() or [b""]
-        if not line:
-            self._ends_early(number)
-        try:
-            if len(values) != self.dimensions or len(word) > MAX_WORD:
-                raise ValueError
-            with np.errstate(over="ignore"):
-                vector = np.array(list(map(float, values)), dtype="<f4")
-        except ValueError:
-            shown = line[:40] + b"..." if len(line) > 40 else line
-            self._fail(
-                f"row {number + 1} is {shown!r} with {len(values)} values; "
-                f"a word and {self.dimensions} numbers are needed",
-                at,
-            )
-        return word, vector.tobytes()
-
-    def _ends_early(self, number: int) -> NoReturn:
-        self.offset += len(self.buffer) - self.start
-        self._fail(f"the file ends in row {number + 1}; the header promises {self.count} rows")
-
-    def _line(self, limit: int) -> bytes:
-        self._fill(limit)
-        end = self.buffer.find(b"\n", self.start, self.start + limit) + 1
-        line = self.buffer[self.start : end or self.start + limit]
-        self._skip(len(line))
-        return line
-
-    def _fill(self, size: int) -> bool:
-        """Read until `size` bytes are at hand or the file ends; False: nothing is left."""
-        while len(self.buffer) - self.start < size:
-            block = self.file.read(_BLOCK)
-            if not block:
-                break
-            self.buffer = self.buffer[self.start :] + block
-            self.start = 0
-        return len(self.buffer) > self.start
-
-    def _skip(self, size: int) -> None:
-        self.start += size
-        self.offset += size
-
-    def _fail(self, problem: str, at: int | None = None) -> NoReturn:
-        raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")

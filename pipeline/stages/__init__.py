@@ -27,6 +27,6 @@ STAGES = {
     "tokenize": Stage(consumes=(), version=1),
     "vocab": Stage(consumes=("tokenize",), version=1),
     "train": Stage(consumes=("tokenize", "vocab"), version=1),
-    "evaluate": Stage(consumes=("train",), version=1),
+    "evaluate": Stage(consumes=("train",), version=2),
 }
 """In the order in which they run."""

@@ -13,11 +13,10 @@ from w2v.model import SkipGram
 from w2v.tokens import open_text
 from w2v.train import Epoch, Point, Schedule
 from w2v.train import train as train_model
-from w2v.vectors import WordVectors
+from w2v.vectors import OUTSIDE, WordVectors
 from w2v.vocabulary import Vocabulary
 
 HISTORY = "history.json"
-OUTSIDE = "outside_vectors.npy"
 
 
 def train(

@@ -61,7 +61,7 @@ class Records:
     def blocks(
         self,
         border: Border | None = None,  # noqa: ARG002 (a record is whole in memory anyhow)
-        limit: int | None = None,  # noqa: ARG002 (reading stops when no more is asked for)
+        limit: int | None = None,
     ) -> Iterator[Block]:
         """See `w2v.sources.BlockSource`.
 
@@ -70,7 +70,7 @@ class Records:
         InputError
             See `documents`.
         """
-        yield from packed(self._texts())
+        return packed(self._texts(), limit)
 
     def fingerprint(self) -> list[Any]:
         """The field, and what the files' own says."""

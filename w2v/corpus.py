@@ -104,6 +104,8 @@ def scan_plainly(tokenizer: Tokenizer, block: Block) -> Part:
     filled: list[bool] = []
     find = tokenizer.find
     for text in document_texts(block):
+        if tokenizer.own:  # others take the end of the line for white space
+            text = text.removesuffix("\n").removesuffix("\r")
         ids.extend(map(number, find(text)))
         ends.append(len(ids))
         filled.append(bool(text) and not text.isspace())

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from importlib import metadata
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
@@ -97,11 +96,18 @@ def blocks_of(source: Source, border: Border | None, limit: int | None) -> Itera
     """The documents of any source as blocks."""
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
-    return packed((text, None) for text in islice(source.documents(), limit))
+    return packed(((text, None) for text in source.documents()), limit)
 
 
-def packed(documents: Iterable[tuple[str, float | None]]) -> Iterator[Block]:
+def packed(
+    documents: Iterable[tuple[str, float | None]], limit: int | None = None
+) -> Iterator[Block]:
     """Blocks of documents, each given with what of the source is done by then.
+
+    Parameters
+    ----------
+    limit
+        End with so many that are not white space only.
 
     Raises
     ------
@@ -110,7 +116,7 @@ def packed(documents: Iterable[tuple[str, float | None]]) -> Iterator[Block]:
     """
     parts: list[bytes] = []
     stops: list[int] = []
-    size, done = 0, None
+    size, done, filled = 0, None, 0
     for text, done in documents:
         try:
             data = text.encode("utf-8")
@@ -125,6 +131,9 @@ def packed(documents: Iterable[tuple[str, float | None]]) -> Iterator[Block]:
         if size >= BLOCK_BYTES:
             yield Block(b"".join(parts), np.array(stops, np.int64), True, done)
             parts, stops, size = [], [], 0
+        filled += bool(text) and not text.isspace()
+        if filled == limit:
+            break
     if stops:
         yield Block(b"".join(parts), np.array(stops, np.int64), True, done)
 
@@ -186,9 +195,7 @@ def open_raw(path: str) -> IO[bytes]:
     return Path(path).open("rb")
 
 
-def bytes_of(
-    path: str, opener: Callable[[str], IO[bytes]], size: int = CHUNK_BYTES
-) -> Iterator[tuple[bytes, int]]:
+def bytes_of(path: str, opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[bytes, int]]:
     """The bytes of a file, some at a time, each with the place in the file as it lies.
 
     Raises
@@ -198,7 +205,7 @@ def bytes_of(
     """
     try:
         with opener(path) as file:
-            while data := file.read(size):
+            while data := file.read(CHUNK_BYTES):
                 yield data, file.position() if isinstance(file, Unpacked) else file.tell()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; corpus.path must name text files") from None
@@ -455,7 +462,7 @@ class PyDocs:
         limit: int | None = None,
     ) -> Iterator[Block]:
         """See `BlockSource.blocks`."""
-        return packed(islice(self._documents(), limit))
+        return packed(self._documents(), limit)
 
     def _documents(self) -> Iterator[tuple[str, float]]:
         files = [file for package in self.packages for file in self._files(package)]

@@ -25,7 +25,9 @@ from w2v.sources import Files
 from w2v.tokenizer import Tokenizer
 from w2v.tokens import ArrayWriter, read_types
 
-steady = settings(derandomize=True, deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate])
+steady = settings(
+    derandomize=True, deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate]
+)
 FILES = ("tokens.npy", "offsets.npy", "types.txt", "counts.npy")
 
 

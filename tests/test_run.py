@@ -186,7 +186,8 @@ BAD_INPUT = {
     ),
     "binary": (
         b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
-        "text.txt: byte 0 (0x89) is not UTF-8; corpus.path must name text files in UTF-8",
+        "text.txt: byte 0 (0x89) is not UTF-8; convert the file to UTF-8, or set "
+        "corpus.errors=replace or ignore",
     ),
     "rare words": (
         b"every word here stands once only\n",

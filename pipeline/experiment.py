@@ -203,7 +203,9 @@ class Experiment:
                 return line + (f", {facts['phrases']:,} phrases" if "phrases" in facts else "")
             case "vocab":
                 share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
-                return f"{facts['size']:,} words, {share:.1%} of the tokens"
+                missing = facts.get("missing", 0)
+                lost = f"; {missing} wanted words are not among them" if missing else ""
+                return f"{facts['size']:,} words, {share:.1%} of the tokens{lost}"
             case "train":
                 final = facts["epochs"][-1]
                 return f"loss {figure(final['loss'])} after {final['epoch']} epochs"

@@ -282,7 +282,7 @@ def test_no_document_beyond_the_limit_is_asked_for(tmp_path: Path) -> None:
         ([" ", ""], "the corpus is empty: no document was found; corpus.path must hold text"),
         (
             ["?", "«!"],
-            "the corpus holds no word: 2 documents, 4 bytes and no match of tokenizer.pattern",
+            "the corpus holds no word: the tokenizer finds none in 2 documents of 4 bytes",
         ),
         (
             ["fine", "a half: \udc80"],

@@ -9,10 +9,11 @@ There are two ways to scan and to merge, with the same result: plain Python, whi
 once, and compiled (`w2v.scanner`), which is several times as fast but must be compiled or loaded.
 """
 
+import ctypes
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
@@ -312,8 +313,10 @@ class Writer:
             closing(ArrayWriter(self.folder / "offsets.npy", np.int64)) as offsets,
         ):
             offsets.append(np.zeros(1, np.int64))
-            for block, part in parts:
+            for number, (block, part) in enumerate(parts):
                 ids, ends = self._merge(block, part)
+                if number % 2:
+                    trim_memory()
                 tokens.append(ids)
                 offsets.append(ends)
                 self.progress(self.documents, self.bytes, block.done)
@@ -369,9 +372,19 @@ class Writer:
             )
         if self.tokens == 0:
             raise InputError(
-                f"the corpus holds no word: {self.documents} documents, {self.bytes} bytes and no "
-                "match of tokenizer.pattern"
+                f"the corpus holds no word: the tokenizer finds none in {self.documents} documents "
+                f"of {self.bytes} bytes"
             )
+
+
+def trim_memory() -> None:
+    """Give freed memory back to the system.
+
+    Blocks of several megabytes that come and go on several threads leave glibc's heaps full of
+    holes: without this they grow to several times what is in use.
+    """
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def shortened(part: Part, tokens: int) -> Part:

@@ -6,7 +6,7 @@ import lzma
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +17,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests import naive
-from tests.test_tokenizer import texts
+from tests.test_tokenizer import HARD, texts
 from w2v import corpus, scanner, sources
 from w2v.corpus import CorpusSize, write_corpus
 from w2v.errors import InputError
@@ -51,9 +51,10 @@ def expected(documents: list[list[str]]) -> dict[str, Any]:
         for word in document:
             counts[word] = counts.get(word, 0) + 1
     types = list(counts)
+    numbers = {word: number for number, word in enumerate(types)}
     return {
-        "tokens": [types.index(word) for document in documents for word in document],
-        "offsets": [sum(map(len, documents[:end])) for end in range(len(documents) + 1)],
+        "tokens": [numbers[word] for document in documents for word in document],
+        "offsets": [0, *accumulate(map(len, documents))],
         "types": types,
         "counts": list(counts.values()),
     }
@@ -193,6 +194,43 @@ def test_one_document_of_many_blocks(tmp_path: Path) -> None:
     assert (size.documents, size.longest_document) == (1, len(tokens))
     size = write_corpus(tmp_path, Files([str(path)] * 2, unit="file"), Tokenizer(), None, 2)
     assert load(tmp_path) == expected([tokens, tokens])
+
+
+@pytest.mark.usefixtures("blocks")
+def test_a_document_goes_on_through_blocks_of_white_space(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    gap = " " * 5000
+    path.write_text(f"{gap}one{gap}two{gap}\n{gap}\n{gap}three{gap}")
+    size = write_corpus(tmp_path, Files([str(path)]), Tokenizer(), None, 2)
+    assert load(tmp_path) == expected([["one", "two"], ["three"]])
+    assert (size.documents, size.empty_documents) == (2, 1)
+    for words in (599, 600, 601):  # of 600 the last block ends where the file does
+        path.write_text("a " * words)
+        size = write_corpus(tmp_path, Files([str(path)] * 2), Tokenizer(), None, 2)
+        assert load(tmp_path) == expected([["a"] * words] * 2)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("tokenizer", [Tokenizer(hyphens=True), Tokenizer("whitespace", nfc=True)])
+def test_hard_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, tokenizer: Tokenizer
+) -> None:
+    small, workers = WAYS[way]
+    monkeypatch.setattr(corpus, "SMALL", small)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 300)
+    random = np.random.default_rng(0)
+    text = "".join(random.choice(list(HARD), 30_000))
+    path = tmp_path / "text.txt"
+    path.write_bytes(text.encode())
+    write_corpus(tmp_path, Files([str(path)]), tokenizer, None, workers)
+    lines = [line for line in text.split("\n") if line.strip()]
+    if tokenizer.split == "words":
+        tokens = [naive.words(line, hyphens=True) for line in lines]
+    else:
+        tokens = [naive.whitespace(line, nfc=True) for line in lines]
+    assert len({word for line in tokens for word in line}) > 2000
+    assert load(tmp_path) == expected(tokens)
 
 
 def test_a_block_is_no_larger_than_it_must_be(

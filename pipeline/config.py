@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -67,6 +67,8 @@ class FilesCorpus(Corpus):
     path: Any
     """A path, a folder, a glob, or a list of them."""
     unit: str
+    field: str | None
+    errors: str
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,6 +76,9 @@ class FilesCorpus(Corpus):
         valid = bool(paths) and all(isinstance(path, str) and path for path in paths)
         require("corpus.path", self.path, valid, "a path, a folder, a glob, or a list of them")
         require("corpus.unit", self.unit, self.unit in ("line", "file"), "line or file")
+        require("corpus.field", repr(self.field), self.field != "", "the name of a field or null")
+        known = ("strict", "replace", "ignore")
+        require("corpus.errors", self.errors, self.errors in known, "strict, replace or ignore")
 
 
 @dataclass(frozen=True)
@@ -136,22 +141,52 @@ class PhrasesConfig:
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    pattern: str
     lowercase: bool
+    nfc: bool
+    pattern: str | None
+    function: str | None
+    workers: int | None
     phrases: PhrasesConfig
 
+    split: ClassVar[str]
+
     def __post_init__(self) -> None:
-        Tokenizer(self.pattern, self.lowercase)
+        at_least(1, "tokenizer.workers", self.workers, optional=True)
+        self.tokenizer()
+
+    def tokenizer(self) -> Tokenizer:
+        """The library's tokenizer for the settings."""
+        settings = asdict(self)
+        del settings["workers"], settings["phrases"]
+        return Tokenizer(self.split, **settings)
+
+
+@dataclass(frozen=True)
+class WordsConfig(TokenizerConfig):
+    apostrophes: bool
+    hyphens: bool
+
+    split = "words"
+
+
+@dataclass(frozen=True)
+class WhitespaceConfig(TokenizerConfig):
+    split = "whitespace"
 
 
 @dataclass(frozen=True)
 class Vocab:
     min_count: int
     max_size: int | None
+    words: str | None
+    keep: list[str]
 
     def __post_init__(self) -> None:
         at_least(1, "vocab.min_count", self.min_count)
         at_least(2, "vocab.max_size", self.max_size, optional=True)
+        require("vocab.words", repr(self.words), self.words != "", "a path or null")
+        valid = all(self.keep) and len(set(self.keep)) == len(self.keep)
+        require("vocab.keep", self.keep, valid, "different words")
 
 
 @dataclass(frozen=True)
@@ -415,7 +450,7 @@ PLUGINS = ("joblib", "optuna", "submitit")
 SCHEMAS: dict[str, dict[str, type]] = {
     "": {"schema": Config},
     "corpus": {f"{name}_schema": schema for schema, name in CORPORA.items()},
-    "tokenizer": {"schema": TokenizerConfig},
+    "tokenizer": {"words_schema": WordsConfig, "whitespace_schema": WhitespaceConfig},
     "model": {"schema": SkipGramConfig},
     "loss": {"negsample_schema": NegSampleConfig, "softmax_schema": SoftmaxConfig},
     "engine": {"schema": EngineConfig},

@@ -44,6 +44,7 @@ class Watch:
         self.task = TaskID(0)
         self.total = 0
         self.shown = 0.0
+        self.begun = 0.0
 
     def say(self, line: str, style: str = "") -> None:
         """Print one line; whatever it holds is text, never markup."""
@@ -57,7 +58,7 @@ class Watch:
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
         """Show progress in the block; in a terminal, as a bar that goes when it ends."""
-        self.shown = time.monotonic()
+        self.shown = self.begun = time.monotonic()
         if not self.console.is_terminal:
             yield
             return
@@ -88,9 +89,21 @@ class Watch:
         else:
             self._show(line, completed=of.done, total=of.total)
 
-    def reading(self, documents: int, size: int) -> None:
-        """Show how much text has been read."""
-        self._show(f"{documents:,} documents, {size / 1e6:.1f} MB")
+    def reading(self, documents: int, size: int, share: float | None) -> None:
+        """Show how much text has been read, and its share of all where that is known."""
+        self._read(f"{documents:,} documents, ", size, share)
+
+    def hashed(self, size: int, share: float | None) -> None:
+        """Show how far files have been read for their checksums."""
+        self._read("", size, share)
+
+    def _read(self, what: str, size: int, share: float | None) -> None:
+        seconds = max(time.monotonic() - self.begun, 1e-6)
+        line = f"{what}{size / 1e6:.1f} MB  {size / 1e6 / seconds:.1f} MB/s"
+        if share and self.progress is None:  # the bar has a column for the time left
+            line = f"{share:4.0%}  {line}  {seconds * (1 - share) / share:.0f} s left"
+        total = None if share is None else 1.0
+        self._show(line, completed=share or 0.0, total=total)
 
     def joining(self, number: int, share: float) -> None:
         """Show how much of a pass over the text for phrases is done."""

@@ -5,7 +5,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
 
 from pipeline import named
 from pipeline.config import (
@@ -18,12 +19,16 @@ from pipeline.config import (
     Text8Corpus,
 )
 from pipeline.download import Received
+from pipeline.records import records_or_files
 from w2v import sources
 from w2v.errors import InputError
 
 
 def make_source(
-    corpus: Corpus, outputs: Path, received: Callable[[Received], None] = lambda _: None
+    corpus: Corpus,
+    outputs: Path,
+    received: Callable[[Received], None] = lambda _: None,
+    hashed: sources.Progress = lambda *_: None,
 ) -> sources.Source:
     """The source that the settings describe.
 
@@ -33,6 +38,8 @@ def make_source(
         Downloads are kept in its folder ``corpora``.
     received
         Told of a download, which begins when documents are wanted.
+    hashed
+        Told how far files have been read for their checksums.
 
     Raises
     ------
@@ -44,7 +51,15 @@ def make_source(
             return sources.PyDocs(tuple(corpus.packages), workers=os.cpu_count() or 1)
         case FilesCorpus():
             paths = expand(corpus.path if isinstance(corpus.path, list) else [corpus.path])
-            return sources.Files(paths, "file" if corpus.unit == "file" else "line", open_any)
+            files = sources.Files(
+                paths,
+                cast(Any, corpus.unit),
+                open_any,
+                cast(Any, corpus.errors),
+                open_stored,
+                hashed,
+            )
+            return records_or_files(files, corpus.field)
         case Text8Corpus():
             read = partial(named.text8, words=corpus.document_words, open=open_any)
             return named_source("text8", corpus, outputs, read, (corpus.document_words,), received)
@@ -96,11 +111,22 @@ def expand(paths: Sequence[str]) -> list[str]:
 def open_any(path: str) -> IO[bytes]:
     """Open a file for reading bytes, unpacked: local, or of a kind that smart_open knows."""
     if "://" not in path and not path.endswith(".zst"):
-        return sources.open_binary(path)
+        return sources.open_unpacked(path)
+    file = open_stored(path)
+    from smart_open.compression import compression_wrapper
+
+    unpacked = compression_wrapper(file, "rb", filename=urlsplit(path).path)
+    return file if unpacked is file else cast(IO[bytes], sources.Unpacked(file, unpacked))
+
+
+def open_stored(path: str) -> IO[bytes]:
+    """Open a file for reading its bytes as they lie: local, or of a kind that smart_open knows."""
+    if "://" not in path:
+        return sources.open_raw(path)
     from smart_open import open as smart_open
 
     try:
-        file: IO[bytes] = smart_open(path, "rb")
+        file: IO[bytes] = smart_open(path, "rb", compression="disable")
     # A scheme whose library is not installed, that smart_open does not know, or a bad address.
     except (ImportError, NotImplementedError, ValueError) as error:
         raise InputError(f"corpus.path={path}: cannot be opened ({error})") from None

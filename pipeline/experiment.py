@@ -21,15 +21,15 @@ from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import read_history, train
-from pipeline.stages.vocab import VOCABULARY, vocab
+from pipeline.stages.vocab import FREQUENCIES, VOCABULARY, vocab
 from pipeline.threads import available_cores, capped
 from pipeline.tracking import Tracker
 from w2v.errors import InputError
 from w2v.evaluate import benchmark_path
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
-from w2v.tokenizer import Tokenizer
 from w2v.train import Epoch, Point, Schedule
 from w2v.vectors import OUTSIDE, VECTORS, Use
+from w2v.vocabulary import digest_of, read_words
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ class Experiment:
         self.config = config
         self.watch = watch
         self.tracker = tracker
-        self.threads = config.engine.threads or cores or available_cores()
+        self.cores = cores or available_cores()
+        self.threads = config.engine.threads or self.cores
         self.outputs = Path(config.outputs)
         self.entries: dict[str, Entry] = {}
         self.stages = STAGES
@@ -126,30 +127,37 @@ class Experiment:
 
     def _tokenize(self) -> tuple[dict[str, Any], Make]:
         corpus, tokenizer = self.config.corpus, self.config.tokenizer
-        source = make_source(corpus, self.outputs, self.watch.received)
+        source = make_source(corpus, self.outputs, self.watch.received, self.watch.hashed)
+        splitter = tokenizer.tokenizer()
+        with self.watch.bar("checksum"):
+            content = source.fingerprint()
         settings = {
             "corpus": self.config.corpus_name,
-            "content": source.fingerprint(),
+            "content": content,
             "limit": corpus.limit,
-            "tokenizer": {**asdict(tokenizer), "phrases": None},
+            "tokenizer": splitter.fingerprint(),
         }
         phrases = tokenizer.phrases.phrases()
         if phrases.passes:
             settings["phrases"] = asdict(phrases)
-        splitter = Tokenizer(tokenizer.pattern, tokenizer.lowercase)
+        workers = tokenizer.workers or self.cores
         return settings, lambda out: tokenize(
             out,
             source,
             splitter,
             corpus.limit,
+            workers,
             self.watch.reading,
             phrases=phrases,
             joining=self.watch.joining,
         )
 
     def _vocab(self) -> tuple[dict[str, Any], Make]:
-        settings = asdict(self.config.vocab)
-        return settings, lambda out: vocab(out, self.entries["tokenize"].path, **settings)
+        choice = self.config.vocab
+        words = None if choice.words is None else read_words(Path(choice.words))
+        settings = {**asdict(choice), "words": words and digest_of(words)}
+        chosen = {**asdict(choice), "words": words}
+        return settings, lambda out: vocab(out, self.entries["tokenize"].path, **chosen)
 
     def _train(self) -> tuple[dict[str, Any], Make]:
         config = self.config
@@ -241,7 +249,9 @@ class Experiment:
                 return line + (f", {facts['phrases']:,} phrases" if "phrases" in facts else "")
             case "vocab":
                 share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
-                return f"{facts['size']:,} words, {share:.1%} of the tokens"
+                missing = facts.get("missing", 0)
+                lost = f"; {missing} wanted words are not among them" if missing else ""
+                return f"{facts['size']:,} words, {share:.1%} of the tokens{lost}"
             case "train":
                 final = facts["epochs"][-1]
                 return f"loss {figure(final['loss'])} after {final['epoch']} epochs"
@@ -254,6 +264,13 @@ class Experiment:
         words = 0
         if "tokenize" in entries and "phrases" in entries["tokenize"].facts:
             tracker.files([entries["tokenize"].path / PHRASES], "tables")
+        for section, stage in (("corpus", "tokenize"), ("vocab", "vocab")):
+            if stage in entries:
+                facts = entries[stage].facts
+                numbers = {f"{section}/{k}": v for k, v in facts.items() if is_number(v)}
+                tracker.scores(numbers, 0)
+        if "vocab" in entries:
+            tracker.files([entries["vocab"].path / FREQUENCIES], "tables")
         if "train" in entries:
             folder, facts = entries["train"].path, entries["train"].facts
             words = facts["words"]
@@ -356,3 +373,8 @@ def flat_scores(facts: dict[str, Any]) -> dict[str, float]:
     if "stability" in facts:
         flat["stability/overlap"] = facts["stability"]["overlap"]
     return flat
+
+
+def is_number(value: object) -> bool:
+    """Whether a fact can be a metric."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

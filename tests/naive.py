@@ -5,6 +5,7 @@ A vector is a sequence of floats, a matrix a sequence of vectors, a word its row
 """
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -324,3 +325,52 @@ def joined_phrases(
             if score > threshold:
                 scores[" ".join(words)] = score
     return results, scores
+
+
+# Tokens
+
+
+def is_letter(character: str) -> bool:
+    """Letters, and digits of every kind."""
+    return unicodedata.category(character)[0] in "LN"
+
+
+def words(
+    text: str,
+    apostrophes: bool = True,
+    hyphens: bool = False,
+    lowercase: bool = True,
+    nfc: bool = True,
+) -> list[str]:
+    """Tokens of a document, one character at a time; normalized first, where the package does it
+    last."""
+    inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
+    if nfc:
+        text = unicodedata.normalize("NFC", text)
+    found: list[str] = []
+    word = ""
+    for at, character in enumerate(text):
+        following = text[at + 1 : at + 2]
+        mark = unicodedata.category(character)[0] == "M"
+        joins = character in inner and following != "" and is_letter(following)
+        if is_letter(character) or (word and (mark or joins)):
+            word += character
+        elif word:
+            found.append(word)
+            word = ""
+    found += [word] * bool(word)
+    if lowercase:
+        found = [word.lower() for word in found]
+    return [unicodedata.normalize("NFC", word) for word in found] if nfc else found
+
+
+def whitespace(text: str, lowercase: bool = True, nfc: bool = False) -> list[str]:
+    """What stands between white space."""
+    found = [""]
+    for character in text:
+        if character.isspace():
+            found.append("")
+        else:
+            found[-1] += character
+    found = [word.lower() if lowercase else word for word in found if word]
+    return [unicodedata.normalize("NFC", word) for word in found] if nfc else found

@@ -24,7 +24,7 @@ from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.model import NegativeSampling, SkipGram, Softmax
 from w2v.phrases import Phrases
-from w2v.tokenizer import WHITESPACE, WORDS
+from w2v.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -78,9 +78,15 @@ def line_of(error: Exception) -> str:
 DEFAULTS: dict[str, Any] = {
     "corpus.limit": None,
     "tokenizer.lowercase": True,
-    "tokenizer.pattern": WORDS,
+    "tokenizer.pattern": None,
+    "tokenizer.function": None,
+    "tokenizer.apostrophes": True,
+    "tokenizer.hyphens": False,
+    "tokenizer.nfc": True,
     "vocab.min_count": 5,
     "vocab.max_size": None,
+    "vocab.words": None,
+    "vocab.keep": [],
     "model.dim": 100,
     "model.window": 5,
     "model.dynamic_window": True,
@@ -133,7 +139,9 @@ def test_the_library_has_the_same_defaults() -> None:
     assert SkipGram(**asdict(negsample.model)) == SkipGram()
     assert NegativeSampling(**asdict(negsample.loss)) == NegativeSampling()
     assert Softmax(**asdict(softmax.loss)) == Softmax()
-    assert settled("tokenizer=whitespace").tokenizer.pattern == WHITESPACE
+    assert negsample.tokenizer.tokenizer() == Tokenizer()
+    whitespace = settled("tokenizer=whitespace").tokenizer.tokenizer()
+    assert whitespace == Tokenizer("whitespace", nfc=False)
     for tokenizer in choices("tokenizer"):
         phrases = settled(f"tokenizer={tokenizer}", "tokenizer.phrases.passes=1").tokenizer.phrases
         assert phrases.phrases() == Phrases()
@@ -239,6 +247,20 @@ LIMITS = {
     "corpus=files corpus.path=null": f"corpus.path=None: must be {SOME_PATH}",
     "corpus=files corpus.path={a:b}": f"corpus.path={{'a': 'b'}}: must be {SOME_PATH}",
     "corpus=files corpus.path=a corpus.unit=word": "corpus.unit=word: must be line or file",
+    "corpus=files corpus.path=a corpus.errors=lax": (
+        "corpus.errors=lax: must be strict, replace or ignore"
+    ),
+    "corpus=files corpus.path=a corpus.field=''": (
+        "corpus.field='': must be the name of a field or null"
+    ),
+    "tokenizer.workers=0": "tokenizer.workers=0: must be at least 1 or null",
+    "tokenizer.function=nowhere.here": (
+        "tokenizer.function=nowhere.here: cannot be imported (No module named 'nowhere'); "
+        "give package.module.function"
+    ),
+    "vocab.words=''": "vocab.words='': must be a path or null",
+    "vocab.keep=[a,a]": "vocab.keep=['a', 'a']: must be different words",
+    "vocab.keep=[a,'']": "vocab.keep=['a', '']: must be different words",
     "corpus=files": "corpus.path is not set; give it as corpus.path=...",
     "corpus=sst corpus.url=ftp://a/b.zip": (
         "corpus.url=ftp://a/b.zip: must be the http:// or https:// address of a file"
@@ -425,6 +447,7 @@ COMPOSITION = {
     # Added and removed
     "+qwerty=3": f"qwerty: {NO_SUCH}; --help lists the settings",
     "++model.widow=3": f"model.widow: {NO_SUCH}; did you mean model.window?",
+    "vocab.word=a": f"vocab.word: {NO_SUCH}; did you mean vocab.words?",
     "+loss.logits_mb=3": f"loss.logits_mb: {NO_SUCH}; it belongs to loss=softmax",
     "~seed": "seed is not set; give it as seed=...",
     "~train": "train is not set; give it as train=...",

@@ -22,7 +22,7 @@ from w2v.sources import PyDocs
 
 
 def documents(path: str | list[str], unit: str = "line") -> list[str]:
-    source = make_source(FilesCorpus(None, None, path, unit), Path("outputs"))
+    source = make_source(FilesCorpus(None, None, path, unit, None, "strict"), Path("outputs"))
     return [text.strip() for text in source.documents()]
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
+from w2v.compiled import one_process_at_a_time
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.kernels import BLOCK, LANES, NOISE, TALL, Block
-from w2v.engines.numba import PART, NumbaEngine, on_cache_lines, one_process_at_a_time, source_of
+from w2v.engines.numba import PART, NumbaEngine, on_cache_lines, source_of
 from w2v.engines.numpy import NumpyEngine
 from w2v.model import NegativeSampling, SkipGram
 from w2v.sampling import generator
@@ -296,7 +297,7 @@ def test_narrow_vectors_and_four_processes_on_an_empty_cache(tmp_path: Path) -> 
 
 def test_the_lock_is_free_again() -> None:
     for _ in range(2):
-        with one_process_at_a_time():
+        with one_process_at_a_time(kernels.train):
             pass
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import gzip
 import hashlib
 import http.server
 import json
@@ -182,11 +183,12 @@ BAD_INPUT = {
     ),
     "no words": (
         b"!!! ...\n???\n",
-        "the corpus holds no word: 2 documents, 12 bytes and no match of tokenizer.pattern",
+        "the corpus holds no word: the tokenizer finds none in 2 documents of 12 bytes",
     ),
     "binary": (
         b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
-        "text.txt: byte 0 (0x89) is not UTF-8; corpus.path must name text files in UTF-8",
+        "text.txt: byte 0 (0x89) is not UTF-8; convert the file to UTF-8, or set "
+        "corpus.errors=replace or ignore",
     ),
     "rare words": (
         b"every word here stands once only\n",
@@ -447,3 +449,40 @@ def test_what_cannot_be_judged_is_one_line(tmp_path: Path, overrides: str) -> No
     (tmp_path / "good.vec").write_text("2 2\na 1 2\nb 2 1\n")
     result = run("tracking=none", *overrides.split(), cwd=tmp_path)
     assert (result.returncode, result.stderr) == (2, f"error: {UNJUDGEABLE[overrides]}\n")
+
+
+def test_what_the_text_and_the_vocabulary_lack_is_told(tmp_path: Path) -> None:
+    rows = [{"body": line} for line in TEXT * 10]
+    lines = "".join(f"{json.dumps(row)}\r\n" for row in rows).encode()
+    (tmp_path / "text.jsonl.gz").write_bytes(
+        gzip.compress(b"\xef\xbb\xbf" + lines + b'{"body": ""}')
+    )
+    (tmp_path / "words.txt").write_text("king\nqueen\nzebra\n")
+    (tmp_path / "own.py").write_text(
+        "def split(text):\n    return text.replace('ki', 'Ki').split()\n"
+    )
+    result = run(
+        "corpus=files",
+        "corpus.path=text.jsonl.gz",
+        "corpus.field=body",
+        "corpus.limit=39",
+        "tokenizer.function=own.split",
+        "vocab.words=words.txt",
+        "vocab.keep=[Kingly,paris,cat]",
+        "stages=[tokenize,vocab]",
+        cwd=tmp_path,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "4 words" not in result.stdout
+    assert "3 words" in result.stdout
+    assert "; 3 wanted words are not among them" in result.stdout
+    made = summary_of(tmp_path)
+    assert made["corpus"]["documents"] == 39
+    assert made["vocab"]["missing_words"] == ["king", "zebra", "Kingly"]
+    assert made["vocab"]["out_of_vocabulary"] > 0.8
+    with sqlite3.connect(tmp_path / "outputs" / "mlflow.db") as database:
+        metrics = dict(database.execute("select key, value from metrics"))
+    assert metrics["corpus/tokens"] == made["corpus"]["tokens"]
+    assert metrics["vocab/types"] == made["vocab"]["types"]
+    (table,) = (tmp_path / "outputs" / "mlartifacts").rglob("frequencies.csv")
+    assert table.read_text().startswith("rank,count\n1,")

@@ -2,19 +2,28 @@
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Literal
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from w2v import sources
 from w2v.errors import InputError
-from w2v.sources import Files, PyDocs, file_docstrings, open_binary, without_doctests
+from w2v.sources import (
+    OPENERS,
+    Files,
+    PyDocs,
+    file_docstrings,
+    open_binary,
+    without_doctests,
+)
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -157,7 +166,7 @@ def test_what_is_not_utf8_is_named_by_its_offset(
     source = Files([str(path)], "line" if unit == "line" else "file")
     assert refusal(source) == (
         f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8; "
-        "corpus.path must name text files in UTF-8"
+        "convert the file to UTF-8, or set corpus.errors=replace or ignore"
     )
 
 
@@ -165,6 +174,57 @@ def test_offsets_are_of_the_unpacked_text(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(gzip.compress(b"one\n" * 1000 + b"\xff"))
     assert f"{path}: byte 4000 (0xff) is not UTF-8" in refusal(Files([str(path)]))
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 5, 1 << 20])
+@pytest.mark.parametrize("errors", ["replace", "ignore"])
+def test_faults_are_mended_as_python_does(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    chunk: int,
+    errors: Literal["replace", "ignore"],
+) -> None:
+    monkeypatch.setattr(sources, "CHUNK_BYTES", chunk)
+    content = b"\xef\xbb\xbfa\xff\xfe\xc3\xa9\xe2\x82 \xf0\x9f\x98\x80\xed\xa0\x80 "
+    content += "\ufffd".encode() + b"\xf0\x9f\x98"
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    (block,) = Files([str(path)], errors=errors).blocks()
+    assert block.data.decode() == content[3:].decode("utf-8", errors)
+    assert block.invalid == content[3:].decode("utf-8", "replace").count("\ufffd") - 1
+    assert block.byte_order_marks == 1
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7])
+def test_the_offset_of_a_fault_whatever_is_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(sources, "CHUNK_BYTES", chunk)
+    path = tmp_path / "text.txt"
+    content = "\ufeffé😀\ntext".encode()
+    for cut in (b"\xff", b"\xe2\x82", b"\xe2\x82x", b"\xf0\x9f\x98"):
+        path.write_bytes(content + cut)
+        assert f"byte {len(content)} (0x{cut[0]:02x})" in refusal(Files([str(path)]))
+
+
+def test_progress_is_told_by_the_file_as_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 1000)
+    paths = [str(tmp_path / f"text{suffix}") for suffix in (".txt", ".gz", ".xz")]
+    text = b"".join(hashlib.sha256(b"%d" % n).hexdigest().encode() + b"\n" for n in range(2000))
+    for path in paths:
+        with OPENERS.get(Path(path).suffix, open)(path, "wb") as file:
+            file.write(text)
+    hashed: list[tuple[int, float | None]] = []
+    source = Files(paths, hashed=lambda *of: hashed.append(of))
+    done = [block.done for block in source.blocks()]
+    assert done == sorted(done)  # type: ignore[type-var]
+    assert done[-1] == 1
+    assert len(set(done)) > 100
+    source.fingerprint()
+    assert hashed[-1] == (sum(Path(path).stat().st_size for path in paths), 1)
 
 
 def test_documents_before_a_fault_are_given(tmp_path: Path) -> None:

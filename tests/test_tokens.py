@@ -1,29 +1,22 @@
 """The corpus on disk against plain Python, and the ways in which text is cut and split."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from w2v import tokens
-from w2v.errors import InputError
 from w2v.tokens import (
     ArrayWriter,
     Chunk,
-    CorpusSize,
     Text,
     cut,
     hold_out,
     open_text,
-    read_types,
-    write_corpus,
 )
 
 
@@ -62,140 +55,6 @@ def test_blocks_take_the_dtype_of_the_file(tmp_path: Path) -> None:
     writer.close()
     loaded = np.load(tmp_path / "array.npy", allow_pickle=False)
     assert (loaded.dtype, loaded.tolist()) == (np.int32, [1, 2])
-
-
-# write_corpus
-
-
-def expected(documents: list[list[str]]) -> dict[str, Any]:
-    """The four files of a corpus, by dictionaries and lists."""
-    counts: dict[str, int] = {}
-    for document in documents:
-        for word in document:
-            counts[word] = counts.get(word, 0) + 1
-    types = list(counts)
-    return {
-        "tokens": [types.index(word) for document in documents for word in document],
-        "offsets": [sum(map(len, documents[:end])) for end in range(len(documents) + 1)],
-        "types": types,
-        "counts": list(counts.values()),
-    }
-
-
-def load(folder: Path) -> dict[str, Any]:
-    arrays = {
-        name: np.load(folder / f"{name}.npy", allow_pickle=False)
-        for name in ("tokens", "offsets", "counts")
-    }
-    assert {name: array.dtype for name, array in arrays.items()} == {
-        "tokens": np.int32,
-        "offsets": np.int64,
-        "counts": np.int64,
-    }
-    types = (folder / "types.txt").read_bytes().decode()
-    assert types.endswith("\n")
-    return {
-        **{name: array.tolist() for name, array in arrays.items()},
-        "types": types[:-1].split("\n"),
-    }
-
-
-words = st.text(
-    st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=4
-) | st.sampled_from("abc")
-
-
-@steady
-@given(
-    st.lists(st.lists(words, max_size=8), min_size=1, max_size=12),
-    st.integers(1, 9),
-    st.none() | st.integers(1, 15),
-)
-@example([[], ["a"], []], 1, None)
-@example([["a", "b"], ["c"]], 1, 1)
-def test_a_corpus_is_what_plain_python_makes_of_it(
-    documents: list[list[str]], block: int, limit: int | None
-) -> None:
-    texts = [" ".join(document) for document in documents]
-    taken = documents[:limit]
-    seen: list[tuple[int, int]] = []
-    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "BLOCK", block)
-        folder = Path(name)
-        if not any(taken):
-            with pytest.raises(InputError, match="holds no word"):
-                write_corpus(folder, texts, str.split, limit)
-            return
-        size = write_corpus(folder, texts, str.split, limit, lambda *read: seen.append(read))
-        made, oracle = load(folder), expected(taken)
-        assert made == oracle
-        types, counts = read_types(folder)
-        assert (types, counts.tolist()) == (oracle["types"], oracle["counts"])
-    assert size == CorpusSize(
-        documents=len(taken),
-        bytes=sum(len(text.encode()) for text in texts[:limit]),
-        tokens=len(oracle["tokens"]),
-        types=len(oracle["types"]),
-    )
-    assert seen[-1] == (size.documents, size.bytes)
-    assert all(early <= late for early, late in pairwise(seen))
-    if block == 1 and limit is None:
-        assert len(seen) == 1 + sum(map(bool, documents))  # memory is bounded by the block
-
-
-def test_no_document_beyond_the_limit_is_read(tmp_path: Path) -> None:
-    documents = iter(["a b", "c", "d"])
-    assert write_corpus(tmp_path, documents, str.split, 2).documents == 2
-    assert list(documents) == ["d"]
-
-
-@pytest.mark.parametrize(
-    ("documents", "line"),
-    [
-        ([], "the corpus is empty: no document was found; corpus.path must hold text"),
-        (
-            ["", "é!"],
-            "the corpus holds no word: 2 documents, 3 bytes and no match of tokenizer.pattern",
-        ),
-    ],
-)
-def test_nothing_to_tokenize(tmp_path: Path, documents: list[str], line: str) -> None:
-    with pytest.raises(InputError) as refusal:
-        write_corpus(tmp_path, documents, lambda text: [])
-    assert str(refusal.value) == line
-
-
-@pytest.mark.parametrize(
-    "token",
-    ["a b", " a", "a\n", "\t", "", "a\r", "a\x85b", "a\u2028b", "\xa0", "a\x1cb", "a\udc80"],
-)
-def test_tokens_that_a_line_cannot_hold_are_refused(tmp_path: Path, token: str) -> None:
-    with pytest.raises(InputError) as refusal:
-        write_corpus(tmp_path, ["text"], lambda text: ["fine", token])
-    assert str(refusal.value) == (
-        f"tokenizer.pattern made the token {token!r}; a token holds at least one character, "
-        "no white space and no half of a surrogate pair"
-    )
-
-
-def test_a_source_that_fails_leaves_no_file_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writers: list[ArrayWriter] = []
-
-    class Watched(ArrayWriter):
-        def __init__(self, path: Path, dtype: type[np.generic]) -> None:
-            super().__init__(path, dtype)
-            writers.append(self)
-
-    def documents() -> Any:
-        yield "a"
-        raise InputError("the disk is on fire")
-
-    monkeypatch.setattr(tokens, "ArrayWriter", Watched)
-    with pytest.raises(InputError, match="on fire"):
-        write_corpus(tmp_path, documents(), str.split)
-    assert [writer.file.closed for writer in writers] == [True, True]
 
 
 # Text
@@ -321,7 +180,8 @@ def test_shuffled_shuffles() -> None:
 
 
 def test_an_opened_corpus_is_mapped_not_read(tmp_path: Path) -> None:
-    write_corpus(tmp_path, ["a b a", "", "c"], str.split)
+    np.save(tmp_path / "tokens.npy", np.array([0, 1, 0, 2], np.int32))
+    np.save(tmp_path / "offsets.npy", np.array([0, 3, 3, 4]))
     text = open_text(tmp_path, np.array([7, -1, 5], np.int32))
     assert isinstance(text.tokens, np.memmap)
     assert plain(text) == [[7, -1, 7], [], [5]]

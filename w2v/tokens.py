@@ -5,34 +5,15 @@ A corpus is a folder of four files: ``tokens.npy`` (int32, ids in order of first
 line, by id) and ``counts.npy`` (int64, by id).
 """
 
-import re
-from collections.abc import Callable, Iterable
-from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.errors import InputError
-
 BLOCK = 1 << 20
-"""Tokens held in memory before they are written."""
-
-UNFIT = re.compile(r"^$|\s|[\ud800-\udfff]")
-"""What ``types.txt`` cannot hold as a line of its own, or not in UTF-8."""
-
-
-@dataclass(frozen=True)
-class CorpusSize:
-    """What was read: documents, bytes of UTF-8 text, tokens and distinct tokens."""
-
-    documents: int
-    bytes: int
-    tokens: int
-    types: int
+"""Tokens read into memory at a time."""
 
 
 class ArrayWriter:
@@ -59,89 +40,6 @@ class ArrayWriter:
         self.file.seek(0)
         self._header()
         self.file.close()
-
-
-class _Numbering(dict[str, int]):
-    """Gives each new word the next id."""
-
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self)
-        return number
-
-
-def write_corpus(
-    folder: Path,
-    documents: Iterable[str],
-    tokenize: Callable[[str], list[str]],
-    limit: int | None = None,
-    progress: Callable[[int, int], None] = lambda *_: None,
-) -> CorpusSize:
-    """Tokenize documents into a corpus folder, in one pass and bounded memory.
-
-    Parameters
-    ----------
-    folder
-        An existing folder.
-    tokenize
-        From a document to its tokens; none may hold white space.
-    limit
-        Stop after so many documents.
-    progress
-        Called now and then with the documents and bytes read so far.
-
-    Raises
-    ------
-    InputError
-        No document holds a token; or a token is empty, holds white space or cannot be encoded.
-    """
-    numbering = _Numbering()
-    number = numbering.__getitem__
-    counts = np.zeros(0, np.int64)
-    ids: list[int] = []
-    ends: list[int] = [0]
-    read = size = total = 0
-
-    def flush() -> None:
-        nonlocal counts, ids, ends
-        block = np.array(ids, np.int32)
-        tokens.append(block)
-        offsets.append(np.array(ends, np.int64))
-        grown = np.bincount(block, minlength=len(numbering)).astype(np.int64)
-        grown[: len(counts)] += counts
-        counts, ids, ends = grown, [], []
-        progress(read, size)
-
-    with (
-        closing(ArrayWriter(folder / "tokens.npy", np.int32)) as tokens,
-        closing(ArrayWriter(folder / "offsets.npy", np.int64)) as offsets,
-    ):
-        for text in islice(documents, limit):
-            ids.extend(map(number, tokenize(text)))
-            ends.append(total + len(ids))
-            read += 1
-            size += len(text.encode("utf-8", "surrogatepass"))
-            if len(ids) >= BLOCK:
-                total += len(ids)
-                flush()
-        total += len(ids)
-        flush()
-    if read == 0:
-        raise InputError("the corpus is empty: no document was found; corpus.path must hold text")
-    if total == 0:
-        raise InputError(
-            f"the corpus holds no word: {read} documents, {size} bytes and no match of "
-            "tokenizer.pattern"
-        )
-    for word in numbering:
-        if UNFIT.search(word):
-            raise InputError(
-                f"tokenizer.pattern made the token {word!r}; a token holds at least one "
-                "character, no white space and no half of a surrogate pair"
-            )
-    with (folder / "types.txt").open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{word}\n" for word in numbering)
-    np.save(folder / "counts.npy", counts)
-    return CorpusSize(read, size, total, len(numbering))
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:

@@ -24,8 +24,8 @@ class Stage:
 
 
 STAGES = {
-    "tokenize": Stage(consumes=(), version=1),
-    "vocab": Stage(consumes=("tokenize",), version=1),
+    "tokenize": Stage(consumes=(), version=2),
+    "vocab": Stage(consumes=("tokenize",), version=2),
     "train": Stage(consumes=("tokenize", "vocab"), version=1),
     "evaluate": Stage(consumes=("train",), version=2),
 }

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from w2v.corpus import write_corpus
 from w2v.phrases import Joined, Phrase, Phrases, join_phrases
 from w2v.sources import Source
 from w2v.tokenizer import Tokenizer
-from w2v.tokens import write_corpus
 
 PHRASES = "phrases.csv"
 
@@ -19,15 +19,16 @@ def tokenize(
     source: Source,
     tokenizer: Tokenizer,
     limit: int | None,
-    progress: Callable[[int, int], None],
+    workers: int,
+    progress: Callable[[int, int, float | None], None],
     phrases: Phrases,
     joining: Callable[[int, float], None],
 ) -> dict[str, Any]:
-    """Write a corpus folder (see `w2v.tokens`); the facts are its `w2v.tokens.CorpusSize`.
+    """Write a corpus folder (see `w2v.tokens`); the facts are its `w2v.corpus.CorpusSize`.
 
     Where phrases are wanted, their words are joined and ``phrases.csv`` lists them.
     """
-    size = write_corpus(out, source.documents(), tokenizer.function(), limit, progress)
+    size = write_corpus(out, source, tokenizer, limit, workers, progress)
     facts = asdict(size)
     if phrases.passes:
         joined = join_phrases(out, phrases, joining)

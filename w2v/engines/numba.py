@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.compiled import one_process_at_a_time
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.numpy import NumpyEngine
 from w2v.model import Model, NegativeSampling, SkipGram
@@ -72,7 +71,7 @@ class NumbaEngine:
         ]
         begun = time.perf_counter()
         nothing = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        with one_process_at_a_time():
+        with one_process_at_a_time(kernels.train):
             self._work(0, iter([(nothing, (0.0, 0.0), np.uint64(0))]))
         self.compile_seconds = time.perf_counter() - begun
 
@@ -148,18 +147,3 @@ def on_cache_lines(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     rows = kernels.line_aligned(size, kernels.whole(dim, kernels.LINE))
     rows[:, :dim] = matrix
     return rows
-
-
-@contextmanager
-def one_process_at_a_time() -> Iterator[None]:
-    """Let one process compile while others wait to load what it leaves on disk."""
-    try:
-        import fcntl
-    except ImportError:  # not POSIX: each compiles for itself
-        yield
-        return
-    folder = Path(kernels.train.stats.cache_path)  # type: ignore[attr-defined]
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "kernels.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

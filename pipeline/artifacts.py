@@ -1,26 +1,34 @@
 """The stage cache: content-addressed, crash-safe, shared by processes.
 
-``<cache>/<stage>/<key>/`` holds what a stage made and a ``manifest.json``. The key is a hash of
-all that the result depends on. An entry is written aside and renamed into place, so it is whole
-or absent; a lock on its key lets only one of several processes do the work.
+``<cache>/<stage>/<key>/`` holds what a stage made and a ``manifest.json``, which carries a SHA-256
+of every file and of itself. The key is a hash of all that the result depends on. An entry is
+written aside and renamed into place, so it is whole or absent; a lock on its key lets only one of
+several processes do the work.
 """
 
 import hashlib
-import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from w2v.durable import canonical, file_sha256, sealed, settle, settle_folder, unsealed
+
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+PART = ".part"
+DAMAGED = ".damaged-"
+
+FORMAT = 2
+"""Of entries: raised when a manifest is written otherwise."""
 
 
 @dataclass(frozen=True)
@@ -60,32 +68,66 @@ def stage_key(stage: str, version: int, settings: Any, upstream: dict[str, str])
     upstream
         The keys of the stages whose results are read.
     """
-    return digest({"stage": stage, "version": version, "settings": settings, "upstream": upstream})
+    parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
+    return digest({"format": FORMAT, **parts})
 
 
 def digest(value: Any) -> str:
     """SHA-256 of anything JSON-able, cut to 16 hex digits."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical(value)).hexdigest()[:16]
 
 
-def find(folder: Path, key: str) -> Entry | None:
-    """The entry of that key, when it is there and whole: every file of its recorded size."""
-    path = folder / key
-    if not path.is_dir():
-        return None
+def check(path: Path, digests: bool = False) -> dict[str, Any]:
+    """The manifest of an entry that is whole: every file is there, of its recorded size.
+
+    Parameters
+    ----------
+    path
+        ``<cache>/<stage>/<key>``.
+    digests
+        Whether the files' SHA-256 is compared as well. The manifest's own always is.
+
+    Raises
+    ------
+    DamagedError
+        What is wrong.
+    """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        if manifest["key"] != key:
-            raise ValueError(f"the manifest is of {manifest['key']}")
+        manifest: dict[str, Any] = unsealed((path / MANIFEST).read_bytes())
+        if (manifest["stage"], manifest["key"]) != (path.parent.name, path.name):
+            raise ValueError(f"the manifest is of {manifest['stage']} {manifest['key']}")
         for name, file in manifest["files"].items():
             size = (path / name).stat().st_size
             if size != file["bytes"]:
                 raise ValueError(f"{name} has {size} bytes, not {file['bytes']}")
-        return Entry(key, path, True, manifest["seconds"], manifest["facts"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if digests and file_sha256(path / name) != file["sha256"]:
+                raise ValueError(f"{name} is not as it was written")
+    except OSError as error:
+        name = Path(error.filename or path).name
+        raise DamagedError(f"{name}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = error if type(error) is ValueError else f"{MANIFEST} is no manifest"
+        raise DamagedError(str(reason)) from None
+    return manifest
+
+
+class DamagedError(Exception):
+    """An entry that is not whole, or not what it says it is."""
+
+
+def find(folder: Path, key: str, digests: bool = False) -> Entry | None:
+    """The entry of that key, when it is there and whole (see `check`); its use is noted."""
+    path = folder / key
+    if not path.is_dir():
+        return None
+    try:
+        manifest = check(path, digests)
+    except DamagedError as error:
         log.warning("%s: damaged (%s)", path, error)
         return None
+    with suppress(OSError):  # a cache may be read-only
+        os.utime(path)
+    return Entry(key, path, True, manifest["seconds"], manifest["facts"])
 
 
 def fetch(
@@ -94,7 +136,8 @@ def fetch(
     settings: Any,
     upstream: dict[str, str],
     make: Callable[[Path], dict[str, Any]],
-    on_damaged: Callable[[Path, Path], None] = lambda *_: None,
+    on_damaged: Callable[[Path, Path, str], None] = lambda *_: None,
+    digests: bool = False,
 ) -> Entry:
     """Return the entry of that key, made if it is not there.
 
@@ -107,21 +150,25 @@ def fetch(
     make
         Writes files into the empty folder that it is given and returns the facts.
     on_damaged
-        Called with the path of an entry that was not whole and the path where it lies now.
+        Called with the path of an entry that was not whole, the path where it lies now, and what
+        is wrong with it.
+    digests
+        As in `check`.
     """
-    found = find(folder, key)
+    found = find(folder, key, digests)
     if found:
         return found
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f".{key}.lock"):
-        found = find(folder, key)  # another process may have made it while this one waited
+    with FileLock(lock_of(folder, key)):
+        found = find(folder, key, digests)  # another process may have made it meanwhile
         if found:
             return found
-        path, aside = folder / key, folder / f".{key}.part"
+        path, aside = folder / key, folder / f".{key}{PART}"
         if path.exists():
-            damaged = folder / f"{key}.damaged-{time.time_ns()}"
+            reason = fault(path, digests)
+            damaged = folder / f"{key}{DAMAGED}{time.time_ns()}"
             path.rename(damaged)
-            on_damaged(path, damaged)
+            on_damaged(path, damaged, reason)
         shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
         aside.mkdir()
         begun = time.perf_counter()
@@ -144,18 +191,34 @@ def fetch(
                     if file.is_file()
                 },
             }
-            text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
-            (aside / MANIFEST).write_text(text, encoding="utf-8")
-            settled_digest(aside / MANIFEST)
+            with (aside / MANIFEST).open("wb") as file:
+                file.write(sealed(manifest))
+                settle(file)
+            settle_folder(aside)
             aside.rename(path)
+            settle_folder(folder)
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
     return Entry(key, path, False, seconds, facts)
 
 
+def fault(path: Path, digests: bool = False) -> str:
+    """What is wrong with an entry; empty where nothing is."""
+    try:
+        check(path, digests)
+    except DamagedError as error:
+        return str(error)
+    return ""
+
+
+def lock_of(folder: Path, key: str) -> Path:
+    """The file whose lock a process holds while it makes or removes an entry."""
+    return folder / f".{key}.lock"
+
+
 def settled_digest(path: Path) -> str:
     """The SHA-256 of a file, once its bytes have reached the disk."""
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        settle(file)
         return hashlib.file_digest(file, "sha256").hexdigest()

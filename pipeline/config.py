@@ -247,15 +247,41 @@ class Train:
     min_lr: float
     heldout: float
     heldout_seed: int
+    decay_epochs: int | None
+    patience: int | None
+    min_gain: float
+    init: str | None
+    checkpoint_every: float | None
+    """Seconds."""
+    checkpoint_words: int | None
 
     def __post_init__(self) -> None:
         at_least(1, "train.epochs", self.epochs)
+        at_least(1, "train.decay_epochs", self.decay_epochs, optional=True)
+        at_least(1, "train.patience", self.patience, optional=True)
+        at_least(0, "train.min_gain", self.min_gain)
+        at_least(0, "train.checkpoint_every", self.checkpoint_every, optional=True)
+        at_least(1, "train.checkpoint_words", self.checkpoint_words, optional=True)
+        valid = self.init is None or bool(self.init.strip())
+        require("train.init", repr(self.init), valid, "a folder, a file or null")
         valid = math.isfinite(self.lr) and self.lr > 0
         require("train.lr", self.lr, valid, "a finite number above 0")
         valid = math.isfinite(self.min_lr) and 0 <= self.min_lr <= self.lr
         require("train.min_lr", self.min_lr, valid, f"from 0 to train.lr={self.lr}")
         require("train.heldout", self.heldout, 0 <= self.heldout < 1, "at least 0 and below 1")
         at_least(0, "train.heldout_seed", self.heldout_seed)
+        valid = self.patience is None or self.heldout > 0
+        wanted = "null where train.heldout=0: held-out text judges"
+        require("train.patience", self.patience, valid, wanted)
+
+
+@dataclass(frozen=True)
+class Cache:
+    verify: str
+
+    def __post_init__(self) -> None:
+        valid = self.verify in ("size", "sha256")
+        require("cache.verify", self.verify, valid, "size or sha256")
 
 
 @dataclass(frozen=True)
@@ -387,6 +413,7 @@ class Config:
     evaluate: EvaluateConfig
     tracking: TrackingConfig
     search: Search
+    cache: Cache
     seed: int
     stages: list[str]
     outputs: str
@@ -573,6 +600,11 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     return " ".join(line for line in lines if line and not line.startswith(noise))
 
 
+UNCLEAR = ("Config group override", "Unexpected type for root")
+"""How the errors of composition begin that are of no class of their own: for ``model=3``, and for
+a list that is set to nothing."""
+
+
 def known_keys() -> set[str]:
     """Every key that some choice of the groups has."""
     keys = {field.name for field in fields(Config)}
@@ -583,6 +615,7 @@ def known_keys() -> set[str]:
         "vocab": Vocab,
         "train": Train,
         "search": Search,
+        "cache": Cache,
         "tokenizer.phrases": PhrasesConfig,
     }
     for section, schema in sections.items():

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.download import Received
-from w2v.train import Epoch, Point
+from w2v.errors import harmless
+from w2v.train import Epoch, Point, TrainState
 
 PLAIN_SECONDS = 10.0
 """Between two lines where the output is not a terminal."""
@@ -47,8 +48,8 @@ class Watch:
         self.begun = 0.0
 
     def say(self, line: str, style: str = "") -> None:
-        """Print one line; whatever it holds is text, never markup."""
-        self.console.print(Text(line, style=style))
+        """Print one line; whatever it holds is text, never markup nor an escape sequence."""
+        self.console.print(Text(harmless(line), style=style))
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
         """Say that a stage has its result."""
@@ -123,6 +124,13 @@ class Watch:
             f"{share}  epoch {point.epoch}  {speed}  loss {figure(point.loss)}  lr {point.lr:.4f}",
             completed=point.words,
         )
+
+    def resume(self, at: TrainState) -> None:
+        """Say where training goes on."""
+        for epoch in at.epochs:
+            self.epoch(epoch)
+        share = at.words / self.total
+        self.say(f"  goes on in epoch {at.epoch}, after {share:.0%} of the words", "green")
 
     def epoch(self, epoch: Epoch) -> None:
         """Say how an epoch ended."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts, report
+from pipeline import artifacts, limits, report
 from pipeline.artifacts import Entry
 from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
@@ -22,12 +23,16 @@ from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import read_history, train
 from pipeline.stages.vocab import FREQUENCIES, VOCABULARY, vocab
+from pipeline.stopping import Stopping
 from pipeline.threads import available_cores, capped
 from pipeline.tracking import Tracker
+from w2v.checkpoint import Checkpoints
 from w2v.errors import InputError
 from w2v.evaluate import benchmark_path
+from w2v.initial import fingerprint
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
-from w2v.train import Epoch, Point, Schedule
+from w2v.sources import Files, size_of
+from w2v.train import EarlyStopping, Epoch, Point, Schedule, TrainState
 from w2v.vectors import OUTSIDE, VECTORS, Use
 from w2v.vocabulary import digest_of, read_words
 
@@ -36,6 +41,9 @@ log = logging.getLogger(__name__)
 EXPORTED = "exports"
 
 Make = Callable[[Path], dict[str, Any]]
+
+CHECKPOINTS = "checkpoints"
+"""Under ``outputs``, by the key of the train stage."""
 
 
 class Experiment:
@@ -49,17 +57,26 @@ class Experiment:
         Who is told of it.
     cores
         Threads, where the configuration leaves them open; ``None`` for all cores.
+    stopping
+        Who says that training should stop.
     """
 
     def __init__(
-        self, config: Config, watch: Watch, tracker: Tracker, cores: int | None = None
+        self,
+        config: Config,
+        watch: Watch,
+        tracker: Tracker,
+        cores: int | None = None,
+        stopping: Stopping | None = None,
     ) -> None:
         self.config = config
         self.watch = watch
         self.tracker = tracker
         self.cores = cores or available_cores()
         self.threads = config.engine.threads or self.cores
+        self.stopping = stopping or Stopping()
         self.outputs = Path(config.outputs)
+        self.digests = config.cache.verify == "sha256"
         self.entries: dict[str, Entry] = {}
         self.stages = STAGES
         if config.evaluate.vectors is not None:  # nothing of ours comes before them
@@ -89,19 +106,23 @@ class Experiment:
     def _stage(self, stage: str) -> Entry:
         """Get one stage's result from the cache, or make it."""
         folder = self.outputs / "cache" / stage
-        upstream = {name: self.entries[name].key for name in self.stages[stage].consumes}
         settings, make = getattr(self, f"_{stage}")()
-        key = artifacts.stage_key(stage, self.stages[stage].version, settings, upstream)
+        upstream, key = self._upstream(stage), self._key(stage, settings)
         if stage not in self.config.stages:
-            entry = artifacts.find(folder, key)
+            entry = artifacts.find(folder, key, self.digests)
             if entry is None:
                 raise InputError(
                     f"stages={self.config.stages}: {stage} is left out, and the cache does not "
                     f"hold its result; add {stage} to stages"
                 )
         else:
-            with self.watch.bar(stage):
-                entry = artifacts.fetch(folder, key, settings, upstream, make, self._damaged)
+            full = limits.disk_full_is_told(stage, self.outputs)
+            with self.watch.bar(stage), self.stopping.work(), full:
+                entry = artifacts.fetch(
+                    folder, key, settings, upstream, make, self._damaged, self.digests
+                )
+            # Not before the entry is there: a crash in between would cost the training.
+            shutil.rmtree(self.outputs / CHECKPOINTS / key, ignore_errors=True)
         self.tracker.tag({f"stage.{stage}": entry.key})
         if stage == "tokenize":
             content = artifacts.digest(settings["content"])
@@ -120,8 +141,16 @@ class Experiment:
 
         return measure(self.config, self.entries, run_dir, self.watch, self.tracker, self.threads)
 
-    def _damaged(self, path: Path, aside: Path) -> None:
-        self.watch.say(f"{path} is damaged: set aside as {aside.name} and made again", "yellow")
+    def _upstream(self, stage: str) -> dict[str, str]:
+        return {name: self.entries[name].key for name in self.stages[stage].consumes}
+
+    def _key(self, stage: str, settings: dict[str, Any]) -> str:
+        version = self.stages[stage].version
+        return artifacts.stage_key(stage, version, settings, self._upstream(stage))
+
+    def _damaged(self, path: Path, aside: Path, reason: str) -> None:
+        line = f"{path} is damaged ({reason}): set aside as {aside.name} and made again"
+        self.watch.say(line, "yellow")
 
     # What each stage depends on, and how it is made.
 
@@ -141,16 +170,24 @@ class Experiment:
         if phrases.passes:
             settings["phrases"] = asdict(phrases)
         workers = tokenizer.workers or self.cores
-        return settings, lambda out: tokenize(
-            out,
-            source,
-            splitter,
-            corpus.limit,
-            workers,
-            self.watch.reading,
-            phrases=phrases,
-            joining=self.watch.joining,
-        )
+
+        def make(out: Path) -> dict[str, Any]:
+            size = size_of(source.paths) if isinstance(source, Files) else None
+            if size is not None and corpus.limit is None:
+                need = {"the tokens": int(size * limits.TOKENS_A_BYTE)}
+                limits.require_disk(need, self.outputs, "tokenizing")
+            return tokenize(
+                out,
+                source,
+                splitter,
+                corpus.limit,
+                workers,
+                self.watch.reading,
+                phrases=phrases,
+                joining=self.watch.joining,
+            )
+
+        return settings, make
 
     def _vocab(self) -> tuple[dict[str, Any], Make]:
         choice = self.config.vocab
@@ -160,35 +197,96 @@ class Experiment:
         return settings, lambda out: vocab(out, self.entries["tokenize"].path, **chosen)
 
     def _train(self) -> tuple[dict[str, Any], Make]:
-        config = self.config
+        config, train_config = self.config, self.config.train
+        init = None if train_config.init is None else Path(train_config.init)
         settings = {
             "model": asdict(config.model),
             "loss": {"name": config.loss_name, **asdict(config.loss)},
             "engine": asdict(config.engine),
-            "train": asdict(config.train),
+            # How often checkpoints are written changes nothing; vectors count by content.
+            "train": {
+                **{k: v for k, v in asdict(train_config).items() if "checkpoint" not in k},
+                "init": None if init is None else fingerprint(init),
+            },
             "seed": config.seed,
         }
-        schedule = Schedule(config.train.epochs, config.train.lr, config.train.min_lr)
+        schedule = Schedule(
+            train_config.epochs, train_config.lr, train_config.min_lr, train_config.decay_epochs
+        )
+        objective = SkipGram(**asdict(config.model), loss=loss_of(config))
+        early = None
+        if train_config.patience is not None:
+            early = EarlyStopping(train_config.patience, train_config.min_gain)
+
+        checkpoints = Checkpoints(
+            self.outputs / CHECKPOINTS / self._key("train", settings),
+            train_config.checkpoint_every,
+            train_config.checkpoint_words,
+            lambda line: self.watch.say(line, "yellow"),
+        )
 
         def make(out: Path) -> dict[str, Any]:
+            self._check_limits(objective, early is not None)
+            start = None if checkpoints.folder.exists() else self._fewer_epochs(settings)
             with np.errstate(all="ignore"):
                 return train(
                     out,
                     self.entries["tokenize"].path,
                     self.entries["vocab"].path,
-                    SkipGram(**asdict(config.model), loss=loss_of(config)),
+                    objective,
                     schedule,
                     engine=config.engine.name,
                     threads=self.threads,
                     seed=config.seed,
-                    heldout=config.train.heldout,
-                    heldout_seed=config.train.heldout_seed,
-                    on_start=self.watch.start,
+                    heldout=train_config.heldout,
+                    heldout_seed=train_config.heldout_seed,
+                    early=early,
+                    init=init,
+                    start=start,
+                    checkpoints=checkpoints,
+                    stop=self.stopping.asked,
+                    on_start=self._start,
+                    on_resume=self._resume,
                     on_point=self._point,
                     on_epoch=self._epoch,
                 )
 
         return settings, make
+
+    def _check_limits(self, objective: SkipGram, keeps_best: bool) -> None:
+        """Refuse a training that cannot have the memory or the disk that it needs."""
+        words, tracking = self.entries["vocab"].facts["size"], self.config.tracking
+        what = f"training {words:,} words with model.dim={objective.dim}"
+        documents = self.entries["tokenize"].facts["documents"]
+        need = limits.training_memory(words, documents, objective, keeps_best)
+        limits.require_memory(need, what)
+        checkpoints = self.config.train.checkpoint_every is not None
+        tracked = tracking.name == "mlflow" and tracking.uri is None
+        disk = limits.training_disk(words, objective, keeps_best, checkpoints, tracked)
+        limits.require_disk(disk, self.outputs, what)
+
+    def _fewer_epochs(self, settings: dict[str, Any]) -> Path | None:
+        """The finished training of the same settings but fewer epochs that can be gone on from."""
+        wanted, train_config = settings["train"], self.config.train
+        fewer: dict[int, Entry] = {}
+        for epochs in range(1, train_config.epochs):
+            one = {**settings, "train": {**wanted, "epochs": epochs}}
+            entry = artifacts.find(
+                self.outputs / "cache" / "train", self._key("train", one), self.digests
+            )
+            if entry and entry.facts["kept_epoch"] == epochs:
+                fewer[epochs] = entry
+        if not fewer:
+            return None
+        most = max(fewer)
+        falls = train_config.min_lr < train_config.lr or self.config.loss_name != "negsample"
+        if train_config.decay_epochs is None and falls:
+            self.watch.say(
+                f"  from the beginning: the steps of the {most} epochs there are were planned for "
+                f"{most}; with train.decay_epochs set, more epochs go on from fewer"
+            )
+            return None
+        return fewer[most].path
 
     def _evaluate(self) -> tuple[dict[str, Any], Make]:
         config = self.config.evaluate
@@ -233,6 +331,14 @@ class Experiment:
 
     # What is told while and after.
 
+    def _start(self, words: int) -> None:
+        self.stopping.postpone()
+        self.watch.start(words)
+
+    def _resume(self, at: TrainState) -> None:
+        self.watch.resume(at)
+        self.tracker.history(list(at.points), list(at.epochs))
+
     def _point(self, point: Point) -> None:
         self.watch.point(point)
         self.tracker.point(point)
@@ -254,7 +360,12 @@ class Experiment:
                 return f"{facts['size']:,} words, {share:.1%} of the tokens{lost}"
             case "train":
                 final = facts["epochs"][-1]
-                return f"loss {figure(final['loss'])} after {final['epoch']} epochs"
+                line = f"loss {figure(final['loss'])} after {final['epoch']} epochs"
+                if facts["kept_epoch"] != final["epoch"]:
+                    line += f", vectors of epoch {facts['kept_epoch']}, the best"
+                if "initial" in facts:
+                    line += ", {given:,} of {of:,} words from train.init".format(**facts["initial"])
+                return line
             case _:
                 return "scores, tables and plots"
 

@@ -5,11 +5,9 @@ import logging
 import os
 import shlex
 import shutil
-import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,11 +24,17 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
 from pipeline import callbacks  # noqa: E402
 from pipeline import config as schema  # noqa: E402
+from pipeline.stopping import Stopping  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
-from w2v.errors import InputError  # noqa: E402
+from w2v.errors import InputError, harmless  # noqa: E402
 
 log = logging.getLogger("pipeline")
 
+
+stopping = Stopping()
+
+begun: list[bool] = []
+"""Whether a job has begun, and what fails is no longer Hydra's."""
 
 refused: list[str] = []
 """What this process refused. Hydra would print more than one line for an exception."""
@@ -48,10 +52,13 @@ def job(composed: DictConfig) -> float | None:
     member = callbacks.membership()
     if member is not None:
         return callbacks.join(member, composed, run_experiment)
+    begun.append(True)
     try:
         config = schema.resolve(composed)
         with compiled_ahead(config.engine.name):
             run_experiment(config)
+    except OmegaConfBaseException as error:  # an interpolation of nothing
+        refuse(schema.explain(error))
     except InputError as error:
         log.error("%s", error)
         refuse(str(error))
@@ -76,7 +83,7 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
         tags = {"vectors": config.evaluate.vectors}
         recorded = {"evaluate": settings["evaluate"]}
     if config.tracking.name == "none":
-        summary = Experiment(config, watch, Tracker(), cores).run(run_dir)
+        summary = Experiment(config, watch, Tracker(), cores, stopping).run(run_dir)
         if member is not None:
             member.objective_of(summary)
     else:
@@ -91,7 +98,7 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             resolved = run_dir / "config.yaml"
             OmegaConf.save(settings, resolved)
             tracker.files([resolved], "")
-            summary = Experiment(config, watch, tracker, cores).run(run_dir)
+            summary = Experiment(config, watch, tracker, cores, stopping).run(run_dir)
             if member is not None:
                 member.objective_of(summary)
     if member is not None:
@@ -109,7 +116,9 @@ def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """The settings that make a run what it is, flat: ``{"model.dim": 100, ...}``."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if not prefix and key in ("tracking", "outputs", "search"):
+        if not prefix and key in ("tracking", "outputs", "cache", "search"):
+            continue
+        if key.startswith("checkpoint"):
             continue
         if isinstance(value, dict):
             flat |= parameters(value, f"{prefix}{key}.")
@@ -128,28 +137,39 @@ def ui_command(config: schema.Config) -> str:
     )
 
 
-def terminate(signum: int, _: FrameType | None) -> None:
-    """End as a keyboard interrupt does: every block is left, the tracked run is closed."""
-    raise SystemExit(128 + signum)
-
-
 def main() -> int:
     """Run the command line; returns the exit status."""
     schema.register()
-    signal.signal(signal.SIGTERM, terminate)
+    logging.raiseExceptions = False  # a log on a full disk is not worth a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     try:
-        status = swept_job()
+        with stopping.listening():
+            status = swept_job()
     except InputError as error:
         refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:
         refuse(schema.explain(error))
-    except ValueError as error:
-        if not str(error).startswith("Config group override"):  # Hydra's, for model=3
+    except (ValueError, AssertionError) as error:
+        if not str(error).startswith(schema.UNCLEAR):
             raise
-        refuse(f"{error}; --help lists the groups")
-    except KeyboardInterrupt:
-        return 130
+        refuse(f"{str(error).partition(' : ')[0]}; --help lists the groups and settings")
+    except OSError as error:
+        from pipeline.limits import is_full
+
+        where = f"{error.filename}: " if error.filename else ""
+        if is_full(error):
+            refuse(f"{where}the disk is full; free some, or set outputs to a folder elsewhere")
+        elif where and not begun:  # Hydra makes the run's folder
+            refuse(f"{where}{error.strerror}; outputs must be a folder that can be written")
+        else:
+            raise
+    except (KeyboardInterrupt, SystemExit):
+        if stopping.signum is None:
+            raise
+    if stopping.signum is not None:
+        again = shlex.join([Path(sys.executable).name, *sys.argv])
+        print(f"stopped: what is finished is kept; go on with\n  {again}", file=sys.stderr)
+        return 128 + stopping.signum
     return 2 if refused else status
 
 
@@ -166,7 +186,7 @@ def swept_job() -> int:
 
 def refuse(reason: str) -> None:
     """Say in one line on standard error what is wrong; the exit status will tell."""
-    line = " ".join(reason.split())
+    line = harmless(" ".join(reason.split()))
     refused.append(line)
     print(f"error: {line}", file=sys.stderr)
 

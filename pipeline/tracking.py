@@ -8,16 +8,19 @@ import logging
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 
+from pipeline import owners
+from pipeline.courier import Courier, Delivered, brief, patient, who_holds
 from w2v.errors import InputError
 from w2v.train import Epoch, Point
 
@@ -49,6 +52,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 
 class Tracker:
@@ -381,15 +385,15 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
             if scheme == "sqlite" and not Path(path).exists():
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 make_store(Path(path), artifacts)
-            client = MlflowClient(store, registry_uri=store)
-            found = client.get_experiment_by_name(name)
+            client = patient(lambda: MlflowClient(store, registry_uri=store), store)
+            found = patient(lambda: client.get_experiment_by_name(name), store)
             if found is None:
                 location = None if served else artifacts.as_uri()
                 # The UI then opens the experiment as one of training, not of language models.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 return client, client.create_experiment(name, location, kind)
     except faults as error:
-        raise InputError(f"tracking.uri={store}: cannot be used ({first_line(error)})") from None
+        raise InputError(f"tracking.uri={store}: cannot be used ({brief(error)})") from None
     if found.lifecycle_stage == "deleted":
         raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
     return client, found.experiment_id
@@ -469,6 +473,13 @@ def _let_go(lock: Path, seconds: float = 0.0) -> bool:
         return False
 
 
+def close_abandoned(client: Any, experiment_id: str) -> None:
+    """Close as KILLED the runs of an experiment whose process can no longer do so itself."""
+    for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        if owners.gone(run.data.tags.get(owners.TAG, "")):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
 @contextmanager
 def track(
     config: "TrackingConfig",
@@ -501,20 +512,24 @@ def track(
     store = store_uri(config.uri, outputs)
     client, experiment_id = open_experiment(store, config.experiment, outputs)
     try:
-        run = client.create_run(experiment_id, run_name=run_name, tags={**run_tags(), **tags})
+        patient(lambda: close_abandoned(client, experiment_id), store)
+        tags = {**run_tags(), **tags, **owners.mark()}
+        run = patient(lambda: client.create_run(experiment_id, run_name=run_name, tags=tags), store)
         params = [Param(key, str(value)) for key, value in parameters.items()]
         for first in range(0, len(params), 100):
             client.log_batch(run.info.run_id, params=params[first : first + 100])
     except MlflowException as error:
-        raise InputError(f"tracking.uri={store}: cannot be used ({first_line(error)})") from None
+        raise InputError(f"tracking.uri={store}: cannot be used ({brief(error)})") from None
     tracker = MlflowTracker(client, run, config.register)
+    courier = Courier(may_pass, store)
+    delivered = cast(Tracker, Delivered(tracker, courier))
     status = RunStatus.FAILED
     try:
         if config.system_metrics:
             with system_metrics(tracker.run_id, store):
-                yield tracker
+                yield delivered
         else:
-            yield tracker
+            yield delivered
         status = RunStatus.FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = RunStatus.KILLED
@@ -525,7 +540,23 @@ def track(
             client.set_tag(run.info.run_id, "failure", reason[:TAG_LENGTH])
         raise
     finally:
-        try:
-            tracker.flush()
-        finally:
-            client.set_terminated(run.info.run_id, RunStatus.to_string(status))
+        courier.send(tracker.flush)
+        ended = RunStatus.to_string(status)
+        courier.send(lambda: client.set_terminated(run.info.run_id, ended))
+        trouble = courier.close()
+        if trouble:
+            print(
+                f"warning: {store} did not take all of this run ({trouble}{who_holds(store)}); "
+                "the results are on disk, and the same command, given again, logs them from there",
+                file=sys.stderr,
+            )
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether a store may take later what it does not take now: it is away, locked or full."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return status >= 500
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)

@@ -15,9 +15,13 @@ settings.load_profile("w2v")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of our own."""
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
     parser.addoption(
         "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
+    )
+    parser.addoption(
+        "--kills", type=int, default=18, help="how often tests/test_faults.py kills a command"
     )
 
 

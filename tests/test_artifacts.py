@@ -74,7 +74,9 @@ def test_a_key_does_not_hang_on_the_order_of_settings() -> None:
 
 
 def test_a_key_is_the_hash_of_its_text() -> None:
-    text = '{"settings": {"é": 0.5}, "stage": "s", "upstream": {"t": "k"}, "version": 1}'
+    text = (
+        '{"format": 2, "settings": {"é": 0.5}, "stage": "s", "upstream": {"t": "k"}, "version": 1}'
+    )
     assert (
         stage_key("s", 1, {"é": 0.5}, {"t": "k"}) == hashlib.sha256(text.encode()).hexdigest()[:16]
     )
@@ -113,6 +115,9 @@ def test_another_key_is_another_entry(tmp_path: Path) -> None:
 def test_the_manifest_says_what_was_made_of_what(tmp_path: Path) -> None:
     made = get(tmp_path / "stage", Maker())
     manifest = json.loads((made.path / "manifest.json").read_bytes())
+    seal = manifest.pop("sha256")
+    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False)
+    assert seal == hashlib.sha256(text.encode()).hexdigest()
     assert manifest == {
         "key": KEY,
         "stage": "stage",
@@ -314,11 +319,12 @@ def test_a_damaged_entry_is_set_aside_and_made_again(
     stage, make = tmp_path / "stage", Maker()
     damage(get(stage, make).path)
     assert find(stage, KEY) is None
-    told: list[tuple[Path, Path]] = []
+    told: list[tuple[Path, Path, str]] = []
     before = {path.name for path in (stage / KEY).iterdir()}
     again = get(stage, make, on_damaged=lambda *paths: told.append(paths))
     assert (make.times, again.cached) == (2, False)
-    [(path, aside)] = told
+    [(path, aside, reason)] = told
+    assert reason
     assert path == stage / KEY
     assert {path.name for path in aside.iterdir()} == before  # nothing of it is lost
     assert aside.name.startswith(f"{KEY}.damaged-")

@@ -165,7 +165,7 @@ def parts(value: Any) -> Iterator[Any]:
 
 def test_nothing_can_be_set_afterwards() -> None:
     every = list(parts(settled()))
-    assert len(every) == 12
+    assert len(every) == 13
     for part in every:
         for name in part.__dataclass_fields__:
             with pytest.raises(FrozenInstanceError):
@@ -342,6 +342,15 @@ LIMITS = {
     "train.heldout=1": "train.heldout=1.0: must be at least 0 and below 1",
     "train.heldout=-0.1": "train.heldout=-0.1: must be at least 0 and below 1",
     "train.heldout=nan": "train.heldout=nan: must be at least 0 and below 1",
+    "train.decay_epochs=0": "train.decay_epochs=0: must be at least 1 or null",
+    "train.patience=0": "train.patience=0: must be at least 1 or null",
+    "train.patience=2 train.heldout=0": (
+        "train.patience=2: must be null where train.heldout=0: held-out text judges"
+    ),
+    "train.min_gain=-1": "train.min_gain=-1.0: must be at least 0",
+    "train.init=''": "train.init='': must be a folder, a file or null",
+    "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
+    "train.checkpoint_words=0": "train.checkpoint_words=0: must be at least 1 or null",
     "train.heldout_seed=-1": "train.heldout_seed=-1: must be at least 0",
     "evaluate.vocabulary=0": "evaluate.vocabulary=0: must be at least 1",
     "evaluate.neighbours=0": "evaluate.neighbours=0: must be at least 1",
@@ -366,6 +375,7 @@ LIMITS = {
     "tracking.model=true tracking.register=a@V2": f"tracking.register='a@V2': must be {SOME_MODEL}",
     "tracking.register=a@b": "tracking.register=a@b: must be null, or tracking.model=true",
     "search.objective=''": "search.objective='': must be a figure's name",
+    "cache.verify=md5": "cache.verify=md5: must be size or sha256",
     "seed=-1": "seed=-1: must be at least 0",
     "stages=[]": f"stages=[]: must be {SOME_STAGES}",
     "stages=[train,test]": f"stages=['train', 'test']: must be {SOME_STAGES}",

@@ -160,7 +160,7 @@ def check_pattern(pattern: str) -> None:
     """Refuse what is not a regular expression, or matches where there is nothing."""
     try:
         compiled = re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise InputError(
             f"tokenizer.pattern={pattern!r}: not a regular expression ({error})"
         ) from None

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from w2v.durable import NO_ARRAY
 from w2v.errors import InputError
 from w2v.formats import check_words, read_rows, write_rows, written_aside
 
@@ -477,7 +478,7 @@ def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
 def _mapped(path: Path) -> NDArray[np.float32]:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except NO_ARRAY as error:
         raise _not_read(path, error) from None
     if not isinstance(array, np.ndarray) or array.dtype != np.float32:
         raise InputError(f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 is needed")

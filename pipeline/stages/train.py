@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 
 from pipeline.stages.vocab import IDS, VOCABULARY
-from w2v.model import SkipGram
+from w2v.checkpoint import Checkpoints, Snapshot
+from w2v.initial import model_from
+from w2v.model import Model, SkipGram
+from w2v.sampling import generator
 from w2v.tokens import open_text
-from w2v.train import Epoch, Point, Schedule
+from w2v.train import EarlyStopping, Epoch, Point, Schedule, TrainState, finished
 from w2v.train import train as train_model
-from w2v.vectors import OUTSIDE, WordVectors
+from w2v.vectors import OUTSIDE, VECTORS, WordVectors
 from w2v.vocabulary import Vocabulary
 
 HISTORY = "history.json"
+ENGINE = "engine.npz"
+"""What the engine knows beside the vectors; left out where that is nothing."""
 
 
 def train(
@@ -31,14 +36,33 @@ def train(
     seed: int,
     heldout: float,
     heldout_seed: int,
+    early: EarlyStopping | None,
+    init: Path | None,
+    start: Path | None,
+    checkpoints: Checkpoints,
+    stop: Callable[[], bool],
     on_start: Callable[[int], None],
+    on_resume: Callable[[TrainState], None],
     on_point: Callable[[Point], None],
     on_epoch: Callable[[Epoch], None],
 ) -> dict[str, Any]:
     """Write the word vectors (`WordVectors.load` reads the folder), the outside vectors and
-    ``history.json``: the points and the epochs of `w2v.train.Trained`."""
+    ``history.json``: the points and the epochs of `w2v.train.Trained`.
+
+    Parameters
+    ----------
+    init
+        Where the first vectors come from, see `w2v.initial`.
+    start
+        A folder that this function filled with fewer epochs of the same: they are not repeated.
+    """
     words = Vocabulary.load(vocab / VOCABULARY)
     text = open_text(corpus, np.load(vocab / IDS, allow_pickle=False))
+    initial, given = None, {}
+    if init is not None:
+        random = generator(seed, "init")
+        initial, count = model_from(init, words.words, objective.dim, random)
+        given = {"initial": {"given": count, "of": len(words)}}
     trained = train_model(
         text,
         words.counts,
@@ -49,12 +73,20 @@ def train(
         seed=seed,
         heldout=heldout,
         heldout_seed=heldout_seed,
+        early=early,
+        initial=initial,
+        start=None if start is None else read_state(start),
+        checkpoints=checkpoints,
+        stop=stop,
         on_start=on_start,
+        on_resume=on_resume,
         on_point=on_point,
         on_epoch=on_epoch,
     )
     WordVectors(words.words, trained.model.center, words.counts).save(out)
-    np.save(out / OUTSIDE, trained.model.outside)
+    np.save(out / OUTSIDE, trained.model.outside, allow_pickle=False)
+    if trained.engine_state:
+        np.savez(out / ENGINE, **trained.engine_state)  # type: ignore[arg-type]
     epochs = [asdict(epoch) for epoch in trained.epochs]
     history = {"epochs": epochs, "points": [point._asdict() for point in trained.points]}
     (out / HISTORY).write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
@@ -66,6 +98,8 @@ def train(
         "words_per_second": trained.words / trained.seconds,
         "compile_seconds": trained.compile_seconds,
         "epochs": epochs,
+        "kept_epoch": trained.kept_epoch,
+        **given,
     }
 
 
@@ -74,3 +108,16 @@ def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]
     return points, [Epoch(**epoch) for epoch in history["epochs"]]
+
+
+def read_state(folder: Path) -> Snapshot:
+    """The state at the end of the training that filled a folder."""
+    points, epochs = read_history(folder)
+    model = Model(
+        *(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, OUTSIDE))
+    )
+    engine: dict[str, Any] = {}
+    if (folder / ENGINE).is_file():
+        with np.load(folder / ENGINE, allow_pickle=False) as arrays:
+            engine = dict(arrays)
+    return finished(model, engine, epochs, points)

@@ -9,12 +9,12 @@ the same epochs, the same schedule and the same loss, and a new one is one file 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,14 @@ class Engine(Protocol):
         random
             The only source of chance: a function of seed, epoch and piece.
         """
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What later updates depend on beside the model: the optimiser's arrays, by name."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `state` gave, from an engine set up for the same task."""
         ...
 
 

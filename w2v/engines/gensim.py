@@ -11,12 +11,14 @@ from its first rate to its last.
 import math
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
@@ -118,6 +120,13 @@ class GensimEngine:
             gensim.train(corpus_file=str(corpus), total_words=read, epochs=1)
             training = time.perf_counter() - training
         return Tally(words, None, None, time.perf_counter() - begun - training)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `w2v.engines.Engine.state`."""
+        return {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `w2v.engines.Engine.restore`."""
 
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
         """Write a text as gensim reads it.

@@ -1,10 +1,10 @@
 """The compiled engine: negative sampling by the kernels, on as many threads as are asked for."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,15 @@ class NumbaEngine:
         with ThreadPoolExecutor(len(self.workers)) as pool:
             done = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
             return sum(done, Tally())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `w2v.engines.Engine.state`."""
+        return self.numpy.state() if self.numpy is not None else {}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `w2v.engines.Engine.restore`."""
+        if self.numpy is not None:
+            self.numpy.restore(state)
 
     def _work(
         self, worker: int, jobs: Iterator[tuple[Text, tuple[float, float], np.uint64]]

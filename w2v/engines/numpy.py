@@ -4,6 +4,7 @@ For centre rows C and outside rows R of a block, with scores S = C Rᵀ, each lo
 a matrix G = ∂J/∂S; then ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``).
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -45,6 +46,10 @@ class Step(Protocol[Drawn]):
         """Update the model; the tally is from before."""
         ...
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What later updates depend on beside the model: the arrays in use, by name."""
+        ...
+
 
 class NumpyEngine:
     """NumPy; the matrix products use the BLAS library's threads."""
@@ -73,6 +78,15 @@ class NumpyEngine:
             rate = start + (end - start) * number / len(batches)
             tally += self.step.update(self.step.draw(batch, random), rate)
         return tally
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """See `w2v.engines.Engine.state`."""
+        return self.step.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See `w2v.engines.Engine.restore`."""
+        for name, array in self.step.state().items():
+            array[:] = state[name]
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
         """The objective on a text, by the same sub-sampling, windows and noise as training.
@@ -203,6 +217,10 @@ class NegativeSamplingStep:
         descend(self.model.center, draw.centers, self.dC, center_curvature, rate)
         descend(self.model.outside, draw.rows, self.dR, row_curvature, rate)
         return tally
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Nothing: every step is a function of the model and the draw."""
+        return {}
 
 
 def take_rows(matrix: F32, ids: I32, out: F32) -> None:

@@ -11,7 +11,7 @@ by z as a whole: beside the products it is written once and read once, for exp a
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -178,6 +178,15 @@ class SoftmaxStep:
         dU *= np.float32(rate * self.reach)
         np.subtract(self.model.outside, dU, out=self.model.outside)
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """How large each row's gradients have been."""
+        scales = {"center": self.center_scale, "outside": self.outside_scale}
+        return {
+            f"{name}_{kind}": array
+            for name, scale in scales.items()
+            for kind, array in (("squares", scale.squares), ("steps", scale.steps))
+        }
 
     def _blocks(self, C: F32) -> list[slice]:
         """Rows of C whose logits fit the memory kept for them."""

@@ -1,0 +1,130 @@
+"""The command line in processes that start at once: forked off one that has imported everything.
+
+Run as a program, it takes a request a line: ``{"start": [arguments], "cwd": ..., "out": ...}`` is
+answered with the number of the new process, ``{"wait": number}`` with its exit status.
+"""
+
+import json
+import os
+import resource
+import runpy
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Forked:
+    """A command that runs or ran; its output, both streams, is in ``out``."""
+
+    server: "Forks"
+    number: int
+    out: Path
+    begun: float
+
+    def wait(self) -> int:
+        """The exit status, negative for a signal, as `subprocess` has it."""
+        return self.server.ask(wait=self.number)
+
+
+class Forks:
+    """The program below, at work."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+
+    def ask(self, **request: Any) -> int:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def start(self, arguments: Sequence[str], cwd: Path, largest: int | None = None) -> Forked:
+        """Start a command; ``largest`` bounds the bytes of any file that it writes."""
+        out = cwd / f"output-{time.monotonic_ns()}.txt"
+        number = self.ask(start=list(arguments), cwd=str(cwd), out=str(out), largest=largest)
+        return Forked(self, number, out, time.monotonic())
+
+
+@contextmanager
+def forks() -> Iterator[Forks]:
+    """Start the program."""
+    with subprocess.Popen(
+        [sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield Forks(process)
+        assert process.stdin
+        process.stdin.close()
+
+
+def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
+    """What a forked process does: the command line, as if it had been started from a shell."""
+    os.setsid()
+    if largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    os.chdir(cwd)
+    stream = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    null = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((null, 0), (stream, 1), (stream, 2)):
+        os.dup2(source, target)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    sys.argv = [str(ROOT / "pipeline" / "run.py"), *arguments]
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def serve() -> None:
+    sys.path[0] = str(ROOT)
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    import matplotlib.backends.backend_agg
+    import mlflow.store.tracking.sqlalchemy_store
+    import mlflow.tracking
+    import numpy as np
+    import pandas as pd
+
+    import pipeline.experiment  # noqa: F401
+    from w2v.engines import Task, make_engine
+    from w2v.model import SkipGram, initial_model
+
+    model = initial_model(4, 8, np.random.default_rng(0))
+    make_engine("numba", Task(model, SkipGram(8), np.full(4, 9), 9))  # loads what is compiled
+    del matplotlib, mlflow, pd
+    print("ready", flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
+        number = os.fork()
+        if number == 0:
+            os._exit(child(request["start"], request["cwd"], request["out"], request["largest"]))
+        print(number, flush=True)
+
+
+if __name__ == "__main__":
+    serve()

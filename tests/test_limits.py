@@ -1,0 +1,134 @@
+"""What is needed is known before the work begins, and refused with figures."""
+
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import limits
+from w2v.errors import InputError
+from w2v.model import NegativeSampling, SkipGram, Softmax
+
+ROOT = Path(__file__).parents[1]
+
+MEASURE = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from w2v.engines import ENGINES
+from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.tokens import Text
+from w2v.train import EarlyStopping, Schedule, train
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+def run(size, dim, documents):
+    tokens = np.random.default_rng(0).integers(0, size, 4000).astype(np.int32)
+    ends = np.linspace(0, len(tokens), documents + 1).astype(np.int64)
+    text = Text(tokens, np.arange(size, dtype=np.int32), np.stack([ends[:-1], ends[1:]], axis=1))
+    loss = {"negsample": NegativeSampling(), "softmax": Softmax(8, 500)}[sys.argv[2]]
+    train(
+        text,
+        np.bincount(tokens, minlength=size) + 1,
+        SkipGram(dim, loss=loss),
+        Schedule(2, decay_epochs=9),
+        engine=sys.argv[3],
+        early=EarlyStopping(1),
+    )
+
+run(10, 8, 100)
+before = peak()
+run(30_000, 200, 1000)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "engine"),
+    [("negsample", "numpy"), ("negsample", "numba"), ("softmax", "numpy")],
+)
+def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(ROOT), loss, engine],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    objective = SkipGram(200, loss=NegativeSampling() if loss == "negsample" else Softmax(8, 500))
+    estimate = limits.training_memory(30_000, 1000, objective, keeps_best=True)
+    taken = int(result.stdout)
+    assert limits.model_bytes(30_000, objective) < taken < estimate < 4 * taken
+
+
+def test_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.limits.free_memory", lambda: 3 * 10**9)
+    limits.require_memory(3 * 10**9, "training")
+    monkeypatch.setattr("pipeline.limits.free_memory", lambda: None)
+    limits.require_memory(3 * 10**18, "training")
+    monkeypatch.setattr("pipeline.limits.free_memory", lambda: 250 * 10**6)
+    with pytest.raises(InputError) as refusal:
+        limits.require_memory(4_810_000_000, "training 1,000,000 words with model.dim=300")
+    assert str(refusal.value) == (
+        "training 1,000,000 words with model.dim=300 takes 4.8 GB of memory and 250 MB is free; "
+        "lower model.dim or vocab.max_size, or raise vocab.min_count"
+    )
+
+
+def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need = limits.training_disk(10**6, SkipGram(300), False, checkpoints=True, tracked=True)
+    assert need == {
+        "the vectors": 2_400_000_000,
+        "checkpoints": 7_200_000_000,
+        "the tracked copy": 2_400_000_000,
+    }
+    monkeypatch.setattr("pipeline.limits.free_disk", lambda _: 12_000_000_000)
+    limits.require_disk(need, tmp_path, "training")
+    monkeypatch.setattr("pipeline.limits.free_disk", lambda _: 9_500_000_000)
+    with pytest.raises(InputError) as refusal:
+        limits.require_disk(need, Path("outputs"), "training")
+    assert str(refusal.value) == (
+        "training writes 12.0 GB (the vectors 2.4 GB, checkpoints 7.2 GB, the tracked copy "
+        "2.4 GB) and the disk of outputs has 9.5 GB free; free some, or set outputs to a folder "
+        "elsewhere"
+    )
+
+
+def test_what_is_free_is_what_the_system_says(tmp_path: Path) -> None:
+    free = limits.free_memory()
+    assert free is not None
+    total = int(re.findall(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
+    assert resource.getpagesize() < free <= total
+    assert 0 < limits.free_disk(tmp_path / "not" / "yet" / "there") <= 10**18
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        ("", ("memory.max", "memory.current", "inactive_file")),
+        (
+            "cpu,memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
+    ],
+)
+def test_control_groups_bound_what_is_free(
+    kinds: str, names: tuple[str, str, str], tmp_path: Path
+) -> None:
+    base = tmp_path if kinds == "" else tmp_path / "memory"
+    job = base / "user" / "job"
+    job.mkdir(parents=True)
+    limit, used, idle = names
+    for folder, most, now, cached in ((job, "1000", 900, 50), (job.parent, "5000", 4990, 0)):
+        (folder / limit).write_text(f"{most}\n")
+        (folder / used).write_text(f"{now}\n")
+        (folder / "memory.stat").write_text(f"anon 3\n{idle} {cached}\n")
+    (base / limit).write_text("max\n")
+    (base / used).write_text("7\n")
+    assert list(limits.group_memory(kinds, "/user/job", tmp_path)) == [150, 10]
+    assert list(limits.group_memory("cpu", "/user/job", tmp_path)) == []
+    assert list(limits.group_memory(kinds, "/elsewhere", tmp_path)) == []

@@ -91,20 +91,27 @@ def named_source(
 
 
 def expand(paths: Sequence[str]) -> list[str]:
-    """The files that paths, folders, globs and addresses stand for, in a fixed order."""
+    """The files that paths, folders, globs and addresses stand for, in a fixed order.
+
+    Raises
+    ------
+    InputError
+        One of them stands for no file.
+    """
     files: list[str] = []
     for path in paths:
         if "://" in path or Path(path).is_file():
-            files.append(path)
+            found = [path]
         elif Path(path).is_dir():
-            files += sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
+            found = sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
         else:
             matches = glob.glob(path, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
-            files += sorted(name for name in matches if Path(name).is_file())
-    if not files:
-        raise InputError(
-            f"corpus.path={', '.join(paths)}: no such file; give a path, a folder, a glob or a list"
-        )
+            found = sorted(name for name in matches if Path(name).is_file())
+        if not found:
+            raise InputError(
+                f"corpus.path={path}: no such file; give a path, a folder, a glob or a list"
+            )
+        files += found
     return files
 
 

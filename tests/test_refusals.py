@@ -65,8 +65,9 @@ REFUSALS = {
         "frequent type occurs 1 times"
     ),
     "corpus.path=lonely.txt": (
-        "there is nothing to learn from: no document holds two words of the vocabulary; "
-        "lower vocab.min_count or give longer documents"
+        "there is nothing to learn from: sub-sampling leaves no document two words of the "
+        "vocabulary; "
+        "lower vocab.min_count, set model.subsample=0 or give longer documents"
     ),
     "corpus.path=broken.gz": (
         "broken.gz: cannot be read (Compressed file ended before the end-of-stream "
@@ -75,6 +76,9 @@ REFUSALS = {
     "corpus.path=plain.gz": "plain.gz: cannot be read (Not a gzipped file (b'no'))",
     "corpus.path=cut.xz": (
         "cut.xz: cannot be read (Compressed file ended before the end-of-stream marker was reached)"
+    ),
+    "corpus.path=[text.txt,nothing.txt]": (
+        "corpus.path=nothing.txt: no such file; give a path, a folder, a glob or a list"
     ),
     "corpus.path=folder": (
         "corpus.path=folder: no such file; give a path, a folder, a glob or a list"

@@ -197,8 +197,9 @@ BAD_INPUT = {
     ),
     "lonely words": (
         b"one\none\ntwo\ntwo\n",
-        "there is nothing to learn from: no document holds two words of the vocabulary; "
-        "lower vocab.min_count or give longer documents",
+        "there is nothing to learn from: sub-sampling leaves no document two words of the "
+        "vocabulary; "
+        "lower vocab.min_count, set model.subsample=0 or give longer documents",
     ),
 }
 

@@ -19,8 +19,8 @@ from w2v.sampling import generator
 from w2v.tokens import Text, hold_out
 
 NOTHING = (
-    "there is nothing to learn from: no document holds two words of the vocabulary; "
-    "lower vocab.min_count or give longer documents"
+    "there is nothing to learn from: sub-sampling leaves no document two words of the vocabulary; "
+    "lower vocab.min_count, set model.subsample=0 or give longer documents"
 )
 
 
@@ -262,7 +262,7 @@ def train(
     Raises
     ------
     InputError
-        Nothing to train on: no document holds two words of the vocabulary. Or the loss is no
+        Nothing to train on: no document is left two words of the vocabulary. Or the loss is no
         longer finite. Or early stopping without held-out documents.
     Stopped
     """

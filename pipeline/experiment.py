@@ -19,7 +19,7 @@ from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.exports import Judged, digest, export
-from pipeline.pictures import MAP, Counts, draw, read_pictures
+from pipeline.gallery import MAP, Counts, draw, read_pictures
 from pipeline.report import REPORT, write_report
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate

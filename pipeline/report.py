@@ -16,8 +16,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+from pipeline.gallery import read_pictures
 from pipeline.pages import embedded_image, write_page
-from pipeline.pictures import read_pictures
 
 REPORT = "report.html"
 

@@ -62,7 +62,7 @@ def lines(ax: Axes) -> dict[str, NDArray[np.float64]]:
 
 def test_drawing_is_not_paid_for_on_import() -> None:
     code = (
-        "import sys, pipeline.pictures, pipeline.report; "
+        "import sys, pipeline.gallery, pipeline.report; "
         "print([name for name in ('matplotlib', 'pandas', 'sklearn') if name in sys.modules])"
     )
     root = Path(__file__).parent.parent

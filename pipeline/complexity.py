@@ -18,7 +18,7 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import ComplexityConfig, Config
-from pipeline.report import BLUE, DPI, INK, ORANGE
+from pipeline.plots import BLUE, DPI, INK, ORANGE
 from w2v import losses
 from w2v.cost import work
 from w2v.engines import WITHOUT_SOFTMAX, Task, make_engine

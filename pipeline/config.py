@@ -10,6 +10,7 @@ import re
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.exports import EXPORTS
+from pipeline.map import METHODS
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
 from w2v.evaluate import UNKNOWN
@@ -26,6 +28,11 @@ from w2v.model import OPTIMIZERS
 from w2v.phrases import Phrases
 from w2v.tokenizer import Tokenizer
 from w2v.vectors import USES
+
+MOST_MAPPED = 20_000
+"""Words on one map: a browser draws so many smoothly."""
+
+UMAP_WANTED = "without umap while umap-learn is not installed (pip install umap-learn)"
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
 
@@ -295,6 +302,8 @@ class EvaluateConfig:
     compare: str | None
     seed: int
     export: list[str]
+    map: list[str]
+    map_words: int
     similarity: dict[str, str | None] = field(default_factory=dict)
     """A file of word pairs by name. ``gensim``: the benchmark of that name that gensim ships;
     ``None``: none."""
@@ -308,6 +317,12 @@ class EvaluateConfig:
             valid = re.fullmatch(r"[\w.-]+", name, re.ASCII) is not None
             require("evaluate", f"{name!r}", valid, "a name of letters, digits, _, . and -")
         at_least(1, "evaluate.vocabulary", self.vocabulary)
+        valid = set(self.map) <= set(METHODS) and len(set(self.map)) == len(self.map)
+        require("evaluate.map", self.map, valid, f"some of [{', '.join(METHODS)}], each once")
+        able = "umap" not in self.map or find_spec("umap") is not None
+        require("evaluate.map", self.map, able, UMAP_WANTED)
+        valid = 1 <= self.map_words <= MOST_MAPPED
+        require("evaluate.map_words", self.map_words, valid, f"from 1 to {MOST_MAPPED}")
         at_least(1, "evaluate.neighbours", self.neighbours)
         at_least(0, "evaluate.seed", self.seed)
         known = set(self.export) <= set(EXPORTS)

@@ -6,23 +6,26 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts, limits, report
+from pipeline import artifacts, limits
 from pipeline.artifacts import Entry
 from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
 from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.exports import Judged, digest, export
+from pipeline.gallery import MAP, Counts, draw, read_pictures
+from pipeline.report import REPORT, write_report
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import read_history, train
-from pipeline.stages.vocab import FREQUENCIES, VOCABULARY, vocab
+from pipeline.stages.vocab import FREQUENCIES, IDS, VOCABULARY, vocab
 from pipeline.stopping import Stopping
 from pipeline.threads import available_cores, capped
 from pipeline.tracking import Tracker
@@ -32,6 +35,7 @@ from w2v.evaluate import benchmark_path
 from w2v.initial import fingerprint
 from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
 from w2v.sources import Files, size_of
+from w2v.tokens import read_counts
 from w2v.train import EarlyStopping, Epoch, Point, Schedule, TrainState
 from w2v.vectors import OUTSIDE, VECTORS, Use
 from w2v.vocabulary import digest_of, read_words
@@ -59,6 +63,8 @@ class Experiment:
         Threads, where the configuration leaves them open; ``None`` for all cores.
     stopping
         Who says that training should stop.
+    command
+        Repeats the run: for the report.
     """
 
     def __init__(
@@ -68,8 +74,10 @@ class Experiment:
         tracker: Tracker,
         cores: int | None = None,
         stopping: Stopping | None = None,
+        command: str = "",
     ) -> None:
         self.config = config
+        self.command = command
         self.watch = watch
         self.tracker = tracker
         self.cores = cores or available_cores()
@@ -101,6 +109,8 @@ class Experiment:
         aside.write_text(text + "\n", encoding="utf-8")
         aside.replace(run_dir / "summary.json")
         self.tracker.files([run_dir / "summary.json"], "")
+        if "evaluate" in self.entries:
+            self._report(run_dir, summary)
         return summary
 
     def _stage(self, stage: str) -> Entry:
@@ -309,6 +319,8 @@ class Experiment:
             "vectors": None if trained else digest(judged.files()),
             "compare": digest(other.files()) if other else None,
             "export": config.export,
+            "map": config.map,
+            "map_words": config.map_words,
         }
 
         def make(out: Path) -> dict[str, Any]:
@@ -321,13 +333,24 @@ class Experiment:
                     **settings,
                     compare=other.open if other else None,
                     export=lambda vectors: export(out / EXPORTED, vectors, config.export),
-                    report=partial(report.write, title=self.config.title),
+                    report=partial(
+                        draw,
+                        title=self.config.title,
+                        counts=None if trained is None else self._counts(),
+                        vocabulary=config.vocabulary,
+                        methods=config.map,
+                        map_words=config.map_words,
+                    ),
                 )
             for warning in warned:
                 self.watch.say(str(warning.message), "yellow")
             return facts
 
         return {**settings, **content}, make
+
+    def _counts(self) -> Counts:
+        kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0
+        return Counts(read_counts(self.entries["tokenize"].path), kept)
 
     # What is told while and after.
 
@@ -395,13 +418,29 @@ class Experiment:
         if "evaluate" in entries:
             folder = entries["evaluate"].path
             tracker.scores(flat_scores(entries["evaluate"].facts), words)
-            tracker.files(sorted(folder.glob("*.png")), "plots")
+            tracker.files([folder / picture.file for picture in read_pictures(folder)], "plots")
             tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
             tracker.files(sorted(tables), "tables")
             neighbours = folder / "neighbours.csv"
             tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
             for path in sorted((folder / EXPORTED).rglob("*.*")):
                 tracker.files([path], str(path.parent.relative_to(folder)))
+
+    def _report(self, run_dir: Path, summary: dict[str, Any]) -> None:
+        """Leave the report of this run, and the map to explore, in its folder and the tracker."""
+        judged = self.entries["evaluate"].path
+        pages = [run_dir / REPORT]
+        write_report(
+            pages[0],
+            judged,
+            summary,
+            title=self.config.title,
+            command=self.command,
+            when=datetime.now().astimezone(),
+        )
+        if (judged / MAP).exists():
+            pages.append(Path(shutil.copyfile(judged / MAP, run_dir / MAP)))
+        self.tracker.files(pages, "")
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         entries = self.entries

@@ -83,7 +83,8 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
         tags = {"vectors": config.evaluate.vectors}
         recorded = {"evaluate": settings["evaluate"]}
     if config.tracking.name == "none":
-        summary = Experiment(config, watch, Tracker(), cores, stopping).run(run_dir)
+        experiment = Experiment(config, watch, Tracker(), cores, stopping, repeating())
+        summary = experiment.run(run_dir)
         if member is not None:
             member.objective_of(summary)
     else:
@@ -98,7 +99,8 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             resolved = run_dir / "config.yaml"
             OmegaConf.save(settings, resolved)
             tracker.files([resolved], "")
-            summary = Experiment(config, watch, tracker, cores, stopping).run(run_dir)
+            experiment = Experiment(config, watch, tracker, cores, stopping, repeating())
+            summary = experiment.run(run_dir)
             if member is not None:
                 member.objective_of(summary)
     if member is not None:
@@ -106,10 +108,17 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
     if "evaluate" in summary:
         scores = summary["evaluate"]
         watch.results(config.title, scores, scores["neighbours"])
+        watch.say(f"report    {os.path.relpath(run_dir / 'report.html')}")
     watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
     if config.tracking.name != "none":
         watch.say(f"compare   {ui_command(config)}")
     return summary
+
+
+def repeating() -> str:
+    """The command that repeats this run, or this job of a sweep, from wherever it is given."""
+    line = ["python", sys.argv[0], *HydraConfig.get().overrides.task]
+    return f"cd {shlex.quote(str(Path.cwd()))}\n{shlex.join(line)}"
 
 
 def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.report import BLUE, INK, ORANGE, _figure, _save
+from pipeline.plots import BLUE, INK, ORANGE, _figure, _save
 from pipeline.sweeps import SEED, Job, Result, centred, is_number, shown
 
 if TYPE_CHECKING:

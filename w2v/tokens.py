@@ -42,10 +42,16 @@ class ArrayWriter:
         self.file.close()
 
 
+def read_counts(folder: Path) -> NDArray[np.int64]:
+    """How often each type of a corpus folder occurs, by provisional id."""
+    counts: NDArray[np.int64] = np.load(folder / "counts.npy", allow_pickle=False)
+    return counts
+
+
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
     """The types of a corpus folder and their counts, by provisional id."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
-    return text.split("\n")[:-1], np.load(folder / "counts.npy", allow_pickle=False)
+    return text.split("\n")[:-1], read_counts(folder)
 
 
 class Chunk(NamedTuple):

@@ -47,6 +47,13 @@ class Watch:
         self.shown = 0.0
         self.begun = 0.0
 
+    def wide(self) -> Console:
+        """Where tables go: outside a terminal nothing breaks their lines."""
+        if self.console.is_terminal:
+            return self.console
+        width = max(self.console.width, WIDE)
+        return Console(file=self.console.file, width=width, highlight=False)
+
     def say(self, line: str, style: str = "") -> None:
         """Print one line; whatever it holds is text, never markup nor an escape sequence."""
         self.console.print(Text(harmless(line), style=style))
@@ -175,9 +182,7 @@ class Watch:
         title = f"by {objective}"
         if compared_within:
             title += f", which compares only within equal {', '.join(compared_within)}"
-        console = self.console
-        if not console.is_terminal:  # nothing breaks its lines
-            console = Console(file=console.file, width=max(console.width, WIDE), highlight=False)
+        console = self.wide()
         wide = console.width >= NARROW
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
         for axis in axes:

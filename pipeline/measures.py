@@ -13,9 +13,6 @@ from pipeline.config import BenchmarkConfig, ComplexityConfig, Config
 from pipeline.console import Watch
 from pipeline.tracking import Tracker
 
-WIDTH = 132
-"""Characters that the tables take."""
-
 
 def measure(
     config: Config,
@@ -72,7 +69,7 @@ def complexity(
         reach = f"{f.first:,.0f} … {f.last:,.0f}"
         interval = f"{f.low:.2f} … {f.high:.2f}"
         shown.add_row(f.loss, f.way, axes[f.axis], reach, f"{f.slope:.2f}", interval)
-    watch.console.print(shown, width=WIDTH)
+    watch.wide().print(shown)
     watch.say(f"plot      {picture}")
     return {"engine": engine, "threads": threads, "slopes": slopes, "timings": timings}
 
@@ -108,8 +105,7 @@ def benchmark(
     }
     tracker.scores(scores, 0)
     watch.say("")
-    # In a pipe too, a row is a line.
-    watch.console.print(table(rows, f"{config.run_name} on {config.corpus_name}"), width=WIDTH)
+    watch.wide().print(table(rows, f"{config.run_name} on {config.corpus_name}"))
     rates = ", ".join(
         f"{next(r['sgemm_gflops'] for r in rows if r['threads'] == count):.0f} with {count}"
         for count in counts

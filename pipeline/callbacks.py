@@ -341,10 +341,21 @@ class Member:
     swept: list[str]
 
     @property
+    def own(self) -> list[str]:
+        """The overrides that set this job apart from the others of its sweep."""
+        swept = [text for text in self.overrides if text.partition("=")[0] in self.swept]
+        return swept or self.overrides
+
+    @property
     def label(self) -> str:
-        """What sets this job apart from the others of its sweep."""
-        own = [text for text in self.overrides if text.partition("=")[0] in self.swept]
-        return " ".join(own or self.overrides)
+        """They, in one line."""
+        return " ".join(self.own)
+
+    @property
+    def name(self) -> str:
+        """They, without the groups: short enough for a list of runs."""
+        pairs = (text.partition("=") for text in self.own)
+        return " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
 
     def objective_of(self, summary: dict[str, Any]) -> float:
         """The objective of a job that has run.

@@ -615,9 +615,20 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     return " ".join(line for line in lines if line and not line.startswith(noise))
 
 
-UNCLEAR = ("Config group override", "Unexpected type for root")
-"""How the errors of composition begin that are of no class of their own: for ``model=3``, and for
-a list that is set to nothing."""
+def unclear(error: ValueError | AssertionError) -> str | None:
+    """The line for an error of composition that is of no class of its own; ``None`` for others.
+
+    Hydra has such ones for ``model=3``, for a list that is set to nothing, and for ``+=``.
+    """
+    reason = str(error)
+    if reason.startswith(("Config group override", "Unexpected type for root")):
+        return f"{reason.partition(' : ')[0]}; --help lists the groups and settings"
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None and place.tb_frame.f_globals.get("__name__", "").startswith("hydra."):
+        return "a setting is not of the form key=value; --help lists the groups and settings"
+    return None
 
 
 def known_keys() -> set[str]:

@@ -92,7 +92,7 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
         with track(
             config.tracking,
             outputs,
-            config.run_name,
+            config.run_name if member is None else member.name or config.run_name,
             parameters(recorded),
             tags | {tag: str(value) for tag, value in nested.items() if value is not None},
         ) as tracker:
@@ -159,9 +159,10 @@ def main() -> int:
     except (HydraException, OmegaConfBaseException) as error:
         refuse(schema.explain(error))
     except (ValueError, AssertionError) as error:
-        if not str(error).startswith(schema.UNCLEAR):
+        reason = schema.unclear(error)
+        if reason is None:
             raise
-        refuse(f"{str(error).partition(' : ')[0]}; --help lists the groups and settings")
+        refuse(reason)
     except OSError as error:
         from pipeline.limits import is_full
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
@@ -158,6 +158,7 @@ KEYS = sorted(schema.known_keys() | {"hydra", "hydra.run.dir", "corpus", "loss",
         max_size=2,
     )
 )
+@example(["+="])
 def test_any_setting_is_taken_or_refused_in_a_line(overrides: list[str]) -> None:
     schema.register()
     try:
@@ -167,9 +168,10 @@ def test_any_setting_is_taken_or_refused_in_a_line(overrides: list[str]) -> None
         line = str(error)
     except (HydraException, OmegaConfBaseException) as error:
         line = schema.explain(error)
-    except (ValueError, AssertionError) as error:  # the command line knows them by their start
-        line = str(error)
-        assert line.startswith(schema.UNCLEAR)
+    except (ValueError, AssertionError) as error:
+        reason = schema.unclear(error)
+        assert reason is not None
+        line = reason
     else:
         return
     assert line.strip()

@@ -104,6 +104,8 @@ def test_a_sweep_is_one_run_and_the_same_again_trains_nothing(here: Path) -> Non
     assert query(here, "select distinct value from tags where key = 'mlflow.parentRunId'") == [
         (parent,)
     ]
+    names = {name for (name,) in query(here, "select name from runs")}
+    assert {"loss=softmax seed=1", "loss=negsample negatives=3 seed=0"} <= names
     ((first,),) = query(here, f"select start_time from runs where run_uuid = '{parent}'")
     assert all(start >= first for (start,) in query(here, "select start_time from runs")), (
         "the parent is there before its jobs"

@@ -18,10 +18,18 @@ from w2v.model import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.tokens import Text, hold_out
 
-NOTHING = (
-    "there is nothing to learn from: sub-sampling leaves no document two words of the vocabulary; "
-    "lower vocab.min_count, set model.subsample=0 or give longer documents"
-)
+
+def nothing(objective: SkipGram) -> InputError:
+    """Says that no pair of words is left to learn from, and what would help."""
+    if objective.subsample:
+        return InputError(
+            "there is nothing to learn from: sub-sampling leaves no document two words of the "
+            "vocabulary; lower vocab.min_count, set model.subsample=0 or give longer documents"
+        )
+    return InputError(
+        "there is nothing to learn from: no document holds two words of the vocabulary; "
+        "lower vocab.min_count or give longer documents"
+    )
 
 
 @dataclass(frozen=True)
@@ -269,7 +277,7 @@ def train(
     training, judged = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     known = training.words()
     if known == 0:
-        raise InputError(NOTHING)
+        raise nothing(objective)
     if early and len(judged.spans) == 0:
         raise InputError(
             f"train.patience={early.patience}: no document is held out to judge by; raise "
@@ -371,7 +379,7 @@ class _Course:
         """Judge the epoch and go on to the next."""
         at = self.at
         if at.tally.pairs == 0:
-            raise InputError(NOTHING)
+            raise nothing(self.task.objective)
         heldout = judged_loss()
         self._check(heldout, "held-out ")
         tally, seconds = at.tally, at.epoch_seconds

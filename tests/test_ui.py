@@ -36,7 +36,7 @@ localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
 localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
 """
 
-NAMES = ("negsample w2 k5 d8 s0", "negsample w5 k5 d8 s0")
+NAMES = ("window=2", "window=5")
 SWEEP = "windows"
 TABLE = "tables/neighbours.json"
 

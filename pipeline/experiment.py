@@ -28,7 +28,7 @@ from pipeline.stages.train import read_history, train
 from pipeline.stages.vocab import FREQUENCIES, IDS, VOCABULARY, vocab
 from pipeline.stopping import Stopping
 from pipeline.threads import available_cores, capped
-from pipeline.tracking import Tracker
+from pipeline.tracking import NEIGHBOURS, NEIGHBOURS_LISTED, Tracker
 from w2v.checkpoint import Checkpoints
 from w2v.errors import InputError
 from w2v.evaluate import benchmark_path
@@ -421,8 +421,7 @@ class Experiment:
             tracker.files([folder / picture.file for picture in read_pictures(folder)], "plots")
             tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
             tracker.files(sorted(tables), "tables")
-            neighbours = folder / "neighbours.csv"
-            tracker.table(neighbours, "tables/neighbours.json", ("word", "neighbour"))
+            tracker.table(folder / NEIGHBOURS, "tables/neighbours.json", NEIGHBOURS_LISTED)
             for path in sorted((folder / EXPORTED).rglob("*.*")):
                 tracker.files([path], str(path.parent.relative_to(folder)))
 

@@ -19,7 +19,8 @@ def draw(folder: Path, result: Result) -> None:
     """Write the pictures that the jobs allow."""
     if not result.finished:
         return
-    if result.axes:
+    # A group of one job has no scale of its own.
+    if result.axes and not (result.compared_within and not any(centred(result).values())):
         parallel_coordinates(result, folder / "parallel.png")
     if len(result.effects) > 0:
         main_effects(result, folder / "effects.png")
@@ -71,10 +72,13 @@ def parallel_coordinates(result: Result, path: Path) -> None:
     y = centred(result) if result.compared_within else None
     ends = np.array([y[j.number] if y else j.figures[result.objective] for j in jobs])
     low, high = float(ends.min()), float(ends.max())
-    span = high - low or 1.0
+    span = high - low
     columns = [positions(jobs, axis) for axis in result.axes]
-    marks = np.linspace(low, low + span, 5)
-    columns.append(((ends - low) / span, [(i / 4, f"{m:.3f}") for i, m in enumerate(marks)]))
+    if span > 0:
+        marks = [(i / 4, f"{mark:.3f}") for i, mark in enumerate(np.linspace(low, high, 5))]
+        columns.append(((ends - low) / span, marks))
+    else:
+        columns.append((np.full(len(jobs), 0.5), [(0.5, f"{low:.3f}")]))
     names = [*result.axes, label_of(result)]
     fig, ax = _figure(max(6.4, 1.5 * len(names) + 1), 4.2)
     ax.spines[["left", "bottom"]].set_visible(False)
@@ -82,7 +86,7 @@ def parallel_coordinates(result: Result, path: Path) -> None:
     jitter = np.random.default_rng(0).uniform(-0.012, 0.012, lines.shape)
     jitter[:, -1] = 0
     colours = mpl.colormaps[CURVES]
-    better = (ends - low) / span if result.sign > 0 else (high - ends) / span
+    better = columns[-1][0] if result.sign > 0 else 1 - columns[-1][0]
     for i in np.argsort(better):
         ax.plot(
             np.arange(len(names)),

@@ -10,6 +10,7 @@ estimates it from all configurations together, which three seeds alone could not
 import itertools
 import json
 import math
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config import Config, direction_of
+from pipeline.tracking import NEIGHBOURS
 from w2v.errors import InputError
 from w2v.vectors import WordVectors
 
@@ -60,6 +62,8 @@ class Job:
         Losses and scores.
     seconds
         Of its training, now or when the cache was filled.
+    vectors, neighbours
+        The files of its vectors and of its table of neighbours.
     """
 
     number: int
@@ -71,6 +75,7 @@ class Job:
     cached: bool | None
     run_id: str | None
     vectors: str | None
+    neighbours: str | None = None
 
 
 # Jobs, from the files that they left.
@@ -103,6 +108,7 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
         summary = json.loads((folder / "summary.json").read_bytes())
     found = summary or {}
     train = found.get("train", {})
+    judged = found.get("stages", {}).get("evaluate", {}).get("path")
     return Job(
         number=int(folder.name),
         status=status,
@@ -113,6 +119,7 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
         cached=found.get("stages", {}).get("train", {}).get("cached"),
         run_id=found.get("mlflow_run_id"),
         vectors=found.get("files", {}).get("vectors"),
+        neighbours=judged and str(Path(judged) / NEIGHBOURS),
     )
 
 
@@ -299,9 +306,9 @@ class Result:
 
     @property
     def best(self) -> list[dict[str, Any]]:
-        """The best configuration of each group that compares."""
+        """The best configuration of each group that compares, or the only one there is."""
         table = self.configurations
-        return [] if table.empty else records(table[table["verdict"].isin(("best", "alone"))])
+        return records(table if len(table) == 1 else table[table["verdict"] == "best"])
 
 
 def judge(jobs: Sequence[Job], objective: str) -> Result:
@@ -395,7 +402,7 @@ def tukey(samples: Sequence[Sequence[float]], best: int) -> list[float | None]:
     return found
 
 
-NEIGHBOURS = 10
+NEAREST = 10
 QUERIES = 500
 CANDIDATES = 30_000
 
@@ -421,7 +428,7 @@ def overlap(paths: Sequence[str]) -> float | None:
         cosines = unit[:QUERIES] @ unit.T
         rows = np.arange(len(cosines))
         cosines[rows, rows] = -np.inf
-        k = min(NEIGHBOURS, len(unit) - 1)
+        k = min(NEAREST, len(unit) - 1)
         found.append(np.argpartition(-cosines, k - 1, axis=1)[:, :k])
     shares = [
         len(set(a) & set(b)) / len(a)
@@ -499,6 +506,9 @@ def write(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, A
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
         table.to_parquet(folder / f"{name}.parquet", index=False)
+    best = [job for row in result.best for job in result.finished if job.number == first_of(row)]
+    if best and best[0].neighbours and Path(best[0].neighbours).exists():
+        shutil.copyfile(best[0].neighbours, folder / NEIGHBOURS)
     sweep_plots.draw(folder, result)
     counts: dict[str, int] = {}
     for job in result.jobs:
@@ -521,6 +531,11 @@ def write(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, A
     aside.write_text(text + "\n", encoding="utf-8")
     aside.replace(folder / "summary.json")
     return summary
+
+
+def first_of(configuration: Mapping[str, Any]) -> int:
+    """The number of the first job of a configuration's row."""
+    return int(configuration["jobs"].split()[0])
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:

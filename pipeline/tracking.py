@@ -42,6 +42,11 @@ DATABASE = "mlflow.db"
 MODEL = "words"
 """The name of every run's model, so that models of several runs stand side by side."""
 
+NEIGHBOURS = "neighbours.csv"
+"""A table of every run, recorded with a word a row; a sweep has that of its best job."""
+
+NEIGHBOURS_LISTED = ("word", "neighbour")
+
 SYSTEM_SECONDS = 5
 """Between two readings of the machine's load."""
 
@@ -212,7 +217,8 @@ class MlflowTracker(Tracker):
         if listed is not None:
             row, cell = listed
             table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
-        self._send("log_table", table, name)
+        # The UI takes a dot for a way into nested objects, and shows an empty column.
+        self._send("log_table", table.rename(columns=lambda key: key.replace(".", "/")), name)
 
     def model(self, folder: Path) -> None:
         from mlflow.entities import LoggedModelOutput
@@ -260,9 +266,12 @@ class MlflowTracker(Tracker):
     def sweep(self, folder: Path, summary: Mapping[str, Any], note: str) -> None:
         self.files(sorted(folder.glob("*.png")), "plots")
         self.files(sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]), "tables")
-        for csv in sorted(folder.glob("*.csv")):
+        # The UI's comparison of artifacts opens on the first table: one that the jobs have, too.
+        tables = sorted(folder.glob("*.csv"), key=lambda csv: (csv.name != NEIGHBOURS, csv.name))
+        for csv in tables:
             if csv.stat().st_size > 1:
-                self.table(csv, f"tables/{csv.stem}.json")
+                listed = NEIGHBOURS_LISTED if csv.name == NEIGHBOURS else None
+                self.table(csv, f"tables/{csv.stem}.json", listed)
         self.files([folder / "summary.json"], "")
         finished = summary["counts"].get("finished", 0)
         figures = {

@@ -1,4 +1,4 @@
-"""The MLflow UI on a store of ours, as a person sees it: a real server in a real browser.
+"""The MLflow UI on a sweep of ours, as a person sees it: a real server in a real browser.
 
 ``--screenshots FOLDER`` keeps the pictures; otherwise they lie in the temporary folder.
 """
@@ -36,18 +36,24 @@ localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
 localStorage.setItem('mlflow.workflowType_v1', '"machine_learning"');
 """
 
-NAMES = ("window=2", "window=5")
-SWEEP = "windows"
+NAMES = ("dim=8", "dim=16")
+SWEEP = "sweep model.dim"
 TABLE = "tables/neighbours.json"
 
 
 class Store(NamedTuple):
-    """A sweep of two windows, and its server."""
+    """A sweep of two sizes, and its server."""
 
     address: str
     experiment: str
     runs: dict[str, str]
-    """Ids by name."""
+    """Ids by name: the sweep's own run, and its jobs'."""
+
+    def artifact(self, run: str, path: str) -> str:
+        """The page of the UI that shows a file of a run."""
+        return (
+            f"{self.address}/#/experiments/{self.experiment}/runs/{self.runs[run]}/artifacts/{path}"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -55,23 +61,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("ui")
     text = "the cat sat on the mat\nthe king spoke to the queen of the cat\n"
     (folder / "text.txt").write_text(text * 3000)
-    command = [sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", "model.window=2,5"]
-    command += ["corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=8"]
+    command = [sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", "model.dim=8,16"]
+    command += ["corpus=files", "corpus.path=text.txt", "vocab.min_count=1"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     uri = f"sqlite:///{folder}/outputs/mlflow.db"
     client = MlflowClient(uri)
     found: Any = client.get_experiment_by_name("w2v")
     experiment = found.experiment_id
     runs = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment])}
-    runs = {name: runs[name] for name in NAMES}
-    sweep = client.create_run(experiment, run_name=SWEEP)
-    for run in runs.values():
-        client.set_tag(run, "mlflow.parentRunId", sweep.info.run_id)
-    client.set_terminated(sweep.info.run_id)
-    page = folder / "words.html"
-    page.write_text("<p id=sum></p><script>sum.textContent = `${6 * 7} words`</script>")
-    client.log_artifact(runs[NAMES[0]], str(page), "pages")
+    assert set(runs) == {SWEEP, *NAMES}
     with mlflow_server(["ui", "--backend-store-uri", uri], folder) as address:
         yield Store(address, experiment, runs)
 
@@ -129,17 +128,17 @@ def test_two_runs_selected_and_compared(page: Any, store: Store, screenshots: Pa
     page.locator(".parcoords").first.wait_for()
     page.screenshot(path=screenshots / "compare.png")
     axes = page.locator(".parcoords .axis-title").all_text_contents()
-    assert axes == ["model.window", "train/loss"]  # what differs, and the loss
+    assert axes == ["model.dim", "train/loss"]  # what differs, and the loss
     for name in NAMES:
         assert page.get_by_text(name).first.is_visible()
-    same = page.get_by_text("model.dim", exact=True)
+    same = page.get_by_text("model.window", exact=True)
     assert same.count() == 1
     page.get_by_role("switch").first.click()  # show diff only
     same.wait_for(state="hidden")
-    window = page.get_by_role("row").filter(has_text="model.window").last
-    window.scroll_into_view_if_needed()
+    differs = page.get_by_role("row").filter(has_text="model.dim").last
+    differs.scroll_into_view_if_needed()
     page.screenshot(path=screenshots / "differences.png")
-    assert window.inner_text().split() == ["model.window", "2", "5"]
+    assert differs.inner_text().split() == ["model.dim", "8", "16"]
 
 
 def test_the_losses_of_both_on_one_chart(page: Any, store: Store, screenshots: Path) -> None:
@@ -157,12 +156,47 @@ def test_the_losses_of_both_on_one_chart(page: Any, store: Store, screenshots: P
         assert steps[0] == steps[1]  # words seen: the runs line up
 
 
-def test_a_page_opens_as_an_artifact(page: Any, store: Store, screenshots: Path) -> None:
-    run = store.runs[NAMES[0]]
-    address = f"{store.address}/#/experiments/{store.experiment}/runs/{run}/artifacts"
-    page.goto(f"{address}/pages/words.html", wait_until="domcontentloaded")
-    page.frame_locator("iframe").get_by_text("42 words").wait_for()
-    page.screenshot(path=screenshots / "page.png")
+def test_the_map_of_words_opens_as_an_artifact(page: Any, store: Store, screenshots: Path) -> None:
+    page.goto(store.artifact(NAMES[0], "map.html"), wait_until="domcontentloaded")
+    words = page.frame_locator("iframe")
+    words.get_by_role("combobox").fill("que")
+    words.get_by_role("option", name="queen").click()
+    chosen = words.get_by_label("The chosen word")
+    chosen.get_by_text("queen").first.wait_for()
+    table = json.loads(
+        Path(
+            MlflowClient(store.address).download_artifacts(store.runs[NAMES[0]], TABLE)
+        ).read_bytes()
+    )
+    nearest = dict(table["data"])["queen"].split(", ")
+    shown = chosen.inner_text()
+    assert all(word in shown for word in nearest)
+    page.screenshot(path=screenshots / "map.png")
+
+
+def test_the_report_opens_as_an_artifact(page: Any, store: Store, screenshots: Path) -> None:
+    page.goto(store.artifact(NAMES[0], "report.html"), wait_until="domcontentloaded")
+    report = page.frame_locator("iframe")
+    report.get_by_text("negsample w5 k5 d8 s0 on files").first.wait_for()
+    page.screenshot(path=screenshots / "report.png")
+
+
+def test_what_the_sweep_says_of_its_jobs(page: Any, store: Store, screenshots: Path) -> None:
+    address = f"{store.address}/#/experiments/{store.experiment}/runs/{store.runs[SWEEP]}"
+    page.goto(address, wait_until="domcontentloaded")
+    page.get_by_text("sweep/finished").first.wait_for()
+    page.get_by_text("By heldout_loss").first.wait_for()  # its description
+    page.screenshot(path=screenshots / "sweep.png")
+    page.goto(store.artifact(SWEEP, "tables/jobs.json"), wait_until="domcontentloaded")
+    for text in ("model/dim", "heldout_loss", store.runs[NAMES[0]]):
+        page.get_by_text(text).first.wait_for()
+    first = page.get_by_role("row").filter(has_text="finished").first
+    assert first.inner_text().split()[:3] == ["0", "finished", "8"]
+    page.screenshot(path=screenshots / "jobs.png")
+    page.get_by_text("plots", exact=True).click()
+    page.get_by_text("parallel.png", exact=True).click()
+    page.locator("img[src^='blob:']:visible").first.wait_for()
+    page.screenshot(path=screenshots / "parallel.png")
 
 
 def test_neighbours_side_by_side(page: Any, store: Store, screenshots: Path) -> None:

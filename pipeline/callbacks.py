@@ -6,11 +6,11 @@ and, at last, that it finished) or ``failure.json`` (that it did not, and why). 
 in either folder is held while its process lives; the system lets go of it even after ``kill -9``.
 """
 
-import hashlib
 import json
 import logging
 import os
 import shlex
+import shutil
 import sys
 import time
 import traceback
@@ -23,14 +23,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline import config as schema
 from pipeline.config import Config
+from pipeline.jobs import check_objective, figures_of, flat, read_jobs, reason_of
 from pipeline.threads import announce, available_cores
-from w2v.errors import InputError
+from pipeline.values import short_names
+from w2v.errors import InputError, harmless
 
 log = logging.getLogger("pipeline")
 
@@ -80,7 +83,9 @@ class SweepCallback(Callback):
             return  # opens the sweep itself, once it knows that every job can be composed
         try:
             with ExitStack() as stack:
-                prepare_search(config, stack)
+                from pipeline.search import prepare_search
+
+                prepare_search(config, jobs_at_once(config) or 1, stack)
                 begin(config, [], stack.pop_all())
         except InputError as error:  # Hydra makes a warning of it, and goes on
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -108,21 +113,24 @@ def begin(
     Raises
     ------
     InputError
-        The tracking store cannot be used.
+        The tracking store cannot be used; the folder is another sweep's that runs; or a setting
+        of Hydra's that no job could do with.
     """
     global current
     from pipeline.tracking import Tracker, close_killed_sweeps, track
 
+    refuse_what_no_job_can(config)
     folder = Path(config.hydra.sweep.dir)
-    folder.mkdir(parents=True, exist_ok=True)
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     tracking = schema.TrackingConfig(**settings)
     outputs = Path(config.outputs)
     overrides = list(config.hydra.overrides.task)
     at_once = jobs_at_once(config)
-    keys = swept(overrides, config)
+    if at_once is not None and jobs:
+        at_once = min(at_once, len(jobs))
+    keys = list(swept(config))
     with stack or ExitStack() as stack:
-        stack.enter_context(FileLock(folder / LOCK))
+        stack.enter_context(alone_in(folder))
         tracker = Tracker()
         if tracking.name != "none":
             tracker = stack.enter_context(
@@ -130,7 +138,7 @@ def begin(
                     tracking,
                     outputs,
                     f"sweep {' × '.join(keys) or 'of one job'}",
-                    dict(override.split("=", 1) for override in overrides if "=" in override),
+                    {key: text for key, text in pairs_of(overrides) if recorded(key)},
                     {"kind": "sweep", "sweep_dir": str(folder.absolute())},
                 )
             )
@@ -162,99 +170,152 @@ def begin(
             "jobs": current.jobs,
         },
     )
-    many = f"{len(jobs)} jobs" if jobs else "jobs chosen as they go"
+    many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
     each = "as many at once as the cluster gives"
     if at_once is not None:
-        each = f"{at_once} at a time, {cores} thread{'s' * (cores != 1)} each"
+        threads = OmegaConf.select(config, "engine.threads") or cores
+        each = f"{at_once} at a time, {threads} thread{'s' * (threads != 1)} each"
+        if "engine.threads" in keys:
+            each = f"{at_once} at a time"
     print(f"sweep of {many}, {each}", flush=True)
     return current
 
 
-def swept(overrides: Sequence[str], config: DictConfig) -> list[str]:
-    """The keys that a command gives several values."""
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder of a sweep; what another sweep has left there is set aside.
+
+    Raises
+    ------
+    InputError
+        The other one still runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        with lock:
+            left = (folder / SWEEP).exists()
+        if left:
+            aside = folder.with_name(f"{folder.name}.before-{time.time_ns()}")
+            folder.rename(aside)
+            folder.mkdir()
+            print(f"{folder} holds a sweep: set aside as {aside.name}", flush=True)
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"hydra.sweep.dir={folder}: a sweep that runs has this folder; name another"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_a_sweep_without_m() -> None:
+    """Refuse a single run whose settings ask for several, or that would lose its way.
+
+    Raises
+    ------
+    InputError
+    """
+    hydra = HydraConfig.get()
+    again = f"needs -m, as in python pipeline/run.py -m {shlex.join(sys.argv[1:])}"
+    launcher = hydra.runtime.choices.get("hydra/launcher", "basic")
+    if hydra.job.chdir:
+        raise InputError(CHDIR)
+    if launcher != "basic":
+        raise InputError(f"hydra/launcher={launcher}: {again}")
+    if hydra.sweeper._target_ != GRID:
+        raise InputError(f"search={hydra.runtime.choices.get('search')}: {again}")
+    if hydra.sweeper.params:
+        raise InputError(f"experiment={hydra.runtime.choices.get('experiment')}: {again}")
+
+
+def refuse_what_no_job_can(config: DictConfig) -> None:
+    """Refuse settings of Hydra's under which jobs would not be found, or not be run."""
+    hydra = config.hydra
+    if hydra.job.chdir:
+        raise InputError(CHDIR)
+    subdir = OmegaConf.to_container(hydra.sweep)
+    assert isinstance(subdir, dict)
+    if subdir["subdir"] != SUBDIR:
+        raise InputError(f"hydra.sweep.subdir: must stay {SUBDIR}: jobs are found by their number")
+    kind = launcher_of(config)
+    if kind == "SlurmLauncher" and shutil.which("sbatch") is None:
+        raise InputError(
+            "hydra/launcher=slurm: there is no sbatch here; run it where SLURM is, or take "
+            "hydra/launcher=slurm_local"
+        )
+    if kind == "JoblibLauncher" and hydra.launcher.n_jobs == 0:
+        raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
+
+
+CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
+SUBDIR = "${hydra.job.num}"
+
+
+def pairs_of(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Keys and values of a command line; a key without the signs that add or force it."""
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if separator:
+            yield key.lstrip("+~").partition("@")[0], text
+
+
+def recorded(key: str) -> bool:
+    """Whether a setting makes a run what it is: not where it is recorded, nor where it lies."""
+    return key.partition(".")[0] not in ("tracking", "outputs", "hydra", "hydra/launcher")
+
+
+def values_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """What a command line sets, as the settings would have it."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return {override.key_or_group: override.value() for override in parsed}
+
+
+def swept(config: DictConfig) -> dict[str, Override]:
+    """What is varied, by key: by the experiment file and by the command line, which comes last."""
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    texts = [*(f"{key}={value}" for key, value in params.items()), *overrides]
+    texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     parsed = OverridesParser.create().parse_overrides(texts)
     last = {override.get_key_element(): override for override in parsed}
-    return [key for key, override in last.items() if override.is_sweep_override()]
+    return {key: override for key, override in last.items() if override.is_sweep_override()}
+
+
+def plain(key: str) -> bool:
+    """Whether a key sets what is there: no ``+``, no ``~``, no ``@package``."""
+    return not key.startswith(("+", "~")) and "@" not in key
+
+
+def has(base: Any, key: str) -> bool:
+    """Whether a composed configuration has a setting, set or not."""
+    node: Any = base
+    for part in key.split("."):
+        if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
+            return False
+        if OmegaConf.get_type(node) is dict:  # of names that a person chooses
+            return True
+        if part not in list(node):
+            return False
+        node = node._get_node(part)
+    return True
+
+
+def launcher_of(config: DictConfig) -> str:
+    """The class of the launcher."""
+    return str(config.hydra.launcher._target_).rpartition(".")[2]
 
 
 def jobs_at_once(config: DictConfig) -> int | None:
     """How many jobs the launcher runs at the same time; ``None`` where a cluster decides."""
     cores = available_cores()
-    launcher = config.hydra.launcher
-    kind = str(launcher._target_).rpartition(".")[2]
+    launcher, kind = config.hydra.launcher, launcher_of(config)
     if kind == "JoblibLauncher":
         jobs = launcher.n_jobs
         return 1 if jobs is None else max(1, cores + 1 + jobs) if jobs < 0 else int(jobs)
     if kind == "LocalLauncher":  # submitit's: it starts all that it is given
         return max(1, cores // (launcher.cpus_per_task or 1))
     return None if kind == "SlurmLauncher" else 1
-
-
-def prepare_search(config: DictConfig, stack: ExitStack) -> None:
-    """Settle what Hydra's Optuna sweeper leaves to its user: which study, and how far it is.
-
-    The study is named by the search space, so the same command goes on where it stopped: trials
-    that were killed are tried again, and ``n_trials`` counts the whole study, so that a command
-    that has finished trains nothing when it is given again.
-
-    Raises
-    ------
-    InputError
-        An objective that does not compare over the search space; or another process is
-        searching in the same study.
-    """
-    sweeper = config.hydra.sweeper
-    if "storage" not in sweeper or "n_trials" not in sweeper:
-        return
-    from pipeline.search import resume
-    from pipeline.sweeps import incomparable
-
-    overrides = list(config.hydra.overrides.task)
-    keys = swept(overrides, config)
-    clash = incomparable(str(config.search.objective), keys)
-    if clash:
-        raise InputError(
-            f"search.objective={config.search.objective}: does not compare over "
-            f"{', '.join(clash)}; search by a score, as in "
-            "search.objective=similarity/wordsim353/spearman, or leave them out"
-        )
-    if sweeper.n_jobs < 1:
-        settle(config, "n_jobs", jobs_at_once(config) or 1)
-    if sweeper.direction is None:
-        settle(config, "direction", schema.direction_of(str(config.search.objective)))
-    if sweeper.storage is None:
-        return
-    if sweeper.study_name is None:
-        params = OmegaConf.to_container(sweeper.params or OmegaConf.create(), resolve=True)
-        where = ("tracking", "outputs", "hydra")
-        told = [o for o in overrides if o.lstrip("+~").split(".")[0] not in where]
-        text = json.dumps([params, sorted(told), config.search.objective], default=str)
-        settle(config, "study_name", f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
-    outputs = Path(config.outputs)
-    outputs.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(outputs / f".{sweeper.study_name}.lock", timeout=0)
-    try:
-        stack.enter_context(lock)
-    except Timeout:
-        raise InputError(
-            f"study {sweeper.study_name}: another process is searching in it; wait for it, "
-            "or name another with hydra.sweeper.study_name=..."
-        ) from None
-    state = resume(sweeper.storage, sweeper.study_name, str(sweeper.direction))
-    settle(config, "n_trials", max(0, sweeper.n_trials - state.finished))
-    if "seed" in sweeper.sampler and sweeper.sampler.seed is not None:
-        # The sampler starts anew in every process: the same seed would draw the same again.
-        settle(config, "sampler.seed", sweeper.sampler.seed + state.trials)
-
-
-def settle(config: DictConfig, key: str, value: int | str) -> None:
-    """Set a key of the sweeper as its command line would have: the jobs' settings must agree."""
-    told = config.hydra.overrides.hydra
-    with read_write(config.hydra.sweeper), read_write(told):
-        OmegaConf.update(config.hydra.sweeper, key, value)
-        told.append(f"hydra.sweeper.{key}={value}")
 
 
 def close(error: BaseException | None) -> int:
@@ -278,7 +339,7 @@ def close(error: BaseException | None) -> int:
     from pipeline.console import Watch
     from pipeline.tracking import close_jobs
 
-    jobs = sweeps.read_jobs(sweep.folder, sweep.jobs)
+    jobs = read_jobs(sweep.folder, [values_of(job) for job in sweep.jobs])
     bad = [job for job in jobs if job.status != "finished"]
     with suppress(JobsFailedError), sweep.stack:
         close_jobs(sweep.tracker)
@@ -291,7 +352,8 @@ def close(error: BaseException | None) -> int:
                 "mlflow_run_id": sweep.tracker.run_id,
                 "command": sweep.command,
                 "seconds": time.time() - sweep.begun,
-                "error": None if error is None else sweeps.reason_of(error),
+                "search": not sweep.jobs,
+                "error": None if error is None else reason_of(error),
             },
         )
         sweep.tracker.sweep(sweep.folder, summary, sweeps.markdown(result, summary))
@@ -303,9 +365,12 @@ def close(error: BaseException | None) -> int:
             params = " ".join(f"{key}={value}" for key, value in found.best_params.items())
             watch.say(f"best      {found.best_value:.4f} of the whole study: {params}")
         # a search of which every trial failed ends in an error of its own
-        told = isinstance(error, Exception) and len(jobs) == len(bad) > 0
-        if error is not None and not told:
-            raise error
+        ended = jobs and all(job.status in ("refused", "crashed", "killed") for job in jobs)
+        if error is not None and not (isinstance(error, Exception) and ended):
+            if isinstance(error, Exception) and not isinstance(error, InputError) and bad:
+                print(f"error: the sweep broke: {reason_of(error)}", file=sys.stderr)
+            else:
+                raise error
         if bad:
             raise JobsFailedError(f"{len(bad)} of {len(jobs)} jobs did not finish")
     return 0 if not bad else 2 if all(job.status == "refused" for job in bad) else 1
@@ -354,8 +419,9 @@ class Member:
     @property
     def name(self) -> str:
         """They, without the groups: short enough for a list of runs."""
-        pairs = (text.partition("=") for text in self.own)
-        return " ".join(f"{key.rpartition('.')[2]}={value}" for key, _, value in pairs)
+        pairs = list(pairs_of(self.own))
+        short = short_names([key for key, _ in pairs])
+        return " ".join(f"{short[key]}={value}" for key, value in pairs)
 
     def objective_of(self, summary: dict[str, Any]) -> float:
         """The objective of a job that has run.
@@ -365,8 +431,6 @@ class Member:
         InputError
             It has no such figure.
         """
-        from pipeline.sweeps import figures_of
-
         figures = figures_of(summary)
         if self.objective not in figures:
             raise InputError(
@@ -411,39 +475,40 @@ def join(
     float or None
         The objective, for searches; ``None`` for a job that failed.
     """
-    from pipeline import sweeps
 
     with FileLock(member.folder / LOCK):
         job: dict[str, Any] = {
             "number": member.number,
             "overrides": member.overrides,
+            "given": values_of(member.overrides),
             "choices": member.choices,
             "settings": {},
         }
         write_json(member.folder / JOB, job)
         try:
             config = schema.resolve(composed)
-            job["settings"] = sweeps.flat(asdict(config))
+            job["settings"] = flat(asdict(config))
             write_json(member.folder / JOB, job)
-            sweeps.check_objective(config, member.objective)
+            check_objective(config, member.objective)
             begun = time.time()
             summary = run(config, member)
             value = member.objective_of(summary)
             write_json(member.folder / JOB, {**job, "finished": True})
+        except (KeyboardInterrupt, SystemExit):
+            write_json(member.folder / FAILURE, {"kind": "killed", "reason": "it was interrupted"})
+            raise
         except Exception as error:
             kind = "refused" if isinstance(error, InputError) else "crashed"
             log.error("%s", error, exc_info=kind == "crashed")
-            reason = sweeps.reason_of(error)
+            reason = reason_of(error)
             write_json(member.folder / FAILURE, {"kind": kind, "reason": reason})
-            line = f"error: job {member.number} ({member.label}): {reason}"
+            line = harmless(f"error: job {member.number} ({member.label}): {reason}")
             print(line, file=sys.stderr, flush=True)
             return None
         train = summary["stages"].get("train", {})
         how = "from the cache" if train.get("cached") else f"{time.time() - begun:.1f} s"
-        print(
-            f"job {member.number}  {member.label}  {member.objective} {value:.4f}  ({how})",
-            flush=True,
-        )
+        line = f"job {member.number}  {member.label}  {member.objective} {value:.4f}  ({how})"
+        print(harmless(line), flush=True)
         return value
 
 
@@ -462,8 +527,6 @@ def judged_alone(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if not ended(folder):
-            from pipeline.sweeps import reason_of
-
             folder.mkdir(parents=True, exist_ok=True)
             reason = f"its process ended without a word ({reason_of(error)})"
             write_json(folder / FAILURE, {"kind": "killed", "reason": reason})

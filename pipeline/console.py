@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.download import Received
+from pipeline.values import brief, short_names, shown
 from w2v.errors import harmless
 from w2v.train import Epoch, Point, TrainState
 
@@ -29,6 +30,17 @@ def rate(words_per_second: float) -> str:
 def figure(value: float | None) -> str:
     """Three decimals, or a dash where there is no figure."""
     return "–" if value is None else f"{value:.3f}"
+
+
+def chance(p: float) -> str:
+    """Three decimals, or that it is less than they can tell."""
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+
+
+def duration(seconds: float) -> str:
+    """``0.25 s``, ``4.1 s`` or ``612 s``."""
+    digits = 0 if seconds >= 100 else 1 if seconds >= 1 else 2
+    return f"{seconds:.{digits}f} s"
 
 
 def interval(ends: Sequence[float] | None) -> str:
@@ -185,28 +197,30 @@ class Watch:
         console = self.wide()
         wide = console.width >= NARROW
         table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-        for axis in axes:
-            table.add_column(axis.rpartition(".")[2], no_wrap=True)
+        for name in short_names(axes).values():
+            table.add_column(name, no_wrap=True)
         for column in ("mean", "95 % interval", "seeds"):
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for column in ("p", "overlap", "training") if wide else ():
             table.add_column(column, justify="right", no_wrap=True)
         styles = {"best": "bold green", "worse": "dim"}
+        every = [row for rows in groups.values() for row in rows]
+        values = {axis: brief(shown(row[axis]) for row in every) for axis in axes}
         for rows in groups.values():
             for row in rows:
                 spread = "–"
                 if row["low"] is not None:
                     spread = f"{row['low']:.4f} … {row['high']:.4f}"
                 cells = [
-                    *(Text("–" if row[axis] is None else str(row[axis])) for axis in axes),
+                    *(Text(values[axis][shown(row[axis])]) for axis in axes),
                     f"{row['mean']:.4f}",
                     spread,
                     str(row["seeds"]),
                     row["verdict"],
-                    "–" if row["p"] is None else f"{row['p']:.3f}",
+                    "–" if row["p"] is None else chance(row["p"]),
                     "–" if row["overlap"] is None else f"{row['overlap']:.0%}",
-                    "–" if row["seconds"] is None else f"{row['seconds']:.1f} s",
+                    "–" if row["seconds"] is None else duration(row["seconds"]),
                 ]
                 cells = cells if wide else cells[:-3]
                 table.add_row(*cells, style=styles.get(row["verdict"], ""))

@@ -83,7 +83,7 @@ class Courier:
                     break
                 except Exception as error:
                     if not self.passing(error):
-                        log.warning("a call was given up", exc_info=True)
+                        log.info("a call was given up", exc_info=True)
                         self.refused.append(brief(error))
                         break
                     self.trouble = brief(error)

@@ -506,22 +506,31 @@ def benchmark_files(named: Mapping[str, str | None]) -> dict[str, Path]:
     }
 
 
+FIGURES = {
+    "similarity": ("spearman", "pearson", "coverage"),
+    "analogy": ("accuracy", "accuracy_5", "semantic", "syntactic", "coverage", "accuracy_3cosmul"),
+}
+"""What is told of a benchmark, by its kind."""
+
+
 def flat_scores(facts: dict[str, Any]) -> dict[str, float]:
     """The scores as metrics: ``similarity/wordsim353/spearman`` and the like."""
-    wanted = ("spearman", "pearson", "accuracy", "accuracy_5", "semantic", "syntactic", "coverage")
     flat = {
-        f"{kind}/{name}/{key}": value
-        for kind in ("similarity", "analogy")
+        f"{kind}/{name}/{figure}": value
+        for kind, figures in FIGURES.items()
         for name, result in facts[kind].items()
-        for key, value in result.items()
-        if key in wanted and value is not None
+        for figure in figures
+        if (value := figure_of(result, figure)) is not None
     }
-    for name, result in facts["analogy"].items():
-        if result["3CosMul"]["accuracy"] is not None:
-            flat[f"analogy/{name}/accuracy_3cosmul"] = result["3CosMul"]["accuracy"]
     if "stability" in facts:
         flat["stability/overlap"] = facts["stability"]["overlap"]
     return flat
+
+
+def figure_of(result: Mapping[str, Any], figure: str) -> float | None:
+    """A figure of `FIGURES`; ``None`` where this benchmark has none."""
+    value: float | None = result.get(figure)
+    return result["3CosMul"]["accuracy"] if figure == "accuracy_3cosmul" else value
 
 
 def is_number(value: object) -> bool:

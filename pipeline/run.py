@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ def job(composed: DictConfig) -> float | None:
         return callbacks.join(member, composed, run_experiment)
     begun.append(True)
     try:
+        callbacks.refuse_a_sweep_without_m()
         config = schema.resolve(composed)
         with compiled_ahead(config.engine.name):
             run_experiment(config)
@@ -89,8 +90,11 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             member.objective_of(summary)
     else:
         outputs = Path(config.outputs)
+        where = config.tracking
+        if member is not None and where.register is not None:  # the sweep names its best job's
+            where = replace(where, register=where.register.partition("@")[0])
         with track(
-            config.tracking,
+            where,
             outputs,
             config.run_name if member is None else member.name or config.run_name,
             parameters(recorded),

@@ -1,15 +1,15 @@
 """Pictures of a sweep: parallel coordinates, main effects, score against seconds."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from pipeline.jobs import Job
+from pipeline.labels import place_labels
 from pipeline.plots import BLUE, INK, ORANGE, _figure, _save
-from pipeline.sweeps import SEED, Job, Result, centred, is_number, shown
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from pipeline.sweeps import SEED, Result, centred
+from pipeline.values import brief, is_number, shown
 
 CURVES = "viridis"
 """Its lightness rises evenly, so that it reads in greyscale."""
@@ -40,7 +40,8 @@ def positions(jobs: list[Job], axis: str) -> tuple[np.ndarray[Any, Any], list[tu
     """Where jobs stand on an axis, from 0 to 1, and its ticks."""
     values = [job.settings.get(axis) for job in jobs]
     numbers = [value for value in values if value is not None]
-    labels = list(dict.fromkeys(shown(value) for value in values))
+    told = brief(shown(value) for value in values)
+    labels = list(told)
     if numbers and all(is_number(value) for value in numbers):
         labels = [shown(value) for value in sorted(set(numbers))]
         if len(labels) > 8:
@@ -55,12 +56,12 @@ def positions(jobs: list[Job], axis: str) -> tuple[np.ndarray[Any, Any], list[tu
                 for value in values
             ]
             marks = np.geomspace(low, high, 5) if log else np.linspace(low, high, 5)
-            ticks = [(i / 4, shown(float(mark))) for i, mark in enumerate(marks)]
+            ticks = [(i / 4, f"{mark:.4g}") for i, mark in enumerate(marks)]
             return np.array(places, dtype=float), ticks
         labels += ["–"] * any(value is None for value in values)
     step = 1 / max(len(labels) - 1, 1)
     places = [labels.index(shown(value)) * step if len(labels) > 1 else 0.5 for value in values]
-    ticks = [(i * step if len(labels) > 1 else 0.5, label) for i, label in enumerate(labels)]
+    ticks = [(i * step if len(labels) > 1 else 0.5, told[text]) for i, text in enumerate(labels)]
     return np.array(places, dtype=float), ticks
 
 
@@ -129,9 +130,11 @@ def main_effects(result: Result, path: Path) -> None:
     for ax, name in zip(grid, names, strict=True):
         rows = table[table["setting"] == name]
         ordered = all(is_number(job.settings.get(name, 0)) for job in result.finished)
-        style = "o-" if ordered else "o"  # a line would say that there is something between
+        # A line would say that there is something between.
+        style = "o-" if ordered and name != SEED else "o"
         ax.plot(np.arange(len(rows)), rows[column], style, color=BLUE, markersize=5)
-        ax.set_xticks(np.arange(len(rows)), rows["value"])
+        told = brief(rows["value"])
+        ax.set_xticks(np.arange(len(rows)), [told[value] for value in rows["value"]])
         ax.axhline(0 if column == "effect" else centre(result), color=INK, alpha=0.3, linewidth=0.8)
         ax.set_title(name, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
@@ -153,11 +156,13 @@ def score_against_seconds(result: Result, path: Path) -> None:
     fig, ax = _figure(6.8, 4.6)
     y = centred(result) if result.compared_within else None
     seen: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    groups: dict[tuple[str, ...], tuple[str, ...]] = {}
     axes = [axis for axis in result.axes if axis != SEED]
     for job in result.finished:
         if job.seconds is None:
             continue
         key = tuple(shown(job.settings.get(axis)) for axis in axes)
+        groups[key] = result.group(job)
         value = y[job.number] if y else job.figures[result.objective]
         seen.setdefault(key, []).append((job.seconds, value))
     means = {key: tuple(np.mean(points, axis=0)) for key, points in seen.items()}
@@ -165,14 +170,17 @@ def score_against_seconds(result: Result, path: Path) -> None:
         if len(points) > 1:
             xs, ys = zip(*points, strict=True)
             ax.plot(xs, ys, ".", color=BLUE, alpha=0.35, markersize=5)
-    bargains = front(means, result.sign)
+    bargains = [
+        key
+        for group in dict.fromkeys(groups.values())
+        for key in front({k: v for k, v in means.items() if groups[k] == group}, result.sign)
+    ]
     for key, (x, value) in means.items():
         colour = ORANGE if key in bargains else BLUE
         ax.plot(x, value, "D" if key in bargains else "o", color=colour, markersize=6)
     many = max((x for x, _ in means.values())) / min((x for x, _ in means.values())) > 20
     if many:
         ax.set_xscale("log")
-    text(ax, [(*means[key], " ".join(key)) for key in bargains])
     ax.margins(0.12, 0.12)
     ax.set_xlabel("seconds of training")
     ax.set_ylabel(label_of(result))
@@ -185,6 +193,10 @@ def score_against_seconds(result: Result, path: Path) -> None:
         fontsize=9,
     )
     ax.grid(alpha=0.2)
+    short = [brief(values) for values in zip(*means, strict=True)]
+    names = [" ".join(told[text] for told, text in zip(short, key, strict=True)) for key in means]
+    order = [index for index, key in enumerate(means) if key in bargains]
+    place_labels(fig, ax, names, np.array(list(means.values())), order[:12])
     _save(fig, path)
 
 
@@ -197,16 +209,3 @@ def front(means: "dict[tuple[str, ...], tuple[float, ...]]", sign: int) -> list[
             best = sign * value
             found.append(key)
     return found
-
-
-def text(ax: "Axes", places: list[tuple[float, float, str]]) -> None:
-    """Name points, each label above or below in turn."""
-    for i, (x, y, label) in enumerate(places[:12]):
-        ax.annotate(
-            label,
-            (x, y),
-            xytext=(6, 7 if i % 2 == 0 else -12),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-        )

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.config import Config, direction_of
+from pipeline.config import direction_of
+from pipeline.jobs import Job
 from pipeline.tracking import NEIGHBOURS
-from w2v.errors import InputError
+from pipeline.values import brief, is_number, shown
 from w2v.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -44,147 +45,15 @@ questions and five are five; a wider window asks for words that are farther off.
 CHANGE_LOSS_ALL = ("corpus", "tokenizer", "vocab")
 """Groups of which every setting does."""
 
-
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep, however it ended.
-
-    Attributes
-    ----------
-    status
-        ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with its
-        process; ``missing`` where it never started.
-    reason
-        Why it did not finish.
-    settings
-        Choices of groups and values, flat.
-    figures
-        Losses and scores.
-    seconds
-        Of its training, now or when the cache was filled.
-    vectors, neighbours
-        The files of its vectors and of its table of neighbours.
-    """
-
-    number: int
-    status: str
-    reason: str | None
-    settings: dict[str, Any]
-    figures: dict[str, float]
-    seconds: float | None
-    cached: bool | None
-    run_id: str | None
-    vectors: str | None
-    neighbours: str | None = None
-
-
-# Jobs, from the files that they left.
-
-
-def read_jobs(folder: Path, plan: Sequence[Sequence[str]]) -> list[Job]:
-    """The jobs of a sweep's folder, and those of its plan that never started."""
-    numbers = {int(path.parent.name) for path in folder.glob("[0-9]*/job.json")}
-    return [
-        read_job(folder / str(number), plan[number] if number < len(plan) else ())
-        for number in sorted(numbers | set(range(len(plan))))
-    ]
-
-
-def read_job(folder: Path, planned: Sequence[str]) -> Job:
-    """The job of a folder."""
-    settings: dict[str, Any] = dict(text.split("=", 1) for text in planned)
-    status, reason, summary = "missing", "the sweep ended before it", None
-    if (folder / "job.json").exists():
-        job = json.loads((folder / "job.json").read_bytes())
-        given = dict(text.lstrip("+").split("=", 1) for text in job["overrides"] if "=" in text)
-        settings = job["settings"] | job["choices"] if job["settings"] else job["choices"] | given
-        status, reason = "killed", "its process ended without a word"
-        if job.get("finished"):
-            status = "finished"
-    if (folder / "failure.json").exists():
-        failure = json.loads((folder / "failure.json").read_bytes())
-        status, reason = failure["kind"], failure["reason"]
-    if (folder / "summary.json").exists():
-        summary = json.loads((folder / "summary.json").read_bytes())
-    found = summary or {}
-    train = found.get("train", {})
-    judged = found.get("stages", {}).get("evaluate", {}).get("path")
-    return Job(
-        number=int(folder.name),
-        status=status,
-        reason=None if status == "finished" else reason,
-        settings=settings,
-        figures=figures_of(found),
-        seconds=train.get("seconds"),
-        cached=found.get("stages", {}).get("train", {}).get("cached"),
-        run_id=found.get("mlflow_run_id"),
-        vectors=found.get("files", {}).get("vectors"),
-        neighbours=judged and str(Path(judged) / NEIGHBOURS),
-    )
-
-
-def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """What a search can have for its objective, by name."""
-    from pipeline.experiment import flat_scores
-
-    figures: dict[str, float | None] = {}
-    if "train" in summary:
-        train = summary["train"]
-        final = train["epochs"][-1]
-        figures = {name: final[name] for name in ("heldout_loss", "loss")}
-        figures |= {name: train[name] for name in ("words_per_second", "seconds")}
-    if "evaluate" in summary:
-        figures |= flat_scores(summary["evaluate"])
-    return {name: float(value) for name, value in figures.items() if value is not None}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings that make a job what it is: ``{"model.dim": 100, ...}``."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if not prefix and key in ("tracking", "outputs", "search", "experiment"):
-            continue
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
-
-
-def check_objective(config: Config, objective: str) -> None:
-    """Refuse, before the work, an objective that it will not give.
-
-    Raises
-    ------
-    InputError
-        Nothing is held out, or the stage that gives the figure is left out.
-    """
-    if objective == "heldout_loss" and config.train.heldout == 0:
-        raise InputError(
-            "search.objective=heldout_loss: train.heldout=0 holds nothing out; "
-            "raise it, or search by another figure"
-        )
-    stage = "evaluate" if "/" in objective else "train"
-    if stage not in config.stages and (stage == "evaluate" or "evaluate" not in config.stages):
-        raise InputError(f"search.objective={objective}: add {stage} to stages={config.stages}")
-
-
-def reason_of(error: BaseException) -> str:
-    """One line for what was raised; its type too, unless it is a refusal."""
-    line = " ".join(str(error).split())[:500]
-    if isinstance(error, InputError):
-        return line
-    return f"{type(error).__name__}: {line}" if line else type(error).__name__
-
-
-# Judging.
+CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
+"""Settings that change what is asked of vectors, or how answers are counted."""
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
     """The settings over which an objective does not compare."""
-    if not objective.endswith("loss"):
-        return []
-    return [key for key in keys if key in CHANGES_LOSS or key.partition(".")[0] in CHANGE_LOSS_ALL]
+    if objective.endswith("loss"):
+        return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_ALL]
+    return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
 
 
 def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
@@ -212,13 +81,6 @@ def follows(jobs: Sequence[Job], key: str, owner: str) -> bool:
     """Whether a setting has one value for each value of another."""
     pairs = {(shown(job.settings.get(owner)), shown(job.settings.get(key))) for job in jobs}
     return len(pairs) == len({value for value, _ in pairs})
-
-
-def shown(value: Any) -> str:
-    """A value as a table shows it."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "–" if value is None else str(value)
 
 
 @dataclass(frozen=True)
@@ -301,7 +163,7 @@ class Result:
         first += [self.objective] if self.objective in table and self.objective not in first else []
         last = ["seconds", "cached", "run_id", "reason"]
         other = [c for c in table if c not in first and c not in last]
-        kept = [c for c in [*first, *other, *last] if c in table]
+        kept = [c for c in dict.fromkeys([*first, *other, *last]) if c in table]
         return table[kept].astype({axis: "str" for axis in self.axes if axis in table})
 
     @property
@@ -463,6 +325,8 @@ def effects(result: Result) -> "pd.DataFrame":
         if axis in result.compared_within:
             continue
         jobs = [job for job in result.finished if axis in job.settings]
+        # A setting that only some choices have is judged among the jobs that have it.
+        centre = float(np.mean([y[job.number] for job in jobs])) if jobs else 0.0
         values = [job.settings[axis] for job in jobs]
         labels = [shown(value) for value in values]
         order = list(dict.fromkeys(labels))
@@ -470,8 +334,14 @@ def effects(result: Result) -> "pd.DataFrame":
             order = list(dict.fromkeys(shown(value) for value in sorted(values)))
             if len(order) > MANY:
                 cuts = pd.qcut(pd.Series(values, dtype="float64"), 4, duplicates="drop")
-                labels = [f"{shown(cut.left)} to {shown(cut.right)}" for cut in cuts]
-                order = [f"{shown(c.left)} to {shown(c.right)}" for c in cuts.cat.categories]
+                ends = brief(
+                    shown(end) for cut in cuts.cat.categories for end in (cut.left, cut.right)
+                )
+                told = {
+                    c: f"{ends[shown(c.left)]} to {ends[shown(c.right)]}"
+                    for c in cuts.cat.categories
+                }
+                labels, order = [told[cut] for cut in cuts], list(told.values())
         for label in order:
             inside = [job for job, own in zip(jobs, labels, strict=True) if own == label]
             raw = [job.figures[result.objective] for job in inside]
@@ -481,17 +351,12 @@ def effects(result: Result) -> "pd.DataFrame":
                     "value": label,
                     "jobs": len(inside),
                     "mean": None if result.compared_within else float(np.mean(raw)),
-                    "effect": float(np.mean([y[job.number] for job in inside])),
+                    "effect": float(np.mean([y[job.number] for job in inside])) - centre,
                 }
             )
     columns = ["setting", "value", "jobs", "mean", "effect"]
     table = pd.DataFrame(rows, columns=columns)
     return table.astype({"mean": "float64", "effect": "float64", "value": "str"})
-
-
-def is_number(value: Any) -> bool:
-    """Whether a setting's value can be placed on an axis by its size."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # Writing and showing.
@@ -547,12 +412,15 @@ def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def markdown(result: Result, summary: Mapping[str, Any]) -> str:
     """What the tracked run of a sweep says of itself, in Markdown."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {NOTE}", ""]
+    lines += [f"- {line}" for line in advice(result)] + [""]
     axes = [axis for axis in result.axes if axis != SEED]
     head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
     lines += [" | ".join(head), " | ".join("---" for _ in head)]
-    for row in summary["configurations"][:40]:
+    rows = summary["configurations"][:40]
+    short = {axis: brief(shown(row[axis]) for row in rows) for axis in axes}
+    for row in rows:
         spread = "–" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
-        cells = [shown(row[axis]) for axis in axes]
+        cells = [short[axis][shown(row[axis])] for axis in axes]
         cells += [f"{row['mean']:.4f}", spread, str(row["seeds"]), row["verdict"]]
         lines.append(" | ".join(cell.replace("|", "\\|") for cell in cells))
     failed = failures(result.jobs)
@@ -561,9 +429,42 @@ def markdown(result: Result, summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+QUICKER = 0.8
+"""Of the best one's seconds of training: what takes less is worth a line; timings have noise."""
+
+
+def advice(result: Result) -> list[str]:
+    """What follows from the verdicts, in sentences."""
+    from pipeline.console import duration
+
+    lines = []
+    axes = [axis for axis in result.axes if axis != SEED]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in records(result.configurations):
+        groups.setdefault(row["group"], []).append(row)
+    for best, *others in groups.values():
+        near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]
+        quick = min(near, key=lambda row: float(row["seconds"]), default=best)
+        if best["seconds"] and quick["seconds"] < QUICKER * best["seconds"]:
+            told = " ".join(f"{axis}={quick[axis]}" for axis in axes if quick[axis] is not None)
+            lines.append(
+                f"quickest within noise of the best: {told} "
+                f"({duration(quick['seconds'])} of training against {duration(best['seconds'])})"
+            )
+    parts = result.objective.split("/")
+    key = "/".join((*parts[:-1], "coverage"))
+    shares = {job.figures[key] for job in result.finished if key in job.figures}
+    if len(parts) == 3 and len(shares) > 1:
+        lines.append(
+            f"not all are asked the same: their words cover {min(shares):.0%} to {max(shares):.0%} "
+            f"of {parts[1]}; evaluate.oov=zero counts what has unknown words, too"
+        )
+    return lines
+
+
 NOTE = (
-    "«worse» is beyond the noise of the seeds (Tukey's test over all pairs, 5 %), "
-    "«within noise» is not."
+    "worse: beyond the noise of the seeds (Tukey's test over all pairs, 5 %); "
+    "within noise: not told from the best."
 )
 
 
@@ -579,7 +480,7 @@ def show(watch: "Watch", result: Result, summary: Mapping[str, Any]) -> None:
         if verdicts & {"worse", "within noise"}:
             watch.say(NOTE)
         if "one seed" in verdicts:
-            watch.say(ONE_SEED)
+            watch.say(SEARCHED if summary["search"] else ONE_SEED)
         if verdicts == {"alone"} and len(groups) > 1:
             watch.say(LONE)
     moved = [setting for setting in result.effects["setting"].unique() if setting != SEED]
@@ -588,6 +489,8 @@ def show(watch: "Watch", result: Result, summary: Mapping[str, Any]) -> None:
         ranked = sorted(spans, key=lambda name: -spans[name])
         said = ", ".join(f"{name} by {spans[name]:.4f}" for name in ranked)
         watch.say(f"what moves {result.objective}, from its lowest mean to its highest: {said}")
+    for line in advice(result):
+        watch.say(line)
     for reason, numbers in failures(result.jobs).items():
         watch.say(f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)} {reason}", "red")
     counts = ", ".join(f"{n} {status}" for status, n in summary["counts"].items())
@@ -610,3 +513,7 @@ LONE = (
     "search.objective=similarity/wordsim353/spearman"
 )
 ONE_SEED = "One seed each: add 'seed=range(3)' to learn which differences are more than chance."
+SEARCHED = (
+    "One seed each, and the best of many is a lucky one: give its settings again with -m and "
+    "'seed=range(3)' to learn what it is worth."
+)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -53,9 +54,10 @@ SYSTEM_SECONDS = 5
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow")
 """Their versions are recorded."""
 
-# MLflow's own defaults: telemetry, progress bars on standard error, minutes of retries.
+# MLflow's own defaults: telemetry, progress bars, addresses of runs, minutes of retries.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
@@ -213,7 +215,8 @@ class MlflowTracker(Tracker):
     def table(self, csv: Path, name: str, listed: tuple[str, str] | None = None) -> None:
         import pandas as pd
 
-        table = pd.read_csv(csv, keep_default_na=False)  # "null" and "nan" are words here
+        # "null" and "nan" are words here.
+        table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
         if listed is not None:
             row, cell = listed
             table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
@@ -263,6 +266,13 @@ class MlflowTracker(Tracker):
         if alias:
             self.client.set_registered_model_alias(name, alias, version.version)
 
+    def _name_the_best(self, run_id: str) -> None:
+        """Give the alias of a sweep to the version that one of its jobs registered."""
+        name, _, alias = (self.register or "").partition("@")
+        for version in self.client.search_model_versions(f"name = '{name}'") if alias else ():
+            if version.run_id == run_id:
+                self.client.set_registered_model_alias(name, alias, version.version)
+
     def sweep(self, folder: Path, summary: Mapping[str, Any], note: str) -> None:
         self.files(sorted(folder.glob("*.png")), "plots")
         self.files(sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]), "tables")
@@ -285,6 +295,9 @@ class MlflowTracker(Tracker):
         self.scores(figures, 0)
         self.client.set_tag(self.run_id, "mlflow.note.content", note[:NOTE_LENGTH])
         self.client.set_tag(self.run_id, "objective", summary["objective"])
+        runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
+        for row in summary["best"][:1]:
+            self._name_the_best(runs[int(row["jobs"].split()[0])])
         best = [f"job {row['jobs'].split()[0]}" for row in summary["best"]]
         self.client.set_tag(self.run_id, "best", ", ".join(best)[:TAG_LENGTH] or "none")
 
@@ -300,7 +313,18 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def store_uri(uri: str | None, outputs: Path) -> str:
-    """The address of the tracking store: ``uri``, or SQLite under ``outputs``."""
+    """The address of the tracking store: ``uri``, or SQLite under ``outputs``.
+
+    Raises
+    ------
+    InputError
+        A folder that would be another one in an address.
+    """
+    if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
+        raise InputError(
+            f"outputs={outputs}: MLflow cannot keep its database in a folder with ? or %20 and the "
+            f"like in its path ({outputs.absolute()}); rename it, or set tracking=none"
+        )
     return uri or f"sqlite:///{outputs.absolute() / DATABASE}"
 
 
@@ -386,7 +410,7 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
         from sqlalchemy.exc import SQLAlchemyError
 
         faults = (*faults, SQLAlchemyError)
-    scheme, _, path = store.partition(":///")
+    scheme, _, path = store.partition("?")[0].partition(":///")
     try:
         outputs.mkdir(parents=True, exist_ok=True)
         # Parallel jobs: the first makes the store and the experiment, the others find them.

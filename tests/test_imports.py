@@ -22,7 +22,8 @@ STAGES = (*STANDARD, "numpy", "pandas", "w2v", "pipeline.artifacts", "pipeline.s
 LAZY = {"w2v/engines/gensim.py": ("gensim",), "w2v/vectors.py": ("gensim",)}
 # Hydra's own plug-ins must lie in a package of that name.
 HYDRA = (
-    *("pipeline/run.py", "pipeline/config.py", "pipeline/callbacks.py"),
+    *("pipeline/run.py", "pipeline/config.py", "pipeline/callbacks.py", "pipeline/search.py"),
+    "pipeline/guard.py",
     "pipeline/plugins/hydra_plugins/w2v_grid.py",
 )
 # Only these files may import these modules, in the whole of w2v and pipeline.

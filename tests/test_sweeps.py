@@ -15,13 +15,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from omegaconf import OmegaConf
 from scipy import stats
 
-from pipeline import callbacks, sweeps
-from pipeline.sweeps import Job, judge
+from pipeline import callbacks, search, sweeps
+from pipeline import jobs as jobs_of
+from pipeline.jobs import Job
+from pipeline.sweeps import judge
 from pipeline.threads import available_cores
+from pipeline.values import brief, short_names
+from tests.test_config import settled
 from w2v import WordVectors
+from w2v.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -149,6 +155,32 @@ REFUSED = {
     ("search=optuna", "model.window=2,5"): (
         "search.objective=heldout_loss: does not compare over model.window;"
     ),
+    ("search=optuna", "seed=range(3)"): "seed=range(3): a search would choose the luckiest seed;",
+    ("search=optuna", "loss=negsample,softmax", "loss.negatives=2,5", "search.objective=seconds"): (
+        "loss.negatives=2,5: no such setting where loss=softmax;"
+    ),
+    ("search=optuna", "hydra.sweeper.n_trials=0"): "hydra.sweeper.n_trials=0: must be at least 1",
+    ("search=optuna", "hydra.sweeper.direction=up"): (
+        "hydra.sweeper.direction=up: must be minimize, maximize or null"
+    ),
+    ("search=optuna", "hydra.sweeper.storage=sqlite:////nowhere/x.db"): (
+        "hydra.sweeper.storage=sqlite:////nowhere/x.db: cannot be used ("
+    ),
+    ("seed=0,1", "search.objective=similarity"): "search.objective=similarity: no such figure",
+    ("seed=0,1", "hydra/launcher=slurm"): "hydra/launcher=slurm: there is no sbatch here;",
+    ("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"): (
+        "hydra.launcher.n_jobs=0: must be at least 1"
+    ),
+    ("seed=0,1", "hydra.job.chdir=true"): "hydra.job.chdir=true: must be false;",
+    ("seed=0,1", "hydra.sweep.subdir=x"): "hydra.sweep.subdir: must stay ${hydra.job.num}",
+    ("outputs=a,b",): "outputs=a,b: a sweep has one; give a single value",
+    ("tracking=none,mlflow",): "tracking=none,mlflow: a sweep has one; give a single value",
+    ("seed=range(3),7",): "seed=range(3),7: give a list of values, or one range",
+    ("seed=glob(*)",): "seed=glob(*): stands for none of the choices of a group",
+    ("experiment=compare_windows,compare_negatives",): (
+        "experiment=compare_windows: is a sweep of its own; it cannot be one choice of another"
+    ),
+    ("seed=0,1", "outputs=a%20b"): "outputs=a%20b: MLflow cannot keep its database in a folder",
 }
 
 
@@ -508,18 +540,18 @@ def test_neighbours_that_seeds_agree_on(tmp_path: Path) -> None:
 
 
 def test_every_way_to_end_is_told(tmp_path: Path) -> None:
-    first, second = ({"overrides": [f"a={i}"], "choices": {}, "settings": {}} for i in (1, 2))
+    first, second = ({"given": {"a": i}, "choices": {}, "settings": {}} for i in (1, 2))
     failure = {"kind": "crashed", "reason": "MemoryError"}
     left: tuple[dict[str, Any], ...] = ({"job": first}, {"job": second, "failure": failure})
     for number, files in enumerate(left):
         (tmp_path / str(number)).mkdir()
         for name, content in files.items():
             (tmp_path / str(number) / f"{name}.json").write_text(json.dumps(content))
-    jobs = sweeps.read_jobs(tmp_path, [["a=1"], ["a=2"], ["a=3"]])
+    jobs = jobs_of.read_jobs(tmp_path, [{"a": 1}, {"a": 2}, {"a": 3}])
     assert [(j.number, j.status, j.settings["a"]) for j in jobs] == [
-        (0, "killed", "1"),
-        (1, "crashed", "2"),
-        (2, "missing", "3"),
+        (0, "killed", 1),
+        (1, "crashed", 2),
+        (2, "missing", 3),
     ]
     result = judge(jobs, "heldout_loss")
     summary = sweeps.write(
@@ -549,3 +581,179 @@ def test_a_job_that_breaks_is_written_down(
     assert failure["kind"] == "crashed"
     assert failure["reason"].startswith(type(error).__name__)
     assert capsys.readouterr().err == f"error: job 3 (seed=1): {failure['reason']}\n"
+
+
+def test_values_are_told_apart_however_close() -> None:
+    jobs = [
+        job(i, value, train__lr=lr, seed=0)
+        for i, (lr, value) in enumerate(((0.0250001, 0.1), (0.0250002, 0.9), (0.01, 0.5)))
+    ]
+    table = judge(jobs, "score").configurations
+    assert list(table["mean"]) == [0.9, 0.5, 0.1]
+    assert list(table["train.lr"]) == ["0.0250002", "0.01", "0.0250001"]
+    assert brief(table["train.lr"]) == {
+        "0.0250002": "0.0250002",
+        "0.01": "0.01",
+        "0.0250001": "0.0250001",
+    }
+    assert brief(["0.034512345", "0.1"]) == {"0.034512345": "0.03451", "0.1": "0.1"}
+    assert brief(["a", "–", "1000000"]) == {"a": "a", "–": "–", "1000000": "1000000"}
+    assert short_names(["evaluate.seed", "seed", "model.dim"]) == {
+        "evaluate.seed": "evaluate.seed",
+        "seed": "seed",
+        "model.dim": "dim",
+    }
+
+
+def test_a_setting_of_some_choices_is_judged_among_the_jobs_that_have_it() -> None:
+    jobs = [
+        job(0, 1.0, loss="negsample", loss__negatives=2, seed=0),
+        job(1, 3.0, loss="negsample", loss__negatives=5, seed=0),
+        job(2, 20.0, loss="softmax", seed=0),
+    ]
+    effects = judge(jobs, "score").effects
+    own = effects[effects["setting"] == "loss.negatives"]
+    assert dict(zip(own["value"], own["effect"], strict=True)) == {"2": -1.0, "5": 1.0}
+
+
+def test_what_follows_is_said() -> None:
+    values = {10: (0.5, 0.52, 0.48), 50: (0.51, 0.53, 0.5), 90: (0.1, 0.11, 0.12)}
+    seconds = {10: 1.0, 50: 9.0, 90: 0.1}
+    jobs = [
+        Job(
+            number=i,
+            status="finished",
+            reason=None,
+            settings={"model.dim": dim, "seed": seed},
+            figures={
+                "similarity/mine/spearman": value,
+                "similarity/mine/coverage": 0.5 + 0.1 * (dim > 50),
+            },
+            seconds=seconds[dim],
+            cached=False,
+            run_id=None,
+            vectors=None,
+        )
+        for i, (dim, seed, value) in enumerate(
+            (dim, seed, value) for dim, three in values.items() for seed, value in enumerate(three)
+        )
+    ]
+    quick, covered = sweeps.advice(judge(jobs, "similarity/mine/spearman"))
+    assert quick == (
+        "quickest within noise of the best: model.dim=10 (1.0 s of training against 9.0 s)"
+    )
+    assert covered.startswith("not all are asked the same: their words cover 50% to 60% of mine;")
+
+
+@pytest.mark.parametrize(
+    ("objective", "overrides", "line"),
+    [
+        ("heldout_los", (), "no such figure here; did you mean heldout_loss?"),
+        ("accuracy", (), "no such figure here; there are heldout_loss, loss, words_per_second, "),
+        ("similarity/wordsim353/spearmann", (), "did you mean similarity/wordsim353/spearman?"),
+        (
+            "loss",
+            ("engine=gensim",),
+            "there are heldout_loss, words_per_second, seconds, similarity/",
+        ),
+        ("heldout_loss", ("evaluate.vectors=a.vec", "stages=[evaluate]"), "there are similarity/"),
+    ],
+)
+def test_an_objective_that_cannot_be_had_is_refused_beforehand(
+    objective: str, overrides: tuple[str, ...], line: str
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        jobs_of.check_objective(settled(*overrides), objective)
+    assert str(refusal.value).startswith(f"search.objective={objective}: ")
+    assert line in str(refusal.value)
+
+
+def test_every_objective_there_is_is_found_after_a_run(here: Path) -> None:
+    (here / "pairs.tsv").write_text("cat\tdog\t9\nking\tqueen\t8\nrug\tmat\t5\ncat\tking\t1\n")
+    (here / "q.txt").write_text(": gram1\ncat cat dog dog\n: family\nking queen queen king\n")
+    made = sweep(
+        "stages=[tokenize,vocab,train,evaluate]",
+        "evaluate.similarity={mine: pairs.tsv}",
+        "evaluate.analogy={own: q.txt}",
+        "~evaluate.similarity.wordsim353",
+        "~evaluate.similarity.simlex999",
+        "~evaluate.analogy.google",
+        "seed=0,1",
+        "search.objective=seconds",
+        cwd=here,
+    )
+    found = {key for key in made["jobs"][0] if "/" in key or key.endswith(("loss", "second"))}
+    config = settled("evaluate.similarity={mine: a}", "evaluate.analogy={own: b}")
+    named = [
+        name
+        for name in jobs_of.objectives(config)
+        if name.split("/")[1:2] in ([], ["mine"], ["own"])
+    ]
+    assert found <= {*named} <= {*found, "seconds", "analogy/own/semantic", "analogy/own/syntactic"}
+
+
+def test_the_alias_goes_to_the_best_job(here: Path) -> None:
+    made = sweep(
+        "train.epochs=8,1",
+        "tracking.model=true",
+        "tracking.register=words@champion",
+        cwd=here,
+    )
+    assert [row["job"] for row in made["jobs"]] == [0, 1]
+    (best,) = made["best"]
+    assert best["jobs"] == "0"
+    query_ = (
+        "select v.run_id from registered_model_aliases a join model_versions v "
+        "on v.name = a.name and v.version = a.version where a.alias = 'champion'"
+    )
+    assert query(here, query_) == [(made["jobs"][0]["run_id"],)]
+
+
+def test_what_another_sweep_left_in_the_folder_is_set_aside(here: Path) -> None:
+    folder = "hydra.sweep.dir=here"
+    first = subprocess.run(
+        command(folder, "seed=range(3)", "vocab.min_count=1000000", "tracking=none"),
+        cwd=here,
+        capture_output=True,
+        text=True,
+    )
+    assert first.returncode == 2
+    second = subprocess.run(
+        command(folder, "seed=0,1", "tracking=none"), cwd=here, capture_output=True, text=True
+    )
+    assert second.returncode == 0, second.stderr
+    assert json.loads((here / "here" / "summary.json").read_bytes())["counts"] == {"finished": 2}
+    (aside,) = here.glob("here.before-*")
+    assert json.loads((aside / "summary.json").read_bytes())["counts"] == {"refused": 3}
+    with FileLock(here / "here" / ".lock"):
+        third = subprocess.run(
+            command(folder, "seed=0,1", "tracking=none"), cwd=here, capture_output=True, text=True
+        )
+    assert (third.returncode, third.stderr) == (
+        2,
+        "error: hydra.sweep.dir=here: a sweep that runs has this folder; name another\n",
+    )
+
+
+def test_a_study_of_another_text_is_another_study(here: Path) -> None:
+    space = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
+    arguments = ("search=optuna", space, "hydra.sweeper.n_trials=1", "tracking=none")
+    assert sweep(*arguments, cwd=here)["trained"] == 1
+    (here / "text.txt").write_text("\n".join(TEXT * 31) + "\n")
+    assert sweep(*arguments, cwd=here)["trained"] == 1
+
+
+def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
+    import optuna
+
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    assert search.resume(url, "s", "minimize") == (0, 0, 0)
+    study = optuna.load_study(study_name="s", storage=url)
+    for attempt in range(2):
+        trial = study.ask()
+        trial.suggest_float("x", 0.5, 0.5)
+        state = search.resume(url, "s", "minimize")
+        waiting = [t for t in study.get_trials() if t.state.name == "WAITING"]
+        assert len(waiting) == (1 if attempt == 0 else 0)
+    assert state.complete == 0
+    assert state.finished == 1

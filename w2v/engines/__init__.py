@@ -133,6 +133,9 @@ ENGINES = {
 WITHOUT_SOFTMAX = {"gensim": "loss=softmax: engine=gensim has negative sampling only"}
 """The engines that lack the exact softmax, and the line that refuses it."""
 
+WITHOUT_LOSS = ("gensim",)
+"""The engines that report no training loss; every one has a held-out loss."""
+
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -20,6 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline import callbacks
 from pipeline import config as schema
+from pipeline.callbacks import has, plain
+from pipeline.jobs import check_objective
 from w2v.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -104,7 +106,11 @@ class GridSweeper(Sweeper):
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
         values: dict[str, list[str]] = {}
         for override in parsed:
-            values[override.get_key_element()] = texts_of(override)
+            key = override.get_key_element()
+            values[key] = texts_of(override)
+            name = override.key_or_group.partition(".")[0]
+            if len(values[key]) > 1 and name in ONE_OF_A_SWEEP:
+                raise InputError(f"{override.input_line}: a sweep has one; give a single value")
         groups = [key for key in values if "." not in key and loader.get_group_options(key)]
         bases = {
             choice: loader.load_sweep_config(
@@ -112,6 +118,8 @@ class GridSweeper(Sweeper):
             )
             for choice in itertools.product(*(values[key] for key in groups))
         }
+        for choice, base in bases.items():
+            self.refuse_a_sweep_in_a_sweep(dict(zip(groups, choice, strict=True)), base, values)
         settings = [key for key in values if key not in groups]
         homeless = [key for key in settings if not any(has(base, key) for base in bases.values())]
         if homeless and plain(homeless[0]):
@@ -133,6 +141,21 @@ class GridSweeper(Sweeper):
             self.check(bases[tuple(dict(job)[key] for key in groups)], job, groups)
         return [list(job) for job in jobs]
 
+    def refuse_a_sweep_in_a_sweep(
+        self, choice: dict[str, str], base: Any, values: dict[str, list[str]]
+    ) -> None:
+        """Refuse several experiments one of which brings an objective or a plan of its own."""
+        assert self.config is not None
+        if len(values.get("experiment", ())) < 2:
+            return
+        own = OmegaConf.select(base, "hydra.sweeper.params") or {}
+        judged = OmegaConf.select(base, "search.objective")
+        if dict(own) != self.params or judged != self.config.search.objective:
+            raise InputError(
+                f"experiment={choice['experiment']}: is a sweep of its own; "
+                "it cannot be one choice of another"
+            )
+
     def check(self, base: Any, job: Sequence[tuple[str, str]], groups: Sequence[str]) -> None:
         """Refuse a job whose settings the schema refuses.
 
@@ -153,7 +176,11 @@ class GridSweeper(Sweeper):
             composed = loader.load_sweep_config(self.config, [f"{k}={v}" for k, v in job]).copy()
             OmegaConf.set_struct(composed, False)
             composed.pop("hydra")
-        schema.resolve(composed)
+        check_objective(schema.resolve(composed), str(composed.search.objective))
+
+
+ONE_OF_A_SWEEP = ("search", "tracking", "outputs", "cache")
+"""What is the sweep's, not its jobs'."""
 
 
 def texts_of(override: Override) -> list[str]:
@@ -165,21 +192,12 @@ def texts_of(override: Override) -> list[str]:
             f"{override.input_line}: an interval has no end of values; "
             "give a list or a range, or add search=optuna"
         )
-    return list(dict.fromkeys(override.sweep_string_iterator()))
-
-
-def plain(key: str) -> bool:
-    """Whether a key sets what is there: no ``+``, no ``~``, no ``@package``."""
-    return not key.startswith(("+", "~")) and "@" not in key
-
-
-def has(base: Any, key: str) -> bool:
-    """Whether a composed configuration has a setting, set or not."""
-    node: Any = base
-    for part in key.split("."):
-        if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
-            return False
-        if part not in list(node):
-            return False
-        node = node._get_node(part)
-    return True
+    try:
+        texts = list(dict.fromkeys(override.sweep_string_iterator()))
+    except (ValueError, TypeError):
+        raise InputError(f"{override.input_line}: give a list of values, or one range") from None
+    if isinstance(override.value(), Glob):
+        texts = [text for text in texts if not text.endswith("schema")]
+        if not texts:
+            raise InputError(f"{override.input_line}: stands for none of the choices of a group")
+    return texts

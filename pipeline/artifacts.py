@@ -93,11 +93,11 @@ def check(path: Path, digests: bool = False) -> dict[str, Any]:
         What is wrong.
     """
     try:
-        manifest: dict[str, Any] = unsealed((path / MANIFEST).read_bytes())
+        manifest: dict[str, Any] = unsealed(plain(path / MANIFEST).read_bytes())
         if (manifest["stage"], manifest["key"]) != (path.parent.name, path.name):
             raise ValueError(f"the manifest is of {manifest['stage']} {manifest['key']}")
         for name, file in manifest["files"].items():
-            size = (path / name).stat().st_size
+            size = plain(path / name).stat().st_size
             if size != file["bytes"]:
                 raise ValueError(f"{name} has {size} bytes, not {file['bytes']}")
             if digests and file_sha256(path / name) != file["sha256"]:
@@ -109,6 +109,13 @@ def check(path: Path, digests: bool = False) -> dict[str, Any]:
         reason = error if type(error) is ValueError else f"{MANIFEST} is no manifest"
         raise DamagedError(str(reason)) from None
     return manifest
+
+
+def plain(path: Path) -> Path:
+    """The path of a file that can be read to its end: not of a pipe or a device."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path.name} is no file")
+    return path
 
 
 class DamagedError(Exception):
@@ -169,7 +176,7 @@ def fetch(
             damaged = folder / f"{key}{DAMAGED}{time.time_ns()}"
             path.rename(damaged)
             on_damaged(path, damaged, reason)
-        shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+        remove(aside)  # left by a process that was killed
         aside.mkdir()
         begun = time.perf_counter()
         try:
@@ -203,6 +210,18 @@ def fetch(
     return Entry(key, path, False, seconds, facts)
 
 
+def values_of(folder: Path, setting: tuple[str, ...]) -> set[Any]:
+    """The values that a setting has among the entries of a stage; damaged ones are left out."""
+    found = set()
+    for path in folder.glob("[0-9a-f]*"):
+        with suppress(DamagedError, KeyError, TypeError):
+            value = check(path)["settings"]
+            for key in setting:
+                value = value[key]
+            found.add(value)
+    return found
+
+
 def fault(path: Path, digests: bool = False) -> str:
     """What is wrong with an entry; empty where nothing is."""
     try:
@@ -210,6 +229,14 @@ def fault(path: Path, digests: bool = False) -> str:
     except DamagedError as error:
         return str(error)
     return ""
+
+
+def remove(path: Path) -> None:
+    """Remove whatever lies there: a folder with all in it, a file, a link but not what it names."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def lock_of(folder: Path, key: str) -> Path:

@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,10 @@ if __name__ == "__main__":
 
 from filelock import FileLock, Timeout  # noqa: E402
 
-from pipeline.artifacts import DAMAGED, PART, fault, lock_of  # noqa: E402
+from pipeline.artifacts import DAMAGED, PART, fault, lock_of, remove  # noqa: E402
 from pipeline.stages import STAGES  # noqa: E402
+from pipeline.start import steady  # noqa: E402
+from w2v.errors import harmless  # noqa: E402
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 CHECKPOINTS = "checkpoints"
@@ -111,14 +112,14 @@ def removed(outputs: Path, one: Item, dry: bool) -> bool:
     """Remove a folder unless a process is at work on its key."""
     owner = "train" if one.kind == "checkpoint" else one.stage
     lock = lock_of(outputs / "cache" / owner, one.key)
-    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock, timeout=0):
             if not dry:
                 aside = one.path.with_name(f".{one.path.name.lstrip('.')}.pruned{PART}")
                 one.path.rename(aside)  # at once: no half of an entry is ever seen
-                shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
-    except (Timeout, FileNotFoundError):
+                remove(aside)
+    except (Timeout, OSError):  # at work; gone meanwhile; a disk that is read-only
         return False
     return True
 
@@ -128,7 +129,10 @@ def in_bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give it as 500M or 10G")
-    return int(float(match[1]) * UNITS[match[2]])
+    size = float(match[1]) * UNITS[match[2]]
+    if size > sys.maxsize:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is more than any disk holds")
+    return int(size)
 
 
 def days(text: str) -> float:
@@ -143,7 +147,8 @@ def row(one: Item, note: str = "") -> str:
     """A line of the list."""
     used = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used))
     kind = "" if one.kind == "entry" else one.kind
-    return f"{one.stage:<11} {one.key:<16} {one.bytes / 1e6:>10,.1f} MB  {used}  {note or kind}"
+    line = f"{one.stage:<11} {one.key:<16} {one.bytes / 1e6:>10,.1f} MB  {used}  {note or kind}"
+    return harmless(line)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -196,4 +201,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    steady()
     sys.exit(main())

@@ -205,7 +205,9 @@ class SkipGramConfig:
 
     def __post_init__(self) -> None:
         at_least(1, "model.dim", self.dim)
-        at_least(1, "model.window", self.window)
+        most = 10_000  # farther apart nothing is said of each other, and it would take for ever
+        valid = 1 <= self.window <= most
+        require("model.window", self.window, valid, f"from 1 to {most:,}")
         at_least(0, "model.subsample", self.subsample)
 
 

@@ -20,6 +20,7 @@ from pipeline.console import Watch, figure
 from pipeline.corpora import make_source
 from pipeline.exports import Judged, digest, export
 from pipeline.gallery import MAP, Counts, draw, read_pictures
+from pipeline.records import Records
 from pipeline.report import REPORT, write_report
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate
@@ -168,6 +169,8 @@ class Experiment:
         corpus, tokenizer = self.config.corpus, self.config.tokenizer
         source = make_source(corpus, self.outputs, self.watch.received, self.watch.hashed)
         splitter = tokenizer.tokenizer()
+        files = source.files if isinstance(source, Records) else source
+        before = files.stamps() if isinstance(files, Files) else []
         with self.watch.bar("checksum"):
             content = source.fingerprint()
         settings = {
@@ -186,7 +189,7 @@ class Experiment:
             if size is not None and corpus.limit is None:
                 need = {"the tokens": int(size * limits.TOKENS_A_BYTE)}
                 limits.require_disk(need, self.outputs, "tokenizing")
-            return tokenize(
+            facts = tokenize(
                 out,
                 source,
                 splitter,
@@ -196,6 +199,13 @@ class Experiment:
                 phrases=phrases,
                 joining=self.watch.joining,
             )
+            # What was read must be what the checksum, and so the key, is of.
+            after = files.stamps() if isinstance(files, Files) else []
+            for changed, _, _ in sorted({*before} ^ {*after}):
+                raise InputError(
+                    f"{changed}: has changed while it was read; give the command again"
+                )
+            return facts
 
         return settings, make
 
@@ -278,12 +288,13 @@ class Experiment:
     def _fewer_epochs(self, settings: dict[str, Any]) -> Path | None:
         """The finished training of the same settings but fewer epochs that can be gone on from."""
         wanted, train_config = settings["train"], self.config.train
+        folder = self.outputs / "cache" / "train"
         fewer: dict[int, Entry] = {}
-        for epochs in range(1, train_config.epochs):
+        for epochs in artifacts.values_of(folder, ("train", "epochs")):
+            if not isinstance(epochs, int) or epochs >= train_config.epochs:
+                continue
             one = {**settings, "train": {**wanted, "epochs": epochs}}
-            entry = artifacts.find(
-                self.outputs / "cache" / "train", self._key("train", one), self.digests
-            )
+            entry = artifacts.find(folder, self._key("train", one), self.digests)
             if entry and entry.facts["kept_epoch"] == epochs:
                 fewer[epochs] = entry
         if not fewer:

@@ -16,13 +16,19 @@ sys.path[0] = str(ROOT)
 # Hydra takes sweepers from the namespace package hydra_plugins; ours lies here.
 sys.path.append(str(ROOT / "pipeline" / "plugins"))
 
+from pipeline.start import leave_at_once, steady  # noqa: E402
+
+if __name__ == "__main__":  # the imports below take half a second
+    steady()
+    leave_at_once()
+
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
-from pipeline import callbacks  # noqa: E402
+from pipeline import callbacks, guard  # noqa: E402
 from pipeline import config as schema  # noqa: E402
 from pipeline.stopping import Stopping  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
@@ -35,6 +41,9 @@ stopping = Stopping()
 
 begun: list[bool] = []
 """Whether a job has begun, and what fails is no longer Hydra's."""
+
+outputs: list[Path] = []
+"""Where this run writes, once it is known."""
 
 refused: list[str] = []
 """What this process refused. Hydra would print more than one line for an exception."""
@@ -56,6 +65,7 @@ def job(composed: DictConfig) -> float | None:
     try:
         callbacks.refuse_a_sweep_without_m()
         config = schema.resolve(composed)
+        outputs.append(Path(config.outputs).absolute())
         with compiled_ahead(config.engine.name):
             run_experiment(config)
     except OmegaConfBaseException as error:  # an interpolation of nothing
@@ -152,7 +162,17 @@ def ui_command(config: schema.Config) -> str:
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    for text in sys.argv:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            refuse(f"{text}: a name that is not UTF-8; rename the file, or give a glob for it")
+            return 2
+    # Hydra would take what follows -m, if it comes between settings, for something unknown.
+    several = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
+    sys.argv[1:] = [*several, *(text for text in sys.argv[1:] if text not in several)]
     schema.register()
+    guard.install(guard.own_values(ROOT / "conf"))
     logging.raiseExceptions = False  # a log on a full disk is not worth a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     try:
@@ -173,7 +193,7 @@ def main() -> int:
         where = f"{error.filename}: " if error.filename else ""
         if is_full(error):
             refuse(f"{where}the disk is full; free some, or set outputs to a folder elsewhere")
-        elif where and not begun:  # Hydra makes the run's folder
+        elif where and (not begun or is_ours(Path(error.filename))):
             refuse(f"{where}{error.strerror}; outputs must be a folder that can be written")
         else:
             raise
@@ -185,6 +205,11 @@ def main() -> int:
         print(f"stopped: what is finished is kept; go on with\n  {again}", file=sys.stderr)
         return 128 + stopping.signum
     return 2 if refused else status
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file lies where this run writes."""
+    return any(path.absolute().is_relative_to(folder) for folder in outputs)
 
 
 def swept_job() -> int:

@@ -4,7 +4,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -39,11 +40,13 @@ class Stopping:
 
     def _receive(self, signum: int, _: FrameType | None) -> None:
         if self.signum is not None:
+            end_children()
             os._exit(128 + signum)  # no block is left: whatever hangs there does not matter now
         self.signum = signum
         if self.postponed:
             # Not by print: the signal may have come while standard error was being written to.
-            os.write(2, b"\nstopping after this piece of text; once more stops at once\n")
+            with suppress(OSError):
+                os.write(2, b"\nstopping after this piece of text; once more stops at once\n")
         else:
             self._stop()
 
@@ -74,3 +77,12 @@ class Stopping:
         if self.signum == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + self.signum)
+
+
+def end_children() -> None:
+    """End the processes that this one has started, where the system names them (Linux)."""
+    with suppress(OSError):
+        for task in Path("/proc/self/task").iterdir():
+            for child in (task / "children").read_text().split():
+                with suppress(OSError):
+                    os.kill(int(child), signal.SIGTERM)

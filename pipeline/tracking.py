@@ -8,12 +8,13 @@ import logging
 import os
 import platform
 import re
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -50,6 +51,9 @@ NEIGHBOURS_LISTED = ("word", "neighbour")
 
 SYSTEM_SECONDS = 5
 """Between two readings of the machine's load."""
+
+RETRIES = 6
+"""So often MLflow tries to reach a database: for six seconds, and not for two minutes."""
 
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow")
 """Their versions are recorded."""
@@ -403,13 +407,20 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    faults: tuple[type[Exception], ...] = (MlflowException, OSError)
+    # ImportError: a database whose driver is not installed. ValueError: no address at all.
+    faults: tuple[type[Exception], ...] = (MlflowException, OSError, ImportError, ValueError)
     artifacts = outputs.absolute() / "mlartifacts"
     served = store.startswith(("http://", "https://"))  # a server has a place of its own
     if not served:
+        from mlflow.store.db import utils
         from sqlalchemy.exc import SQLAlchemyError
 
+        utils.MAX_RETRY_COUNT = min(utils.MAX_RETRY_COUNT, RETRIES)
         faults = (*faults, SQLAlchemyError)
+        # What it has to say is said once, in our line.
+        logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
+        if store.startswith("sqlite:"):
+            check_database(store)
     scheme, _, path = store.partition("?")[0].partition(":///")
     try:
         outputs.mkdir(parents=True, exist_ok=True)
@@ -425,11 +436,35 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
                 # The UI then opens the experiment as one of training, not of language models.
                 kind = {"mlflow.experimentKind": "custom_model_development"}
                 return client, client.create_experiment(name, location, kind)
+    except InputError:
+        raise
     except faults as error:
         raise InputError(f"tracking.uri={store}: cannot be used ({brief(error)})") from None
     if found.lifecycle_stage == "deleted":
         raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
     return client, found.experiment_id
+
+
+def check_database(store: str) -> None:
+    """Refuse at once what SQLite cannot open: MLflow would try again for two minutes.
+
+    Raises
+    ------
+    InputError
+    """
+    _, _, place = store.partition("?")[0].partition(":///")
+    if place in ("", ":memory:"):
+        raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")
+    path = Path(place)
+    if path.is_dir():
+        raise InputError(f"tracking.uri={store}: cannot be used ({path} is a folder)")
+    if path.exists():
+        try:
+            with closing(sqlite3.connect(path, timeout=0)) as database:
+                database.execute("pragma schema_version").fetchone()
+        except sqlite3.Error as error:
+            if "locked" not in str(error):
+                raise InputError(f"tracking.uri={store}: cannot be used ({error})") from None
 
 
 @contextmanager

@@ -293,7 +293,7 @@ LIMITS = {
     "vocab.min_count=0": "vocab.min_count=0: must be at least 1",
     "vocab.max_size=1": "vocab.max_size=1: must be at least 2 or null",
     "model.dim=0": "model.dim=0: must be at least 1",
-    "model.window=-1": "model.window=-1: must be at least 1",
+    "model.window=-1": "model.window=-1: must be from 1 to 10,000",
     "model.subsample=-1": "model.subsample=-1.0: must be at least 0",
     "model.subsample=nan": "model.subsample=nan: must be at least 0",
     "model.subsample=inf": "model.subsample=inf: must be at least 0",

@@ -109,7 +109,7 @@ REFUSALS = {
     "model.dim=0": "model.dim=0: must be at least 1",
     "model.dim=1e400": "model.dim: Value 'inf' of type 'float' could not be converted to Integer",
     "model.windw=3": "model.windw: no such setting here; did you mean model.window?",
-    "model.window=-1": "model.window=-1: must be at least 1",
+    "model.window=-1": "model.window=-1: must be from 1 to 10,000",
     "model.subsample=nan": "model.subsample=nan: must be at least 0",
     "loss.logits_mb=3": "loss.logits_mb: no such setting here; it belongs to loss=softmax",
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",

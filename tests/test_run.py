@@ -222,7 +222,10 @@ def test_bad_input_is_one_line(tmp_path: Path, case: str) -> None:
 
 def test_bad_settings_are_refused_before_any_work(here: Path) -> None:
     result = run(*SMALL, "model.window=0", cwd=here)
-    assert (result.returncode, result.stderr) == (2, "error: model.window=0: must be at least 1\n")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "error: model.window=0: must be from 1 to 10,000\n",
+    )
     assert not (here / "outputs" / "cache").exists()
     assert not (here / "outputs" / "mlflow.db").exists()
 

@@ -1,11 +1,12 @@
 """Strangers' files: they neither run code, nor write elsewhere, nor command the terminal."""
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.forks import forks
+from tests.forks import Forks, forks
 from w2v.errors import harmless
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +105,77 @@ def test_hostile_words_are_words(tmp_path: Path) -> None:
         text = page.read_text(encoding="utf-8")
         assert "<script>alert(1)" not in text
         assert "<img/src=x" not in text
+
+
+# Configurations of strangers
+
+RUNS = "no configuration may run this"
+TOLD = "must be given on the command line, not in a file"
+CONFIGS = {
+    "hydra: {callbacks: {x: {_target_: mlflow.utils.process._exec_cmd, cmd: [touch, PWNED]}}}": (
+        f"hydra.callbacks.x._target_=mlflow.utils.process._exec_cmd: {RUNS}"
+    ),
+    "hydra: {callbacks: {x: {_target_: pipeline.callbacks.SweepCallback, y: {_target_: a.b}}}}": (
+        f"hydra.callbacks.x.y._target_=a.b: {RUNS}"
+    ),
+    "hydra: {launcher: {_target_: joblib.load}}": (f"hydra.launcher._target_=joblib.load: {RUNS}"),
+    "hydra: {sweeper: {_target_: numpy.load, file: p.pkl, allow_pickle: true}}": (
+        f"hydra.sweeper._target_=numpy.load: {RUNS}"
+    ),
+    "hydra: {job_logging: {handlers: {x: {(): os.system, command: touch PWNED}}}}": (
+        f"hydra.job_logging.handlers.x.()=os.system: {RUNS}"
+    ),
+    "hydra: {job_logging: {handlers: {x: {class: subprocess.Popen, args: [touch, PWNED]}}}}": (
+        f"hydra.job_logging.handlers.x.class=subprocess.Popen: {RUNS}"
+    ),
+    "hydra: {hydra_logging: {handlers: {console: {stream: 'ext://os.environ'}}}}": (
+        f"hydra.hydra_logging.handlers.console.stream=ext://os.environ: {RUNS}"
+    ),
+    "hydra: {job_logging: {handlers: {file: {filename: PWNED}}}}": (
+        f"hydra.job_logging.handlers.file.filename=PWNED: {RUNS}"
+    ),
+    "hydra: {job: {env_set: {PATH: /tmp}}}": f"hydra.job.env_set={{'PATH': '/tmp'}}: {TOLD}",
+    "hydra: {output_subdir: ../../../../PWNED}": (f"hydra.output_subdir=../../../../PWNED: {TOLD}"),
+    "hydra: {run: {dir: ../PWNED}}": f"hydra.run.dir=../PWNED: {TOLD}",
+    "tokenizer: {function: os.system}": f"tokenizer.function=os.system: {TOLD}",
+    "tracking: {uri: 'sqlite:///../PWNED.db'}": f"tracking.uri=sqlite:///../PWNED.db: {TOLD}",
+    "hydra: {sweeper: {params: {tokenizer.function: os.system}}}": (
+        "hydra.sweeper.params.tokenizer.function: must be given on the command line"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Forks]:
+    with forks() as server:
+        yield server
+
+
+@pytest.mark.parametrize("sweeping", [False, True])
+@pytest.mark.parametrize("content", CONFIGS)
+def test_a_configuration_runs_nothing_and_writes_nowhere_else(
+    content: str, sweeping: bool, server: Forks, tmp_path: Path
+) -> None:
+    here = tmp_path / "here"
+    (here / "conf" / "experiment").mkdir(parents=True)
+    (here / "conf" / "experiment" / "x.yaml").write_text(f"# @package _global_\n{content}\n")
+    (here / "text.txt").write_text("touch PWNED\n" * 20)
+    arguments = ["--config-dir", "conf", "experiment=x", "corpus=files", "corpus.path=text.txt"]
+    arguments += ["tracking=none", "stages=[tokenize]", *(["-m", "seed=0,1"] if sweeping else [])]
+    started = server.start(arguments, here)
+    assert (started.wait(), started.out.read_text()) == (2, f"error: {CONFIGS[content]}\n")
+    assert not list(tmp_path.rglob("*PWNED*"))
+    assert not (here / "outputs" / "cache").exists()
+
+
+def test_on_the_command_line_the_same_is_the_users_own(server: Forks, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat on the mat\n" * 20)
+    (tmp_path / "own.py").write_text("def tokens(text):\n    return text.split()\n")
+    arguments = ["corpus=files", "corpus.path=text.txt", "stages=[tokenize]", "tracking=none"]
+    arguments += ["tokenizer.function=own.tokens", "hydra.run.dir=elsewhere"]
+    started = server.start(arguments, tmp_path)
+    assert started.wait() == 0, started.out.read_text()
+    assert (tmp_path / "elsewhere" / "summary.json").is_file()
 
 
 def test_what_is_harmless_stays_as_it_is() -> None:

@@ -147,7 +147,7 @@ def test_a_job_fails_alone_and_the_status_tells(here: Path) -> None:
 
 
 REFUSED = {
-    ("model.window=2,0",): "model.window=0: must be at least 1",
+    ("model.window=2,0",): "model.window=0: must be from 1 to 10,000",
     ("model.windw=2,3",): "model.windw: no such setting here; did you mean model.window?",
     ("loss=negsample,hinge",): "loss=hinge: no such choice; there are",
     ("model.dim=4,x",): "model.dim: Value 'x' of type 'str' could not be converted to Integer",

@@ -139,17 +139,26 @@ class Checkpoints:
         self.cost = self.last_time - begun
         return written
 
-    def load(self, identity: str) -> Snapshot | None:
+    def load(
+        self, identity: str, check: Callable[[Snapshot], object] = lambda _: None
+    ) -> Snapshot | None:
         """The newest checkpoint that is whole and of this computation; ``None``: there is none.
 
         Its arrays are mapped into memory.
+
+        Parameters
+        ----------
+        check
+            Raises `ValueError`, `KeyError` or `TypeError` for a state that cannot be used.
         """
         for part in self.folder.glob(".*.part"):  # left by a process that was killed
             shutil.rmtree(part, ignore_errors=True)
         found = self._found()
         for _, path in reversed(found):
             try:
-                return read(path, identity)
+                snapshot = read(path, identity)
+                check(snapshot)
+                return snapshot
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
                 self.tell(f"{path} is no good ({reason or error})")

@@ -23,7 +23,10 @@ def sealed(body: Any) -> bytes:
 
 def unsealed(text: bytes) -> Any:
     """What `sealed` was given; `ValueError` where a byte is not as it was."""
-    body = json.loads(text)
+    try:
+        body = json.loads(text)
+    except RecursionError:
+        raise ValueError("no JSON of ours") from None
     if not isinstance(body, dict):
         raise ValueError("no JSON object")
     digest = body.pop("sha256", None)

@@ -18,6 +18,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from multiprocessing import get_context
@@ -351,6 +352,15 @@ class Files:
             yield from packer.end()
             raise
         yield from packer.end()
+
+    def stamps(self) -> list[tuple[str, int, int]]:
+        """Path, size in bytes and time of the last change in ns of each file that lies here."""
+        found = []
+        for path in self.paths:
+            with suppress(OSError):
+                status = Path(path).stat()
+                found.append((path, status.st_size, status.st_mtime_ns))
+        return found
 
     def fingerprint(self) -> list[str]:
         """The unit, and the SHA-256 of each file: as it lies, so packed ones need no unpacking."""

@@ -305,7 +305,7 @@ def train(
         return sum((judge.loss(part, random) for part in parts), Tally()).mean_loss
 
     on_start(known * schedule.epochs)
-    state = (checkpoints.load(identity) if checkpoints else None) or start
+    state = (checkpoints.load(identity, course.check) if checkpoints else None) or start
     if state:
         course.restore(state)
         on_resume(course.at)
@@ -410,6 +410,17 @@ class _Course:
             arrays |= prefixed("best", self.best._asdict())
         return Snapshot(self.at.to_json(), arrays)
 
+    def check(self, snapshot: Snapshot) -> None:
+        """Raise `ValueError`, or what comes of the wrong type, for what `restore` cannot take."""
+        TrainState.from_json(snapshot.progress)
+        wanted = dict(self.snapshot().arrays)
+        if any(name.startswith("best.") for name in snapshot.arrays):
+            wanted |= prefixed("best", self.task.model._asdict())
+        for name, array in wanted.items():
+            given = snapshot.arrays[name]
+            if (given.shape, given.dtype) != (array.shape, array.dtype):
+                raise ValueError(f"{name} is {given.dtype} {given.shape}")
+
     def restore(self, snapshot: Snapshot) -> None:
         """Take over a state."""
         arrays = snapshot.arrays
@@ -425,6 +436,12 @@ class _Course:
         )
         if "best.center" in arrays:
             self.best = Model(np.array(arrays["best.center"]), np.array(arrays["best.outside"]))
+        elif (
+            self.early
+            and self.at.epochs
+            and self.early.best(self.at.epochs) == self.at.epochs[-1].epoch
+        ):
+            self.best = Model(*map(np.copy, self.task.model))  # a finished state is its own best
 
     def trained(self) -> Trained:
         """What came out, with the vectors of the best epoch where that was asked for."""

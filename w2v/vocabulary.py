@@ -70,6 +70,8 @@ def read_words(path: Path) -> list[str]:
     InputError
         A file that cannot be read, that is not UTF-8 or holds no word.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"vocab.words={path}: is no file; give one word a line")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

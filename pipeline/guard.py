@@ -1,0 +1,159 @@
+"""What a configuration file may make Hydra do: a file from a stranger must not run code.
+
+Hydra makes whatever object a configuration names, sets the environment of jobs, and writes where
+it is told. Hydra 1.4 takes a list of what may be made; 1.3 does not. So every configuration is
+checked here between its composition and the first object that is made of it. What would run code
+or write elsewhere is allowed on the command line only, which is the user's own.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig, OmegaConf
+
+from w2v.errors import InputError
+
+TARGETS = {
+    "hydra.callbacks": ("pipeline.callbacks.SweepCallback",),
+    "hydra.launcher": ("hydra._internal.core_plugins.", "hydra_plugins."),
+    "hydra.sweeper": ("hydra._internal.core_plugins.", "hydra_plugins.", "optuna."),
+}
+"""By section, what may be made there: a class, or those of a package."""
+
+HANDLERS = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler")
+STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
+LOG = "${hydra.runtime.output_dir}/run.log"
+
+OWN = (
+    "tokenizer.function",
+    "tracking.uri",
+    "hydra.job.env_set",
+    "hydra.launcher.python",
+    "hydra.launcher.setup",
+    "hydra.launcher.additional_parameters",
+    "hydra.launcher.srun_args",
+    "hydra.output_subdir",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+    "hydra.sweeper.custom_search_space",
+)
+"""Settings that run code or choose where files are written. They come from the command line, or
+from the files of `TRUSTED`."""
+
+TRUSTED = ("hydra/launcher", "hydra/sweeper", "tracking")
+"""Groups of ``conf/`` whose files, like ``config.yaml``, are the project's own business; corpora,
+experiments and the like are handed around."""
+
+
+def own_values(conf: Path) -> dict[str, list[Any]]:
+    """What the project's own files have for the settings of `OWN`."""
+    contents = [OmegaConf.to_container(OmegaConf.load(conf / "config.yaml"))]
+    for group in TRUSTED:
+        for path in sorted((conf / group).glob("*.yaml")):
+            content: Any = OmegaConf.to_container(OmegaConf.load(path))
+            for part in reversed(group.split("/")):
+                content = {part: content}
+            contents.append(content)
+    found = {key: [select(content, key) for content in contents] for key in OWN}
+    found["hydra.output_subdir"].append(".hydra")
+    return found
+
+
+def check(config: DictConfig, given: Sequence[str], own: dict[str, list[Any]]) -> None:
+    """Refuse a configuration that would run code or write elsewhere.
+
+    Parameters
+    ----------
+    config
+        As composed, Hydra's own settings included; nothing in it has been resolved.
+    given
+        The overrides of the command line.
+    own
+        What the project has for the settings of `OWN`.
+
+    Raises
+    ------
+    InputError
+    """
+    content = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(content, dict)
+    told = dict(text.lstrip("+~").partition("=")[::2] for text in given)
+    for key, value in leaves(content.get("hydra", {}), "hydra"):
+        last = key.rpartition(".")[2]
+        if last == "()" or (last == "_target_" and not may_be_made(key, value)):
+            raise InputError(f"{key}={value}: no configuration may run this")
+        if "_logging." in key and (
+            (last == "class" and value not in HANDLERS)
+            or (last == "filename" and value != LOG)
+            or (str(value).startswith(("ext://", "cfg://")) and value not in STREAMS)
+        ):
+            raise InputError(f"{key}={value}: no configuration may run this")
+    for key in OWN:
+        value = select(content, key)
+        mine = any(  # a group's choice says nothing of the values in its file
+            key == one or (key.startswith(f"{one}.") and text.startswith("{"))
+            for one, text in told.items()
+        )
+        if not mine and value not in (*own[key], None, {}, []):
+            raise InputError(f"{key}={value}: must be given on the command line, not in a file")
+    planned = select(content, "hydra.sweeper.params")
+    for key in planned if isinstance(planned, dict) else ():
+        if str(key).lstrip("+~").startswith(("hydra", *OWN)):
+            raise InputError(f"hydra.sweeper.params.{key}: must be given on the command line")
+
+
+def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Every value below a node, with its key."""
+    match node:
+        case dict():
+            for name, child in node.items():
+                yield from leaves(child, f"{key}.{name}")
+        case list():
+            for number, child in enumerate(node):
+                yield from leaves(child, f"{key}.{number}")
+        case _:
+            yield key, node
+
+
+def may_be_made(key: str, target: Any) -> bool:
+    """Whether a place of the configuration may name a class."""
+    for section, names in TARGETS.items():
+        if key.startswith(f"{section}."):
+            return any(target == n or (n[-1] == "." and str(target).startswith(n)) for n in names)
+    return False
+
+
+def select(content: Any, key: str) -> Any:
+    """The value of a dotted key, unresolved; ``None`` where there is none."""
+    for part in key.split("."):
+        content = content.get(part) if isinstance(content, dict) else None
+    return content
+
+
+def install(own: dict[str, list[Any]]) -> None:
+    """Check every configuration that Hydra composes in this process; see `check`."""
+    composed, swept = ConfigLoaderImpl.load_configuration, ConfigLoaderImpl.load_sweep_config
+
+    def load_configuration(
+        self: ConfigLoaderImpl,
+        config_name: str | None,
+        overrides: list[str],
+        *given: Any,
+        **named: Any,
+    ) -> DictConfig:
+        config = composed(self, config_name, overrides, *given, **named)
+        check(config, overrides, own)
+        return config
+
+    def load_sweep_config(
+        self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        config = swept(self, master_config, sweep_overrides)
+        told = master_config.hydra.overrides
+        check(config, [*told.hydra, *told.task], own)
+        return config
+
+    ConfigLoaderImpl.load_configuration = load_configuration  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_sweep_config = load_sweep_config  # type: ignore[method-assign]

@@ -68,7 +68,7 @@ def items(outputs: Path) -> Iterator[Item]:
 def item(stage: str, key: str, kind: str, path: Path) -> Item:
     """One folder, weighed."""
     size, used = 0, 0.0
-    for folder, _, files in os.walk(path):
+    for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)
         size += sum((Path(folder) / file).lstat().st_size for file in files)
     return Item(stage, key, kind, path, size, used or path.lstat().st_mtime)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.artifacts import Entry, fetch, find, stage_key
+from pipeline.artifacts import Entry, fetch, find, stage_key, values_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -353,3 +354,49 @@ def test_a_damaged_entry_stays_when_it_cannot_be_made_again(tmp_path: Path) -> N
     [left] = names(stage)
     assert left.startswith(f"{KEY}.damaged-")
     assert find(stage, KEY) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "deep", "link"])
+def test_what_is_no_manifest_at_all_is_set_aside(tmp_path: Path, kind: str) -> None:
+    stage = tmp_path / "stage"
+    manifest = get(stage, Maker()).path / "manifest.json"
+    manifest.unlink()
+    match kind:
+        case "pipe":
+            os.mkfifo(manifest)
+        case "deep":
+            manifest.write_text("[" * 100_000)
+        case _:
+            manifest.symlink_to("/dev/zero")
+    told: list[Any] = []
+    again = get(stage, Maker(), on_damaged=lambda *what: told.append(what))
+    assert not again.cached
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_whatever_lies_where_an_entry_is_made_goes(tmp_path: Path, kind: str) -> None:
+    stage, mine = tmp_path / "stage", tmp_path / "mine"
+    stage.mkdir()
+    mine.mkdir()
+    (mine / "kept").touch()
+    part = stage / f".{KEY}.part"
+    match kind:
+        case "file":
+            part.touch()
+        case "link":
+            part.symlink_to(mine)
+        case _:
+            (part / "left").mkdir(parents=True)
+    assert not get(stage, Maker()).cached
+    assert names(stage) == [KEY]
+    assert (mine / "kept").exists()
+
+
+def test_the_values_of_a_setting_among_entries(tmp_path: Path) -> None:
+    for size in (3, 5):
+        fetch(tmp_path, f"{size}" * 16, {"a": {"size": size}}, {}, Maker())
+    fetch(tmp_path, "7" * 16, {"b": 1}, {}, Maker())
+    (tmp_path / ("9" * 16)).mkdir()
+    assert values_of(tmp_path, ("a", "size")) == {3, 5}
+    assert values_of(tmp_path / "nowhere", ("a",)) == set()

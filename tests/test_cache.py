@@ -117,6 +117,27 @@ def test_what_a_job_works_on_is_left_alone(outputs: Path) -> None:
     assert left(outputs) == ["aaaa", "cccc"]
 
 
+def test_a_link_is_removed_and_not_what_it_names(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept").touch()
+    (outputs / "cache" / "train" / ("d" * 16)).symlink_to(tmp_path / "mine")
+    for _ in range(2):
+        assert command(outputs, "prune", "--older", "0") == 0
+    assert left(outputs) == []
+    assert (tmp_path / "mine" / "kept").exists()
+
+
+def test_hostile_names_are_spelt_out(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (outputs / "cache" / "train" / "dd\x1b[31mred").mkdir()
+    assert command(outputs, "list") == 0
+    assert command(outputs, "verify") == 1
+    said = capsys.readouterr().out
+    assert "dd\\x1b[31mred" in said
+    assert "\x1b" not in said
+
+
 def test_use_makes_an_entry_young(outputs: Path) -> None:
     assert find(outputs / "cache" / "train", "3" * 16)
     command(outputs, "prune", "--older", "1.5")
@@ -127,6 +148,7 @@ def test_use_makes_an_entry_young(outputs: Path) -> None:
     ("arguments", "line"),
     [
         (["prune", "--to", "much"], "argument --to: 'much' is no size; give it as 500M or 10G"),
+        (["prune", "--to", "9" * 400], "is more than any disk holds"),
         (["prune", "--older", "x"], "argument --older: 'x' is no number of days; give it as 30 "),
         (["--outputs", "/nowhere", "list"], "error: --outputs /nowhere: no such folder"),
     ],

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,55 @@ def test_a_constant_rate_has_no_horizon_for_negative_sampling() -> None:
     assert_same(more, run(LOSSES[0], schedule=Schedule(3, 0.05, 0.05), start=state))
 
 
+@pytest.mark.parametrize("case", ["shape", "dtype", "missing", "progress"])
+def test_a_checkpoint_that_is_whole_but_not_ours_is_told_and_removed(
+    case: str, tmp_path: Path
+) -> None:
+    checkpoints = Checkpoints(tmp_path, None)
+    with pytest.raises(Stopped):
+        run(LOSSES[1], checkpoints=checkpoints, stop=after(2))
+    (path,) = tmp_path.iterdir()
+    state = unsealed((path / "state.json").read_bytes())
+    arrays = {p.stem: np.load(p, allow_pickle=False) for p in path.glob("*.npy")}
+    match case:
+        case "shape":
+            arrays["center"] = arrays["center"][:-1]
+        case "dtype":
+            arrays["outside"] = arrays["outside"].astype(np.int64)
+        case "missing":
+            del arrays["engine.center_squares"]
+        case _:
+            state["progress"] = {"x": 1}
+    progress, identity = state["progress"], state["identity"]
+    shutil.rmtree(path)
+    checkpoints.save(identity, 0, Snapshot(progress, arrays))
+    told: list[str] = []
+    again = Checkpoints(tmp_path, None, tell=told.append)
+    assert_same(run(LOSSES[1]), run(LOSSES[1], checkpoints=again))
+    assert len(told) == 2
+    assert told[0].startswith(f"{path} is no good (")
+    assert not path.exists()
+
+
+def test_nesting_without_end_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^no JSON of ours$"):
+        unsealed(b"[" * 100_000)
+
+
 # Early stopping
+
+
+def test_more_epochs_with_early_stopping_keep_the_best_of_before() -> None:
+    def train_for(epochs: int, **more: Any) -> Trained:
+        early = EarlyStopping(patience=2, min_gain=100.0)  # no epoch is ever better than the first
+        return run(
+            LOSSES[0], schedule=Schedule(epochs, 0.05, 0.01, decay_epochs=4), early=early, **more
+        )
+
+    few = train_for(1)
+    more = train_for(4, start=finished(few.model, few.engine_state, few.epochs, few.points))
+    assert (more.kept_epoch, len(more.epochs)) == (1, 3)
+    assert_same(train_for(4), more)
 
 
 HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)

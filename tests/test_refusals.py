@@ -1,5 +1,6 @@
 """Bad input and settings, by real processes: the line that each prints, and status 2."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,34 @@ REFUSALS = {
     "tracking=mlflow tracking.uri=http://127.0.0.1:9": (
         "tracking.uri=http://127.0.0.1:9: cannot be used (Connection refused)"
     ),
+    "tracking=mlflow tracking.uri=sqlite://": (
+        "tracking.uri=sqlite://: names no file, so all would be lost with the run"
+    ),
+    "tracking=mlflow tracking.uri=sqlite:///folder": (
+        "tracking.uri=sqlite:///folder: cannot be used (folder is a folder)"
+    ),
+    "tracking=mlflow tracking.uri=sqlite:///text.txt": (
+        "tracking.uri=sqlite:///text.txt: cannot be used (file is not a database)"
+    ),
+    "tracking=mlflow tracking.uri=mysql://a": (
+        "tracking.uri=mysql://a: cannot be used (No module named 'MySQLdb')"
+    ),
+    "tracking=mlflow tracking.uri='http://[::1'": (
+        "tracking.uri=http://[::1: cannot be used (Invalid IPv6 URL)"
+    ),
+    "tracking=mlflow outputs=a?b": (
+        "outputs=a?b: MLflow cannot keep its database in a folder with ? or %20 and the like in "
+        "its path (HERE/a?b); rename it, or set tracking=none"
+    ),
+    "model.window=1000000000": "model.window=1000000000: must be from 1 to 10,000",
+    "vocab.words=/dev/zero": "vocab.words=/dev/zero: is no file; give one word a line",
+    "hydra.job.chdir=true": (
+        "hydra.job.chdir=true: must be false; paths start where the command is given"
+    ),
+    "search=optuna": "search=optuna: needs -m, as in python pipeline/run.py -m COMMAND",
+    "experiment=compare_windows": (
+        "experiment=compare_windows: needs -m, as in python pipeline/run.py -m COMMAND"
+    ),
     "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
     "outputs=/proc/nothing": (
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
@@ -209,6 +238,8 @@ def test_bad_input_prints_its_line_and_exits_with_2(
     started = server.start((*base, *given), here)
     status, said = started.wait(), started.out.read_text()
     *before, last = said.removesuffix("\n").split("\n")
-    assert (status, last) == (2, f"error: {REFUSALS[settings]}"), said
+    wanted = REFUSALS[settings].replace("HERE", str(here))
+    wanted = wanted.replace("COMMAND", shlex.join([*base, *given]))
+    assert (status, last) == (2, f"error: {wanted}"), said
     # What comes before it, if anything, is what was finished.
     assert all(line.startswith(("tokenize ", "vocab ", "train ", "  epoch ")) for line in before)

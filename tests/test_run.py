@@ -291,6 +291,29 @@ def test_four_identical_commands_at_once(here: Path) -> None:
         assert sum(not summary["stages"][stage]["cached"] for summary in summaries) == 1
 
 
+def test_a_text_that_changes_while_it_is_read_is_refused(here: Path) -> None:
+    (here / "own.py").write_text(
+        "def tokens(text, first=[True]):\n"
+        "    if first.pop() if first else False:\n"
+        "        with open('text.txt', 'a') as file:\n"
+        "            file.write('an intruder\\n')\n"
+        "    return text.split()\n"
+    )
+    own = ("tokenizer.function=own.tokens", "tokenizer.workers=1", "stages=[tokenize]")
+    changed = run("tracking=none", *SMALL, *own, cwd=here)
+    assert (changed.returncode, changed.stderr) == (
+        2,
+        "error: text.txt: has changed while it was read; give the command again\n",
+    )
+    assert not list(here.glob("outputs/cache/tokenize/[0-9a-f]*"))
+
+
+def test_the_flag_of_sweeps_may_stand_anywhere(here: Path) -> None:
+    result = run("tracking=none", *SMALL, UNJUDGED, "-m", "seed=0,1", cwd=here)
+    assert result.returncode == 0, result.stderr
+    assert len(list(here.glob("outputs/sweeps/*/*/*/summary.json"))) == 2
+
+
 def test_a_sweep(here: Path) -> None:
     result = run(
         "-m",
@@ -319,7 +342,8 @@ def test_help_helps() -> None:
 
 # Two are not of the four stages: see test_benchmark.py.
 MEASURED = {"benchmark", "complexity"}
-EXPERIMENTS = {p.stem for p in (ROOT / "conf/experiment").glob("*")} - MEASURED
+PLANNED = {p.stem for p in (ROOT / "conf/experiment").glob("*") if "params:" in p.read_text()}
+EXPERIMENTS = {p.stem for p in (ROOT / "conf/experiment").glob("*")} - MEASURED - PLANNED
 
 
 @pytest.mark.parametrize("experiment", sorted(EXPERIMENTS))
@@ -336,6 +360,21 @@ def test_every_experiment_runs(here: Path, experiment: str) -> None:
         cwd=here,
     )
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("experiment", sorted(PLANNED))
+def test_every_planned_sweep_runs(here: Path, experiment: str) -> None:
+    result = run(
+        *("-m", f"experiment={experiment}", "corpus=files", "corpus.path=text.txt"),
+        *("vocab.min_count=1", "model.dim=4", "train.epochs=1", "engine=numpy", "seed=0"),
+        *("tracking=none", "search.objective=loss", UNJUDGED),
+        cwd=here,
+    )
+    assert result.returncode == 0, result.stderr
+    (path,) = here.glob("outputs/sweeps/*/*/summary.json")
+    made = json.loads(path.read_bytes())
+    assert list(made["counts"]) == ["finished"]
+    assert made["counts"]["finished"] >= 3
 
 
 def test_phrases_become_words(here: Path) -> None:

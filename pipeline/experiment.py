@@ -407,6 +407,9 @@ class Experiment:
         """Tell the tracker what has not been told: all of the training, where it was cached."""
         tracker, entries = self.tracker, self.entries
         words = 0
+        # The first metrics are those that the UI's pages of comparison open with.
+        if "train" in entries and entries["train"].cached:
+            tracker.history(*read_history(entries["train"].path))
         if "tokenize" in entries and "phrases" in entries["tokenize"].facts:
             tracker.files([entries["tokenize"].path / PHRASES], "tables")
         for section, stage in (("corpus", "tokenize"), ("vocab", "vocab")):
@@ -419,8 +422,6 @@ class Experiment:
         if "train" in entries:
             folder, facts = entries["train"].path, entries["train"].facts
             words = facts["words"]
-            if entries["train"].cached:
-                tracker.history(*read_history(folder))
             tracker.scores({"train/words_per_second": facts["words_per_second"]}, words)
             files = [folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
             tracker.files(files, "vectors")

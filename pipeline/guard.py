@@ -6,21 +6,30 @@ checked here between its composition and the first object that is made of it. Wh
 or write elsewhere is allowed on the command line only, which is the user's own.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from w2v.errors import InputError
 
-TARGETS = {
-    "hydra.callbacks": ("pipeline.callbacks.SweepCallback",),
-    "hydra.launcher": ("hydra._internal.core_plugins.", "hydra_plugins."),
-    "hydra.sweeper": ("hydra._internal.core_plugins.", "hydra_plugins.", "optuna."),
-}
-"""By section, what may be made there: a class, or those of a package."""
+TARGETS = (
+    r"pipeline\.callbacks\.SweepCallback",
+    r"hydra\._internal\.core_plugins\.basic_launcher\.BasicLauncher",
+    r"hydra\._internal\.core_plugins\.basic_sweeper\.BasicSweeper",
+    r"hydra_plugins\.w2v_grid\.GridSweeper",
+    r"hydra_plugins\.hydra_joblib_launcher\.joblib_launcher\.JoblibLauncher",
+    r"hydra_plugins\.hydra_submitit_launcher\.submitit_launcher\.(Slurm|Local)Launcher",
+    r"hydra_plugins\.hydra_optuna_sweeper\.optuna_sweeper\.OptunaSweeper",
+    r"optuna\.samplers\.\w+Sampler",
+)
+"""Classes that may be made, each whole: by way of a package's other names, anything could be."""
+
+TARGET = "_target_"
 
 HANDLERS = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
@@ -58,6 +67,12 @@ def own_values(conf: Path) -> dict[str, list[Any]]:
             contents.append(content)
     found = {key: [select(content, key) for content in contents] for key in OWN}
     found["hydra.output_subdir"].append(".hydra")
+    found[TARGET] = [
+        value
+        for content in contents
+        for key, value in leaves(content, "")
+        if key.endswith(f".{TARGET}")
+    ]
     return found
 
 
@@ -82,13 +97,14 @@ def check(config: DictConfig, given: Sequence[str], own: dict[str, list[Any]]) -
     told = dict(text.lstrip("+~").partition("=")[::2] for text in given)
     for key, value in leaves(content.get("hydra", {}), "hydra"):
         last = key.rpartition(".")[2]
-        if last == "()" or (last == "_target_" and not may_be_made(key, value)):
-            raise InputError(f"{key}={value}: no configuration may run this")
-        if "_logging." in key and (
+        made = last == TARGET and value not in own[TARGET]
+        made = made and not any(re.fullmatch(name, str(value)) for name in TARGETS)
+        logged = "_logging." in key and (
             (last == "class" and value not in HANDLERS)
             or (last == "filename" and value != LOG)
             or (str(value).startswith(("ext://", "cfg://")) and value not in STREAMS)
-        ):
+        )
+        if last == "()" or made or logged or stands_for_more(config, key, value):
             raise InputError(f"{key}={value}: no configuration may run this")
     for key in OWN:
         value = select(content, key)
@@ -117,12 +133,14 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield key, node
 
 
-def may_be_made(key: str, target: Any) -> bool:
-    """Whether a place of the configuration may name a class."""
-    for section, names in TARGETS.items():
-        if key.startswith(f"{section}."):
-            return any(target == n or (n[-1] == "." and str(target).startswith(n)) for n in names)
-    return False
+def stands_for_more(config: DictConfig, key: str, value: Any) -> bool:
+    """Whether a value is an interpolation of a whole section, which nobody would have looked at."""
+    if not (isinstance(value, str) and "${" in value):
+        return False
+    try:
+        return isinstance(OmegaConf.select(config, key), Container)
+    except OmegaConfBaseException:  # of what is known in a job only: numbers and names
+        return False
 
 
 def select(content: Any, key: str) -> Any:

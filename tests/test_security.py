@@ -119,6 +119,16 @@ CONFIGS = {
         f"hydra.callbacks.x.y._target_=a.b: {RUNS}"
     ),
     "hydra: {launcher: {_target_: joblib.load}}": (f"hydra.launcher._target_=joblib.load: {RUNS}"),
+    "hydra: {callbacks: {x: '${evaluate.similarity}'}}\n"
+    "evaluate: {similarity: {_target_: mlflow.utils.process._exec_cmd}}": (
+        f"hydra.callbacks.x=${{evaluate.similarity}}: {RUNS}"
+    ),
+    "hydra: {callbacks: {x: '${oc.create:{_target_: os.getcwd}}'}}": (
+        f"hydra.callbacks.x=${{oc.create:{{_target_: os.getcwd}}}}: {RUNS}"
+    ),
+    "hydra: {callbacks: {x: {_target_: hydra_plugins.w2v_grid.Path.touch, self: PWNED}}}": (
+        f"hydra.callbacks.x._target_=hydra_plugins.w2v_grid.Path.touch: {RUNS}"
+    ),
     "hydra: {sweeper: {_target_: numpy.load, file: p.pkl, allow_pickle: true}}": (
         f"hydra.sweeper._target_=numpy.load: {RUNS}"
     ),

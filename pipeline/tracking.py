@@ -573,6 +573,7 @@ def track(
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it tells of every try
     from mlflow.entities import Param, RunStatus
     from mlflow.exceptions import MlflowException
 

@@ -30,9 +30,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline import config as schema
 from pipeline.config import Config
-from pipeline.jobs import check_objective, figures_of, flat, read_jobs, reason_of
+from pipeline.jobs import check_objective, figures_of, read_jobs, reason_of
 from pipeline.threads import announce, available_cores
-from pipeline.values import short_names
+from pipeline.values import flat, short_names
 from w2v.errors import InputError, harmless
 
 log = logging.getLogger("pipeline")
@@ -487,7 +487,7 @@ def join(
         write_json(member.folder / JOB, job)
         try:
             config = schema.resolve(composed)
-            job["settings"] = flat(asdict(config))
+            job["settings"] = flat(asdict(config), ("tracking", "outputs", "search"))
             write_json(member.folder / JOB, job)
             check_objective(config, member.objective)
             begun = time.time()

@@ -105,19 +105,6 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings that make a job what it is: ``{"model.dim": 100, ...}``."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if not prefix and key in ("tracking", "outputs", "search", "experiment"):
-            continue
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
-
-
 def check_objective(config: Config, objective: str) -> None:
     """Refuse, before the work, an objective that it will not give.
 

@@ -31,6 +31,7 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from pipeline import callbacks, guard  # noqa: E402
 from pipeline import config as schema  # noqa: E402
 from pipeline.stopping import Stopping  # noqa: E402
+from pipeline.values import flat  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError, harmless  # noqa: E402
 
@@ -44,6 +45,9 @@ begun: list[bool] = []
 
 outputs: list[Path] = []
 """Where this run writes, once it is known."""
+
+NOT_RECORDED = ("tracking", "outputs", "cache", "search")
+"""Settings that do not make a run what it is."""
 
 refused: list[str] = []
 """What this process refused. Hydra would print more than one line for an exception."""
@@ -107,7 +111,11 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             where,
             outputs,
             config.run_name if member is None else member.name or config.run_name,
-            parameters(recorded),
+            {
+                key: value
+                for key, value in flat(recorded, NOT_RECORDED).items()
+                if not key.startswith("train.checkpoint")
+            },
             tags | {tag: str(value) for tag, value in nested.items() if value is not None},
         ) as tracker:
             resolved = run_dir / "config.yaml"
@@ -133,21 +141,6 @@ def repeating() -> str:
     """The command that repeats this run, or this job of a sweep, from wherever it is given."""
     line = ["python", sys.argv[0], *HydraConfig.get().overrides.task]
     return f"cd {shlex.quote(str(Path.cwd()))}\n{shlex.join(line)}"
-
-
-def parameters(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings that make a run what it is, flat: ``{"model.dim": 100, ...}``."""
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if not prefix and key in ("tracking", "outputs", "cache", "search"):
-            continue
-        if key.startswith("checkpoint"):
-            continue
-        if isinstance(value, dict):
-            flat |= parameters(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def ui_command(config: schema.Config) -> str:

@@ -21,8 +21,9 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline import config as schema
 from pipeline.callbacks import has, plain, swept
-from pipeline.jobs import check_objective, flat
+from pipeline.jobs import check_objective
 from pipeline.sweeps import SEED, incomparable
+from pipeline.values import flat
 from w2v.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,7 @@ def study_name(config: DictConfig, space: dict[str, Override]) -> str:
     settings = resolved(config)
     parts: list[Any] = [
         sorted(override.input_line or "" for override in space.values()),
-        flat({key: value for key, value in asdict(settings).items() if key != "cache"}),
+        flat(asdict(settings), ("tracking", "outputs", "cache")),
         settings.search.objective,
         {name: stage.version for name, stage in STAGES.items()},
     ]

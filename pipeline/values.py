@@ -1,6 +1,6 @@
 """Names and values of settings, as people read them in tables, plots and lists of runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -41,3 +41,18 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
     }
+
+
+def flat(
+    settings: Mapping[str, Any], without: Sequence[str] = (), prefix: str = ""
+) -> dict[str, Any]:
+    """Settings by their keys, ``{"model.dim": 100, ...}``, without those of some groups."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if prefix + key in without:
+            continue
+        if isinstance(value, Mapping):
+            found |= flat(value, without, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found

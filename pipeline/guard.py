@@ -152,17 +152,14 @@ def select(content: Any, key: str) -> Any:
 
 def install(own: dict[str, list[Any]]) -> None:
     """Check every configuration that Hydra composes in this process; see `check`."""
-    composed, swept = ConfigLoaderImpl.load_configuration, ConfigLoaderImpl.load_sweep_config
+    # All ways to compose, in Hydra 1.3 and 1.4, lead through the first; jobs of a sweep, whose
+    # overrides may come from a file, through the second as well.
+    composed = ConfigLoaderImpl._load_configuration_impl
+    swept = ConfigLoaderImpl.load_sweep_config
 
-    def load_configuration(
-        self: ConfigLoaderImpl,
-        config_name: str | None,
-        overrides: list[str],
-        *given: Any,
-        **named: Any,
-    ) -> DictConfig:
-        config = composed(self, config_name, overrides, *given, **named)
-        check(config, overrides, own)
+    def load_configuration(self: ConfigLoaderImpl, **named: Any) -> DictConfig:
+        config = composed(self, **named)
+        check(config, named["overrides"], own)
         return config
 
     def load_sweep_config(
@@ -173,5 +170,5 @@ def install(own: dict[str, list[Any]]) -> None:
         check(config, [*told.hydra, *told.task], own)
         return config
 
-    ConfigLoaderImpl.load_configuration = load_configuration  # type: ignore[method-assign]
+    ConfigLoaderImpl._load_configuration_impl = load_configuration  # type: ignore
     ConfigLoaderImpl.load_sweep_config = load_sweep_config  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,8 @@ REFUSED = {
     ("seed=glob(*)",): "seed=glob(*): stands for none of the choices of a group",
     ("experiment=compare_windows,compare_negatives",): (
         "experiment=compare_windows: is a sweep of its own; it cannot be one choice of another"
+        if version("hydra-core") < "1.4"
+        else "'hydra.sweeper' must be configured before the sweep starts"
     ),
     ("seed=0,1", "outputs=a%20b"): "outputs=a%20b: MLflow cannot keep its database in a folder",
 }

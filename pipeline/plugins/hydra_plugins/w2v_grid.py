@@ -67,7 +67,7 @@ class GridSweeper(Sweeper):
         assert self.config is not None
         given = [f"{key}={value}" for key, value in self.params.items()]
         jobs = self.plan([*given, *arguments])
-        texts = [[f"{key}={value}" for key, value in job] for job in jobs]
+        texts = [[text_of(key, value) for key, value in job] for job in jobs]
         sweep = callbacks.begin(self.config, texts)
         OmegaConf.save(self.config, sweep.folder / "multirun.yaml")
         # submitit's local executor starts whatever it is given: it gets no more than fits.
@@ -173,7 +173,7 @@ class GridSweeper(Sweeper):
             assert self.hydra_context is not None
             assert self.config is not None
             loader = self.hydra_context.config_loader
-            composed = loader.load_sweep_config(self.config, [f"{k}={v}" for k, v in job]).copy()
+            composed = loader.load_sweep_config(self.config, [text_of(k, v) for k, v in job]).copy()
             OmegaConf.set_struct(composed, False)
             composed.pop("hydra")
         check_objective(schema.resolve(composed), str(composed.search.objective))
@@ -181,6 +181,11 @@ class GridSweeper(Sweeper):
 
 ONE_OF_A_SWEEP = ("search", "tracking", "outputs", "cache")
 """What is the sweep's, not its jobs'."""
+
+
+def text_of(key: str, value: str) -> str:
+    """An override, as the command line would have it: what is removed has no value."""
+    return key if key.startswith("~") and value == "null" else f"{key}={value}"
 
 
 def texts_of(override: Override) -> list[str]:

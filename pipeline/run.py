@@ -1,5 +1,6 @@
 """The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``."""
 
+import errno
 import inspect
 import logging
 import os
@@ -46,6 +47,9 @@ begun: list[bool] = []
 outputs: list[Path] = []
 """Where this run writes, once it is known."""
 
+BARRED = (*(errno.EACCES, errno.EPERM, errno.EROFS), *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST))
+"""Why a file cannot be written where it should be, but for a full disk."""
+
 NOT_RECORDED = ("tracking", "outputs", "cache", "search")
 """Settings that do not make a run what it is."""
 
@@ -77,6 +81,11 @@ def job(composed: DictConfig) -> float | None:
     except InputError as error:
         log.error("%s", error)
         refuse(str(error))
+    except OSError as error:
+        reason = obstacle(error)
+        if reason is None:
+            raise
+        refuse(reason)
     return None
 
 
@@ -181,15 +190,10 @@ def main() -> int:
             raise
         refuse(reason)
     except OSError as error:
-        from pipeline.limits import is_full
-
-        where = f"{error.filename}: " if error.filename else ""
-        if is_full(error):
-            refuse(f"{where}the disk is full; free some, or set outputs to a folder elsewhere")
-        elif where and (not begun or is_ours(Path(error.filename))):
-            refuse(f"{where}{error.strerror}; outputs must be a folder that can be written")
-        else:
+        reason = obstacle(error)
+        if reason is None:
             raise
+        refuse(reason)
     except (KeyboardInterrupt, SystemExit):
         if stopping.signum is None:
             raise
@@ -200,9 +204,19 @@ def main() -> int:
     return 2 if refused else status
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file lies where this run writes."""
-    return any(path.absolute().is_relative_to(folder) for folder in outputs)
+def obstacle(error: OSError) -> str | None:
+    """The line for what keeps files from being written; ``None`` for other errors."""
+    from pipeline.limits import is_full
+
+    where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+    if is_full(error):
+        return f"{where}the disk is full; free some, or set outputs to a folder elsewhere"
+    ours = where and any(
+        Path(error.filename).absolute().is_relative_to(folder) for folder in outputs
+    )
+    if where and (not begun or (ours and error.errno in BARRED)):  # Hydra makes the run's folder
+        return f"{where}{error.strerror}; outputs must be a folder that can be written"
+    return None
 
 
 def swept_job() -> int:

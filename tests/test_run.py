@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -531,3 +532,17 @@ def test_what_the_text_and_the_vocabulary_lack_is_told(tmp_path: Path) -> None:
     assert metrics["vocab/types"] == made["vocab"]["types"]
     (table,) = (tmp_path / "outputs" / "mlartifacts").rglob("frequencies.csv")
     assert table.read_text().startswith("rank,count\n1,")
+
+
+@pytest.mark.parametrize("place", ["cache", "cache/tokenize", "cache/train"])
+def test_a_file_where_a_folder_should_be_is_one_line(here: Path, place: str) -> None:
+    path = here / "outputs" / place
+    path.parent.mkdir(parents=True)
+    path.touch()
+    result = run("tracking=none", *SMALL, UNJUDGED, cwd=here)
+    assert result.returncode == 2
+    assert re.fullmatch(
+        rf"error: outputs/{place}.*: (File exists|Not a directory); "
+        r"outputs must be a folder that can be written\n",
+        result.stderr,
+    )

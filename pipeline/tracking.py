@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import random
 import re
 import sqlite3
 import subprocess
@@ -54,6 +55,9 @@ SYSTEM_SECONDS = 5
 
 RETRIES = 6
 """So often MLflow tries to reach a database: for six seconds, and not for two minutes."""
+
+AGAIN = 10
+"""So often a dataset is recorded that other jobs record as well."""
 
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow")
 """Their versions are recorded."""
@@ -176,11 +180,22 @@ class MlflowTracker(Tracker):
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.exceptions import MlflowException
 
         kind, source = dataset_source(origin)
         dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
         context = InputTag("mlflow.data.context", "training")
-        self._send("log_inputs", datasets=[DatasetInput(dataset, [context])])
+        inputs = [DatasetInput(dataset, [context])]
+        # MLflow looks for the dataset and then adds it: of jobs that do so at the same moment one
+        # adds it, and the others find it when they look again.
+        for left in reversed(range(AGAIN)):
+            try:
+                self._send("log_inputs", datasets=inputs)
+                return
+            except MlflowException as error:
+                if left == 0 or not re.search("UNIQUE|[Dd]uplicate", str(error)):
+                    raise
+                time.sleep(random.uniform(0, 0.1))
 
     # A metric's time is the time spent on training, counted from its beginning: runs from the
     # cache and runs on busy machines have the same time axis in the UI.

@@ -8,10 +8,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +282,31 @@ def test_the_text_is_an_input_that_mlflow_understands(
     assert [(tag.key, tag.value) for tag in found.tags] == [("mlflow.data.context", "training")]
     read = mlflow.data.get_source(found.dataset)
     assert (read._get_source_type(), read.to_dict()) == (kind, source)
+
+
+def test_jobs_that_read_the_same_text_at_the_same_moment(outputs: Path) -> None:
+    store = f"sqlite:///{outputs}/mlflow.db"
+    _, experiment = open_experiment(store, "w2v", outputs)
+    jobs, texts = 6, 15
+    together = threading.Barrier(jobs)
+
+    def job(number: int) -> str:
+        client = MlflowClient(store)
+        run = client.create_run(experiment)
+        tracker = MlflowTracker(client, run)
+        for text in range(texts):
+            together.wait(60)
+            tracker.dataset("sst", f"{text:016}", "text.txt", {"documents": number})
+        return tracker.run_id
+
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = list(pool.map(job, range(jobs)))
+    client = MlflowClient(store)
+    for run in runs:
+        inputs: Any = client.get_run(run).inputs
+        found = {one.dataset.digest for one in inputs.dataset_inputs}
+        assert found == {f"{text:016}" for text in range(texts)}
+    assert recorded(outputs, "select count(*) from datasets") == [(texts,)]
 
 
 def test_a_table_with_the_neighbours_in_a_cell(outputs: Path, tmp_path: Path) -> None:

@@ -233,10 +233,10 @@ def fault(path: Path, digests: bool = False) -> str:
 
 def remove(path: Path) -> None:
     """Remove whatever lies there: a folder with all in it, a file, a link but not what it names."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
     else:
-        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
 
 
 def lock_of(folder: Path, key: str) -> Path:

@@ -29,6 +29,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline import config as schema
+from pipeline import guard
 from pipeline.config import Config
 from pipeline.jobs import check_objective, figures_of, read_jobs, reason_of
 from pipeline.threads import announce, available_cores
@@ -70,6 +71,9 @@ class Sweep:
 
 
 current: Sweep | None = None
+
+opened: list[Path] = []
+"""The outputs of the sweep that this process has opened."""
 
 
 class SweepCallback(Callback):
@@ -167,6 +171,7 @@ def begin(
             "cores": cores,
             "parallel": at_once != 1,
             "swept": keys,
+            "told": [*config.hydra.overrides.hydra, *overrides],
             "jobs": current.jobs,
         },
     )
@@ -178,6 +183,7 @@ def begin(
         if "engine.threads" in keys:
             each = f"{at_once} at a time"
     print(f"sweep of {many}, {each}", flush=True)
+    opened.append(outputs.absolute())
     return current
 
 
@@ -190,25 +196,25 @@ def alone_in(folder: Path) -> Iterator[None]:
     InputError
         The other one still runs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    place = folder.absolute()
+    if Path.cwd().resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
+    place.mkdir(parents=True, exist_ok=True)
     try:
-        with lock:
-            left = (folder / SWEEP).exists()
-        if left:
-            aside = folder.with_name(f"{folder.name}.before-{time.time_ns()}")
-            folder.rename(aside)
-            folder.mkdir()
-            print(f"{folder} holds a sweep: set aside as {aside.name}", flush=True)
-        lock.acquire()
+        with ExitStack() as stack:
+            stack.enter_context(FileLock(place / LOCK, timeout=0))
+            if (place / SWEEP).exists():
+                # Renamed with its lock held, so that of two sweeps only one does so.
+                aside = place.with_name(f"{place.name}.before-{time.time_ns()}")
+                place.rename(aside)
+                place.mkdir()
+                stack.enter_context(FileLock(place / LOCK, timeout=0))
+                print(f"{folder} holds a sweep: set aside as {aside.name}", flush=True)
+            yield
     except Timeout:
         raise InputError(
             f"hydra.sweep.dir={folder}: a sweep that runs has this folder; name another"
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def refuse_a_sweep_without_m() -> None:
@@ -273,13 +279,17 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
     return {override.key_or_group: override.value() for override in parsed}
 
 
-def swept(config: DictConfig) -> dict[str, Override]:
-    """What is varied, by key: by the experiment file and by the command line, which comes last."""
+def given(config: DictConfig) -> dict[str, Override]:
+    """What a sweep sets, by key: by the experiment file and by the command line, which wins."""
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
     parsed = OverridesParser.create().parse_overrides(texts)
-    last = {override.get_key_element(): override for override in parsed}
-    return {key: override for key, override in last.items() if override.is_sweep_override()}
+    return {override.get_key_element(): override for override in parsed}
+
+
+def swept(config: DictConfig) -> dict[str, Override]:
+    """What of that is varied."""
+    return {key: one for key, one in given(config).items() if one.is_sweep_override()}
 
 
 def plain(key: str) -> bool:
@@ -393,6 +403,8 @@ class Member:
         The tracked run of the sweep.
     cores
         Its share of the machine; ``None`` for all that its process may use.
+    told
+        The command line of the sweep.
     """
 
     folder: Path
@@ -404,6 +416,7 @@ class Member:
     cores: int | None
     parallel: bool
     swept: list[str]
+    told: list[str]
 
     @property
     def own(self) -> list[str]:
@@ -462,6 +475,7 @@ def membership() -> Member | None:
         cores=sweep["cores"],
         parallel=sweep["parallel"],
         swept=sweep["swept"],
+        told=sweep["told"],
     )
 
 
@@ -486,6 +500,7 @@ def join(
         }
         write_json(member.folder / JOB, job)
         try:
+            guard.check(composed, member.told, ROOT / "conf")
             config = schema.resolve(composed)
             job["settings"] = flat(asdict(config), ("tracking", "outputs", "search"))
             write_json(member.folder / JOB, job)

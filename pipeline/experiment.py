@@ -201,9 +201,10 @@ class Experiment:
             )
             # What was read must be what the checksum, and so the key, is of.
             after = files.stamps() if isinstance(files, Files) else []
-            for changed, _, _ in sorted({*before} ^ {*after}):
+            changed = sorted({*before} ^ {*after})
+            if changed:
                 raise InputError(
-                    f"{changed}: has changed while it was read; give the command again"
+                    f"{changed[0][0]}: has changed while it was read; give the command again"
                 )
             return facts
 

@@ -2,130 +2,50 @@
 
 Hydra makes whatever object a configuration names, sets the environment of jobs, and writes where
 it is told. Hydra 1.4 takes a list of what may be made; 1.3 does not. So every configuration is
-checked here between its composition and the first object that is made of it. What would run code
-or write elsewhere is allowed on the command line only, which is the user's own.
+checked here between its composition and the first object that is made of it: of Hydra's own
+settings a file may change numbers and switches, and no text but to what Hydra, its plug-ins or
+the project itself have there. Everything else comes from the command line, which is the user's.
 """
 
-import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hydra.conf
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import Container, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from hydra.core.config_store import ConfigNode, ConfigStore
+from omegaconf import DictConfig, OmegaConf
 
 from w2v.errors import InputError
 
-TARGETS = (
-    r"pipeline\.callbacks\.SweepCallback",
-    r"hydra\._internal\.core_plugins\.basic_launcher\.BasicLauncher",
-    r"hydra\._internal\.core_plugins\.basic_sweeper\.BasicSweeper",
-    r"hydra_plugins\.w2v_grid\.GridSweeper",
-    r"hydra_plugins\.hydra_joblib_launcher\.joblib_launcher\.JoblibLauncher",
-    r"hydra_plugins\.hydra_submitit_launcher\.submitit_launcher\.(Slurm|Local)Launcher",
-    r"hydra_plugins\.hydra_optuna_sweeper\.optuna_sweeper\.OptunaSweeper",
-    r"optuna\.samplers\.\w+Sampler",
-)
-"""Classes that may be made, each whole: by way of a package's other names, anything could be."""
+OWN = ("tokenizer.function", "tracking.uri", "outputs")
+"""Settings of the project that run code or choose where is written. Like all text of Hydra's,
+they come from the command line, or from the files of `TRUSTED`."""
 
-TARGET = "_target_"
-
-HANDLERS = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler")
-STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
-LOG = "${hydra.runtime.output_dir}/run.log"
-
-OWN = (
-    "tokenizer.function",
-    "tracking.uri",
-    "hydra.job.env_set",
-    "hydra.launcher.python",
-    "hydra.launcher.setup",
-    "hydra.launcher.additional_parameters",
-    "hydra.launcher.srun_args",
-    "hydra.output_subdir",
-    "hydra.run.dir",
-    "hydra.sweep.dir",
-    "hydra.sweeper.custom_search_space",
-)
-"""Settings that run code or choose where files are written. They come from the command line, or
-from the files of `TRUSTED`."""
-
-TRUSTED = ("hydra/launcher", "hydra/sweeper", "tracking")
+TRUSTED = ("hydra", "search", "tracking")
 """Groups of ``conf/`` whose files, like ``config.yaml``, are the project's own business; corpora,
 experiments and the like are handed around."""
 
+FILLED = (
+    *("hydra.overrides.", "hydra.runtime."),
+    *("hydra.job.override_dirname", "hydra.job.config_name", "hydra.job.id"),
+)
+"""What Hydra fills in itself, after all files."""
 
-def own_values(conf: Path) -> dict[str, list[Any]]:
-    """What the project's own files have for the settings of `OWN`."""
-    contents = [OmegaConf.to_container(OmegaConf.load(conf / "config.yaml"))]
-    for group in TRUSTED:
-        for path in sorted((conf / group).glob("*.yaml")):
-            content: Any = OmegaConf.to_container(OmegaConf.load(path))
-            for part in reversed(group.split("/")):
-                content = {part: content}
-            contents.append(content)
-    found = {key: [select(content, key) for content in contents] for key in OWN}
-    found["hydra.output_subdir"].append(".hydra")
-    found[TARGET] = [
-        value
-        for content in contents
-        for key, value in leaves(content, "")
-        if key.endswith(f".{TARGET}")
-    ]
-    return found
+NAME = "hydra.job.name"
+"""Likewise, but only where no file has it."""
+
+Leaf = tuple[str, Any]
+"""A dotted key and its value, unresolved."""
 
 
-def check(config: DictConfig, given: Sequence[str], own: dict[str, list[Any]]) -> None:
-    """Refuse a configuration that would run code or write elsewhere.
-
-    Parameters
-    ----------
-    config
-        As composed, Hydra's own settings included; nothing in it has been resolved.
-    given
-        The overrides of the command line.
-    own
-        What the project has for the settings of `OWN`.
-
-    Raises
-    ------
-    InputError
-    """
-    content = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(content, dict)
-    told = dict(text.lstrip("+~").partition("=")[::2] for text in given)
-    for key, value in leaves(content.get("hydra", {}), "hydra"):
-        last = key.rpartition(".")[2]
-        made = last == TARGET and value not in own[TARGET]
-        made = made and not any(re.fullmatch(name, str(value)) for name in TARGETS)
-        logged = "_logging." in key and (
-            (last == "class" and value not in HANDLERS)
-            or (last == "filename" and value != LOG)
-            or (str(value).startswith(("ext://", "cfg://")) and value not in STREAMS)
-        )
-        if last == "()" or made or logged or stands_for_more(config, key, value):
-            raise InputError(f"{key}={value}: no configuration may run this")
-    for key in OWN:
-        value = select(content, key)
-        mine = any(  # a group's choice says nothing of the values in its file
-            key == one or (key.startswith(f"{one}.") and text.startswith("{"))
-            for one, text in told.items()
-        )
-        if not mine and value not in (*own[key], None, {}, []):
-            raise InputError(f"{key}={value}: must be given on the command line, not in a file")
-    planned = select(content, "hydra.sweeper.params")
-    for key in planned if isinstance(planned, dict) else ():
-        if str(key).lstrip("+~").startswith(("hydra", *OWN)):
-            raise InputError(f"hydra.sweeper.params.{key}: must be given on the command line")
-
-
-def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Every value below a node, with its key."""
+def leaves(node: Any, key: str = "") -> Iterator[Leaf]:
+    """Every value below a node."""
     match node:
         case dict():
             for name, child in node.items():
-                yield from leaves(child, f"{key}.{name}")
+                yield from leaves(child, f"{key}.{name}" if key else str(name))
         case list():
             for number, child in enumerate(node):
                 yield from leaves(child, f"{key}.{number}")
@@ -133,14 +53,103 @@ def leaves(node: Any, key: str) -> Iterator[tuple[str, Any]]:
             yield key, node
 
 
-def stands_for_more(config: DictConfig, key: str, value: Any) -> bool:
-    """Whether a value is an interpolation of a whole section, which nobody would have looked at."""
-    if not (isinstance(value, str) and "${" in value):
-        return False
-    try:
-        return isinstance(OmegaConf.select(config, key), Container)
-    except OmegaConfBaseException:  # of what is known in a job only: numbers and names
-        return False
+def content_of(node: Any) -> Any:
+    """A configuration as plain objects, nothing in it resolved."""
+    made = OmegaConf.structured(node) if not OmegaConf.is_config(node) else node
+    return OmegaConf.to_container(made, resolve=False)
+
+
+def name_and_value(leaf: Leaf) -> tuple[str, str]:
+    """What a text is known by: the last name of its key that is no number, and its value."""
+    names = [part for part in leaf[0].split(".") if not part.isdecimal()]
+    return names[-1] if names else "", str(leaf[1])
+
+
+@cache
+def known(conf: Path) -> tuple[frozenset[tuple[str, str]], dict[str, list[Any]]]:
+    """The texts that Hydra's settings may hold, and what the project has for those of `OWN`."""
+    contents = [content_of(hydra.conf.HydraConf)]
+    contents += [content_of(node.node) for node in registered(ConfigStore.instance().repo["hydra"])]
+    files = [*Path(hydra.conf.__file__).parent.rglob("*.yaml"), conf / "config.yaml"]
+    files += [path for group in TRUSTED for path in sorted((conf / group).glob("**/*.yaml"))]
+    own: dict[str, list[Any]] = {key: [] for key in OWN}
+    for path in files:
+        content = content_of(OmegaConf.load(path))
+        contents.append(content)
+        if path.is_relative_to(conf):
+            group = path.parent.relative_to(conf).parts
+            for key, value in leaves(content, ".".join(group)):
+                if key in own:
+                    own[key].append(value)
+    texts = (leaf for content in contents for leaf in leaves(content))
+    return frozenset(name_and_value(leaf) for leaf in texts if isinstance(leaf[1], str)), own
+
+
+def registered(tree: Any) -> Iterator[ConfigNode]:
+    """The nodes of Hydra's store of configurations: its own, and those of its plug-ins."""
+    if isinstance(tree, ConfigNode):
+        yield tree
+    else:
+        for child in tree.values():
+            yield from registered(child)
+
+
+def told_of(given: Sequence[str]) -> dict[str, str]:
+    """The keys of a command line, with their values as they stand there."""
+    return dict(text.lstrip("+~").partition("=")[::2] for text in given)
+
+
+def is_told(key: str, told: dict[str, str]) -> bool:
+    """Whether the command line gives this value: by its key, or in braces by one above it."""
+    return any(  # a group's choice says nothing of the values in its file
+        key == one or (key.startswith(f"{one}.") and "{" in text) for one, text in told.items()
+    )
+
+
+def check(config: Any, given: Sequence[str], conf: Path) -> None:
+    """Refuse a configuration that could run code or write elsewhere.
+
+    Parameters
+    ----------
+    config
+        As composed; nothing in it has been resolved.
+    given
+        The overrides of the command line.
+    conf
+        The project's own files.
+
+    Raises
+    ------
+    InputError
+    """
+    content = content_of(config)
+    texts, own = known(conf)
+    told = told_of(given)
+    section = content.get("hydra") or {}
+    if not isinstance(section, dict):
+        raise refusal("hydra", section)
+    planned = (section.get("sweeper") or {}).pop("params", None) or {}
+    for key, value in leaves(section, "hydra"):
+        if not isinstance(value, str) or key.startswith(FILLED) or is_told(key, told):
+            continue
+        # The name ends up in a script for the cluster, on a line of its own.
+        named = key == NAME and value.isprintable()
+        if not named and name_and_value((key, value)) not in texts:
+            raise refusal(key, value)
+    for key in OWN:
+        value = select(content, key)
+        if value is not None and value not in own[key] and not is_told(key, told):
+            raise refusal(key, value)
+    for key, value in planned.items() if isinstance(planned, dict) else [("", planned)]:
+        name = str(key).lstrip("+~").partition("@")[0]
+        above = any(one == name or one.startswith(f"{name}.") for one in OWN) and "{" in str(value)
+        if above or name.partition(".")[0].partition("/")[0] in ("hydra", "") or name in OWN:
+            raise refusal(f"hydra.sweeper.params.{key}", value)
+
+
+def refusal(key: str, value: Any) -> InputError:
+    """The line for a setting that a file must not have."""
+    return InputError(f"{key}={value}: must be given on the command line, not in a file")
 
 
 def select(content: Any, key: str) -> Any:
@@ -150,7 +159,7 @@ def select(content: Any, key: str) -> Any:
     return content
 
 
-def install(own: dict[str, list[Any]]) -> None:
+def install(conf: Path) -> None:
     """Check every configuration that Hydra composes in this process; see `check`."""
     # All ways to compose, in Hydra 1.3 and 1.4, lead through the first; jobs of a sweep, whose
     # overrides may come from a file, through the second as well.
@@ -158,8 +167,11 @@ def install(own: dict[str, list[Any]]) -> None:
     swept = ConfigLoaderImpl.load_sweep_config
 
     def load_configuration(self: ConfigLoaderImpl, **named: Any) -> DictConfig:
-        config = composed(self, **named)
-        check(config, named["overrides"], own)
+        try:
+            config = composed(self, **named)
+        except KeyError as error:
+            raise InputError(f"hydra.job.env_copy: {error} is not in the environment") from None
+        check(config, named["overrides"], conf)
         return config
 
     def load_sweep_config(
@@ -167,7 +179,7 @@ def install(own: dict[str, list[Any]]) -> None:
     ) -> DictConfig:
         config = swept(self, master_config, sweep_overrides)
         told = master_config.hydra.overrides
-        check(config, [*told.hydra, *told.task], own)
+        check(config, [*told.hydra, *told.task], conf)
         return config
 
     ConfigLoaderImpl._load_configuration_impl = load_configuration  # type: ignore

@@ -174,7 +174,7 @@ def main() -> int:
     several = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
     sys.argv[1:] = [*several, *(text for text in sys.argv[1:] if text not in several)]
     schema.register()
-    guard.install(guard.own_values(ROOT / "conf"))
+    guard.install(ROOT / "conf")
     logging.raiseExceptions = False  # a log on a full disk is not worth a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     try:
@@ -212,9 +212,12 @@ def obstacle(error: OSError) -> str | None:
     if is_full(error):
         return f"{where}the disk is full; free some, or set outputs to a folder elsewhere"
     ours = where and any(
-        Path(error.filename).absolute().is_relative_to(folder) for folder in outputs
+        Path(error.filename).absolute().is_relative_to(folder)
+        for folder in (*outputs, *callbacks.opened)
     )
-    if where and (not begun or (ours and error.errno in BARRED)):  # Hydra makes the run's folder
+    if where and (
+        not (begun or callbacks.opened) or (ours and error.errno in BARRED)
+    ):  # Hydra makes the run's folder
         return f"{where}{error.strerror}; outputs must be a folder that can be written"
     return None
 

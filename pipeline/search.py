@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline import config as schema
-from pipeline.callbacks import has, plain, swept
+from pipeline.callbacks import given, has, plain, swept
 from pipeline.jobs import check_objective
 from pipeline.sweeps import SEED, incomparable
 from pipeline.values import flat
@@ -83,7 +84,7 @@ def prepare_search(config: DictConfig, at_once: int, stack: ExitStack) -> None:
             f"hydra.sweeper.direction={sweeper.direction}: must be minimize, maximize or null"
         )
     space = swept(config)
-    check_space(config, space, objective)
+    settings = check_space(config, space, objective)
     if sweeper.n_jobs < 1:
         settle(config, "n_jobs", at_once)
     if sweeper.direction is None:
@@ -91,7 +92,11 @@ def prepare_search(config: DictConfig, at_once: int, stack: ExitStack) -> None:
     if sweeper.storage is None:
         return
     if sweeper.study_name is None:
-        settle(config, "study_name", study_name(config, space))
+        settle(config, "study_name", study_name(settings, space))
+    if not re.fullmatch(r"[\w.-]+", sweeper.study_name):
+        raise InputError(
+            f"hydra.sweeper.study_name={sweeper.study_name}: must be of letters, digits, _, . and -"
+        )
     outputs = Path(config.outputs)
     outputs.mkdir(parents=True, exist_ok=True)
     lock = FileLock(outputs / f".{sweeper.study_name}.lock", timeout=0)
@@ -116,8 +121,13 @@ def prepare_search(config: DictConfig, at_once: int, stack: ExitStack) -> None:
         settle(config, "sampler.seed", sweeper.sampler.seed + state.trials)
 
 
-def check_space(config: DictConfig, space: dict[str, Override], objective: str) -> None:
+def check_space(config: DictConfig, space: dict[str, Override], objective: str) -> schema.Config:
     """Refuse a space that no search should have, or whose choices lack some of its settings.
+
+    Returns
+    -------
+    Config
+        The settings of a trial, but for what is searched.
 
     Raises
     ------
@@ -140,11 +150,11 @@ def check_space(config: DictConfig, space: dict[str, Override], objective: str) 
         for key, override in space.items()
         if plain(key) and "." not in key and loader.get_group_options(key)
     }
-    fixed = [text for text in config.hydra.overrides.task if not is_searched(text, space)]
+    fixed = [one.input_line or "" for key, one in given(config).items() if key not in space]
+    found: list[schema.Config] = []
     for choice in itertools.product(*groups.values()):
         chosen = [f"{key}={value}" for key, value in zip(groups, choice, strict=True)]
-        # Where nothing is chosen, the configuration is the one in hand.
-        base = loader.load_sweep_config(config, [*fixed, *chosen]) if chosen else config
+        base = loader.load_sweep_config(config, [*fixed, *chosen])
         for key in space:
             if plain(key) and key not in groups and not has(base, key):
                 where = f"where {' '.join(chosen)}" if chosen else "here"
@@ -152,12 +162,9 @@ def check_space(config: DictConfig, space: dict[str, Override], objective: str) 
                     f"{space[key].input_line}: no such setting {where}; a search has every "
                     "setting in every trial"
                 )
-        check_objective(resolved(base), objective)
-
-
-def is_searched(text: str, space: dict[str, Override]) -> bool:
-    """Whether an override of the command line is part of the space."""
-    return any(override.input_line == text for override in space.values())
+        found.append(resolved(base))
+        check_objective(found[-1], objective)
+    return found[0]
 
 
 def resolved(composed: DictConfig) -> schema.Config:
@@ -169,16 +176,14 @@ def resolved(composed: DictConfig) -> schema.Config:
     return schema.resolve(own)
 
 
-def study_name(config: DictConfig, space: dict[str, Override]) -> str:
+def study_name(settings: schema.Config, space: dict[str, Override]) -> str:
     """A name that is equal for equal searches: space, settings, text and code alike."""
     from pipeline.corpora import make_source
     from pipeline.stages import STAGES
 
-    settings = resolved(config)
     parts: list[Any] = [
         sorted(override.input_line or "" for override in space.values()),
         flat(asdict(settings), ("tracking", "outputs", "cache")),
-        settings.search.objective,
         {name: stage.version for name, stage in STAGES.items()},
     ]
     if settings.evaluate.vectors is None and not {"corpus", "corpus.path"} & set(space):
@@ -208,7 +213,8 @@ def storage_faults(url: str) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, OptunaError, OSError, ImportError, ValueError) as error:
+    # RuntimeError: made by another version of Optuna.
+    except (SQLAlchemyError, OptunaError, OSError, ImportError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).strip().split("\n")[0].split())[:200]
         raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
 

@@ -42,6 +42,7 @@ def steady() -> None:
             if stream is not None and stream.fileno() != number:
                 continue  # something else stands there, as in tests
         encoding = getattr(stream, "encoding", None) or "utf-8"
+        unbuffered = getattr(stream, "write_through", False)  # python -u
         with suppress(ValueError, AttributeError):
             stream.flush()
         raw = Steady(number, "w", closefd=False)
@@ -50,7 +51,7 @@ def steady() -> None:
             io.BufferedWriter(raw),
             encoding=encoding,
             errors="backslashreplace",
-            line_buffering=terminal or name == "stderr",
+            line_buffering=terminal or name == "stderr" or unbuffered,
         )
         setattr(sys, name, wrapped)
 

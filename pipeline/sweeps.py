@@ -446,7 +446,11 @@ def advice(result: Result) -> list[str]:
         near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]
         quick = min(near, key=lambda row: float(row["seconds"]), default=best)
         if best["seconds"] and quick["seconds"] < QUICKER * best["seconds"]:
-            told = " ".join(f"{axis}={quick[axis]}" for axis in axes if quick[axis] is not None)
+            told = " ".join(
+                f"{axis}={'null' if quick[axis] == shown(None) else quick[axis]}"
+                for axis in axes
+                if quick[axis] is not None
+            )
             lines.append(
                 f"quickest within noise of the best: {told} "
                 f"({duration(quick['seconds'])} of training against {duration(best['seconds'])})"
@@ -454,7 +458,8 @@ def advice(result: Result) -> list[str]:
     parts = result.objective.split("/")
     key = "/".join((*parts[:-1], "coverage"))
     shares = {job.figures[key] for job in result.finished if key in job.figures}
-    if len(parts) == 3 and len(shares) > 1:
+    counted = all(job.settings.get("evaluate.oov") == "zero" for job in result.finished)
+    if len(parts) == 3 and len(shares) > 1 and not counted and result.objective != key:
         lines.append(
             f"not all are asked the same: their words cover {min(shares):.0%} to {max(shares):.0%} "
             f"of {parts[1]}; evaluate.oov=zero counts what has unknown words, too"

@@ -315,8 +315,8 @@ class MlflowTracker(Tracker):
         self.client.set_tag(self.run_id, "mlflow.note.content", note[:NOTE_LENGTH])
         self.client.set_tag(self.run_id, "objective", summary["objective"])
         runs = {row["job"]: row.get("run_id") for row in summary["jobs"]}
-        for row in summary["best"][:1]:
-            self._name_the_best(runs[int(row["jobs"].split()[0])])
+        if len(summary["best"]) == 1:  # of several groups that do not compare, none is the best
+            self._name_the_best(runs[int(summary["best"][0]["jobs"].split()[0])])
         best = [f"job {row['jobs'].split()[0]}" for row in summary["best"]]
         self.client.set_tag(self.run_id, "best", ", ".join(best)[:TAG_LENGTH] or "none")
 

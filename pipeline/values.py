@@ -1,5 +1,6 @@
 """Names and values of settings, as people read them in tables, plots and lists of runs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,10 +25,9 @@ def brief(texts: Iterable[str]) -> dict[str, str]:
 
 def rounded(text: str, digits: int) -> str:
     """A number with so many digits; what is none, or a whole one, as it is."""
-    try:
-        return text if float(text) == int(float(text)) else f"{float(text):.{digits}g}"
-    except (ValueError, OverflowError):
+    if not re.fullmatch(r"-?\d*\.?\d+(e[+-]?\d+)?", text) or float(text).is_integer():
         return text
+    return f"{float(text):.{digits}g}"
 
 
 def is_number(value: Any) -> bool:

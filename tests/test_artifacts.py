@@ -400,3 +400,11 @@ def test_the_values_of_a_setting_among_entries(tmp_path: Path) -> None:
     (tmp_path / ("9" * 16)).mkdir()
     assert values_of(tmp_path, ("a", "size")) == {3, 5}
     assert values_of(tmp_path / "nowhere", ("a",)) == set()
+
+
+def test_a_pipe_where_an_entry_is_made_goes(tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    os.mkfifo(stage / f".{KEY}.part")
+    assert not get(stage, Maker()).cached
+    assert names(stage) == [KEY]

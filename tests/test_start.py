@@ -97,3 +97,18 @@ def test_names_that_are_not_utf_8_are_refused(here: Path) -> None:
     assert re.fullmatch(
         r"error: corpus\.path='b\\udcff\.txt': a name that is not UTF-8; .*\n", said
     )
+
+
+def test_without_buffers_lines_come_as_they_are_printed(here: Path) -> None:
+    program = (
+        f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from pipeline.start import steady\nsteady()\nprint('now')\ntime.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        begun = time.monotonic()
+        assert process.stdout.readline() == "now\n"
+        assert time.monotonic() - begun < 30
+        process.kill()

@@ -573,7 +573,9 @@ def test_a_job_that_breaks_is_written_down(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    member = callbacks.Member(tmp_path, 3, ["seed=1"], {}, None, "heldout_loss", 1, True, ["seed"])
+    member = callbacks.Member(
+        tmp_path, 3, ["seed=1"], {}, None, "heldout_loss", 1, True, ["seed"], []
+    )
 
     def broken(*_: object) -> Any:
         raise error
@@ -760,3 +762,40 @@ def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
         assert len(waiting) == (1 if attempt == 0 else 0)
     assert state.complete == 0
     assert state.finished == 1
+
+
+def test_a_sweep_has_a_folder_of_its_own(here: Path) -> None:
+    for place in (".", ".."):
+        done = subprocess.run(
+            command(f"hydra.sweep.dir={place}", "seed=0,1", "tracking=none"),
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
+        line = f"error: hydra.sweep.dir={place}: must be a folder of its own\n"
+        assert (done.returncode, done.stderr) == (2, line)
+
+
+def test_what_is_fixed_in_a_file_is_part_of_a_study(here: Path) -> None:
+    trained = []
+    for epochs in (1, 2):
+        (here / "conf" / "experiment").mkdir(parents=True, exist_ok=True)
+        (here / "conf" / "experiment" / "p.yaml").write_text(
+            "# @package _global_\n"
+            "hydra: {sweeper: {params: {train.epochs: "
+            f"{epochs}, train.lr: 'choice(0.1,0.2)'}}}}}}\n"
+        )
+        done = subprocess.run(
+            [
+                *(sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", "--config-dir", "conf"),
+                *(text for text in SMALL if "epochs" not in text),
+                *("search=optuna", "experiment=p", "hydra.sweeper.n_trials=1", "tracking=none"),
+            ],
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        path = sorted(here.glob("outputs/sweeps/*/*/summary.json"))[-1]
+        trained.append(json.loads(path.read_bytes())["trained"])
+    assert trained == [1, 1]

@@ -412,9 +412,10 @@ class _Course:
 
     def check(self, snapshot: Snapshot) -> None:
         """Raise `ValueError`, or what comes of the wrong type, for what `restore` cannot take."""
-        TrainState.from_json(snapshot.progress)
+        at = TrainState.from_json(snapshot.progress)
         wanted = dict(self.snapshot().arrays)
-        if any(name.startswith("best.") for name in snapshot.arrays):
+        past = self.early and at.epochs and self.early.best(at.epochs) != at.epochs[-1].epoch
+        if past or any(name.startswith("best.") for name in snapshot.arrays):
             wanted |= prefixed("best", self.task.model._asdict())
         for name, array in wanted.items():
             given = snapshot.arrays[name]

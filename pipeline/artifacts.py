@@ -93,11 +93,11 @@ def check(path: Path, digests: bool = False) -> dict[str, Any]:
         What is wrong.
     """
     try:
-        manifest: dict[str, Any] = unsealed(plain(path / MANIFEST).read_bytes())
+        manifest: dict[str, Any] = unsealed(regular(path / MANIFEST).read_bytes())
         if (manifest["stage"], manifest["key"]) != (path.parent.name, path.name):
             raise ValueError(f"the manifest is of {manifest['stage']} {manifest['key']}")
         for name, file in manifest["files"].items():
-            size = plain(path / name).stat().st_size
+            size = regular(path / name).stat().st_size
             if size != file["bytes"]:
                 raise ValueError(f"{name} has {size} bytes, not {file['bytes']}")
             if digests and file_sha256(path / name) != file["sha256"]:
@@ -111,7 +111,7 @@ def check(path: Path, digests: bool = False) -> dict[str, Any]:
     return manifest
 
 
-def plain(path: Path) -> Path:
+def regular(path: Path) -> Path:
     """The path of a file that can be read to its end: not of a pipe or a device."""
     if path.exists() and not path.is_file():
         raise ValueError(f"{path.name} is no file")

@@ -33,7 +33,7 @@ from pipeline import guard
 from pipeline.config import Config
 from pipeline.jobs import check_objective, figures_of, read_jobs, reason_of
 from pipeline.threads import announce, available_cores
-from pipeline.values import flat, short_names
+from pipeline.values import BESIDE, flat, short_names
 from w2v.errors import InputError, harmless
 
 log = logging.getLogger("pipeline")
@@ -73,7 +73,7 @@ class Sweep:
 current: Sweep | None = None
 
 opened: list[Path] = []
-"""The outputs of the sweep that this process has opened."""
+"""The outputs of the sweep or of the run that this process has opened."""
 
 
 class SweepCallback(Callback):
@@ -142,7 +142,11 @@ def begin(
                     tracking,
                     outputs,
                     f"sweep {' × '.join(keys) or 'of one job'}",
-                    {key: text for key, text in pairs_of(overrides) if recorded(key)},
+                    {
+                        key: text
+                        for key, text in pairs_of(overrides)
+                        if key.split(".")[0] not in BESIDE
+                    },
                     {"kind": "sweep", "sweep_dir": str(folder.absolute())},
                 )
             )
@@ -200,8 +204,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place.mkdir(parents=True, exist_ok=True)
-    try:
-        with ExitStack() as stack:
+    with ExitStack() as stack:
+        try:
             stack.enter_context(FileLock(place / LOCK, timeout=0))
             if (place / SWEEP).exists():
                 # Renamed with its lock held, so that of two sweeps only one does so.
@@ -210,11 +214,11 @@ def alone_in(folder: Path) -> Iterator[None]:
                 place.mkdir()
                 stack.enter_context(FileLock(place / LOCK, timeout=0))
                 print(f"{folder} holds a sweep: set aside as {aside.name}", flush=True)
-            yield
-    except Timeout:
-        raise InputError(
-            f"hydra.sweep.dir={folder}: a sweep that runs has this folder; name another"
-        ) from None
+        except Timeout:
+            raise InputError(
+                f"hydra.sweep.dir={folder}: a sweep that runs has this folder; name another"
+            ) from None
+        yield
 
 
 def refuse_a_sweep_without_m() -> None:
@@ -266,11 +270,6 @@ def pairs_of(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
         key, separator, text = override.partition("=")
         if separator:
             yield key.lstrip("+~").partition("@")[0], text
-
-
-def recorded(key: str) -> bool:
-    """Whether a setting makes a run what it is: not where it is recorded, nor where it lies."""
-    return key.partition(".")[0] not in ("tracking", "outputs", "hydra", "hydra/launcher")
 
 
 def values_of(overrides: Sequence[str]) -> dict[str, Any]:
@@ -502,7 +501,7 @@ def join(
         try:
             guard.check(composed, member.told, ROOT / "conf")
             config = schema.resolve(composed)
-            job["settings"] = flat(asdict(config), ("tracking", "outputs", "search"))
+            job["settings"] = flat(asdict(config), BESIDE)
             write_json(member.folder / JOB, job)
             check_objective(config, member.objective)
             begun = time.time()

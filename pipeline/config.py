@@ -531,13 +531,18 @@ def thaw(node: Any) -> None:
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Resolve every interpolation and make the frozen objects.
+    """Resolve every interpolation and make the frozen objects; Hydra's own settings are left out.
 
     Raises
     ------
     InputError
         A setting that the schema lacks, or a value that is missing or out of its limits.
     """
+    if "hydra" in composed:  # as it stands outside a job
+        composed = composed.copy()
+        OmegaConf.set_struct(composed, False)
+        composed.pop("hydra")
+        OmegaConf.set_struct(composed, True)
     check_keys(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from w2v.errors import InputError
 
@@ -124,12 +123,18 @@ def named(number: int) -> str:
     return f"process {number}" + (f" ({shown})" if shown else "")
 
 
+def database_of(store: str) -> Path | None:
+    """The file of an SQLite address, relative or not; ``None`` for other stores and for memory."""
+    scheme, _, place = store.partition("?")[0].partition(":///")
+    return Path(place) if scheme == "sqlite" and place not in ("", ":memory:") else None
+
+
 def who_holds(store: str) -> str:
     """For a line about a store that is locked: who holds it, as far as can be told."""
-    address = urlsplit(store)
-    if address.scheme != "sqlite":
+    database = database_of(store)
+    if database is None:
         return ""
-    found = holders(Path(address.path[1:]))
+    found = holders(database)
     return f"; it is held by {' and '.join(found)}" if found else ""
 
 

@@ -32,7 +32,7 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from pipeline import callbacks, guard  # noqa: E402
 from pipeline import config as schema  # noqa: E402
 from pipeline.stopping import Stopping  # noqa: E402
-from pipeline.values import flat  # noqa: E402
+from pipeline.values import BESIDE, flat  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError, harmless  # noqa: E402
 
@@ -44,14 +44,8 @@ stopping = Stopping()
 begun: list[bool] = []
 """Whether a job has begun, and what fails is no longer Hydra's."""
 
-outputs: list[Path] = []
-"""Where this run writes, once it is known."""
-
 BARRED = (*(errno.EACCES, errno.EPERM, errno.EROFS), *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST))
 """Why a file cannot be written where it should be, but for a full disk."""
-
-NOT_RECORDED = ("tracking", "outputs", "cache", "search")
-"""Settings that do not make a run what it is."""
 
 refused: list[str] = []
 """What this process refused. Hydra would print more than one line for an exception."""
@@ -73,7 +67,7 @@ def job(composed: DictConfig) -> float | None:
     try:
         callbacks.refuse_a_sweep_without_m()
         config = schema.resolve(composed)
-        outputs.append(Path(config.outputs).absolute())
+        callbacks.opened.append(Path(config.outputs).absolute())
         with compiled_ahead(config.engine.name):
             run_experiment(config)
     except OmegaConfBaseException as error:  # an interpolation of nothing
@@ -122,7 +116,7 @@ def run_experiment(config: schema.Config, member: callbacks.Member | None = None
             config.run_name if member is None else member.name or config.run_name,
             {
                 key: value
-                for key, value in flat(recorded, NOT_RECORDED).items()
+                for key, value in flat(recorded, BESIDE).items()
                 if not key.startswith("train.checkpoint")
             },
             tags | {tag: str(value) for tag, value in nested.items() if value is not None},
@@ -212,8 +206,7 @@ def obstacle(error: OSError) -> str | None:
     if is_full(error):
         return f"{where}the disk is full; free some, or set outputs to a folder elsewhere"
     ours = where and any(
-        Path(error.filename).absolute().is_relative_to(folder)
-        for folder in (*outputs, *callbacks.opened)
+        Path(error.filename).absolute().is_relative_to(folder) for folder in callbacks.opened
     )
     if where and (
         not (begun or callbacks.opened) or (ours and error.errno in BARRED)

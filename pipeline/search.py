@@ -24,7 +24,7 @@ from pipeline import config as schema
 from pipeline.callbacks import given, has, plain, swept
 from pipeline.jobs import check_objective
 from pipeline.sweeps import SEED, incomparable
-from pipeline.values import flat
+from pipeline.values import BESIDE, flat
 from w2v.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -162,18 +162,9 @@ def check_space(config: DictConfig, space: dict[str, Override], objective: str) 
                     f"{space[key].input_line}: no such setting {where}; a search has every "
                     "setting in every trial"
                 )
-        found.append(resolved(base))
+        found.append(schema.resolve(base))
         check_objective(found[-1], objective)
     return found[0]
-
-
-def resolved(composed: DictConfig) -> schema.Config:
-    """The settings of a configuration that has Hydra's own beside them."""
-    own = composed.copy()
-    OmegaConf.set_struct(own, False)
-    own.pop("hydra")
-    OmegaConf.set_struct(own, True)
-    return schema.resolve(own)
 
 
 def study_name(settings: schema.Config, space: dict[str, Override]) -> str:
@@ -183,7 +174,8 @@ def study_name(settings: schema.Config, space: dict[str, Override]) -> str:
 
     parts: list[Any] = [
         sorted(override.input_line or "" for override in space.values()),
-        flat(asdict(settings), ("tracking", "outputs", "cache")),
+        flat(asdict(settings), BESIDE),
+        settings.search.objective,
         {name: stage.version for name, stage in STAGES.items()},
     ]
     if settings.evaluate.vectors is None and not {"corpus", "corpus.path"} & set(space):

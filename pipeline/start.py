@@ -18,7 +18,7 @@ class Steady(io.FileIO):
     """
 
     def write(self, data: object) -> int:
-        """Write, or say so."""
+        """Write; what cannot be written is taken for written."""
         try:
             return super().write(data)  # type: ignore[arg-type]
         except OSError:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 from filelock import FileLock, Timeout
 
 from pipeline import owners
-from pipeline.courier import Courier, Delivered, brief, patient, who_holds
+from pipeline.courier import Courier, Delivered, brief, database_of, patient, who_holds
 from w2v.errors import InputError
 from w2v.train import Epoch, Point
 
@@ -436,14 +436,14 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[Any, str]:
         logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
         if store.startswith("sqlite:"):
             check_database(store)
-    scheme, _, path = store.partition("?")[0].partition(":///")
+    database = database_of(store)
     try:
         outputs.mkdir(parents=True, exist_ok=True)
         # Parallel jobs: the first makes the store and the experiment, the others find them.
         with FileLock(outputs / ".mlflow.lock"):
-            if scheme == "sqlite" and not Path(path).exists():
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                make_store(Path(path), artifacts)
+            if database is not None and not database.exists():
+                database.parent.mkdir(parents=True, exist_ok=True)
+                make_store(database, artifacts)
             client = patient(lambda: MlflowClient(store, registry_uri=store), store)
             found = patient(lambda: client.get_experiment_by_name(name), store)
             if found is None:
@@ -467,10 +467,9 @@ def check_database(store: str) -> None:
     ------
     InputError
     """
-    _, _, place = store.partition("?")[0].partition(":///")
-    if place in ("", ":memory:"):
+    path = database_of(store)
+    if path is None:
         raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")
-    path = Path(place)
     if path.is_dir():
         raise InputError(f"tracking.uri={store}: cannot be used ({path} is a folder)")
     if path.exists():

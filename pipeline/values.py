@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+BESIDE = ("tracking", "outputs", "cache", "search")
+"""Groups and settings that do not make a run what it is: where it is recorded, where it lies, how
+it is compared. A sweep has one of each."""
+
 
 def shown(value: Any) -> str:
     """A value as text: equal for equal values alone."""

@@ -1,7 +1,6 @@
 """The pages, in a real browser: they open, answer, and ask for nothing outside themselves."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page
 
 from pipeline.gallery import LIST, MAP, Counts, draw
 from pipeline.report import REPORT, write_report
@@ -20,12 +19,6 @@ from pipeline.stages.train import HISTORY
 from pipeline.stages.vocab import VOCABULARY
 from w2v.train import Epoch, Point
 from w2v.vectors import WordVectors
-
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -126,19 +119,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         when=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     )
     return Site(folder, vectors, facts)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        pytest.fail(
-            "the pages are tested in Chromium, which is not installed: apt install chromium"
-        )
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(QUIET))
-        yield opened
-        opened.close()
 
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}

@@ -112,3 +112,32 @@ def test_without_buffers_lines_come_as_they_are_printed(here: Path) -> None:
         assert process.stdout.readline() == "now\n"
         assert time.monotonic() - begun < 30
         process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names the children of a process")
+def test_a_second_ctrl_c_ends_what_was_started_too(tmp_path: Path) -> None:
+    program = (
+        f"import subprocess, sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from pipeline.stopping import Stopping\n"
+        "stopping = Stopping()\n"
+        "stopping.postpone()\n"
+        "with stopping.listening():\n"
+        "    child = subprocess.Popen(['sleep', '600'])\n"
+        "    print(child.pid, flush=True)\n"
+        "    while True:\n"
+        "        time.sleep(0.01)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout
+        child = Path(f"/proc/{int(process.stdout.readline())}/stat")
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    until = time.monotonic() + 30
+    while child.exists() and ") Z " not in child.read_text():
+        assert time.monotonic() < until
+        time.sleep(0.05)

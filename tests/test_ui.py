@@ -5,7 +5,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,18 +16,7 @@ from mlflow import MlflowClient
 
 from tests.servers import mlflow_server
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
-
 # What a person closes once: MLflow's assistant covers a quarter of the page when it is new.
 SETTLED = """
 localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true');
@@ -73,14 +61,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     assert set(runs) == {SWEEP, *NAMES}
     with mlflow_server(["ui", "--backend-store-uri", uri], folder) as address:
         yield Store(address, experiment, runs)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

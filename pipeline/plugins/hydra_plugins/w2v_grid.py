@@ -22,6 +22,7 @@ from pipeline import callbacks
 from pipeline import config as schema
 from pipeline.callbacks import has, plain
 from pipeline.jobs import check_objective
+from pipeline.values import BESIDE
 from w2v.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class GridSweeper(Sweeper):
             key = override.get_key_element()
             values[key] = texts_of(override)
             name = override.key_or_group.partition(".")[0]
-            if len(values[key]) > 1 and name in ONE_OF_A_SWEEP:
+            if len(values[key]) > 1 and name in BESIDE:
                 raise InputError(f"{override.input_line}: a sweep has one; give a single value")
         groups = [key for key in values if "." not in key and loader.get_group_options(key)]
         bases = {
@@ -164,23 +165,14 @@ class GridSweeper(Sweeper):
         texts = [f"{key}={value}" for key, value in job if key not in groups]
         if all(plain(key) for key, _ in job):
             composed = base.copy()
-            OmegaConf.set_struct(composed, False)
-            composed.pop("hydra")
-            OmegaConf.set_struct(composed, True)
             for override in OverridesParser.create().parse_overrides(texts):
                 OmegaConf.update(composed, override.key_or_group, override.value(), merge=True)
         else:
             assert self.hydra_context is not None
             assert self.config is not None
             loader = self.hydra_context.config_loader
-            composed = loader.load_sweep_config(self.config, [text_of(k, v) for k, v in job]).copy()
-            OmegaConf.set_struct(composed, False)
-            composed.pop("hydra")
+            composed = loader.load_sweep_config(self.config, [text_of(k, v) for k, v in job])
         check_objective(schema.resolve(composed), str(composed.search.objective))
-
-
-ONE_OF_A_SWEEP = ("search", "tracking", "outputs", "cache")
-"""What is the sweep's, not its jobs'."""
 
 
 def text_of(key: str, value: str) -> str:

@@ -13,33 +13,34 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts, limits
-from pipeline.artifacts import Entry
-from pipeline.config import Config, Corpus, NegSampleConfig, SoftmaxConfig
-from pipeline.console import Watch, figure
-from pipeline.corpora import make_source
-from pipeline.exports import Judged, digest, export
-from pipeline.gallery import MAP, Counts, draw, read_pictures
-from pipeline.records import Records
-from pipeline.report import REPORT, write_report
+from pipeline.cache import store as artifacts
+from pipeline.cache.store import Entry
+from pipeline.config.schema import Config, Corpus, NegSampleConfig, SoftmaxConfig
+from pipeline.corpora.records import Records
+from pipeline.corpora.sources import make_source
+from pipeline.report.figures import MAP, Counts, draw, read_pictures
+from pipeline.report.report import REPORT, write_report
+from pipeline.runtime import limits
+from pipeline.runtime.console import Watch, figure
+from pipeline.runtime.signals import Stopping
+from pipeline.runtime.threads import available_cores, capped
 from pipeline.stages import STAGES
 from pipeline.stages.evaluate import Benchmarks, evaluate
+from pipeline.stages.exports import Judged, digest, export
 from pipeline.stages.tokenize import PHRASES, tokenize
 from pipeline.stages.train import read_history, train
 from pipeline.stages.vocab import FREQUENCIES, IDS, VOCABULARY, vocab
-from pipeline.stopping import Stopping
-from pipeline.threads import available_cores, capped
-from pipeline.tracking import NEIGHBOURS, NEIGHBOURS_LISTED, Tracker
-from w2v.checkpoint import Checkpoints
+from pipeline.tracking.tracker import NEIGHBOURS, NEIGHBOURS_LISTED, Tracker
 from w2v.errors import InputError
 from w2v.evaluate import benchmark_path
-from w2v.initial import fingerprint
-from w2v.model import Loss, NegativeSampling, SkipGram, Softmax
-from w2v.sources import Files, size_of
-from w2v.tokens import read_counts
-from w2v.train import EarlyStopping, Epoch, Point, Schedule, TrainState
+from w2v.objectives import Loss, NegativeSampling, SkipGram, Softmax
+from w2v.text.sources import Files, size_of
+from w2v.text.tokens import read_counts
+from w2v.text.vocabulary import digest_of, read_words
+from w2v.training.checkpoint import Checkpoints
+from w2v.training.init import fingerprint
+from w2v.training.train import EarlyStopping, Epoch, Point, Schedule, TrainState
 from w2v.vectors import OUTSIDE, VECTORS, Use
-from w2v.vocabulary import digest_of, read_words
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class Experiment:
         """Time what is to be timed beside the stages."""
         if self.config.measure is None:
             return {}
-        from pipeline.measures import measure
+        from pipeline.bench.measure import measure
 
         return measure(self.config, self.entries, run_dir, self.watch, self.tracker, self.threads)
 

@@ -15,9 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 # Run as a script, Python looks for modules in this folder first; the project lies one above.
 sys.path[0] = str(ROOT)
 # Hydra takes sweepers from the namespace package hydra_plugins; ours lies here.
-sys.path.append(str(ROOT / "pipeline" / "plugins"))
+sys.path.append(str(ROOT / "pipeline" / "sweeps"))
 
-from pipeline.start import leave_at_once, steady  # noqa: E402
+from pipeline.runtime.startup import leave_at_once, steady  # noqa: E402
 
 if __name__ == "__main__":  # the imports below take half a second
     steady()
@@ -29,10 +29,11 @@ from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig, OmegaConf  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
-from pipeline import callbacks, guard  # noqa: E402
-from pipeline import config as schema  # noqa: E402
-from pipeline.stopping import Stopping  # noqa: E402
-from pipeline.values import BESIDE, flat  # noqa: E402
+from pipeline.config import schema  # noqa: E402
+from pipeline.config.values import BESIDE, flat  # noqa: E402
+from pipeline.runtime.signals import Stopping  # noqa: E402
+from pipeline.sweeps import guard  # noqa: E402
+from pipeline.sweeps import session as callbacks  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError, harmless  # noqa: E402
 
@@ -53,7 +54,7 @@ refused: list[str] = []
 
 # From 1.4 on, Hydra makes only those objects for a configuration that the program names.
 NEWER = "execution_whitelist" in inspect.signature(hydra.main).parameters
-TARGETS = ("pipeline.callbacks.SweepCallback", "logging.*")
+TARGETS = ("pipeline.sweeps.session.SweepCallback", "logging.*")
 options: dict[str, Any] = {"execution_whitelist": TARGETS} if NEWER else {"version_base": "1.3"}
 
 
@@ -86,9 +87,9 @@ def job(composed: DictConfig) -> float | None:
 def run_experiment(config: schema.Config, member: callbacks.Member | None = None) -> dict[str, Any]:
     """Run the stages, tracked or not, show what came out, and return the summary."""
     # Imported when the settings are known to be good: bad ones should be refused at once.
-    from pipeline.console import JobWatch, Watch
     from pipeline.experiment import Experiment
-    from pipeline.tracking import Tracker, track
+    from pipeline.runtime.console import JobWatch, Watch
+    from pipeline.tracking.tracker import Tracker, track
 
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     watch = Watch() if member is None else JobWatch(member.parallel)
@@ -200,7 +201,7 @@ def main() -> int:
 
 def obstacle(error: OSError) -> str | None:
     """The line for what keeps files from being written; ``None`` for other errors."""
-    from pipeline.limits import is_full
+    from pipeline.runtime.limits import is_full
 
     where = f"{error.filename}: " if isinstance(error.filename, str) else ""
     if is_full(error):

@@ -108,7 +108,7 @@ def serve() -> None:
 
     import pipeline.experiment  # noqa: F401
     from w2v.engines import Task, make_engine
-    from w2v.model import SkipGram, initial_model
+    from w2v.objectives import SkipGram, initial_model
 
     model = initial_model(4, 8, np.random.default_rng(0))
     make_engine("numba", Task(model, SkipGram(8), np.full(4, 9), 9))  # loads what is compiled

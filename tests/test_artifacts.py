@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.artifacts import Entry, fetch, find, stage_key, values_of
+from pipeline.cache.store import Entry, fetch, find, stage_key, values_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -183,7 +183,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from pipeline.artifacts import fetch
+from pipeline.cache.store import fetch
 folder, key, log, task = Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), sys.argv[5]
 
 def make(out):

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.benchmark import sgemm_gflops, summed
-from pipeline.trial import memory_mb, objective_of
+from pipeline.bench.benchmark import sgemm_gflops, summed
+from pipeline.bench.worker import memory_mb, objective_of
 from tests.test_run import ROOT, SMALL, TEXT, run, runs_in, summary_of
-from w2v.model import NegativeSampling, Softmax
+from w2v.objectives import NegativeSampling, Softmax
 
 
 def trial_of(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_a_refusal_of_a_training_is_one_line(here: Path) -> None:
 
 def test_a_trial_that_fails_shows_why() -> None:
     job = json.dumps({"corpus": "nowhere"})
-    command = [sys.executable, "-m", "pipeline.trial"]
+    command = [sys.executable, "-m", "pipeline.bench.worker"]
     done = subprocess.run(command, cwd=ROOT, input=job, capture_output=True, text=True)
     assert done.returncode == 1
     assert "missing" in done.stderr

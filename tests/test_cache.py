@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from pipeline.artifacts import fetch, find, lock_of
-from pipeline.cache import in_bytes, items, main
+from pipeline.cache.__main__ import in_bytes, items, main
+from pipeline.cache.store import fetch, find, lock_of
 
 ROOT = Path(__file__).parents[1]
 DAY = 86400

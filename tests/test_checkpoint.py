@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from tests.test_engines import random_documents, text_of
-from w2v.checkpoint import KEPT, SHARE, Checkpoints, Snapshot
-from w2v.durable import sealed, unsealed
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX, Engine, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
-from w2v.model import Model, NegativeSampling, SkipGram, Softmax, initial_model
+from w2v.files import sealed, unsealed
+from w2v.objectives import Model, NegativeSampling, SkipGram, Softmax, initial_model
 from w2v.sampling import generator
-from w2v.train import (
+from w2v.training.checkpoint import KEPT, SHARE, Checkpoints, Snapshot
+from w2v.training.train import (
     EarlyStopping,
     Epoch,
     Point,
@@ -52,7 +52,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
         engine.piece_words = 1500
         return engine
 
-    monkeypatch.setattr("w2v.train.make_engine", make)
+    monkeypatch.setattr("w2v.training.train.make_engine", make)
 
 
 def run(loss: Any, engine: str = "numpy", epochs: int = 3, **more: Any) -> Trained:
@@ -234,7 +234,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the held-out losses be those above, whatever is learnt."""
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(
-        "w2v.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))
+        "w2v.training.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))
     )
     yield
     assert next(losses) == HELD_OUT[0], "each epoch is judged once"
@@ -456,8 +456,10 @@ def test_the_clock_decides_but_no_more_than_a_share_goes_into_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("w2v.checkpoint.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("w2v.checkpoint.settle_folder", lambda _: now.__setitem__(0, now[0] + 2.0))
+    monkeypatch.setattr("w2v.training.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(
+        "w2v.training.checkpoint.settle_folder", lambda _: now.__setitem__(0, now[0] + 2.0)
+    )
     checkpoints = Checkpoints(tmp_path, seconds=60)
     checkpoints.begin(0, 100)
     assert not checkpoints.due(10**9)

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.complexity import Measurement, fit, plot, slopes, zipf
-from pipeline.config import ComplexityConfig
+from pipeline.bench.complexity import Measurement, fit, plot, slopes, zipf
+from pipeline.config.schema import ComplexityConfig
 
 SETTINGS = ComplexityConfig(
     "complexity",

@@ -17,14 +17,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import config as schema
 from pipeline import stages
-from pipeline.config import Config, explain, resolve
+from pipeline.config import schema
+from pipeline.config.schema import Config, explain, resolve
 from w2v.engines import ENGINES, WITHOUT_SOFTMAX
 from w2v.errors import InputError
-from w2v.model import NegativeSampling, SkipGram, Softmax
-from w2v.phrases import Phrases
-from w2v.tokenizer import Tokenizer
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.text.phrases import Phrases
+from w2v.text.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

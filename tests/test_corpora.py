@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import smart_open
 
-from pipeline.config import (
+from pipeline.config.schema import (
     FilesCorpus,
     ImdbCorpus,
     NamedCorpus,
@@ -16,9 +16,9 @@ from pipeline.config import (
     SstCorpus,
     Text8Corpus,
 )
-from pipeline.corpora import make_source
+from pipeline.corpora.sources import make_source
 from w2v.errors import InputError
-from w2v.sources import PyDocs
+from w2v.text.sources import PyDocs
 
 
 def documents(path: str | list[str], unit: str = "line") -> list[str]:

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from tests import naive
 from tests.test_tokenizer import HARD, texts
-from w2v import corpus, scanner, sources
-from w2v.corpus import CorpusSize, write_corpus
 from w2v.errors import InputError
-from w2v.sources import Files
-from w2v.tokenizer import Tokenizer
-from w2v.tokens import ArrayWriter, read_types
+from w2v.text import corpus, scanner, sources
+from w2v.text.corpus import CorpusSize, write_corpus
+from w2v.text.sources import Files
+from w2v.text.tokenizer import Tokenizer
+from w2v.text.tokens import ArrayWriter, read_types
 
 steady = settings(
     derandomize=True, deadline=None, max_examples=40, phases=[Phase.explicit, Phase.generate]

@@ -5,10 +5,10 @@ import pytest
 
 from tests import naive
 from tests.test_engines import random_documents, task_of, text_of
-from w2v.cost import work
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator, keep_probabilities
+from w2v.training.cost import work
 
 
 @pytest.mark.parametrize("dynamic", [True, False])

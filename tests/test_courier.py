@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import owners
-from pipeline.courier import Courier, Delivered, holders, patient, who_holds
+from pipeline.tracking import process as owners
+from pipeline.tracking.retry_queue import Courier, Delivered, holders, patient, who_holds
 from w2v.errors import InputError
 
 
@@ -21,7 +21,7 @@ def passing(error: Exception) -> bool:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.courier.PAUSES", (0.0, 0.01))
+    monkeypatch.setattr("pipeline.tracking.retry_queue.PAUSES", (0.0, 0.01))
 
 
 def test_calls_are_made_in_order_and_again_until_they_succeed() -> None:

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import download
-from pipeline.download import Received, fetch
+from pipeline.corpora import download
+from pipeline.corpora.download import Received, fetch
 from tests.webserver import Site, serving
 from w2v.errors import InputError
 
@@ -98,7 +98,7 @@ def test_a_server_that_keeps_cutting_is_given_up_and_the_part_kept(tmp_path: Pat
 CHILD = """
 import sys
 from pathlib import Path
-from pipeline.download import fetch
+from pipeline.corpora.download import fetch
 fetch(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
 """
 

@@ -18,9 +18,9 @@ from w2v.engines.numpy import (
     logistic,
 )
 from w2v.engines.softmax import SoftmaxStep
-from w2v.model import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator
-from w2v.tokens import Text
+from w2v.text.tokens import Text
 
 Documents = list[list[int]]
 

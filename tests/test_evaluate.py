@@ -18,7 +18,7 @@ from scipy import stats
 from tests import naive
 from w2v import evaluate
 from w2v.errors import InputError
-from w2v.evaluate import Pair, Question, benchmarks, questions, statistics
+from w2v.evaluate import Pair, Question, analogies, datasets, statistics
 from w2v.vectors import WordVectors
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
@@ -83,7 +83,7 @@ def test_finding_a_benchmark_does_not_import_gensim() -> None:
 def test_a_missing_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no benchmark is named 'men'; there are wordsim353"):
         evaluate.benchmark_path("men")
-    monkeypatch.setattr(benchmarks, "find_spec", lambda name: None)
+    monkeypatch.setattr(datasets, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="install gensim"):
         evaluate.benchmark_path("google")
 
@@ -319,7 +319,7 @@ def by_loops(vectors: WordVectors, asked: list[Question], vocabulary: int) -> li
 def test_analogies_equal_loops_in_any_batches_and_order_of_words(
     monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(questions, "_COSINES", batch)
+    monkeypatch.setattr(analogies, "_COSINES", batch)
     vectors = plausible(5, recase=True)
     shuffled = subset(vectors, list(np.random.default_rng(0).permutation(len(vectors))))
     asked = QUESTIONS[::23]
@@ -612,7 +612,7 @@ def test_unknown_words_as_wrong_equal_gensims_dummies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [1, 1 << 24])
 def test_ranks_equal_loops(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(questions, "_COSINES", batch)
+    monkeypatch.setattr(analogies, "_COSINES", batch)
     vectors = plausible(11)
     size = 100
     rows = vectors.by_frequency[:size]

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import exports
-from pipeline.exports import EXPORTS, Judged, digest, export
+from pipeline.stages import exports
+from pipeline.stages.exports import EXPORTS, Judged, digest, export
 from w2v.errors import InputError
 from w2v.vectors import OUTSIDE, VECTORS, Use, WordVectors
 

@@ -13,13 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline import config as schema
-from w2v.checkpoint import Checkpoints
+from pipeline.config import schema
 from w2v.errors import InputError
-from w2v.initial import given_vectors
-from w2v.tokenizer import Tokenizer
+from w2v.text.tokenizer import Tokenizer
+from w2v.text.vocabulary import Vocabulary
+from w2v.training.checkpoint import Checkpoints
+from w2v.training.init import given_vectors
 from w2v.vectors import WordVectors
-from w2v.vocabulary import Vocabulary
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,9 +13,9 @@ from tests.test_engines import Documents, random_documents, random_model, task_o
 from w2v.engines import Task, make_engine
 from w2v.engines.gensim import THREAD_WORDS, GensimEngine
 from w2v.errors import InputError
-from w2v.model import Model, NegativeSampling, SkipGram, Softmax
+from w2v.objectives import Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import NoiseDistribution, generator, keep_probabilities
-from w2v.tokens import Text
+from w2v.text.tokens import Text
 
 COUNTS = np.array([40_000, 3000, 700, 699, 12, 5], np.int64)
 

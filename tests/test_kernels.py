@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.compiled import one_process_at_a_time
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.kernels import BLOCK, LANES, NOISE, TALL, Block
 from w2v.engines.numba import PART, NumbaEngine, on_cache_lines, source_of
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import NegativeSampling, SkipGram
+from w2v.jit import one_process_at_a_time
+from w2v.objectives import NegativeSampling, SkipGram
 from w2v.sampling import generator
-from w2v.tokens import Text
+from w2v.text.tokens import Text
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.letters import visible
+from pipeline.report.sanitize import visible
 
 
 @pytest.mark.parametrize(

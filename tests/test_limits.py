@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import limits
+from pipeline.runtime import limits
 from w2v.errors import InputError
-from w2v.model import NegativeSampling, SkipGram, Softmax
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,9 +19,9 @@ import re, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from w2v.engines import ENGINES
-from w2v.model import NegativeSampling, SkipGram, Softmax
-from w2v.tokens import Text
-from w2v.train import EarlyStopping, Schedule, train
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.text.tokens import Text
+from w2v.training.train import EarlyStopping, Schedule, train
 
 def peak():  # a process takes over the peak that getrusage tells from the one that started it
     return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
@@ -66,11 +66,11 @@ def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) ->
 
 
 def test_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.limits.free_memory", lambda: 3 * 10**9)
+    monkeypatch.setattr("pipeline.runtime.limits.free_memory", lambda: 3 * 10**9)
     limits.require_memory(3 * 10**9, "training")
-    monkeypatch.setattr("pipeline.limits.free_memory", lambda: None)
+    monkeypatch.setattr("pipeline.runtime.limits.free_memory", lambda: None)
     limits.require_memory(3 * 10**18, "training")
-    monkeypatch.setattr("pipeline.limits.free_memory", lambda: 250 * 10**6)
+    monkeypatch.setattr("pipeline.runtime.limits.free_memory", lambda: 250 * 10**6)
     with pytest.raises(InputError) as refusal:
         limits.require_memory(4_810_000_000, "training 1,000,000 words with model.dim=300")
     assert str(refusal.value) == (
@@ -86,9 +86,9 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "checkpoints": 7_200_000_000,
         "the tracked copy": 2_400_000_000,
     }
-    monkeypatch.setattr("pipeline.limits.free_disk", lambda _: 12_000_000_000)
+    monkeypatch.setattr("pipeline.runtime.limits.free_disk", lambda _: 12_000_000_000)
     limits.require_disk(need, tmp_path, "training")
-    monkeypatch.setattr("pipeline.limits.free_disk", lambda _: 9_500_000_000)
+    monkeypatch.setattr("pipeline.runtime.limits.free_disk", lambda _: 9_500_000_000)
     with pytest.raises(InputError) as refusal:
         limits.require_disk(need, Path("outputs"), "training")
     assert str(refusal.value) == (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import map as maps
+from pipeline.report import map as maps
 from w2v.vectors import WordVectors
 
 RANDOM = np.random.default_rng(5)

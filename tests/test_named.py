@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import named
-from pipeline.corpora import open_any
-from pipeline.named import Named, imdb, text8
+from pipeline.corpora import archives as named
+from pipeline.corpora.archives import Named, imdb, text8
+from pipeline.corpora.sources import open_any
 from tests.webserver import Site, serving
 from w2v.errors import InputError
 
@@ -244,7 +244,7 @@ def bomb(path: Path, member: bytes, zeros: int) -> Path:
 SPENT = """
 import re, sys
 from pathlib import Path
-from pipeline.named import imdb
+from pipeline.corpora.archives import imdb
 from w2v.errors import InputError
 def peak():  # a process takes over the peak that getrusage tells from the one that started it
     return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])

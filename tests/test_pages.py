@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Dialog, Page
 
-from pipeline.gallery import LIST, MAP, Counts, draw
-from pipeline.report import REPORT, write_report
+from pipeline.report.figures import LIST, MAP, Counts, draw
+from pipeline.report.report import REPORT, write_report
 from pipeline.stages.evaluate import Benchmarks, evaluate
 from pipeline.stages.train import HISTORY
 from pipeline.stages.vocab import VOCABULARY
-from w2v.train import Epoch, Point
+from w2v.training.train import Epoch, Point
 from w2v.vectors import WordVectors
 
 HOSTILE = (

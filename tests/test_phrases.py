@@ -14,18 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import naive
-from w2v import phrases
 from w2v.errors import InputError
-from w2v.phrases import Joined, Phrases, join_phrases
-from w2v.sources import PyDocs
-from w2v.tokens import read_types
+from w2v.text import phrases
+from w2v.text.phrases import Joined, Phrases, join_phrases
+from w2v.text.sources import PyDocs
+from w2v.text.tokens import read_types
 
 Documents = list[list[str]]
 NAN = math.nan
 
 
 def write(folder: Path, documents: Documents) -> None:
-    """A corpus folder, as `w2v.tokens` has it."""
+    """A corpus folder, as `w2v.text.tokens` has it."""
     types = list(dict.fromkeys(word for document in documents for word in document))
     number = {word: i for i, word in enumerate(types)}
     ids = np.array([number[word] for document in documents for word in document], np.int32)

@@ -13,11 +13,11 @@ import pyarrow.parquet
 import pytest
 import smart_open
 
-from pipeline.config import FilesCorpus
-from pipeline.corpora import make_source
-from w2v import sources
+from pipeline.config.schema import FilesCorpus
+from pipeline.corpora.sources import make_source
 from w2v.errors import InputError
-from w2v.sources import Source
+from w2v.text import sources
+from w2v.text.sources import Source
 
 TEXTS = ["One, naïve.", "two\nlines", "", "last \U0001f600"]
 FILLED = [text for text in TEXTS if text]

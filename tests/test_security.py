@@ -114,7 +114,7 @@ CONFIGS = {
     "hydra: {callbacks: {x: {_target_: mlflow.utils.process._exec_cmd, cmd: [touch, PWNED]}}}": (
         "hydra.callbacks.x._target_"
     ),
-    "hydra: {callbacks: {x: {_target_: pipeline.callbacks.SweepCallback, y: {_target_: a.b}}}}": (
+    "hydra: {callbacks: {x: {_target_: pipeline.sweeps.session.SweepCallback, y: {_target_: a.b}}}}": (  # noqa: E501
         "hydra.callbacks.x.y._target_"
     ),
     "hydra: {callbacks: {x: {_target_: hydra_plugins.w2v_grid.Path.touch, self: PWNED}}}": (

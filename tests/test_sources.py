@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from w2v import sources
 from w2v.errors import InputError
-from w2v.sources import (
+from w2v.text import sources
+from w2v.text.sources import (
     OPENERS,
     Files,
     PyDocs,

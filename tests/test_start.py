@@ -102,7 +102,7 @@ def test_names_that_are_not_utf_8_are_refused(here: Path) -> None:
 def test_without_buffers_lines_come_as_they_are_printed(here: Path) -> None:
     program = (
         f"import sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pipeline.start import steady\nsteady()\nprint('now')\ntime.sleep(60)"
+        "from pipeline.runtime.startup import steady\nsteady()\nprint('now')\ntime.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True
@@ -118,7 +118,7 @@ def test_without_buffers_lines_come_as_they_are_printed(here: Path) -> None:
 def test_a_second_ctrl_c_ends_what_was_started_too(tmp_path: Path) -> None:
     program = (
         f"import subprocess, sys, time; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from pipeline.stopping import Stopping\n"
+        "from pipeline.runtime.signals import Stopping\n"
         "stopping = Stopping()\n"
         "stopping.postpone()\n"
         "with stopping.listening():\n"

@@ -20,12 +20,14 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 from scipy import stats
 
-from pipeline import callbacks, search, sweeps
-from pipeline import jobs as jobs_of
-from pipeline.jobs import Job
-from pipeline.sweeps import judge
-from pipeline.threads import available_cores
-from pipeline.values import brief, short_names
+from pipeline.config.values import brief, short_names
+from pipeline.runtime.threads import available_cores
+from pipeline.sweeps import analysis as sweeps
+from pipeline.sweeps import results as jobs_of
+from pipeline.sweeps import search
+from pipeline.sweeps import session as callbacks
+from pipeline.sweeps.analysis import judge
+from pipeline.sweeps.results import Job
 from tests.test_config import settled
 from w2v import WordVectors
 from w2v.errors import InputError
@@ -580,7 +582,7 @@ def test_a_job_that_breaks_is_written_down(
     def broken(*_: object) -> Any:
         raise error
 
-    monkeypatch.setattr("pipeline.config.resolve", broken)
+    monkeypatch.setattr("pipeline.config.schema.resolve", broken)
     assert callbacks.join(member, OmegaConf.create(), broken) is None
     failure = json.loads((tmp_path / "failure.json").read_bytes())
     assert failure["kind"] == "crashed"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests import naive
 from w2v.errors import InputError
-from w2v.tokenizer import LETTER, MARK, OTHER, SPACE, Tokenizer, character_kinds
+from w2v.text.tokenizer import LETTER, MARK, OTHER, SPACE, Tokenizer, character_kinds
 
 steady = settings(derandomize=True, deadline=None, max_examples=60)
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from w2v import tokens
-from w2v.tokens import (
+from w2v.text import tokens
+from w2v.text.tokens import (
     ArrayWriter,
     Chunk,
     Text,

@@ -23,14 +23,14 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import tracking
-from pipeline.config import TrackingConfig
-from pipeline.models import model_folder, save_model
-from pipeline.tracking import MlflowTracker, git_tags, make_store, open_experiment, track
+from pipeline.config.schema import TrackingConfig
+from pipeline.tracking import tracker as tracking
+from pipeline.tracking.models import model_folder, save_model
+from pipeline.tracking.tracker import MlflowTracker, git_tags, make_store, open_experiment, track
 from tests.servers import mlflow_server
 from w2v import WordVectors
 from w2v.errors import InputError
-from w2v.train import Epoch, Point
+from w2v.training.train import Epoch, Point
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,7 +87,7 @@ def training(points: int, epochs: int) -> tuple[list[Point], list[Epoch]]:
 def test_a_store_is_made_by_one_that_is_killed_or_not_at_all(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     program = (
-        "from pathlib import Path\nfrom pipeline.tracking import make_store\n"
+        "from pathlib import Path\nfrom pipeline.tracking.tracker import make_store\n"
         f"make_store(Path({str(database)!r}), Path({str(tmp_path / 'artifacts')!r}))"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) as process:
@@ -145,7 +145,8 @@ def test_a_deleted_experiment_is_refused(outputs: Path) -> None:
 
 def test_telemetry_is_off() -> None:
     program = (
-        "import pipeline.tracking, mlflow.telemetry\nprint(mlflow.telemetry.get_telemetry_client())"
+        "import pipeline.tracking.tracker, mlflow.telemetry\n"
+        "print(mlflow.telemetry.get_telemetry_client())"
     )
     inherited = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key}
     done = subprocess.run(

@@ -11,10 +11,10 @@ from tests.test_engines import Documents, engines_and, random_documents, text_of
 from w2v.engines import Tally
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
-from w2v.model import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator
-from w2v.tokens import Text, hold_out
-from w2v.train import Epoch, Point, Schedule, Trained, train
+from w2v.text.tokens import Text, hold_out
+from w2v.training.train import Epoch, Point, Schedule, Trained, train
 
 LOSSES: list[Loss] = [NegativeSampling(), Softmax(batch_words=200)]
 
@@ -163,7 +163,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     def broken(size: int, dim: int, random: np.random.Generator) -> Model:
         return Model(*np.full((2, size, dim), np.nan, np.float32))
 
-    monkeypatch.setattr("w2v.train.initial_model", broken)
+    monkeypatch.setattr("w2v.training.train.initial_model", broken)
     line = (
         r"the loss is not finite in epoch 1 after 8,000 words; train.lr=0.5 is probably too large"
     )

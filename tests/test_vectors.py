@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.formats import MAX_WORD, written_aside
+from w2v.files import written_aside
 from w2v.vectors import WordVectors
+from w2v.vectors.formats import MAX_WORD
 
 gensim_models = pytest.importorskip("gensim.models")
 

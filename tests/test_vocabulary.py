@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from w2v.errors import InputError
-from w2v.vocabulary import Vocabulary, build, digest_of, frequencies, read_words
+from w2v.text.vocabulary import Vocabulary, build, digest_of, frequencies, read_words
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 

@@ -14,7 +14,7 @@ from w2v import evaluate as judge
 from w2v.errors import InputError
 from w2v.evaluate.statistics import mean_interval
 from w2v.sampling import generator
-from w2v.train import Epoch, Point
+from w2v.training.train import Epoch, Point
 from w2v.vectors import WordVectors
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from w2v.corpus import write_corpus
-from w2v.phrases import Joined, Phrase, Phrases, join_phrases
-from w2v.sources import Source
-from w2v.tokenizer import Tokenizer
+from w2v.text.corpus import write_corpus
+from w2v.text.phrases import Joined, Phrase, Phrases, join_phrases
+from w2v.text.sources import Source
+from w2v.text.tokenizer import Tokenizer
 
 PHRASES = "phrases.csv"
 
@@ -24,7 +24,7 @@ def tokenize(
     phrases: Phrases,
     joining: Callable[[int, float], None],
 ) -> dict[str, Any]:
-    """Write a corpus folder (see `w2v.tokens`); the facts are its `w2v.corpus.CorpusSize`.
+    """Write a corpus folder (see `w2v.text.tokens`); returns its size as facts.
 
     Where phrases are wanted, their words are joined and ``phrases.csv`` lists them.
     """

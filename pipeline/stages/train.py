@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.stages.vocab import IDS, VOCABULARY
-from w2v.checkpoint import Checkpoints, Snapshot
-from w2v.initial import model_from
-from w2v.model import Model, SkipGram
+from w2v.objectives import Model, SkipGram
 from w2v.sampling import generator
-from w2v.tokens import open_text
-from w2v.train import EarlyStopping, Epoch, Point, Schedule, TrainState, finished
-from w2v.train import train as train_model
+from w2v.text.tokens import open_text
+from w2v.text.vocabulary import Vocabulary
+from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.init import model_from
+from w2v.training.train import EarlyStopping, Epoch, Point, Schedule, TrainState, finished
+from w2v.training.train import train as train_model
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
-from w2v.vocabulary import Vocabulary
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
@@ -47,12 +47,12 @@ def train(
     on_epoch: Callable[[Epoch], None],
 ) -> dict[str, Any]:
     """Write the word vectors (`WordVectors.load` reads the folder), the outside vectors and
-    ``history.json``: the points and the epochs of `w2v.train.Trained`.
+    ``history.json``: the points and the epochs of `w2v.training.train.Trained`.
 
     Parameters
     ----------
     init
-        Where the first vectors come from, see `w2v.initial`.
+        Where the first vectors come from, see `w2v.training.init`.
     start
         A folder that this function filled with fewer epochs of the same: they are not repeated.
     """

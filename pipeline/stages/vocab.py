@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from w2v import vocabulary
-from w2v.tokens import read_types
+from w2v.text import vocabulary
+from w2v.text.tokens import read_types
 
 VOCABULARY = "vocabulary.tsv"
 IDS = "ids.npy"

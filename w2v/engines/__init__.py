@@ -1,6 +1,6 @@
 """Engines: what turns text into updates of the model, behind one interface.
 
-An engine owns the inner loop and nothing else. ``w2v.train`` cuts the text into pieces, decays
+An engine owns the inner loop and nothing else. ``w2v.training`` cuts the text into pieces, decays
 the learning rate, adds up what the engine reports and decides when to stop; so every engine has
 the same epochs, the same schedule and the same loss, and a new one is one file and one line in
 `ENGINES`.
@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.model import Model, SkipGram, Softmax
-from w2v.tokens import Text
+from w2v.objectives import Model, SkipGram, Softmax
+from w2v.text.tokens import Text
 
 
 class Tally(NamedTuple):

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
-from w2v.model import Model, NegativeSampling
+from w2v.objectives import Model, NegativeSampling
 from w2v.sampling import keep_probabilities
-from w2v.tokens import BLOCK, Text, cut
+from w2v.text.tokens import BLOCK, Text, cut
 
 BATCH = 10_000
 """Words that gensim looks at together. It reads lines until it has more, then drops what

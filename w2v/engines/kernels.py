@@ -93,7 +93,7 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Documents to train on, read-only arrays; see `w2v.tokens.Text`.
+    """Documents to train on, read-only arrays; see `w2v.text.tokens.Text`.
 
     Attributes
     ----------

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.compiled import one_process_at_a_time
 from w2v.engines import Tally, Task, kernels
 from w2v.engines.numpy import NumpyEngine
-from w2v.model import Model, NegativeSampling, SkipGram
+from w2v.jit import one_process_at_a_time
+from w2v.objectives import Model, NegativeSampling, SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
-from w2v.tokens import Text
+from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 

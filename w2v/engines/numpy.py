@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.engines.softmax import SoftmaxStep
-from w2v.model import NegativeSampling
+from w2v.objectives import NegativeSampling
 from w2v.sampling import NoiseDistribution, keep_probabilities
-from w2v.tokens import Chunk, Text
+from w2v.text.tokens import Chunk, Text
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]

@@ -18,9 +18,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
-from w2v.model import Softmax
+from w2v.objectives import Softmax
 from w2v.sampling import keep_probabilities
-from w2v.tokens import Chunk
+from w2v.text.tokens import Chunk
 
 F32 = NDArray[np.float32]
 

@@ -3,17 +3,7 @@
 Figures that the data leave undefined are None, never NaN, so that results are valid JSON.
 """
 
-from w2v.evaluate.benchmarks import BENCHMARKS, benchmark_path
-from w2v.evaluate.pairs import (
-    UNKNOWN,
-    Pair,
-    SimilarityResult,
-    Unknown,
-    load_pairs,
-    pair_cosines,
-    similarity,
-)
-from w2v.evaluate.questions import (
+from w2v.evaluate.analogies import (
     METHODS,
     AnalogyResult,
     CategoryResult,
@@ -26,13 +16,23 @@ from w2v.evaluate.questions import (
     section_of,
     total_of,
 )
-from w2v.evaluate.words import (
+from w2v.evaluate.datasets import BENCHMARKS, benchmark_path
+from w2v.evaluate.neighbours import (
     Neighbour,
     Overlap,
     neighbour_overlap,
     neighbours,
     probe_words,
     project_2d,
+)
+from w2v.evaluate.similarity import (
+    UNKNOWN,
+    Pair,
+    SimilarityResult,
+    Unknown,
+    load_pairs,
+    pair_cosines,
+    similarity,
 )
 
 __all__ = [

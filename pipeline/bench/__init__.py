@@ -1,0 +1,1 @@
+"""Timing of engines and losses."""

@@ -1,0 +1,1 @@
+"""The stage cache, and its command line."""

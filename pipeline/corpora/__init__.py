@@ -1,0 +1,1 @@
+"""Corpora by name, and documents in files of many kinds."""

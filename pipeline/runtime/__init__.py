@@ -1,0 +1,1 @@
+"""The process: terminal, signals, memory, disk and cores."""

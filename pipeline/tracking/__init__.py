@@ -1,0 +1,1 @@
+"""MLflow: what is recorded of a run. Nothing else imports mlflow."""

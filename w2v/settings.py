@@ -1,0 +1,212 @@
+"""Settings that check themselves: frozen dataclasses whose fields have a meaning and limits.
+
+A field made by `setting` says in one line what it means and which values are allowed. A class
+derived from `Settings` refuses other values when an object is made, and `describe` gives the same
+text to whoever lists the settings, so that a limit is written once.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from w2v.errors import InputError
+
+
+class SettingError(InputError):
+    """A setting that has a value it cannot have.
+
+    Attributes
+    ----------
+    owner
+        The class of the settings.
+    name, value
+        Of the field.
+    wanted
+        What would be right, as in "must be ...".
+    """
+
+    def __init__(self, owner: type, name: str, value: object, wanted: str) -> None:
+        self.owner, self.name, self.value, self.wanted = owner, name, value, wanted
+        super().__init__(f"{name}={value}: must be {wanted}")
+
+
+class Limit(NamedTuple):
+    """Which values are allowed.
+
+    Attributes
+    ----------
+    wanted
+        In words, as in "must be ...".
+    holds
+        Whether a value is allowed; it is never asked about None.
+    """
+
+    wanted: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(least: float) -> Limit:
+    """Finite numbers from `least` on."""
+    return Limit(f"at least {least}", lambda value: math.isfinite(value) and value >= least)
+
+
+def above(bound: float) -> Limit:
+    """Finite numbers above `bound`."""
+    return Limit(f"a finite number above {bound}", lambda v: math.isfinite(v) and v > bound)
+
+
+def between(least: float, most: float) -> Limit:
+    """Numbers from `least` to `most`, both allowed."""
+    return Limit(f"from {least:,} to {most:,}", lambda value: least <= value <= most)
+
+
+def fraction() -> Limit:
+    """Numbers from 0 on and below 1."""
+    return Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
+
+
+def finite() -> Limit:
+    """Any finite number."""
+    return Limit("a finite number", math.isfinite)
+
+
+def one_of(choices: Collection[str]) -> Limit:
+    """One of some words."""
+    *most, last = choices
+    return Limit(f"{', '.join(most)} or {last}" if most else last, lambda v: v in choices)
+
+
+def some_of(choices: Collection[str], least: int = 0) -> Limit:
+    """A list of some words, each once, and at least so many of them."""
+    return Limit(
+        f"some of [{', '.join(choices)}], each once",
+        lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,
+    )
+
+
+def text(what: str) -> Limit:
+    """Text that is not blank; `what` it stands for, as in "a folder"."""
+    return Limit(what, lambda value: bool(value.strip()))
+
+
+def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) -> Any:
+    """A field of a `Settings` class.
+
+    Parameters
+    ----------
+    meaning
+        One line for people.
+    limit
+        Which values are allowed beside None, which the field's type may allow.
+    default
+        Copied where it is a list or a dictionary. Without one, a value must be given.
+    """
+    metadata = {"meaning": meaning, "limit": limit}
+    if isinstance(default, list | dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The base of classes whose fields are made by `setting`.
+
+    Raises
+    ------
+    SettingError
+        A value that its field does not allow.
+    """
+
+    def __post_init__(self) -> None:
+        for name, (kinds, limit) in _rules(type(self)).items():
+            value = getattr(self, name)
+            if value is None and NoneType in kinds:
+                continue
+            wanted = limit.wanted if limit else " or ".join(_words(kinds))
+            try:
+                good = _fits(value, kinds) and (limit is None or limit.holds(value))
+            except TypeError:
+                good = False
+            if not good:
+                optional = " or None" if NoneType in kinds else ""
+                self.refuse(name, wanted + optional)
+
+    def refuse(self, name: str, wanted: str) -> None:
+        """Raise the `SettingError` that says what a field must be."""
+        raise SettingError(type(self), name, getattr(self, name), wanted)
+
+
+class Description(NamedTuple):
+    """A setting as people read it.
+
+    Attributes
+    ----------
+    name, meaning
+        Of the field.
+    type
+        As in "int or null".
+    limits
+        As in "at least 1"; empty where the type says it all.
+    """
+
+    name: str
+    meaning: str
+    type: str
+    limits: str
+
+
+def describe(owner: type) -> Iterator[Description]:
+    """The settings of a dataclass; fields that were not made by `setting` are left out."""
+    hints = get_type_hints(owner)
+    for one in fields(owner):
+        if "meaning" in one.metadata:
+            limit: Limit | None = one.metadata["limit"]
+            kind = " or ".join(_words(_kinds(hints[one.name])))
+            yield Description(
+                one.name, one.metadata["meaning"], kind, limit.wanted if limit else ""
+            )
+
+
+@cache
+def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
+    """The allowed types and the limit of each field."""
+    hints = get_type_hints(owner)
+    made: tuple[Field[Any], ...] = fields(owner)
+    return {
+        one.name: (_kinds(hints[one.name]), one.metadata["limit"])
+        for one in made
+        if "limit" in one.metadata
+    }
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type itself."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
+    """Whether a value is of one of the types, as far as limits need to know."""
+    for kind in kinds:
+        if kind in (int, float):
+            # bool is an int to Python, and no number to a reader.
+            numbers = (int,) if kind is int else (int, float)
+            if hasattr(value, "__index__" if kind is int else "__float__") or isinstance(
+                value, numbers
+            ):
+                return not isinstance(value, bool)
+        elif kind in (bool, str):
+            if isinstance(value, kind):
+                return True
+        else:
+            return True
+    return False
+
+
+def _words(kinds: tuple[Any, ...]) -> list[str]:
+    """The types as people read them."""
+    names = {int: "int", float: "float", bool: "true or false", str: "text", NoneType: "null"}
+    listed = {list: "list", tuple: "list", dict: "name=value pairs"}
+    return [names.get(k) or listed.get(get_origin(k) or k) or str(k.__name__) for k in kinds]

@@ -1,0 +1,1 @@
+"""From text to token ids: sources, tokenizers, corpus folders, phrases, vocabularies."""

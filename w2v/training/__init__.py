@@ -1,0 +1,1 @@
+"""The training loop: epochs, learning rate, held-out loss, checkpoints, initial vectors."""

@@ -1,237 +1,140 @@
-"""The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``."""
+"""The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``.
 
-import errno
+Read a configuration from a stranger before you run it: Hydra refuses the most dangerous targets in
+it, but it can still choose where files are written, and name Python functions to call.
+"""
+
 import inspect
 import logging
 import os
 import shlex
-import shutil
 import sys
-from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# Run as a script, Python looks for modules in this folder first; the project lies one above.
-sys.path[0] = str(ROOT)
-# Hydra takes sweepers from the namespace package hydra_plugins; ours lies here.
-sys.path.append(str(ROOT / "pipeline" / "sweeps"))
+# The project lies one folder above this one, and Hydra looks for a package named hydra_plugins.
+sys.path = [str(ROOT), *sys.path[1:], str(ROOT / "pipeline" / "sweeps")]
 
-from pipeline.runtime.startup import leave_at_once, steady  # noqa: E402
+from pipeline.runtime.startup import escape_unencodable, leave_at_once  # noqa: E402
 
 if __name__ == "__main__":  # the imports below take half a second
-    steady()
+    escape_unencodable()
     leave_at_once()
 
 import hydra  # noqa: E402
 from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
-from omegaconf import DictConfig, OmegaConf  # noqa: E402
+from omegaconf import DictConfig  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 
-from pipeline.config import schema  # noqa: E402
-from pipeline.config.values import BESIDE, flat  # noqa: E402
-from pipeline.runtime.signals import Stopping  # noqa: E402
-from pipeline.sweeps import guard  # noqa: E402
-from pipeline.sweeps import session as callbacks  # noqa: E402
+from pipeline.config import messages, schema  # noqa: E402
+from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
+from pipeline.runtime.signals import StopRequest  # noqa: E402
+from pipeline.sweeps.job import job_context, run_job  # noqa: E402
+from pipeline.sweeps.session import SweepFailedError, refuse_sweep_without_multirun  # noqa: E402
+from pipeline.tracked_run import run_tracked  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
-from w2v.errors import InputError, harmless  # noqa: E402
+from w2v.errors import InputError, sanitize  # noqa: E402
 
 log = logging.getLogger("pipeline")
 
 
-stopping = Stopping()
+class Program:
+    """One command: Hydra calls `run` once, or once for each job of a sweep.
 
-begun: list[bool] = []
-"""Whether a job has begun, and what fails is no longer Hydra's."""
+    Attributes
+    ----------
+    started
+        Whether `run` was called, so that later errors are not Hydra's.
+    error
+        What ended a single run. Hydra would print more than one line if `run` raised it.
+    """
 
-BARRED = (*(errno.EACCES, errno.EPERM, errno.EROFS), *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST))
-"""Why a file cannot be written where it should be, but for a full disk."""
+    def __init__(self) -> None:
+        self.stop = StopRequest()
+        self.started = False
+        self.error: Exception | None = None
 
-refused: list[str] = []
-"""What this process refused. Hydra would print more than one line for an exception."""
+    def run(self, composed: DictConfig) -> float | None:
+        """Run one experiment; a job of a sweep returns its objective."""
+        self.started = True
+        run_dir = Path(HydraConfig.get().runtime.output_dir)
+        run = partial(run_tracked, stop=self.stop, run_dir=run_dir)
+        try:
+            context = job_context()
+            if context is not None:
+                return run_job(context, composed, run)
+            refuse_sweep_without_multirun()
+            config = schema.resolve(composed)
+            with explain_write_errors(Path(config.outputs)), compiled_ahead(config.engine.name):
+                run(config)
+        except (InputError, OmegaConfBaseException) as error:
+            log.error("%s", error)
+            self.error = error
+        return None
 
 
-# From 1.4 on, Hydra makes only those objects for a configuration that the program names.
-NEWER = "execution_whitelist" in inspect.signature(hydra.main).parameters
-TARGETS = ("pipeline.sweeps.session.SweepCallback", "logging.*")
-options: dict[str, Any] = {"execution_whitelist": TARGETS} if NEWER else {"version_base": "1.3"}
+def line_of(error: Exception, starting: bool) -> str | None:
+    """Return the line that tells a user what is wrong; ``None`` for a fault of the program.
 
-
-@hydra.main(config_path="../conf", config_name="config", **options)
-def job(composed: DictConfig) -> float | None:
-    """Run one experiment; of a sweep, it returns the objective."""
-    member = callbacks.membership()
-    if member is not None:
-        return callbacks.join(member, composed, run_experiment)
-    begun.append(True)
-    try:
-        callbacks.refuse_a_sweep_without_m()
-        config = schema.resolve(composed)
-        callbacks.opened.append(Path(config.outputs).absolute())
-        with compiled_ahead(config.engine.name):
-            run_experiment(config)
-    except OmegaConfBaseException as error:  # an interpolation of nothing
-        refuse(schema.explain(error))
-    except InputError as error:
-        log.error("%s", error)
-        refuse(str(error))
-    except OSError as error:
-        reason = obstacle(error)
-        if reason is None:
-            raise
-        refuse(reason)
+    Parameters
+    ----------
+    starting
+        Whether the program only started, so that Hydra was making the folder of a run.
+    """
+    match error:
+        case InputError():
+            return str(error)
+        case HydraException() | OmegaConfBaseException():
+            return schema.explain(error)
+        case OSError() if starting:
+            return write_error_line(error)
+        case UnicodeEncodeError() if starting:
+            name = error.object
+            return f"{name}: a name that is not UTF-8; rename the file, or give a glob for it"
+        case ValueError() | AssertionError():
+            return messages.unclear(error)
     return None
-
-
-def run_experiment(config: schema.Config, member: callbacks.Member | None = None) -> dict[str, Any]:
-    """Run the stages, tracked or not, show what came out, and return the summary."""
-    # Imported when the settings are known to be good: bad ones should be refused at once.
-    from pipeline.experiment import Experiment
-    from pipeline.runtime.console import JobWatch, Watch
-    from pipeline.tracking.tracker import Tracker, track
-
-    run_dir = Path(HydraConfig.get().runtime.output_dir)
-    watch = Watch() if member is None else JobWatch(member.parallel)
-    cores = None if member is None else member.cores
-    nested = {} if member is None else {"mlflow.parentRunId": member.parent, "job": member.number}
-    settings = asdict(config)
-    tags = {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
-    recorded = settings
-    if config.evaluate.vectors is not None:  # what was not done is not recorded
-        tags = {"vectors": config.evaluate.vectors}
-        recorded = {"evaluate": settings["evaluate"]}
-    if config.tracking.name == "none":
-        experiment = Experiment(config, watch, Tracker(), cores, stopping, repeating())
-        summary = experiment.run(run_dir)
-        if member is not None:
-            member.objective_of(summary)
-    else:
-        outputs = Path(config.outputs)
-        where = config.tracking
-        if member is not None and where.register is not None:  # the sweep names its best job's
-            where = replace(where, register=where.register.partition("@")[0])
-        with track(
-            where,
-            outputs,
-            config.run_name if member is None else member.name or config.run_name,
-            {
-                key: value
-                for key, value in flat(recorded, BESIDE).items()
-                if not key.startswith("train.checkpoint")
-            },
-            tags | {tag: str(value) for tag, value in nested.items() if value is not None},
-        ) as tracker:
-            resolved = run_dir / "config.yaml"
-            OmegaConf.save(settings, resolved)
-            tracker.files([resolved], "")
-            experiment = Experiment(config, watch, tracker, cores, stopping, repeating())
-            summary = experiment.run(run_dir)
-            if member is not None:
-                member.objective_of(summary)
-    if member is not None:
-        return summary
-    if "evaluate" in summary:
-        scores = summary["evaluate"]
-        watch.results(config.title, scores, scores["neighbours"])
-        watch.say(f"report    {os.path.relpath(run_dir / 'report.html')}")
-    watch.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
-    if config.tracking.name != "none":
-        watch.say(f"compare   {ui_command(config)}")
-    return summary
-
-
-def repeating() -> str:
-    """The command that repeats this run, or this job of a sweep, from wherever it is given."""
-    line = ["python", sys.argv[0], *HydraConfig.get().overrides.task]
-    return f"cd {shlex.quote(str(Path.cwd()))}\n{shlex.join(line)}"
-
-
-def ui_command(config: schema.Config) -> str:
-    """The command that opens the MLflow UI on this store."""
-    if config.tracking.uri:
-        return config.tracking.uri
-    mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")
-    return shlex.join(
-        [mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"]
-    )
 
 
 def main() -> int:
-    """Run the command line; returns the exit status."""
-    for text in sys.argv:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            refuse(f"{text}: a name that is not UTF-8; rename the file, or give a glob for it")
-            return 2
-    # Hydra would take what follows -m, if it comes between settings, for something unknown.
-    several = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
-    sys.argv[1:] = [*several, *(text for text in sys.argv[1:] if text not in several)]
-    schema.register()
-    guard.install(ROOT / "conf")
-    logging.raiseExceptions = False  # a log on a full disk is not worth a traceback a line
+    """Run the command line and return the exit status."""
+    # In Hydra 1.4 the program lists which objects a configuration may make; 1.3 has its own list.
+    newer = "execution_whitelist" in inspect.signature(hydra.main).parameters
+    options: Any = {"execution_whitelist": ("logging.*",)} if newer else {"version_base": "1.3"}
+    # Hydra 1.3 does not understand a -m that stands between settings.
+    flags = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
+    sys.argv[1:] = [*flags, *(text for text in sys.argv[1:] if text not in flags)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
+    logging.raiseExceptions = False  # a full disk should not print a traceback for each log line
+    schema.register()
+    program = Program()
+    status = 0
     try:
-        with stopping.listening():
-            status = swept_job()
-    except InputError as error:
-        refuse(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        refuse(schema.explain(error))
-    except (ValueError, AssertionError) as error:
-        reason = schema.unclear(error)
-        if reason is None:
+        for text in sys.argv:
+            text.encode()
+        with program.stop.handling_signals():
+            hydra.main(str(ROOT / "conf"), "config", **options)(program.run)()
+        if program.error is not None:
+            raise program.error
+    except SweepFailedError as failed:
+        status = failed.status
+    except Exception as error:
+        line = line_of(program.error or error, starting=not flags and not program.started)
+        if line is None:
             raise
-        refuse(reason)
-    except OSError as error:
-        reason = obstacle(error)
-        if reason is None:
-            raise
-        refuse(reason)
+        print(f"error: {sanitize(' '.join(line.split()), terminal=True)}", file=sys.stderr)
+        status = 2
     except (KeyboardInterrupt, SystemExit):
-        if stopping.signum is None:
+        if program.stop.signum is None:
             raise
-    if stopping.signum is not None:
-        again = shlex.join([Path(sys.executable).name, *sys.argv])
-        print(f"stopped: what is finished is kept; go on with\n  {again}", file=sys.stderr)
-        return 128 + stopping.signum
-    return 2 if refused else status
-
-
-def obstacle(error: OSError) -> str | None:
-    """The line for what keeps files from being written; ``None`` for other errors."""
-    from pipeline.runtime.limits import is_full
-
-    where = f"{error.filename}: " if isinstance(error.filename, str) else ""
-    if is_full(error):
-        return f"{where}the disk is full; free some, or set outputs to a folder elsewhere"
-    ours = where and any(
-        Path(error.filename).absolute().is_relative_to(folder) for folder in callbacks.opened
-    )
-    if where and (
-        not (begun or callbacks.opened) or (ours and error.errno in BARRED)
-    ):  # Hydra makes the run's folder
-        return f"{where}{error.strerror}; outputs must be a folder that can be written"
-    return None
-
-
-def swept_job() -> int:
-    """Run what the command line asks for; a sweep is closed whatever ended it."""
-    try:
-        job()
-    except BaseException as error:
-        if callbacks.current is None:
-            raise
-        return callbacks.close(error)
-    return 0 if callbacks.current is None else callbacks.close(None)
-
-
-def refuse(reason: str) -> None:
-    """Say in one line on standard error what is wrong; the exit status will tell."""
-    line = harmless(" ".join(reason.split()))
-    refused.append(line)
-    print(f"error: {line}", file=sys.stderr)
+    if program.stop.signum is not None:
+        command = shlex.join([Path(sys.executable).name, *sys.argv])
+        print(f"stopped: what is finished is kept; continue with\n  {command}", file=sys.stderr)
+        return 128 + program.stop.signum
+    return status
 
 
 if __name__ == "__main__":

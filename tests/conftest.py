@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Options, markers and fixtures that tests of different rooms share."""
 
 import os
 import shutil
@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Before anything imports MLflow: tests talk to nobody.
+# Set before anything imports MLflow: tests send no telemetry.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
-# No database of examples: tests leave nothing outside their temporary folder.
+# Hypothesis keeps no database of examples, because tests leave no files behind.
 settings.register_profile("w2v", database=None, deadline=None)
 settings.load_profile("w2v")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of our own."""
+    """Add the options of these tests."""
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail tests that need Chromium where it is not installed, instead of skipping them",
+    )
     parser.addoption(
         "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
     )
@@ -30,15 +35,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a server stay in one worker."""
+    """Mark the tests that use a browser, and keep tests that share a server in one worker."""
     for item in items:
-        if item.path.stem in ("test_faults", "test_tracking", "test_ui"):
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
+        if item.path.stem == "test_faults" or item.path.stem.startswith("test_tracking"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file of a tracking store without runs: making one takes a second."""
+    from pipeline.tracking.store import make_sqlite_store
+
+    folder = tmp_path_factory.mktemp("store")
+    make_sqlite_store(folder / "mlflow.db", folder / "mlartifacts")
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def outputs(empty_store: Path, tmp_path: Path) -> Path:
+    """A folder for outputs, with an empty tracking store."""
+    shutil.copy(empty_store, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder for pictures of pages."""
+    """Return the folder for pictures of pages."""
     chosen = request.config.getoption("--screenshots")
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,22 +70,27 @@ def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = (
+CHROMIUM_OPTIONS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser of Playwright's, that asks for nothing by itself."""
+def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Start Chromium under Playwright, without any requests of its own.
+
+    Where Chromium is not installed the test is skipped. It fails instead if the environment
+    variable ``CI`` is set, or with ``--require-browser``.
+    """
     from playwright.sync_api import sync_playwright
 
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None:
-        pytest.fail("pages are tested in Chromium, which is not installed: apt install chromium")
+        required = "CI" in os.environ or request.config.getoption("--require-browser")
+        (pytest.fail if required else pytest.skip)("needs Chromium: apt install chromium")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        opened = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield opened
         opened.close()
 

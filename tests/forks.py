@@ -1,7 +1,8 @@
-"""The command line in processes that start at once: forked off one that has imported everything.
+"""Run the command line many times quickly: each run is forked from a process with all imports.
 
-Run as a program, it takes a request a line: ``{"start": [arguments], "cwd": ..., "out": ...}`` is
-answered with the number of the new process, ``{"wait": number}`` with its exit status.
+Run as a program, this file reads one request per line. It answers
+``{"start": [arguments], "cwd": ..., "out": ..., "largest": ...}`` with the id of the new process,
+and ``{"wait": id}`` with its exit status.
 """
 
 import json
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that runs or ran; its output, both streams, is in ``out``."""
+    """A command that was started; its standard output and standard error are in the file `out`."""
 
     server: "Forks"
     number: int
@@ -31,17 +32,18 @@ class Forked:
     begun: float
 
     def wait(self) -> int:
-        """The exit status, negative for a signal, as `subprocess` has it."""
+        """Return the exit status; it is negative for a signal, as in `subprocess`."""
         return self.server.ask(wait=self.number)
 
 
 class Forks:
-    """The program below, at work."""
+    """The process that forks, and how to talk to it."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
     def ask(self, **request: Any) -> int:
+        """Send a request, and return the answer."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -49,7 +51,17 @@ class Forks:
         return int(self.process.stdout.readline())
 
     def start(self, arguments: Sequence[str], cwd: Path, largest: int | None = None) -> Forked:
-        """Start a command; ``largest`` bounds the bytes of any file that it writes."""
+        """Start ``pipeline/run.py``.
+
+        Parameters
+        ----------
+        arguments
+            What follows ``pipeline/run.py`` on the command line.
+        cwd
+            Its current folder.
+        largest
+            The size in bytes at which writing a file fails; None for no limit.
+        """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         number = self.ask(start=list(arguments), cwd=str(cwd), out=str(out), largest=largest)
         return Forked(self, number, out, time.monotonic())
@@ -57,7 +69,7 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the program."""
+    """Start the process that forks, and stop it at the end of the block."""
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -73,7 +85,7 @@ def forks() -> Iterator[Forks]:
 
 
 def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
-    """What a forked process does: the command line, as if it had been started from a shell."""
+    """Run ``pipeline/run.py`` in a forked process as if a shell had started it."""
     os.setsid()
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
@@ -98,6 +110,7 @@ def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
 
 
 def serve() -> None:
+    """Import everything, then answer requests."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg
@@ -111,7 +124,7 @@ def serve() -> None:
     from w2v.objectives import SkipGram, initial_model
 
     model = initial_model(4, 8, np.random.default_rng(0))
-    make_engine("numba", Task(model, SkipGram(8), np.full(4, 9), 9))  # loads what is compiled
+    make_engine("numba", Task(model, SkipGram(8), np.full(4, 9), 9))  # loads the compiled kernels
     del matplotlib, mlflow, pd
     print("ready", flush=True)
     for line in sys.stdin:

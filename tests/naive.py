@@ -251,10 +251,10 @@ def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
 def phrase_counts(
     documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
 ) -> tuple[dict[str, int], int]:
-    """Occurrences of every word and of every pair, by its text, and the number of tokens.
+    """Count the words and pairs of documents by their text, and all tokens.
 
-    A pair is two words of a document between which only connectors stand, and a connector is no
-    word. What has the same text is the same.
+    A pair is two words of a document with nothing or only connectors between them. Connectors are
+    not words. Words and pairs of equal text are counted together.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -277,7 +277,7 @@ def phrase_score(
     min_count: int,
     npmi: bool,
 ) -> float:
-    """Of the pair (first, last) of that text."""
+    """Return the score of the pair (first, last), whose text is `text`."""
     a, b, together = counts[first], counts[last], counts[text]
     if not npmi:
         return (together - min_count) / (a * b) * len(counts)
@@ -295,7 +295,7 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """The documents after one pass, and the score of every pair above the threshold, by words."""
+    """Return the documents after one pass, and the scores above the threshold by words."""
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}
     results = []
@@ -331,7 +331,7 @@ def joined_phrases(
 
 
 def is_letter(character: str) -> bool:
-    """Letters, and digits of every kind."""
+    """Return whether a character is a letter or any kind of digit."""
     return unicodedata.category(character)[0] in "LN"
 
 
@@ -342,8 +342,10 @@ def words(
     lowercase: bool = True,
     nfc: bool = True,
 ) -> list[str]:
-    """Tokens of a document, one character at a time; normalized first, where the package does it
-    last."""
+    """Return the words of a document, found character by character.
+
+    The text is normalized first; the package normalizes the tokens.
+    """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
     if nfc:
         text = unicodedata.normalize("NFC", text)
@@ -365,7 +367,7 @@ def words(
 
 
 def whitespace(text: str, lowercase: bool = True, nfc: bool = False) -> list[str]:
-    """What stands between white space."""
+    """Return the tokens between white space."""
     found = [""]
     for character in text:
         if character.isspace():

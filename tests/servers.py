@@ -1,4 +1,4 @@
-"""Real servers for tests, on loopback, each on a port of its own."""
+"""MLflow's servers for tests, on loopback, each on a free port."""
 
 import os
 import signal
@@ -6,24 +6,37 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 
 def free_port() -> int:
+    """Return a port that no program uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
+@dataclass
+class Server:
+    """A server that runs, in a process group of its own."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+
+    def send(self, signum: int) -> None:
+        """Send a signal to all processes of the server."""
+        os.killpg(self.process.pid, signum)
+
+
 @contextmanager
-def mlflow_server(command: list[str], cwd: Path) -> Iterator[str]:
-    """Run ``mlflow <command>`` and give its address once it answers."""
-    port = free_port()
+def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
+    """Run ``mlflow <command>`` as long as the block runs, which starts when the server answers."""
+    port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = cwd / f"server-{port}.log"
     with (
@@ -35,32 +48,33 @@ def mlflow_server(command: list[str], cwd: Path) -> Iterator[str]:
             stderr=output,
             env={
                 **os.environ,
-                # mlflow calls uvicorn by name
+                # MLflow calls uvicorn by its name.
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # more processes, unused here
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # saves processes
             },
             start_new_session=True,
         ) as process,
     ):
-        address = f"http://127.0.0.1:{port}"
+        server = Server(f"http://127.0.0.1:{port}", process)
         try:
-            until = time.monotonic() + 120
-            while not answers(f"{address}/health"):
+            deadline = time.monotonic() + 120
+            while not answers(f"{server.address}/health"):
                 assert process.poll() is None, log.read_text()
-                assert time.monotonic() < until, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-            yield address
+            yield server
         finally:
-            with suppress(ProcessLookupError):  # all of the group have ended
-                os.killpg(process.pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # the group has ended
+                server.send(signal.SIGTERM)
                 try:
                     process.wait(20)
                 except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
+                    server.send(signal.SIGKILL)
 
 
 def answers(url: str) -> bool:
+    """Return whether a server answers with status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return bool(reply.status == 200)

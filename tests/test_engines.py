@@ -1,4 +1,4 @@
-"""Every engine against slow oracles: the same pairs and draws, the same loss and update."""
+"""Engines and steps against slow oracles, and the interface that all engines share."""
 
 import math
 from typing import Any
@@ -9,14 +9,8 @@ from numpy.typing import NDArray
 
 from tests import naive
 from w2v.engines import ENGINES, Tally, Task, make_engine
-from w2v.engines.numpy import (
-    NOISE,
-    Draw,
-    NegativeSamplingStep,
-    NumpyEngine,
-    descend,
-    logistic,
-)
+from w2v.engines.negative_sampling import NOISE, Draw, NegativeSamplingStep, descend, logistic
+from w2v.engines.numpy import NumpyEngine
 from w2v.engines.softmax import SoftmaxStep
 from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator
@@ -54,23 +48,23 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
 def explicit_pairs(
     draw: Draw, negatives: int
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
-    """A drawn block as the oracle takes it: each pair with its weighted noise words."""
+    """Return a drawn batch in the form of the oracle: each pair with its weighted noise words."""
     pairs = []
-    for block, rows in enumerate(draw.rows):
+    for tile, rows in enumerate(draw.rows):
         noise = [(int(word), negatives / NOISE) for word in rows[-NOISE:]]
-        for i, center in enumerate(draw.centers[block]):
+        for i, center in enumerate(draw.centers[tile]):
             for j, outside in enumerate(rows[:-NOISE]):
-                weight = float(draw.weights[block, i, j])
+                weight = float(draw.weights[tile, i, j])
                 if weight:
                     pairs.append((int(center), int(outside), weight, noise))
     return pairs
 
 
-# What an engine is asked to learn
+# Which pairs are trained
 
 
 def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> NDArray[np.float64]:
-    """The weight that each (centre, outside) pair of words has over all of an epoch's batches."""
+    """Return the weight of each (center, outside) pair of words, summed over an epoch."""
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
     _, cut = engine._batches(text_of(documents), generator(0, "test"))
@@ -150,11 +144,11 @@ def test_negative_sampling_update_is_the_summed_gradient() -> None:
 @pytest.mark.parametrize("logits_mb", [1, 256])
 def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
     documents = random_documents(5, 120, 15)
-    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(logits_mb, 1000))
+    objective = SkipGram(dim=6, window=2, subsample=0, loss=Softmax(1000, logits_mb))
     engine = NumpyEngine(task_of(15, 6, objective))
     step = engine.step
     assert isinstance(step, SoftmaxStep)
-    step.block = 4 if logits_mb == 1 else step.block  # several blocks a batch
+    step.tile_rows = 4 if logits_mb == 1 else step.tile_rows  # several tiles per batch
     _, batches = engine._batches(text_of(documents), generator(0, "test"))
     draw = step.draw(batches[0], generator(0, "test"))
     pairs = naive.window_pairs(documents, 2, True)
@@ -193,13 +187,13 @@ def test_softmax_of_logits_beyond_the_range_of_exp() -> None:
         np.testing.assert_allclose(engine.step.gradient(draw)[2], grad_u, rtol=1e-3, atol=1e-2)
 
 
-def test_softmax_batches_are_of_equal_size() -> None:
+def test_softmax_batches_have_nearly_equal_sizes() -> None:
     objective = SkipGram(dim=2, window=1, subsample=0, loss=Softmax(batch_words=100))
     step = NumpyEngine(task_of(5, 2, objective)).step
     assert [step.batch_size(words) for words in (0, 1, 149, 151, 1049)] == [1, 1, 149, 76, 105]
 
 
-def test_a_softmax_batch_may_be_half_as_long_again() -> None:
+def test_a_softmax_batch_may_be_longer_than_the_setting() -> None:
     objective = SkipGram(dim=3, window=2, subsample=0, loss=Softmax(batch_words=7))
     engine = NumpyEngine(task_of(10, 3, objective))
     tally = engine.train(text_of([list(range(10))]), (0.01, 0.01), generator(0, "t"))
@@ -279,7 +273,7 @@ def test_logistic_over_the_whole_range() -> None:
             assert there <= parabola + 1e-5 * (1 + abs(wanted) + abs(slope * other))
 
 
-# Kept stable
+# Stability
 
 
 def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
@@ -291,7 +285,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int) -> Documents:
-    """Every second word is the same one."""
+    """Return documents in which every second word is word 0."""
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=20_000)
     return [
@@ -308,12 +302,12 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -
     counts = np.bincount(np.concatenate(documents), minlength=size).astype(np.int64)
     task = Task(random_model(size, 20, 0.01), objective, counts, int(counts.sum()))
     engine = make_engine(name, task)
-    judge = NumpyEngine(engine.task)
+    numpy_engine = NumpyEngine(engine.task)
     losses = []
     for epoch in range(5):
         tally = engine.train(text_of(documents), (0.2, 0.2), generator(0, "train", epoch))
-        if tally.loss is None:  # gensim does not tell
-            tally = judge.loss(text_of(documents), generator(0, "judge"))
+        if tally.loss is None:  # gensim reports no loss
+            tally = numpy_engine.loss(text_of(documents), generator(0, "loss"))
         losses.append(tally.mean_loss or math.inf)
     center = engine.task.model.center
     assert np.isfinite(center).all()
@@ -321,7 +315,7 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -
     assert np.abs(center).max() < 20
 
 
-def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
     def unbounded(
         rows: NDArray[np.float32],
         ids: NDArray[np.int32],
@@ -331,7 +325,7 @@ def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatc
     ) -> None:
         descend(rows, ids, gradients, np.zeros_like(curvature), rate)
 
-    monkeypatch.setattr("w2v.engines.numpy.descend", unbounded)
+    monkeypatch.setattr("w2v.engines.negative_sampling.descend", unbounded)
     with pytest.raises(AssertionError), np.errstate(all="ignore"):
         test_a_word_that_is_half_of_the_corpus_stays_bounded("numpy", 50)
 
@@ -340,14 +334,14 @@ def test_without_the_bound_the_same_word_blows_up(monkeypatch: pytest.MonkeyPatc
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Every engine with every loss that it has: gensim has no exact softmax."""
+    """Parametrize over all engines and those of the losses that each can train."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [
             (name, loss)
             for name in ENGINES
             for loss in losses
-            if name != "gensim" or isinstance(loss, NegativeSampling)
+            if loss.name in (ENGINES[name].losses or loss.name)
         ],
     )
 
@@ -390,8 +384,8 @@ def test_a_text_without_pairs_changes_nothing(name: str, loss: Loss) -> None:
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("name", ["numpy", "numba"])  # of gensim, see test_gensim.py
-def test_subsampling_keeps_the_share_it_says(name: str) -> None:
+@pytest.mark.parametrize("name", ["numpy", "numba"])  # for gensim: test_engines_gensim.py
+def test_subsampling_keeps_the_expected_share(name: str) -> None:
     documents = [[0] * 50_000 + [1] * 50_000]
     objective = SkipGram(dim=2, window=1, dynamic_window=False, subsample=0.01)
     task = Task(random_model(2, 2), objective, np.array([50_000, 50_000]), 100_000)

@@ -1,8 +1,10 @@
-"""Scores against gensim, scipy and loops; the maps and lists of words."""
+"""Scores agree with gensim, SciPy and plain loops; probe words and projections are as described."""
 
 import dataclasses
 import gzip
+import importlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -18,18 +20,20 @@ from scipy import stats
 from tests import naive
 from w2v import evaluate
 from w2v.errors import InputError
-from w2v.evaluate import Pair, Question, analogies, datasets, statistics
+from w2v.evaluate import Pair, Question, datasets, statistics
 from w2v.vectors import WordVectors
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
 QUESTIONS = evaluate.load_analogies(evaluate.benchmark_path("google"))
 
+few = settings(max_examples=30)
+
 
 def plausible(seed: int, recase: bool = False) -> WordVectors:
-    """Vectors for the words of the benchmarks in which some analogies hold, by falling count.
+    """Return vectors for words of the benchmarks, which answer some of the analogies correctly.
 
-    The answers are built from their questions, with noise; `recase` keeps the case of the
-    benchmark and adds upper-case variants, otherwise all is lower case.
+    The vectors of some answers are computed from their questions and noise. `recase` keeps the case
+    of the benchmarks and adds words in upper case; otherwise all words are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -59,7 +63,7 @@ def subset(vectors: WordVectors, rows: list[int]) -> WordVectors:
 # Files
 
 
-def test_the_benchmarks_are_all_there() -> None:
+def test_gensim_contains_the_benchmarks() -> None:
     assert len(PAIRS) == 353
     assert PAIRS[1] == ("tiger", "cat", 7.35)
     assert len(evaluate.load_pairs(evaluate.benchmark_path("simlex999"))) == 999
@@ -68,7 +72,7 @@ def test_the_benchmarks_are_all_there() -> None:
     assert len({question.category for question in QUESTIONS}) == 14
 
 
-def test_finding_a_benchmark_does_not_import_gensim() -> None:
+def test_finding_a_benchmark_imports_neither_gensim_nor_scipy() -> None:
     code = (
         "import sys; from w2v.evaluate import benchmark_path; benchmark_path('google'); "
         "print([name for name in ('gensim', 'scipy') if name in sys.modules])"
@@ -100,7 +104,7 @@ def test_a_missing_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("\tb\t1\n", 1),
     ],
 )
-def test_other_lines_than_pairs_are_refused(tmp_path: Path, text: str, line: int) -> None:
+def test_lines_that_are_not_pairs_are_refused(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "pairs").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=rf"line {line} is .*two words and a finite score"):
         evaluate.load_pairs(tmp_path / "pairs")
@@ -109,7 +113,7 @@ def test_other_lines_than_pairs_are_refused(tmp_path: Path, text: str, line: int
 @pytest.mark.parametrize(
     ("text", "line"), [("a b c d\n", 1), (": x\na b c\n", 2), (":\na b c d", 2)]
 )
-def test_other_lines_than_analogies_are_refused(tmp_path: Path, text: str, line: int) -> None:
+def test_lines_that_are_not_analogies_are_refused(tmp_path: Path, text: str, line: int) -> None:
     (tmp_path / "questions").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=f"line {line} is .*four words"):
         evaluate.load_analogies(tmp_path / "questions")
@@ -152,26 +156,42 @@ def test_similarity_equals_gensim(name: str, recase: bool) -> None:
 values = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=30)
 
 
+def pearson_by_loops(x: list[float], y: list[float]) -> float:
+    mean_x, mean_y = math.fsum(x) / len(x), math.fsum(y) / len(y)
+    products = math.fsum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    squares = [math.fsum((v - m) ** 2 for v in vs) for vs, m in ((x, mean_x), (y, mean_y))]
+    return products / math.sqrt(squares[0] * squares[1])
+
+
+def ranks_by_loops(values: list[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
+        for value in values
+    ]
+
+
+@few
 @given(values)
-def test_ranks_and_correlations_equal_scipys(pairs: list[tuple[int, int]]) -> None:
+def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
     x, y = np.array(pairs, dtype=np.float64).T
-    np.testing.assert_array_equal(statistics.ranks(x), stats.rankdata(x))
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        assert statistics.spearman(x, y) is None
+        assert statistics.spearman(x, y) is statistics.pearson(x, y) is None
     else:
-        assert statistics.spearman(x, y) == pytest.approx(float(stats.spearmanr(x, y)[0]))
-        assert statistics.pearson(x, y) == pytest.approx(float(stats.pearsonr(x, y)[0]))
+        a, b = x.tolist(), y.tolist()
+        assert statistics.pearson(x, y) == pytest.approx(pearson_by_loops(a, b))
+        expected = pearson_by_loops(ranks_by_loops(a), ranks_by_loops(b))
+        assert statistics.spearman(x, y) == pytest.approx(expected)
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Pairs ("hub", w_i) whose cosines fall with i."""
+    """Return vectors, and pairs ("hub", w_i) whose cosines fall with i."""
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
     return WordVectors(words, array), [Pair("hub", word, 0.0) for word in words[1:]]
 
 
-def test_a_perfect_order_correlates_to_one() -> None:
+def test_the_same_order_has_correlation_one() -> None:
     vectors, pairs = line_of_words(21)
     scored = [pair._replace(score=-(index**3)) for index, pair in enumerate(pairs)]
     result = evaluate.similarity(vectors, scored, generator=np.random.default_rng(0))
@@ -182,7 +202,7 @@ def test_a_perfect_order_correlates_to_one() -> None:
     assert 0.8 < result.pearson < 1.0
 
 
-def test_the_interval_is_the_bootstraps() -> None:
+def test_the_interval_of_spearman_is_a_bootstrap_interval() -> None:
     vectors = plausible(2)
     result = evaluate.similarity(vectors, PAIRS, generator=np.random.default_rng(7), resamples=400)
     again = evaluate.similarity(vectors, PAIRS, generator=np.random.default_rng(7), resamples=400)
@@ -229,7 +249,7 @@ def test_constant_scores_have_no_correlation() -> None:
 
 
 def test_few_pairs_have_no_interval() -> None:
-    vectors, pairs = line_of_words(statistics.FEWEST_FOR_INTERVAL + 1)
+    vectors, pairs = line_of_words(statistics.MIN_PAIRS_FOR_INTERVAL + 1)
     scored = [pair._replace(score=index) for index, pair in enumerate(pairs)]
     generator = np.random.default_rng(0)
     assert evaluate.similarity(vectors, scored, generator=generator).ci95 is not None
@@ -273,7 +293,7 @@ def test_analogies_equal_gensim(tmp_path: Path, recase: bool, vocabulary: int) -
         assert len(section["correct"]) + len(section["incorrect"]) == ours.questions
 
 
-def test_accuracies_are_over_their_questions() -> None:
+def test_accuracies_count_the_questions_of_their_section() -> None:
     result = evaluate.analogies(plausible(4), QUESTIONS[::5])
     kinds = {True: [0, 0], False: [0, 0]}
     for category in result.categories:
@@ -316,10 +336,12 @@ def by_loops(vectors: WordVectors, asked: list[Question], vocabulary: int) -> li
 
 
 @pytest.mark.parametrize("batch", [1, 1000, 1 << 24])
-def test_analogies_equal_loops_in_any_batches_and_order_of_words(
+def test_analogies_equal_loops_for_any_batch_size_and_word_order(
     monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    monkeypatch.setattr(analogies, "_COSINES", batch)
+    # The package has a function of the same name as this module.
+    module = importlib.import_module("w2v.evaluate.analogies")
+    monkeypatch.setattr(module, "MAX_COSINES", batch)
     vectors = plausible(5, recase=True)
     shuffled = subset(vectors, list(np.random.default_rng(0).permutation(len(vectors))))
     asked = QUESTIONS[::23]
@@ -329,7 +351,7 @@ def test_analogies_equal_loops_in_any_batches_and_order_of_words(
     assert (result.correct, result.questions) == (sum(expected), len(expected))
 
 
-def test_the_three_words_never_answer() -> None:
+def test_the_words_of_a_question_are_never_its_answer() -> None:
     # All at one place: every word ties, and only the fourth may be named.
     vectors = WordVectors(["a", "A", "b", "B", "c", "C", "d"], np.ones((7, 2)))
     assert evaluate.analogies(vectors, [Question("x", "a", "b", "c", "d")]).accuracy == 1.0
@@ -361,10 +383,10 @@ def test_no_questions_have_no_accuracy() -> None:
     assert result.categories == ()
 
 
-# Words to look at
+# Neighbours, probe words, and the projection
 
 
-def test_neighbours_are_rows() -> None:
+def test_neighbours_have_one_row_per_word_and_rank() -> None:
     vectors = plausible(6)
     words = list(vectors.words[:3])
     rows = evaluate.neighbours(vectors, words, 4)
@@ -373,7 +395,7 @@ def test_neighbours_are_rows() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Names by falling count, among numbers, short words and function words."""
+    """Return vectors of `size` words by falling count, and of words that should not be chosen."""
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)
@@ -384,7 +406,7 @@ def vocabulary(size: int) -> WordVectors:
 
 @pytest.mark.parametrize("size", [0, 1, 7, 100, 3000])
 @pytest.mark.parametrize("n", [0, 1, 10, 60])
-def test_probe_words_are_words_from_frequent_to_middling(size: int, n: int) -> None:
+def test_probe_words_are_real_words_from_frequent_to_moderately_frequent(size: int, n: int) -> None:
     vectors = vocabulary(size)
     probes = evaluate.probe_words(vectors, n)
     assert len(probes) == min(n, size)
@@ -399,8 +421,9 @@ def test_probe_words_are_words_from_frequent_to_middling(size: int, n: int) -> N
         assert counts[0] - counts[-1] > 0.1 * size
 
 
+@few
 @given(st.integers(3, 9), st.integers(2, 6), st.integers(0, 100))
-def test_the_map_is_the_best_plane(n: int, dimensions: int, seed: int) -> None:
+def test_project_2d_finds_the_principal_components(n: int, dimensions: int, seed: int) -> None:
     array = np.random.default_rng(seed).standard_normal((n, dimensions)).astype(np.float32)
     words = [f"w{row}" for row in range(n)]
     xy = evaluate.project_2d(WordVectors(words, array), words)
@@ -412,7 +435,7 @@ def test_the_map_is_the_best_plane(n: int, dimensions: int, seed: int) -> None:
     assert (xy.max(axis=0) >= -xy.min(axis=0) - 1e-9).all()  # the sign rule
 
 
-def test_the_map_of_words_in_a_plane_keeps_their_distances() -> None:
+def test_project_2d_keeps_distances_of_words_in_a_plane() -> None:
     array = np.random.default_rng(0).standard_normal((6, 2)).astype(np.float32)
     words = list("abcdef")
     xy = evaluate.project_2d(WordVectors(words, array), words[:5])
@@ -425,18 +448,18 @@ def test_the_map_of_words_in_a_plane_keeps_their_distances() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 @pytest.mark.parametrize("dimensions", [1, 2])
-def test_small_maps_are_filled_with_zeros(n: int, dimensions: int) -> None:
+def test_missing_components_are_zero(n: int, dimensions: int) -> None:
     vectors = WordVectors(["a", "b"], np.array([[1.0, 0.0], [3.0, 0.0]])[:, :dimensions])
     xy = evaluate.project_2d(vectors, ["a", "b"][:n])
     np.testing.assert_allclose(np.abs(xy), [[1, 0], [1, 0]] if n == 2 else np.zeros((n, 2)))
 
 
-def test_a_map_of_unknown_words_is_refused() -> None:
+def test_project_2d_refuses_unknown_words() -> None:
     with pytest.raises(InputError, match="'zebra'"):
         evaluate.project_2d(vocabulary(3), ["zebra"])
 
 
-# Files of the user's own
+# Custom files
 
 PAIR_FILES = {
     "tabs": "cat\tdog\t7.5\nice cream\tsun\t1\n",
@@ -449,13 +472,13 @@ PAIR_FILES = {
 
 
 @pytest.mark.parametrize("name", PAIR_FILES)
-def test_pairs_are_read_however_they_are_separated(tmp_path: Path, name: str) -> None:
+def test_pairs_are_read_with_any_separator(tmp_path: Path, name: str) -> None:
     (tmp_path / "pairs").write_text(PAIR_FILES[name], encoding="utf-8")
     expected = [Pair("cat", "dog", 7.5), Pair("ice cream", "sun", 1.0)]
     assert evaluate.load_pairs(tmp_path / "pairs") == expected
 
 
-def test_pairs_between_spaces_and_packed(tmp_path: Path) -> None:
+def test_pairs_separated_by_spaces_in_a_compressed_file(tmp_path: Path) -> None:
     with gzip.open(tmp_path / "men.gz", "wt") as file:
         file.write("sun  sunlight 50.0\nautomobile car\t50\n")
     expected = [Pair("sun", "sunlight", 50.0), Pair("automobile", "car", 50.0)]
@@ -488,7 +511,7 @@ def bats(tmp_path: Path) -> Path:
     return folder
 
 
-def test_every_two_lines_of_bats_make_two_questions(tmp_path: Path) -> None:
+def test_any_two_lines_of_bats_make_two_questions(tmp_path: Path) -> None:
     found = evaluate.load_analogies(bats(tmp_path))
     plural = "1_Inflectional_morphology/I01 [noun - plural]"
     assert found[:2] == [
@@ -503,13 +526,13 @@ def test_every_two_lines_of_bats_make_two_questions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["cat", "cat\t", "cat\t/", "cat dogs cats"])
-def test_other_lines_than_bats_are_refused(tmp_path: Path, line: str) -> None:
+def test_lines_that_are_not_of_bats_are_refused(tmp_path: Path, line: str) -> None:
     (tmp_path / "x.txt").write_text(f"a\tb\n{line}\n")
     with pytest.raises(InputError, match=r"line 2 is .*a word and its answers are needed"):
         evaluate.load_analogies(tmp_path)
 
 
-def test_any_of_several_answers_is_right() -> None:
+def test_any_of_several_answers_is_correct() -> None:
     array = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 1, 1.1], [-1, 1, 0.5]], np.float32)
     vectors = WordVectors(["a", "b", "c", "best", "second"], array)
     cases = {("second", ()): 2, ("second", ("best",)): 1, ("nowhere", ("second",)): 2}
@@ -518,22 +541,17 @@ def test_any_of_several_answers_is_right() -> None:
     assert evaluate.answer_ranks(vectors, asked)["3CosAdd"].tolist() == [*cases.values(), -1]
 
 
-# What has no plain answer has a defined one
+# Special cases
 
 
-def test_words_are_compared_in_upper_case_and_the_most_frequent_counts() -> None:
-    array = np.eye(4, dtype=np.float32)
-    vectors = WordVectors(["Cat", "CAT", "ice_cream", "dog"], array, [1, 5, 2, 2])
-    assert [vectors.find(word) for word in ("cat", "CAT", "DOG", "ice cream", "icecream", "")] == [
-        *(1, 1, 3, 2),
-        *(None, None),
-    ]
+def test_pairs_ignore_case_and_match_underscores_for_spaces() -> None:
+    vectors = WordVectors(["Cat", "CAT", "ice_cream", "dog"], np.eye(4), [1, 5, 2, 2])
     cosines = evaluate.pair_cosines(vectors, [Pair("cAt", "CAT", 1), Pair("Ice Cream", "dog", 1)])
     assert cosines.tolist() == [1.0, 0.0]
     assert evaluate.pair_cosines(vectors, [Pair("new york", "dog", 1)]).tolist() != [0.0]
 
 
-def test_a_pair_given_twice_counts_twice() -> None:
+def test_a_repeated_pair_counts_each_time() -> None:
     vectors = plausible(8)
     once = evaluate.similarity(vectors, PAIRS)
     twice = evaluate.similarity(vectors, [*PAIRS, *PAIRS])
@@ -543,7 +561,7 @@ def test_a_pair_given_twice_counts_twice() -> None:
     assert skewed.spearman != pytest.approx(once.spearman)
 
 
-def test_a_dictionary_of_one_word() -> None:
+def test_a_vocabulary_of_one_word() -> None:
     vectors = WordVectors(["love"], np.ones((1, 3)))
     assert evaluate.similarity(vectors, [*PAIRS, Pair("love", "love", 9)]).pairs == 1
     same = [Question("x", "love", "love", "love", "love")]
@@ -554,7 +572,7 @@ def test_a_dictionary_of_one_word() -> None:
         evaluate.neighbour_overlap(vectors, vectors)
 
 
-def test_vectors_of_zeros() -> None:
+def test_zero_vectors() -> None:
     words = plausible(9).words
     zero = WordVectors(words, np.zeros((len(words), 4)))
     found = evaluate.similarity(zero, PAIRS, generator=np.random.default_rng(0))
@@ -567,7 +585,7 @@ def test_vectors_of_zeros() -> None:
         assert set(ranks[method].tolist()) <= {-1, 0, 1, 2, 3, 4, 5}
 
 
-def test_a_vector_that_is_not_a_number_is_named() -> None:
+def test_the_word_of_a_vector_with_nan_is_named() -> None:
     array = np.ones((4, 2), np.float32)
     array[2, 0] = np.nan
     vectors = WordVectors(["a", "b", "c", "d"], array)
@@ -583,7 +601,7 @@ def test_a_vector_that_is_not_a_number_is_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["wordsim353", "simlex999"])
-def test_unknown_words_as_zero_equal_gensims_dummies(name: str) -> None:
+def test_oov_zero_scores_pairs_as_gensim_does(name: str) -> None:
     path = evaluate.benchmark_path(name)
     vectors = plausible(1)
     result = evaluate.similarity(vectors, evaluate.load_pairs(path), oov="zero")
@@ -595,7 +613,7 @@ def test_unknown_words_as_zero_equal_gensims_dummies(name: str) -> None:
     assert result.coverage == result.known / result.total
 
 
-def test_unknown_words_as_wrong_equal_gensims_dummies(tmp_path: Path) -> None:
+def test_oov_zero_counts_questions_as_gensim_does(tmp_path: Path) -> None:
     vectors = plausible(3)
     asked = [question for question in QUESTIONS if question.category == "family"]
     path = tmp_path / "questions.txt"
@@ -612,7 +630,9 @@ def test_unknown_words_as_wrong_equal_gensims_dummies(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("batch", [1, 1 << 24])
 def test_ranks_equal_loops(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(analogies, "_COSINES", batch)
+    # The package has a function of the same name as this module.
+    module = importlib.import_module("w2v.evaluate.analogies")
+    monkeypatch.setattr(module, "MAX_COSINES", batch)
     vectors = plausible(11)
     size = 100
     rows = vectors.by_frequency[:size]
@@ -621,7 +641,8 @@ def test_ranks_equal_loops(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     asked = [q for q in QUESTIONS if all(word.upper() in words for word in q[1:5])]
     generator = np.random.default_rng(0)
     asked = asked[:10]
-    for _ in range(25):  # few of Google's stand among so few words; ask for what comes out near
+    # The vocabulary is too small for more of Google's questions; make some of our own.
+    for _ in range(25):
         a, b, c = generator.choice(size, 3, replace=False).tolist()
         best = naive.analogy_3cosadd(array, a, b, c, 8)
         answer = best[generator.integers(8)][0]
@@ -650,7 +671,7 @@ def test_3cosmul_answers_as_gensim_does() -> None:
     assert 0 < (found == 1).sum() < len(found)
 
 
-def test_five_answers_are_at_least_as_good_as_one() -> None:
+def test_accuracy_5_counts_the_five_best_answers() -> None:
     result = evaluate.analogies(plausible(4), QUESTIONS[::5], method="3CosMul")
     assert result.method == "3CosMul"
     assert result.accuracy is not None
@@ -663,23 +684,30 @@ def test_five_answers_are_at_least_as_good_as_one() -> None:
 # Intervals
 
 
+@few
 @given(st.integers(0, 60), st.integers(1, 60))
-def test_wilsons_interval_equals_scipys(correct: int, asked: int) -> None:
-    correct = min(correct, asked)
-    expected = stats.binomtest(correct, asked).proportion_ci(0.95, method="wilson")
-    assert statistics.wilson(correct, asked) == pytest.approx((expected.low, expected.high))
+def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
+    """Its ends are the shares p from which correct / asked is 1.96 standard errors away."""
+    share = min(correct, asked) / asked
+    interval = statistics.wilson(min(correct, asked), asked)
+    assert interval is not None
+    for p in interval:
+        distance = statistics.NORMAL_QUANTILE * math.sqrt(p * (1 - p) / asked)
+        assert abs(share - p) == pytest.approx(distance, abs=1e-9)
+    assert 0 <= interval[0] <= share <= interval[1] <= 1
 
 
-def test_nothing_asked_has_no_interval() -> None:
+def test_without_data_there_is_no_interval() -> None:
     assert statistics.wilson(0, 0) is None
     assert statistics.mean_interval(np.array([0.5])) is None
 
 
+@few
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12),
     st.integers(0, 100),
 )
-def test_resampled_correlations_equal_scipys(pairs: list[tuple[int, int]], seed: int) -> None:
+def test_resampled_correlations_equal_scipy(pairs: list[tuple[int, int]], seed: int) -> None:
     x, y = np.array(pairs, dtype=np.float64).T
     draws = np.random.default_rng(seed).integers(len(x), size=(5, len(x)))
     times = np.array([np.bincount(draw, minlength=len(x)) for draw in draws])
@@ -697,7 +725,7 @@ def test_resampled_correlations_equal_scipys(pairs: list[tuple[int, int]], seed:
 def test_intervals_cover_the_truth_in_95_of_100_samples(
     size: int, correlation: float, levels: int
 ) -> None:
-    """Samples of two normal variables; people's scores rounded to few levels, so that they tie."""
+    """Samples are of two normal variables; people's scores are rounded, so that some are equal."""
     generator = np.random.default_rng(0)
 
     def sample(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -708,21 +736,21 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
     truth = statistics.spearman(*sample(400_000))
     assert truth is not None
-    trials, covered, width = 400, 0, 0.0
+    trials, covered, width = 200, 0, 0.0
     for _ in range(trials):
         interval = statistics.spearman_interval(*sample(size), generator, 400)
         assert interval is not None
         covered += interval[0] <= truth <= interval[1]
         width += interval[1] - interval[0]
-    # One standard deviation of the share is 0.011.
-    assert 0.925 <= covered / trials <= 0.985
+    # One standard deviation of the share is 0.015.
+    assert 0.92 <= covered / trials <= 0.99
     fisher = np.tanh(np.arctanh(truth) + 1.96 * np.array([-1, 1]) / np.sqrt(size - 3))
     assert width / trials < 1.2 * (fisher[1] - fisher[0])
 
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Exactly, from the binomial distribution: 95 % on average over shares, never much less."""
+    """By the binomial distribution, coverage is 95 % on average over shares, never much less."""
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)
     chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])
@@ -747,7 +775,7 @@ def test_overlap_equals_loops() -> None:
     assert 0.2 < np.mean(expected) < 0.9
 
 
-def test_the_same_vectors_overlap_whatever_their_order_and_other_words() -> None:
+def test_equal_vectors_overlap_fully_in_any_order_and_with_other_words() -> None:
     vectors = plausible(13)
     rows = list(np.random.default_rng(0).permutation(len(vectors)))[: len(vectors) // 2]
     found = evaluate.neighbour_overlap(vectors, subset(vectors, rows), limit=100, words=30)
@@ -755,6 +783,6 @@ def test_the_same_vectors_overlap_whatever_their_order_and_other_words() -> None
     assert len(found) == 30
 
 
-def test_few_words_overlap_in_all_others() -> None:
+def test_neighbours_of_few_words_are_all_other_words() -> None:
     one = WordVectors(["a", "b", "c"], np.eye(3))
     assert [row.overlap for row in evaluate.neighbour_overlap(one, one)] == [1.0] * 3

@@ -1,7 +1,7 @@
-"""The reference losses: against difference quotients, plain loops and automatic differentiation.
+"""The reference losses equal difference quotients, plain loops and automatic differentiation.
 
-Also: the worked note's errors fail the check that the reference passes, and finite input of any
-size gives finite output, which exact rational arithmetic confirms.
+Finite input of any size gives finite output, which exact rational arithmetic confirms. The errors
+of the note that w2v/README.md corrects fail the gradient check that the reference passes.
 """
 
 import doctest
@@ -34,15 +34,15 @@ Result: TypeAlias = tuple[Any, Array, Array]
 
 LARGEST = sys.float_info.max
 
-# The same examples on every machine and in every order, and no verdict from a clock.
-steady = settings(derandomize=True, deadline=None)
+# The same examples on every machine, and no limit on time.
+steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
-# Random cases: small vocabularies, so that draws repeat and hit the outside word.
+# Random cases with small vocabularies, so that some draws repeat or are the outside word.
 
 
 class Case:
-    """A pair with its draws, all shapes random; `window` and `draws` serve skip-gram."""
+    """A pair and its negatives, and a window and its draws for skip-gram, of random shapes."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -63,25 +63,26 @@ class Case:
         )
 
 
-SEEDS = range(25)
+SEEDS = range(10)
 LOSSES = ["softmax", "negative_sampling"]
 
 
-def test_the_cases_hold_what_they_are_for() -> None:
+def test_the_random_cases_contain_the_special_ones() -> None:
     cases = [Case(seed) for seed in SEEDS]
-    assert sum(len(set(case.negatives.tolist())) < len(case.negatives) for case in cases) > 5
-    assert sum(case.o in case.negatives for case in cases) > 5
-    assert sum(case.c in case.window for case in cases) > 2
-    assert len({case.U.shape for case in cases}) > 15
+    assert sum(len(set(case.negatives.tolist())) < len(case.negatives) for case in cases) > 2
+    assert sum(case.o in case.negatives for case in cases) > 2
+    assert sum(case.c in case.window for case in cases) > 0
+    assert len({case.U.shape for case in cases}) > 5
 
 
 # (a) Difference quotients
 
 
 def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-3) -> Array:
-    """Central differences of fourth order: truncation about step⁴, rounding about 1e-16 J / step.
+    """Approximate a gradient by central differences of fourth order.
 
-    Both are near 1e-12 for the losses here; second-order quotients could not reach 1e-10.
+    The truncation error is about step⁴, and the rounding error about 1e-16 f(x) / step. Both are
+    near 1e-12 here; quotients of second order could not reach 1e-10.
     """
     gradient = np.zeros_like(x)
     for i in np.ndindex(x.shape):
@@ -95,16 +96,16 @@ def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-
 
 
 def relative_error(gradient: Array, expected: Array) -> float:
-    """Largest over the entries, so that no small row hides behind a large one.
+    """Return the largest relative error of an entry, so that errors of small entries count too.
 
-    Entries under 1e-3 are measured against 1e-3: the quotient's own rounding would show below.
+    The error of entries below 1e-3 is relative to 1e-3, because of rounding in the quotient.
     """
     size = np.maximum(np.maximum(np.abs(gradient), np.abs(expected)), 1e-3)
     return float(np.max(np.abs(gradient - expected) / size))
 
 
 def check_gradients(function: Callable[[Array, Array], Result], a: Array, b: Array) -> None:
-    """`function(a, b)` gives a loss and its gradients by a and by b; are they its gradients?"""
+    """Check that `function(a, b)` returns a loss and its gradients by a and by b."""
     _, by_a, by_b = function(a, b)
     for name, gradient, quotient in (
         ("first", by_a, difference_quotient(lambda x: function(x, b)[0], a)),
@@ -128,7 +129,7 @@ def test_negative_sampling_gradients_are_difference_quotients(seed: int) -> None
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("seed", SEEDS[:8])
+@pytest.mark.parametrize("seed", SEEDS[:5])
 def test_skipgram_gradients_are_difference_quotients(seed: int, loss: str) -> None:
     case = Case(seed)
     check_gradients(lambda C, U: case.skipgram(C, U, loss), case.C, case.U)
@@ -164,7 +165,7 @@ def test_negative_sampling_equals_loops(seed: int) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("seed", SEEDS[:8])
+@pytest.mark.parametrize("seed", SEEDS[:5])
 def test_skipgram_equals_loops(seed: int, loss: str) -> None:
     case = Case(seed)
     draws = None if loss == "softmax" else case.draws.tolist()
@@ -183,7 +184,7 @@ def test_sigmoid_equals_loops(x: float) -> None:
     )
 
 
-# (c) Automatic differentiation of the definitions, word for word
+# (c) Automatic differentiation of the definitions
 
 
 def softmax_definition(v: Any, U: Any, o: int) -> Any:
@@ -224,7 +225,7 @@ def test_negative_sampling_equals_autograd(seed: int) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("seed", SEEDS[:8])
+@pytest.mark.parametrize("seed", SEEDS[:5])
 def test_skipgram_equals_autograd(seed: int, loss: str) -> None:
     case = Case(seed)
 
@@ -239,7 +240,7 @@ def test_skipgram_equals_autograd(seed: int, loss: str) -> None:
     assert_same(case.skipgram(case.C, case.U, loss), differentiate(definition, case.C, case.U))
 
 
-# What each draw, each word and each row is worth
+# Which draws, words and rows count
 
 
 def test_each_draw_counts() -> None:
@@ -297,7 +298,7 @@ def test_skipgram_calls_the_loss_once_for_each_word_in_order() -> None:
     assert (grad_outside == 3).all()
 
 
-def test_skipgram_of_a_lone_word_is_zero() -> None:
+def test_skipgram_without_outside_words_is_zero() -> None:
     case = Case(2)
     total, grad_centers, grad_outside = skipgram(0, [], case.C, case.U, naive_softmax)
     assert total == 0
@@ -314,7 +315,7 @@ def test_skipgram_shows_the_warnings_of_its_loss() -> None:
         skipgram(0, [1], case.C, case.U, loud)
 
 
-def test_the_input_is_left_as_it_was() -> None:
+def test_the_input_is_not_changed() -> None:
     case = Case(4)
     C, U = case.C.copy(), case.U.copy()
     for array in (case.C, case.U, case.v, case.negatives):
@@ -325,8 +326,7 @@ def test_the_input_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(case.U, U)
 
 
-# The errata of the worked note: each of its slips, taken at its word, fails the check that the
-# reference passes.
+# The errata in w2v/README.md: each error of the note fails the check that the reference passes.
 
 
 def pair_case() -> tuple[Array, Array]:
@@ -338,7 +338,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """(c), case one: the numerator of row o's fraction is exp(u_x·v), x some other word."""
+    """(c), row o: the numerator of the softmax is exp(u_x·v), where x is another word."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     grad_outside[OUTSIDE] = (y_hat[OUTSIDE + 1] - 1) * v
@@ -346,7 +346,7 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """(c), case two: the same slip in every other row."""
+    """(c), all other rows: the same error."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     others = [w for w in range(len(U)) if w != OUTSIDE]
@@ -355,7 +355,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """(e): Σ_k holds u_o, not u_k."""
+    """(e): the sum over k contains u_o instead of u_k."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -364,7 +364,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """(e), by v: `(1 - σ(-u_k·v)) - u_k`, a difference where a product with -u_k belongs."""
+    """(e), gradient by v: (1 - σ(-u_k·v)) - u_k instead of the product with -u_k."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -373,7 +373,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """(e), by u_k: v (1 - σ(u_k·v)), where v (1 - σ(-u_k·v)) belongs."""
+    """(e), gradient by u_k: v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v))."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
     grad_outside[OUTSIDE] = -sigmoid(-U[OUTSIDE] @ v) * v
@@ -405,7 +405,7 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """(d): the Jacobian is diag(σ(1 - σ)); the note passes by diag(σ) and diag(-σ²)."""
+    """(d): the Jacobian is diag(σ(1 - σ)); the note writes diag(σ) and diag(-σ²) on the way."""
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -428,7 +428,7 @@ def block() -> tuple[Array, Array, Array]:
 
 
 def test_block_form_of_softmax() -> None:
-    """One row of logits serves all pairs of a centre word: G = n_c ŷ - N."""
+    """All pairs of a center word share a row of logits: G = n_c ŷ - N."""
     C, U, N = block()
     S = C @ U.T
     n = N.sum(axis=1, keepdims=True)
@@ -447,7 +447,7 @@ def test_block_form_of_softmax() -> None:
 
 
 def test_block_form_of_negative_sampling() -> None:
-    """G = W⁺ (σ(S) - 1) + W⁻ σ(S), entry by entry; a word may be in both."""
+    """G = W⁺ (σ(S) - 1) + W⁻ σ(S); a word may be an outside word and noise at once."""
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
     S = C @ R.T
@@ -468,7 +468,7 @@ def test_block_form_of_negative_sampling() -> None:
     np.testing.assert_allclose(G.T @ C, grad_R, atol=1e-12)
 
 
-# Kept stable: the curvature of a row and the step that it allows
+# Stability: the curvature of a row, and the step size that it allows
 
 
 def row_loss(r: Any, X: Array, positive: Array, noise: Array) -> Any:
@@ -485,7 +485,7 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """σ' ≤ κ ≤ κ̄ ≤ 4/3 κ, and the parabolas of κ and κ̄ are nowhere below the loss."""
+    """σ' ≤ κ ≤ κ̄ ≤ 4/3 κ, and the parabolas of κ and κ̄ bound the loss from above."""
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
 
@@ -503,7 +503,7 @@ def test_curvature_that_holds_at_any_distance() -> None:
 
 
 def test_curvature_of_a_row() -> None:
-    """Σ w σ'(s) |x|² is the trace of the row's Hessian; h is above it."""
+    """Σ w σ'(s) |x|² is the trace of the row's Hessian, and h is an upper bound of it."""
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
     positive, noise = rng.random((2, 9))
@@ -515,7 +515,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """A row with many entries: the plain step throws it out, the limited one never climbs."""
+    """For a row with many entries, plain steps increase the loss, and limited steps never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -538,25 +538,25 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """500 pairs and 500 draws of a word: from s = 6, steps of 1 / h settle with κ̄, not with σ'."""
+    """From s = 6, with 500 pairs and 500 draws, steps of 1 / h converge with κ̄ but not with σ'."""
 
-    def settles(curvature: Callable[[Array], Array]) -> bool:
+    def converges(curvature: Callable[[Array], Array]) -> bool:
         s, lr, count = np.array(6.0), 0.025, 500
         for _ in range(50):
             slope = count * ((sigmoid(s) - 1) + sigmoid(s))
             s = s - min(lr, float(1 / (2 * count * curvature(s)))) * slope
         return abs(float(s)) < 1e-6
 
-    assert not settles(local_curvature)
-    assert settles(safe_curvature)
+    assert not converges(local_curvature)
+    assert converges(safe_curvature)
 
 
 # Finite input of any size
 
 
 @contextmanager
-def nothing_is_reported() -> Iterator[None]:
-    """Every floating-point event and every warning is an error."""
+def no_warnings() -> Iterator[None]:
+    """Turn floating-point errors and warnings into exceptions."""
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -575,7 +575,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """The true loss and gradients: rational, but for exp and log of numbers of moderate size."""
+    """Compute loss and gradients in rational arithmetic; only exp and log are in float64."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -614,7 +614,7 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Small integers times powers of two, one for each row: float64 multiplies them exactly."""
+    """Draw small integers times a power of two per row, which float64 multiplies exactly."""
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
@@ -627,8 +627,8 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """To 1e-12 of the value or of the largest term that it is summed from."""
-    difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # of two numbers near LARGEST
+    """Check to within 1e-12 of the value plus `scale`, the largest term of the sum."""
+    difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
     assert (difference <= allowed).all(), (ours, true)
 
@@ -642,7 +642,7 @@ def test_naive_softmax_is_true_at_any_size(
 ) -> None:
     v, U = vectors
     o = data.draw(st.integers(0, len(U) - 1)) if data else 0
-    with nothing_is_reported():
+    with no_warnings():
         loss, grad_center, grad_outside = naive_softmax(v, o, U)
     true_loss, true_center, true_outside = exact_softmax(v, o, U)
     assert_close(loss, true_loss, 1.0)
@@ -658,7 +658,7 @@ def test_negative_sampling_is_true_at_any_size(
     v, U = vectors
     words = st.integers(0, len(U) - 1)
     o, negatives = data.draw(words), data.draw(st.lists(words, max_size=6))
-    with nothing_is_reported():
+    with no_warnings():
         loss, grad_center, grad_outside = negative_sampling(v, o, negatives, U)
     true_loss, true_center, true_outside = exact_negative_sampling(v, o, negatives, U)
     assert_close(loss, true_loss, 1.0)
@@ -666,64 +666,64 @@ def test_negative_sampling_is_true_at_any_size(
     assert_close(grad_outside, true_outside, float(np.abs(v).max()))
 
 
-def test_terms_that_overflow_may_cancel() -> None:
+def test_terms_that_overflow_can_cancel() -> None:
     v = np.array([1e200, 1e200, 1.0])
     U = np.array([[1e200, -1e200, 0.0], [-1e200, 1e200, 0.0]])
-    with nothing_is_reported():
+    with no_warnings():
         assert float(naive_softmax(v, 0, U)[0]) == pytest.approx(math.log(2))
         assert float(negative_sampling(v, 0, [1], U)[0]) == pytest.approx(2 * math.log(2))
 
 
 @pytest.mark.parametrize("size", [1e-300, 1.0, 1e8, 1e100, 1e150, 1e200, 1e300])
 def test_equal_rows_share_the_probability_at_any_size(size: float) -> None:
-    """Equal rows have equal scores to the last bit, whatever their number and place."""
+    """Equal rows have bit-identical scores, whatever their number and position."""
     rng = np.random.default_rng(5)
     v, u = size * rng.normal(size=(2, 33))
     for count in range(2, 20):
-        with nothing_is_reported():
+        with no_warnings():
             loss, _, grad_outside = naive_softmax(v, 1, np.tile(u, (count, 1)))
         assert float(loss) == pytest.approx(math.log(count))
         np.testing.assert_allclose(grad_outside[0], v / count)
 
 
-def test_a_difference_in_range_of_scores_out_of_range() -> None:
+def test_scores_may_overflow_if_their_difference_does_not() -> None:
     v = np.array([2.0])
-    U = np.array([[-0.9e308], [-0.8e308], [-0.8e308]])  # -1.8e308 is out of range, -1.6e308 is not
-    with nothing_is_reported():
+    U = np.array([[-0.9e308], [-0.8e308], [-0.8e308]])  # the score -1.8e308 overflows
+    with no_warnings():
         assert float(naive_softmax(v, 0, U)[0]) == pytest.approx(0.2e308)
 
 
-def test_partial_sums_out_of_range() -> None:
-    """The gradient is in range although the sum of its first terms is not."""
+def test_partial_sums_may_overflow() -> None:
+    """The gradient does not overflow although the sum of its first terms would."""
     u = 0.9 * LARGEST
     v, U = np.array([0.0]), np.array([[-u], [u], [u], [-u], [-u]])
-    with nothing_is_reported():
+    with no_warnings():
         _, grad_center, _ = negative_sampling(v, 0, [1, 2, 3, 4], U)  # u/2 (1 + 1 + 1 - 1 - 1)
         assert grad_center == pytest.approx([0.5 * u])
         _, grad_center, _ = naive_softmax(v, 0, U)  # u/5 (4 + 1 + 1 - 1 - 1)
         assert grad_center == pytest.approx([0.8 * u])
 
     C, U = np.array([[2.0**1023], [1.0]]), np.zeros((2, 1))
-    with nothing_is_reported():
+    with no_warnings():
         _, _, grad_outside = skipgram(0, [1] * 5 + [0] * 4, C, U, naive_softmax)
     np.testing.assert_array_equal(grad_outside, [[2.0**1022], [-(2.0**1022)]])
 
 
 def test_the_smallest_numbers() -> None:
     smallest = np.full((3, 2), 5e-324)
-    with nothing_is_reported():
+    with no_warnings():
         loss, _, grad_outside = skipgram(0, [1, 2], smallest, smallest, naive_softmax)
     assert float(loss) == pytest.approx(2 * math.log(3))
     assert np.abs(grad_outside).max() <= 1e-323
 
 
-def test_what_is_out_of_range_is_the_largest_number() -> None:
+def test_a_result_that_overflows_is_the_largest_number() -> None:
     v, U = np.array([1e200, 0.0]), np.array([[-1e200, 1e308], [1e200, -1e308]])
-    with nothing_is_reported():
+    with no_warnings():
         loss, grad_center, _ = naive_softmax(v, 0, U)
     assert loss == LARGEST
     assert grad_center.tolist() == [2e200, -LARGEST]
-    with nothing_is_reported():
+    with no_warnings():
         single = np.array([[-3e38], [3e38]], np.float32)
         loss32, *_ = naive_softmax(single[1], 0, single)
     assert loss32 == np.finfo(np.float32).max
@@ -748,7 +748,7 @@ def test_finite_in_finite_out_and_the_dtype_kept(
 ) -> None:
     C, U, c, outside, negatives = case
     o = outside[0] if outside else 0
-    with nothing_is_reported():
+    with no_warnings():
         results = [
             naive_softmax(C[c], o, U),
             negative_sampling(C[c], o, negatives, U),
@@ -786,7 +786,7 @@ def test_dtypes(first: str, second: str, out: str) -> None:
     assert naive_softmax([1.0, 2.0], 0, [[1, 2], [3, 4]])[0].dtype == np.float64
 
 
-@pytest.mark.parametrize("seed", SEEDS[:8])
+@pytest.mark.parametrize("seed", SEEDS[:5])
 def test_float32_is_rounded_once(seed: int) -> None:
     case = Case(seed)
     C, U = case.C.astype(np.float32), case.U.astype(np.float32)
@@ -803,7 +803,7 @@ def test_float32_is_rounded_once(seed: int) -> None:
 @steady
 @given(hnp.from_dtype(np.dtype(np.float64), allow_nan=False))
 def test_sigmoid_of_any_number(x: float) -> None:
-    with nothing_is_reported():
+    with no_warnings():
         assert 0 <= sigmoid(x) <= 1
         assert float(sigmoid(x) + sigmoid(-x)) == pytest.approx(1, rel=1e-15)
 
@@ -818,13 +818,15 @@ def test_sigmoid_keeps_shape_and_dtype() -> None:
     assert sigmoid(0) == 0.5
     assert np.ndim(sigmoid(0.0)) == 0
     np.testing.assert_array_equal(sigmoid([-np.inf, np.inf, np.nan]), [0, 1, np.nan])
-    assert sigmoid(-745.0) > 0  # the smallest number that there is
+    assert sigmoid(-745.0) > 0  # near the smallest positive float64
 
 
 # Bad input
 
 
-@pytest.mark.skipif(np.finfo(np.longdouble).bits == 64, reason="longdouble is float64 here")
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).bits == 64, reason="longdouble is float64 on this platform"
+)
 def test_longer_floats_are_refused() -> None:
     with pytest.raises(ValueError, match="float64, float32 or float16 is wanted"):
         sigmoid(np.longdouble(1))
@@ -867,22 +869,22 @@ WRONG: Any = 1.0  # not an index
         (lambda: sigmoid(1j), "x has dtype complex128"),
     ],
 )
-def test_bad_input_is_named_in_one_line(call: Callable[[], Any], message: str) -> None:
+def test_bad_input_is_refused_in_one_line(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
 
 
-# The documents
+# The documentation
 
 
-def test_the_example_runs() -> None:
+def test_the_example_in_the_docstring_runs() -> None:
     results = doctest.testmod(losses)
     assert results.attempted > 0
     assert results.failed == 0
 
 
-def test_the_derivations_name_tests_and_functions_that_exist() -> None:
+def test_tests_and_functions_named_in_the_readme_exist() -> None:
     text = (Path(losses.__file__).parent / "README.md").read_text(encoding="utf-8")
     names = set(re.findall(r"`(test_\w+)`", text))
     assert len(names) > 10

@@ -1,10 +1,20 @@
-"""word2vec on arrays: losses, engines, training, evaluation and vectors.
+"""word2vec on arrays: text, losses, engines, training, vectors and their evaluation.
 
-A library without configuration, tracking or files of its own making; ``pipeline`` adds those.
+The library has no configuration files and no tracking; ``pipeline`` adds those.
 """
 
 from w2v import losses
 from w2v.errors import InputError
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.training.schedule import Schedule
 from w2v.vectors import WordVectors
 
-__all__ = ["InputError", "WordVectors", "losses"]
+__all__ = [
+    "InputError",
+    "NegativeSampling",
+    "Schedule",
+    "SkipGram",
+    "Softmax",
+    "WordVectors",
+    "losses",
+]

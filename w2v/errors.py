@@ -1,17 +1,39 @@
-"""The one exception for what a user can put right."""
+"""The exception for mistakes that users can correct, and text made safe to show them."""
+
+import re
 
 
 class InputError(ValueError):
-    """Bad input or settings.
+    """Input or settings that cannot be used.
 
-    The message is one line: what is wrong, where, and what would be right.  The command line
-    prints it and exits with status 2; library code may catch it as a ``ValueError``.
+    The message is one line: what is wrong, where, and what would be right. The command line
+    prints it and exits with status 2; callers of the library may catch it as a ``ValueError``.
     """
 
 
-def harmless(text: str) -> str:
-    """The text with what could command a terminal spelt as escapes: words come from strangers."""
-    return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]
-        for letter in text
-    )
+_ACTIVE = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # control characters, which can command a terminal
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of the text that follows
+    "\u2028\u2029"  # break lines
+    "\ud800-\udfff\ufffe\uffff]"  # cannot be written as UTF-8, or are no characters
+)
+
+
+def sanitize(text: str, *, terminal: bool = False) -> str:
+    """Replace every character that acts on its surroundings instead of being shown.
+
+    Words, paths and messages may come from anywhere: a control character among them could
+    command a terminal, and a direction mark could reorder a page. Joiners stay, because Persian
+    and Hindi are spelled with them.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    terminal
+        Write such a character as an escape, as in ``\\x1b``, but keep line breaks and tabs.
+        Otherwise, as for pages and pictures, each becomes U+FFFD.
+    """
+    if not terminal:
+        return _ACTIVE.sub("\ufffd", text)
+    return _ACTIVE.sub(lambda m: m[0] if m[0] in "\n\t" else ascii(m[0])[1:-1], text)

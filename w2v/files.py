@@ -1,62 +1,101 @@
-"""Files that outlive a crash and tell when a byte of them has changed."""
+"""Files: written whole or not at all, with checksums; compressed ones; and ``vocabulary.tsv``."""
 
+import bz2
+import gzip
 import hashlib
+import io
 import json
+import lzma
 import os
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
-from typing import IO, Any
+from typing import IO, Any, cast
 
-NO_ARRAY: tuple[type[Exception], ...] = (
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+
+NPY_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError),
     *(SyntaxError, TokenError, RecursionError),
 )
-"""What `np.load` raises where a file is no ``.npy``: it parses the header as Python's tokens."""
+"""What `np.load` raises for a damaged file: it parses the header as a Python expression."""
 
 
-def sealed(body: Any) -> bytes:
-    """JSON that carries its own SHA-256."""
-    digest = hashlib.sha256(canonical(body)).hexdigest()
+def with_checksum(body: dict[str, Any]) -> bytes:
+    """Return a JSON object as bytes, with the SHA-256 of its content as its first entry."""
+    digest = hashlib.sha256(canonical_json(body)).hexdigest()
     text = json.dumps({"sha256": digest, **body}, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode()
 
 
-def unsealed(text: bytes) -> Any:
-    """What `sealed` was given; `ValueError` where a byte is not as it was."""
+def verify_checksum(data: bytes) -> dict[str, Any]:
+    """Return the object that `with_checksum` was given.
+
+    Raises
+    ------
+    ValueError
+        The bytes are not such an object, or its content has changed.
+    """
     try:
-        body = json.loads(text)
+        body = json.loads(data)
     except RecursionError:
-        raise ValueError("no JSON of ours") from None
+        raise ValueError("nested too deeply") from None
     if not isinstance(body, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     digest = body.pop("sha256", None)
-    if digest != hashlib.sha256(canonical(body)).hexdigest():
-        raise ValueError("the SHA-256 is not that of the content")
+    if digest != hashlib.sha256(canonical_json(body)).hexdigest():
+        raise ValueError("the SHA-256 does not match the content")
     return body
 
 
-def canonical(body: Any) -> bytes:
-    """One spelling of a JSON value; what JSON cannot hold is refused."""
-    return json.dumps(body, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+def canonical_json(value: Any) -> bytes:
+    """Return JSON that is equal for equal values: its keys are sorted, NaN is refused."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def settle(file: IO[bytes]) -> None:
-    """Wait until what was written to a file has reached the disk."""
+def content_sha256(paths: Sequence[Path]) -> str:
+    """Return one SHA-256, in hexadecimal, of the content of several files and folders.
+
+    A folder counts with the names and the content of all files below it.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read.
+    """
+    whole = hashlib.sha256()
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in inside:
+            if path.is_dir():
+                whole.update(file.relative_to(path).as_posix().encode())
+            try:
+                whole.update(bytes.fromhex(file_sha256(file)))
+            except OSError as error:
+                raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    return whole.hexdigest()
+
+
+def fsync(file: IO[bytes]) -> None:
+    """Wait until everything written to an open file has reached the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def settle_folder(path: Path) -> None:
-    """Wait until a folder's entries have reached the disk, where the system can."""
+def fsync_folder(path: Path) -> None:
+    """Wait until the names in a folder have reached the disk; outside POSIX, do nothing."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -68,10 +107,134 @@ def settle_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` if the block succeeds."""
+    """Yield a temporary path in the same folder, and rename it to `path` if the block succeeds.
+
+    So `path` always holds either the old content or all of the new content.
+    """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         yield aside
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+# Compressed files
+
+OPENERS: dict[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+"""The function that opens a compressed file, by the suffix of its name."""
+
+
+class Decompressed(io.RawIOBase):
+    """The decompressed bytes of a file, which also tells how much of the raw file was read.
+
+    Parameters
+    ----------
+    raw
+        The compressed file, opened for reading.
+    decompressed
+        A file of bytes that reads from `raw`.
+    """
+
+    def __init__(self, raw: IO[bytes], decompressed: Any) -> None:
+        self.raw = raw
+        self.decompressed = decompressed
+
+    def read(self, size: int = -1) -> bytes:
+        """Read decompressed bytes: at most `size` of them, or all."""
+        data: bytes = self.decompressed.read(size)
+        return data
+
+    def raw_position(self) -> int:
+        """Return how many bytes of the compressed file were read."""
+        return self.raw.tell()
+
+    def close(self) -> None:
+        """Close both files."""
+        if not self.closed:
+            self.decompressed.close()
+            self.raw.close()
+        super().close()
+
+
+def open_raw(path: str | Path) -> IO[bytes]:
+    """Open a local file for reading its bytes, compressed or not, as they are on disk."""
+    return Path(path).open("rb")
+
+
+def open_binary(path: str | Path) -> IO[bytes]:
+    """Open a local file for reading bytes; decompress it if its name ends in .gz, .bz2 or .xz."""
+    file = open_raw(path)
+    opener = OPENERS.get(Path(path).suffix)
+    return cast(IO[bytes], Decompressed(file, opener(file, "rb"))) if opener else file
+
+
+# Vocabularies
+
+
+def write_vocabulary(
+    path: Path, words: Sequence[str], counts: NDArray[np.int64] | None = None
+) -> None:
+    """Write words and their counts as a table of two columns separated by tabs, in UTF-8.
+
+    The first line is the header ``word<TAB>count``, or ``word`` where there are no counts; each
+    further line is one word. The words must not contain tabs or line feeds.
+
+    Parameters
+    ----------
+    path
+        Usually ``vocabulary.tsv``. It is replaced only when the new file is complete.
+    words, counts
+        V words, and int64 (V,) or None.
+    """
+    with (
+        written_aside(path) as aside,
+        aside.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        if counts is None:
+            file.writelines(f"{word}\n" for word in ("word", *words))
+        else:
+            file.write("word\tcount\n")
+            rows = zip(words, counts.tolist(), strict=True)
+            file.writelines(f"{word}\t{count}\n" for word, count in rows)
+
+
+def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
+    """Read the words and counts that `write_vocabulary` wrote.
+
+    Returns
+    -------
+    words : list of str
+    counts : int64 (V,), or None where the file has only words
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not UTF-8, has no header or an incomplete last line, or has a
+        line that is not a word, a tab and a count. The message names the line.
+    """
+    try:
+        header, *lines = path.read_bytes().decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if header not in ("word", "word\tcount") or not lines or lines.pop() != "":
+        raise InputError(
+            f"{path}: the first line must be 'word<TAB>count' or 'word', and every line must end "
+            "in a line break"
+        )
+    if header == "word":
+        return lines, None
+    words, counts = [], []
+    for number, line in enumerate(lines, start=2):
+        word, tab, count = line.partition("\t")
+        if not (word and tab and re.fullmatch("[0-9]{1,19}", count) and int(count) < 1 << 63):
+            raise InputError(f"{path}: line {number} is {line[:80]!r}; word<TAB>count is needed")
+        words.append(word)
+        counts.append(int(count))
+    return words, np.array(counts, np.int64)

@@ -1,4 +1,4 @@
-"""What compiled functions of every room share."""
+"""Compiling with Numba: processes that start together compile once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,17 +7,20 @@ from typing import Any
 
 
 @contextmanager
-def one_process_at_a_time(function: Callable[..., Any]) -> Iterator[None]:
-    """Let one process compile a function while others wait to load what it leaves on disk.
+def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Iterator[None]:
+    """Hold a lock while a function compiles, so that other processes wait and load the result.
 
     Parameters
     ----------
     function
-        Compiled by Numba with ``cache=True``. The lock is one for all functions of its file.
+        A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
+    sources
+        Other files that its code comes from. Numba itself notices changes of the function's own
+        file only; where one of these is newer, what was compiled is deleted.
     """
     try:
         import fcntl
-    except ImportError:  # not POSIX: each compiles for itself
+    except ImportError:  # not POSIX: each process compiles for itself
         yield
         return
     folder = Path(function.stats.cache_path)  # type: ignore[attr-defined]
@@ -25,4 +28,8 @@ def one_process_at_a_time(function: Callable[..., Any]) -> Iterator[None]:
     name = function.__module__.rpartition(".")[2]
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        changed = max((source.stat().st_mtime for source in sources), default=0.0)
+        for index in folder.glob(f"{name}.*.nbi"):
+            if index.stat().st_mtime < changed:
+                index.unlink()
         yield

@@ -1,14 +1,14 @@
-"""The reference: losses and gradients for one centre word, written as they are derived.
+"""The reference implementation: losses and gradients for one center word, as they are derived.
 
 ``w2v/README.md`` derives every formula, and every engine is tested against this module.
 
 Each loss is a function of the scores ``s = U v`` alone, so each function has the same three steps:
 the scores, the loss with ``g = dJ/ds``, and the chain rule ``dJ/dv = Uᵀ g``, ``dJ/dU = g vᵀ``.
 
-All arithmetic is float64; results are rounded once, to the dtype of the input.  Finite input gives
-finite output and no warning: a score, a difference of scores or a sum is never lost to an overflow
-on the way, and a result that lies outside the range of its dtype is the dtype's largest number,
-with the right sign.
+All arithmetic is float64; results are rounded once, to the dtype of the input. Finite input gives
+finite output and no warning: intermediate results that overflow are computed again on a smaller
+scale, and a result outside the range of its dtype becomes the largest number of the dtype, with
+the right sign.
 """
 
 import operator
@@ -27,16 +27,16 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 LossAndGradients: TypeAlias = tuple[np.floating[Any], FloatArray, FloatArray]
 Loss: TypeAlias = Callable[[FloatArray, int, FloatArray], LossAndGradients]
 
-# Two factors of at most 2^1024 become at most 2^424 each: their products, 2^848, can be summed.
+# Scales two factors below 2^1024 to below 2^424 each, so that sums of products stay in range.
 _SMALL = 2.0**-600
 
-# Underflow to zero is right here, and overflow is looked for and mended.
+# Underflow to zero is correct here, and overflow is detected and repaired.
 _quiet = np.errstate(over="ignore", under="ignore", invalid="ignore")
 
 
 @_quiet
 def sigmoid(x: npt.ArrayLike) -> Any:
-    """The logistic function, elementwise: 1 / (1 + exp(-x)).
+    """Compute the logistic function of each element: 1 / (1 + exp(-x)).
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def sigmoid(x: npt.ArrayLike) -> Any:
 def naive_softmax(
     center_vector: npt.ArrayLike, outside_index: int, outside_vectors: npt.ArrayLike
 ) -> LossAndGradients:
-    """Exact softmax loss of one (centre, outside) pair: J = -log softmax(U v)[o].
+    """Compute the exact softmax loss of one (center, outside) pair: J = -log softmax(U v)[o].
 
     Parameters
     ----------
     center_vector : (d,)
-        v, the input vector of the centre word.
+        v, the input vector of the center word.
     outside_index : int
         o, the row of the outside word.
     outside_vectors : (V, d)
@@ -124,19 +124,19 @@ def negative_sampling(
     negative_indices: npt.ArrayLike,
     outside_vectors: npt.ArrayLike,
 ) -> LossAndGradients:
-    """Negative-sampling loss of one pair: J = -log σ(u_o·v) - Σ_k log σ(-u_k·v).
+    """Compute the negative-sampling loss of one pair: J = -log σ(u_o·v) - Σ_k log σ(-u_k·v).
 
     Parameters
     ----------
     center_vector : (d,)
-        v, the input vector of the centre word.
+        v, the input vector of the center word.
     outside_index : int
         o, the row of the outside word.
     negative_indices : (K,) int
-        The rows drawn as noise.  A row may be drawn several times and may be `outside_index`; each
-        draw counts.  An empty list is an empty sum.
+        The rows drawn as noise. A row may be drawn several times and may be `outside_index`; each
+        draw counts. The list may be empty.
     outside_vectors : (V, d)
-        U.  Only the rows named by the indices are read.
+        U. Only the rows that the indices name are read.
 
     Returns
     -------
@@ -144,7 +144,7 @@ def negative_sampling(
     grad_center : (d,)
         -(1 - σ(u_o·v)) u_o + Σ_k σ(u_k·v) u_k.
     grad_outside : (V, d)
-        -(1 - σ(u_o·v)) v in row o, and σ(u_k·v) v added to row k for each draw of k; else zero.
+        -(1 - σ(u_o·v)) v in row o, plus σ(u_k·v) v in row k for each draw of k; zero elsewhere.
 
         All three in the common dtype of the two arrays.
 
@@ -155,7 +155,7 @@ def negative_sampling(
 
     Notes
     -----
-    O(K d), and the zeros of `grad_outside`.
+    O(K d), apart from filling `grad_outside` with zeros.
 
     References
     ----------
@@ -176,7 +176,7 @@ def negative_sampling(
     g = -signs * sigmoid(-x)  # -(1 - σ(u_o·v)), then σ(u_k·v)
     drawn, draws = np.unique(rows, return_inverse=True)
     grad_outside = np.zeros(U.shape, dtype)
-    # One word's draws are added up before they meet v, where the sum might leave the range.
+    # Sum the factors of each row before multiplying by v: the products might overflow in a sum.
     grad_outside[drawn] = _within_range(np.outer(np.bincount(draws, weights=g), v), dtype)
     return (
         _within_range(loss, dtype),
@@ -192,15 +192,15 @@ def skipgram(
     outside_vectors: npt.ArrayLike,
     loss: Loss,
 ) -> LossAndGradients:
-    """Skip-gram loss of one window: the sum of `loss` over the outside words.
+    """Compute the skip-gram loss of one window: the sum of `loss` over the outside words.
 
     Parameters
     ----------
     center_index : int
-        c, the row of the centre word.
+        c, the row of the center word.
     outside_indices : (n,) int
-        The outside words of the window in order; a word may occur twice.  Empty for a document of
-        one word: the loss and its gradients are zero.
+        The outside words of the window in order; a word may occur twice. If there are none, the
+        loss and its gradients are zero.
     center_vectors, outside_vectors : (V, d)
         Input and output vectors.
     loss : callable
@@ -224,12 +224,12 @@ def skipgram(
 
     Notes
     -----
-    A term that `loss` had to put at the edge of the range enters the sum as that number.
+    A term that `loss` limited to the largest float64 enters the sum as that number.
 
     Examples
     --------
-    `naive_softmax` is passed as it is.  For `negative_sampling` a closure hands each outside word
-    the next row of fresh draws:
+    `naive_softmax` can be passed directly. For `negative_sampling`, a closure passes new draws for
+    each outside word:
 
     >>> rng = np.random.default_rng(0)
     >>> C, U = rng.normal(size=(2, 50, 8))
@@ -250,38 +250,38 @@ def skipgram(
     outside = _indices("outside_indices", outside_indices, len(U))
     dtype = np.result_type(C, U)
 
-    # A power of two, so that scaling rounds nothing: no partial sum of shares overflows.
-    share = 2.0 ** -len(outside).bit_length()
+    # Partial sums of scaled terms cannot overflow. The scale is a power of two, which is exact.
+    scale = 2.0 ** -len(outside).bit_length()
     v, U = C[c].astype(np.float64), U.astype(np.float64)
     total = np.float64(0)
     grad_center = np.zeros(v.shape)
     grad_outside = np.zeros(U.shape)
     for o in outside.tolist():
-        one_loss, one_center, one_outside = loss(v, o, U)  # may warn: it need not be one of ours
+        one_loss, one_center, one_outside = loss(v, o, U)  # a custom loss may warn
         with np.errstate(under="ignore"):
-            total += share * np.float64(one_loss)
-            grad_center += share * np.asarray(one_center, np.float64)
-            grad_outside += share * np.asarray(one_outside, np.float64)
+            total += scale * np.float64(one_loss)
+            grad_center += scale * np.asarray(one_center, np.float64)
+            grad_outside += scale * np.asarray(one_outside, np.float64)
 
     with np.errstate(over="ignore", under="ignore"):
         grad_centers = np.zeros(C.shape, dtype)
-        grad_centers[c] = _within_range(grad_center / share, dtype)
+        grad_centers[c] = _within_range(grad_center / scale, dtype)
         return (
-            _within_range(total / share, dtype),
+            _within_range(total / scale, dtype),
             grad_centers,
-            _within_range(grad_outside / share, dtype),
+            _within_range(grad_outside / scale, dtype),
         )
 
 
 def _log_sigmoid(x: Float64Array) -> Float64Array:
-    """log σ(x): -log1p(exp(-x)) for x >= 0 and x - log1p(exp(x)) below, in one expression."""
+    """Return log σ(x): -log1p(exp(-x)) if x >= 0, else x - log1p(exp(x))."""
     return np.asarray(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
 
 
 def _product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
-    """Matrix times vector; infinite only where the product itself is out of range, never NaN."""
-    # Not `@`: BLAS may sum equal rows in different orders, and the difference of their scores,
-    # which decides the softmax, is then rounding of large numbers where it should be zero.
+    """Multiply a matrix by a vector; an entry is infinite only if its true value overflows."""
+    # Not `@`: BLAS may sum equal rows in different orders. Their scores, which should be equal,
+    # would then differ by a rounding error, which is large if the scores are.
     product = np.asarray(np.sum(matrix * vector, axis=1))
     lost = ~np.isfinite(product)
     if lost.any():
@@ -290,15 +290,15 @@ def _product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
 
 
 def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
-    """`_SMALL`² times the product, finite for all finite input.
+    """Return `_SMALL`² times the product, which is finite for all finite input.
 
-    An entry that underflows here is too small to count beside the terms that overflowed.
+    A term that underflows here is negligible beside the terms that overflow in the true product.
     """
     return np.asarray(np.sum((matrix * _SMALL) * (vector * _SMALL), axis=1))
 
 
 def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Array:
-    """U v - max(U v), right also where U v is out of range and only the difference is not."""
+    """Return U v - max(U v), which is correct even if U v overflows."""
     s = _product(U, v)
     below = np.asarray(s - s.max())
     lost = ~np.isfinite(below)
@@ -309,12 +309,13 @@ def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Arra
 
 
 def _within_range(x: Any, dtype: np.dtype[Any]) -> Any:
-    """Round float64, scalar or array, to `dtype`; what is too large becomes its largest number."""
+    """Round float64 to `dtype`, limited to the largest number of `dtype`."""
     largest = float(np.finfo(dtype).max)
     return np.clip(x, -largest, largest).astype(dtype)
 
 
 def _real(name: str, x: npt.ArrayLike) -> FloatArray:
+    """Convert to a float array; integers become float64, other types are refused."""
     try:
         array = np.asarray(x)
     except ValueError:  # ragged lists
@@ -329,6 +330,7 @@ def _real(name: str, x: npt.ArrayLike) -> FloatArray:
 def _center_and_outside(
     center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
+    """Return both arrays and their common dtype; refuse shapes that do not agree."""
     v = _real("center_vector", center_vector)
     U = _real("outside_vectors", outside_vectors)
     if v.ndim != 1 or U.ndim != 2 or v.shape != U.shape[1:] or U.size == 0:
@@ -340,12 +342,14 @@ def _center_and_outside(
 
 
 def _finite_float64(name: str, x: FloatArray) -> Float64Array:
+    """Convert to float64; refuse NaN and infinities."""
     if not np.isfinite(x).all():
         raise InputError(f"{name} holds NaN or infinity; every entry must be finite")
     return x.astype(np.float64, copy=False)
 
 
 def _index(name: str, index: int, rows: int) -> int:
+    """Return an index as an int; refuse one that is not a row of the vectors."""
     try:
         i = operator.index(index)
     except TypeError:
@@ -356,6 +360,7 @@ def _index(name: str, index: int, rows: int) -> int:
 
 
 def _indices(name: str, indices: npt.ArrayLike, rows: int) -> npt.NDArray[np.intp]:
+    """Return a list of indices as an array; refuse those that are not rows of the vectors."""
     try:
         array = np.asarray(indices)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Every random choice of training: which words are kept, which are noise, and by what seed."""
+"""Random choices: seeded generators, sub-sampling and the noise distribution."""
 
 import zlib
 
@@ -7,24 +7,32 @@ from numpy.typing import NDArray
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """The generator for one purpose: independent of all others of the same seed.
+    """Return the generator of one purpose, independent of all others with the same seed.
 
-    ``indices`` (an epoch, a piece of the text) give one purpose many generators, so that work
-    may resume at any of them without the state of those before.
+    Parameters
+    ----------
+    seed
+        The seed of the run.
+    purpose
+        What is drawn, such as ``"train"``.
+    indices
+        For example an epoch and a shard. Each has a generator of its own, so that training can
+        resume there without the states of earlier generators.
     """
     key = (zlib.crc32(purpose.encode()), *indices)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
-    """How likely each word is to survive the sub-sampling of frequent words.
+    """Return the probability that the sub-sampling of frequent words keeps each word.
 
-    ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as word2vec's code has
-    it (Mikolov et al. 2013, section 2.3, gives a close variant).
+    It is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in the code of
+    word2vec (Mikolov et al. 2013, section 2.3, describe a close variant).
 
     Parameters
     ----------
     counts : int64 (V,)
+        How often each word occurs.
     threshold
         t; 0 keeps every word.
 
@@ -40,15 +48,18 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 
 
 class NoiseDistribution:
-    """P(w) proportional to count(w) ** exponent, drawn in O(1) by Walker's alias method.
+    """Draws words in proportion to count ** exponent, in constant time by Walker's alias method.
+
+    A draw first chooses one of V cells at random, each with the same probability.
 
     Attributes
     ----------
     probabilities : float64 (V,)
+        The probability of each word.
     threshold : float32 (V,)
-        Of a cell drawn uniformly: the chance that the draw is the cell's own word ...
+        The probability that a draw in cell w is word w.
     alias : int32 (V,)
-        ... and the word that it is otherwise.
+        The word that is drawn in cell w otherwise.
 
     References
     ----------
@@ -56,7 +67,7 @@ class NoiseDistribution:
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:
-        # Relative to the heaviest word, so that no exponent overflows.
+        # Counts are divided by that of the most probable word, so that powers cannot overflow.
         weights = (counts / (counts.max() if exponent > 0 else counts.min())) ** exponent
         self.probabilities = weights / weights.sum()
         size = len(counts)
@@ -74,7 +85,7 @@ class NoiseDistribution:
         self.alias = alias.astype(np.int32)
 
     def draw(self, random: np.random.Generator, shape: int | tuple[int, ...]) -> NDArray[np.int32]:
-        """Draw words, int32, of the given shape."""
+        """Draw words: an int32 array of the given shape."""
         cell = random.integers(len(self.alias), size=shape, dtype=np.int32)
-        own = random.random(shape, dtype=np.float32) < self.threshold[cell]
-        return np.where(own, cell, self.alias[cell])
+        is_cell = random.random(shape, dtype=np.float32) < self.threshold[cell]
+        return np.where(is_cell, cell, self.alias[cell])

@@ -6,11 +6,12 @@ text to whoever lists the settings, so that a limit is written once.
 """
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 from w2v.errors import InputError
 
@@ -30,7 +31,9 @@ class SettingError(InputError):
 
     def __init__(self, owner: type, name: str, value: object, wanted: str) -> None:
         self.owner, self.name, self.value, self.wanted = owner, name, value, wanted
-        super().__init__(f"{name}={value}: must be {wanted}")
+        # Quotes show a blank value, and keep one with a line break on one line.
+        plain = str(value).isprintable() and str(value).strip()
+        super().__init__(f"{name}={value if plain else repr(value)}: must be {wanted}")
 
 
 class Limit(NamedTuple):
@@ -92,6 +95,12 @@ def text(what: str) -> Limit:
     return Limit(what, lambda value: bool(value.strip()))
 
 
+def matching(pattern: str, what: str) -> Limit:
+    """Text that matches a regular expression as a whole, in any case; `what` it stands for."""
+    found = re.compile(pattern, re.IGNORECASE)
+    return Limit(what, lambda value: found.fullmatch(value) is not None)
+
+
 def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) -> Any:
     """A field of a `Settings` class.
 
@@ -121,18 +130,14 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        for name, (kinds, limit) in _rules(type(self)).items():
+        for name, (kinds, limit) in _rules(cast(Any, type(self))).items():
             value = getattr(self, name)
             if value is None and NoneType in kinds:
                 continue
-            wanted = limit.wanted if limit else " or ".join(_words(kinds))
-            try:
-                good = _fits(value, kinds) and (limit is None or limit.holds(value))
-            except TypeError:
-                good = False
-            if not good:
-                optional = " or None" if NoneType in kinds else ""
-                self.refuse(name, wanted + optional)
+            if not _fits(value, kinds):
+                self.refuse(name, " or ".join(_words(kinds)))
+            if limit is not None and not limit.holds(value):
+                self.refuse(name, limit.wanted + (" or null" if NoneType in kinds else ""))
 
     def refuse(self, name: str, wanted: str) -> None:
         """Raise the `SettingError` that says what a field must be."""
@@ -146,16 +151,13 @@ class Description(NamedTuple):
     ----------
     name, meaning
         Of the field.
-    type
-        As in "int or null".
-    limits
-        As in "at least 1"; empty where the type says it all.
+    allowed
+        The type and the limits, as in "a whole number, at least 1, or null".
     """
 
     name: str
     meaning: str
-    type: str
-    limits: str
+    allowed: str
 
 
 def describe(owner: type) -> Iterator[Description]:
@@ -164,10 +166,16 @@ def describe(owner: type) -> Iterator[Description]:
     for one in fields(owner):
         if "meaning" in one.metadata:
             limit: Limit | None = one.metadata["limit"]
-            kind = " or ".join(_words(_kinds(hints[one.name])))
-            yield Description(
-                one.name, one.metadata["meaning"], kind, limit.wanted if limit else ""
-            )
+            kinds = _words(_kinds(hints[one.name]))
+            wanted, null = limit.wanted if limit else "", "null" in kinds
+            kind = " or ".join(name for name in kinds if name != "null")
+            # Many limits say the type, too.
+            allowed = wanted or kind
+            if wanted and kind in ("a whole number", "a number") and "number" not in wanted:
+                allowed = f"{kind}, {wanted}" + "," * null
+            if null and not wanted.endswith(" or null"):
+                allowed += " or null"
+            yield Description(one.name, one.metadata["meaning"], allowed)
 
 
 @cache
@@ -207,6 +215,6 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
 
 def _words(kinds: tuple[Any, ...]) -> list[str]:
     """The types as people read them."""
-    names = {int: "int", float: "float", bool: "true or false", str: "text", NoneType: "null"}
-    listed = {list: "list", tuple: "list", dict: "name=value pairs"}
-    return [names.get(k) or listed.get(get_origin(k) or k) or str(k.__name__) for k in kinds]
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    names |= {NoneType: "null", list: "a list", tuple: "a list", dict: "name=value pairs"}
+    return [names.get(get_origin(kind) or kind, getattr(kind, "__name__", "")) for kind in kinds]

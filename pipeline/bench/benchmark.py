@@ -1,10 +1,11 @@
-"""Engines in turn on one corpus: words per second, memory, and arithmetic against the machine's.
+"""Compare engines on one corpus: words per second, memory, and use of the machine's arithmetic.
 
-Each training is a process of its own. The engines take turns, so that a machine that slows down
-slows all of them, and the first round is thrown away.
+Each training runs in a process of its own. The engines take turns, so that a machine that slows
+down for a while slows all of them. The first round warms up and does not count.
 """
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -18,34 +19,35 @@ import numpy as np
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from pipeline.bench.worker import objective_of
-from pipeline.config.schema import BenchmarkConfig, Config
-from pipeline.stages.vocab import IDS, VOCABULARY
-from w2v.engines import WITHOUT_SOFTMAX, Task
+from pipeline.config.settings import Benchmark, Config
+from pipeline.runtime.console import make_table
+from pipeline.stages.vocab import IDS
+from w2v.engines import ENGINES, Task, check_loss
 from w2v.errors import InputError
-from w2v.objectives import initial_model
+from w2v.objectives import LOSSES, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import hold_out, open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.cost import work
+from w2v.vectors import VOCABULARY
 
 ROOT = Path(__file__).parents[2]
 
 PEER = "gensim"
-"""What the others are compared with."""
+"""The engine that the others are compared with."""
 
 ROWS, COLUMNS = 2000, 50_000
-"""Of the product that shows what the machine can do: large enough for its rate to level off."""
+"""Shape of the matrix product that measures the machine: large enough for its full speed."""
 
 
 def sgemm_gflops(dim: int, threads: int) -> float:
-    """The rate of NumPy's float32 matrix product, (ROWS × dim) by (dim × COLUMNS)."""
+    """Return the speed of NumPy's product of float32 (ROWS, dim) by (dim, COLUMNS), in GFLOP/s."""
     random = np.random.default_rng(0)
     a = random.random((ROWS, dim), dtype=np.float32)
     b = random.random((COLUMNS, dim), dtype=np.float32)
     out = np.empty((ROWS, COLUMNS), np.float32)
     with threadpool_limits(threads):
-        np.matmul(a, b.T, out=out)  # memory and threads are there from here on
+        np.matmul(a, b.T, out=out)  # the first call allocates memory and starts threads
         begun = time.perf_counter()
         for _ in range(3):
             np.matmul(a, b.T, out=out)
@@ -60,39 +62,48 @@ def benchmark(
     threads: Sequence[int],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Measure; returns ``rows``, one an engine and number of threads, and ``trials``, all of them.
+    """Measure the engines.
 
     Parameters
     ----------
     corpus, vocab
         The folders of the tokenize and the vocab stage.
     threads
-        Each engine is measured with each.
+        Each engine is measured with each of these numbers of threads.
     say
-        Told of each training as it ends.
+        Prints a line after each training.
+
+    Returns
+    -------
+    dict
+        ``rows``: the medians for each engine and number of threads. ``trials``: the figures of
+        every training. ``matrices_mb`` and ``tokens_mb``: the size of the model and of the text.
 
     Raises
     ------
     InputError
-        No engine has the loss, or one refuses a setting.
+        If no engine can train the loss, or one of them refuses a setting.
     """
     settings = config.measure
-    assert isinstance(settings, BenchmarkConfig)
-    schedule = {key: getattr(config.train, key) for key in ("epochs", "lr", "min_lr")}
+    assert isinstance(settings, Benchmark)
     job: dict[str, Any] = {
         "corpus": str(corpus.absolute()),
         "vocab": str(vocab.absolute()),
         "model": asdict(config.model),
-        "loss": {"name": config.loss_name, **asdict(config.loss)},
-        "schedule": schedule,
+        "loss_name": config.loss.name,
+        "loss": asdict(config.loss),
+        "schedule": {key: getattr(config.train, key) for key in ("epochs", "lr", "min_lr")},
         "seed": config.seed,
         "heldout": config.train.heldout,
         "heldout_seed": config.train.heldout_seed,
     }
-    softmax = config.loss_name == "softmax"
-    engines = [name for name in settings.engines if not (softmax and name in WITHOUT_SOFTMAX)]
+    engines = [
+        engine
+        for engine in settings.engines
+        if config.loss.name in (ENGINES[engine].losses or LOSSES)
+    ]
     if not engines:
-        raise InputError(WITHOUT_SOFTMAX[settings.engines[0]])
+        check_loss(settings.engines[0], config.loss)
     trials: list[dict[str, Any]] = []
     rates: dict[int, list[float]] = {count: [] for count in threads}
     for turn in range(settings.repeats + 1):
@@ -101,34 +112,40 @@ def benchmark(
             if turn:
                 rates[count].append(rate)
             for engine in engines:
-                result = run_trial({**job, "engine": engine, "threads": count})
-                name = f"repeat {turn}" if turn else "warm-up"
+                result = run_worker({**job, "engine": engine, "threads": count})
+                label = f"repeat {turn}" if turn else "warm-up"
                 speed = f"{result['words_per_second']:,.0f} words/s"
-                say(f"  {name}  {engine}, threads: {count}  {speed}")
+                say(f"  {label}  {engine}, threads: {count}  {speed}")
                 if turn:
                     trials.append({"repeat": turn, **result, "sgemm_gflops": rate})
-    flops = useful_flops(job) * config.train.epochs
+    words = Vocabulary.load(vocab / VOCABULARY)
+    flops = useful_flops(job, config.objective, words) * config.train.epochs
     rows = [
-        summed(engine, count, trials, flops, rates[count])
+        medians(engine, count, trials, flops, rates[count])
         for count in threads
         for engine in engines
     ]
+    speeds = {(row["engine"], row["threads"]): row["words_per_second"] for row in rows}
     for row in rows:
-        peers = [r for r in rows if (r["engine"], r["threads"]) == (PEER, row["threads"])]
-        slowest = [r for r in rows if (r["engine"], r["threads"]) == (row["engine"], min(threads))]
-        peer = peers[0]["words_per_second"] if peers else None
+        peer = speeds.get((PEER, row["threads"]))
         row["times_gensim"] = row["words_per_second"] / peer if peer else None
-        row["scaling"] = row["words_per_second"] / slowest[0]["words_per_second"]
+        row["scaling"] = row["words_per_second"] / speeds[row["engine"], min(threads)]
     return {
         "rows": rows,
         "trials": trials,
-        "matrices_mb": 2 * 4 * vocabulary_size(vocab) * config.model.dim / 2**20,
+        "matrices_mb": 2 * 4 * len(words) * config.model.dim / 2**20,
         "tokens_mb": (corpus / "tokens.npy").stat().st_size / 2**20,
     }
 
 
-def run_trial(job: dict[str, Any]) -> dict[str, Any]:
-    """One training in a fresh process; its refusals are ours."""
+def run_worker(job: dict[str, Any]) -> dict[str, Any]:
+    """Call `pipeline.bench.worker.train_once` in a fresh process, and return its figures.
+
+    Raises
+    ------
+    InputError
+        If the training refuses a setting.
+    """
     command = [sys.executable, "-m", "pipeline.bench.worker"]
     done = subprocess.run(command, cwd=ROOT, input=json.dumps(job), capture_output=True, text=True)
     if done.returncode == 2:
@@ -139,28 +156,26 @@ def run_trial(job: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def useful_flops(job: dict[str, Any]) -> float:
-    """What an epoch has to compute, by `w2v.training.cost`: the same for all engines."""
-    vocab = Path(job["vocab"])
-    words = Vocabulary.load(vocab / VOCABULARY)
-    text = open_text(Path(job["corpus"]), np.load(vocab / IDS, allow_pickle=False))
+def useful_flops(job: dict[str, Any], objective: SkipGram, words: Vocabulary) -> float:
+    """Return how many floating-point operations an epoch needs, the same for all engines.
+
+    See `w2v.training.cost`. What an engine computes beyond that does not count.
+    """
+    text = open_text(Path(job["corpus"]), np.load(Path(job["vocab"]) / IDS, allow_pickle=False))
     training, _ = hold_out(text, job["heldout"], generator(job["heldout_seed"], "heldout"))
-    objective = objective_of(job["model"], job["loss"])
     model = initial_model(len(words.counts), objective.dim, generator(0, "init"))
     task = Task(model, objective, words.counts, training.words(), job["schedule"]["epochs"])
     order = training.shuffled(generator(job["seed"], "order", 1))
     return work(order, task, generator(job["seed"], "work")).flops
 
 
-def vocabulary_size(vocab: Path) -> int:
-    """The number of words in a folder of the vocab stage."""
-    return len(Vocabulary.load(vocab / VOCABULARY))
-
-
-def summed(
+def medians(
     engine: str, threads: int, trials: list[dict[str, Any]], flops: float, rates: list[float]
 ) -> dict[str, Any]:
-    """The medians of an engine's trials."""
+    """Return the medians of an engine with a number of threads, from the trials of all engines.
+
+    A training needs `flops` operations. `rates` are those of the machine, in GFLOP/s.
+    """
     own = [t for t in trials if (t["engine"], t["threads"]) == (engine, threads)]
     speeds = [t["words_per_second"] for t in own]
     known = [t for t in own if t["peak_mb"] is not None]
@@ -183,28 +198,23 @@ def summed(
     }
 
 
-def table(rows: Sequence[dict[str, Any]], title: str) -> Table:
-    """What a person sees."""
-
-    def cell(value: float | None, form: str) -> str:
-        return "–" if value is None else format(value, form)
-
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    names = ("engine", "threads", "words/s", "range", "× gensim", "× threads", "GFLOP/s")
-    for name in (*names, "of sgemm", "peak MB", "over imports", "held-out loss"):
-        shown.add_column(name, justify="left" if name == "engine" else "right")
+def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """Return the table that is shown in the terminal."""
+    columns = {
+        "threads": "{threads}",
+        "words/s": "{words_per_second:,.0f}",
+        "range": "{least:,.0f} … {most:,.0f}",
+        "× gensim": "{times_gensim:.2f}",
+        "× threads": "{scaling:.2f}",
+        "GFLOP/s": "{gflops:.1f}",
+        "of sgemm": "{of_sgemm:.0%}",
+        "peak MB": "{peak_mb:,.0f}",
+        "over imports": "{over_imports_mb:,.0f}",
+        "held-out loss": "{heldout_loss:.3f}",
+    }
+    table = make_table(title, ["engine"], columns)
     for row in rows:
-        shown.add_row(
-            row["engine"],
-            str(row["threads"]),
-            f"{row['words_per_second']:,.0f}",
-            f"{row['least']:,.0f} … {row['most']:,.0f}",
-            cell(row["times_gensim"], ".2f"),
-            cell(row["scaling"], ".2f"),
-            cell(row["gflops"], ".1f"),
-            cell(row["of_sgemm"], ".0%"),
-            cell(row["peak_mb"], ",.0f"),
-            cell(row["over_imports_mb"], ",.0f"),
-            cell(row["heldout_loss"], ".3f"),
-        )
-    return shown
+        known = {key: math.nan if value is None else value for key, value in row.items()}
+        cells = [form.format(**known).replace("nan", "–") for form in columns.values()]
+        table.add_row(row["engine"], *cells)
+    return table

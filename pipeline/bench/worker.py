@@ -1,36 +1,33 @@
-"""One training in a process of its own: settings as JSON on standard input, figures on output.
+"""Train once in a process of its own, for the benchmark: settings in, figures out, as JSON.
 
-A fresh process has no memory but its own to show, and nothing compiled or cached by another.
+A fresh process holds no memory from other trainings and nothing that they compiled or cached.
 """
 
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.stages.vocab import IDS, VOCABULARY
-from w2v.engines import ENGINES, Task, make_engine
+from pipeline.stages.vocab import IDS
+from w2v.engines import Task, make_engine
 from w2v.errors import InputError
-from w2v.objectives import Loss, NegativeSampling, SkipGram, Softmax, initial_model
+from w2v.objectives import LOSSES, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
-from w2v.training.train import Schedule, train
-
-
-def objective_of(model: dict[str, Any], loss: dict[str, Any]) -> SkipGram:
-    """The library's objective; ``loss`` holds its name beside its settings."""
-    settings = {key: value for key, value in loss.items() if key != "name"}
-    kind: Loss = Softmax(**settings) if loss["name"] == "softmax" else NegativeSampling(**settings)
-    return SkipGram(**model, loss=kind)
+from w2v.training.schedule import Schedule
+from w2v.training.train import train
+from w2v.vectors import VOCABULARY
 
 
 def memory_mb(field: str) -> float | None:
-    """``VmRSS``, what this process holds now, or ``VmHWM``, the most it held; where Linux tells."""
+    """Return a field of Linux's ``/proc/self/status`` in MiB, or ``None`` on other systems.
+
+    ``VmRSS`` is the memory that this process holds now, ``VmHWM`` the most it has held.
+    """
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").split("\n")
     except OSError:
@@ -39,20 +36,30 @@ def memory_mb(field: str) -> float | None:
     return int(values[0]) / 1024 if values else None
 
 
-def trial(
+def train_once(
     corpus: str,
     vocab: str,
     model: dict[str, Any],
+    loss_name: str,
     loss: dict[str, Any],
     schedule: dict[str, Any],
     engine: str,
     threads: int,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train once; memory is told apart into what the engine's imports hold and the rest."""
-    objective = objective_of(model, loss)
-    import_module(ENGINES[engine].split(":")[0])
-    # A model of two words makes the engine import and load all it will need.
+    """Train, and return the speed, the held-out loss and the memory.
+
+    Parameters
+    ----------
+    corpus, vocab
+        The folders of the tokenize and the vocab stage.
+    model, loss_name, loss, schedule
+        Settings of `SkipGram`, the name and the settings of its loss, and those of `Schedule`.
+    settings
+        Other arguments of `w2v.training.train.train`.
+    """
+    objective = SkipGram(**model, loss=LOSSES[loss_name](**loss))
+    # A model of two words makes the engine import and load everything that it needs.
     small = initial_model(2, objective.dim, generator(0, "init"))
     make_engine(engine, Task(small, objective, np.array([2, 1]), 3))
     imports = memory_mb("VmRSS")
@@ -83,7 +90,7 @@ def trial(
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(trial(**json.load(sys.stdin)), allow_nan=False))
+        print(json.dumps(train_once(**json.load(sys.stdin)), allow_nan=False))
     except InputError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)

@@ -1,1 +1,1 @@
-"""The stage cache, and its command line."""
+"""The stage cache and its command line."""

@@ -1,1 +1,1 @@
-"""Corpora by name, and documents in files of many kinds."""
+"""Where text comes from: downloadable corpora, and people's own files of text or records."""

@@ -1,36 +1,16 @@
-"""Pages that are one file each: nothing in them asks for anything outside."""
+"""Fill the HTML templates: pages that are one file each and load nothing from anywhere else."""
 
 import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline.report.sanitize import visible
+from w2v.errors import sanitize
 from w2v.files import written_aside
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Whatever a template shows: text that came from outside shows as text.
-        finalize=lambda value: (
-            visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-    )
 
 
 def write_page(
@@ -41,43 +21,53 @@ def write_page(
     filters: Mapping[str, Callable[..., Any]] | None = None,
     **values: Any,
 ) -> None:
-    """Fill a template and write the page, whole or not at all.
+    """Fill a template and write the page. If that fails, an older page stays as it was.
 
     Parameters
     ----------
+    path
+        The file to write.
     template, styles, script
-        Names of files in ``templates/``. The template shows ``style``, ``script`` and
-        ``policy``, which forbids the page every request and every other script.
+        Names of files in ``templates/``. The template receives the contents of the last two as
+        ``style`` and ``script``, and a ``policy`` under which a browser refuses every request
+        and every other script.
     filters
-        How the template writes figures.
+        Functions that the template formats numbers with.
     values
-        What else the template shows. Strings are escaped.
+        Everything else that the template shows. Strings are sanitized and escaped.
     """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: (
+            sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
+    )
+    environment.filters |= filters or {}
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in styles)
     code = "" if script is None else (TEMPLATES / script).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    sheets = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in styles)
-    environment = _environment()
-    environment.filters |= filters or {}
     text = environment.get_template(template).render(
-        style=Markup(sheets), script=Markup(code), policy=Markup(policy), **values
+        style=Markup(style), script=Markup(code), policy=Markup(policy), **values
     )
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def embedded_json(value: Any) -> str:
-    """JSON that may stand inside a ``<script>`` element: no character can end it.
+    """Return JSON for a ``<script>`` element, as markup that a template does not escape again.
 
-    Returns
-    -------
-    Markup
-        Not escaped again by a template.
+    No text inside the value can end the element.
     """
     from markupsafe import Markup
 
@@ -88,5 +78,5 @@ def embedded_json(value: Any) -> str:
 
 
 def embedded_image(path: Path) -> str:
-    """A PNG file as an address that holds the picture itself."""
+    """Return a PNG file as a ``data:`` URL, which holds the image itself."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

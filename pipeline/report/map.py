@@ -1,45 +1,46 @@
-"""The map of words: projections, neighbours, a picture and a page to explore."""
+"""The map of words: project vectors into two dimensions, and write the interactive page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.report.html import embedded_json, write_page
-from pipeline.report.sanitize import visible
+from w2v.errors import sanitize
 from w2v.evaluate import project_2d
 from w2v.vectors import WordVectors
+from w2v.vectors.search import nearest_rows
 
 METHODS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+"""The projections, as settings and as pages name them."""
 
-FEWEST = 5
-"""Words below which only the principal components make sense."""
+MIN_WORDS = 5
+"""With fewer words, every projection is PCA, because the others have nothing to arrange."""
 
 PERPLEXITY = 30.0
+"""Of t-SNE: about how many neighbours of a word count as near."""
+
 NEIGHBOURS = 10
+"""Neighbours that the page lists for each word."""
 
-_SCORES = 1 << 22
-"""Cosines held at a time: 16 MiB of float32."""
-
-_LONGEST = 200
-"""Letters of a word that the page carries."""
+MAX_LETTERS = 200
+"""Longer words are cut on the page."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Words in the plane.
+    """Where words are in two dimensions.
 
     Attributes
     ----------
     method
-        A name in `METHODS`.
-    xy
-        (n, 2) float64.
+        A key of `METHODS`.
+    xy : (n, 2) float64
+        The positions.
     axes
-        What the two directions mean.
+        What the horizontal and the vertical direction mean.
     """
 
     method: str
@@ -48,27 +49,31 @@ class Projection:
 
     @property
     def name(self) -> str:
-        """The method as people write it."""
+        """Return the method's name as papers write it."""
         return METHODS[self.method]
 
     @property
     def about(self) -> str:
-        """One line under a title."""
+        """Return a line that names the method and says how to read the map."""
         if self.method == "pca":
-            return f"across: {self.axes[0]}, up: {self.axes[1]}"
-        return f"{self.name}: who is near whom counts, directions and far distances do not"
+            return f"{self.name}: {self.axes[0]} across, {self.axes[1]} up"
+        return f"{self.name}: only small distances mean something, not directions nor large ones"
 
 
 def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int = 0) -> Projection:
-    """Project words' vectors, each taken at length 1 as cosines see them, into the plane.
+    """Project words into two dimensions, each vector scaled to length 1 as for cosines.
 
     Parameters
     ----------
+    vectors
+        Contain all the words.
+    words
+        n words.
     method
-        A name in `METHODS`. Fewer than `FEWEST` words, or words that all have one direction,
-        get their principal components whatever the method; the axes say so.
+        A key of `METHODS`. With fewer than `MIN_WORDS` words, or if all words have the same
+        vector, the result is PCA whatever the method.
     seed
-        Of the methods that start at random.
+        For the methods that start at random.
 
     References
     ----------
@@ -76,27 +81,26 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     (2018), UMAP.
     """
     unit = np.asarray(vectors.unit[[vectors.row(word) for word in words]], dtype=np.float32)
-    if method == "pca" or len(words) < FEWEST or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
+    if method == "pca" or len(words) < MIN_WORDS or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
         xy = project_2d(WordVectors(words, unit), words)
-        total = float(np.square(unit - unit.mean(axis=0), dtype=np.float64).sum()) if words else 0
-        shares = np.square(xy).sum(axis=0) / (total or 1.0)
-        first, second = (
-            f"{which} principal component ({share:.0%} of the variance)"
-            for which, share in zip(("first", "second"), shares, strict=True)
+        variance = np.square(unit - unit.mean(axis=0), dtype=np.float64).sum() if words else 0.0
+        first, second = np.square(xy).sum(axis=0) / (variance or 1.0)
+        axes = (
+            f"first principal component ({first:.0%} of the variance)",
+            f"second principal component ({second:.0%} of the variance)",
         )
-        return Projection("pca", xy, (first, second))
+        return Projection("pca", xy, axes)
+    xy = _tsne(unit, seed) if method == "tsne" else _umap(unit, seed)
     name = METHODS[method]
-    make = _tsne if method == "tsne" else _umap
-    xy = make(unit, seed)
     return Projection(method, xy - xy.mean(axis=0), (f"{name}, first dimension", f"{name}, second"))
 
 
 def projections(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """One projection a method, and none twice where words are too few for any but one."""
-    made = {one.method: one for one in (project(vectors, words, method) for method in methods)}
-    return list(made.values())
+    """Project words by several methods. If there are too few words, all that is left is PCA."""
+    made = [project(vectors, words, method) for method in methods]
+    return list({projection.method: projection for projection in made}.values())
 
 
 def _tsne(unit: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
@@ -106,7 +110,8 @@ def _tsne(unit: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     start = "pca" if min(unit.shape) >= 2 else "random"
     perplexity = min(PERPLEXITY, (len(unit) - 1) / 3)
     model = TSNE(2, perplexity=perplexity, init=start, random_state=seed, max_iter=500)
-    with threadpool_limits(1):  # its threads spin while they wait, on a busy machine for minutes
+    # Several threads would wait for each other in busy loops, for minutes on a busy machine.
+    with threadpool_limits(1):
         return np.asarray(model.fit_transform(unit), dtype=np.float64)
 
 
@@ -115,60 +120,48 @@ def _umap(unit: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
 
     near = min(15, len(unit) - 1)
     start = "spectral" if len(unit) > 15 else "random"
-    # One thread: with more, the seed would not decide the result.
+    # With more than one job, the result would differ from run to run despite the seed.
     model = umap.UMAP(n_neighbors=near, init=start, random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(unit), dtype=np.float64)
 
 
 def words_to_map(vectors: WordVectors, first: Iterable[str], size: int) -> list[str]:
-    """At most so many words: those of `first`, then the most frequent ones."""
+    """Choose at most `size` words: those in `first`, then the most frequent ones."""
     frequent = (vectors.words[row] for row in vectors.by_frequency[:size])
     return list(dict.fromkeys([*first, *frequent]))[:size]
 
 
-def nearest_rows(
+def neighbour_rows(
     vectors: WordVectors, words: Sequence[str], k: int, vocabulary: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The rows with the largest cosines with each word, among the most frequent words.
+    """Find the k nearest neighbours of each word by cosine, among the most frequent words.
 
     Parameters
     ----------
+    vectors
+        Contain all the words.
+    words
+        n words.
     k
-        Neighbours of a word; fewer where there are fewer other words.
+        Neighbours per word; fewer if there are fewer other words.
     vocabulary
-        How many words can be neighbours.
+        Only this many most frequent words can be neighbours.
 
     Returns
     -------
-    rows, cosines
-        (n, k), the largest cosine first, ties by frequency. A word is not its own neighbour.
+    rows : (n, k) intp
+        Of the vectors, the nearest first; of equally near ones, the more frequent first. A word
+        is not its own neighbour.
+    cosines : (n, k) float32
     """
     candidates = vectors.by_frequency[:vocabulary]
-    asked = np.array([vectors.row(word) for word in words], dtype=np.intp)
-    # A word among the candidates leaves itself out, so all can list one fewer.
-    k = min(k, len(candidates) - 1)
-    rows = np.empty((len(words), max(k, 0)), dtype=np.intp)
-    cosines = np.empty(rows.shape, dtype=np.float32)
-    if k <= 0:
-        return rows, cosines
     place = np.full(len(vectors), -1, dtype=np.intp)
     place[candidates] = np.arange(len(candidates))
-    unit = vectors.unit[candidates]
-    batch = max(1, _SCORES // len(candidates))
-    for start in range(0, len(words), batch):
-        part = asked[start : start + batch]
-        scores = vectors.unit[part] @ unit.T
-        own = np.flatnonzero(place[part] >= 0)
-        scores[own, place[part[own]]] = -np.inf
-        # All that tie with the k-th, so that the order of the words decides and not chance.
-        least = np.partition(scores, len(candidates) - k, axis=1)[:, len(candidates) - k]
-        line, column = np.nonzero(scores >= least[:, None])
-        order = np.lexsort((column, -scores[line, column], line))
-        line, column = line[order], column[order]
-        first = np.searchsorted(line, np.arange(len(part)))[:, None] + np.arange(k)
-        rows[start : start + batch] = candidates[column[first]]
-        cosines[start : start + batch] = scores[line[first], column[first]]
-    return rows, np.clip(cosines, -1.0, 1.0)
+    asked = np.array([vectors.row(word) for word in words], dtype=np.intp)
+    k = min(k, len(candidates) - 1)
+    unit = vectors.unit
+    near, cosines = nearest_rows(unit[asked], unit[candidates], k, place[asked])
+    return candidates[near], cosines
 
 
 def write_map(
@@ -179,39 +172,42 @@ def write_map(
     title: str,
     vocabulary: int,
 ) -> None:
-    """Write the page: zoom, search, and neighbours in the original space.
+    """Write the interactive page: zoom, search, and each word's neighbours.
+
+    Neighbours are found among the original vectors, not among the projected ones.
 
     Parameters
     ----------
+    path
+        The HTML file to write.
+    vectors
+        Contain all the words.
     words
-        n words; where labels compete, the earlier wins.
+        The words on the map. If two labels do not fit, the earlier word keeps its label.
     projections
         Of these words.
+    title
+        Names the run.
     vocabulary
-        Neighbours are looked for among so many most frequent words.
+        Only this many most frequent words can be neighbours.
     """
-    near, cosines = nearest_rows(vectors, words, NEIGHBOURS, vocabulary)
-    number = {vectors.row(word): index for index, word in enumerate(words)}
-    others: list[str] = []
-    for row in np.unique(near).tolist():
-        if row not in number:
-            number[row] = len(words) + len(others)
-            others.append(vectors.words[row])
-    place = np.empty(len(vectors), dtype=np.int64)
-    place[vectors.by_frequency] = np.arange(len(vectors))
+    near, cosines = neighbour_rows(vectors, words, NEIGHBOURS, vocabulary)
     own = [vectors.row(word) for word in words]
-    data: dict[str, Any] = {
-        "words": [_shown(word) for word in words],
-        "others": [_shown(word) for word in others],
+    others = np.setdiff1d(near, own).tolist()  # neighbours that are not on the map
+    index_of = {row: index for index, row in enumerate([*own, *others])}
+    rank = np.empty(len(vectors), dtype=np.int64)
+    rank[vectors.by_frequency] = np.arange(len(vectors))
+    data = {
+        "words": [_cut(word) for word in words],
+        "others": [_cut(vectors.words[row]) for row in others],
         "counts": None if vectors.counts is None else vectors.counts[own].tolist(),
-        "ranks": place[own].tolist(),
-        "neighbours": [number[row] for row in near.ravel().tolist()],
+        "ranks": rank[own].tolist(),
+        "neighbours": [index_of[row] for row in near.ravel().tolist()],
         "cosines": np.rint(1000 * cosines.ravel()).astype(int).tolist(),
         "dimensions": vectors.dimensions,
         "vocabulary": min(vocabulary, len(vectors)),
         "maps": [
-            {"name": one.name, "about": one.about, "xy": _whole_numbers(one.xy)}
-            for one in projections
+            {"name": one.name, "about": one.about, "xy": _integers(one.xy)} for one in projections
         ],
     }
     write_page(
@@ -225,16 +221,16 @@ def write_map(
     )
 
 
-def _shown(word: str) -> str:
-    text = visible(word)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+def _cut(word: str) -> str:
+    text = sanitize(word)
+    return text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1] + "…"
 
 
-def _whole_numbers(xy: NDArray[np.float64]) -> list[int]:
-    """Places from −10000 to 10000, both axes on one scale, the middle at 0."""
+def _integers(xy: NDArray[np.float64]) -> list[int]:
+    """Scale positions to integers from -10000 to 10000, 0 in the middle, both axes alike."""
     if len(xy) == 0:
         return []
-    middle = (xy.max(axis=0) + xy.min(axis=0)) / 2
-    reach = float(np.abs(xy - middle).max()) or 1.0
-    whole: list[int] = np.rint(10_000 * (xy - middle) / reach).astype(int).ravel().tolist()
-    return whole
+    centered = xy - (xy.max(axis=0) + xy.min(axis=0)) / 2
+    scale = 10_000 / (float(np.abs(centered).max()) or 1.0)
+    scaled: list[int] = np.rint(scale * centered).astype(int).ravel().tolist()
+    return scaled

@@ -1,15 +1,10 @@
-"""The pictures of a run, as PNG, from plain data.
+"""The charts of a run, drawn from plain data and saved as PNG.
 
-Each is read at two widths, beside another on a page and alone on a phone, so figures are small
-and their letters large. What differs in colour differs in lightness or in shape as well.
-
-matplotlib is imported inside the functions: a run that finds all its stages in the cache draws
-nothing and should not wait for it.
+One function per chart: loss over words seen, map of words, similarity, analogies, word frequency.
+Whatever differs in color differs in lightness or shape as well, for greyscale printing.
 """
 
-import math
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,30 +12,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.report.labels import GLYPHS, LABEL_SIZE, place_labels
-from pipeline.report.sanitize import visible
-from w2v.evaluate.statistics import ranks
-from w2v.files import written_aside
+from pipeline.report.labels import place_labels
+from pipeline.report.style import (
+    BLUE,
+    INK,
+    LABEL_SIZE,
+    ORANGE,
+    WIDTH,
+    new_figure,
+    save,
+    set_title,
+)
+from w2v.errors import sanitize
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-DPI = 180
-WIDTH, HEIGHT = 5.2, 3.7
-"""Inches."""
+SMOOTHING = 0.03
+"""Fraction of all points over which the smoothed loss is averaged."""
 
-INK = "#222222"
-BLUE = "#174a80"
-ORANGE = "#d9731a"
-"""Blue is much darker than orange, so that the two differ in greyscale as well."""
+NAMED_PAIRS = 6
+"""Word pairs labelled in the similarity chart: those where model and people disagree most."""
 
-SMOOTHED_OVER = 0.03
-"""Share of the points that each point of the smoothed loss averages."""
-
-ODD_PAIRS = 6
-"""Pairs that are named where the model and people disagree most."""
+MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
+"""Shape, fill and edge color of each analogy method."""
 
 
 def loss_curve(
@@ -54,39 +49,39 @@ def loss_curve(
     Parameters
     ----------
     points
-        (words seen, mean loss per pair in nats) as training went on; may be empty.
+        (words seen, mean loss per pair in nats) during training. May be empty; then the training
+        loss of each epoch is drawn instead.
     epochs
-        One mapping an epoch with ``words`` (seen by its end, all epochs together), ``loss``
-        (over the epoch; None where the engine does not tell) and ``heldout_loss``, None or absent
-        where nothing was held out.
+        One mapping per epoch: ``words`` (seen by its end, since the start of training), ``loss``
+        (None if the engine does not report it) and ``heldout_loss`` (None or absent if nothing
+        was held out).
+    path
+        The PNG file to write.
     title
         Names the run.
     """
-    fig, ax = _figure(WIDTH, HEIGHT)
+    fig, ax = new_figure()
     words, losses = np.array(points, dtype=np.float64).reshape(-1, 2).T
     ends = np.array([epoch["words"] for epoch in epochs], dtype=np.float64)
-    unit, name = _unit_of(max(words.max(initial=0.0), ends.max(initial=0.0)))
-    shown = [losses]
+    last = max([*words, *ends, 1.0])
+    unit, name = _unit(last)
+    heights = [losses]  # the values that the vertical axis has to show
     if len(points) > 1:
         smooth = _smoothed(losses)
-        shown = [np.percentile(losses, (0.5, 99.5)), smooth]
+        heights = [np.percentile(losses, (0.5, 99.5)), smooth]
         ax.plot(words / unit, losses, color=BLUE, alpha=0.3, linewidth=0.7, label="training")
         ax.plot(words / unit, smooth, color=BLUE, linewidth=1.8, label="training, smoothed")
     elif any(epoch["loss"] is not None for epoch in epochs):
-        losses = np.array([epoch["loss"] for epoch in epochs], dtype=np.float64)
-        shown.append(losses)
-        ax.plot(ends / unit, losses, "o-", color=BLUE, markersize=4, label="training, per epoch")
-    heldout = [
-        (epoch["words"], epoch["heldout_loss"])
-        for epoch in epochs
-        if epoch.get("heldout_loss") is not None
-    ]
-    if heldout:
-        x, y = np.array(heldout, dtype=np.float64).T
-        shown.append(y)
+        per_epoch = np.array([epoch["loss"] for epoch in epochs], dtype=np.float64)
+        heights = [per_epoch]
+        ax.plot(ends / unit, per_epoch, "o-", color=BLUE, markersize=4, label="training, per epoch")
+    heldout = np.array([epoch.get("heldout_loss") for epoch in epochs], dtype=np.float64)
+    known = ~np.isnan(heldout)
+    if known.any():
+        heights.append(heldout[known])
         ax.plot(
-            x / unit,
-            y,
+            ends[known] / unit,
+            heldout[known],
             "D--",
             color=ORANGE,
             linewidth=1.0,
@@ -96,21 +91,21 @@ def loss_curve(
             clip_on=False,
             zorder=3,
         )
-    for end in ends[:-1] if 1 < len(ends) <= 20 else ():
+    for end in ends[:-1] if len(ends) <= 20 else ():
         ax.axvline(end / unit, color=INK, alpha=0.12, linewidth=0.8, zorder=0)
-    values = np.concatenate(shown)
+    values = np.concatenate(heights)
     values = values[np.isfinite(values)]
-    if len(values) > 0 and values.max() > values.min():
-        margin = 0.06 * (values.max() - values.min())
+    if len(values) > 0 and np.ptp(values) > 0:
+        margin = 0.06 * np.ptp(values)
         ax.set_ylim(values.min() - margin, values.max() + margin)
-    ax.set_xlim(0, 1.03 * max(words.max(initial=0.0), ends.max(initial=0.0), 1.0) / unit)
+    ax.set_xlim(0, 1.03 * last / unit)
     ax.set_xlabel(f"words seen ({name})" if name else "words seen")
     ax.set_ylabel("mean loss per pair (nats)")
-    _title(fig, title)
+    set_title(fig, title)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, loc="best")
     ax.grid(axis="y", alpha=0.2)
-    _save(fig, path)
+    save(fig, path)
 
 
 def word_map(
@@ -121,24 +116,26 @@ def word_map(
     title: str = "",
     axes: tuple[str, str] = ("first dimension", "second dimension"),
 ) -> None:
-    """Draw words as labelled points; a label that would cover another is left out.
+    """Draw words as labelled points. A label that would cover another is left out.
 
     Parameters
     ----------
     words
-        n labels.
-    xy
-        (n, 2) places.
-    counts
-        (n,): more frequent words get a larger point, and their label is placed first.
+        n words.
+    xy : (n, 2)
+        Where the words are.
+    path
+        The PNG file to write.
+    counts : (n,), optional
+        Frequent words get a larger point, and their labels are placed first.
     title
         Names the run.
     axes
-        What the two directions mean.
+        What the horizontal and the vertical direction mean.
     """
     places = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     size = float(np.clip(3.6 + 0.04 * len(words), 5.0, 8.4))
-    fig, ax = _figure(size * 1.2, size)
+    fig, ax = new_figure(size * 1.2, size)
     order = np.arange(len(words))
     areas = np.full(len(words), 14.0)
     if counts is not None and len(words) > 0:
@@ -147,16 +144,16 @@ def word_map(
         order = np.argsort(-logs, kind="stable")
     ax.scatter(places[:, 0], places[:, 1], s=areas, color=BLUE, alpha=0.75, linewidths=0, zorder=2)
     ax.margins(0.08, 0.06)
-    ax.set_aspect("equal", adjustable="datalim")  # so that distances compare in all directions
+    ax.set_aspect("equal", adjustable="datalim")  # equal distances look equal in every direction
     ax.set_xlabel(axes[0])
     ax.set_ylabel(axes[1])
     ax.tick_params(labelsize=8)
-    _title(fig, title)
-    place_labels(fig, ax, [visible(word) for word in words], places, order)
-    _save(fig, path)
+    set_title(fig, title)
+    place_labels(fig, ax, [sanitize(word) for word in words], places, order)
+    save(fig, path)
 
 
-def agreement(
+def similarity_scatter(
     pairs: "pd.DataFrame",
     path: str | Path,
     title: str = "",
@@ -168,76 +165,75 @@ def agreement(
     Parameters
     ----------
     pairs
-        Of one benchmark: ``word_1``, ``word_2``, ``human``, ``model``, ``used``. Pairs that
-        were not used are not drawn; one that counts without a cosine counts as 0.
+        The rows of one benchmark in the table ``pairs`` (`pipeline.report.findings.COLUMNS`).
+        Pairs that are not used are not drawn; used pairs without a cosine count as 0.
+    path
+        The PNG file to write.
     title
         Names the benchmark.
     spearman, interval
-        The figure and its 95 % interval, where they are defined.
+        The correlation and its 95 % interval; None if undefined.
     """
+    from scipy.stats import rankdata
+
     used = pairs[pairs["used"]].fillna({"model": 0.0})
     human = used["human"].to_numpy(np.float64)
     model = used["model"].to_numpy(np.float64)
-    fig, ax = _figure(WIDTH, HEIGHT)
+    fig, ax = new_figure()
     ax.scatter(human, model, s=16, color=BLUE, alpha=0.45, linewidths=0, zorder=2)
     ax.margins(0.06, 0.1)
     ax.set_xlabel("human score (the benchmark's scale)")
     ax.set_ylabel("model score (cosine)")
     ax.grid(alpha=0.15)
-    lines = [title] if title else []
-    figure = "not defined" if spearman is None else _hundredths(spearman)
+    score = "not defined" if spearman is None else _two_decimals(spearman)
     if interval is not None:
-        figure += f" ({_hundredths(interval[0])} … {_hundredths(interval[1])})"
-    lines.append(f"Spearman {figure} · {len(used):,} of {len(pairs):,} pairs")
-    _title(fig, "\n".join(lines))
-    if len(used) >= 2 * ODD_PAIRS:
-        # By rank, as the correlation sees them.
-        order = np.argsort(ranks(human) - ranks(model), kind="stable")
-        order = np.concatenate((order[: ODD_PAIRS // 2], order[-ODD_PAIRS // 2 :]))
-        names = [
-            f"{visible(str(a))} – {visible(str(b))}"
-            for a, b in zip(used["word_1"], used["word_2"], strict=True)
-        ]
+        score += f" ({_two_decimals(interval[0])} … {_two_decimals(interval[1])})"
+    set_title(fig, f"{title}\nSpearman {score} · {len(used):,} of {len(pairs):,} pairs")
+    if len(used) >= 2 * NAMED_PAIRS:
+        # The correlation compares ranks, so disagreement is a difference of ranks as well.
+        order = np.argsort(rankdata(human) - rankdata(model), kind="stable")
+        order = np.concatenate((order[: NAMED_PAIRS // 2], order[-NAMED_PAIRS // 2 :]))
         ax.scatter(human[order], model[order], s=26, facecolors="none", edgecolors=ORANGE, zorder=3)
+        names = [
+            sanitize(f"{a} – {b}") for a, b in zip(used["word_1"], used["word_2"], strict=True)
+        ]
         place_labels(fig, ax, names, np.column_stack((human, model)), order)
-    _save(fig, path)
+    save(fig, path)
 
 
 def analogy_accuracy(table: "pd.DataFrame", path: str | Path, title: str = "") -> None:
-    """Draw the accuracy in each category with its 95 % interval, one mark a method.
+    """Draw the accuracy in each analogy category with its 95 % interval, one mark per method.
 
     Parameters
     ----------
     table
-        Of one benchmark: ``method``, ``section``, ``category``, ``questions``, ``accuracy``,
-        ``low``, ``high``; accuracies are 0 to 1, NaN where no question was used. Categories
-        are drawn in their order, sections apart.
+        The rows of one benchmark in the table ``analogies`` (`pipeline.report.findings.COLUMNS`).
+        Categories are drawn in the order of the rows, with a gap between sections.
+    path
+        The PNG file to write.
     title
         Names the benchmark.
     """
     methods = list(dict.fromkeys(table["method"]))
     rows = table[["section", "category", "questions"]].drop_duplicates(["section", "category"])
-    fig, ax = _figure(WIDTH, 1.25 + 0.24 * max(len(rows), 3))
-    places: dict[tuple[str, str], float] = {}
-    at, before = 0.0, None
-    for section, category in zip(rows["section"], rows["category"], strict=True):
-        at += 0.6 if before not in (None, section) else 0.0
-        places[section, category] = at
-        at, before = at + 1.0, section
+    fig, ax = new_figure(WIDTH, 1.25 + 0.24 * max(len(rows), 3))
+    sections = rows["section"].to_numpy()
+    new_section = np.concatenate(([False], sections[1:] != sections[:-1]))[: len(rows)]
+    heights = np.arange(len(rows)) + 0.6 * np.cumsum(new_section)
+    height_of = dict(zip(zip(rows["section"], rows["category"], strict=True), heights, strict=True))
     spread = 0.24 if len(methods) > 1 else 0.0
     for number, method in enumerate(methods):
         part = table[table["method"] == method]
-        shift = spread * (2 * number / max(len(methods) - 1, 1) - 1)
-        y = np.array([places[key] for key in zip(part["section"], part["category"], strict=True)])
-        low, high, accuracy = (
-            100 * part[name].to_numpy(np.float64) for name in ("low", "high", "accuracy")
+        y = np.array(
+            [height_of[key] for key in zip(part["section"], part["category"], strict=True)]
         )
-        marks = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
-        shape, face, edge = marks[number % len(marks)]
-        ax.hlines(y + shift, low, high, color=edge, linewidth=1.3, alpha=0.8, zorder=2)
+        y += spread * (2 * number / max(len(methods) - 1, 1) - 1)
+        low, high, accuracy = 100 * part[["low", "high", "accuracy"]].to_numpy(np.float64).T
+        shape, face, edge = MARKERS[number % len(MARKERS)]
+        ax.hlines(y, low, high, color=edge, linewidth=1.3, alpha=0.8, zorder=2)
         ax.plot(
             accuracy,
-            y + shift,
+            y,
             shape,
             markersize=5,
             markerfacecolor=face,
@@ -247,77 +243,67 @@ def analogy_accuracy(table: "pd.DataFrame", path: str | Path, title: str = "") -
             zorder=3,
         )
     names = [
-        f"{textwrap.shorten(visible(str(category)), 34, placeholder='…')} ({questions:,})"
+        f"{textwrap.shorten(sanitize(str(category)), 34, placeholder='…')} ({questions:,})"
         for category, questions in zip(rows["category"], rows["questions"], strict=True)
     ]
-    ax.set_yticks(list(places.values()), names, fontsize=8, parse_math=False)
-    ax.set_ylim(at - 0.4, -0.6)
-    largest = 100 * np.nanmax(table[["high", "accuracy"]].to_numpy(np.float64), initial=0.0)
-    ax.set_xlim(-0.02 * max(largest, 1.0), min(1.05 * max(largest, 1.0), 102.0))
+    ax.set_yticks(heights, names, fontsize=8, parse_math=False)
+    ax.set_ylim(heights.max(initial=0.0) + 0.6, -0.6)
+    largest = max(1.0, 100 * np.nanmax(table[["high", "accuracy"]].to_numpy(np.float64), initial=0))
+    ax.set_xlim(-0.02 * largest, min(1.05 * largest, 102.0))
     ax.set_xlabel("accuracy (% of the questions), 95 % interval")
     ax.grid(axis="x", alpha=0.2)
     ax.tick_params(axis="y", length=0)
-    _title(fig, title)
+    set_title(fig, title)
     if len(methods) > 1:
         fig.legend(frameon=False, loc="outside lower right", ncols=len(methods))
-    _save(fig, path)
+    save(fig, path)
 
 
 def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") -> None:
-    """Draw how often each type of the corpus occurs over its rank, both axes by powers of ten.
+    """Draw the count of each word of the corpus over its frequency rank, on logarithmic axes.
 
     Parameters
     ----------
-    counts
-        (types,) of all types of the corpus, in any order.
-    kept
-        (types,) bool: which of them are in the vocabulary.
+    counts : (types,)
+        How often each type, that is each different word, occurs; in any order.
+    kept : (types,) bool
+        Which types are in the vocabulary.
+    path
+        The PNG file to write.
     title
         Names the corpus.
     """
     counts, kept = np.asarray(counts, dtype=np.int64), np.asarray(kept, dtype=bool)
-    order = np.lexsort((~kept, -counts))  # of types as frequent, the kept ones first
+    order = np.lexsort((~kept, -counts))  # of equally frequent types, the kept ones come first
     counts, kept = counts[order], kept[order]
-    size, tokens = int(kept.sum()), int(counts.sum())
-    covered = int(counts[kept].sum())
-    places = np.arange(1, len(counts) + 1)
-    # A million points look like four hundred on this axis.
-    shown = np.unique(np.geomspace(1, max(len(counts), 1), 400).round().astype(np.int64)) - 1
-    shown = shown[shown < len(counts)]
-    fig, ax = _figure(WIDTH, HEIGHT)
+    types, size = len(counts), int(kept.sum())
+    percent = 100 / max(int(counts.sum()), 1)
+    ranks = np.arange(1, types + 1)
+    # On a logarithmic axis, 400 points look the same as a million.
+    shown = np.unique(np.geomspace(1, max(types, 1), 400).round().astype(np.int64)) - 1
+    shown = shown[shown < types]
+    fig, ax = new_figure()
     ax.set_xscale("log")
     ax.set_yscale("log")
-    parts = (
-        (True, "-", BLUE, f"kept: {size:,} words, {_share(covered, tokens)} of the tokens"),
-        (
-            False,
-            ":",
-            ORANGE,
-            f"dropped: {len(counts) - size:,} types, {_share(tokens - covered, tokens)}",
-        ),
-    )
-    for part, style, colour, label in parts:
-        chosen = shown[kept[shown] == part]
-        if len(chosen):
-            ax.plot(places[chosen], counts[chosen], style, color=colour, linewidth=2.4, label=label)
-    if len(counts):
+    kept_label = f"kept: {size:,} words, {percent * counts[kept].sum():.1f} % of the tokens"
+    dropped_label = f"dropped: {types - size:,} types, {percent * counts[~kept].sum():.1f} %"
+    for part, style, color, label in (
+        (shown[kept[shown]], "-", BLUE, kept_label),
+        (shown[~kept[shown]], ":", ORANGE, dropped_label),
+    ):
+        if len(part) > 0:
+            ax.plot(ranks[part], counts[part], style, color=color, linewidth=2.4, label=label)
+    if types > 0:
         middle = shown[len(shown) // 2]
-        falling = counts[middle] * places[middle] / places[shown]
-        ax.plot(
-            places[shown],
-            falling,
-            "--",
-            color=INK,
-            alpha=0.4,
-            linewidth=0.9,
-            label="count ∝ 1 / rank",
-        )
+        law = counts[middle] * ranks[middle] / ranks[shown]
+        label = "count ∝ 1 / rank"
+        ax.plot(ranks[shown], law, "--", color=INK, alpha=0.4, linewidth=0.9, label=label)
         ax.set_ylim(0.7, 2 * counts[0])
-    if 0 < size < len(counts) and kept[:size].all():  # not so where rare words are kept by name
+    # There is no such line if some rare words are kept on purpose (``vocab.keep``).
+    if 0 < size < types and kept[:size].all():
         ax.axvline(size + 0.5, color=INK, linewidth=0.9)
-        least = int(counts[kept].min())
         ax.annotate(
-            f"last kept: {least:,} times",
+            f"last kept: {int(counts[size - 1]):,} times",
             (size + 0.5, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(-4, -3),
@@ -328,68 +314,36 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
         )
     ax.set_xlabel("rank of the type by frequency")
     ax.set_ylabel("occurrences in the corpus")
-    _title(fig, title)
+    set_title(fig, title)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, loc="lower left", fontsize=8)
     ax.grid(alpha=0.15)
-    _save(fig, path)
+    save(fig, path)
 
 
-def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    # No pyplot: it keeps figures and picks a window system, process-wide.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(fig)
-    ax = fig.add_subplot()
-    ax.spines[["top", "right"]].set_visible(False)
-    return fig, ax
-
-
-def _title(fig: "Figure", title: str) -> None:
-    if title:
-        # A character of this size is at most 0.095 inch wide.
-        width = int(fig.get_figwidth() / 0.095)
-        lines = [part for line in title.split("\n") for part in textwrap.wrap(visible(line), width)]
-        fig.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10, parse_math=False)
-
-
-def _save(fig: "Figure", path: str | Path) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(path) as aside, warnings.catch_warnings():
-        # A script that the font lacks shows as boxes; that is no fault of the run.
-        warnings.filterwarnings("ignore", message=GLYPHS)
-        fig.savefig(aside, format="png")
-
-
-def _unit_of(largest: float) -> tuple[float, str]:
+def _unit(largest: float) -> tuple[float, str]:
+    """Choose the unit of an axis that reaches up to a value, with its name."""
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
             return unit, name
     return 1.0, ""
 
 
-def _hundredths(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # no −0.00
-
-
-def _share(part: int, whole: int) -> str:
-    share = 100 * part / whole if whole else math.nan
-    return f"{share:.1f} %"
+def _two_decimals(value: float) -> str:
+    """Format a number with two decimals and a true minus sign, and without a negative zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Running mean, centred but at the last points: it neither lags nor ends in noise.
+    """Return the running mean over `SMOOTHING` of the values.
 
-    At the start, where the loss falls fast, the window shrinks on both sides.
+    The window is centered, so that the mean does not lag behind. At the start, where the loss
+    falls fast, it shrinks on both sides; at the end only its right half is missing, so that the
+    last values are averages as well.
     """
-    half = int(len(values) * SMOOTHED_OVER / 2) + 1
+    half = int(len(values) * SMOOTHING / 2) + 1
     index = np.arange(len(values))
     before = np.minimum(index, half)
     after = np.minimum(before, len(values) - 1 - index)
     sums = np.concatenate(([0.0], np.cumsum(values)))
-    smooth: NDArray[np.float64] = sums[index + after + 1] - sums[index - before]
-    smooth /= before + after + 1
-    return smooth
+    return np.asarray((sums[index + after + 1] - sums[index - before]) / (before + after + 1))

@@ -1,14 +1,13 @@
-"""The report of a run: one page with all that it was and all that it gave.
+"""Write ``report.html``: one page with the scores, charts, neighbours and settings of a run.
 
-It is made of the summary and of the files that the stages left, so that a run which finds
-everything in the cache has its own at the cost of filling in a template.
+The page is made from the run's summary and the files of its stages. It imports neither pandas nor
+matplotlib, so that a run whose stages are all cached gets its report at once.
 """
 
 import csv
 import platform
 import re
-import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.figures import read_pictures
+from pipeline.report.findings import COLUMNS
 from pipeline.report.html import embedded_image, write_page
+from w2v.files import read_vocabulary
 
 REPORT = "report.html"
 
 Row = dict[str, Any]
 
-NAMES = ("benchmark", "vectors", "oov", "method", "section", "category", "metric")
-WORDS = ("word", "neighbour", "word_1", "word_2")
-"""Columns of text; all others hold numbers."""
+NEIGHBOURS = 8
+"""Neighbours of each word in the report."""
 
-NEAREST = 8
-FREQUENT = 24
-SOFTWARE = ("numpy", "numba", "scipy")
+FREQUENT_WORDS = 24
+"""Words in the list of the most frequent ones."""
+
+SOFTWARE = ("w2v-experiments", "numpy", "numba", "scipy")
 
 _PASSWORD = re.compile(r"(://)[^/@\s]+@")
 DASH = "–"
@@ -37,7 +38,17 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Scale:
-    """The common axis of some intervals, 130 wide, and how its figures are written."""
+    """The axis that the intervals of a table column share, and how their ends are written.
+
+    Attributes
+    ----------
+    low, high
+        The values at the ends of the axis.
+    digits
+        Decimals.
+    factor
+        What values are multiplied by when they are written.
+    """
 
     low: float
     high: float
@@ -45,168 +56,151 @@ class Scale:
     factor: float = 1.0
 
     @classmethod
-    def over(cls, values: Iterable[float | None], digits: int, factor: float = 1.0) -> "Scale":
-        """An axis that holds 0 and all the values."""
+    def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
+        """Return an axis that shows 0, a column, and the intervals around it."""
+        values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]
         return cls(min(known), max(known), digits, factor)
 
     def x(self, value: float) -> float:
-        """Where a value stands on it."""
+        """Return the position of a value in an image that is 130 pixels wide."""
         span = (self.high - self.low) or 1.0
         return round(6 + 118 * (value - self.low) / span, 1)
 
 
 def write_report(
     path: Path,
-    judged: Path,
+    evaluated: Path,
     summary: Mapping[str, Any],
     *,
     title: str,
     command: str,
     when: datetime,
 ) -> None:
-    """Write the page of a run.
+    """Write the report of a run.
 
     Parameters
     ----------
-    judged
+    path
+        The HTML file to write.
+    evaluated
         The folder of the stage ``evaluate``.
     summary
-        What `pipeline.experiment` writes as ``summary.json``.
+        The contents of ``summary.json``.
     title
         Names the run.
     command
-        Repeats it. Passwords in it, and in the settings, are not shown.
+        Repeats the run. Passwords in URLs are left out, here and in the settings.
     when
-        The run ended, with its zone.
+        When the run ended, with a time zone.
     """
-    tables = {
-        name: read_table(judged / f"{name}.csv")
-        for name in ("similarity", "analogies", "neighbours", "bands")
-    }
-    similarity, bands = tables["similarity"], tables["bands"]
-    methods, analogies = sums(tables["analogies"])
+    similarity, all_analogies, neighbours, bands = (
+        read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
+    )
+    methods, analogies = analogy_totals(all_analogies)
     training = summary.get("train")
-    config = summary["config"]
-    if not training:  # what was not done is not told
-        config = {"evaluate": config["evaluate"]}
-    settings = list(sections(config))
-    shown = without_passwords(command)
-    told = [shown, *(value for _, values in settings for _, value in values)]
+    config = summary["config"] if training else {"evaluate": summary["config"]["evaluate"]}
+    settings = list(setting_groups(config))
+    command = without_passwords(command)
+    texts = [command, *(value for _, values in settings for _, value in values)]
     write_page(
         path,
         "report.html",
         ("style.css", "report.css"),
         filters=FILTERS,
         title=title,
-        kind="trained and judged" if training else "judged",
+        kind="trained and evaluated" if training else "evaluated",
         when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
         tiles=tiles(training, similarity, analogies),
         similarity=similarity,
-        similarity_scale=scale_of(similarity, "spearman", 2),
+        similarity_scale=Scale.of(similarity, "spearman", 2),
         analogies=analogies,
         methods=methods,
-        analogy_scale=scale_of(analogies, "accuracy", 1, 100.0),
+        analogy_scale=Scale.of(analogies, "accuracy", 1, 100.0),
         bands=[row for row in bands if row["used"]],
         stability=summary["evaluate"].get("stability"),
         training=training,
         neighbours=[
-            (word, list(rows)[:NEAREST])
-            for word, rows in groupby(tables["neighbours"], key=lambda row: row["word"])
+            (word, list(islice(rows, NEIGHBOURS)))
+            for word, rows in groupby(neighbours, key=lambda row: row["word"])
         ],
         corpus=corpus_facts(summary),
         frequent=frequent_words(summary),
-        pictures=pictures(judged),
-        command=shown.split("\n"),
-        redacted=any("://***@" in text for text in told),
-        times=times(summary["stages"]),
+        pictures=pictures(evaluated),
+        command=command.split("\n"),
+        redacted=any("://***@" in text for text in texts),
+        stages=summary["stages"],
         settings=settings,
         software=software(),
     )
 
 
-def read_table(path: Path) -> list[Row]:
-    """The rows of a table; a number that is not defined is None."""
-    with path.open(encoding="utf-8", newline="") as file:
+def read_table(folder: Path, name: str) -> list[Row]:
+    """Read a table of the stage ``evaluate``. Undefined numbers are None."""
+    types = COLUMNS[name]
+    with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return [
             {
-                key: text if key in NAMES + WORDS else (float(text) if text else None)
-                for key, text in row.items()
+                column: text if types[column] == "str" else (float(text) if text else None)
+                for column, text in row.items()
             }
             for row in csv.DictReader(file)
         ]
 
 
-def sums(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """The methods, and the sums of each benchmark by the first of them, with their shares.
+def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
+    """Select the methods, and the totals of each analogy benchmark by the first method.
 
-    The whole of a benchmark stands before its sections; ``others`` holds the accuracies of the
-    other methods.
+    The total of a benchmark comes before those of its sections. Each row also gets ``accuracy_5``
+    (the right answer is among the first five), ``coverage``, and ``others``: the accuracy by
+    method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
+    benchmarks = list(dict.fromkeys(row["benchmark"] for row in totals))
+    totals.sort(key=lambda row: (benchmarks.index(row["benchmark"]), row["section"] != "all"))
     found: dict[tuple[str, str], Row] = {}
-    for row in sorted(totals, key=lambda row: row["section"] != "all"):
-        asked, given, key = row["questions"], row["total"], (row["benchmark"], row["section"])
+    for row in totals:
+        used, total = row["questions"], row["total"]
         if row["method"] == methods[0]:
-            found[key] = {
+            found[row["benchmark"], row["section"]] = {
                 **row,
-                "accuracy_5": row["correct_5"] / asked if asked else None,
-                "coverage": asked / given if given else None,
+                "accuracy_5": row["correct_5"] / used if used else None,
+                "coverage": used / total if total else None,
                 "others": {},
             }
     for row in totals:
         found[row["benchmark"], row["section"]]["others"][row["method"]] = row["accuracy"]
-    names = list(dict.fromkeys(row["benchmark"] for row in totals))
-    return methods, sorted(found.values(), key=lambda row: names.index(row["benchmark"]))
-
-
-def scale_of(rows: Sequence[Row], value: str, digits: int, factor: float = 1.0) -> Scale:
-    """The axis for a column and its intervals."""
-    values = (row[key] for row in rows for key in (value, "low", "high"))
-    return Scale.over(values, digits, factor)
+    return methods, list(found.values())
 
 
 def tiles(
     training: Mapping[str, Any] | None, similarity: Sequence[Row], analogies: Sequence[Row]
 ) -> list[dict[str, str]]:
-    """What to see first: name, value and a note each."""
-    shown = []
+    """Return the main results, for the top of the page: name, value and note of each."""
+    found = []
     if training:
         last = training["epochs"][-1]
-        held_out = last["heldout_loss"] is not None
-        shown.append(
-            {
-                "name": "Held-out loss" if held_out else "Training loss",
-                "value": figure(last["heldout_loss"] if held_out else last["loss"], 3),
-                "note": f"nats a pair, after {last['epoch']} "
-                + ("epoch" if last["epoch"] == 1 else "epochs"),
-            }
-        )
-        shown.append(
-            {
-                "name": "Speed",
-                "value": f"{training['words_per_second'] / 1000:,.0f} k",
-                "note": f"words a second, {training['engine']}, {training['threads']} "
-                + ("thread" if training["threads"] == 1 else "threads"),
-            }
-        )
+        kind = "loss" if last["heldout_loss"] is None else "heldout_loss"
+        name = "Training loss" if kind == "loss" else "Held-out loss"
+        note = f"nats a pair, after {plural(last['epoch'], 'epoch')}"
+        found.append((name, number(last[kind], 3), note))
+        speed = f"{training['words_per_second'] / 1000:,.0f} k"
+        threads = plural(training["threads"], "thread")
+        found.append(("Speed", speed, f"words a second, {training['engine']}, {threads}"))
     for row in similarity[:3]:
-        between = f"{figure(row['low'], 2)} … {figure(row['high'], 2)}, "
-        used = f"{count(row['pairs'])} of {count(row['total'])} pairs"
-        note = used if row["low"] is None else between + used
-        name = f"{row['benchmark']}, Spearman"
-        shown.append({"name": name, "value": figure(row["spearman"], 2), "note": note})
-    overall = [row for row in analogies if row["section"] == "all"]
-    for row in overall[:1]:
-        used = f"{count(row['questions'])} of {count(row['total'])} questions"
-        name = f"{row['benchmark']}, {row['method']}"
-        shown.append({"name": name, "value": percent(row["accuracy"]), "note": used})
-    return shown
+        note = f"{count(row['pairs'])} of {count(row['total'])} pairs"
+        if row["low"] is not None:
+            note = f"{number(row['low'], 2)} … {number(row['high'], 2)}, {note}"
+        found.append((f"{row['benchmark']}, Spearman", number(row["spearman"], 2), note))
+    for row in analogies[:1]:
+        note = f"{count(row['questions'])} of {count(row['total'])} questions"
+        found.append((f"{row['benchmark']}, {row['method']}", percent(row["accuracy"]), note))
+    return [{"name": name, "value": value, "note": note} for name, value, note in found]
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was read and what was kept; nothing where the vectors come without a corpus."""
+    """Return sizes of the corpus and the vocabulary; none if the run has no corpus."""
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:
         return []
@@ -222,85 +216,55 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """The first words of the vocabulary with their counts."""
+    """Return the most frequent words with their counts; none if the run has no vocabulary."""
     if "files" not in summary or "vocab" not in summary:
         return []
-    with Path(summary["files"]["vocabulary"]).open(encoding="utf-8", newline="\n") as file:
-        rows = [line.rstrip("\n").split("\t") for line in islice(file, 1, FREQUENT + 1)]
-    return [(word, int(number)) for word, number in rows]
+    words, counts = read_vocabulary(Path(summary["files"]["vocabulary"]))
+    return [] if counts is None else list(zip(words, counts.tolist(), strict=True))[:FREQUENT_WORDS]
 
 
-def pictures(judged: Path) -> dict[str, list[Row]]:
-    """The pictures by kind, each with its own bytes and its size in CSS pixels."""
+def pictures(evaluated: Path) -> dict[str, list[Row]]:
+    """Return the charts by kind, each with its title, its description and its image."""
     found: dict[str, list[Row]] = {
         kind: [] for kind in ("loss", "map", "similarity", "analogy", "zipf")
     }
-    for one in read_pictures(judged):
-        path = judged / one.file
-        width, height = png_size(path)
-        found[one.kind].append(
-            {
-                "source": embedded_image(path),
-                "title": one.title,
-                "shows": one.shows,
-                "width": width // 2,
-                "height": height // 2,
-            }
-        )
+    for picture in read_pictures(evaluated):
+        image = embedded_image(evaluated / picture.file)
+        found[picture.kind].append({"image": image, "title": picture.title, "shows": picture.shows})
     return found
 
 
-def png_size(path: Path) -> tuple[int, int]:
-    """Width and height that stand in the header of a PNG file."""
-    with path.open("rb") as file:
-        width, height = struct.unpack(">16x2I", file.read(24))
-    return width, height
-
-
-def times(stages: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """How long each stage took, now or when it was made."""
-    longest = max((stage["seconds"] for stage in stages.values()), default=0.0) or 1.0
-    return [
-        {
-            "name": name,
-            "seconds": stage["seconds"],
-            "cached": stage["cached"],
-            "width": round(100 * stage["seconds"] / longest, 1),
-        }
-        for name, stage in stages.items()
-    ]
-
-
-def sections(config: Mapping[str, Any]) -> Iterable[tuple[str, list[tuple[str, str]]]]:
-    """The settings by section; those of no section stand in one of their own."""
-    alone = {key: value for key, value in config.items() if not isinstance(value, dict)}
+def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Return the settings by group; those outside of any group form the last, ``experiment``."""
     groups = {key: value for key, value in config.items() if isinstance(value, dict)}
-    for name, values in {**groups, **({"experiment": alone} if alone else {})}.items():
-        yield name, [(key, setting(value)) for key, value in values.items()]
+    if single := {key: value for key, value in config.items() if key not in groups}:
+        groups["experiment"] = single
+    for name, values in groups.items():
+        yield name, [(key, setting_text(value)) for key, value in values.items()]
 
 
-def setting(value: Any) -> str:
-    """A value as it is written on the command line."""
+def setting_text(value: Any) -> str:
+    """Write a value as on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{', '.join(map(setting, value))}]"
+        return f"[{', '.join(map(setting_text, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {setting(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {setting_text(item)}' for key, item in value.items())}}}"
     return without_passwords(str(value))
 
 
 def without_passwords(text: str) -> str:
-    """The text with ``user:password@`` in addresses replaced."""
+    """Replace ``user:password@`` in URLs by ``***@``."""
     return _PASSWORD.sub(r"\1***@", text)
 
 
 def software() -> str:
-    """The versions that matter for the numbers, on one line."""
+    """Return the versions of the software that the results depend on, in one line."""
     parts = [f"Python {platform.python_version()}"]
-    for name in ("w2v-experiments", *SOFTWARE):
+    for name in SOFTWARE:
         try:
             parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -308,11 +272,8 @@ def software() -> str:
     return " · ".join([*parts, platform.platform(terse=True)])
 
 
-# What the template writes figures with.
-
-
-def figure(value: float | None, digits: int, factor: float = 1.0) -> str:
-    """So many decimals, with a true minus; a dash where there is no figure."""
+def number(value: float | None, digits: int, factor: float = 1.0) -> str:
+    """Format a number with this many decimals and a true minus sign; a dash if undefined."""
     if value is None:
         return DASH
     text = f"{factor * value:.{digits}f}"
@@ -320,17 +281,22 @@ def figure(value: float | None, digits: int, factor: float = 1.0) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share of one, in per cent."""
-    return DASH if value is None else f"{figure(value, 1, 100.0)} %"
+    """Format a fraction as a percentage."""
+    return DASH if value is None else f"{number(value, 1, 100.0)} %"
 
 
 def count(value: float) -> str:
-    """A whole number with its thousands apart."""
+    """Format a whole number with commas between the thousands."""
     return f"{int(value):,}"
 
 
+def plural(value: int, noun: str) -> str:
+    """Write a number and a noun, as in ``1 epoch`` and ``2 epochs``."""
+    return f"{value} {noun}{'' if value == 1 else 's'}"
+
+
 def seconds(value: float) -> str:
-    """Seconds below two minutes, minutes or hours above."""
+    """Format a time, in seconds below two minutes, and in minutes or hours above."""
     if value < 120:
         return f"{value:.1f} s" if value >= 0.05 else "< 0.1 s"
     minutes, rest = divmod(round(value), 60)
@@ -338,9 +304,9 @@ def seconds(value: float) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "figure": figure,
+    "number": number,
     "percent": percent,
     "count": count,
     "seconds": seconds,
 }
-"""For the template."""
+"""How the template formats numbers."""

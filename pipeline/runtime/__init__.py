@@ -1,1 +1,1 @@
-"""The process: terminal, signals, memory, disk and cores."""
+"""What a run needs of its machine: terminal output, stopping by signals, cores, memory, disk."""

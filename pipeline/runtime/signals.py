@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops in good order, the second at once."""
+"""Stop a run by Ctrl-C or SIGTERM: the first signal stops it cleanly, a second one at once."""
 
 import os
 import signal
@@ -12,23 +12,28 @@ from typing import Any, NoReturn
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopping:
-    """Turns a signal into an exception, or into a question that training asks itself.
+class StopRequest:
+    """Whether the user has asked this process to stop, by Ctrl-C or SIGTERM.
 
-    Where nothing would be lost, the first signal raises `KeyboardInterrupt` or `SystemExit` (with
-    128 + the signal's number), so that every block is left. While training, it makes `asked` true:
-    the trainer writes a checkpoint after the piece of text in hand and stops.
+    Usually the first signal raises `KeyboardInterrupt`, or `SystemExit` with the status 128 + the
+    signal's number. After `defer`, it only makes `requested` true: training asks that now and
+    then, and stops after it has written a checkpoint.
+
+    Attributes
+    ----------
+    signum
+        The number of the signal that was received, or ``None``.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self.postponed = False
+        self._deferred = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take over the signals in the block."""
+    def handling_signals(self) -> Iterator[None]:
+        """Handle the signals in the block; this does nothing outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
-            yield  # Python hands signals to the main thread alone
+            yield  # only the main thread can set signal handlers
             return
         self.signum = None
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in SIGNALS}
@@ -38,38 +43,41 @@ class Stopping:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
-    def _receive(self, signum: int, _: FrameType | None) -> None:
-        if self.signum is not None:
-            end_children()
-            os._exit(128 + signum)  # no block is left: whatever hangs there does not matter now
-        self.signum = signum
-        if self.postponed:
-            # Not by print: the signal may have come while standard error was being written to.
-            with suppress(OSError):
-                os.write(2, b"\nstopping after this piece of text; once more stops at once\n")
-        else:
-            self._stop()
-
-    def asked(self) -> bool:
-        """Whether a signal has come."""
+    def requested(self) -> bool:
+        """Return whether a signal has been received."""
         return self.signum is not None
 
-    def postpone(self) -> None:
-        """From here to the end of the `work` block, a signal only asks."""
-        self.postponed = True
+    def defer(self) -> None:
+        """Let signals raise nothing until the end of the `deferrable` block."""
+        self._deferred = True
 
     @contextmanager
-    def work(self) -> Iterator[None]:
-        """Stop at the end of the block, or at what it raises, if that was asked for meanwhile."""
+    def deferrable(self) -> Iterator[None]:
+        """At the end of the block, raise the exception for a signal that was deferred in it.
+
+        That exception replaces any error that the block raises after the signal.
+        """
         try:
             yield
         except Exception:
-            self.postponed = False
+            self._deferred = False
             if self.signum is None:
                 raise
         finally:
-            self.postponed = False
+            self._deferred = False
         if self.signum is not None:
+            self._stop()
+
+    def _receive(self, signum: int, _: FrameType | None) -> None:
+        if self.signum is not None:
+            end_child_processes()
+            os._exit(128 + signum)  # without cleaning up, which may be what hangs
+        self.signum = signum
+        if self._deferred:
+            # print could fail here: the signal may have interrupted another print.
+            with suppress(OSError):
+                os.write(2, b"\nstopping after this part of the text; again to stop at once\n")
+        else:
             self._stop()
 
     def _stop(self) -> NoReturn:
@@ -79,8 +87,8 @@ class Stopping:
         raise SystemExit(128 + self.signum)
 
 
-def end_children() -> None:
-    """End the processes that this one has started, where the system names them (Linux)."""
+def end_child_processes() -> None:
+    """Send SIGTERM to the processes that this one has started, where Linux lists them."""
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             for child in (task / "children").read_text().split():

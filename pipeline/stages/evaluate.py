@@ -1,238 +1,201 @@
-"""Vectors to scores, tables and pictures."""
+"""The stage ``evaluate``: vectors to scores, tables, plots and a report."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import os
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from pipeline.stages.tables import pair_bands, question_bands, table
+from pipeline.cache.store import Entry
+from pipeline.config.settings import Evaluate
+from pipeline.report.figures import MAP, Counts, draw, read_pictures
+from pipeline.report.findings import COLUMNS, TABLES, Findings
+from pipeline.report.report import REPORT, write_report
+from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.train import read_history
-from w2v import evaluate as judge
+from pipeline.stages.vocab import IDS
+from w2v import evaluate
 from w2v.errors import InputError
-from w2v.evaluate.statistics import mean_interval
-from w2v.sampling import generator
-from w2v.training.train import Epoch, Point
-from w2v.vectors import WordVectors
+from w2v.evaluate.metrics import METRICS, compute_scores, figures, score_lines
+from w2v.evaluate.metrics.base import MetricInput
+from w2v.files import content_sha256
+from w2v.text.tokens import read_counts
+from w2v.vectors import Use, WordVectors, find_vectors, vector_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCORES = "scores.json"
+NEIGHBOURS = "neighbours.csv"
+EXPORTS = "exports"
 
 PROBES = 24
-"""Probe words chosen from a vocabulary."""
+"""How many probe words are chosen from a vocabulary."""
 
-OVERLAP = 10
-"""Nearest neighbours that are compared with those of another run."""
+LISTED = 5
+"""Neighbours of a probe word in the summary."""
 
 
-@dataclass(frozen=True)
-class Findings:
-    """What a report shows: tidy tables, one observation a row, and what they are of.
+class Evaluation(Stage):
+    """Computes the metrics of the run's vectors, or of vectors made by any tool.
 
-    Attributes
-    ----------
-    vectors, points, epochs, probes
-        The vectors judged, the history of their training (empty where they came from elsewhere)
-        and the words whose neighbours are listed.
-    pairs
-        benchmark, word_1, word_2, human, model (cosine; NaN without vectors), used (whether the
-        pair counts in the scores).
-    similarity
-        benchmark, vectors (``v`` or ``v+u``), spearman, pearson, low, high (95 % interval of
-        spearman), pairs (used), total, coverage, oov.
-    analogies
-        benchmark, method, section, category, questions (used), total, correct_1, correct_5,
-        accuracy, low, high (95 %), vocabulary. Sums stand in rows of their own: category ``all``
-        of section ``all``, ``semantic`` and ``syntactic``.
-    neighbours
-        word, rank (from 1), neighbour, similarity (cosine).
-    bands
-        benchmark, metric (``spearman``, or ``accuracy`` of 3CosAdd), first and last (ranks by
-        frequency, from 1, of the rarest word of a pair or question), used, value, low, high.
-    stability
-        word, overlap (share of its ten nearest neighbours that the other run finds as well).
+    It writes ``scores.json``, tables as Parquet and CSV, the pictures, and exports.
     """
 
-    vectors: WordVectors
-    points: list[Point]
-    epochs: list[Epoch]
-    probes: list[str]
-    pairs: "pd.DataFrame"
-    similarity: "pd.DataFrame"
-    analogies: "pd.DataFrame"
-    neighbours: "pd.DataFrame"
-    bands: "pd.DataFrame"
-    stability: "pd.DataFrame"
+    name = "evaluate"
+    section = "evaluate"
+    consumes = ("train",)
 
-    @property
-    def tables(self) -> "dict[str, pd.DataFrame]":
-        """The tables by name."""
-        return {name: getattr(self, name) for name in TABLES}
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        config = context.config.evaluate
+        use = cast(Use, config.use)
+        trained = context.entries["train"].path if "train" in context.entries else None
+        path = trained or locate("vectors", config.vectors, use)
+        other = locate("compare", config.compare, use) if config.compare else None
+        suggested = None if trained is None else context.config.corpus.probes
+        settings = {
+            **asdict(config),
+            "suggested": suggested,
+            # Files count by their content.
+            "vectors": None if trained else content_sha256(vector_files(path, use)),
+            "compare": content_sha256(vector_files(other, use)) if other else None,
+            **{
+                metric.section: {
+                    name: content_sha256([path]) for name, path in metric.benchmarks(config).items()
+                }
+                for metric in METRICS
+            },
+        }
+
+        def make(out: Path) -> dict[str, Any]:
+            with warnings.catch_warnings(record=True) as warned:
+                compared = partial(WordVectors.load, other, use) if other else None
+                given = MetricInput(WordVectors.load(path, use), config, compared)
+                facts, findings = compute(out, given, config, trained, suggested)
+                given.vectors.export(out / EXPORTS, config.export)
+                draw(
+                    out,
+                    findings,
+                    title=context.config.title,
+                    counts=None if trained is None else type_counts(context),
+                    vocabulary=config.vocabulary,
+                    methods=config.map,
+                    map_words=config.map_words,
+                )
+            for warning in warned:
+                context.display.say(str(warning.message), "yellow")
+            return facts
+
+        return settings, make
+
+    def describe(self, facts: Mapping[str, Any]) -> str:  # noqa: ARG002
+        return "scores, tables and plots"
+
+    def record(self, context: Context, entry: Entry) -> None:
+        tracker, folder = context.tracker, entry.path
+        tracker.scores(figures(entry.facts), context.words)
+        tracker.files([folder / picture.file for picture in read_pictures(folder)], "plots")
+        tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
+        tracker.files(sorted(tables), "tables")
+        tracker.table(folder / NEIGHBOURS, "tables/neighbours.json", ("word", "neighbour"))
+        for path in sorted((folder / EXPORTS).rglob("*.*")):
+            tracker.files([path], str(path.parent.relative_to(folder)))
+
+    def files(self, context: Context, entry: Entry) -> dict[str, str]:
+        config, found = context.config.evaluate, {}
+        if config.vectors is not None:
+            found["vectors"] = config.vectors
+        if config.export:
+            found["exports"] = str(entry.path / EXPORTS)
+        return found
+
+    def finish(
+        self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
+    ) -> None:
+        """Write the report and the map into the folder of the run, and show the scores."""
+        title, pages = context.config.title, [run_dir / REPORT]
+        now = datetime.now().astimezone()
+        write_report(pages[0], entry.path, summary, title=title, command=context.command, when=now)
+        if (entry.path / MAP).exists():
+            pages.append(Path(shutil.copyfile(entry.path / MAP, run_dir / MAP)))
+        context.tracker.files(pages, "")
+        context.display.results(
+            title, score_lines(entry.facts), entry.facts["neighbours"], os.path.relpath(pages[0])
+        )
 
 
-TABLES = ("pairs", "similarity", "analogies", "neighbours", "bands", "stability")
+def locate(setting: str, path: str | None, use: Use) -> Path:
+    """Return where the vectors are that a setting names."""
+    try:
+        found = find_vectors(str(path))
+        vector_files(found, use)
+    except InputError as error:
+        raise InputError(f"evaluate.{setting}={error}") from None
+    return found
 
 
-@dataclass(frozen=True)
-class Benchmarks:
-    """Files of questions, by the name that the results go by."""
-
-    similarity: Mapping[str, Path]
-    analogy: Mapping[str, Path]
-
-
-def evaluate(
+def compute(
     out: Path,
-    load: Callable[[], WordVectors],
+    given: MetricInput,
+    settings: Evaluate,
     trained: Path | None,
-    benchmarks: Benchmarks,
-    *,
-    use: str,
-    oov: judge.Unknown,
-    vocabulary: int,
-    neighbours: int,
-    probes: Sequence[str] | None,
     suggested: Sequence[str] | None,
-    seed: int,
-    compare: Callable[[], WordVectors] | None,
-    export: Callable[[WordVectors], None],
-    report: Callable[[Path, Findings], None],
-) -> dict[str, Any]:
-    """Write ``scores.json``, the tables (Parquet and CSV), exports, and the report.
+) -> tuple[dict[str, Any], Findings]:
+    """Compute every metric, and write the scores and the tables into a folder.
 
-    Parameters
-    ----------
-    load
-        Opens the vectors.
-    trained
-        The folder of their training; ``None`` where they came from elsewhere.
-    use
-        Which vectors they are, for the tables.
-    oov
-        What pairs and questions with unknown words count.
-    vocabulary
-        Analogies are asked and answered within so many most frequent words.
-    neighbours
-        How many are listed for each probe word.
-    probes
-        Words whose neighbours are listed. ``None``: those of ``suggested`` that have vectors;
-        where none is suggested, words chosen from the vocabulary.
-    seed
-        Of the bootstrap.
-    compare
-        Opens the vectors of another run, whose neighbours are compared.
-    export
-        Called with the vectors.
-    report
-        Called with the folder and all that was found.
-
-    Raises
-    ------
-    InputError
-        A probe word that has no vector; files that are no benchmarks or no vectors.
+    ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
+    are the corpus's own probe words. Returns what the summary says and what the pictures show.
     """
-    vectors = load()
-    unknown = [word for word in probes or () if word not in vectors]
-    if unknown:
-        raise InputError(f"evaluate.probes: {', '.join(unknown)} not in the vocabulary")
-    chosen = list(probes or [word for word in suggested or () if word in vectors])
-    chosen = chosen or judge.probe_words(vectors, PROBES)
-    scores: dict[str, dict[str, Any]] = {"similarity": {}, "analogy": {}}
-    rows: dict[str, list[Any]] = {name: [] for name in TABLES}
-
-    for name, path in benchmarks.similarity.items():
-        pairs = judge.load_pairs(path)
-        model = judge.pair_cosines(vectors, pairs)
-        found = judge.similarity(
-            vectors, pairs, oov=oov, generator=generator(seed, f"bootstrap {name}")
-        )
-        scores["similarity"][name] = asdict(found)
-        low, high = found.ci95 or (None, None)
-        rows["similarity"].append(
-            {**asdict(found), "benchmark": name, "vectors": use, "low": low, "high": high}
-        )
-        rows["pairs"] += [
-            (name, *pair, cosine, oov == "zero" or not np.isnan(cosine))
-            for pair, cosine in zip(pairs, model.tolist(), strict=True)
-        ]
-        rows["bands"] += pair_bands(name, vectors, pairs, generator(seed, f"bands {name}"))
-    for name, path in benchmarks.analogy.items():
-        questions = judge.load_analogies(path)
-        ranks = judge.answer_ranks(vectors, questions, vocabulary)
-        within = min(vocabulary, len(vectors))
-        results = [
-            judge.count_answers(questions, ranks[method], within, method, oov)
-            for method in judge.METHODS
-        ]
-        scores["analogy"][name] = asdict(results[0]) | {
-            result.method: {key: value for key, value in asdict(result).items() if key in METHOD}
-            for result in results[1:]
-        }
-        for result in results:
-            sections = [("semantic",), ("syntactic",), ("semantic", "syntactic")]
-            sums = [
-                judge.total_of(
-                    [c for c in result.categories if c.section in section],
-                    section[0] if len(section) == 1 else "all",
-                )
-                for section in sections
-            ]
-            for category in (*result.categories, *sums):
-                low, high = category.ci95 or (None, None)
-                rows["analogies"].append(
-                    {
-                        **asdict(category),
-                        "benchmark": name,
-                        "method": result.method,
-                        "correct_1": category.correct,
-                        "low": low,
-                        "high": high,
-                        "vocabulary": result.vocabulary,
-                    }
-                )
-        rows["bands"] += question_bands(name, vectors, questions, ranks["3CosAdd"], within)
-    nearest = judge.neighbours(vectors, chosen, neighbours)
-    rows["neighbours"] = list(nearest)
-    if compare is not None:
-        rows["stability"] = list(judge.neighbour_overlap(vectors, compare(), OVERLAP))
-        shares = np.array([row.overlap for row in rows["stability"]])
-        scores["stability"] = {
-            "k": OVERLAP,
-            "words": len(shares),
-            "overlap": float(shares.mean()),
-            "ci95": mean_interval(shares),
-        }
-
-    points, epochs = ([], []) if trained is None else read_history(trained)
-    tables = {name: table(name, rows[name]) for name in TABLES}
+    vectors = given.vectors
+    words = probe_words(vectors, settings, suggested)
+    nearest = evaluate.neighbours(vectors, words, settings.neighbours)
+    scores, facts, rows = compute_scores(given)
+    columns = COLUMNS | {name: kinds for m in METRICS for name, kinds in m.columns.items()}
+    rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
+    tables = {name: table(found, columns[name]) for name, found in rows.items()}
     for name, frame in tables.items():
         frame.to_csv(out / f"{name}.csv", index=False)
         frame.to_parquet(out / f"{name}.parquet", index=False)
     text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
     (out / SCORES).write_text(text, encoding="utf-8")
-    export(vectors)
-    report(out, Findings(vectors, points, epochs, chosen, **tables))
-
-    facts: dict[str, Any] = {
-        kind: {
-            name: {key: value for key, value in result.items() if key not in LONG}
-            for name, result in scores[kind].items()
-        }
-        for kind in ("similarity", "analogy")
-    }
     facts["neighbours"] = {
-        word: [n.neighbour for n in nearest if n.word == word][:5] for word in chosen
+        word: [n.neighbour for n in nearest if n.word == word][:LISTED] for word in words
     }
-    facts["vectors"] = {"use": use, "words": len(vectors), "dimensions": vectors.dimensions}
-    return {key: scores[key] for key in scores if key not in facts} | facts
+    size = {"words": len(vectors), "dimensions": vectors.dimensions}
+    facts["vectors"] = {"use": settings.use, **size}
+    points, epochs = ([], []) if trained is None else read_history(trained)
+    shown = {name: tables[name] for name in TABLES}
+    return facts, Findings(vectors, points, epochs, words, **shown)
 
 
-LONG = ("categories", "unknown")
-"""What the summary leaves to ``scores.json``."""
+def probe_words(
+    vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
+) -> list[str]:
+    """Return the words whose neighbours are listed."""
+    unknown = [word for word in settings.probes or () if word not in vectors]
+    if unknown:
+        raise InputError(f"evaluate.probes: {', '.join(unknown)} not in the vocabulary")
+    chosen = settings.probes or [word for word in suggested or () if word in vectors]
+    return list(chosen) or evaluate.probe_words(vectors, PROBES)
 
-METHOD = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
-"""What scores hold of the methods but the first, whose other figures are the same."""
+
+def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
+    """Return rows as a table with these columns and dtypes; undefined figures are NaN."""
+    import pandas as pd
+
+    named = bool(rows) and isinstance(rows[0], dict)
+    frame = pd.DataFrame(rows, columns=None if named else list(columns))
+    return frame.reindex(columns=list(columns)).astype(dict(columns))
+
+
+def type_counts(context: Context) -> Counts:
+    """Return how often each type of the corpus occurs, and which are in the vocabulary."""
+    kept = np.load(context.entries["vocab"].path / IDS, allow_pickle=False) >= 0
+    return Counts(read_counts(context.entries["tokenize"].path), kept)

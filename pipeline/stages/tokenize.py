@@ -1,45 +1,111 @@
-"""Text to token ids."""
+"""The stage ``tokenize``: text to token ids."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pipeline.cache.store import Entry, digest
+from pipeline.config.settings import Config, Corpus
+from pipeline.corpora.sources import make_source
+from pipeline.runtime import resources
+from pipeline.stages.base import Context, Make, Stage, numbers
+from w2v.errors import InputError
+from w2v.settings import SettingError
 from w2v.text.corpus import write_corpus
 from w2v.text.phrases import Joined, Phrase, Phrases, join_phrases
-from w2v.text.sources import Source
+from w2v.text.records import Records
+from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenizer import Tokenizer
 
 PHRASES = "phrases.csv"
 
 
-def tokenize(
-    out: Path,
-    source: Source,
-    tokenizer: Tokenizer,
-    limit: int | None,
-    workers: int,
-    progress: Callable[[int, int, float | None], None],
-    phrases: Phrases,
-    joining: Callable[[int, float], None],
-) -> dict[str, Any]:
-    """Write a corpus folder (see `w2v.text.tokens`); returns its size as facts.
+class Tokenize(Stage):
+    """Reads the corpus once and writes a folder of token ids; see `w2v.text.tokens`.
 
     Where phrases are wanted, their words are joined and ``phrases.csv`` lists them.
     """
-    size = write_corpus(out, source, tokenizer, limit, workers, progress)
-    facts = asdict(size)
-    if phrases.passes:
-        joined = join_phrases(out, phrases, joining)
-        write_phrases(out / PHRASES, joined)
-        facts |= {
-            "tokens": joined.tokens,
-            "types": joined.types,
-            "phrases": len({phrase.phrase for phrase in joined.phrases if phrase.joined}),
-            "tokens_joined": size.tokens - joined.tokens,
+
+    name = "tokenize"
+    section = "corpus"
+    group = "tokenizer"
+
+    def applies(self, config: Config) -> bool:
+        return config.evaluate.vectors is None
+
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        config, display = context.config, context.display
+        tokenizer, phrases = config.tokenizer, config.tokenizer.phrases
+        source = make_source(config.corpus, context.outputs, display.downloading, display.hashing)
+        before = file_stamps(source)
+        with display.bar("checksum"):
+            content = source.fingerprint()
+        settings = {
+            "corpus": config.corpus.name,
+            "content": content,
+            "limit": config.corpus.limit,
+            "tokenizer": tokenizer.fingerprint(),
         }
-    return facts
+        if phrases.passes:
+            settings["phrases"] = asdict(phrases)
+
+        def make(out: Path) -> dict[str, Any]:
+            size = size_of(source.paths) if isinstance(source, Files) else None
+            if size is not None and config.corpus.limit is None:
+                need = {"the tokens": int(size * resources.TOKENS_PER_BYTE)}
+                resources.require_disk(need, context.outputs, "tokenizing")
+            workers = tokenizer.workers or context.cores
+            corpus = write_corpus(
+                out, source, tokenizer, config.corpus.limit, workers, display.reading
+            )
+            facts = asdict(corpus)
+            if phrases.passes:
+                joined = join_phrases(out, phrases, display.joining)
+                write_phrases(out / PHRASES, joined)
+                facts |= {
+                    "tokens": joined.tokens,
+                    "types": joined.types,
+                    "phrases": len({phrase.phrase for phrase in joined.phrases if phrase.joined}),
+                    "tokens_joined": corpus.tokens - joined.tokens,
+                }
+            # The key is a hash of the content as it was before.
+            changed = sorted({*before} ^ {*file_stamps(source)})
+            if changed:
+                raise InputError(
+                    f"{changed[0][0]}: has changed while it was read; give the command again"
+                )
+            return facts
+
+        return settings, make
+
+    def describe(self, facts: Mapping[str, Any]) -> str:
+        line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
+        return line + (f", {facts['phrases']:,} phrases" if "phrases" in facts else "")
+
+    def explain(self, error: InputError, config: Config) -> InputError:
+        if isinstance(error, SettingError) and not issubclass(error.owner, Tokenizer):
+            group = "tokenizer.phrases" if error.owner is Phrases else "corpus"
+            return InputError(f"{group}.{error}")
+        return super().explain(error, config)
+
+    def ready(self, context: Context, entry: Entry) -> None:
+        tracker, config = context.tracker, context.config
+        content = digest(entry.settings["content"])
+        tracker.tag({"corpus.fingerprint": content})
+        tracker.dataset(config.corpus.name, content, origin_of(config.corpus), entry.facts)
+
+    def record(self, context: Context, entry: Entry) -> None:
+        if "phrases" in entry.facts:
+            context.tracker.files([entry.path / PHRASES], "tables")
+        context.tracker.scores(numbers("corpus", entry.facts), 0)
+
+
+def file_stamps(source: Source) -> list[Any]:
+    """Return name, size and time of the source's files; nothing for other sources."""
+    files = source.files if isinstance(source, Records) else source
+    return list(files.stamps()) if isinstance(files, Files) else []
 
 
 def write_phrases(path: Path, joined: Joined) -> None:
@@ -48,3 +114,12 @@ def write_phrases(path: Path, joined: Joined) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["pass", *Phrase._fields[1:]])
         table.writerows(joined.phrases)
+
+
+def origin_of(corpus: Corpus) -> str | list[str]:
+    """Return where the text is: the path or the address, or the packages."""
+    for key in ("path", "url", "packages"):
+        found: str | list[str] | None = getattr(corpus, key, None)
+        if found is not None:
+            return found
+    return corpus.name

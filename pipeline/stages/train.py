@@ -1,117 +1,234 @@
-"""Token ids to vectors."""
+"""The stage ``train``: token ids to vectors."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.stages.vocab import IDS, VOCABULARY
-from w2v.objectives import Model, SkipGram
+from pipeline.cache import store
+from pipeline.cache.store import Entry
+from pipeline.config.settings import Config
+from pipeline.runtime import resources
+from pipeline.runtime.console import format_figure
+from pipeline.stages.base import Context, Make, Stage
+from pipeline.stages.vocab import IDS
+from w2v.objectives import Model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints, Snapshot
-from w2v.training.init import model_from
-from w2v.training.train import EarlyStopping, Epoch, Point, Schedule, TrainState, finished
-from w2v.training.train import train as train_model
-from w2v.vectors import OUTSIDE, VECTORS, WordVectors
+from w2v.training.history import Epoch, Point, TrainState
+from w2v.training.init import fingerprint, model_from
+from w2v.training.train import Trained, finished_state, train
+from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
-"""What the engine knows beside the vectors; left out where that is nothing."""
+"""The arrays beside the vectors that more epochs would need; absent if there are none."""
+
+CHECKPOINTS = "checkpoints"
+"""The folder of checkpoints in the outputs, by the key of the result that they lead to."""
 
 
-def train(
-    out: Path,
-    corpus: Path,
-    vocab: Path,
-    objective: SkipGram,
-    schedule: Schedule,
-    *,
-    engine: str,
-    threads: int,
-    seed: int,
-    heldout: float,
-    heldout_seed: int,
-    early: EarlyStopping | None,
-    init: Path | None,
-    start: Path | None,
-    checkpoints: Checkpoints,
-    stop: Callable[[], bool],
-    on_start: Callable[[int], None],
-    on_resume: Callable[[TrainState], None],
-    on_point: Callable[[Point], None],
-    on_epoch: Callable[[Epoch], None],
-) -> dict[str, Any]:
-    """Write the word vectors (`WordVectors.load` reads the folder), the outside vectors and
-    ``history.json``: the points and the epochs of `w2v.training.train.Trained`.
+class Train(Stage):
+    """Trains the vectors, and writes them with the history of losses."""
 
-    Parameters
-    ----------
-    init
-        Where the first vectors come from, see `w2v.training.init`.
-    start
-        A folder that this function filled with fewer epochs of the same: they are not repeated.
-    """
-    words = Vocabulary.load(vocab / VOCABULARY)
-    text = open_text(corpus, np.load(vocab / IDS, allow_pickle=False))
-    initial, given = None, {}
-    if init is not None:
-        random = generator(seed, "init")
-        initial, count = model_from(init, words.words, objective.dim, random)
-        given = {"initial": {"given": count, "of": len(words)}}
-    trained = train_model(
-        text,
-        words.counts,
-        objective,
-        schedule,
-        engine=engine,
-        threads=threads,
-        seed=seed,
-        heldout=heldout,
-        heldout_seed=heldout_seed,
-        early=early,
-        initial=initial,
-        start=None if start is None else read_state(start),
-        checkpoints=checkpoints,
-        stop=stop,
-        on_start=on_start,
-        on_resume=on_resume,
-        on_point=on_point,
-        on_epoch=on_epoch,
-    )
-    WordVectors(words.words, trained.model.center, words.counts).save(out)
-    np.save(out / OUTSIDE, trained.model.outside, allow_pickle=False)
-    if trained.engine_state:
-        np.savez(out / ENGINE, **trained.engine_state)  # type: ignore[arg-type]
-    epochs = [asdict(epoch) for epoch in trained.epochs]
-    history = {"epochs": epochs, "points": [point._asdict() for point in trained.points]}
-    (out / HISTORY).write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
+    name = "train"
+    section = "train"
+    group = "train"
+    consumes = ("tokenize", "vocab")
+
+    def applies(self, config: Config) -> bool:
+        return config.evaluate.vectors is None
+
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        settings = key_settings(context.config)
+        return settings, lambda out: self.make(context, settings, out)
+
+    def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
+        """Train, and write the result into a folder."""
+        config, entries, display = context.config, context.entries, context.display
+        require_resources(context)
+        key = self.key(context, settings)
+        checkpoints = Checkpoints(
+            context.outputs / CHECKPOINTS / key,
+            config.train.checkpoint_every,
+            config.train.checkpoint_words,
+            lambda line: display.say(line, "yellow"),
+        )
+        start = None if checkpoints.folder.exists() else self.fewer_epochs(context, settings)
+        vocabulary = Vocabulary.load(entries["vocab"].path / VOCABULARY)
+        ids = np.load(entries["vocab"].path / IDS, allow_pickle=False)
+        initial, given = None, {}
+        if config.train.init is not None:
+            random = generator(config.seed, "init")
+            words = vocabulary.words
+            initial, count = model_from(Path(config.train.init), words, config.model.dim, random)
+            given = {"initial": {"given": count, "of": len(words)}}
+        with np.errstate(all="ignore"):
+            trained = train(
+                open_text(entries["tokenize"].path, ids),
+                vocabulary.counts,
+                config.objective,
+                config.train,
+                engine=config.engine.name,
+                threads=context.threads,
+                seed=config.seed,
+                heldout=config.train.heldout,
+                heldout_seed=config.train.heldout_seed,
+                early=config.train.early_stopping,
+                initial=initial,
+                start=None if start is None else read_state(start),
+                checkpoints=checkpoints,
+                stop=context.stop.requested,
+                **callbacks(context),
+            )
+        write_result(out, vocabulary, trained)
+        return {
+            "engine": config.engine.name,
+            "threads": context.threads,
+            "words": trained.words,
+            "seconds": trained.seconds,
+            "words_per_second": trained.words / trained.seconds,
+            "compile_seconds": trained.compile_seconds,
+            "epochs": [asdict(epoch) for epoch in trained.epochs],
+            "kept_epoch": trained.kept_epoch,
+            **given,
+        }
+
+    def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
+        """Return the folder of a finished training that this one can continue, if there is one.
+
+        It has the same settings but fewer epochs. The one with the most epochs is taken.
+        """
+        config, folder = context.config, context.outputs / "cache" / self.name
+        fewer: dict[int, Entry] = {}
+        for epochs in store.setting_values(folder, ("train", "epochs")):
+            if isinstance(epochs, int) and epochs < config.train.epochs:
+                wanted = {**settings, "train": {**settings["train"], "epochs": epochs}}
+                entry = store.find(folder, self.key(context, wanted), context.verify)
+                if entry and entry.facts["kept_epoch"] == epochs:
+                    fewer[epochs] = entry
+        if not fewer:
+            return None
+        most = max(fewer)
+        falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
+        if config.train.decay_epochs is None and falls:
+            context.display.say(
+                f"  from the beginning: the steps of the {most} epochs there are were planned for "
+                f"{most}; with train.decay_epochs set, more epochs continue from fewer"
+            )
+            return None
+        return fewer[most].path
+
+    def describe(self, facts: Mapping[str, Any]) -> str:
+        final = facts["epochs"][-1]
+        line = f"loss {format_figure(final['loss'])} after {final['epoch']} epochs"
+        if facts["kept_epoch"] != final["epoch"]:
+            line += f", vectors of epoch {facts['kept_epoch']}, the best"
+        if "initial" in facts:
+            line += ", {given:,} of {of:,} words from train.init".format(**facts["initial"])
+        return line
+
+    def ready(self, context: Context, entry: Entry) -> None:
+        # Not before the result is in the cache: a crash in between would cost the training.
+        shutil.rmtree(context.outputs / CHECKPOINTS / entry.key, ignore_errors=True)
+        if entry.cached:
+            context.tracker.history(*read_history(entry.path))
+
+    def record(self, context: Context, entry: Entry) -> None:
+        tracker = context.tracker
+        tracker.scores({"train/words_per_second": entry.facts["words_per_second"]}, context.words)
+        tracker.files([entry.path / name for name in (VECTORS, VOCABULARY, OUTSIDE)], "vectors")
+        if context.config.tracking.model:
+            tracker.model(entry.path)
+
+    def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
+        return {
+            "vectors": str(entry.path / VECTORS),
+            "vocabulary": str(entry.path / VOCABULARY),
+        }
+
+
+def key_settings(config: Config) -> dict[str, Any]:
+    """Return the settings that the vectors depend on."""
+    init = config.train.init
     return {
-        "engine": engine,
-        "threads": threads,
-        "words": trained.words,
-        "seconds": trained.seconds,
-        "words_per_second": trained.words / trained.seconds,
-        "compile_seconds": trained.compile_seconds,
-        "epochs": epochs,
-        "kept_epoch": trained.kept_epoch,
-        **given,
+        "model": asdict(config.model),
+        "loss": {"name": config.loss.name, **asdict(config.loss)},
+        "engine": asdict(config.engine),
+        # How often checkpoints are written changes nothing.
+        "train": {
+            **{k: v for k, v in asdict(config.train).items() if "checkpoint" not in k},
+            "init": None if init is None else fingerprint(Path(init)),
+        },
+        "seed": config.seed,
     }
 
 
+def require_resources(context: Context) -> None:
+    """Refuse a training that cannot have the memory or the disk that it needs."""
+    config, entries = context.config, context.entries
+    words, documents = entries["vocab"].facts["size"], entries["tokenize"].facts["documents"]
+    keeps_best = config.train.early_stopping is not None
+    what = f"training {words:,} words with model.dim={config.model.dim}"
+    memory = resources.training_memory(words, documents, config.objective, keeps_best)
+    resources.require_memory(memory, what)
+    checkpoints = config.train.checkpoint_every is not None
+    tracked = config.tracking.name == "mlflow" and config.tracking.uri is None
+    disk = resources.training_disk(words, config.objective, keeps_best, checkpoints, tracked)
+    resources.require_disk(disk, context.outputs, what)
+
+
+def callbacks(context: Context) -> dict[str, Any]:
+    """Return what training calls as it goes: the terminal, the tracker and the signals."""
+    display, tracker, stop = context.display, context.tracker, context.stop
+
+    def start(words: int) -> None:
+        stop.defer()
+        display.start(words)
+
+    def resume(at: TrainState) -> None:
+        display.resume(at)
+        tracker.history(list(at.points), list(at.epochs))
+
+    def point(point: Point) -> None:
+        display.point(point)
+        tracker.point(point)
+
+    def epoch(epoch: Epoch) -> None:
+        display.epoch(epoch)
+        tracker.epoch(epoch, epoch.words * epoch.epoch)
+
+    return {"on_start": start, "on_resume": resume, "on_point": point, "on_epoch": epoch}
+
+
+def write_result(out: Path, vocabulary: Vocabulary, trained: Trained) -> None:
+    """Write the vectors, which `WordVectors.load` reads, the outside vectors and the history."""
+    WordVectors(vocabulary.words, trained.model.center, vocabulary.counts).save(out)
+    np.save(out / OUTSIDE, trained.model.outside, allow_pickle=False)
+    if trained.engine_state:
+        np.savez(out / ENGINE, **trained.engine_state)  # type: ignore[arg-type]
+    history = {
+        "epochs": [asdict(epoch) for epoch in trained.epochs],
+        "points": [point._asdict() for point in trained.points],
+    }
+    (out / HISTORY).write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
+
+
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
-    """The history in a folder that `train` filled."""
+    """Return the history that `write_result` wrote into a folder."""
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]
     return points, [Epoch(**epoch) for epoch in history["epochs"]]
 
 
 def read_state(folder: Path) -> Snapshot:
-    """The state at the end of the training that filled a folder."""
+    """Return the state at the end of the training whose result is in a folder."""
     points, epochs = read_history(folder)
     model = Model(
         *(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, OUTSIDE))
@@ -120,4 +237,4 @@ def read_state(folder: Path) -> Snapshot:
     if (folder / ENGINE).is_file():
         with np.load(folder / ENGINE, allow_pickle=False) as arrays:
             engine = dict(arrays)
-    return finished(model, engine, epochs, points)
+    return finished_state(model, engine, epochs, points)

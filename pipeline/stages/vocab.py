@@ -1,35 +1,75 @@
-"""Counts to a vocabulary."""
+"""The stage ``vocab``: counts to a vocabulary."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pipeline.cache.store import Entry
+from pipeline.config.settings import Config
+from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.text import vocabulary
 from w2v.text.tokens import read_types
+from w2v.text.vocabulary import VocabularySettings, digest_of, read_words
+from w2v.vectors import VOCABULARY
 
-VOCABULARY = "vocabulary.tsv"
 IDS = "ids.npy"
+"""The map from the corpus's token ids to word ids; -1 for tokens that are not words."""
+
 FREQUENCIES = "frequencies.csv"
+
 POINTS = 1000
-"""Of the frequency curve, about."""
+"""About how many rows ``frequencies.csv`` has."""
 
 
-def vocab(
-    out: Path,
-    corpus: Path,
-    min_count: int,
-    max_size: int | None,
-    words: Sequence[str] | None,
-    keep: Sequence[str],
+class Vocab(Stage):
+    """Chooses the vocabulary, and writes the words, the map of ids and a frequency curve.
+
+    ``frequencies.csv`` has rank and count of the corpus's types, at ranks in even steps of their
+    logarithm.
+    """
+
+    name = "vocab"
+    section = "vocab"
+    group = "vocab"
+    consumes = ("tokenize",)
+
+    def applies(self, config: Config) -> bool:
+        return config.evaluate.vectors is None
+
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        settings = context.config.vocab
+        words = None if settings.words is None else read_words(Path(settings.words))
+        key = {**asdict(settings), "words": words and digest_of(words)}
+        corpus = context.entries["tokenize"].path
+        return key, lambda out: make_vocabulary(out, corpus, settings, words)
+
+    def describe(self, facts: Mapping[str, Any]) -> str:
+        share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
+        missing = facts.get("missing", 0)
+        lost = f"; {missing} wanted words are not among them" if missing else ""
+        return f"{facts['size']:,} words, {share:.1%} of the tokens{lost}"
+
+    def record(self, context: Context, entry: Entry) -> None:
+        context.tracker.scores(numbers("vocab", entry.facts), 0)
+        context.tracker.files([entry.path / FREQUENCIES], "tables")
+
+
+def make_vocabulary(
+    out: Path, corpus: Path, settings: VocabularySettings, words: list[str] | None
 ) -> dict[str, Any]:
-    """Write ``vocabulary.tsv``, ``ids.npy``, the map from provisional ids to the words' ids, and
-    ``frequencies.csv``, rank and count of the corpus's types at ranks in even steps of their
-    logarithm."""
+    """Write the files of the stage into a folder; returns what the summary says of it.
+
+    ``corpus`` is a folder of the stage ``tokenize``; ``words`` are those that ``settings.words``
+    lists.
+    """
     types, counts = read_types(corpus)
-    chosen, ids = vocabulary.build(types, counts, min_count, max_size, words, keep)
+    chosen, ids = vocabulary.build(
+        types, counts, settings.min_count, settings.max_size, words, settings.keep
+    )
     chosen.save(out / VOCABULARY)
     np.save(out / IDS, ids)
     ranks, falling = vocabulary.frequencies(counts, POINTS)
@@ -45,7 +85,7 @@ def vocab(
         "out_of_vocabulary": (total - kept) / total,
         "once": int((counts == 1).sum()),
     }
-    wanted = [*(words or ()), *keep]
+    wanted = [*(words or ()), *settings.keep]
     if wanted:
         present = set(chosen.words)
         missing = [word for word in dict.fromkeys(wanted) if word not in present]

@@ -1,98 +1,116 @@
-"""Pictures of a sweep: parallel coordinates, main effects, score against seconds."""
+"""The charts of a sweep: parallel coordinates, main effects, objective over training time."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline.config.values import brief, is_number, shown
+from pipeline.config.values import as_text, is_number, shortened
 from pipeline.report.labels import place_labels
-from pipeline.report.plots import BLUE, INK, ORANGE, _figure, _save
-from pipeline.sweeps.analysis import SEED, Result, centred
+from pipeline.report.style import BLUE, INK, ORANGE, new_figure, save
+from pipeline.sweeps.analysis import SEED, Result
 from pipeline.sweeps.results import Job
 
-CURVES = "viridis"
-"""Its lightness rises evenly, so that it reads in greyscale."""
+COLORMAP = "viridis"
+"""Its lightness grows evenly, so that it works in greyscale."""
+
+MAX_TICKS = 8
+"""A numeric setting with more values than this gets an axis with a scale."""
+
+LOG_RATIO = 20
+"""An axis is logarithmic if its largest value is more than this many times its smallest."""
+
+MAX_LABELS = 12
+
+Ticks = list[tuple[float, str]]
+Point = tuple[float, float]
+Key = tuple[str, ...]
 
 
 def draw(folder: Path, result: Result) -> None:
-    """Write the pictures that the jobs allow."""
+    """Draw the charts for which a sweep has enough jobs, as PNG files in a folder."""
     if not result.finished:
         return
-    # A group of one job has no scale of its own.
-    if result.axes and not (result.compared_within and not any(centred(result).values())):
+    # If jobs compare only within groups of one, there is no common scale to draw them on.
+    if result.axes and not (result.compared_within and not any(result.centered.values())):
         parallel_coordinates(result, folder / "parallel.png")
     if len(result.effects) > 0:
         main_effects(result, folder / "effects.png")
     compared = set(result.configurations["verdict"]) != {"alone"}
     if compared and any(job.seconds is not None for job in result.finished):
-        score_against_seconds(result, folder / "seconds.png")
+        objective_over_seconds(result, folder / "seconds.png")
 
 
-def label_of(result: Result) -> str:
-    """The objective as an axis names it."""
+def objectives(result: Result) -> dict[int, float]:
+    """Return what the charts show of each finished job, by its number.
+
+    It is the objective, or its difference from the mean of the comparable jobs if not all jobs
+    are comparable.
+    """
+    if result.compared_within:
+        return result.centered
+    return {job.number: job.figures[result.objective] for job in result.finished}
+
+
+def axis_label(result: Result) -> str:
+    """Return the name of the objective on an axis."""
     if result.compared_within:
         return f"{result.objective}, less its mean\namong jobs that compare"
     return result.objective
 
 
-def positions(jobs: list[Job], axis: str) -> tuple[np.ndarray[Any, Any], list[tuple[float, str]]]:
-    """Where jobs stand on an axis, from 0 to 1, and its ticks."""
+def axis_positions(jobs: list[Job], axis: str) -> tuple[NDArray[np.float64], Ticks]:
+    """Place jobs by a setting, from 0 to 1 (NaN if a job lacks it), and return the axis' ticks."""
     values = [job.settings.get(axis) for job in jobs]
     numbers = [value for value in values if value is not None]
-    told = brief(shown(value) for value in values)
-    labels = list(told)
+    labels = list(dict.fromkeys(as_text(value) for value in values))
+    short = shortened(labels)
     if numbers and all(is_number(value) for value in numbers):
-        labels = [shown(value) for value in sorted(set(numbers))]
-        if len(labels) > 8:
+        labels = [as_text(value) for value in sorted(set(numbers))]
+        if len(labels) > MAX_TICKS:
             low, high = min(numbers), max(numbers)
-            log = low > 0 and high / low > 20
-            scale = np.log if log else np.asarray
-            ends = scale(np.array([low, high], dtype=float))
-            places = [
-                np.nan
-                if value is None
-                else (scale(np.array(float(value))) - ends[0]) / np.ptp(ends)
-                for value in values
-            ]
+            log = low > 0 and high / low > LOG_RATIO
             marks = np.geomspace(low, high, 5) if log else np.linspace(low, high, 5)
-            ticks = [(i / 4, f"{mark:.4g}") for i, mark in enumerate(marks)]
-            return np.array(places, dtype=float), ticks
-        labels += ["–"] * any(value is None for value in values)
-    step = 1 / max(len(labels) - 1, 1)
-    places = [labels.index(shown(value)) * step if len(labels) > 1 else 0.5 for value in values]
-    ticks = [(i * step if len(labels) > 1 else 0.5, told[text]) for i, text in enumerate(labels)]
-    return np.array(places, dtype=float), ticks
+            scaled = np.array([low, high, *values], dtype=np.float64)
+            if log:
+                scaled = np.log(scaled)
+            places = (scaled[2:] - scaled[0]) / (scaled[1] - scaled[0])
+            return places, [(i / 4, f"{mark:.4g}") for i, mark in enumerate(marks)]
+        labels += ["–"] * (None in values)
+    at = np.linspace(0, 1, len(labels)) if len(labels) > 1 else np.array([0.5])
+    ticks = [(float(x), short[label]) for x, label in zip(at, labels, strict=True)]
+    return at[[labels.index(as_text(value)) for value in values]], ticks
 
 
 def parallel_coordinates(result: Result, path: Path) -> None:
-    """One line a job through its settings to its objective; the better, the darker."""
+    """Draw each job as a line through its settings to its objective. Better jobs are darker."""
     import matplotlib as mpl
 
     jobs = result.finished
-    y = centred(result) if result.compared_within else None
-    ends = np.array([y[j.number] if y else j.figures[result.objective] for j in jobs])
-    low, high = float(ends.min()), float(ends.max())
-    span = high - low
-    columns = [positions(jobs, axis) for axis in result.axes]
-    if span > 0:
+    y = np.array([objectives(result)[job.number] for job in jobs])
+    low, high = y.min(), y.max()
+    columns = [axis_positions(jobs, axis) for axis in result.axes]
+    if high > low:
         marks = [(i / 4, f"{mark:.3f}") for i, mark in enumerate(np.linspace(low, high, 5))]
-        columns.append(((ends - low) / span, marks))
+        columns.append(((y - low) / (high - low), marks))
     else:
         columns.append((np.full(len(jobs), 0.5), [(0.5, f"{low:.3f}")]))
-    names = [*result.axes, label_of(result)]
-    fig, ax = _figure(max(6.4, 1.5 * len(names) + 1), 4.2)
+    names = [*result.axes, axis_label(result)]
+    fig, ax = new_figure(max(6.4, 1.5 * len(names) + 1), 4.2)
     ax.spines[["left", "bottom"]].set_visible(False)
     lines = np.column_stack([places for places, _ in columns])
+    better = lines[:, -1] if result.sign > 0 else 1 - lines[:, -1]
+    # Small shifts, so that jobs with equal settings do not hide each other.
     jitter = np.random.default_rng(0).uniform(-0.012, 0.012, lines.shape)
-    jitter[:, -1] = 0
-    colours = mpl.colormaps[CURVES]
-    better = columns[-1][0] if result.sign > 0 else 1 - columns[-1][0]
+    lines[:, :-1] += jitter[:, :-1]
+    colors = mpl.colormaps[COLORMAP]
     for i in np.argsort(better):
         ax.plot(
             np.arange(len(names)),
-            lines[i] + jitter[i],
-            color=colours(0.92 * (1 - better[i])),
+            lines[i],
+            color=colors(0.92 * (1 - better[i])),
             linewidth=0.8 + 1.4 * better[i],
             alpha=0.45 + 0.5 * better[i],
         )
@@ -116,96 +134,96 @@ def parallel_coordinates(result: Result, path: Path) -> None:
     ax.set_ylim(-0.06, 1.06)
     ax.set_xlim(-0.2, len(names) - 0.55)
     ax.set_title(f"{len(jobs)} jobs; the better, the darker", loc="left", fontsize=10)
-    _save(fig, path)
+    save(fig, path)
 
 
 def main_effects(result: Result, path: Path) -> None:
-    """The mean of the objective at each value of each setting, side by side on one scale."""
+    """Draw the mean of the objective at each value of each setting, all on one scale."""
     table = result.effects
     names = list(dict.fromkeys(table["setting"]))
     column = "effect" if result.compared_within else "mean"
-    fig, first = _figure(max(4.5, 2.2 * len(names) + 1), 3.4)
+    mean = float(np.mean(list(objectives(result).values())))
+    fig, first = new_figure(max(4.5, 2.2 * len(names) + 1), 3.4)
     first.remove()
     grid: Any = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for ax, name in zip(grid, names, strict=True):
         rows = table[table["setting"] == name]
-        ordered = all(is_number(job.settings.get(name, 0)) for job in result.finished)
-        # A line would say that there is something between.
-        style = "o-" if ordered and name != SEED else "o"
+        numeric = all(is_number(job.settings.get(name, 0)) for job in result.finished)
+        # No line between values that have no values in between.
+        style = "o-" if numeric and name != SEED else "o"
         ax.plot(np.arange(len(rows)), rows[column], style, color=BLUE, markersize=5)
-        told = brief(rows["value"])
-        ax.set_xticks(np.arange(len(rows)), [told[value] for value in rows["value"]])
-        ax.axhline(0 if column == "effect" else centre(result), color=INK, alpha=0.3, linewidth=0.8)
+        short = shortened(rows["value"])
+        ax.set_xticks(np.arange(len(rows)), [short[value] for value in rows["value"]])
+        ax.axhline(mean, color=INK, alpha=0.3, linewidth=0.8)
         ax.set_title(name, fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.2)
         ax.margins(x=0.2)
         if any(len(value) > 6 for value in rows["value"]):
             ax.tick_params(axis="x", rotation=30, labelsize=7)
-    grid[0].set_ylabel(f"mean {label_of(result)}")
-    _save(fig, path)
+    grid[0].set_ylabel(f"mean {axis_label(result)}")
+    save(fig, path)
 
 
-def centre(result: Result) -> float:
-    """The mean of the objective over all finished jobs."""
-    return float(np.mean([job.figures[result.objective] for job in result.finished]))
+def objective_over_seconds(result: Result, path: Path) -> None:
+    """Draw each configuration's objective over its seconds of training.
 
-
-def score_against_seconds(result: Result, path: Path) -> None:
-    """Each job's objective over the seconds of its training; the best bargains are named."""
-    fig, ax = _figure(6.8, 4.6)
-    y = centred(result) if result.compared_within else None
-    seen: dict[tuple[str, ...], list[tuple[float, float]]] = {}
-    groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+    Configurations that no other one beats in both are drawn as diamonds, and named.
+    """
+    y = objectives(result)
     axes = [axis for axis in result.axes if axis != SEED]
+    points: dict[Key, list[Point]] = {}
+    group_of: dict[Key, Key] = {}
     for job in result.finished:
-        if job.seconds is None:
-            continue
-        key = tuple(shown(job.settings.get(axis)) for axis in axes)
-        groups[key] = result.group(job)
-        value = y[job.number] if y else job.figures[result.objective]
-        seen.setdefault(key, []).append((job.seconds, value))
-    means = {key: tuple(np.mean(points, axis=0)) for key, points in seen.items()}
-    for points in seen.values():
-        if len(points) > 1:
-            xs, ys = zip(*points, strict=True)
-            ax.plot(xs, ys, ".", color=BLUE, alpha=0.35, markersize=5)
-    bargains = [
-        key
-        for group in dict.fromkeys(groups.values())
-        for key in front({k: v for k, v in means.items() if groups[k] == group}, result.sign)
-    ]
+        if job.seconds is not None:
+            key = tuple(as_text(job.settings.get(axis)) for axis in axes)
+            points.setdefault(key, []).append((job.seconds, y[job.number]))
+            group_of[key] = result.group(job)
+    means = {key: tuple(np.mean(of_seeds, axis=0)) for key, of_seeds in points.items()}
+    best: set[Key] = set()
+    for group in set(group_of.values()):
+        best.update(pareto_front((k for k in means if group_of[k] == group), means, result.sign))
+    fig, ax = new_figure(6.8, 4.6)
+    for of_seeds in points.values():
+        if len(of_seeds) > 1:
+            ax.plot(*zip(*of_seeds, strict=True), ".", color=BLUE, alpha=0.35, markersize=5)
     for key, (x, value) in means.items():
-        colour = ORANGE if key in bargains else BLUE
-        ax.plot(x, value, "D" if key in bargains else "o", color=colour, markersize=6)
-    many = max((x for x, _ in means.values())) / min((x for x, _ in means.values())) > 20
-    if many:
+        marker, color = ("D", ORANGE) if key in best else ("o", BLUE)
+        ax.plot(x, value, marker, color=color, markersize=6)
+    times = [x for x, _ in means.values()]
+    if max(times) > LOG_RATIO * min(times):
         ax.set_xscale("log")
     ax.margins(0.12, 0.12)
     ax.set_xlabel("seconds of training")
-    ax.set_ylabel(label_of(result))
-    what = " · ".join(axes)
-    ax.set_title(
-        f"{what}\nlarge: mean over seeds; diamonds: nothing is better in less time"
-        if what
-        else "diamonds: nothing is better in less time",
-        loc="left",
-        fontsize=9,
-    )
+    ax.set_ylabel(axis_label(result))
+    title = "diamonds: nothing is better in less time"
+    if axes:
+        title = f"{' · '.join(axes)}\nlarge: mean over seeds; {title}"
+    ax.set_title(title, loc="left", fontsize=9)
     ax.grid(alpha=0.2)
-    short = [brief(values) for values in zip(*means, strict=True)]
-    names = [" ".join(told[text] for told, text in zip(short, key, strict=True)) for key in means]
-    order = [index for index, key in enumerate(means) if key in bargains]
-    place_labels(fig, ax, names, np.array(list(means.values())), order[:12])
-    _save(fig, path)
+    short = [shortened(values) for values in zip(*means, strict=True)]
+    labels = [" ".join(s[text] for s, text in zip(short, key, strict=True)) for key in means]
+    order = [index for index, key in enumerate(means) if key in best]
+    place_labels(fig, ax, labels, np.array(list(means.values())), order[:MAX_LABELS])
+    save(fig, path)
 
 
-def front(means: "dict[tuple[str, ...], tuple[float, ...]]", sign: int) -> list[tuple[str, ...]]:
-    """The configurations that no other one beats in both seconds and objective, by seconds."""
-    found: list[tuple[str, ...]] = []
+def pareto_front(keys: Iterable[Key], means: dict[Key, Point], sign: int) -> list[Key]:
+    """Return the configurations that no other one beats in both seconds and objective.
+
+    Parameters
+    ----------
+    keys
+        The configurations to compare.
+    means
+        Seconds and objective of each configuration.
+    sign
+        1 if a larger objective is better, -1 if a smaller one is.
+    """
+    front: list[Key] = []
     best = -np.inf
-    for key, (_, value) in sorted(means.items(), key=lambda item: (item[1][0], -sign * item[1][1])):
-        if sign * value > best:
-            best = sign * value
-            found.append(key)
-    return found
+    for key in sorted(keys, key=lambda key: (means[key][0], -sign * means[key][1])):
+        if sign * means[key][1] > best:
+            best = sign * means[key][1]
+            front.append(key)
+    return front

@@ -1,37 +1,44 @@
-"""The jobs of a sweep: what each was, and what came of it, from the files that it left."""
+"""The files that a sweep and its jobs leave behind, and how to read them.
 
-import difflib
+The processes of a sweep learn about one another through files only, so that every launcher
+works: ``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (its
+settings and, in the end, that it finished) or ``failure.json`` (why it did not). While a process
+lives, it holds a lock on ``.lock`` in its folder; the system releases it even after ``kill -9``.
+"""
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.schema import Config
-from pipeline.tracking.tracker import NEIGHBOURS
-from w2v.engines import WITHOUT_LOSS
+from pipeline.stages.evaluate import NEIGHBOURS
+from pipeline.sweeps.objective import figures_of
 from w2v.errors import InputError
+from w2v.files import written_aside
+
+SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep, however it ended.
+    """One job of a sweep, as its files describe it.
 
     Attributes
     ----------
     status
         ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with its
-        process; ``missing`` where it never started.
+        process; or ``missing`` if it never started.
     reason
         Why it did not finish.
     settings
-        Choices of groups and values, flat.
+        Its settings by dotted key, and the choices of its groups by group.
     figures
-        Losses and scores.
+        Losses and scores by name.
     seconds
-        Of its training, now or when the cache was filled.
+        Spent on training, now or when the cache was filled.
     vectors, neighbours
-        The files of its vectors and of its table of neighbours.
+        The files that hold its vectors and its table of neighbours.
     """
 
     number: int
@@ -46,108 +53,75 @@ class Job:
     neighbours: str | None = None
 
 
-def read_jobs(folder: Path, plan: Sequence[Mapping[str, Any]]) -> list[Job]:
-    """The jobs of a sweep's folder, and those of its plan, by what each sets, that never began."""
-    numbers = {int(path.parent.name) for path in folder.glob("[0-9]*/job.json")}
+def read_jobs(folder: Path, planned: Sequence[Mapping[str, Any]]) -> list[Job]:
+    """Read all jobs of a sweep.
+
+    Parameters
+    ----------
+    folder
+        The folder of the sweep.
+    planned
+        What each planned job sets; a job that never started is known from here only.
+    """
+    numbers = {int(path.parent.name) for path in folder.glob(f"[0-9]*/{JOB}")}
     return [
-        read_job(folder / str(number), plan[number] if number < len(plan) else {})
-        for number in sorted(numbers | set(range(len(plan))))
+        read_job(folder / str(number), planned[number] if number < len(planned) else {})
+        for number in sorted(numbers | set(range(len(planned))))
     ]
 
 
 def read_job(folder: Path, planned: Mapping[str, Any]) -> Job:
-    """The job of a folder."""
+    """Read one job from its folder; see `read_jobs`."""
     settings = dict(planned)
-    status, reason, summary = "missing", "the sweep ended before it", None
-    if (folder / "job.json").exists():
-        job = json.loads((folder / "job.json").read_bytes())
-        # Without settings, it ended before they were resolved: what it was given stands for them.
-        settings = (
-            job["settings"] | job["choices"] if job["settings"] else job["choices"] | job["given"]
-        )
+    status, reason = "missing", "the sweep ended before it"
+    job, failure = read_json(folder / JOB), read_json(folder / FAILURE)
+    summary = read_json(folder / "summary.json")
+    if job:
+        # A job that failed before its settings were resolved has only its overrides to show.
+        resolved = job["settings"]
+        settings = resolved | job["choices"] if resolved else job["choices"] | job["given"]
         status, reason = "killed", "its process ended without a word"
         if job.get("finished"):
             status = "finished"
-    if (folder / "failure.json").exists():
-        failure = json.loads((folder / "failure.json").read_bytes())
+    if failure:
         status, reason = failure["kind"], failure["reason"]
-    if (folder / "summary.json").exists():
-        summary = json.loads((folder / "summary.json").read_bytes())
-    found = summary or {}
-    train = found.get("train", {})
-    judged = found.get("stages", {}).get("evaluate", {}).get("path")
+    stages, train = summary.get("stages", {}), summary.get("train", {})
+    evaluated = stages.get("evaluate", {}).get("path")
     return Job(
         number=int(folder.name),
         status=status,
         reason=None if status == "finished" else reason,
         settings=settings,
-        figures=figures_of(found),
+        figures=figures_of(summary),
         seconds=train.get("seconds"),
-        cached=found.get("stages", {}).get("train", {}).get("cached"),
-        run_id=found.get("mlflow_run_id"),
-        vectors=found.get("files", {}).get("vectors") if train else None,
-        neighbours=judged and str(Path(judged) / NEIGHBOURS),
+        cached=stages.get("train", {}).get("cached"),
+        run_id=summary.get("mlflow_run_id"),
+        vectors=summary.get("files", {}).get("vectors") if train else None,
+        neighbours=evaluated and str(Path(evaluated) / NEIGHBOURS),
     )
 
 
-def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """What a search can have for its objective, by name."""
-    from pipeline.experiment import flat_scores
-
-    figures: dict[str, float | None] = {}
-    if "train" in summary:
-        train = summary["train"]
-        final = train["epochs"][-1]
-        figures = {name: final[name] for name in ("heldout_loss", "loss")}
-        figures |= {name: train[name] for name in ("words_per_second", "seconds")}
-    if "evaluate" in summary:
-        figures |= flat_scores(summary["evaluate"])
-    return {name: float(value) for name, value in figures.items() if value is not None}
+def has_ended(folder: Path) -> bool:
+    """Return whether the files of a job tell how it ended."""
+    return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
 
 
-def check_objective(config: Config, objective: str) -> None:
-    """Refuse, before the work, an objective that it will not give.
-
-    Raises
-    ------
-    InputError
-        No figure of that name, nothing is held out, or the stage that gives the figure is left
-        out.
-    """
-    if objective == "heldout_loss" and config.train.heldout == 0:
-        raise InputError(
-            "search.objective=heldout_loss: train.heldout=0 holds nothing out; "
-            "raise it, or search by another figure"
-        )
-    stage = "evaluate" if "/" in objective else "train"
-    if stage not in config.stages and (stage == "evaluate" or "evaluate" not in config.stages):
-        raise InputError(f"search.objective={objective}: add {stage} to stages={config.stages}")
-    known = objectives(config)
-    if objective not in known:
-        near = difflib.get_close_matches(objective, known, 1, 0.8)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-        raise InputError(f"search.objective={objective}: no such figure here; {hint}")
-
-
-def objectives(config: Config) -> list[str]:
-    """The figures that `figures_of` can find after such a run."""
-    from pipeline.experiment import FIGURES
-
-    names: list[str] = []
-    judged = config.evaluate
-    if judged.vectors is None:
-        names += ["heldout_loss", "loss", "words_per_second", "seconds"]
-        if config.engine.name in WITHOUT_LOSS:
-            names.remove("loss")
-    for kind, benchmarks in (("similarity", judged.similarity), ("analogy", judged.analogy)):
-        given = [name for name, path in benchmarks.items() if path is not None]
-        names += [f"{kind}/{name}/{figure}" for name in given for figure in FIGURES[kind]]
-    return [*names, "stability/overlap"] if judged.compare else names
-
-
-def reason_of(error: BaseException) -> str:
-    """One line for what was raised; its type too, unless it is a refusal."""
+def failure_reason(error: BaseException) -> str:
+    """Describe an exception in one line, with its type unless it is an `InputError`."""
     line = " ".join(str(error).split())[:500]
     if isinstance(error, InputError):
         return line
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; a file that does not exist reads as an empty one."""
+    content: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
+    return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object; a reader never sees half of the file."""
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    with written_aside(path) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")

@@ -1,219 +1,245 @@
-"""A sweep as Hydra sees it: opened before its first job, joined by each job, closed at the end.
+"""The process that runs a sweep: open it before its first job, close it after its last.
 
-What its processes must know of one another lies in files, so that it holds for every launcher:
-``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (what it is
-and, at last, that it finished) or ``failure.json`` (that it did not, and why). A lock on ``.lock``
-in either folder is held while its process lives; the system lets go of it even after ``kill -9``.
+To open a sweep is to lock its folder, to start its tracked run, and to tell its jobs about it in
+``sweep.json``. To close it is to read what the jobs left, to write and show what came out, and to
+end the tracked run.
 """
 
-import json
-import logging
 import os
 import shlex
-import shutil
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.config import schema
-from pipeline.config.schema import Config
-from pipeline.config.values import BESIDE, flat, short_names
-from pipeline.runtime.threads import announce, available_cores
-from pipeline.sweeps import guard
-from pipeline.sweeps.results import check_objective, figures_of, read_jobs, reason_of
-from w2v.errors import InputError, harmless
-
-log = logging.getLogger("pipeline")
+from pipeline.config.settings import Tracking
+from pipeline.config.values import NOT_IDENTITY
+from pipeline.runtime.outputs import explain_write_errors
+from pipeline.runtime.resources import limit_threads_of_child_processes, threads_per_job
+from pipeline.sweeps.launchers import check_launcher, jobs_at_once
+from pipeline.sweeps.overrides import keys_and_texts, override_values, varied_overrides
+from pipeline.sweeps.record import record_sweep
+from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
+from pipeline.tracking import Tracker, track
+from w2v.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = ROOT / "pipeline" / "sweeps"
-SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
-GRID = "hydra_plugins.w2v_grid.GridSweeper"
+CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
+SUBDIR = "${hydra.job.num}"
+
+
+class SweepFailedError(Exception):
+    """Some jobs of a sweep did not finish.
+
+    Attributes
+    ----------
+    status
+        The exit status of the command: 2 if every job that failed was refused for its settings or
+        its input, otherwise 1.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @dataclass
 class Sweep:
-    """The sweep of this process, which is the one that a person started.
+    """A sweep that is open in this process.
 
     Attributes
     ----------
     folder
-        Holds ``multirun.yaml`` and a folder a job.
+        The folder that holds ``multirun.yaml`` and a folder for each job.
+    objective
+        The figure by which jobs are compared.
+    command
+        The command line that started the sweep.
     jobs
-        The overrides of each job; empty where a search chooses them as it goes.
-    at_once
-        Jobs that run at the same time; ``None`` where a cluster decides.
+        The overrides of each job; empty if a search chooses them as it goes.
+    tracker
+        The tracked run of the sweep.
     """
 
     folder: Path
-    outputs: Path
-    tracking: schema.TrackingConfig
     objective: str
     command: str
     jobs: list[list[str]]
-    at_once: int | None
-    tracker: Any
-    stack: ExitStack
-    begun: float = field(default_factory=time.time)
-
-
-current: Sweep | None = None
-
-opened: list[Path] = []
-"""The outputs of the sweep or of the run that this process has opened."""
-
-
-class SweepCallback(Callback):
-    """Opens the sweep; `close` ends it, for Hydra tells nobody of a sweep that raised."""
-
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        # Jobs of every launcher find the project and its plug-in as this process does.
-        paths = [str(ROOT), str(PLUGINS), os.environ.get("PYTHONPATH", "")]
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        if config.hydra.sweeper._target_ == GRID:
-            return  # opens the sweep itself, once it knows that every job can be composed
-        try:
-            with ExitStack() as stack:
-                from pipeline.sweeps.search import prepare_search
-
-                prepare_search(config, jobs_at_once(config) or 1, stack)
-                begin(config, [], stack.pop_all())
-        except InputError as error:  # Hydra makes a warning of it, and goes on
-            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-            raise SystemExit(2) from None
-        except Exception:
-            traceback.print_exc()
-            raise SystemExit(1) from None
-
-
-# The process that a person started.
-
-
-def begin(
-    config: DictConfig, jobs: Sequence[Sequence[str]], stack: ExitStack | None = None
-) -> Sweep:
-    """Open the sweep: its folder, its lock, its tracked run.
-
-    Parameters
-    ----------
-    jobs
-        The overrides of each, where they are known.
-    stack
-        What else is to be let go of when the sweep ends.
-
-    Raises
-    ------
-    InputError
-        The tracking store cannot be used; the folder is another sweep's that runs; or a setting
-        of Hydra's that no job could do with.
-    """
-    global current
-    from pipeline.tracking.tracker import Tracker, close_killed_sweeps, track
-
-    refuse_what_no_job_can(config)
-    folder = Path(config.hydra.sweep.dir)
-    settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
-    tracking = schema.TrackingConfig(**settings)
-    outputs = Path(config.outputs)
-    overrides = list(config.hydra.overrides.task)
-    at_once = jobs_at_once(config)
-    if at_once is not None and jobs:
-        at_once = min(at_once, len(jobs))
-    keys = list(swept(config))
-    with stack or ExitStack() as stack:
-        stack.enter_context(alone_in(folder))
-        tracker = Tracker()
-        if tracking.name != "none":
-            tracker = stack.enter_context(
-                track(
-                    tracking,
-                    outputs,
-                    f"sweep {' × '.join(keys) or 'of one job'}",
-                    {
-                        key: text
-                        for key, text in pairs_of(overrides)
-                        if key.split(".")[0] not in BESIDE
-                    },
-                    {"kind": "sweep", "sweep_dir": str(folder.absolute())},
-                )
-            )
-            close_killed_sweeps(tracker)
-        current = Sweep(
-            folder=folder,
-            outputs=outputs,
-            tracking=tracking,
-            objective=str(config.search.objective),
-            command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
-            jobs=[list(job) for job in jobs],
-            at_once=at_once,
-            tracker=tracker,
-            stack=stack.pop_all(),
-        )
-    cores = None if at_once is None else max(1, available_cores() // at_once)
-    if at_once is not None and at_once > 1:
-        assert cores is not None
-        announce(cores)
-    write_json(
-        folder / SWEEP,
-        {
-            "mlflow_run_id": tracker.run_id,
-            "objective": current.objective,
-            "command": current.command,
-            "cores": cores,
-            "parallel": at_once != 1,
-            "swept": keys,
-            "told": [*config.hydra.overrides.hydra, *overrides],
-            "jobs": current.jobs,
-        },
-    )
-    many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
-    each = "as many at once as the cluster gives"
-    if at_once is not None:
-        threads = OmegaConf.select(config, "engine.threads") or cores
-        each = f"{at_once} at a time, {threads} thread{'s' * (threads != 1)} each"
-        if "engine.threads" in keys:
-            each = f"{at_once} at a time"
-    print(f"sweep of {many}, {each}", flush=True)
-    opened.append(outputs.absolute())
-    return current
+    tracker: Tracker
+    started: float = field(default_factory=time.time)
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Hold the folder of a sweep; what another sweep has left there is set aside.
+def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Sweep]:
+    """Open a sweep for the block, and close it however the block ends.
+
+    Parameters
+    ----------
+    config
+        The configuration of the sweep, as Hydra composed it.
+    jobs
+        The overrides of each job, if they are known.
 
     Raises
     ------
     InputError
-        The other one still runs.
+        The tracking store cannot be used, another sweep is running in the folder, or a setting of
+        Hydra's does not suit a sweep.
+    SweepFailedError
+        When the block ends: some jobs did not finish.
     """
-    place = folder.absolute()
+    check_hydra_settings(config)
+    folder, outputs = Path(config.hydra.sweep.dir), Path(config.outputs)
+    with ExitStack() as stack:
+        stack.enter_context(explain_write_errors(outputs))
+        stack.enter_context(exclusive_lock(folder))
+        sweep = Sweep(
+            folder=folder,
+            objective=str(config.search.objective),
+            command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+            jobs=[list(job) for job in jobs],
+            tracker=stack.enter_context(open_tracked_run(config, folder)),
+        )
+        prepare_jobs(config, sweep)
+        error: BaseException | None = None
+        try:
+            yield sweep
+        except BaseException as raised:  # the sweep is closed even after Ctrl-C
+            error = raised
+        close_sweep(sweep, error)
+
+
+@contextmanager
+def open_tracked_run(config: DictConfig, folder: Path) -> Iterator[Tracker]:
+    """Start the tracked run of a sweep, and end it with the block."""
+    settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
+    keys = list(varied_overrides(config))
+    parameters = {
+        key: text
+        for key, text in keys_and_texts(config.hydra.overrides.task)
+        if key.split(".")[0] not in NOT_IDENTITY
+    }
+    tags = {"kind": "sweep", "sweep_dir": str(folder.absolute())}
+    name = f"sweep {' × '.join(keys) or 'of one job'}"
+    with track(Tracking(**settings), Path(config.outputs), name, parameters, tags) as tracker:
+        tracker.close_killed_sweeps()
+        yield tracker
+
+
+def prepare_jobs(config: DictConfig, sweep: Sweep) -> None:
+    """Write what jobs must know about their sweep, and print how they will run."""
+    keys = list(varied_overrides(config))
+    at_once = jobs_at_once(config)
+    if at_once is not None and sweep.jobs:
+        at_once = min(at_once, len(sweep.jobs))
+    cores = None if at_once is None else threads_per_job(at_once)
+    if at_once is not None and at_once > 1:
+        assert cores is not None
+        limit_threads_of_child_processes(cores)
+    # Processes that a launcher starts must find the project, and Hydra in them our sweepers.
+    paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    write_json(
+        sweep.folder / SWEEP,
+        {
+            "mlflow_run_id": sweep.tracker.run_id,
+            "objective": sweep.objective,
+            "command": sweep.command,
+            "cores": cores,
+            "parallel": at_once != 1,
+            "swept": keys,
+            "jobs": sweep.jobs,
+        },
+    )
+    count = len(sweep.jobs)
+    many = f"{count} job{'s' * (count != 1)}" if count else "jobs chosen as they go"
+    each = "as many at once as the cluster gives"
+    if at_once is not None:
+        threads = OmegaConf.select(config, "engine.threads") or cores
+        each = f"{at_once} at a time"
+        if "engine.threads" not in keys:
+            each += f", {threads} thread{'s' * (threads != 1)} each"
+    print(f"sweep of {many}, {each}", flush=True)
+
+
+def close_sweep(sweep: Sweep, error: BaseException | None) -> None:
+    """Write, record and show what came out of a sweep.
+
+    Parameters
+    ----------
+    error
+        What ended the sweep before its last job, if anything did.
+
+    Raises
+    ------
+    SweepFailedError
+        Some jobs did not finish.
+    BaseException
+        The error itself, unless it only says that all jobs failed.
+    """
+    from pipeline.runtime.console import Display
+    from pipeline.sweeps import show
+    from pipeline.sweeps.analysis import Result
+
+    sweep.tracker.close_killed_jobs()
+    jobs = read_jobs(sweep.folder, [override_values(job) for job in sweep.jobs])
+    result = Result(sweep.objective, jobs)
+    facts = {
+        "sweep_dir": str(sweep.folder),
+        "mlflow_run_id": sweep.tracker.run_id,
+        "command": sweep.command,
+        "seconds": time.time() - sweep.started,
+        "search": not sweep.jobs,
+        "error": None if error is None else failure_reason(error),
+    }
+    summary = show.write_results(sweep.folder, result, facts)
+    record_sweep(sweep.tracker, sweep.folder, summary, show.markdown(result, summary))
+    display = Display()
+    show.print_results(display, result, summary)
+    show.print_study(display, sweep.folder)
+    failed = [job for job in jobs if job.status != "finished"]
+    # A search of which every trial failed ends in an error of its own, which tells nothing new.
+    all_failed = jobs and all(job.status in ("refused", "crashed", "killed") for job in jobs)
+    if error is not None and not (isinstance(error, Exception) and all_failed):
+        if isinstance(error, InputError) or not isinstance(error, Exception) or not failed:
+            raise error
+        print(f"error: the sweep broke: {failure_reason(error)}", file=sys.stderr)
+    if failed:
+        status = 2 if all(job.status == "refused" for job in failed) else 1
+        raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
+
+
+@contextmanager
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Lock the folder of a sweep; if it holds an earlier sweep, rename that first.
+
+    Raises
+    ------
+    InputError
+        The earlier sweep is still running.
+    """
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
-    place.mkdir(parents=True, exist_ok=True)
+    place = folder.absolute()
+    with explain_write_errors():
+        place.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(FileLock(place / LOCK, timeout=0))
             if (place / SWEEP).exists():
-                # Renamed with its lock held, so that of two sweeps only one does so.
-                aside = place.with_name(f"{place.name}.before-{time.time_ns()}")
-                place.rename(aside)
+                # The lock is still held, so that of two new sweeps only one renames the folder.
+                earlier = place.with_name(f"{place.name}.before-{time.time_ns()}")
+                place.rename(earlier)
                 place.mkdir()
                 stack.enter_context(FileLock(place / LOCK, timeout=0))
-                print(f"{folder} holds a sweep: set aside as {aside.name}", flush=True)
+                print(f"{folder} holds a sweep: moved to {earlier.name}", flush=True)
         except Timeout:
             raise InputError(
                 f"hydra.sweep.dir={folder}: a sweep that runs has this folder; name another"
@@ -221,334 +247,33 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def refuse_a_sweep_without_m() -> None:
-    """Refuse a single run whose settings ask for several, or that would lose its way.
+def check_hydra_settings(config: DictConfig) -> None:
+    """Refuse settings of Hydra's with which jobs could not run, or could not be found."""
+    if config.hydra.job.chdir:
+        raise InputError(CHDIR)
+    sweep = OmegaConf.to_container(config.hydra.sweep)
+    assert isinstance(sweep, dict)
+    if sweep["subdir"] != SUBDIR:
+        raise InputError(f"hydra.sweep.subdir: must stay {SUBDIR}: jobs are found by their number")
+    check_launcher(config)
+
+
+def refuse_sweep_without_multirun() -> None:
+    """Refuse a single run whose settings need a sweep.
 
     Raises
     ------
     InputError
     """
     hydra = HydraConfig.get()
+    choices = hydra.runtime.choices
     again = f"needs -m, as in python pipeline/run.py -m {shlex.join(sys.argv[1:])}"
-    launcher = hydra.runtime.choices.get("hydra/launcher", "basic")
+    launcher = choices.get("hydra/launcher", "basic")
     if hydra.job.chdir:
         raise InputError(CHDIR)
     if launcher != "basic":
         raise InputError(f"hydra/launcher={launcher}: {again}")
-    if hydra.sweeper._target_ != GRID:
-        raise InputError(f"search={hydra.runtime.choices.get('search')}: {again}")
+    if choices.get("hydra/sweeper") != "grid":
+        raise InputError(f"search={choices.get('search')}: {again}")
     if hydra.sweeper.params:
-        raise InputError(f"experiment={hydra.runtime.choices.get('experiment')}: {again}")
-
-
-def refuse_what_no_job_can(config: DictConfig) -> None:
-    """Refuse settings of Hydra's under which jobs would not be found, or not be run."""
-    hydra = config.hydra
-    if hydra.job.chdir:
-        raise InputError(CHDIR)
-    subdir = OmegaConf.to_container(hydra.sweep)
-    assert isinstance(subdir, dict)
-    if subdir["subdir"] != SUBDIR:
-        raise InputError(f"hydra.sweep.subdir: must stay {SUBDIR}: jobs are found by their number")
-    kind = launcher_of(config)
-    if kind == "SlurmLauncher" and shutil.which("sbatch") is None:
-        raise InputError(
-            "hydra/launcher=slurm: there is no sbatch here; run it where SLURM is, or take "
-            "hydra/launcher=slurm_local"
-        )
-    if kind == "JoblibLauncher" and hydra.launcher.n_jobs == 0:
-        raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
-
-
-CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
-SUBDIR = "${hydra.job.num}"
-
-
-def pairs_of(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Keys and values of a command line; a key without the signs that add or force it."""
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if separator:
-            yield key.lstrip("+~").partition("@")[0], text
-
-
-def values_of(overrides: Sequence[str]) -> dict[str, Any]:
-    """What a command line sets, as the settings would have it."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return {override.key_or_group: override.value() for override in parsed}
-
-
-def given(config: DictConfig) -> dict[str, Override]:
-    """What a sweep sets, by key: by the experiment file and by the command line, which wins."""
-    params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-    texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    parsed = OverridesParser.create().parse_overrides(texts)
-    return {override.get_key_element(): override for override in parsed}
-
-
-def swept(config: DictConfig) -> dict[str, Override]:
-    """What of that is varied."""
-    return {key: one for key, one in given(config).items() if one.is_sweep_override()}
-
-
-def plain(key: str) -> bool:
-    """Whether a key sets what is there: no ``+``, no ``~``, no ``@package``."""
-    return not key.startswith(("+", "~")) and "@" not in key
-
-
-def has(base: Any, key: str) -> bool:
-    """Whether a composed configuration has a setting, set or not."""
-    node: Any = base
-    for part in key.split("."):
-        if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
-            return False
-        if OmegaConf.get_type(node) is dict:  # of names that a person chooses
-            return True
-        if part not in list(node):
-            return False
-        node = node._get_node(part)
-    return True
-
-
-def launcher_of(config: DictConfig) -> str:
-    """The class of the launcher."""
-    return str(config.hydra.launcher._target_).rpartition(".")[2]
-
-
-def jobs_at_once(config: DictConfig) -> int | None:
-    """How many jobs the launcher runs at the same time; ``None`` where a cluster decides."""
-    cores = available_cores()
-    launcher, kind = config.hydra.launcher, launcher_of(config)
-    if kind == "JoblibLauncher":
-        jobs = launcher.n_jobs
-        return 1 if jobs is None else max(1, cores + 1 + jobs) if jobs < 0 else int(jobs)
-    if kind == "LocalLauncher":  # submitit's: it starts all that it is given
-        return max(1, cores // (launcher.cpus_per_task or 1))
-    return None if kind == "SlurmLauncher" else 1
-
-
-def close(error: BaseException | None) -> int:
-    """Judge the sweep, show and record what came out, and end its tracked run.
-
-    Parameters
-    ----------
-    error
-        What ended the sweep, if not its last job.
-
-    Returns
-    -------
-    int
-        The exit status: 0 when every job finished, 2 when those that failed were refused for
-        their settings or input, 1 when one broke.
-    """
-    global current
-    assert current is not None
-    sweep, current = current, None
-    from pipeline.runtime.console import Watch
-    from pipeline.sweeps import analysis as sweeps
-    from pipeline.tracking.tracker import close_jobs
-
-    jobs = read_jobs(sweep.folder, [values_of(job) for job in sweep.jobs])
-    bad = [job for job in jobs if job.status != "finished"]
-    with suppress(JobsFailedError), sweep.stack:
-        close_jobs(sweep.tracker)
-        result = sweeps.judge(jobs, sweep.objective)
-        summary = sweeps.write(
-            sweep.folder,
-            result,
-            {
-                "sweep_dir": str(sweep.folder),
-                "mlflow_run_id": sweep.tracker.run_id,
-                "command": sweep.command,
-                "seconds": time.time() - sweep.begun,
-                "search": not sweep.jobs,
-                "error": None if error is None else reason_of(error),
-            },
-        )
-        sweep.tracker.sweep(sweep.folder, summary, sweeps.markdown(result, summary))
-        watch = Watch()
-        sweeps.show(watch, result, summary)
-        study = sweep.folder / "optimization_results.yaml"
-        if study.exists():
-            found = OmegaConf.load(study)
-            params = " ".join(f"{key}={value}" for key, value in found.best_params.items())
-            watch.say(f"best      {found.best_value:.4f} of the whole study: {params}")
-        # a search of which every trial failed ends in an error of its own
-        ended = jobs and all(job.status in ("refused", "crashed", "killed") for job in jobs)
-        if error is not None and not (isinstance(error, Exception) and ended):
-            if isinstance(error, Exception) and not isinstance(error, InputError) and bad:
-                print(f"error: the sweep broke: {reason_of(error)}", file=sys.stderr)
-            else:
-                raise error
-        if bad:
-            raise JobsFailedError(f"{len(bad)} of {len(jobs)} jobs did not finish")
-    return 0 if not bad else 2 if all(job.status == "refused" for job in bad) else 1
-
-
-class JobsFailedError(Exception):
-    """Ends the tracked run of a sweep as failed."""
-
-
-# The process of a job.
-
-
-@dataclass(frozen=True)
-class Member:
-    """What a job knows of its sweep.
-
-    Attributes
-    ----------
-    parent
-        The tracked run of the sweep.
-    cores
-        Its share of the machine; ``None`` for all that its process may use.
-    told
-        The command line of the sweep.
-    """
-
-    folder: Path
-    number: int
-    overrides: list[str]
-    choices: dict[str, str]
-    parent: str | None
-    objective: str
-    cores: int | None
-    parallel: bool
-    swept: list[str]
-    told: list[str]
-
-    @property
-    def own(self) -> list[str]:
-        """The overrides that set this job apart from the others of its sweep."""
-        swept = [text for text in self.overrides if text.partition("=")[0] in self.swept]
-        return swept or self.overrides
-
-    @property
-    def label(self) -> str:
-        """They, in one line."""
-        return " ".join(self.own)
-
-    @property
-    def name(self) -> str:
-        """They, without the groups: short enough for a list of runs."""
-        pairs = list(pairs_of(self.own))
-        short = short_names([key for key, _ in pairs])
-        return " ".join(f"{short[key]}={value}" for key, value in pairs)
-
-    def objective_of(self, summary: dict[str, Any]) -> float:
-        """The objective of a job that has run.
-
-        Raises
-        ------
-        InputError
-            It has no such figure.
-        """
-        figures = figures_of(summary)
-        if self.objective not in figures:
-            raise InputError(
-                f"search.objective={self.objective}: this job has no such figure; "
-                f"it has {', '.join(sorted(figures))}"
-            )
-        return figures[self.objective]
-
-
-def membership() -> Member | None:
-    """The sweep that this process runs a job of."""
-    hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN:
-        return None
-    sweep = json.loads((Path(hydra.sweep.dir) / SWEEP).read_bytes())
-    choices = OmegaConf.to_container(hydra.runtime.choices)
-    assert isinstance(choices, dict)
-    return Member(
-        folder=Path(hydra.runtime.output_dir),
-        number=int(hydra.job.num),
-        overrides=list(hydra.overrides.task),
-        choices={
-            str(group): str(choice)
-            for group, choice in choices.items()
-            if choice is not None and not str(group).startswith("hydra/")
-        },
-        parent=sweep["mlflow_run_id"],
-        objective=sweep["objective"],
-        cores=sweep["cores"],
-        parallel=sweep["parallel"],
-        swept=sweep["swept"],
-        told=sweep["told"],
-    )
-
-
-def join(
-    member: Member, composed: DictConfig, run: Callable[[Config, Member], dict[str, Any]]
-) -> float | None:
-    """Run a job of a sweep, and let it fail alone: what it raises is written down.
-
-    Returns
-    -------
-    float or None
-        The objective, for searches; ``None`` for a job that failed.
-    """
-
-    with FileLock(member.folder / LOCK):
-        job: dict[str, Any] = {
-            "number": member.number,
-            "overrides": member.overrides,
-            "given": values_of(member.overrides),
-            "choices": member.choices,
-            "settings": {},
-        }
-        write_json(member.folder / JOB, job)
-        try:
-            guard.check(composed, member.told, ROOT / "conf")
-            config = schema.resolve(composed)
-            job["settings"] = flat(asdict(config), BESIDE)
-            write_json(member.folder / JOB, job)
-            check_objective(config, member.objective)
-            begun = time.time()
-            summary = run(config, member)
-            value = member.objective_of(summary)
-            write_json(member.folder / JOB, {**job, "finished": True})
-        except (KeyboardInterrupt, SystemExit):
-            write_json(member.folder / FAILURE, {"kind": "killed", "reason": "it was interrupted"})
-            raise
-        except Exception as error:
-            kind = "refused" if isinstance(error, InputError) else "crashed"
-            log.error("%s", error, exc_info=kind == "crashed")
-            reason = reason_of(error)
-            write_json(member.folder / FAILURE, {"kind": kind, "reason": reason})
-            line = harmless(f"error: job {member.number} ({member.label}): {reason}")
-            print(line, file=sys.stderr, flush=True)
-            return None
-        train = summary["stages"].get("train", {})
-        how = "from the cache" if train.get("cached") else f"{time.time() - begun:.1f} s"
-        line = f"job {member.number}  {member.label}  {member.objective} {value:.4f}  ({how})"
-        print(harmless(line), flush=True)
-        return value
-
-
-def ended(folder: Path) -> bool:
-    """Whether a job's folder tells how the job ended: its tracked run is closed by then."""
-    if (folder / FAILURE).exists():
-        return True
-    job = folder / JOB
-    return job.exists() and bool(json.loads(job.read_bytes()).get("finished"))
-
-
-@contextmanager
-def judged_alone(folder: Path) -> Iterator[None]:
-    """Write down that a job took its process with it, when the block raises and nobody did."""
-    try:
-        yield
-    except Exception as error:
-        if not ended(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            reason = f"its process ended without a word ({reason_of(error)})"
-            write_json(folder / FAILURE, {"kind": "killed", "reason": reason})
-            print(f"error: job {folder.name}: {reason}", file=sys.stderr)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file that is whole or absent."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-    aside.replace(path)
+        raise InputError(f"experiment={choices.get('experiment')}: {again}")

@@ -1,1 +1,55 @@
-"""MLflow: what is recorded of a run. Nothing else imports mlflow."""
+"""Recording of runs: `track` opens a run, and a `Tracker` records it. Only here is MLflow used."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from pipeline.config.settings import Tracking
+
+__all__ = ["Tracker", "track"]
+
+# MLflow reads these when it is imported. Without them it sends telemetry, draws progress bars,
+# prints the address of each run and retries a request for minutes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+
+@contextmanager
+def track(
+    config: "Tracking",
+    outputs: Path,
+    run_name: str,
+    parameters: Mapping[str, object],
+    tags: Mapping[str, str],
+) -> Iterator[Tracker]:
+    """Open a run, and close it as FINISHED, FAILED or KILLED when the block ends.
+
+    Parameters
+    ----------
+    config
+        Where to record the run, and what; with the name ``none``, nothing is recorded.
+    outputs
+        The folder that holds the default store, and the artifacts unless the store is a server.
+    parameters
+        The settings of the run, as ``model.window``.
+
+    Raises
+    ------
+    InputError
+        The store cannot be reached or opened, or psutil is needed and not installed.
+    """
+    if config.name == "none":
+        yield Tracker()
+        return
+    from pipeline.tracking.mlflow_tracker import track_in_mlflow  # importing MLflow takes seconds
+
+    with track_in_mlflow(config, outputs, run_name, parameters, tags) as tracker:
+        yield tracker

@@ -1,93 +1,141 @@
-"""The vectors as MLflow models: written from code and data, and found again by name."""
+"""Word vectors as MLflow models: save one, log and register it, and find it again by its name."""
 
 import re
+import tempfile
 from importlib import metadata
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.tracking.tracker import DATABASE, first_line, store_uri
+import mlflow.pyfunc
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelOutput, Run
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
+
+import w2v
+from pipeline.tracking.retry_queue import one_line
+from pipeline.tracking.store import DATABASE, store_uri
 from w2v.errors import InputError
 from w2v.vectors import VECTORS, VOCABULARY
 
-ROOT = Path(__file__).parents[2]
+MODEL = "words"
+"""The name of every run's model: MLflow's UI shows models of the same name side by side."""
+
+NEIGHBOUR = Object([Property("word", "string"), Property("cosine", "double")])
+SIGNATURE = ModelSignature(
+    inputs=Schema(
+        [
+            ColSpec("string", "word"),
+            ColSpec("string", "a", required=False),
+            ColSpec("string", "b", required=False),
+        ]
+    ),
+    outputs=Schema(
+        [
+            ColSpec("string", "word"),
+            ColSpec(Array("string"), "unknown"),
+            ColSpec(Array("float"), "vector", required=False),
+            ColSpec(Array(NEIGHBOUR), "neighbours", required=False),
+        ]
+    ),
+    params=ParamSchema([ParamSpec("task", "string", "vector"), ParamSpec("k", "integer", 10)]),
+)
+"""What ``serving.py`` takes and answers."""
 
 
-def save_model(vectors: Path, out: Path, described: Any) -> None:
-    """Write an MLflow model of the vectors in a folder, made of code and data, without pickle.
+def save_model(vectors: Path, out: Path, model: Model) -> None:
+    """Write an MLflow model of word vectors, as code and data, without pickle.
 
     Parameters
     ----------
     vectors
         A folder that `w2v.WordVectors.load` reads.
     out
-        A folder that does not exist yet.
-    described
-        An ``mlflow.models.Model``: of which run the model is.
+        The folder of the model, which must not exist yet.
+    model
+        MLflow's description of the model, which names its run.
     """
-    import mlflow.pyfunc
-    import pandas as pd
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
-
-    with (vectors / VOCABULARY).open(encoding="utf-8") as table:
-        next(table)
-        frequent = [row.rstrip("\n").partition("\t")[0] for row in islice(table, 2)]
-    neighbour = Object([Property("word", "string"), Property("cosine", "double")])
-    signature = ModelSignature(
-        inputs=Schema(
-            [
-                ColSpec("string", "word"),
-                ColSpec("string", "a", required=False),
-                ColSpec("string", "b", required=False),
-            ]
-        ),
-        outputs=Schema(
-            [
-                ColSpec("string", "word"),
-                ColSpec(Array("string"), "unknown"),
-                ColSpec(Array("float"), "vector", required=False),
-                ColSpec(Array(neighbour), "neighbours", required=False),
-            ]
-        ),
-        params=ParamSchema([ParamSpec("task", "string", "vector"), ParamSpec("k", "integer", 10)]),
-    )
     mlflow.pyfunc.save_model(
         out,
-        python_model=str(ROOT / "pipeline" / "serving.py"),
-        code_paths=[str(ROOT / "w2v")],
+        python_model=str(Path(__file__).with_name("serving.py")),
+        code_paths=[str(Path(w2v.__file__).parent)],
         artifacts={"vectors": str(vectors / VECTORS), "vocabulary": str(vectors / VOCABULARY)},
-        signature=signature,
-        input_example=pd.DataFrame({"word": frequent}),
-        # Of its own accord MLflow would load the model in another process to see what it imports.
+        signature=SIGNATURE,
+        input_example=pd.DataFrame({"word": w2v.WordVectors.load(vectors).words[:2]}),
+        # Without a list, MLflow loads the model in another process to see what it imports.
         pip_requirements=[f"numpy=={metadata.version('numpy')}"],
-        mlflow_model=described,
+        mlflow_model=model,
     )
+
+
+def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
+    """Log a model of word vectors for a run.
+
+    Parameters
+    ----------
+    vectors
+        A folder that `w2v.WordVectors.load` reads.
+    register
+        Also make it a version of this registered model: ``name``, or ``name@alias`` to give the
+        alias to the new version. None registers nothing.
+    """
+    run_id = run.info.run_id
+    logged = client.create_logged_model(
+        run.info.experiment_id,
+        name=MODEL,
+        source_run_id=run_id,
+        params=client.get_run(run_id).data.params,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / MODEL
+        description = Model(
+            artifact_path=logged.artifact_location,
+            model_uuid=logged.model_id,
+            run_id=run_id,
+            model_id=logged.model_id,
+        )
+        save_model(vectors, folder, description)
+        client.log_model_artifacts(logged.model_id, str(folder))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
+    if register is None:
+        return
+    name, _, alias = register.partition("@")
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    # MLflow would look up an address of the form models:/id in another store, the global one.
+    location = logged.artifact_location
+    version = client.create_model_version(name, location, run_id, model_id=logged.model_id)
+    if alias:
+        client.set_registered_model_alias(name, alias, version.version)
 
 
 def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outputs")) -> Path:
-    """The folder that `w2v.WordVectors.load` reads, of a model in MLflow's registry.
+    """Return the folder of a model's vectors, which `w2v.WordVectors.load` reads.
 
     Parameters
     ----------
     model
-        ``models:/name@alias``, ``models:/name/version``, or ``models:/id`` of a run's model.
+        ``models:/name@alias`` or ``models:/name/version`` of a registered model, or
+        ``models:/id`` of the model of a run.
     uri
-        Of the tracking store, as in the settings: None for the one under ``outputs``.
+        The address of the tracking store; None for the default store in ``outputs``.
 
     Raises
     ------
     InputError
         There is no such model, or it is not one of word vectors.
     """
-    from mlflow import MlflowClient
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    asked = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", model)
-    if asked is None:
+    parts = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", model)
+    if parts is None:
         raise InputError(f"{model}: must be models:/name@alias, models:/name/version or models:/id")
-    name, alias, version = asked.groups()
+    name, alias, version = parts.groups()
     store = store_uri(uri, outputs)
     if uri is None and not (outputs / DATABASE).exists():
         raise InputError(f"{outputs / DATABASE}: no such store; give uri or outputs")
@@ -95,13 +143,14 @@ def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outpu
         client = MlflowClient(store, registry_uri=store)
         if alias:
             version = client.get_model_version_by_alias(name, alias).version
+        location: Any
         if version:
-            place = client.get_model_version_download_uri(name, version)
+            location = client.get_model_version_download_uri(name, version)
         else:
-            place = client.get_logged_model(name).artifact_location
-        found = Path(download_artifacts(place, tracking_uri=store))
+            location = client.get_logged_model(name).artifact_location
+        folder = Path(download_artifacts(location, tracking_uri=store)) / "artifacts"
     except (MlflowException, OSError) as error:
-        raise InputError(f"{model}: not found in {store} ({first_line(error)})") from None
-    if not (found / "artifacts" / VECTORS).is_file():
+        raise InputError(f"{model}: not found in {store} ({one_line(error)})") from None
+    if not (folder / VECTORS).is_file():
         raise InputError(f"{model}: not a model of word vectors")
-    return found / "artifacts"
+    return folder

@@ -1,33 +1,34 @@
-"""Which process a tracked run belongs to, so that a run whose process was killed can be closed."""
+"""Identify the process that opened a run, to find out later whether that process has ended."""
 
 import os
 import socket
 from pathlib import Path
 
 TAG = "w2v.process"
+"""The tag of a run that identifies its process."""
 
 PROC = Path("/proc")
 
 
-def mark() -> dict[str, str]:
-    """The tag that names this process for good; nothing where the system does not tell."""
+def identity_tag() -> dict[str, str]:
+    """Return the tag that identifies this process; an empty dict where ``/proc`` is missing."""
     try:
-        return {TAG: " ".join((*_machine(), str(os.getpid()), _started(os.getpid())))}
+        return {TAG: " ".join((*_machine(), str(os.getpid()), _start_time(os.getpid())))}
     except OSError:
         return {}
 
 
-def gone(process: str) -> bool:
-    """Whether a tagged process has certainly ended.
+def has_ended(identity: str) -> bool:
+    """Return whether the process with this identity has certainly ended.
 
-    Certain is a process of this boot and this process namespace whose number is free or was given
-    to another, and one of an earlier boot of this machine.
+    That is certain in two cases: the process ran on this machine before its last restart; or it
+    ran in this container since then, and its process id is free or belongs to another process.
     """
     try:
-        host, boot, namespace, number, started = process.split(" ")
+        host, boot, namespace, pid, started = identity.split(" ")
         here = _machine()
         if (host, boot, namespace) == here:
-            return _started(int(number)) != started
+            return _start_time(int(pid)) != started
         return host == here[0] and boot != here[1]
     except FileNotFoundError:
         return True
@@ -36,16 +37,16 @@ def gone(process: str) -> bool:
 
 
 def _machine() -> tuple[str, str, str]:
-    """The machine, its boot, and the namespace that numbers processes."""
-    identity = Path("/etc/machine-id")
-    host = identity.read_text().strip() if identity.is_file() else ""
-    # Without an identity of the machine, another boot may be another machine of that name.
+    """Return the ids of this machine, of its boot and of the namespace of process ids."""
+    machine_id = Path("/etc/machine-id")
+    host = machine_id.read_text().strip() if machine_id.is_file() else ""
     boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
     namespace = Path(PROC / "self/ns/pid").readlink().name
+    # Two machines may have the same host name: without a machine id, the boot stands for it.
     return f"{host or boot}/{socket.gethostname()}".replace(" ", ""), boot, namespace
 
 
-def _started(number: int) -> str:
-    """When a process began, in clock ticks since the boot."""
-    # The name of the program, in parentheses, may hold spaces and parentheses itself.
-    return (PROC / str(number) / "stat").read_text().rpartition(")")[2].split()[19]
+def _start_time(pid: int) -> str:
+    """Return when a process started, in clock ticks since the boot."""
+    # The second field, the program's name in parentheses, may itself hold spaces and parentheses.
+    return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]

@@ -1,179 +1,107 @@
-"""Deliveries to a tracking store that may be away: in order, in a thread of their own, again and
-again until they arrive, so that training neither waits for the store nor fails with it."""
+"""A queue of calls to a tracking store, which a thread makes and repeats until they succeed.
+
+So training neither waits for the store nor fails when the store cannot be reached.
+"""
 
 import logging
 import queue
 import re
 import sys
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
-
-from w2v.errors import InputError
+from typing import Any
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before each retry of a call; the last pause is used from then on."""
 
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before a delivery is tried again; the last one from then on."""
-
-PATIENCE = 30.0
-"""Seconds that `Courier.close` waits for a store that is away."""
+MAX_WAIT = 30.0
+"""Seconds to wait for a store that is locked or cannot be reached."""
 
 
-class Courier:
-    """Makes calls one after the other; see the module.
+class RetryQueue:
+    """Make calls in a thread, one after the other, each again until it succeeds.
 
     Parameters
     ----------
-    passing
-        Whether an error may pass, as the store comes back; the call is made again. What any other
-        error says is kept, and the call given up.
+    is_temporary
+        Tells whether an error may go away, so that the call is worth repeating. A call that
+        raises any other error is dropped, and `close` returns the error's message.
     name
-        Of the store, for people.
+        The name of the store, for messages.
     """
 
-    def __init__(self, passing: Callable[[Exception], bool], name: str) -> None:
-        self.passing = passing
+    def __init__(self, is_temporary: Callable[[Exception], bool], name: str) -> None:
+        self.is_temporary = is_temporary
         self.name = name
         self.calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
-        self.trouble = ""
-        """Why the call in hand has not been made yet; empty while all is well."""
-        self.refused: list[str] = []
-        """What errors that do not pass have said."""
-        self.given_up = threading.Event()
-        self.thread = threading.Thread(target=self._work, name="courier", daemon=True)
+        self.problem = ""  # why the present call keeps failing; empty if it does not
+        self.dropped: list[str] = []  # the errors of the calls that were dropped
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._work, name="retry queue", daemon=True)
         self.thread.start()
 
-    def send(self, call: Callable[[], object]) -> None:
-        """Have a call made, soon."""
-        self.calls.put(call)
+    def put(self, call: Callable[..., object], *args: object, **kwargs: object) -> None:
+        """Add a call to the queue, and return at once."""
+        self.calls.put(partial(call, *args, **kwargs))
 
-    def close(self, patience: float = PATIENCE) -> str:
-        """Wait for the last delivery; returns what is wrong, or nothing.
+    def close(self, max_wait: float = MAX_WAIT) -> str:
+        """Wait until all calls are made, and return what went wrong, or an empty string.
 
-        A store that is well is waited for as long as it takes, one that is away for ``patience``
-        seconds.
+        Parameters
+        ----------
+        max_wait
+            Seconds after which to give up on a store that cannot be reached. A store that is
+            only slow is waited for as long as it takes.
         """
         self.calls.put(None)
-        away = 0.0
-        told = False
+        waited = 0.0
+        announced = False
         while self.thread.is_alive():
             self.thread.join(0.05)
-            away = away + 0.05 if self.trouble else 0.0
-            if away > 1.0 and not told:
-                print(f"waiting for {self.name} ({self.trouble})", file=sys.stderr)
-                told = True
-            if away > patience:
-                self.given_up.set()
-                return self.trouble
-        return "; ".join(dict.fromkeys(self.refused))
+            waited = waited + 0.05 if self.problem else 0.0
+            if waited > 1.0 and not announced:
+                print(f"waiting for {self.name} ({self.problem})", file=sys.stderr)
+                announced = True
+            if waited > max_wait:
+                self.stopped.set()
+                return self.problem
+        return "; ".join(dict.fromkeys(self.dropped))
 
     def _work(self) -> None:
         while (call := self.calls.get()) is not None:
             tries = 0
-            while not self.given_up.is_set():
+            while not self.stopped.is_set():
                 try:
                     call()
                     break
                 except Exception as error:
-                    if not self.passing(error):
-                        log.info("a call was given up", exc_info=True)
-                        self.refused.append(brief(error))
+                    if not self.is_temporary(error):
+                        log.info("a call to %s was dropped", self.name, exc_info=True)
+                        self.dropped.append(one_line(error))
                         break
-                    self.trouble = brief(error)
-                self.given_up.wait(PAUSES[min(tries, len(PAUSES) - 1)])
+                    self.problem = one_line(error)
+                self.stopped.wait(RETRY_PAUSES[min(tries, len(RETRY_PAUSES) - 1)])
                 tries += 1
-            self.trouble = ""
+            self.problem = ""
 
 
-def brief(error: Exception) -> str:
-    """What an error says, short enough for one line."""
-    said = str(error).strip().split("\n")[0]
-    known = re.search(r"database is locked|Connection refused|timed out", str(error))
-    return known.group() if known else said[:200] or type(error).__name__
+class QueueProxy:
+    """Stand in for an object: a call of its method is put into a queue and returns None at once."""
 
-
-def holders(database: Path) -> list[str]:
-    """The other processes that hold a lock on an SQLite file, where the system tells (Linux)."""
-    try:
-        inode = database.stat().st_ino
-        lines = Path("/proc/locks").read_text().split("\n")
-    except OSError:
-        return []
-    numbers = dict.fromkeys(
-        int(fields[4])
-        for fields in (line.replace("-> ", "").split() for line in lines)
-        if len(fields) > 5 and fields[5].rpartition(":")[2] == str(inode)
-    )
-    return [named(number) for number in numbers if number > 0]
-
-
-def named(number: int) -> str:
-    """A process by its number and command line."""
-    try:
-        line = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except (OSError, UnicodeDecodeError):
-        line = ""
-    shown = "".join(c if c.isprintable() else "?" for c in line.strip())[:80]
-    return f"process {number}" + (f" ({shown})" if shown else "")
-
-
-def database_of(store: str) -> Path | None:
-    """The file of an SQLite address, relative or not; ``None`` for other stores and for memory."""
-    scheme, _, place = store.partition("?")[0].partition(":///")
-    return Path(place) if scheme == "sqlite" and place not in ("", ":memory:") else None
-
-
-def who_holds(store: str) -> str:
-    """For a line about a store that is locked: who holds it, as far as can be told."""
-    database = database_of(store)
-    if database is None:
-        return ""
-    found = holders(database)
-    return f"; it is held by {' and '.join(found)}" if found else ""
-
-
-def patient(call: Callable[[], T], store: str, seconds: float = PATIENCE) -> T:
-    """Make a call to a store, again while its database is locked.
-
-    Raises
-    ------
-    InputError
-        Still locked after so many seconds; the line says by whom.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            if "database is locked" not in str(error):
-                raise
-            if time.monotonic() > deadline:
-                raise InputError(
-                    f"tracking.uri={store}: the database is locked{who_holds(store)}; "
-                    "wait, or end what holds it"
-                ) from None
-        time.sleep(0.2)
-
-
-class Delivered:
-    """An object whose methods a courier calls: each returns at once, and nothing."""
-
-    def __init__(self, target: object, courier: Courier) -> None:
+    def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
-        self._courier = courier
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return type(self._target)  # as `isinstance` sees it
+        self._calls = calls
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._target, name)
-        if not callable(found):
-            return found
-        return lambda *given, **named: self._courier.send(partial(found, *given, **named))
+        attribute = getattr(self._target, name)
+        return partial(self._calls.put, attribute) if callable(attribute) else attribute
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error, short enough for one line."""
+    known = re.search(r"database is locked|Connection refused|timed out", str(error))
+    first = str(error).strip().split("\n")[0]
+    return known.group() if known else first[:200] or type(error).__name__

@@ -1,8 +1,8 @@
-"""The words as an MLflow model: the code that MLflow runs when it loads or serves one.
+"""The code of an MLflow model of word vectors: MLflow runs it to load or serve the model.
 
-MLflow copies this file and the ``w2v`` package into every model (models from code), so a model
-works where the project is not installed, and nothing is pickled. The model's artifacts are the
-two files that `w2v.WordVectors.load` reads.
+MLflow copies this file and the ``w2v`` package into every model, so that a model works where this
+project is not installed, and contains no pickle. The data of a model are the two files that
+`w2v.WordVectors.load` reads.
 """
 
 from pathlib import Path
@@ -16,11 +16,12 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from w2v import WordVectors
 
-TASKS = ("vector", "neighbours", "analogy")
+COLUMNS = {"vector": ["word"], "neighbours": ["word"], "analogy": ["a", "b", "word"]}
+"""The columns of the input that each task reads."""
 
 
-class Words(PythonModel):
-    """Answers one question a row."""
+class WordVectorModel(PythonModel):
+    """Answers a question about each row: a word's vector, its neighbours, or an analogy."""
 
     vectors: WordVectors
 
@@ -39,66 +40,57 @@ class Words(PythonModel):
         Parameters
         ----------
         model_input
-            The column ``word``; for an analogy ``a`` and ``b`` too: a is to b as word is to what?
+            The column ``word``; for an analogy also ``a`` and ``b``: a is to b as word is to what?
         params
             ``task``: vector, neighbours or analogy; ``k``: how many words to answer with.
 
         Returns
         -------
         list of dict
-            In the order of the rows: ``word``; ``unknown``, those of the row's words that have no
-            vector; and the answer, None where ``unknown`` is not empty. A vector is ``vector``,
-            a list of numbers. Neighbours and analogies are ``neighbours``, a list of ``word`` and
-            ``cosine``, the largest cosine first.
+            For each row: ``word``; ``unknown``, the words of the row that have no vector; and the
+            answer, which is None if ``unknown`` is not empty. For the task vector, the answer is
+            ``vector``, a list of numbers; for the others it is ``neighbours``, a list of dicts
+            with ``word`` and ``cosine``, by falling cosine.
 
         Raises
         ------
         MlflowException
-            A task that there is not, k below 1, a word or a column that is missing. A server
+            The task does not exist, k is below 1, or a word or a column is missing. A server
             answers with status 400.
         """
-        chosen = params or {}
-        task, k = str(chosen.get("task", "vector")), int(chosen.get("k", 10))
-        if task not in TASKS:
-            raise refusal(f"task={task}: must be {', '.join(TASKS[:-1])} or {TASKS[-1]}")
+        params = params or {}
+        task, k = str(params.get("task", "vector")), int(params.get("k", 10))
+        if task not in COLUMNS:
+            raise bad_request(f"task={task}: must be vector, neighbours or analogy")
         if k < 1:
-            raise refusal(f"k={k}: must be at least 1")
-        columns = ["a", "b", "word"] if task == "analogy" else ["word"]
-        for column in columns:
+            raise bad_request(f"k={k}: must be at least 1")
+        for column in COLUMNS[task]:
             if column not in model_input:
-                raise refusal(f"task={task}: the column {column} is missing")
+                raise bad_request(f"task={task}: the column {column} is missing")
             for row, word in enumerate(model_input[column]):
                 if not isinstance(word, str):
-                    raise refusal(f"{column} of row {row}: {word!r} is no word")
-        return [
-            self._answer(task, list(words), k)
-            for words in model_input[columns].itertuples(index=False, name=None)
-        ]
+                    raise bad_request(f"{column} of row {row}: {word!r} is no word")
+        rows = model_input[COLUMNS[task]].itertuples(index=False, name=None)
+        return [self._answer(task, list(words), k) for words in rows]
 
     def _answer(self, task: str, words: list[str], k: int) -> dict[str, Any]:
         unknown = [word for word in words if word not in self.vectors]
-        name = "vector" if task == "vector" else "neighbours"
         answer: list[Any] | None = None
-        if not unknown:
-            match task:
-                case "vector":
-                    answer = self.vectors[words[0]].tolist()
-                case "neighbours":
-                    answer = named(self.vectors.nearest(words[0], k))
-                case _:
-                    a, b, c = words
-                    answer = named(self.vectors.analogy(a, b, c, k))
+        if not unknown and task == "vector":
+            answer = self.vectors[words[0]].tolist()
+        elif not unknown:
+            if task == "neighbours":
+                found = self.vectors.nearest(words[0], k)
+            else:
+                found = self.vectors.analogy(words[0], words[1], words[2], k)
+            answer = [{"word": word, "cosine": cosine} for word, cosine in found]
+        name = "vector" if task == "vector" else "neighbours"
         return {"word": words[-1], "unknown": unknown, name: answer}
 
 
-def named(nearest: list[tuple[str, float]]) -> list[dict[str, Any]]:
-    """Words and cosines as JSON objects."""
-    return [{"word": word, "cosine": cosine} for word, cosine in nearest]
+def bad_request(message: str) -> MlflowException:
+    """Return an error that a server answers with status 400."""
+    return MlflowException(message, INVALID_PARAMETER_VALUE)
 
 
-def refusal(reason: str) -> MlflowException:
-    """What a server answers with status 400."""
-    return MlflowException(reason, INVALID_PARAMETER_VALUE)
-
-
-mlflow.models.set_model(Words())
+mlflow.models.set_model(WordVectorModel())

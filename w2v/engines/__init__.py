@@ -1,9 +1,8 @@
-"""Engines: what turns text into updates of the model, behind one interface.
+"""The interface of the engines, which turn text into updates of the model, and their table.
 
-An engine owns the inner loop and nothing else. ``w2v.training`` cuts the text into pieces, decays
-the learning rate, adds up what the engine reports and decides when to stop; so every engine has
-the same epochs, the same schedule and the same loss, and a new one is one file and one line in
-`ENGINES`.
+An engine has the inner loop and nothing else. ``w2v.training`` cuts the text into shards, lowers
+the learning rate, adds up what the engine reports and decides when to stop, so all engines have
+the same epochs, schedule and loss. To add an engine, write one file and one line in `ENGINES`.
 """
 
 import os
@@ -20,24 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.objectives import Model, SkipGram, Softmax
+from w2v.objectives import Loss, Model, SkipGram
+from w2v.settings import Settings, at_least, one_of, setting
 from w2v.text.tokens import Text
 
 
 class Tally(NamedTuple):
-    """What an engine did: sums over the pairs it trained.
+    """How much an engine has trained, and the loss, as sums.
 
     Attributes
     ----------
     words
-        In-vocabulary words read, before sub-sampling.
+        Words of the vocabulary that were read, before sub-sampling.
     pairs
-        (centre, outside) pairs, by weight; ``None`` where the engine does not tell.
+        (center, outside) pairs, by weight. None where the engine does not report them.
     loss
-        The objective summed over those pairs, each as it was before its own update; ``None``
-        where the engine does not tell.
+        The loss summed over those pairs, each computed before its own update. None where the
+        engine does not report it.
     setup_seconds
-        Spent on what is not training: handing the text over to another program.
+        Time that was spent on preparation and does not count as training.
     """
 
     words: int = 0
@@ -57,27 +57,27 @@ class Tally(NamedTuple):
 
     @property
     def mean_loss(self) -> float | None:
-        """The objective per pair; ``None`` where there was no pair or the engine does not tell."""
+        """The loss per pair; None if there was no pair or the engine does not report it."""
         return self.loss / self.pairs if self.pairs and self.loss is not None else None
 
 
 @dataclass(frozen=True)
 class Task:
-    """What an engine is set up for.
+    """What an engine is made for: a model, an objective and the size of the text.
 
     Attributes
     ----------
     model : Model
-        Where training starts.
+        The initial vectors.
     objective : SkipGram
     counts : int64 (V,)
-        Of the vocabulary's words in the corpus: for sub-sampling and noise.
+        How often each word of the vocabulary occurs, for sub-sampling and noise.
     words
-        In-vocabulary words that an epoch reads, before sub-sampling.
+        Words of the vocabulary in an epoch, before sub-sampling.
     epochs
-        How often they will be read.
+        The number of epochs over which the learning rate falls.
     threads
-        Threads that the engine may use.
+        How many threads the engine may use.
     """
 
     model: Model
@@ -89,60 +89,95 @@ class Task:
 
 
 class Engine(Protocol):
-    """The interface."""
+    """What every engine has."""
 
     task: Task
-    """What it was set up for, with the model that it updates, laid out as it likes."""
+    """The task, with the model that the engine updates. Its memory layout is up to the engine."""
 
-    piece_words: int
-    """Tokens that ``train`` is given at a time."""
+    shard_words: int
+    """How many tokens `train` should be given at a time."""
 
     compile_seconds: float
-    """Spent on compiling, or on loading what was compiled before, when the engine was made."""
+    """Time that was spent on compiling kernels, or on loading compiled ones."""
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Update the model on a piece of text, once.
+        """Train on a shard of the text once.
 
         Parameters
         ----------
         text
-            Documents of up to about ``piece_words`` tokens.
+            Documents of about ``shard_words`` tokens or fewer.
         rates
-            The learning rate at the start and at the end of the piece.
+            The learning rate at the start and at the end of the shard.
         random
-            The only source of chance: a function of seed, epoch and piece.
+            The source of all randomness. It depends on the seed, the epoch and the shard.
         """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What later updates depend on beside the model: the optimiser's arrays, by name."""
+        """Return the arrays beside the model that later updates depend on, by name."""
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `state` gave, from an engine set up for the same task."""
+        """Continue from what `state` returned for an engine of the same task."""
         ...
 
 
+class EngineEntry(NamedTuple):
+    """A line of the table of engines.
+
+    Attributes
+    ----------
+    path
+        The class, as ``module:class``. It is imported when an engine is made.
+    losses
+        The names of the losses it can train; None for all of `w2v.objectives.LOSSES`.
+    reports_loss
+        Whether it reports a training loss. Every engine has a held-out loss.
+    """
+
+    path: str
+    losses: tuple[str, ...] | None = None
+    reports_loss: bool = True
+
+
 ENGINES = {
-    "numpy": "w2v.engines.numpy:NumpyEngine",
-    "numba": "w2v.engines.numba:NumbaEngine",
-    "gensim": "w2v.engines.gensim:GensimEngine",
+    "numba": EngineEntry("w2v.engines.numba:NumbaEngine"),
+    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine"),
+    "gensim": EngineEntry("w2v.engines.gensim:GensimEngine", ("negsample",), reports_loss=False),
 }
-"""The engines by name. Each is imported when it is first made."""
+"""The engines by name."""
 
-WITHOUT_SOFTMAX = {"gensim": "loss=softmax: engine=gensim has negative sampling only"}
-"""The engines that lack the exact softmax, and the line that refuses it."""
 
-WITHOUT_LOSS = ("gensim",)
-"""The engines that report no training loss; every one has a held-out loss."""
+@dataclass(frozen=True)
+class EngineSettings(Settings):
+    """Which engine trains, and on how many threads."""
+
+    name: str = setting("the engine", one_of(ENGINES), "numba")
+    threads: int | None = setting("threads; null: all cores", at_least(1), None)
+
+
+def check_loss(engine: str, loss: Loss) -> None:
+    """Check that an engine can train a loss.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    losses = ENGINES[engine].losses
+    if losses is not None and loss.name not in losses:
+        raise InputError(
+            f"loss={loss.name}: engine={engine} cannot train it; it has {', '.join(losses)} only"
+        )
 
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
-    """Meanwhile, compile an engine's kernels in another process, where none are on disk.
+    """Compile an engine's kernels in another process while the block runs, if none are on disk.
 
-    Compiling takes seconds, once on a machine. Beside the reading of the text they cost little;
-    the engine waits for them, or finds them.
+    Compiling takes seconds, once on a machine. While the text is read it costs little time, and
+    the engine later loads the compiled kernels or waits for them.
     """
     home = Path(__file__).parent
     kept = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "__pycache__")
@@ -160,20 +195,21 @@ def compiled_ahead(name: str) -> Iterator[None]:
 
 
 def make_engine(name: str, task: Task) -> Engine:
-    """Set up an engine.
+    """Make an engine.
 
     Parameters
     ----------
     name
-        In `ENGINES`; otherwise a `KeyError`.
+        A key of `ENGINES`.
+    task
+        What to train; the engine updates its model.
 
     Raises
     ------
     InputError
-        A setting that the engine cannot honour.
+        The engine cannot train this loss, or not with one of the settings.
     """
-    if isinstance(task.objective.loss, Softmax) and name in WITHOUT_SOFTMAX:
-        raise InputError(WITHOUT_SOFTMAX[name])
-    module, attribute = ENGINES[name].split(":")
+    check_loss(name, task.objective.loss)
+    module, attribute = ENGINES[name].path.split(":")
     engine: Callable[[Task], Engine] = getattr(import_module(module), attribute)
     return engine(task)

@@ -1,15 +1,17 @@
-"""The compiled engine: negative sampling by the kernels, on as many threads as are asked for."""
+"""``engine=numba``: negative sampling by compiled kernels, on several threads."""
 
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines import Tally, Task, kernels
+from w2v.engines import Tally, Task, kernels, simd
 from w2v.engines.numpy import NumpyEngine
 from w2v.jit import one_process_at_a_time
 from w2v.objectives import Model, NegativeSampling, SkipGram
@@ -18,38 +20,41 @@ from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-PART = 1 << 14
-"""Tokens that a thread takes at a time, on average: enough for the call not to matter, few enough
-for threads to end together."""
+JOB_TOKENS = 1 << 14
+"""Average tokens of a job, the text that a thread trains on at a time: enough to make the cost of a
+call negligible, and few enough for all threads to finish at about the same time."""
 
 
 class NumbaEngine:
     """Threads that update the model without locks.
 
-    Which thread trains a part of the text is left to chance, but not what is drawn there. One
-    thread alone gives the same bits for the same generator. The exact softmax, whose time goes
-    into large matrix products, is left to `NumpyEngine`.
+    What is drawn for a job does not depend on the thread that takes it, but the order of the
+    updates does. With one thread, equal generators give equal bits.
+
+    Any loss but negative sampling is left to `NumpyEngine`: the exact softmax spends its time in
+    large matrix products.
 
     Attributes
     ----------
     compile_seconds
-        Spent here on compiling the kernels, or on loading them from disk.
+        The time it took to compile the kernels, or to load them from disk.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        # Threads wait for one another at the end of a piece, yet a curve needs a few of them.
-        self.piece_words = min(1 << 21, max(1 << 16, task.words // 8))
+        # Threads wait for one another at the end of each shard, but there must be a few shards
+        # for the schedule of the learning rate.
+        self.shard_words = min(1 << 21, max(1 << 16, task.words // 8))
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
         loss = task.objective.loss
         if not isinstance(loss, NegativeSampling):
             self.numpy = NumpyEngine(task)
-            self.piece_words = self.numpy.piece_words
+            self.shard_words = self.numpy.shard_words
             return
         noise = NoiseDistribution(task.counts, loss.exponent)
         weights = task.objective.pair_weights()
-        center, outside = map(on_cache_lines, task.model)
+        center, outside = map(align_rows, task.model)
         dim = task.objective.dim
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem = kernels.Problem(
@@ -61,41 +66,34 @@ class NumbaEngine:
             np.concatenate([weights[::-1], [0], weights]).astype(np.float32),
             np.float32(loss.negatives),
         )
-        self.sizes = sizes = kernels.sizes_of(dim, task.objective.window)
+        self.sizes = sizes = kernels.make_sizes(dim, task.objective.window)
         self.workers = [
             (
-                (kernels.make_block(sizes), kernels.make_block(sizes)),
-                kernels.make_scratch(sizes, 2 * PART),
+                (kernels.make_batch(sizes), kernels.make_batch(sizes)),
+                kernels.make_scratch(sizes, 2 * JOB_TOKENS),
             )
             for _ in range(task.threads)
         ]
-        begun = time.perf_counter()
-        nothing = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        with one_process_at_a_time(kernels.train):
-            self._work(0, iter([(nothing, (0.0, 0.0), np.uint64(0))]))
-        self.compile_seconds = time.perf_counter() - begun
+        start = time.perf_counter()
+        empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
+        with one_process_at_a_time(kernels.train, Path(simd.__file__)):
+            self._work(0, iter([(empty, (0.0, 0.0), np.uint64(0))]))
+        self.compile_seconds = time.perf_counter() - start
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """See `w2v.engines.Engine.train`."""
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
-        parts = text.pieces(PART)
-        ends = np.cumsum([0, *(part.size for part in parts)])
-        course = rates[0] + (rates[1] - rates[0]) * ends / max(1, ends[-1])
-        seeds = random.integers(2**64, size=len(parts), dtype=np.uint64)
-        jobs = iter(
-            [
-                (part, (float(start), float(end)), seed)
-                for part, start, end, seed in zip(
-                    parts, course[:-1], course[1:], seeds, strict=True
-                )
-            ]
-        )
+        texts = text.shards(JOB_TOKENS)
+        ends = np.cumsum([0, *(part.size for part in texts)])
+        course = (rates[0] + (rates[1] - rates[0]) * ends / max(1, ends[-1])).tolist()
+        seeds = random.integers(2**64, size=len(texts), dtype=np.uint64)
+        jobs = iter(list(zip(texts, pairwise(course), seeds, strict=True)))
         if len(self.workers) == 1:
             return self._work(0, jobs)
         with ThreadPoolExecutor(len(self.workers)) as pool:
-            done = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
-            return sum(done, Tally())
+            tallies = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
+            return sum(tallies, Tally())
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `w2v.engines.Engine.state`."""
@@ -109,19 +107,19 @@ class NumbaEngine:
     def _work(
         self, worker: int, jobs: Iterator[tuple[Text, tuple[float, float], np.uint64]]
     ) -> Tally:
-        """Train on one part after another until none is left; threads share ``jobs``."""
-        blocks, scratch = self.workers[worker]
+        """Take jobs (text, learning rates, seed) until none is left; threads share ``jobs``."""
+        batches, scratch = self.workers[worker]
         tally = Tally()
         for text, rates, seed in jobs:
             source = source_of(text)
             tally += Tally(
-                *kernels.train(self.problem, self.sizes, source, blocks, scratch, rates, seed)
+                *kernels.train(self.problem, self.sizes, source, batches, scratch, rates, seed)
             )
         return tally
 
 
 def compile_kernels() -> float:
-    """Leave the compiled kernels on disk; returns the seconds it took."""
+    """Compile the kernels, leave them on disk and return the seconds it took."""
     loss = NegativeSampling()
     objective = SkipGram(dim=1, window=1, loss=loss)
     model = Model(np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32))
@@ -129,19 +127,19 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> kernels.Source:
-    """A text as the kernels take it, nothing copied."""
+    """Return a text in the form that the kernels take, without copying it."""
     return kernels.Source(read_only(text.tokens), read_only(text.ids), read_only(text.spans))
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """A view that may not be written: one type to the compiler, memory-mapped or not."""
+    """Return a read-only view, so that Numba sees one type whether or not an array is mapped."""
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view
 
 
-def on_cache_lines(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A copy whose rows start on cache lines.
+def align_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Copy a matrix so that its rows start on cache lines.
 
     Parameters
     ----------
@@ -149,10 +147,10 @@ def on_cache_lines(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32 (V, d rounded up to whole lines)
+    float32 (V, d rounded up to whole cache lines)
         Zero from column d on.
     """
     size, dim = matrix.shape
-    rows = kernels.line_aligned(size, kernels.whole(dim, kernels.LINE))
+    rows = kernels.aligned_zeros(size, kernels.round_up(dim, kernels.LINE))
     rows[:, :dim] = matrix
     return rows

@@ -1,6 +1,7 @@
-"""What word vectors are worth: similarity, analogies, neighbours and a map.
+"""Evaluate word vectors: word similarity, analogies, nearest neighbours and their stability.
 
-Figures that the data leave undefined are None, never NaN, so that results are valid JSON.
+All functions are pure: vectors and questions go in, a result comes out. Values that the data leave
+undefined are None, never NaN, so that results are valid JSON.
 """
 
 from w2v.evaluate.analogies import (
@@ -20,6 +21,7 @@ from w2v.evaluate.datasets import BENCHMARKS, benchmark_path
 from w2v.evaluate.neighbours import (
     Neighbour,
     Overlap,
+    common_share,
     neighbour_overlap,
     neighbours,
     probe_words,
@@ -51,6 +53,7 @@ __all__ = [
     "analogies",
     "answer_ranks",
     "benchmark_path",
+    "common_share",
     "count_answers",
     "load_analogies",
     "load_pairs",

@@ -1,4 +1,4 @@
-"""Analogies: a is to b as c is to what? Questions, and how many come out right."""
+"""Analogy questions ("a is to b as c is to what?"): reading them, and how many are answered."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.evaluate.datasets import lines_of
+from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.similarity import Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.vectors import WordVectors
@@ -20,18 +20,28 @@ Method = Literal["3CosAdd", "3CosMul"]
 
 METHODS: tuple[Method, ...] = ("3CosAdd", "3CosMul")
 
-DEPTH = 5
-"""Answers that are looked at."""
+TOP = 5
+"""The number of best answers among which the correct one is sought."""
 
-_COSINES = 1 << 24
-"""Cosines held at a time: 64 MiB of float32."""
+MAX_COSINES = 1 << 24
+"""Cosines held in memory at a time: 64 MiB of float32."""
 
-_EPSILON = 1e-6
-"""Keeps 3CosMul's quotient finite; as gensim has it, so that figures agree."""
+EPSILON = 1e-6
+"""Keeps the quotient of 3CosMul finite. It has the value that gensim uses, so that scores agree."""
 
 
 class Question(NamedTuple):
-    """a is to b as c is to the answer, or to one of the others, which are as right."""
+    """A question "a is to b as c is to what?" and its answer.
+
+    Attributes
+    ----------
+    category
+        The kind of relation, as the file names it.
+    a, b, c, answer
+        Words.
+    others
+        Further answers that are equally correct.
+    """
 
     category: str
     a: str
@@ -42,22 +52,26 @@ class Question(NamedTuple):
 
     @property
     def section(self) -> str:
-        """``syntactic`` or ``semantic``."""
+        """``syntactic`` or ``semantic``, as `section_of` derives it from the category."""
         return section_of(self.category)
 
 
 _SYNTACTIC = re.compile(r"gram|[^/]*morphology[^/]*/|[ID]\d\d \[", re.IGNORECASE)
-"""How the categories of form begin: Google's; BATS's, by folder, or by file within one folder."""
+"""Matches the syntactic categories.
+
+They are those of Google that begin with ``gram``, and those of BATS by the name of their folder, or
+by the name of their file (``I01 [...]`` and ``D01 [...]``) if a single folder of BATS was read.
+"""
 
 
 def section_of(category: str) -> str:
-    """``syntactic`` for Google's ``gram...`` and the morphology of BATS, else ``semantic``."""
+    """Return ``syntactic`` for ``gram...`` of Google and morphology of BATS, else ``semantic``."""
     return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """One category of analogy questions; see `AnalogyResult` for the fields."""
+    """The result of one category of questions; `AnalogyResult` explains the fields."""
 
     category: str
     section: str
@@ -73,28 +87,31 @@ class CategoryResult:
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """How many analogies come out right.
+    """How many analogy questions were answered correctly.
 
-    Parameters
+    Attributes
     ----------
     method
         ``3CosAdd`` or ``3CosMul``.
     accuracy, semantic, syntactic
-        Correct answers among the questions used: of all categories, and of those of each
-        `section_of`. None where no question was used.
+        Share of correct answers: to all questions used, and to the semantic and the syntactic
+        ones (`section_of`). None if no question was used.
     accuracy_5
-        Questions among whose five best answers is the right one.
+        Share of questions whose correct answer is among the five best ones.
     ci95
-        Wilson's interval of `accuracy`. It takes the questions for independent; those of a
-        benchmark share words, so it is a lower bound on the doubt.
+        Wilson's 95 % interval of `accuracy`. It assumes independent questions, but those of a
+        benchmark share words, so that the true uncertainty is larger.
     correct, correct_5, questions, total
-        Questions answered correctly, correctly within five answers, used, and given.
+        Number of questions answered correctly, answered correctly within five answers, used, and
+        given.
     known, coverage
-        Questions all of whose words are in the vocabulary; known / total, None for no questions.
+        Number of questions all of whose words are in the vocabulary, and known / total (None
+        without questions).
     vocabulary
-        How many words, the most frequent ones, were asked about and could answer.
+        Number of words, the most frequent ones, that questions may contain and that can be
+        answers.
     oov
-        ``skip``: questions with an unknown word are left out. ``zero``: they count as wrong.
+        See `w2v.evaluate.Unknown`.
     categories
         In the order of the questions.
     """
@@ -117,17 +134,19 @@ class AnalogyResult:
 
 
 def load_analogies(path: str | Path) -> list[Question]:
-    """Read analogies: Google's format, or the folder of BATS.
+    """Read analogy questions from a file in Google's format, or from the folder of BATS.
 
-    Google's: four words a line, under ``: category`` lines. BATS: text files, in folders, each a
-    category; a line is a word and its answers, all right, between slashes. Every two lines of a
-    file make two questions; the first answer of a line is the one that questions are made with.
+    In Google's format, each question is a line of four words, and a line ``: category`` precedes
+    the questions of a category. In the folder of BATS, each text file is a category, and each line
+    has a word and its correct answers, separated by slashes. Any two lines of a file make two
+    questions: a and b are the word and the first answer of one line, c is the word of the other,
+    and all answers of the other are correct.
 
     Raises
     ------
     InputError
-        A file that cannot be read or holds no question, another kind of line, or a question
-        before any category.
+        A file cannot be read or has no questions, a line has another form, or a question precedes
+        the first category.
 
     References
     ----------
@@ -149,8 +168,9 @@ def load_analogies(path: str | Path) -> list[Question]:
 
 
 def _google(path: Path) -> Iterator[Question]:
+    """Read questions in Google's format."""
     category = ""
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.startswith(":"):
             category = line[1:].strip()
         elif line.strip():
@@ -167,8 +187,9 @@ def _google(path: Path) -> Iterator[Question]:
 
 
 def _bats(path: Path, root: Path) -> Iterator[Question]:
+    """Read the questions of one file of BATS, whose category is its path below `root`."""
     pairs = []
-    for number, line in enumerate(lines_of(path), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             word, *rest = line.split()
             answers = tuple(answer for answer in "".join(rest[:1]).split("/") if answer)
@@ -192,7 +213,10 @@ def analogies(
     method: Method = "3CosAdd",
     oov: Unknown = "skip",
 ) -> AnalogyResult:
-    """Answer analogies and count: `answer_ranks` and `count_answers`."""
+    """Answer analogy questions and count the correct answers.
+
+    This is `answer_ranks` followed by `count_answers`, which explain the parameters.
+    """
     ranks = answer_ranks(vectors, questions, vocabulary, (method,))[method]
     return count_answers(questions, ranks, min(vocabulary, len(vectors)), method, oov)
 
@@ -203,28 +227,35 @@ def answer_ranks(
     vocabulary: int = 30_000,
     methods: Sequence[Method] = METHODS,
 ) -> dict[Method, NDArray[np.int64]]:
-    """Where the right answer of each question stands among the best ones.
+    """Find the rank of the correct answer to each question among all answers.
 
-    3CosAdd ranks words by cos(x, b) - cos(x, a) + cos(x, c), 3CosMul by
-    cos(x, b) cos(x, c) / (cos(x, a) + 1e-6) with cosines shifted to 0 ... 1; a, b and c do not
-    answer. Words are compared in upper case, and of several that then agree the most frequent is
-    asked about.
+    3CosAdd ranks words by cos(x, b) - cos(x, a) + cos(x, c), and 3CosMul by
+    cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted to the range from 0 to 1. The
+    words a, b and c cannot be answers. Case is ignored: words that differ only in case count as
+    one word, which is represented by the most frequent of them.
 
     Parameters
     ----------
+    vectors
+        To evaluate.
+    questions
+        n questions.
     vocabulary
-        Only the most frequent words are asked about and can answer. Accuracy falls as this
-        grows, so figures compare only at equal settings.
+        Questions may only contain this many words, the most frequent ones, and only they can be
+        answers. Accuracy falls as this number grows, so compare results of equal settings only.
+    methods
+        Of `METHODS`.
 
     Returns
     -------
-    dict of str to int64 (n,)
-        1 for the best answer to 5; 0: not among those; -1: a word is not in the vocabulary.
+    dict of method to (n,) int64
+        The rank of the first correct answer, from 1 to 5; 0 if there is none among the first
+        five, and -1 if a word of the question is not in the vocabulary.
 
     Raises
     ------
     InputError
-        `vocabulary` below 1.
+        `vocabulary` is less than 1.
 
     References
     ----------
@@ -236,60 +267,55 @@ def answer_ranks(
         raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
     rows = vectors.by_frequency[:vocabulary]
     size = len(rows)
-    # Words are places from here on: 0 is the most frequent word, and a form stands for its first.
-    place_of_row = np.full(len(vectors), size, dtype=np.intp)
-    place_of_row[rows] = np.arange(size)
-    form_of = np.array([place_of_row[_found(vectors, vectors.words[r])] for r in rows], np.intp)
-    variants = _variants(form_of)
+    # From here on, a word is its frequency rank, from 0; `size` stands for words that are too rare.
+    rank_of_row = np.full(len(vectors), size, dtype=np.intp)
+    rank_of_row[rows] = np.arange(size)
 
     @cache
-    def place(word: str) -> int:
+    def rank_of(word: str) -> int:
+        """Return the rank of the most frequent word that differs in case only; -1: unknown."""
         row = vectors.find(word)
-        return -1 if row is None or place_of_row[row] == size else int(place_of_row[row])
+        return -1 if row is None or rank_of_row[row] == size else int(rank_of_row[row])
 
-    asked, terms, right = [], [], []
+    same_word = np.array([rank_of(vectors.words[row]) for row in rows], np.intp)
+    variants = _variants(same_word)
+    asked, terms, correct = [], [], []
     for index, question in enumerate(questions):
-        three = [place(word) for word in question[1:4]]
-        answers = {place(word) for word in (question.answer, *question.others)} - {-1}
+        three = [rank_of(word) for word in question[1:4]]
+        answers = {rank_of(word) for word in (question.answer, *question.others)} - {-1}
         if answers and -1 not in three:
             asked.append(index)
             terms.append(three)
-            right.append(answers)
+            correct.append(answers)
     ranks = {method: np.full(len(questions), -1, dtype=np.int64) for method in methods}
     unit = vectors.unit_rows(rows)
     scores = np.empty(size, np.float32)
-    for start, end in _batches(terms, max(3, _COSINES // max(1, size))):
+    for start, end in _batches(terms, max(3, MAX_COSINES // max(1, size))):
         words, where = np.unique(np.array(terms[start:end]), return_inverse=True)
         cosines = unit[words] @ unit.T
         for method in methods:
-            times, per = _factors(cosines, method)
+            of_b_and_c, of_a = _factors(cosines, method)
             combine = np.add if method == "3CosAdd" else np.multiply
             for index, (a, b, c) in enumerate(where.reshape(-1, 3).tolist(), start=start):
-                combine(times[b], times[c], out=scores)
-                combine(scores, per[a], out=scores)
+                combine(of_b_and_c[b], of_b_and_c[c], out=scores)
+                combine(scores, of_a[a], out=scores)
                 for term in terms[index]:
                     scores[variants.get(term, term)] = -np.inf
-                ranks[method][asked[index]] = _rank(scores, form_of, right[index])
+                ranks[method][asked[index]] = _rank(scores, same_word, correct[index])
     return ranks
 
 
-def _found(vectors: WordVectors, word: str) -> int:
-    row = vectors.find(word)
-    assert row is not None
-    return row
-
-
-def _variants(form_of: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
-    """The places of a form, for the forms that have several."""
-    later = np.flatnonzero(form_of != np.arange(len(form_of)))
+def _variants(same_word: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
+    """Return, for each word with several spellings by case, the ranks of all of them."""
+    rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
-        int(form): np.append(later[form_of[later] == form], form)
-        for form in np.unique(form_of[later])
+        int(word): np.append(rarer[same_word[rarer] == word], word)
+        for word in np.unique(same_word[rarer])
     }
 
 
 def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, int]]:
-    """Runs of questions, first and end, that have at most `limit` different words."""
+    """Cut the questions into ranges (start, end) with at most `limit` different words each."""
     start, words = 0, set[int]()
     for index, three in enumerate(terms):
         words.update(three)
@@ -303,21 +329,24 @@ def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, 
 def _factors(
     cosines: NDArray[np.float32], method: Method
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What b and c bring to a score, and what a brings."""
+    """Return what the words b and c contribute to a score, and what a contributes."""
     if method == "3CosAdd":
         return cosines, -cosines
     shifted: NDArray[np.float32] = np.maximum((1 + cosines) / 2, 0)
-    inverse: NDArray[np.float32] = np.reciprocal(shifted + np.float32(_EPSILON))
+    inverse: NDArray[np.float32] = np.reciprocal(shifted + np.float32(EPSILON))
     return shifted, inverse
 
 
-def _rank(scores: NDArray[np.float32], form_of: NDArray[np.intp], right: set[int]) -> int:
-    """The rank, to `DEPTH`, of a right answer, 0 further down; ties go to the more frequent."""
-    for rank in range(1, DEPTH + 1):
+def _rank(scores: NDArray[np.float32], same_word: NDArray[np.intp], correct: set[int]) -> int:
+    """Return the rank of the first correct answer, or 0 if it is not in the top five.
+
+    Of equal scores, the more frequent word comes first. `scores` is overwritten.
+    """
+    for rank in range(1, TOP + 1):
         best = scores.argmax()
         if scores[best] == -np.inf:
             break
-        if form_of[best] in right:
+        if same_word[best] in correct:
             return rank
         scores[best] = -np.inf
     return 0
@@ -330,7 +359,19 @@ def count_answers(
     method: Method,
     oov: Unknown = "skip",
 ) -> AnalogyResult:
-    """Count what `answer_ranks` found."""
+    """Count the correct answers of each category.
+
+    Parameters
+    ----------
+    questions
+        n questions.
+    ranks
+        (n,), what `answer_ranks` returned for `method`.
+    vocabulary, method
+        Copied into the result.
+    oov
+        How questions with words outside the vocabulary are treated; see `Unknown`.
+    """
     places: dict[str, list[int]] = {}
     for index, question in enumerate(questions):
         places.setdefault(question.category, []).append(index)
@@ -377,7 +418,7 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Several categories as one, named ``all``."""
+    """Add up several categories; the result is a category named ``all`` of the given section."""
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)
     questions = sum(c.questions for c in categories)

@@ -1,20 +1,24 @@
-"""Where the benchmarks lie, and how their lines are read."""
+"""The word tests that gensim ships (WordSim-353, SimLex-999, Google's analogies), and reading one.
+
+`w2v.evaluate.similarity` and `w2v.evaluate.analogies` parse the lines.
+"""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.text.sources import open_binary
+from w2v.files import open_binary
 
 BENCHMARKS = {
     "wordsim353": "wordsim353.tsv",
     "simlex999": "simlex999.txt",
     "google": "questions-words.txt",
 }
+"""The file of each benchmark among gensim's test data."""
 
 
 def benchmark_path(name: str) -> Path:
-    """Where the installed gensim keeps a benchmark; gensim is not imported.
+    """Return the path of a benchmark in the installed gensim, without importing gensim.
 
     Parameters
     ----------
@@ -24,7 +28,7 @@ def benchmark_path(name: str) -> Path:
     Raises
     ------
     InputError
-        Another name, gensim not installed, or installed without its test data.
+        Another name, or gensim is not installed, or is installed without its test data.
 
     References
     ----------
@@ -41,16 +45,16 @@ def benchmark_path(name: str) -> Path:
     raise InputError(f"the benchmark {name!r} comes with gensim; install gensim to have it")
 
 
-def lines_of(path: str | Path) -> list[str]:
-    """The lines of a text file in UTF-8, unpacked when its name ends in .gz, .bz2 or .xz.
+def read_lines(path: str | Path) -> list[str]:
+    """Read the lines of a UTF-8 text file, decompressed if its name ends in .gz, .bz2 or .xz.
 
     Raises
     ------
     InputError
-        A file that cannot be read.
+        The file cannot be read or is not UTF-8.
     """
     try:
-        with open_binary(str(path)) as file:
+        with open_binary(path) as file:
             return file.read().decode("utf-8-sig").replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8") from None

@@ -1,4 +1,4 @@
-"""Words to look at: neighbours, how stable they are, and a plane to see them on."""
+"""Looking at single words: their neighbours, how stable these are, and a plane to draw words on."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.vectors import WordVectors
+from w2v.vectors.search import nearest_rows
 
-# Long function words of English, which would crowd out the words that say something.
+# Frequent function words of four letters and more, whose neighbours tell little.
 _FUNCTION_WORDS = frozenset(
     """about above after again also although another because been before being below between
     both cannot could does doing down during each either even every except from further have
@@ -23,7 +24,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 class Neighbour(NamedTuple):
-    """`neighbour` is the word with the rank-th largest cosine (from 1) with `word`."""
+    """A word and one of its neighbours: the one with the rank-th largest cosine, from 1."""
 
     word: str
     rank: int
@@ -32,19 +33,19 @@ class Neighbour(NamedTuple):
 
 
 class Overlap(NamedTuple):
-    """The share of a word's nearest neighbours that two sets of vectors have in common."""
+    """A word and the share of its nearest neighbours that two sets of vectors have in common."""
 
     word: str
     overlap: float
 
 
 def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neighbour]:
-    """The k nearest words of each word, as rows in the order of `words`.
+    """List the k nearest words of each word, in the order of `words`.
 
     Raises
     ------
     InputError
-        A word without a vector, k below 1.
+        A word has no vector, or k < 1.
     """
     return [
         Neighbour(word, rank, neighbour, cosine)
@@ -54,45 +55,45 @@ def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neigh
 
 
 def probe_words(vectors: WordVectors, n: int) -> list[str]:
-    """Choose words to look at: from frequent to middling, evenly spaced by log rank.
+    """Choose words whose neighbours are worth a look, from frequent to moderately frequent ones.
 
-    Words of four letters or more count; numbers, anything else with other signs than letters,
-    and the longer function words of English do not.
+    The words are evenly spaced by the logarithm of their frequency rank. Only words of at least
+    four letters are chosen, without digits and other signs, and no function words of English.
 
     Returns
     -------
     list of str
-        n words, the most frequent first, or all that count where there are fewer.
+        n words, the most frequent first; fewer if the vocabulary has fewer such words.
     """
     words = [
         word
         for word in (vectors.words[row] for row in vectors.by_frequency)
         if len(word) >= 4 and word.isalpha() and word.lower() not in _FUNCTION_WORDS
     ]
-    # Further down even large corpora show a word a few times only.
+    # Rarer words have too few examples for good vectors, even in large corpora.
     words = words[: max(n, len(words) // 5)]
     if n >= len(words):
         return words
     ranks = np.geomspace(max(1, len(words) // 20), len(words), n).astype(int) - 1
-    for index in range(1, n):  # where ranks crowd, move on to the next free one
+    for index in range(1, n):  # of equal ranks, move the later ones to the next free rank
         ranks[index] = max(ranks[index], ranks[index - 1] + 1)
     ranks = np.minimum(ranks, len(words) - n + np.arange(n))
     return [words[rank] for rank in ranks]
 
 
 def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64]:
-    """Project words' vectors on their first two principal components.
+    """Project the vectors of n words onto their first two principal components.
 
     Returns
     -------
-    ndarray
-        (n, 2), centred. The sign of a component is such that the coordinate of largest size is
-        positive. Components that n words or d dimensions do not have are 0.
+    (n, 2) float64
+        With mean 0. Each component has the sign that makes its largest coordinate in size
+        positive. If the words or dimensions are too few for a component, it is 0.
 
     Raises
     ------
     InputError
-        A word without a vector.
+        A word has no vector.
     """
     rows = [vectors.row(word) for word in words]
     chosen = vectors.vectors[rows].astype(np.float64)
@@ -109,24 +110,26 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
 def neighbour_overlap(
     vectors: WordVectors, other: WordVectors, k: int = 10, limit: int = 30_000, words: int = 1000
 ) -> list[Overlap]:
-    """How far two sets of vectors, as of two seeds, agree on the neighbours of words.
+    """Measure how far two sets of vectors, such as those of two seeds, agree on neighbours.
 
-    Neighbours are sought among the words of both sets, so that words which one of them lacks do
-    not count as disagreement.
+    Only words that both sets contain are compared and can be neighbours, so that a word which
+    one of them lacks does not count as disagreement.
 
     Parameters
     ----------
+    vectors, other
+        In any order of the words.
     k
-        Neighbours of a word; all others where there are fewer.
+        Neighbours of a word; fewer if there are fewer other words.
     limit
-        Only so many shared words, the most frequent ones of `vectors`, are looked at.
+        Only this many common words are considered, the most frequent ones of `vectors`.
     words
-        So many of them are asked about, evenly spaced by frequency rank.
+        Of these, this many are compared, evenly spaced by frequency rank.
 
     Raises
     ------
     InputError
-        Fewer than two words are shared.
+        The sets have fewer than two words in common.
 
     References
     ----------
@@ -141,28 +144,26 @@ def neighbour_overlap(
             "neighbours compare among at least 2"
         )
     k = min(k, len(shared) - 1)
-    asked = np.unique(np.linspace(0, len(shared) - 1, min(words, len(shared))).astype(np.intp))
-    ours, theirs = (
-        _nearest(each.unit_rows([each.row(word) for word in shared]), asked, k)
-        for each in (vectors, other)
-    )
+    compared = np.unique(np.linspace(0, len(shared) - 1, min(words, len(shared))).astype(np.intp))
+    found = []
+    for each in (vectors, other):
+        unit = each.unit_rows([each.row(word) for word in shared])
+        found.append(nearest_rows(unit[compared], unit, k, compared)[0])
+    shares = common_share(*found)
     return [
-        Overlap(shared[row], len(set(a) & set(b)) / k)
-        for row, a, b in zip(asked, ours.tolist(), theirs.tolist(), strict=True)
+        Overlap(shared[row], share) for row, share in zip(compared, shares.tolist(), strict=True)
     ]
 
 
-def _nearest(unit: NDArray[np.float32], asked: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-    """The k rows nearest to each row asked about, itself left out: (asked, k), in any order."""
-    found = np.empty((len(asked), k), dtype=np.intp)
-    block = max(1, _COSINES // len(unit))
-    for start in range(0, len(asked), block):
-        rows = asked[start : start + block]
-        cosines = unit[rows] @ unit.T
-        cosines[np.arange(len(rows)), rows] = -np.inf
-        found[start : start + block] = np.argpartition(-cosines, k - 1, axis=1)[:, :k]
-    return found
+def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the share of entries that the rows of two arrays have in common, (n,) from 0 to 1.
 
-
-_COSINES = 1 << 22
-"""Cosines held at a time."""
+    Parameters
+    ----------
+    one, other
+        (n, k), such as the neighbours that `w2v.vectors.search.nearest_rows` finds in two sets of
+        vectors for the same words. The entries of a row are different.
+    """
+    common = [len(set(a) & set(b)) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
+    shares: NDArray[np.float64] = np.array(common) / one.shape[1]
+    return shares

@@ -1,4 +1,4 @@
-"""Word similarity: pairs of words that people scored, and how cosines agree with them."""
+"""Word similarity: how well the cosines of word pairs agree with the scores that people gave."""
 
 import csv
 import math
@@ -11,18 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.evaluate.datasets import lines_of
+from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.statistics import Interval, pearson, ratio, spearman, spearman_interval
 from w2v.vectors import WordVectors
 
 Unknown = Literal["skip", "zero"]
-"""What a pair or question with an unknown word counts: nothing, or as a cosine of 0 and wrong."""
+"""How pairs and questions with a word that has no vector are treated.
+
+``skip`` leaves them out; ``zero`` takes a cosine of 0 for a pair, and counts a question as wrong.
+"""
 
 UNKNOWN: tuple[Unknown, ...] = ("skip", "zero")
 
 
 class Pair(NamedTuple):
-    """Two words, and how alike people find them (any scale; more is more alike)."""
+    """Two words and how similar people find them, on any scale that grows with similarity."""
 
     a: str
     b: str
@@ -31,23 +34,23 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """How the cosines of pairs agree with people.
+    """How well the cosines of word pairs agree with the scores that people gave.
 
-    Parameters
+    Attributes
     ----------
     spearman, pearson
-        Rank and product-moment correlation; None for fewer than two pairs or constant scores.
+        Rank and linear correlation; None for fewer than two pairs or constant scores.
     ci95
-        Bootstrap interval of `spearman` (`w2v.evaluate.statistics.spearman_interval`); None when
-        not asked for, for fewer than ten pairs, or where the correlation is None.
+        95 % bootstrap interval of `spearman` (`w2v.evaluate.statistics.spearman_interval`); None
+        if it was not requested, for fewer than ten pairs, or if the correlation is None.
     resamples
-        Bootstrap samples drawn.
+        Number of bootstrap samples drawn.
     pairs, total
-        Pairs that the correlations are of, and pairs given.
+        Number of pairs used, and of all pairs given.
     known, coverage
-        Pairs both of whose words have vectors; known / total, None for no pairs at all.
+        Number of pairs whose words both have vectors, and known / total (None without pairs).
     oov
-        ``skip``: pairs with an unknown word are left out. ``zero``: their cosine counts as 0.
+        See `Unknown`.
     unknown
         The words without a vector, sorted.
     """
@@ -65,21 +68,22 @@ class SimilarityResult:
 
 
 def load_pairs(path: str | Path) -> list[Pair]:
-    """Read word pairs: two words and a score a line, between tabs, commas, semicolons or spaces.
+    """Read word pairs from a text file: each line is two words and a score.
 
-    The separator is that of the first line. The score stands in the first column after the two
-    words that holds a number there; other columns are not read. A first line without a number
-    is a header. Blank lines and lines that start with # are left out.
+    The fields are separated by tabs, commas, semicolons or spaces; the first line tells which. The
+    score is the first column after the words that contains a number; other columns are ignored.
+    A first line without a number is a header. Blank lines and lines that start with # are
+    ignored.
 
     Raises
     ------
     InputError
-        A file that cannot be read or holds no pair; another kind of line; a score that is not
+        The file cannot be read or has no pairs, a line has another form, or a score is not
         finite.
     """
     lines = [
         (number, line)
-        for number, line in enumerate(lines_of(path), start=1)
+        for number, line in enumerate(read_lines(path), start=1)
         if line.strip() and not line.startswith("#")
     ]
     if not lines:
@@ -107,10 +111,12 @@ def load_pairs(path: str | Path) -> list[Pair]:
 
 
 def _separator(line: str) -> str | None:
+    """Return the character that separates the fields of a line; None for spaces."""
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 
 
 def _fields(line: str, separator: str | None) -> list[str]:
+    """Split a line into its fields."""
     if separator is None:
         return line.split()
     if separator == "\t":
@@ -119,6 +125,7 @@ def _fields(line: str, separator: str | None) -> list[str]:
 
 
 def _first_number(fields: Sequence[str]) -> int | None:
+    """Return the first column after the two words that contains a number."""
     for column, field in enumerate(fields[2:], start=2):
         try:
             float(field)
@@ -129,10 +136,10 @@ def _first_number(fields: Sequence[str]) -> int | None:
 
 
 def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """The cosine of each pair, float64 (n,); NaN where a word has no vector.
+    """Return the cosine of each pair, (n,) float64; NaN if a word has no vector.
 
-    Words are compared in upper case, and of several that then agree the most frequent counts.
-    An entry of several words is also sought with ``_`` for its spaces.
+    Words are looked up as `w2v.WordVectors.find` does: without regard to case, and with ``_`` for
+    the spaces of an entry of several words.
     """
     cosines = np.full(len(pairs), np.nan)
     rows = [(vectors.find(pair.a), vectors.find(pair.b)) for pair in pairs]
@@ -152,18 +159,20 @@ def similarity(
     generator: np.random.Generator | None = None,
     resamples: int = 2000,
 ) -> SimilarityResult:
-    """Correlate the cosines of word pairs (`pair_cosines`) with people's scores.
-
-    A pair that is given several times counts each time.
+    """Correlate the cosines of word pairs (`pair_cosines`) with the scores that people gave.
 
     Parameters
     ----------
+    vectors
+        To evaluate.
+    pairs
+        A pair that occurs several times counts each time.
     oov
-        What a pair with a word that has no vector counts: nothing, or a cosine of 0.
+        How pairs with a word that has no vector are treated; see `Unknown`.
     generator
-        Draws the bootstrap samples; None: no interval.
+        Draws the bootstrap samples; without one, no interval is computed.
     resamples
-        How many of them.
+        The number of bootstrap samples.
     """
     cosines = pair_cosines(vectors, pairs)
     known = ~np.isnan(cosines)

@@ -1,6 +1,7 @@
-"""Correlations and shares, with intervals around them.
+"""Correlations, shares, and their 95 % confidence intervals.
 
-Figures that the data leave undefined are None, never NaN, so that results are valid JSON.
+Values that the data leave undefined are None, never NaN, so that results are valid JSON.
+`scipy.stats` is imported when a function needs it, because that takes most of a second.
 """
 
 import math
@@ -10,56 +11,62 @@ from numpy.typing import NDArray
 
 Interval = tuple[float, float]
 
-FEWEST_FOR_INTERVAL = 10
-"""Pairs below which the bootstrap says nothing."""
+MIN_PAIRS_FOR_INTERVAL = 10
+"""With fewer pairs, the bootstrap interval is too narrow to be trusted."""
 
-Z = 1.959963984540054
-"""Standard normal quantile of a two-sided interval of 95 %."""
+NORMAL_QUANTILE = 1.959963984540054
+"""Of the standard normal distribution, for a two-sided interval of 95 %."""
 
-_BLOCK = 1 << 20
-"""Weights of resamples held at a time."""
+_MAX_WEIGHTS = 1 << 20
+"""Weights of bootstrap samples held in memory at a time."""
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """part / whole; None of nothing."""
+    """Return part / whole, or None if `whole` is 0."""
     return part / whole if whole else None
 
 
-def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-
-
 def spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    """Rank correlation; None for fewer than two pairs or a constant side."""
-    return pearson(ranks(x), ranks(y))
+    """Return the rank correlation; None for fewer than two pairs or if a side is constant."""
+    from scipy.stats import rankdata
+
+    return pearson(rankdata(x), rankdata(y))
 
 
 def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    """Product-moment correlation; None for fewer than two pairs or a constant side."""
+    """Return the linear correlation; None for fewer than two pairs or if a side is constant."""
+    from scipy.stats import pearsonr
+
     if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
         return None
-    x = x - x.mean()
-    y = y - y.mean()
-    scale = np.linalg.norm(x) * np.linalg.norm(y)
-    return float(np.clip(x @ y / scale, -1.0, 1.0)) if scale > 0.0 else None
+    return float(pearsonr(x, y).statistic)
 
 
 def wilson(correct: int, asked: int) -> Interval | None:
-    """Wilson's score interval (95 %) of a share; None where nothing was asked.
+    """Return Wilson's score interval (95 %) of correct / asked; None if nothing was asked.
 
     References
     ----------
     E. B. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
     """
+    from scipy.stats import binomtest
+
     if asked == 0:
         return None
-    share, extra = correct / asked, Z * Z / asked
-    centre = share + extra / 2
-    half = Z * math.sqrt(share * (1 - share) / asked + extra / (4 * asked))
-    low, high = (centre - half) / (1 + extra), (centre + half) / (1 + extra)
-    return (0.0 if correct == 0 else low, 1.0 if correct == asked else high)
+    low, high = binomtest(correct, asked).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
+
+
+def mean_interval(values: NDArray[np.float64]) -> Interval | None:
+    """Return the normal interval (95 %) of a mean; None for fewer than two values.
+
+    The interval is cut to the range of the values.
+    """
+    if len(values) < 2:
+        return None
+    half = NORMAL_QUANTILE * values.std(ddof=1) / math.sqrt(len(values))
+    mean = values.mean()
+    return float(max(mean - half, values.min())), float(min(mean + half, values.max()))
 
 
 def spearman_interval(
@@ -68,37 +75,62 @@ def spearman_interval(
     generator: np.random.Generator,
     resamples: int = 2000,
 ) -> Interval | None:
-    """Percentile bootstrap interval (95 %) of the rank correlation, over pairs.
+    """Return the percentile bootstrap interval (95 %) of the rank correlation.
 
-    Resamples in which a side is constant, and the correlation undefined, are left out.
+    Pairs are drawn with replacement. Samples in which a side is constant, so that the correlation
+    is undefined, are left out.
+
+    Parameters
+    ----------
+    x, y
+        (n,) each; x[i] and y[i] are a pair.
+    generator
+        Draws the samples.
+    resamples
+        The number of samples.
 
     Returns
     -------
-    tuple of float
-        None for fewer than ten pairs, or where the correlation itself is undefined.
+    (low, high) or None
+        None for fewer than ten pairs, or if the correlation itself is undefined.
+
+    Notes
+    -----
+    The values are sorted once, and the ranks in a sample follow from how often it contains each
+    value. This is three times as fast as ranking every sample; and `scipy.stats.bootstrap`
+    returns NaN as soon as the correlation is undefined in one sample.
 
     References
     ----------
     Efron, Tibshirani (1993), An introduction to the bootstrap, chapter 13.
     """
     n = len(x)
-    if n < FEWEST_FOR_INTERVAL or spearman(x, y) is None:
+    if n < MIN_PAIRS_FOR_INTERVAL or spearman(x, y) is None:
         return None
-    figures = []
-    for start in range(0, resamples, max(1, _BLOCK // n)):
-        size = min(resamples - start, max(1, _BLOCK // n))
+    found = []
+    batch = max(1, _MAX_WEIGHTS // n)
+    for start in range(0, resamples, batch):
+        size = min(resamples - start, batch)
         draws = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
         times = np.bincount(draws.ravel(), minlength=size * n).reshape(size, n)
-        figures.append(_resampled_spearman(x, y, times))
-    defined = np.concatenate(figures)
-    low, high = np.percentile(defined[np.isfinite(defined)], (2.5, 97.5))
+        found.append(_resampled_spearman(x, y, times))
+    correlations = np.concatenate(found)
+    low, high = np.percentile(correlations[np.isfinite(correlations)], (2.5, 97.5))
     return float(low), float(high)
 
 
 def _resampled_spearman(
     x: NDArray[np.float64], y: NDArray[np.float64], times: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Rank correlations of samples in which the pairs stand so many times; NaN: undefined."""
+    """Return the rank correlation of each sample, NaN if it is undefined.
+
+    Parameters
+    ----------
+    x, y
+        (n,) each.
+    times
+        (samples, n), how often a sample contains each pair; every row sums to n.
+    """
     middle = (len(x) + 1) / 2
     a, b = _resampled_ranks(x, times) - middle, _resampled_ranks(y, times) - middle
     products = np.einsum("ij,ij,ij->i", times, a, b)
@@ -109,7 +141,7 @@ def _resampled_spearman(
 
 
 def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The rank of each value in each sample: as `ranks`, where a value stands `times` times."""
+    """Return the rank of each value in each sample, (samples, n); equal values share a mean."""
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)
     sizes = np.add.reduceat(times[:, order], starts, axis=1)
@@ -117,12 +149,3 @@ def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> N
     ranked = np.empty(times.shape)
     ranked[:, order] = middles[:, group]
     return ranked
-
-
-def mean_interval(values: NDArray[np.float64]) -> Interval | None:
-    """Normal interval (95 %) of a mean, within the values' range; None for fewer than two."""
-    if len(values) < 2:
-        return None
-    half = Z * values.std(ddof=1) / math.sqrt(len(values))
-    mean = values.mean()
-    return float(max(mean - half, values.min())), float(min(mean + half, values.max()))

@@ -1,13 +1,13 @@
-"""From a source and a tokenizer to a corpus folder (see `w2v.text.tokens`).
+"""Tokenize a source into a corpus folder (see `w2v.text.tokens` for its files).
 
-Blocks of documents are read, scanned and merged. Scanning one gives its tokens as numbers by
-first appearance in the block, on any core; merging, in the order of the text, gives them their
-numbers by first appearance in the corpus. So what is written does not depend on how many scan,
-nor on where the blocks are cut.
+The source is read in blocks of documents. Tokenizing a block numbers its types by first
+appearance in the block, which any thread can do. Merging the blocks, in order, renumbers the types
+by first appearance in the corpus. The result therefore depends neither on the number of threads
+nor on where blocks end.
 
-There are two ways to scan and to merge, with the same result: plain Python, which is there at
-once, and compiled (`w2v.text.scanner`), which is several times as fast but
-must be compiled or loaded.
+Blocks are tokenized and merged in plain Python where there is little text, and otherwise by
+compiled kernels (`w2v.text.scanner`): these are several times as fast, but take time to compile
+or load. Both give the same result.
 """
 
 import ctypes
@@ -15,44 +15,47 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.text.sources import Block, Source, blocks_of, document_texts
+from w2v.text.sources import Block, Source, document_texts, read_blocks
 from w2v.text.tokenizer import Tokenizer
 from w2v.text.tokens import ArrayWriter
+
+if TYPE_CHECKING:
+    from w2v.text.scanner import CompiledTypeTable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-SMALL = 1 << 25
-"""Bytes of text up to which compiling, or loading what is compiled, takes longer than it saves."""
+SMALL_BYTES = 1 << 25
+"""Up to this much text, loading the compiled kernels takes longer than they save."""
 
 
 @dataclass(frozen=True)
 class CorpusSize:
-    """What was read.
+    """How much text was tokenized.
 
     Attributes
     ----------
     documents, bytes, tokens, types
-        Of the text; bytes of UTF-8.
+        Totals; the bytes are those of the text in UTF-8.
     empty_documents
-        Blank lines, or files without text: not among ``documents``.
+        Blank lines, or files without text. `documents` does not include them.
     longest_document
         In tokens.
     invalid_utf8
-        Sequences of bytes that are not UTF-8 and were replaced or left out.
+        Invalid byte sequences that were replaced or left out.
     nul_bytes, crlf, byte_order_marks
-        What text is better without: NUL, line ends of two characters, and marks at the start of
-        files. None of them is part of a word.
+        NUL bytes, CR LF line ends, and byte order marks at the start of files. They are counted
+        because they may be a sign of a damaged corpus; no token holds them.
     """
 
     documents: int
@@ -67,19 +70,82 @@ class CorpusSize:
     byte_order_marks: int
 
 
-class Part(NamedTuple):
-    """A block that was scanned.
+def write_corpus(
+    folder: Path,
+    source: Source,
+    tokenizer: Tokenizer,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Callable[[int, int, float | None], None] = lambda *_: None,
+) -> CorpusSize:
+    """Tokenize a source into a corpus folder, in one pass.
+
+    Only the types and some blocks are in memory, not the text.
+
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    limit
+        Stop after this many documents that are not empty.
+    workers
+        The number of threads; for a custom tokenizer and much text, of processes.
+    progress
+        Called after each block with the documents and bytes so far, and the fraction of the
+        source that has been read, or None if unknown.
+
+    Raises
+    ------
+    InputError
+        There are no documents or no tokens, a document cannot be read, or a custom tokenizer
+        fails or returns something that is not a token.
+    """
+    blocks = read_blocks(source, None if tokenizer.custom else tokenizer.border, limit)
+    first, large = read_first(blocks, limit)
+    blocks = chain(drain(first), blocks)
+    with ExitStack() as stack:
+        tokenized: Iterable[tuple[Block, TokenizedBlock]]
+        types: TypeTable | CompiledTypeTable = TypeTable()
+        if large:
+            from w2v.text import scanner
+
+            scanner.prepare()
+            types = scanner.CompiledTypeTable()
+        if not large or (tokenizer.custom and workers == 1):
+            tokenized = ((block, tokenize_plain(tokenizer, block)) for block in blocks)
+        else:
+            pool: Executor
+            if tokenizer.custom:
+                tokenize, shared = tokenize_plain, tokenizer.plain()
+                pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+            else:
+                tokenize, shared = tokenize_compiled, tokenizer
+                pool = ThreadPoolExecutor(workers)
+            ahead = stack.enter_context(closing(prefetch(blocks)))
+            stack.enter_context(pool)
+            tokenized = map_ordered(
+                lambda block: pool.submit(tokenize, shared, block), ahead, workers + 1
+            )
+        return CorpusWriter(folder, types, limit, progress).write(tokenized)
+
+
+# Tokenizing a block
+
+
+class TokenizedBlock(NamedTuple):
+    """The tokens of a block.
 
     Attributes
     ----------
     ids : int32 (tokens,)
-        Numbers of the types by first appearance in the block.
+        The types of the tokens, numbered by first appearance in the block.
     ends : int64 (documents,)
-        Tokens up to the end of each document.
+        The number of tokens up to the end of each document.
     filled : bool (documents,)
-        Whether the document holds anything but white space.
+        Whether the document holds more than white space.
     lines, size
-        The types as lines of UTF-8, and how many they are; folding may have made some equal.
+        The types as lines of UTF-8, and their number. Lower-casing and normalizing can have made
+        some of them equal.
     """
 
     ids: NDArray[np.int32]
@@ -90,15 +156,15 @@ class Part(NamedTuple):
 
 
 class Numbering(dict[Any, int]):
-    """Gives each new key the next number."""
+    """Gives each new key the next number, starting from 0."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)
         return number
 
 
-def scan_plainly(tokenizer: Tokenizer, block: Block) -> Part:
-    """Scan a block in Python, with any tokenizer."""
+def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
+    """Tokenize a block in Python; works with every tokenizer."""
     numbering = Numbering()
     number = numbering.__getitem__
     ids: list[int] = []
@@ -106,57 +172,58 @@ def scan_plainly(tokenizer: Tokenizer, block: Block) -> Part:
     filled: list[bool] = []
     find = tokenizer.find
     for text in document_texts(block):
-        if tokenizer.own:  # others take the end of the line for white space
+        if tokenizer.custom:  # the others treat a line end as white space
             text = text.removesuffix("\n").removesuffix("\r")
         ids.extend(map(number, find(text)))
         ends.append(len(ids))
         filled.append(bool(text) and not text.isspace())
-    if tokenizer.own:
-        tokenizer.check(list(numbering))
+    if tokenizer.custom:
+        tokenizer.check(numbering)
     lines = "".join(f"{word}\n" for word in numbering)
-    return Part(
+    return TokenizedBlock(
         np.array(ids, np.int32),
         np.array(ends, np.int64),
         np.array(filled, np.bool_),
-        (lines if tokenizer.own else tokenizer.fold(lines)).encode("utf-8"),
+        (lines if tokenizer.custom else tokenizer.fold(lines)).encode("utf-8"),
         len(numbering),
     )
 
 
-def scan_compiled(tokenizer: Tokenizer, block: Block) -> Part:
-    """Scan a block by the kernels: ``words`` or ``whitespace``."""
+def tokenize_compiled(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
+    """Tokenize a block by the compiled kernels; the tokenizer must not be custom."""
     from w2v.text import scanner
 
-    scan = scanner.scan_block(block.data, block.stops, tokenizer.kinds)
-    lines = tokenizer.fold(scan.lines.tobytes().decode("utf-8")).encode("utf-8")
-    return Part(scan.ids, scan.ends, scan.filled, lines, scan.size)
+    data = np.frombuffer(block.data, np.uint8)
+    ids, ends, filled, lines, size = scanner.scan(data, block.stops, tokenizer.kinds)
+    folded = tokenizer.fold(lines.tobytes().decode("utf-8")).encode("utf-8")
+    return TokenizedBlock(ids, ends, filled, folded, size)
 
 
-class Types(Protocol):
-    """All types of a corpus, numbered by first appearance, and their counts."""
-
-    def add(self, lines: bytes, count: int, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Take in a part's types and tokens; returns the tokens by their numbers here."""
-        ...
-
-    def types(self) -> memoryview:
-        """The types as lines."""
-        ...
-
-    def totals(self) -> NDArray[np.int64]:
-        """Tokens of each type: int64 (types,)."""
-        ...
+# The types of the corpus
 
 
-class PlainTypes:
-    """`Types` in Python."""
+class TypeTable:
+    """The types of a corpus, numbered by first appearance, and how often each occurs."""
 
     def __init__(self) -> None:
         self.numbering = Numbering()
         self.counts = np.zeros(0, np.int64)
 
     def add(self, lines: bytes, count: int, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """See `Types.add`."""
+        """Add the types and tokens of a block.
+
+        Parameters
+        ----------
+        lines, count
+            The types of the block as lines, and their number.
+        ids : int32 (tokens,)
+            The tokens of the block, by the numbers of its types.
+
+        Returns
+        -------
+        int32 (tokens,)
+            The tokens by the numbers of the types in this table.
+        """
         words = lines.split(b"\n")[:count]
         known = np.array([self.numbering[word] for word in words], np.int32)
         renumbered: NDArray[np.int32] = known[ids]
@@ -165,97 +232,42 @@ class PlainTypes:
         self.counts = counts
         return renumbered
 
-    def types(self) -> memoryview:
-        """See `Types.types`."""
+    def lines_of_types(self) -> memoryview:
+        """Return the types in UTF-8, each followed by a line feed."""
         return memoryview(b"".join(b"%b\n" % word for word in self.numbering))
 
     def totals(self) -> NDArray[np.int64]:
-        """See `Types.totals`."""
+        """Return how often each type occurs: int64 (types,)."""
         return self.counts
 
 
-def write_corpus(
-    folder: Path,
-    source: Source,
-    tokenizer: Tokenizer,
-    limit: int | None = None,
-    workers: int = 1,
-    progress: Callable[[int, int, float | None], None] = lambda *_: None,
-) -> CorpusSize:
-    """Tokenize a source into a corpus folder, in one pass and in memory for its types alone.
+# Reading ahead and working in parallel
 
-    Parameters
-    ----------
-    folder
-        An existing folder.
-    limit
-        Stop after so many documents.
-    workers
-        Threads that scan, or processes for a tokenizer of one's own, where the text is not small.
-    progress
-        Called now and then with the documents and bytes read so far, and their share of the whole
-        where it is known.
 
-    Raises
-    ------
-    InputError
-        No document holds a token; a document cannot be read; or a tokenizer of one's own made
-        what is no token.
+def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
+    """Read until it is known whether there is much text: (blocks read, more than `SMALL_BYTES`).
+
+    `limit` is as in `write_corpus`.
     """
-    border = None if tokenizer.own else tokenizer.border
-    first, blocks, large = begun(blocks_of(source, border, limit), limit)
-    with ExitStack() as stack:
-        parts: Iterable[tuple[Block, Part]]
-        types: Types = PlainTypes()
-        if large:
-            from w2v.text import scanner
-
-            scanner.prepare()
-            types = scanner.Table()
-        if not large or (tokenizer.own and workers == 1):
-            parts = ((block, scan_plainly(tokenizer, block)) for block in chain(first, blocks))
-        else:
-            pool: Executor
-            if tokenizer.own:
-                # A copy, without the functions that it has made: they cannot be sent.
-                scan, sent = scan_plainly, replace(tokenizer)
-                context = get_context("spawn")
-                pool = ProcessPoolExecutor(workers, mp_context=context)
-            else:
-                scan, sent = scan_compiled, tokenizer
-                sent.kinds  # noqa: B018 (made once, before threads ask for it)
-                pool = ThreadPoolExecutor(workers)
-            ahead = stack.enter_context(closing(one_ahead(chain(first, blocks))))
-            stack.enter_context(pool)
-            parts = in_order(lambda block: pool.submit(scan, sent, block), ahead, workers + 1)
-        return Writer(folder, types, limit, progress).write(parts)
-
-
-def begun(
-    blocks: Iterator[Block], limit: int | None
-) -> tuple[Iterator[Block], Iterator[Block], bool]:
-    """Read as much as tells whether the text is small: (what was read, the rest, it is large)."""
-    first: list[Block] = []
+    first: deque[Block] = deque()
     size = documents = 0
     for block in blocks:
         first.append(block)
         size += len(block.data)
         documents += len(block.stops)
-        if size > SMALL or (limit is not None and documents >= limit):
+        if size > SMALL_BYTES or (limit is not None and documents >= limit):
             break
-    return handed_over(first), blocks, size > SMALL
+    return first, size > SMALL_BYTES
 
 
-def handed_over(items: list[Item]) -> Iterator[Item]:
-    """The items of a list, which keeps none that was given."""
-    waiting = deque(items)
-    items.clear()
-    while waiting:
-        yield waiting.popleft()
+def drain(items: deque[Item]) -> Iterator[Item]:
+    """Yield the items and remove them, so that their memory can be freed."""
+    while items:
+        yield items.popleft()
 
 
-def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """The same items, each one made by another thread while the one before is used."""
+def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
+    """Yield the same items while another thread makes the next one."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -263,11 +275,13 @@ def one_ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
             yield item
 
 
-def in_order(
+def map_ordered(
     submit: Callable[[Item], Future[Result]], items: Iterator[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item with its result, ``ahead`` more being worked on. Where making an item fails, the
-    results before it still come."""
+    """Yield each item with its result, in order, while `ahead` more are being worked on.
+
+    If making an item fails, the results of the items before it are yielded first.
+    """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     failed: InputError | None = None
     more = True
@@ -286,13 +300,19 @@ def in_order(
         raise failed
 
 
-class Writer:
-    """Merges parts, in order, into the files of a corpus folder."""
+# Writing
+
+
+class CorpusWriter:
+    """Merges tokenized blocks, in order, into the files of a corpus folder.
+
+    The parameters are those of `write_corpus`; `types` is an empty table.
+    """
 
     def __init__(
         self,
         folder: Path,
-        types: Types,
+        types: "TypeTable | CompiledTypeTable",
         limit: int | None,
         progress: Callable[[int, int, float | None], None],
     ) -> None:
@@ -302,20 +322,26 @@ class Writer:
         self.progress = progress
         self.documents = self.bytes = self.tokens = self.empty = self.longest = 0
         self.last_end = 0
-        """Where the last document ended, in tokens of the corpus."""
+        """The end of the last document, in tokens of the corpus."""
         self.open_filled = False
-        """Whether the document that goes on holds more than white space already."""
+        """Whether the unfinished document already holds more than white space."""
         self.faults = {"invalid_utf8": 0, "nul_bytes": 0, "crlf": 0, "byte_order_marks": 0}
 
-    def write(self, parts: Iterable[tuple[Block, Part]]) -> CorpusSize:
-        """Write all files; see `write_corpus`."""
+    def write(self, tokenized: Iterable[tuple[Block, TokenizedBlock]]) -> CorpusSize:
+        """Write all files, and return the totals.
+
+        Raises
+        ------
+        InputError
+            There are no documents or no tokens.
+        """
         with (
             closing(ArrayWriter(self.folder / "tokens.npy", np.int32)) as tokens,
             closing(ArrayWriter(self.folder / "offsets.npy", np.int64)) as offsets,
         ):
             offsets.append(np.zeros(1, np.int64))
-            for number, (block, part) in enumerate(parts):
-                ids, ends = self._merge(block, part)
+            for number, (block, found) in enumerate(tokenized):
+                ids, ends = self._merge(block, found)
                 if number % 2:
                     trim_memory()
                 tokens.append(ids)
@@ -323,9 +349,15 @@ class Writer:
                 self.progress(self.documents, self.bytes, block.done)
                 if self.documents == self.limit:
                     break
-        self._check()
+        if self.documents == 0:
+            raise InputError("the corpus is empty: no document was found")
+        if self.tokens == 0:
+            raise InputError(
+                f"the corpus holds no word: the tokenizer finds none in {self.documents} documents "
+                f"of {self.bytes} bytes"
+            )
         counts = self.types.totals()
-        (self.folder / "types.txt").write_bytes(self.types.types())
+        (self.folder / "types.txt").write_bytes(self.types.lines_of_types())
         np.save(self.folder / "counts.npy", counts)
         return CorpusSize(
             documents=self.documents,
@@ -337,60 +369,49 @@ class Writer:
             **self.faults,
         )
 
-    def _merge(self, block: Block, part: Part) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Take in a part; returns what it adds to the tokens and to the offsets."""
-        filled = part.filled.copy()
+    def _merge(
+        self, block: Block, found: TokenizedBlock
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Add a block to the totals; return its tokens and the ends of its documents."""
+        filled = found.filled.copy()
         filled[:1] |= self.open_filled
         last = len(filled) - (not block.whole)
         self.open_filled = not block.whole and bool(filled[-1])
-        size = len(block.data)
+        data = block.data
         complete = np.flatnonzero(filled[:last])
         if self.limit is not None and self.documents + len(complete) >= self.limit:
             complete = complete[: self.limit - self.documents]
             last = int(complete[-1]) + 1
-            size = int(block.stops[last - 1])
-            part = shortened(part, int(part.ends[last - 1]))
-        data = block.data if size == len(block.data) else block.data[:size]
-        ends = self.tokens + part.ends[complete]
+            data = data[: int(block.stops[last - 1])]
+            found = shortened(found, int(found.ends[last - 1]))
+        ends = self.tokens + found.ends[complete]
         if len(ends):
             self.longest = max(self.longest, int(np.diff(ends, prepend=self.last_end).max()))
             self.last_end = int(ends[-1])
         self.documents += len(ends)
         self.empty += last - len(ends)
-        self.bytes += size
-        self.tokens += len(part.ids)
+        self.bytes += len(data)
+        self.tokens += len(found.ids)
         self.faults["invalid_utf8"] += block.invalid
         self.faults["nul_bytes"] += data.count(b"\0")
         self.faults["crlf"] += data.count(b"\r\n")
         self.faults["byte_order_marks"] += block.byte_order_marks
-        return self.types.add(part.lines, part.size, part.ids), ends
-
-    def _check(self) -> None:
-        """Refuse a corpus without documents or without words."""
-        if self.documents == 0:
-            raise InputError(
-                "the corpus is empty: no document was found; corpus.path must hold text"
-            )
-        if self.tokens == 0:
-            raise InputError(
-                f"the corpus holds no word: the tokenizer finds none in {self.documents} documents "
-                f"of {self.bytes} bytes"
-            )
+        return self.types.add(found.lines, found.size, found.ids), ends
 
 
 def trim_memory() -> None:
-    """Give freed memory back to the system.
+    """Return freed memory to the system.
 
-    Blocks of several megabytes that come and go on several threads leave glibc's heaps full of
-    holes: without this they grow to several times what is in use.
+    Threads that allocate and free blocks of megabytes leave gaps in the heap of the C library
+    (glibc). Without this, the process grows to several times the memory that it uses.
     """
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def shortened(part: Part, tokens: int) -> Part:
-    """A part up to a token: of its types, which are in order of appearance, those that appear."""
-    ids = part.ids[:tokens]
-    size = int(ids.max(initial=-1)) + 1
-    words = part.lines.split(b"\n")[:size]
-    return part._replace(ids=ids, lines=b"".join(b"%b\n" % word for word in words), size=size)
+def shortened(block: TokenizedBlock, tokens: int) -> TokenizedBlock:
+    """Return the first tokens of a block, with only the types that occur among them."""
+    ids = block.ids[:tokens]
+    size = int(ids.max(initial=-1)) + 1  # types are numbered by first appearance
+    words = block.lines.split(b"\n")[:size]
+    return block._replace(ids=ids, lines=b"".join(b"%b\n" % word for word in words), size=size)

@@ -1,34 +1,34 @@
-"""Words that belong together become one token: ``new york`` is read as ``new_york``.
+"""Join words that often occur together into one token: ``new york`` becomes ``new_york``.
 
-Two neighbouring words form a phrase when they occur together more often than their own counts
+Two neighboring words are a phrase if they occur together more often than their own counts
 suggest (Mikolov et al. 2013b, section 4). Each pass joins pairs, so that two passes find phrases
-of up to four words. Connector words may stand inside a phrase, at neither end of it, and do not
-change its score: ``bank of america`` with the connector ``of``.
+of up to four words. Connectors are words that may stand inside a phrase, but not at its ends, and
+do not change its score: ``bank of america`` with the connector ``of``.
 
-The words, pairs and scores are those of gensim's ``Phrases``, which knows a phrase by its text:
-``a_b c`` and ``a b_c`` are the same one, and so is a word ``a_b_c`` of the corpus.
+The phrases and scores are those of gensim's ``Phrases``. As there, pairs are identified by their
+text when they are counted: ``a_b c`` and ``a b_c`` are the same, and so is the word ``a_b_c``.
 """
 
 import math
-import re
 import shutil
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.errors import InputError
-from w2v.text.tokens import ArrayWriter, read_types
+from w2v.settings import Limit, Settings, at_least, finite, one_of, setting
+from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
 WINDOW = 1 << 20
-"""Tokens held in memory at a time."""
+"""Tokens in memory at a time."""
 
-UNFIT = re.compile(r"^$|\s|[\ud800-\udfff]")
-"""What is no token."""
+HASH_BASE = 0x9E3779B97F4A7C15
 
 FILES = ("tokens.npy", "offsets.npy", "types.txt", "counts.npy")
 
@@ -37,88 +37,78 @@ Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """What a phrase is.
+class Phrases(Settings):
+    """The settings of finding phrases.
 
-    Parameters
-    ----------
-    passes
-        Over the text; each may join the phrases of the one before.
-    threshold
-        A pair is a phrase when its score is above it.
-    min_count
-        A pair that does not occur more often is no phrase (with ``"npmi"``: less often).
-    scoring
-        ``"default"``: (count(a, b) - min_count) / (count(a) count(b)) * types, where the types
-        are words and pairs (Mikolov et al. 2013b, equation 6, as gensim scales it).
-        ``"npmi"``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), from -1 to 1 (Bouma 2009).
-    joiner
-        Stands between the words of a phrase.
-    connectors
-        Words that may stand inside a phrase.
+    The score of a pair (a, b) is, for ``default``, (count(a, b) - min_count) / (count(a) count(b))
+    * types, where `types` is the number of different words and pairs (Mikolov et al. 2013b,
+    equation 6, as gensim scales it), and for ``npmi`` log(p(a, b) / (p(a) p(b))) / -log p(a, b)
+    (Bouma 2009).
 
     Raises
     ------
-    InputError
-        A value out of its limits.
+    SettingError
+        A value is not allowed.
     """
 
-    passes: int = 1
-    threshold: float = 10.0
-    min_count: int = 5
-    scoring: Literal["default", "npmi"] = "default"
-    joiner: str = "_"
-    connectors: tuple[str, ...] = ()
+    passes: int = setting(
+        "passes over the text, 0 for no phrases; each joins pairs, so 2 find up to four words",
+        at_least(0),
+        0,
+    )
+    threshold: float = setting(
+        "a pair that scores more is a phrase; from -1 to 1 with scoring=npmi", finite(), 10.0
+    )
+    min_count: int = setting(
+        "a pair that does not occur more often is not a phrase; with npmi, less often",
+        at_least(1),
+        5,
+    )
+    scoring: str = setting(
+        "default or npmi, as in gensim's Phrases", one_of(("default", "npmi")), "default"
+    )
+    joiner: str = setting(
+        "character between the words of a phrase",
+        # With several characters, different phrases could have the same text.
+        Limit(
+            "one character that is not white space",
+            lambda joiner: len(joiner) == 1 and not NOT_A_TOKEN.search(joiner),
+        ),
+        "_",
+    )
+    connectors: tuple[str, ...] = setting(
+        "words that may stand inside a phrase; for English: a, an, the, for, of, with, without, "
+        "at, from, to, in, on, by, and, or",
+        Limit("words without white space", lambda words: not any(map(NOT_A_TOKEN.search, words))),
+        (),
+    )
 
     def __post_init__(self) -> None:
-        npmi = self.scoring == "npmi"
-        high = math.isfinite(self.threshold) and self.threshold > 0
-        limits = (
-            ("passes", self.passes, self.passes >= 0, "at least 0, which leaves phrases out"),
-            ("min_count", self.min_count, self.min_count >= 1, "at least 1"),
-            ("scoring", self.scoring, npmi or self.scoring == "default", "default or npmi"),
-            (
-                "threshold",
-                self.threshold,
-                -1 <= self.threshold <= 1 if npmi else high,
-                "from -1 to 1 for npmi" if npmi else "a finite number above 0",
-            ),
-            # One character: of longer ones, different words may give the same text.
-            (
-                "joiner",
-                repr(self.joiner),
-                len(self.joiner) == 1 and not UNFIT.search(self.joiner),
-                "one character that is not white space",
-            ),
-            (
-                "connectors",
-                list(self.connectors),
-                not any(UNFIT.search(word) for word in self.connectors),
-                "words without white space",
-            ),
-        )
-        for name, value, holds, wanted in limits:
-            if not holds:
-                raise InputError(f"tokenizer.phrases.{name}={value}: must be {wanted}")
+        object.__setattr__(self, "connectors", tuple(self.connectors))
+        super().__post_init__()
+        if self.scoring == "npmi" and not -1 <= self.threshold <= 1:
+            self.refuse("threshold", "from -1 to 1 for scoring=npmi")
+        if self.scoring == "default" and self.threshold <= 0:
+            self.refuse("threshold", "above 0")
 
 
 class Phrase(NamedTuple):
-    """A pair that scores above the threshold.
+    """A pair of words that scores above the threshold.
 
     Attributes
     ----------
     number
-        Of the pass, from 1.
+        The number of the pass, from 1.
     words
-        With spaces between them.
+        The words of the phrase and the connectors inside it, separated by spaces.
     phrase
         The token that they become.
     score
         See `Phrases`.
     occurrences
-        How often the words stand together.
+        How often the words occur next to each other.
     joined
-        How often they were joined: less often where a neighbour took one of them.
+        How often they were joined; lower where one of them was joined with its other neighbor.
     """
 
     number: int
@@ -130,7 +120,7 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """What became of a corpus: its tokens and types now, and the phrases of all passes."""
+    """The tokens and types of a corpus after joining, and the phrases of all passes."""
 
     tokens: int
     types: int
@@ -140,33 +130,34 @@ class Joined(NamedTuple):
 def join_phrases(
     folder: Path, settings: Phrases, progress: Callable[[int, float], None] = lambda *_: None
 ) -> Joined:
-    """Rewrite a corpus folder (see `w2v.text.tokens`) with its phrases as tokens.
+    """Rewrite a corpus folder (see `w2v.text.tokens`) so that its phrases are tokens.
 
-    Ids are again in order of first appearance, counts are exact, documents stay what they are.
-    Memory grows with the number of types and of different pairs, some 50 bytes each, and not
-    with the text.
+    Ids are again in order of first appearance, counts are exact, and documents stay the same.
+    Memory grows with the number of types and of different pairs, about 50 bytes each, but not
+    with the length of the text.
 
     Parameters
     ----------
     progress
-        Called now and then with the number of the pass and how much of it is done.
+        Called after each window of text with the number of the pass and the fraction of the pass
+        that is done.
 
     Raises
     ------
-    InputError
-        More different runs of connector words than can be told apart: 2^63 / types^2.
+    SettingError
+        There are at least 2^63 / types^2 different sequences of connectors.
     """
 
-    def told(number: int, begun: float) -> Callable[[float], None]:
-        return lambda share: progress(number, begun + share / 2)
+    def half(number: int, start: float) -> Callable[[float], None]:
+        return lambda fraction: progress(number, start + fraction / 2)
 
     phrases: list[Phrase] = []
     for number in range(1, settings.passes + 1):
         corpus = _Corpus(folder, settings)
-        found = _score(corpus, settings, told(number, 0.0))
+        found = _score(corpus, settings, half(number, 0.0))
         if not len(found.keys):
             break
-        joined = _rewrite(corpus, found, told(number, 0.5))
+        joined = _rewrite(corpus, found, half(number, 0.5))
         phrases += sorted(
             map(
                 Phrase,
@@ -184,18 +175,18 @@ def join_phrases(
 
 
 class _Window(NamedTuple):
-    """A stretch of text and its pairs.
+    """Consecutive tokens and the pairs among them.
 
     Attributes
     ----------
     ids : int64 (n,)
         Provisional ids.
     words : int64 (m,)
-        Where the words that are no connectors stand.
+        The positions in `ids` of the words that are not connectors.
     pairs : int64 (p,)
-        Those i where words i and i + 1 are of one document.
+        The indices i in `words` for which words i and i + 1 are in the same document.
     keys : int64 (p,)
-        Equal for equal pairs.
+        A number for each pair, equal for equal pairs.
     """
 
     ids: Ids
@@ -205,25 +196,25 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A corpus folder, read in windows, and what stands between the words of pairs.
+    """A corpus folder, read in windows, and the connectors inside its pairs.
 
-    The run of connectors inside a pair is a node of a tree: 0 is no connector, and a node and
-    one more connector lead to another node.
+    The sequences of connectors inside pairs form a tree (a trie): its root, node 0, is the empty
+    sequence, and the child of a node is its sequence with one more connector.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
         self.folder = folder
-        self.joiner = settings.joiner
+        self.settings = settings
         self.types, self.counts = read_types(folder)
         self.tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
         self.offsets = np.load(folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
         connectors = set(settings.connectors)
         self.connector: Flags = np.array([word in connectors for word in self.types], np.bool_)
         self.children: dict[int, int] = {}
-        self.runs: list[tuple[int, ...]] = [()]
+        self.sequences: list[tuple[int, ...]] = [()]
 
     def window(self, start: int, size: int) -> _Window:
-        """The text from one token on, and its pairs."""
+        """Read `size` tokens from the token `start` on, and find their pairs."""
         ids = self.tokens[start : start + size].astype(np.int64)
         words = np.flatnonzero(~self.connector[ids])
         first, last = np.searchsorted(self.offsets, [start + 1, start + len(ids)])
@@ -234,14 +225,22 @@ class _Corpus:
         left, right = words[pairs], words[pairs + 1]
         types = len(self.types)
         nodes = self._nodes(ids, left, right - left - 1)
-        if len(self.runs) * types**2 >= 1 << 63:
-            raise InputError(
-                f"tokenizer.phrases.connectors: {len(self.runs)} different runs of them among "
-                f"{types} types are too many; give fewer connectors"
+        if len(self.sequences) * types**2 >= 1 << 63:
+            self.settings.refuse(
+                "connectors",
+                f"fewer words: there are too many different sequences of them "
+                f"({len(self.sequences)}) for {types} types",
             )
         return _Window(ids, words, pairs, (nodes * types + ids[left]) * types + ids[right])
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
+        """Return the node of each pair.
+
+        Parameters
+        ----------
+        left, gaps : int64 (p,)
+            The position in `ids` of the first word, and the number of connectors behind it.
+        """
         nodes = np.zeros(len(left), np.int64)
         active, depth = np.flatnonzero(gaps), 1
         while len(active):
@@ -253,22 +252,23 @@ class _Corpus:
         return nodes
 
     def _child(self, step: int) -> int:
+        """Return the child of a node, new if need be; `step` is node * types + connector."""
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
-            self.children[step] = len(self.runs)
-            self.runs.append((*self.runs[node], connector))
+            self.children[step] = len(self.sequences)
+            self.sequences.append((*self.sequences[node], connector))
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """The first words of pairs, the nodes between, and the last words."""
+        """Split keys of pairs into their first words, the nodes between, and their last words."""
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
         return left, nodes, right
 
-    def pair_words(self, keys: Ids) -> list[list[str]]:
-        """The words of pairs, connectors too."""
+    def texts(self, keys: Ids, separator: str) -> list[str]:
+        """Return the text of each pair: its words and connectors with a separator between them."""
         return [
-            [self.types[i] for i in (left, *self.runs[node], right)]
+            separator.join([self.types[i] for i in (left, *self.sequences[node], right)])
             for left, node, right in zip(*(a.tolist() for a in self.split(keys)), strict=True)
         ]
 
@@ -276,20 +276,23 @@ class _Corpus:
 # Counting
 
 
-class _Tally:
-    """Exact counts of keys: sorted runs, each more than twice as long as the next."""
+class _PairCounter:
+    """Counts keys exactly, in sorted runs of which each is more than twice as long as the next.
+
+    As in a merge sort, this limits how often each key is moved.
+    """
 
     def __init__(self) -> None:
         self.runs: list[tuple[Ids, Ids]] = []
 
     def add(self, keys: Ids) -> None:
-        """Count every key once more."""
+        """Increase the count of each key by one for each time that it occurs."""
         self.runs.append(np.unique(keys, return_counts=True))
         while len(self.runs) > 1 and 2 * len(self.runs[-1][0]) >= len(self.runs[-2][0]):
             self._merge()
 
     def result(self) -> tuple[Ids, Ids]:
-        """The different keys, sorted, and how often each was added."""
+        """Return the different keys, sorted, and how often each was added."""
         while len(self.runs) > 1:
             self._merge()
         return self.runs[0]
@@ -306,16 +309,16 @@ class _Tally:
 
 
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
-    """The key of every pair of the text, sorted, and how often it occurs."""
-    tally, total = _Tally(), len(corpus.tokens)
+    """Return the keys of all pairs of the text, sorted, and how often each occurs."""
+    tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
     while start < total:
         window = corpus.window(start, size)
-        # The pair of the window's last word is the next window's.
+        # The pair that starts with the last word of the window belongs to the next window.
         end = start + len(window.ids)
         end = start + int(window.words[-1]) if end < total and len(window.words) else end
         if end == start:
-            size *= 2  # one word and connectors only
+            size *= 2  # the window holds one word and connectors only
             continue
         tally.add(window.keys)
         progress(end / total)
@@ -324,156 +327,90 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """Occurrences by type (int64), by pair (int64), and how many different texts there are."""
+    """Occurrences of each type and of each pair, and how many different texts they have."""
 
     words: Ids
     pairs: Ids
     types: int
 
 
-def _merged(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """The counts of words and pairs when those of equal text count as one.
+def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
+    """Return the counts of words and pairs, with those of equal text counted together.
 
-    Pairs of equal text: one of them holds a word that holds the joiner, or is such a word.
-    """
-    holding = np.array([corpus.joiner in word for word in corpus.types], np.bool_)
-    words = ~corpus.connector
-    if not holding.any():
-        return _Counts(corpus.counts, counts, int(words.sum()) + len(keys))
-    parts = _parts(corpus.types, holding, corpus.joiner)
-    first, last = parts.firsts(), parts.lasts()
-    runs = _Ragged.of([list(run) for run in corpus.runs])
-    inside = np.array([holding[list(run)].any() for run in corpus.runs], np.bool_)
-    singles = np.flatnonzero(holding & words)
-    # What is merged has equal ends. So of the pairs without a joiner, only those whose ends are
-    # the ends of a text with one; and it can be done bucket by bucket, by the first end.
-    ends = np.zeros((2, int(parts.flat.max()) + 1), np.bool_)
-    ends[0, first[singles]] = ends[1, last[singles]] = True
-    for block in _blocks(keys):
-        left, nodes, right = corpus.split(keys[block])
-        held = holding[left] | holding[right] | inside[nodes]
-        ends[0, first[left[held]]] = ends[1, last[right[held]]] = True
-    number = len(keys) // WINDOW + 1
-    bucket = np.full(len(keys), number, np.int32)
-    for block in _blocks(keys):
-        left, nodes, right = corpus.split(keys[block])
-        held = ends[0, first[left]] & ends[1, last[right]]
-        bucket[block][held] = first[left[held]] % number
-
-    of_words, of_pairs = corpus.counts.copy(), counts.copy()
-    types = int(words.sum()) + len(keys)
-    for i in range(number):
-        alone = singles[first[singles] % number == i]
-        pairs = np.flatnonzero(bucket == i)
-        left, nodes, right = corpus.split(keys[pairs])
-        texts = _Ragged(np.ones(len(alone), np.int64), alone).followed_by(
-            runs.take(nodes).enclosed(left, right)
-        )
-        group = texts.expanded(parts).numbers()
-        totals = np.zeros(int(group.max(initial=-1)) + 1, np.int64)
-        np.add.at(totals, group, np.concatenate([corpus.counts[alone], counts[pairs]]))
-        of_words[alone] = totals[group[: len(alone)]]
-        of_pairs[pairs] = totals[group[len(alone) :]]
-        types -= len(group) - len(totals)
-    return _Counts(of_words, of_pairs, types)
-
-
-def _blocks(array: Ids) -> list[slice]:
-    """Slices of at most so many items as a window has."""
-    return [slice(i, i + WINDOW) for i in range(0, len(array), WINDOW)]
-
-
-def _parts(types: list[str], holding: Flags, joiner: str) -> "_Ragged":
-    """What every type consists of: itself, or what stands between its joiners, by number."""
-    split = {i: types[i].split(joiner) for i in np.flatnonzero(holding).tolist()}
-    wanted = {part for parts in split.values() for part in parts}
-    number = {word: i for i, word in enumerate(types) if word in wanted}
-    for part in sorted(wanted):
-        number.setdefault(part, len(types) + len(number))
-    plain = np.flatnonzero(~holding)
-    held = _Ragged.of([[number[part] for part in parts] for parts in split.values()])
-    both = _Ragged(np.ones(len(plain), np.int64), plain).followed_by(held)
-    place = np.empty(len(types), np.int64)
-    place[np.concatenate([plain, np.flatnonzero(holding)])] = np.arange(len(types))
-    return both.take(place)
-
-
-class _Ragged:
-    """Sequences of different length.
+    Texts can be equal only if one of the two contains a word with the joiner in it.
 
     Parameters
     ----------
-    lengths : int64 (n,)
-    flat : int64 (sum of lengths,)
-        One sequence after the other.
+    keys, counts : int64 (p,)
+        All different pairs and how often each occurs.
     """
+    joiner = corpus.settings.joiner
+    of_words, of_pairs = corpus.counts.copy(), counts.copy()
+    types = int((~corpus.connector).sum()) + len(keys)
+    with_joiner = np.array([joiner in word for word in corpus.types], np.bool_)
+    if not with_joiner.any():
+        return _Counts(of_words, of_pairs, types)
+    # Equal texts have equal hashes. Texts are compared only where a hash occurs more than once.
+    words = np.flatnonzero(with_joiner & ~corpus.connector)
+    hashes = _hashes(corpus, words, keys)
+    ordered = np.sort(hashes)
+    repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+    same = np.concatenate([np.isin(hashes[some], repeated) for some in _slices(hashes)])
+    words, pairs = words[same[: len(words)]], np.flatnonzero(same[len(words) :])
+    texts = [corpus.types[word] for word in words.tolist()] + corpus.texts(keys[pairs], joiner)
+    number = defaultdict[str, int](count().__next__)
+    group = np.array([number[text] for text in texts], np.int64)
+    totals = np.zeros(len(number), np.int64)
+    np.add.at(totals, group, np.concatenate([corpus.counts[words], counts[pairs]]))
+    of_words[words], of_pairs[pairs] = np.split(totals[group], [len(words)])
+    return _Counts(of_words, of_pairs, types - len(group) + len(totals))
 
-    def __init__(self, lengths: Ids, flat: Ids) -> None:
-        self.lengths = lengths
-        self.flat = flat
-        self.starts: Ids = np.cumsum(lengths) - lengths
 
-    @classmethod
-    def of(cls, sequences: list[list[int]]) -> "_Ragged":
-        lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-        flat = np.array([i for sequence in sequences for i in sequence], np.int64)
-        return cls(lengths, flat)
+def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
+    """Return a hash of the text of each word, then of each pair.
 
-    def firsts(self) -> Ids:
-        return self.flat[self.starts]
+    The hash is a polynomial modulo 2^64 over the parts between joiners. So the hash of a text that
+    consists of several texts follows from their hashes and numbers of parts.
+    """
+    number = defaultdict[str, int](count(1).__next__)
 
-    def lasts(self) -> Ids:
-        lasts: Ids = self.flat[self.starts + self.lengths - 1]
-        return lasts
+    def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Return the hash of each list of parts, and `HASH_BASE` to the power of its length."""
+        values, powers = [], []
+        for parts in texts:
+            value, power = 0, 1
+            for part in parts:
+                value = (value * HASH_BASE + number[part]) % (1 << 64)
+                power = power * HASH_BASE % (1 << 64)
+            values.append(value)
+            powers.append(power)
+        return np.array(values, np.uint64), np.array(powers, np.uint64)
 
-    def take(self, rows: Ids) -> "_Ragged":
-        """Some of the sequences."""
-        lengths = self.lengths[rows]
-        shift = self.starts[rows] - (np.cumsum(lengths) - lengths)
-        return _Ragged(lengths, self.flat[np.arange(lengths.sum()) + np.repeat(shift, lengths)])
+    parts = [word.split(corpus.settings.joiner) for word in corpus.types]
+    types, lengths = hashed(parts)
+    between, gaps = hashed([part for i in run for part in parts[i]] for run in corpus.sequences)
+    found = [types[words]]
+    for some in _slices(keys):
+        left, nodes, right = corpus.split(keys[some])
+        found.append((types[left] * gaps[nodes] + between[nodes]) * lengths[right] + types[right])
+    return np.concatenate(found)
 
-    def followed_by(self, other: "_Ragged") -> "_Ragged":
-        """These sequences, then those."""
-        return _Ragged(
-            np.concatenate([self.lengths, other.lengths]), np.concatenate([self.flat, other.flat])
-        )
 
-    def enclosed(self, first: Ids, last: Ids) -> "_Ragged":
-        """Every sequence with one number more at either end."""
-        longer = _Ragged(self.lengths + 2, np.empty(len(self.flat) + 2 * len(first), np.int64))
-        inside = np.ones(len(longer.flat), np.bool_)
-        ends = longer.starts + longer.lengths - 1
-        inside[longer.starts] = inside[ends] = False
-        longer.flat[longer.starts], longer.flat[ends] = first, last
-        longer.flat[inside] = self.flat
-        return longer
-
-    def expanded(self, parts: "_Ragged") -> "_Ragged":
-        """Every number replaced by its sequence in ``parts``; no sequence may be empty."""
-        taken = parts.take(self.flat)
-        ends = np.concatenate([[0], np.cumsum(taken.lengths)])
-        return _Ragged(ends[self.starts + self.lengths] - ends[self.starts], taken.flat)
-
-    def numbers(self) -> Ids:
-        """From 0, equal for equal sequences and for no others; no sequence may be empty."""
-        if not len(self.lengths):
-            return np.empty(0, np.int64)
-        base = int(self.flat.max()) + 1
-        numbers, begun = self.firsts().copy(), base
-        active, depth = np.flatnonzero(self.lengths > 1), 1
-        while len(active):
-            steps = numbers[active] * base + self.flat[self.starts[active] + depth]
-            distinct, inverse = np.unique(steps, return_inverse=True)
-            numbers[active] = begun + inverse  # above all numbers of shorter ones
-            begun += len(distinct)
-            depth += 1
-            active = active[self.lengths[active] > depth]
-        dense: Ids = np.unique(numbers, return_inverse=True)[1]
-        return dense
+def _slices(array: NDArray[Any]) -> list[slice]:
+    """Return slices of `WINDOW` items that together cover an array, to limit memory."""
+    return [slice(i, i + WINDOW) for i in range(0, len(array), WINDOW)]
 
 
 class _Found(NamedTuple):
-    """The phrases of a pass, by key."""
+    """The phrases of a pass, sorted by key.
+
+    Attributes
+    ----------
+    keys, scores, counts : (phrases,)
+        See `_Window` and `Phrase.occurrences`.
+    words, texts
+        See `Phrase.words` and `Phrase.phrase`.
+    """
 
     keys: Ids
     scores: NDArray[np.float64]
@@ -483,13 +420,13 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """The pairs that score above the threshold, by key."""
+    """Find the pairs that score above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
-    merged = _merged(corpus, keys, raw)
+    merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
     often = np.flatnonzero(merged.pairs >= settings.min_count + (not npmi))
     left, _, right = corpus.split(keys[often])
-    # Products of floats: exact as those of integers while below 2^53, and never overflowing.
+    # Unlike int64, products of floats do not overflow; up to 2^53 they are as exact.
     a, b = merged.words[left].astype(np.float64), merged.words[right].astype(np.float64)
     together = merged.pairs[often].astype(np.float64)
     if npmi:
@@ -498,17 +435,23 @@ def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]
         scores = (together - settings.min_count) / (a * b) * merged.types
     chosen = scores > settings.threshold
     keys, raw = keys[often[chosen]], raw[often[chosen]]
-    words = corpus.pair_words(keys)
-    texts = [settings.joiner.join(parts) for parts in words]
-    return _Found(keys, scores[chosen], raw, [" ".join(parts) for parts in words], texts)
+    words, texts = corpus.texts(keys, " "), corpus.texts(keys, settings.joiner)
+    return _Found(keys, scores[chosen], raw, words, texts)
 
 
 def _npmi(
     a: NDArray[np.float64], b: NDArray[np.float64], together: NDArray[np.float64], tokens: int
 ) -> NDArray[np.float64]:
+    """Return the normalized pointwise mutual information of pairs.
+
+    Parameters
+    ----------
+    a, b, together : float64 (n,)
+        The counts of the first word, of the second word, and of both next to each other.
+    """
     pab = together / tokens
     ratio = pab / ((a / tokens) * (b / tokens))
-    # The logarithm of the C library: NumPy's depends on the processor in its last bit.
+    # math.log is used because the last bit of NumPy's logarithm depends on the processor.
     logs = zip(map(math.log, ratio.tolist()), map(math.log, pab.tolist()), strict=True)
     return np.array([up / -down for up, down in logs], np.float64)
 
@@ -517,14 +460,19 @@ def _npmi(
 
 
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
-    """The phrases of a window that are joined, from left to right; a word is in one at most.
+    """Choose the phrases of a window to join, from left to right; none overlap.
+
+    Parameters
+    ----------
+    starts, ends : bool (types,)
+        Whether some phrase starts, or ends, with the type.
 
     Returns
     -------
     pairs : int64 (k,)
-        The number of the phrase's first word among `_Window.words`.
+        The index of the first word of each in `_Window.words`.
     rows : int64 (k,)
-        Which phrase it is.
+        The index of the phrase in `found`.
     """
     left = window.ids[window.words[window.pairs]]
     right = window.ids[window.words[window.pairs + 1]]
@@ -533,16 +481,16 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
     rows = np.searchsorted(found.keys, keys)
     hit = found.keys[np.minimum(rows, len(found.keys) - 1)] == keys
     pairs, rows = window.pairs[likely[hit]], rows[hit]
-    # Where phrases overlap in a row, the first, the third and so on are joined.
+    # Of consecutive pairs that overlap, the first, the third and so on are joined.
     begun = np.diff(pairs, prepend=-2) > 1
     taken = (pairs - np.maximum.accumulate(np.where(begun, pairs, 0))) % 2 == 0
     return pairs[taken], rows[taken]
 
 
 def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) -> Ids:
-    """Write the corpus with its phrases joined; how often each was."""
+    """Write the corpus with its phrases joined, and return how often each was joined."""
     types = [*corpus.types]
-    known = {word: i for i, word in enumerate(types) if corpus.joiner in word}
+    known = {word: i for i, word in enumerate(types) if corpus.settings.joiner in word}
     for text in found.texts:
         if text not in known:
             known[text] = len(types)
@@ -558,7 +506,7 @@ def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) 
     numbered = written = start = 0
     size, total = WINDOW, len(corpus.tokens)
     aside = corpus.folder / ".phrases"
-    shutil.rmtree(aside, ignore_errors=True)  # left by a process that was killed
+    shutil.rmtree(aside, ignore_errors=True)  # a killed process may have left it
     aside.mkdir()
     with (
         closing(ArrayWriter(aside / "tokens.npy", np.int32)) as tokens,
@@ -568,11 +516,11 @@ def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) 
             window = corpus.window(start, size)
             pairs, rows = _taken(window, found, starts, ends)
             end, words = start + len(window.ids), window.words
-            # A last word that is not taken yet may begin a phrase: the next window has it.
+            # If the last word is not joined, it may start a phrase: the next window has it.
             if end < total and len(words) and not (len(pairs) and pairs[-1] == len(words) - 2):
                 end = start + int(words[-1])
             if end == start:
-                size *= 2  # one word and connectors only
+                size *= 2  # the window holds one word and connectors only
                 continue
             ids = window.ids[: end - start]
             begin, last = words[pairs], words[pairs + 1]

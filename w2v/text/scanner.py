@@ -1,15 +1,16 @@
-"""Compiled kernels of tokenizing: every function for text that Numba compiles is in this file.
+"""The compiled way to tokenize: Numba kernels that find tokens and number and count their types.
 
-A table of types is five arrays. ``lines`` holds the types as UTF-8, each followed by a line feed;
-type i begins at ``starts[i]``, and ``starts[size]`` is the end. ``slots`` is an open-addressing
-hash table with linear probing: a slot is 0, or 32 bits of a type's hash above its number plus one.
-Its length is a power of two.
+A table of types consists of arrays. ``lines`` holds the types in UTF-8, each followed by a line
+feed; type i starts at ``starts[i]``, and ``starts[size]`` is the end of the last. ``slots`` is a
+hash table with open addressing and linear probing, whose length is a power of two. A slot is 0 if
+it is free; otherwise its upper 32 bits are from the hash of a type, and its lower 32 bits are the
+number of the type plus one.
 
-Nothing here holds Python's lock, and threads share nothing that is written.
+The kernels release the GIL. Threads that run them share no array that is written.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -25,52 +26,28 @@ I64 = NDArray[np.int64]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 LINE_FEED = np.uint8(10)
-# FNV-1a (Fowler, Noll and Vo 1991) takes the bytes as they are scanned.
+# FNV-1a (Fowler, Noll and Vo 1991) hashes a token byte by byte while it is scanned.
 FNV_BASIS = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
-# Fibonacci hashing (Knuth 1973, 6.4): its upper bits depend on all bits of what it multiplies.
+# Fibonacci hashing (Knuth 1973, 6.4): the upper bits of the product depend on all bits.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 HALF = np.uint64(32)
 LOW = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
-SLOTS = 1 << 14
-"""Of a block's table at the start."""
+INITIAL_SLOTS = 1 << 14
+"""The slots of a block's table at the start."""
 
 
 def compiled(function: Function) -> Function:
-    """Compiled at the first call, kept on disk."""
+    """Compile a function at its first call, and keep the result on disk."""
     decorator: Any = numba.njit(nogil=True, cache=True)
     decorated: Function = decorator(function)
     return decorated
 
 
-class Scan(NamedTuple):
-    """What a block of text holds.
-
-    Attributes
-    ----------
-    ids : int32 (tokens,)
-        Numbers of the types by first appearance in the block.
-    ends : int64 (documents,)
-        Tokens up to the end of each document.
-    filled : bool (documents,)
-        Whether the document holds anything but white space.
-    lines : uint8
-        The types.
-    size : int
-        How many types.
-    """
-
-    ids: I32
-    ends: I64
-    filled: NDArray[np.bool_]
-    lines: U8
-    size: int
-
-
 @compiled
 def character(data: U8, at: int) -> tuple[Any, int]:
-    """The code point at a place of valid UTF-8, and the bytes it takes."""
+    """Decode the character that starts at ``data[at]``: (code point, number of bytes)."""
     first = np.int64(data[at])
     if first < 0x80:
         return first, 1
@@ -87,8 +64,22 @@ def character(data: U8, at: int) -> tuple[Any, int]:
 def number(
     slots: U64, lines: U8, starts: I64, size: int, data: U8, begin: int, end: int, code: np.uint64
 ) -> Any:
-    """The number of ``data[begin:end]``, whose FNV-1a is ``code``; it is ``size`` where the type
-    is new, and written then. The caller sees to the room."""
+    """Look up a type in a table, and add it if it is new.
+
+    Parameters
+    ----------
+    slots, lines, starts, size
+        The table, which must have room for one more type.
+    data, begin, end
+        The type is ``data[begin:end]``.
+    code
+        The FNV-1a hash of the type.
+
+    Returns
+    -------
+    int
+        The number of the type; `size` if it was added.
+    """
     tag = ((code ^ (code >> HALF)) * GOLDEN) >> HALF
     mask = np.uint64(len(slots) - 1)
     slot = tag & mask
@@ -115,7 +106,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """The same table with that many slots, a power of two."""
+    """Return the same hash table with `length` slots, a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -129,24 +120,29 @@ def grown(slots: U64, length: int) -> U64:
 
 @compiled
 def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], U8, int]:
-    """Find the tokens of a block; returns the fields of a `Scan`.
+    """Find the tokens of a block.
 
     Parameters
     ----------
-    data : uint8
+    data : uint8 (bytes,)
         Valid UTF-8.
     stops : int64 (documents,)
-        Where each document ends; the last is the end of the data.
+        The end of each document; the last is the end of the data.
     kinds : uint8 (1114112,)
         See `w2v.text.tokenizer.Tokenizer.kinds`.
+
+    Returns
+    -------
+    ids, ends, filled, lines, size
+        The fields of `w2v.text.corpus.TokenizedBlock`, with `lines` as uint8.
     """
-    # Two tokens in a document have something between them.
+    # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1
     ids = np.empty(most, np.int32)
     starts = np.empty(most + 1, np.int64)
     starts[0] = 0
     lines = np.empty(len(data) + most, np.uint8)
-    slots = np.zeros(SLOTS, np.uint64)
+    slots = np.zeros(INITIAL_SLOTS, np.uint64)
     ends = np.empty(len(stops), np.int64)
     filled = np.zeros(len(stops), np.bool_)
     size = tokens = at = 0
@@ -186,7 +182,7 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
             tokens += 1
         ends[document] = tokens
         filled[document] = seen != 0
-    # Copies, so that the room that was not needed goes.
+    # Copies free the memory that was not needed.
     return ids[:tokens].copy(), ends, filled, lines[: starts[size]].copy(), size
 
 
@@ -194,23 +190,23 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
 def merge(
     lines: U8, count: int, ids: I32, slots: U64, known: U8, starts: I64, size: int, counts: I64
 ) -> int:
-    """Add a block's types to a table that has room for them, and count its tokens there.
+    """Add the types of a block to a table, and count the tokens of the block.
 
     Parameters
     ----------
     lines, count
-        The block's types; equal ones may be among them.
+        The types of the block as lines, and their number; some may be equal.
     ids : int32 (tokens,)
-        The block's tokens; renumbered in place.
+        The tokens of the block; renumbered in place from its types to those of the table.
     slots, known, starts, size
-        The table; ``known`` are its lines.
+        The table, where `known` are its lines. It must have room for `count` more types.
     counts : int64
-        Of the table's types; added to.
+        The tokens of each type of the table; increased in place.
 
     Returns
     -------
     int
-        The new size.
+        The new number of types in the table.
     """
     numbers = np.empty(count, np.int32)
     at = 0
@@ -231,11 +227,11 @@ def merge(
     return size
 
 
-class Table:
-    """All types of a corpus, with their counts.
+class CompiledTypeTable:
+    """Does the same as `w2v.text.corpus.TypeTable`, by the kernels.
 
-    A type takes 27 to 45 bytes, and its UTF-8 with a line feed once to one and a half times; more
-    for the moment in which one of the arrays grows.
+    A type takes 27 to 45 bytes besides its line, and up to one and a half times its line. While an
+    array grows, both the old and the new one are in memory.
     """
 
     def __init__(self) -> None:
@@ -246,15 +242,12 @@ class Table:
         self.counts = np.zeros(1 << 16, np.int64)
 
     def add(self, lines: bytes, count: int, ids: I32) -> I32:
-        """Take in a block: its types as lines, and its tokens; returns these by the numbers here.
-
-        ``ids`` is overwritten.
-        """
+        """See `w2v.text.corpus.TypeTable.add`; `ids` is overwritten and returned."""
         while 4 * (self.size + count) > 3 * len(self.slots):
             self.slots = grown(self.slots, 2 * len(self.slots))
-        self.lines = room(self.lines, int(self.starts[self.size]) + len(lines))
-        self.starts = room(self.starts, self.size + count + 1)
-        self.counts = room(self.counts, self.size + count)
+        self.lines = with_room(self.lines, int(self.starts[self.size]) + len(lines))
+        self.starts = with_room(self.starts, self.size + count + 1)
+        self.counts = with_room(self.counts, self.size + count)
         self.size = merge(
             np.frombuffer(lines, np.uint8),
             count,
@@ -267,17 +260,17 @@ class Table:
         )
         return ids
 
-    def types(self) -> memoryview:
-        """The types as lines."""
+    def lines_of_types(self) -> memoryview:
+        """See `w2v.text.corpus.TypeTable.lines_of_types`."""
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:
-        """Tokens of each type: int64 (types,)."""
+        """See `w2v.text.corpus.TypeTable.totals`."""
         return self.counts[: self.size]
 
 
-def room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """The array, or a longer one that begins with it and goes on with zeros."""
+def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
+    """Return the array, or a copy that zeros extend to at least `length` items."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)
@@ -286,13 +279,9 @@ def room(array: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def prepare() -> None:
-    """Compile the kernels, or load them from disk."""
-    nothing = np.frombuffer(b"a", np.uint8)
+    """Compile the kernels, or load them from disk if another process has compiled them."""
+    # As in real calls, data and kinds are read-only, which is part of their type in Numba.
+    byte = np.frombuffer(b"\0", np.uint8)
     with one_process_at_a_time(scan):
-        ids, *_ = scan(nothing, np.ones(1, np.int64), nothing)
-        Table().add(b"a\n", 1, ids)
-
-
-def scan_block(data: bytes, stops: I64, kinds: bytes) -> Scan:
-    """See `scan`."""
-    return Scan(*scan(np.frombuffer(data, np.uint8), stops, np.frombuffer(kinds, np.uint8)))
+        ids, *_ = scan(byte, np.ones(1, np.int64), byte)
+        CompiledTypeTable().add(b"a\n", 1, ids)

@@ -1,17 +1,13 @@
-"""Where text comes from: anything that yields documents, and says what it holds.
+"""Where text comes from: sources yield documents from files or from the docstrings of packages.
 
-A source is an object with two methods: ``documents()`` yields one string a document, in a
-fixed order; ``fingerprint()`` returns a JSON-able value that changes when the text changes. One
-that has its text as bytes yields it as `Block`, which saves the way through strings.
+A source is any object with two methods: ``documents()`` yields one string for each document, in a
+fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source
+that has its text as bytes can also have a method ``blocks()``, which is faster.
 """
 
 import ast
-import bz2
 import codecs
-import gzip
 import hashlib
-import io
-import lzma
 import sys
 import sysconfig
 import textwrap
@@ -23,35 +19,43 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, Protocol, cast, runtime_checkable
+from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.files import Decompressed, open_binary, open_raw
+from w2v.settings import SettingError, Settings, one_of, setting
 
 BLOCK_BYTES = 1 << 22
-"""Of a block, about: enough for the work on a block to outweigh the work of handing it on."""
-CHUNK_BYTES = 1 << 20
-"""Read at a time."""
+"""The size of a block, about: large enough that handing it to another thread costs little."""
+READ_BYTES = 1 << 20
+"""How much is read from a file at a time."""
+
+Border = Callable[[bytes], int]
+"""Where to cut a document that is too long for a block: `w2v.text.tokenizer.Tokenizer.border`."""
+
+Progress = Callable[[int, float | None], None]
+"""Called with the bytes read so far and their fraction of all bytes, or None if unknown."""
 
 
 class Block(NamedTuple):
-    """Some documents in a row.
+    """Consecutive documents as bytes.
 
     Attributes
     ----------
     data
-        UTF-8, and valid.
+        The text, valid UTF-8.
     stops : int64 (documents,)
-        Where each document ends in ``data``; the last is the end of the data. Documents of white
-        space only are among them.
+        The end of each document in `data`; the last is the end of `data`. Documents of white
+        space are included.
     whole
-        False where the last document goes on in the next block.
+        False if the last document continues in the next block.
     done
-        How much of the source has been read, from 0 to 1; None where that is not known.
+        The fraction of the source that has been read, from 0 to 1; None if unknown.
     invalid, byte_order_marks
-        What was found wrong in the files and is not in ``data``.
+        How many invalid byte sequences and byte order marks of files were removed from `data`.
     """
 
     data: bytes
@@ -62,24 +66,15 @@ class Block(NamedTuple):
     byte_order_marks: int = 0
 
 
-Border = Callable[[bytes], int]
-"""Where a document too long for a block may be cut, near the end of the given part; 0 if nowhere:
-`w2v.text.tokenizer.Tokenizer.border`."""
-
-
-Progress = Callable[[int, float | None], None]
-"""Told the bytes read so far, and their share of all where that is known."""
-
-
 class Source(Protocol):
     """What the tokenizer reads."""
 
     def documents(self) -> Iterator[str]:
-        """One string a document, in an order that depends on the text alone."""
+        """Yield each document, in an order that depends only on the text."""
         ...
 
     def fingerprint(self) -> Any:
-        """JSON-able; equal for equal text, different (SHA-256) for different text."""
+        """Return a JSON value that is equal for equal text and differs for different text."""
         ...
 
 
@@ -88,32 +83,41 @@ class BlockSource(Protocol):
     """A source that has its text as bytes."""
 
     def blocks(self, border: Border | None, limit: int | None) -> Iterator[Block]:
-        """The documents as blocks, without a border whole ones; no more than ``limit`` need be
-        given."""
+        """Yield the documents as blocks.
+
+        Parameters
+        ----------
+        border
+            Where long documents may be cut. None: nowhere, so that all blocks are whole.
+        limit
+            The source may stop after this many documents.
+        """
         ...
 
 
-def blocks_of(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """The documents of any source as blocks."""
+def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
+    """Return the documents of any source as blocks; see `BlockSource.blocks`."""
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
-    return packed(((text, None) for text in source.documents()), limit)
+    return documents_to_blocks(((text, None) for text in source.documents()), limit)
 
 
-def packed(
+def documents_to_blocks(
     documents: Iterable[tuple[str, float | None]], limit: int | None = None
 ) -> Iterator[Block]:
-    """Blocks of documents, each given with what of the source is done by then.
+    """Yield blocks of documents.
 
     Parameters
     ----------
+    documents
+        Pairs of a text and the fraction of the source that has been read with it.
     limit
-        End with so many that are not white space only.
+        Stop after this many documents that are not only white space.
 
     Raises
     ------
     InputError
-        A document that cannot be encoded.
+        A document holds half of a surrogate pair.
     """
     parts: list[bytes] = []
     stops: list[int] = []
@@ -140,94 +144,60 @@ def packed(
 
 
 def document_texts(block: Block) -> Iterator[str]:
-    """The documents of a block, those of white space only too."""
+    """Yield the documents of a block, including those of white space."""
     start = 0
     for stop in block.stops.tolist():
         yield block.data[start:stop].decode("utf-8")
         start = stop
 
 
-class Unpacked(io.RawIOBase):
-    """The bytes of a packed file, which knows how far the file was read as it lies."""
-
-    def __init__(self, lying: IO[bytes], unpacked: Any) -> None:
-        self.lying = lying
-        self.unpacked = unpacked
-
-    def read(self, size: int = -1) -> bytes:
-        """Read unpacked bytes."""
-        data: bytes = self.unpacked.read(size)
-        return data
-
-    def position(self) -> int:
-        """Bytes read of the file as it lies."""
-        return self.lying.tell()
-
-    def close(self) -> None:
-        """Close both."""
-        if not self.closed:
-            self.unpacked.close()
-            self.lying.close()
-        super().close()
-
-
-OPENERS: dict[str, Callable[..., Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-}
-
-
-def open_binary(path: str) -> IO[bytes]:
-    """Open a local file for reading bytes, unpacked when its suffix names a known packing."""
-    file: IO[bytes] = OPENERS.get(Path(path).suffix, open)(path, "rb")
-    return file
-
-
-def open_unpacked(path: str) -> IO[bytes]:
-    """As `open_binary`, for a `Files` that tells how far it has read."""
-    file = open_raw(path)
-    opener = OPENERS.get(Path(path).suffix)
-    return cast(IO[bytes], Unpacked(file, opener(file, "rb"))) if opener else file
-
-
-def open_raw(path: str) -> IO[bytes]:
-    """Open a local file for reading its bytes as they lie."""
-    return Path(path).open("rb")
+# Files
 
 
 def bytes_of(path: str, opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[bytes, int]]:
-    """The bytes of a file, some at a time, each with the place in the file as it lies.
+    """Yield the bytes of a file, each time with the position reached in the raw file.
 
     Raises
     ------
     InputError
-        A file that cannot be read or unpacked.
+        The file cannot be read or decompressed.
     """
     try:
         with opener(path) as file:
-            while data := file.read(CHUNK_BYTES):
-                yield data, file.position() if isinstance(file, Unpacked) else file.tell()
+            while data := file.read(READ_BYTES):
+                yield data, file.raw_position() if isinstance(file, Decompressed) else file.tell()
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; corpus.path must name text files") from None
+        raise InputError(f"{path}: no such file; a text file is needed") from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a folder; corpus.path must name text files") from None
+        raise InputError(f"{path} is a folder; a text file is needed") from None
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # each packing and each store has errors of its own
+    except Exception as error:  # compression formats and remote stores have errors of their own
         raise InputError(f"{path}: cannot be read ({error})") from None
 
 
 def size_of(paths: Sequence[str]) -> int | None:
-    """Bytes of local files as they lie; None if any is not local."""
+    """Return the bytes of local files on disk, or None if one of them is not local."""
     try:
         return sum(Path(path).stat().st_size for path in paths)
     except OSError:
         return None
 
 
-class Valid(NamedTuple):
-    """Text of a file: valid UTF-8 that ends between characters, and what was found before it."""
+class ValidText(NamedTuple):
+    """Consecutive text of a file that is valid UTF-8.
+
+    Attributes
+    ----------
+    data
+        The text; no character is cut.
+    invalid
+        How many invalid byte sequences were replaced or left out.
+    byte_order_mark
+        Whether a byte order mark was left out.
+    place
+        The position in the raw file.
+    """
 
     data: bytes
     invalid: int
@@ -235,94 +205,105 @@ class Valid(NamedTuple):
     place: int
 
 
-Errors = Literal["strict", "replace", "ignore"]
+def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> Iterator[ValidText]:
+    """Yield the text of a file as valid UTF-8, without its byte order mark.
 
-
-def valid_utf8(path: str, chunks: Iterable[tuple[bytes, int]], errors: Errors) -> Iterator[Valid]:
-    """The text of a file without its mark of byte order.
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    reads
+        The file as `bytes_of` yields it.
+    errors
+        What to do about invalid bytes; see `Files`.
 
     Raises
     ------
     InputError
-        What is not UTF-8, after the text before it, where ``errors`` is ``"strict"``.
+        The file is not UTF-8 and `errors` is ``"strict"``. The text before is yielded first.
     """
-    rest, offset, begins = b"", 0, True
-    for chunk, place, final in with_end(chunks):
-        data = rest + chunk
-        if begins and len(data) < len(codecs.BOM_UTF8) and not final:
+    rest, offset, place, at_start = b"", 0, 0, True
+    reads = iter(reads)
+    final = False
+    while not final:
+        read, place = next(reads, (b"", place))
+        final = not read
+        data = rest + read
+        if at_start and len(data) < len(codecs.BOM_UTF8) and not final:
             rest = data
             continue
-        mark = begins and data.startswith(codecs.BOM_UTF8)
+        mark = at_start and data.startswith(codecs.BOM_UTF8)
         if mark:
             data = data[len(codecs.BOM_UTF8) :]
             offset += len(codecs.BOM_UTF8)
-        begins = False
+        at_start = False
         invalid = 0
-        if data.isascii():
-            good, used = data, len(data)
-        else:
-            try:
-                used = codecs.utf_8_decode(data, "strict", final)[1]
-                good = data[:used]
-            except UnicodeDecodeError as error:
-                at = error.start
-                if errors == "strict":
-                    yield Valid(data[:at], 0, mark, place)
-                    raise InputError(
-                        f"{path}: byte {offset + at} (0x{data[at]:02x}) is not UTF-8; convert the "
-                        "file to UTF-8, or set corpus.errors=replace or ignore"
-                    ) from None
-                replaced, used = codecs.utf_8_decode(data, "replace", final)
-                ignored, _ = codecs.utf_8_decode(data, "ignore", final)
-                invalid = replaced.count("\ufffd") - ignored.count("\ufffd")
-                good = (replaced if errors == "replace" else ignored).encode("utf-8")
-        yield Valid(good, invalid, mark, place)
+        try:
+            used = len(data) if data.isascii() else codecs.utf_8_decode(data, "strict", final)[1]
+            good = data[:used]
+        except UnicodeDecodeError as error:
+            at = error.start
+            if errors == "strict":
+                yield ValidText(data[:at], 0, mark, place)
+                raise InputError(
+                    f"{path}: byte {offset + at} (0x{data[at]:02x}) is not UTF-8; convert the "
+                    "file to UTF-8, or set errors=replace or errors=ignore"
+                ) from None
+            replaced, used = codecs.utf_8_decode(data, "replace", final)
+            ignored, _ = codecs.utf_8_decode(data, "ignore", final)
+            invalid = replaced.count("\ufffd") - ignored.count("\ufffd")
+            good = (replaced if errors == "replace" else ignored).encode("utf-8")
+        yield ValidText(good, invalid, mark, place)
         rest, offset = data[used:], offset + used
 
 
-def with_end(chunks: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int, bool]]:
-    """The chunks and an empty one that is marked as the end."""
-    place = 0
-    for chunk, place in chunks:
-        yield chunk, place, False
-    yield b"", place, True
+def unit_setting() -> Any:
+    """Make the field `unit` of `Files`, also for settings elsewhere that are passed on to it."""
+    meaning = "what a document is: each line that is not blank, or each file"
+    return setting(meaning, one_of(("line", "file")), "line")
+
+
+def errors_setting() -> Any:
+    """Make the field `errors` of `Files`, also for settings elsewhere that are passed on to it."""
+    meaning = (
+        "what to do about bytes that are not UTF-8: strict refuses the file, replace puts U+FFFD "
+        "in their place, ignore leaves them out"
+    )
+    return setting(meaning, one_of(("strict", "replace", "ignore")), "strict")
 
 
 @dataclass(frozen=True)
-class Files:
-    """Text files in UTF-8, one document a line or one document a file.
+class Files(Settings):
+    """Text files in UTF-8.
 
     Parameters
     ----------
     paths
-        What ``open`` takes; read in the order given.
-    unit
-        ``"line"``: each line that is not blank is a document. ``"file"``: each file is one.
+        The names of the files, in the order in which they are read.
+    unit, errors
+        See `unit_setting` and `errors_setting`.
     open
-        Returns a file of bytes, unpacked already.
-    errors
-        What to do where the bytes are not UTF-8: ``"strict"`` refuses the file, ``"replace"`` puts
-        U+FFFD in their place, ``"ignore"`` leaves them out.
+        Opens a file of a given name for reading its decompressed bytes.
     raw
-        Returns a file of bytes as they lie.
+        Opens a file for reading its bytes on disk, for the checksums of `fingerprint`.
     hashed
-        Told how far files have been read for their checksums.
+        Reports how much has been read for the checksums.
     """
 
     paths: Sequence[str]
-    unit: Literal["line", "file"] = "line"
-    open: Callable[[str], IO[bytes]] = open_unpacked
-    errors: Errors = "strict"
+    unit: str = unit_setting()
+    open: Callable[[str], IO[bytes]] = open_binary
+    errors: str = errors_setting()
     raw: Callable[[str], IO[bytes]] = open_raw
     hashed: Progress = lambda *_: None
 
     def documents(self) -> Iterator[str]:
-        """Yield the documents.
+        """Yield the documents that are not only white space, with their line ends.
 
         Raises
         ------
         InputError
-            A file that cannot be read or unpacked, or is not UTF-8 (with the byte's offset).
+            A file cannot be read or decompressed, or is not UTF-8.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -330,31 +311,32 @@ class Files:
     def blocks(
         self,
         border: Border | None = None,
-        limit: int | None = None,  # noqa: ARG002 (reading stops when no more is asked for)
+        limit: int | None = None,  # noqa: ARG002 (whoever has enough documents stops iterating)
     ) -> Iterator[Block]:
-        """See `BlockSource.blocks`.
+        """Yield the documents as blocks; see `BlockSource.blocks`.
 
         Raises
         ------
         InputError
-            See `documents`.
+            A file cannot be read or decompressed, or is not UTF-8. Complete documents before the
+            fault are yielded first.
         """
-        packer = Packer(self.unit == "line", border)
+        builder = BlockBuilder(self.unit == "line", border)
         total, before = size_of(self.paths), 0
         try:
             for path in self.paths:
                 for text in valid_utf8(path, bytes_of(path, self.open), self.errors):
                     done = min(1.0, (before + text.place) / total) if total else None
-                    yield from packer.add(text, done)
-                packer.end_file()
+                    yield from builder.add(text, done)
+                builder.end_file()
                 before += (size_of([path]) or 0) if total else 0
         except InputError:
-            yield from packer.end()
+            yield from builder.end()
             raise
-        yield from packer.end()
+        yield from builder.end()
 
     def stamps(self) -> list[tuple[str, int, int]]:
-        """Path, size in bytes and time of the last change in ns of each file that lies here."""
+        """Return the path, size in bytes and modification time in ns of each local file."""
         found = []
         for path in self.paths:
             with suppress(OSError):
@@ -363,21 +345,29 @@ class Files:
         return found
 
     def fingerprint(self) -> list[str]:
-        """The unit, and the SHA-256 of each file: as it lies, so packed ones need no unpacking."""
+        """Return the settings and the SHA-256 of each file on disk, without decompressing it."""
         total, read, digests = size_of(self.paths), 0, []
         for path in self.paths:
             digest = hashlib.sha256()
-            for chunk, _ in bytes_of(path, self.raw):
-                digest.update(chunk)
-                read += len(chunk)
+            for data, _ in bytes_of(path, self.raw):
+                digest.update(data)
+                read += len(data)
                 self.hashed(read, read / total if total else None)
             digests.append(digest.hexdigest())
         errors = [] if self.errors == "strict" else [self.errors]
         return [self.unit, *errors, *digests]
 
 
-class Packer:
-    """Gathers the text of files into blocks that end where documents do, if they can."""
+class BlockBuilder:
+    """Collects the text of files into blocks that end where documents end, if possible.
+
+    Parameters
+    ----------
+    lines
+        Whether documents are lines; otherwise they are files.
+    border
+        See `BlockSource.blocks`.
+    """
 
     def __init__(self, lines: bool, border: Border | None) -> None:
         self.lines = lines
@@ -385,15 +375,15 @@ class Packer:
         self.parts: list[bytes] = []
         self.length = 0
         self.finished = -1
-        """Where the last document that is complete ends; -1 if none is."""
+        """The end of the last complete document; -1 if there is none."""
         self.file_ends: list[int] = []
         self.open = False
-        """Whether the last block left off within a document."""
+        """Whether the last block ended inside a document."""
         self.invalid = self.marks = 0
         self.done: float | None = None
 
-    def add(self, text: Valid, done: float | None) -> Iterator[Block]:
-        """Take in more of a file, and give a block if there is one."""
+    def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
+        """Add text of the current file, and yield a block if there is enough."""
         start, data = self.length, text.data
         self.parts.append(data)
         self.length += len(data)
@@ -409,14 +399,14 @@ class Packer:
                 yield self._block(start + at, False)
 
     def end_file(self) -> None:
-        """End the document that the file leaves open."""
+        """End the document in which the current file ends."""
         rest = self.length > max(0, self.finished)
         if not self.lines or rest or (self.open and self.finished < 0):
             self.file_ends.append(self.length)
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Give what documents are left; one that is not complete is dropped."""
+        """Yield the remaining complete documents; drop an incomplete one."""
         if self.finished >= 0:
             yield self._block(self.finished, True)
 
@@ -434,45 +424,50 @@ class Packer:
         return block
 
 
+# Docstrings
+
 STANDARD_LIBRARY = "stdlib"
 SKIPPED_FOLDERS = {"site-packages", "tests", "test", "idlelib", "lib2to3", "_vendor"}
+DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
+"""NumPy and SciPy give their compiled functions docstrings by calling these."""
 
 
 @dataclass(frozen=True)
 class PyDocs:
-    """The docstrings of installed Python packages: parsed, never imported; one a document.
+    """The docstrings of installed Python packages, each a document.
 
-    Doctest code and its output are left out, for they are not prose; equal docstrings count
-    once, for packages repeat them by the hundred.
+    The packages are parsed and not imported. Doctests and their output are left out because they
+    are not prose. Of equal docstrings only the first is used: packages repeat some hundreds of
+    times.
 
     Parameters
     ----------
     packages
         Names of distributions (``scikit-learn``), or ``stdlib`` for the standard library.
     workers
-        Processes that parse.
+        The number of processes that parse.
     """
 
     packages: Sequence[str]
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings in the order of package and file; outer ones first in a file.
+        """Yield the docstrings by package and file; in a file, the outer ones first.
 
         Raises
         ------
-        InputError
-            A package that is not installed.
+        SettingError
+            A package is not installed.
         """
         return (text for text, _ in self._documents())
 
     def blocks(
         self,
-        border: Border | None = None,  # noqa: ARG002 (docstrings are short)
+        border: Border | None = None,  # noqa: ARG002 (docstrings are short: none is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """See `BlockSource.blocks`."""
-        return packed(self._documents(), limit)
+        """Yield the docstrings as blocks; see `BlockSource.blocks`."""
+        return documents_to_blocks(self._documents(), limit)
 
     def _documents(self) -> Iterator[tuple[str, float]]:
         files = [file for package in self.packages for file in self._files(package)]
@@ -488,7 +483,7 @@ class PyDocs:
                         yield text, number / len(files)
 
     def fingerprint(self) -> list[list[str]]:
-        """Name and content of every package: the digest of pip's record of its files."""
+        """Return each package's name and the SHA-256 of pip's list of its files and checksums."""
         prints = []
         for package in self.packages:
             if package == STANDARD_LIBRARY:
@@ -512,21 +507,25 @@ class PyDocs:
 
 
 def distribution(package: str) -> metadata.Distribution:
-    """The installed distribution of that name, or an `InputError` that names it."""
+    """Return the installed distribution of a name.
+
+    Raises
+    ------
+    SettingError
+        There is none.
+    """
     try:
         return metadata.distribution(package)
     except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
-        raise InputError(
-            f"corpus.packages: {package!r} is not installed; "
-            f"name installed packages as pip does, or {STANDARD_LIBRARY!r}"
-        ) from None
+        wanted = f"the name of an installed package, as pip shows it, or {STANDARD_LIBRARY}"
+        raise SettingError(PyDocs, "packages", package, wanted) from None
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """The prose of a file's docstrings, in order; none where the file is not valid Python."""
+    """Return the docstrings of a Python file without doctests; none if it cannot be parsed."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the package's code: not this program's concern
+            warnings.simplefilter("ignore")  # the package's own syntax warnings
             tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         return []
@@ -538,17 +537,13 @@ def file_docstrings(path: Path) -> list[str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in DOCUMENTING_CALLS:
             literals = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant))
             texts.extend(textwrap.dedent(s) for s in literals if isinstance(s, str) and " " in s)
-    # An escape in a literal may stand for half a surrogate pair, which no encoding can hold.
+    # An escape in a literal may stand for half of a surrogate pair, which UTF-8 cannot hold.
     texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
     return [prose for text in texts if (prose := without_doctests(text)).strip()]
 
 
-# numpy and scipy document their compiled functions by calls of these.
-DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
-
-
 def without_doctests(text: str) -> str:
-    """Drop examples: lines from a ``>>>`` prompt to the next blank line."""
+    """Return the text without examples: lines from a ``>>>`` prompt to the next blank line."""
     kept, example = [], False
     for line in text.split("\n"):
         stripped = line.strip()

@@ -1,225 +1,272 @@
-"""Text to tokens."""
+"""How a document is split into tokens: the settings of the tokenizers and their Python code."""
 
 import hashlib
 import importlib
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-
-SPLITS = ("words", "whitespace")
+from w2v.settings import Settings, setting
+from w2v.text.tokens import NOT_A_TOKEN
 
 SPACE, OTHER, MARK, INNER, LETTER = range(5)
-"""Kinds of characters. A token begins with a `LETTER` (a digit is one too) and goes on with letters
-and marks; one `INNER` character may stand between what could be two tokens."""
+"""The kinds of characters. A token starts with a `LETTER` (digits are letters too) and continues
+with letters and marks. One `INNER` character may stand inside a token, before another letter.
+The order matters: the compiled scanner compares kinds."""
 
 APOSTROPHES = "'’"
 HYPHENS = "-\u2010\u2011"
 JOINERS = "\u200c\u200d"
-"""ZERO WIDTH NON-JOINER and JOINER: they choose shapes inside words, as in Persian and Hindi."""
+"""ZERO WIDTH NON-JOINER and JOINER: they select letter shapes inside words, as in Persian."""
 
-UNFIT = re.compile(r"^$|\s|[\ud800-\udfff]")
-"""What a file of one type a line cannot hold as a line of its own, or not in UTF-8."""
+NFC = "normalize tokens to Unicode NFC, so that a letter and its accent are one character"
 
 
 @dataclass(frozen=True)
-class Tokenizer:
-    """From documents to tokens, in one of four ways.
+class Tokenizer(Settings, ABC):
+    """The settings that all tokenizers have, and how they are applied.
 
-    The tokens of ``words`` are runs of letters, marks and digits (Unicode's categories L, M and N)
-    that do not begin with a mark; those of ``whitespace`` are whatever stands between white
-    space. Each is then lower-cased and brought to Unicode's form NFC, as wanted. A pattern or a
-    function of one's own takes the place of these two and gets the text in NFC and lower-cased,
-    as wanted.
-
-    Parameters
-    ----------
-    split
-        ``"words"`` or ``"whitespace"``.
-    apostrophes, hyphens
-        For ``words``: whether one of them inside a word belongs to it.
-    lowercase, nfc
-        See above.
-    pattern
-        In Python's ``re`` syntax; each match is a token. Groups do not matter.
-    function
-        The dotted name of a function from the text of a document to the list of its tokens.
-        Its module is looked for as Python does, and last in the current folder.
+    A subclass splits a document in its own way. Where `pattern` or `function` is given, it
+    replaces that way: the tokenizer is then *custom*. A custom tokenizer sees whole documents,
+    which are lower-cased and normalized before; the other tokenizers do this to their tokens.
 
     Raises
     ------
-    InputError
-        A pattern that is not a regular expression or that matches the empty string; a function
-        that cannot be found or called; a pattern and a function.
+    SettingError
+        The pattern is not a regular expression or matches the empty string; the function cannot
+        be imported or called; both are given.
     """
 
-    split: str = "words"
-    apostrophes: bool = True
-    hyphens: bool = False
-    lowercase: bool = True
-    nfc: bool = True
-    pattern: str | None = None
-    function: str | None = None
+    lowercase: bool = setting("convert tokens to lower case", default=True)
+    nfc: bool = setting(NFC, default=True)
+    pattern: str | None = setting(
+        "regular expression (Python's re) of a custom tokenizer: each match is a token",
+        default=None,
+    )
+    function: str | None = setting(
+        "function of a custom tokenizer, as package.module.name: it takes the text of a document "
+        "and returns the list of its tokens; the current folder is searched last",
+        default=None,
+    )
+
+    split: ClassVar[str]
+    """The name of the way to split."""
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise InputError(f"tokenizer.split={self.split}: must be {' or '.join(SPLITS)}")
-        if self.pattern is not None and self.function is not None:
-            raise InputError("tokenizer.pattern and tokenizer.function are both set; give one")
-        if self.pattern is not None:
-            check_pattern(self.pattern)
+        super().__post_init__()
         if self.function is not None:
-            imported(self.function)
+            if self.pattern is not None:
+                self.refuse("function", "null where a pattern is given")
+            try:
+                valid = callable(import_function(self.function))
+            except (ImportError, AttributeError, ValueError) as error:
+                self.refuse("function", f"package.module.name of a function ({error})")
+            if not valid:
+                self.refuse("function", "the name of a function")
+        if self.pattern is not None:
+            try:
+                empty = re.compile(self.pattern).match("")
+            except (re.error, OverflowError, RecursionError) as error:
+                self.refuse("pattern", f"a regular expression ({error})")
+            if empty:
+                self.refuse("pattern", "a pattern that does not match the empty string")
+
+    @abstractmethod
+    def make_splitter(self) -> Callable[[str], list[str]]:
+        """Return the function from a text to its tokens, before lower-casing and normalizing."""
+
+    @abstractmethod
+    def make_kinds(self) -> NDArray[np.uint8]:
+        """Return the kind of each code point: uint8 (1114112,)."""
 
     @property
-    def own(self) -> bool:
-        """Whether a pattern or a function makes the tokens: it may look at a whole document."""
+    def custom(self) -> bool:
+        """Whether a pattern or a function finds the tokens."""
         return self.pattern is not None or self.function is not None
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of a document."""
+        """Return the tokens of a document."""
         found = self.find(text)
-        return found if self.own or not found else self.fold("\n".join(found)).split("\n")
+        return found if self.custom or not found else self.fold("\n".join(found)).split("\n")
 
     @cached_property
     def find(self) -> Callable[[str], list[str]]:
-        """From a document to its tokens; those of ``words`` and ``whitespace`` as they lie."""
+        """The function from a document to its tokens, which are folded only if custom."""
         if self.function is not None:
-            function, name = imported(self.function), self.function
-            return lambda text: called(function, name, self.fold(text))
+            function = import_function(self.function)
+            return lambda text: self._call(function, self.fold(text))
         if self.pattern is not None:
-            find = matches_of(self.pattern)
+            find = find_all(self.pattern)
             return lambda text: find(self.fold(text))
-        if self.split == "whitespace":
-            return str.split
-        return matches_of(words_pattern(self.inner))
+        return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Lower-case and normalize, as wanted. No line feed comes or goes."""
+        """Lower-case and normalize a text as set. The number of line feeds stays the same."""
         if self.lowercase:
             text = text.lower()
         return unicodedata.normalize("NFC", text) if self.nfc else text
 
-    @property
-    def inner(self) -> str:
-        """The characters that may stand alone inside a word, for ``words``."""
-        return JOINERS + APOSTROPHES * self.apostrophes + HYPHENS * self.hyphens
-
     @cached_property
-    def kinds(self) -> bytes:
-        """The kind of every code point (1,114,112 bytes), for ``words`` and ``whitespace``."""
-        kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
-        if self.split == "words":
-            kinds = character_kinds().copy()
-            kinds[[ord(character) for character in self.inner]] = INNER
-        return kinds.tobytes()
+    def kinds(self) -> NDArray[np.uint8]:
+        """The kind of each code point, for tokenizers that are not custom: uint8 (1114112,)."""
+        kinds = self.make_kinds()
+        kinds.flags.writeable = False  # threads share it
+        return kinds
 
     def border(self, data: bytes) -> int:
-        """A place near the end of valid UTF-8 text where it may be cut: no token is cut, nor
-        CR LF; 0 where there is none. Not for tokenizers of one's own."""
+        """Return the last place where a text may be cut without cutting a token or a CR LF.
+
+        Parameters
+        ----------
+        data
+            Valid UTF-8. The tokenizer must not be custom.
+
+        Returns
+        -------
+        int
+            A number of bytes; 0 where there is no such place.
+        """
         text = data.decode("utf-8")
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        kinds = np.frombuffer(self.kinds, np.uint8)[points]
-        between = np.flatnonzero(kinds <= OTHER)
+        between = np.flatnonzero(self.kinds[points] <= OTHER)
         if len(between) == 0:
             return 0
         last = int(between[-1])
         return len(text[: last + (text[last] != "\r")].encode("utf-8"))
 
-    def check(self, types: Sequence[str]) -> None:
-        """Refuse what is no token: only a tokenizer of one's own can make such."""
+    def check(self, types: Iterable[str]) -> None:
+        """Refuse types that are not tokens, which only a custom tokenizer can make.
+
+        Raises
+        ------
+        InputError
+            A type is empty, or holds white space or half of a surrogate pair.
+        """
         for word in types:
-            if UNFIT.search(word):
+            if NOT_A_TOKEN.search(word):
                 maker = "pattern" if self.function is None else "function"
                 raise InputError(
-                    f"tokenizer.{maker} made the token {word!r}; a token holds at least one "
-                    "character, no white space and no half of a surrogate pair"
+                    f"{maker}={getattr(self, maker)!r} made the token {word!r}; a token holds at "
+                    "least one character, no white space and no half of a surrogate pair"
                 )
 
+    def plain(self) -> "Tokenizer":
+        """Return an equal tokenizer of this module, without the fields that a subclass adds."""
+        kind = TOKENIZERS[self.split]
+        return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
+
     def fingerprint(self) -> dict[str, Any]:
-        """JSON-able: the settings and what else the tokens depend on."""
-        prints: dict[str, Any] = {**asdict(self), "unicode": unicodedata.unidata_version}
+        """Return everything that the tokens depend on besides the text, as JSON.
+
+        These are the settings, the version of Unicode, and the SHA-256 of the function's file.
+        """
+        prints: dict[str, Any] = asdict(self.plain())
+        prints |= {"split": self.split, "unicode": unicodedata.unidata_version}
         if self.function is not None:
-            module = sys.modules[imported(self.function).__module__]
+            module = sys.modules[import_function(self.function).__module__]
             path = getattr(module, "__file__", None)
             code = Path(path).read_bytes() if path else b""
             prints["code"] = hashlib.sha256(code).hexdigest()
         return prints
 
+    def _call(self, function: Callable[[str], Iterable[str]], text: str) -> list[str]:
+        """Call the custom function and check that it returns strings."""
+        try:
+            tokens = list(function(text))
+        except Exception as error:
+            raise InputError(
+                f"function={self.function} failed on the document that begins {text[:40]!r} "
+                f"({type(error).__name__}: {error})"
+            ) from error
+        for token in tokens:
+            if not isinstance(token, str):
+                raise InputError(
+                    f"function={self.function} returned the token {token!r}; tokens are strings"
+                )
+        return tokens
 
-def check_pattern(pattern: str) -> None:
-    """Refuse what is not a regular expression, or matches where there is nothing."""
-    try:
-        compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise InputError(
-            f"tokenizer.pattern={pattern!r}: not a regular expression ({error})"
-        ) from None
-    if compiled.match("") is not None:
-        raise InputError(
-            f"tokenizer.pattern={pattern!r} matches the empty string; "
-            "a token has at least one character"
-        )
+
+@dataclass(frozen=True)
+class Words(Tokenizer):
+    """Tokens are runs of letters, marks and digits (Unicode's categories L, M and N).
+
+    A token does not start with a mark. Zero-width joiners may stand inside tokens.
+    """
+
+    apostrophes: bool = setting("keep an apostrophe inside a word: don't", default=True)
+    hyphens: bool = setting("keep a hyphen inside a word: well-known", default=False)
+
+    split: ClassVar[str] = "words"
+
+    def make_splitter(self) -> Callable[[str], list[str]]:
+        """See `Tokenizer.make_splitter`."""
+        return find_all(words_pattern(self._inner()))
+
+    def make_kinds(self) -> NDArray[np.uint8]:
+        """See `Tokenizer.make_kinds`."""
+        kinds = character_kinds().copy()
+        kinds[[ord(character) for character in self._inner()]] = INNER
+        return kinds
+
+    def _inner(self) -> str:
+        """Return the characters of the kind `INNER`."""
+        return JOINERS + APOSTROPHES * self.apostrophes + HYPHENS * self.hyphens
 
 
-def matches_of(pattern: str) -> Callable[[str], list[str]]:
-    """The function from a text to all whole matches of a pattern."""
+@dataclass(frozen=True)
+class Whitespace(Tokenizer):
+    """Tokens are what stands between white space, for text that is tokenized already."""
+
+    nfc: bool = setting(NFC, default=False)
+
+    split: ClassVar[str] = "whitespace"
+
+    def make_splitter(self) -> Callable[[str], list[str]]:
+        """See `Tokenizer.make_splitter`."""
+        return str.split
+
+    def make_kinds(self) -> NDArray[np.uint8]:
+        """See `Tokenizer.make_kinds`."""
+        return np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
+
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, Whitespace)}
+
+
+def find_all(pattern: str) -> Callable[[str], list[str]]:
+    """Return the function from a text to all matches of a pattern; groups do not matter."""
     compiled = re.compile(pattern)
 
     def whole_matches(text: str) -> list[str]:
         return [match.group() for match in compiled.finditer(text)]
 
-    # findall is faster, but gives the groups of a pattern that has some.
+    # findall is faster, but where the pattern has groups, it returns the groups.
     return whole_matches if compiled.groups else compiled.findall
 
 
-def imported(name: str) -> Callable[[str], list[str]]:
-    """The function of a dotted name."""
+def import_function(name: str) -> Callable[[str], Iterable[str]]:
+    """Import a function by its dotted name. The current folder is searched last."""
     module, _, attribute = name.rpartition(".")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"tokenizer.function={name}: cannot be imported ({error}); give package.module.function"
-        ) from None
-    if not callable(function):
-        raise InputError(f"tokenizer.function={name}: is not a function")
-    tokenizer: Callable[[str], list[str]] = function
-    return tokenizer
-
-
-def called(function: Callable[[str], list[str]], name: str, text: str) -> list[str]:
-    """What the function of that name makes of a document, if it is a list of strings."""
-    try:
-        tokens = list(function(text))
-    except Exception as error:
-        raise InputError(
-            f"tokenizer.function={name} failed on the document that begins {text[:40]!r} "
-            f"({type(error).__name__}: {error})"
-        ) from error
-    for token in tokens:
-        if not isinstance(token, str):
-            raise InputError(
-                f"tokenizer.function={name} gave {token!r} as a token; tokens are strings"
-            )
-    return tokens
+    function: Callable[[str], Iterable[str]] = getattr(importlib.import_module(module), attribute)
+    return function
 
 
 @cache
 def character_kinds() -> NDArray[np.uint8]:
-    """`SPACE`, `OTHER`, `MARK` or `LETTER` for every code point: uint8 (1114112,)."""
+    """Return `SPACE`, `OTHER`, `MARK` or `LETTER` for each code point: uint8 (1114112,)."""
     categories = "".join(map(unicodedata.category, map(chr, range(sys.maxunicode + 1))))
     major = np.frombuffer(categories.encode("ascii"), np.uint8)[::2]
     kinds = np.full(len(major), OTHER, np.uint8)
@@ -232,7 +279,13 @@ def character_kinds() -> NDArray[np.uint8]:
 
 @cache
 def words_pattern(inner: str) -> str:
-    """``words`` as a regular expression: what the kinds of characters say, for Python's ``re``."""
+    """Return the regular expression of `Words`: the same rule as the kinds of characters give.
+
+    Parameters
+    ----------
+    inner
+        The characters of the kind `INNER`.
+    """
     marks = np.flatnonzero(character_kinds() == MARK)
     starts = marks[np.diff(marks, prepend=-2) > 1]
     ends = marks[np.diff(marks, append=sys.maxunicode + 2) > 1]

@@ -1,10 +1,12 @@
-"""A tokenized corpus on disk, and the part of it that training reads.
+"""A tokenized corpus on disk, and `Text`: some of its documents, as training reads them.
 
-A corpus is a folder of four files: ``tokens.npy`` (int32, ids in order of first appearance),
-``offsets.npy`` (int64, where each document starts, and the end), ``types.txt`` (one type a
-line, by id) and ``counts.npy`` (int64, by id).
+A corpus is a folder of four files: ``tokens.npy`` (int32, ids of the types in order of first
+appearance), ``offsets.npy`` (int64, the start of each document, and the end of the last),
+``types.txt`` (one type a line, in order of the ids) and ``counts.npy`` (int64, occurrences of each
+type). These ids are called provisional: the vocabulary gives the words their final ids.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -12,57 +14,60 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1 << 20
-"""Tokens read into memory at a time."""
+NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
+"""Found in strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
+
+SHARD_TOKENS = 1 << 20
+"""Tokens in memory at a time where the text is read once."""
 
 
 class ArrayWriter:
-    """Appends blocks to an ``.npy`` file whose length is known at the end only."""
+    """Writes an ``.npy`` file block by block; its length need not be known before the end."""
 
     def __init__(self, path: Path, dtype: type[np.generic]) -> None:
         self.file: IO[bytes] = path.open("wb")
         self.dtype = np.dtype(dtype)
         self.length = 0
-        self._header()
+        self._write_header()
 
-    def _header(self) -> None:
-        # NumPy pads the header so that the length may grow in place.
+    def _write_header(self) -> None:
+        # NumPy pads the header, so that one with another length takes the same space.
         header = np.lib.format.header_data_from_array_1_0(np.empty(0, self.dtype))
         np.lib.format.write_array_header_1_0(self.file, {**header, "shape": (self.length,)})
 
     def append(self, block: NDArray[np.generic]) -> None:
-        """Write a one-dimensional block."""
+        """Write a one-dimensional block, converted to the dtype of the file."""
         self.file.write(block.astype(self.dtype, copy=False).tobytes())
         self.length += len(block)
 
     def close(self) -> None:
-        """Write the final length."""
+        """Write the final length into the header and close the file."""
         self.file.seek(0)
-        self._header()
+        self._write_header()
         self.file.close()
 
 
 def read_counts(folder: Path) -> NDArray[np.int64]:
-    """How often each type of a corpus folder occurs, by provisional id."""
+    """Return the occurrences of each type of a corpus, by provisional id: int64 (types,)."""
     counts: NDArray[np.int64] = np.load(folder / "counts.npy", allow_pickle=False)
     return counts
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """The types of a corpus folder and their counts, by provisional id."""
+    """Return the types of a corpus and their counts, by provisional id."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 
 
-class Chunk(NamedTuple):
-    """A run of text as the engines take it: in-vocabulary word ids and whose they are.
+class Batch(NamedTuple):
+    """Words of consecutive documents, without those outside the vocabulary.
 
     Attributes
     ----------
     ids : int32 (n,)
-        Vocabulary ids, words outside the vocabulary left out.
+        Vocabulary ids.
     documents : int32 (n,)
-        A number for each word's document; it rises by document.
+        The number of the document of each word; never falling.
     """
 
     ids: NDArray[np.int32]
@@ -71,16 +76,16 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """Some documents of a corpus, seen through a vocabulary; nothing is read until asked for.
+    """Some documents of a corpus and the vocabulary ids of its types.
 
     Attributes
     ----------
-    tokens : int32 (n,), may be memory-mapped
-        Provisional ids.
+    tokens : int32 (n,)
+        Provisional ids; usually memory-mapped.
     ids : int32 (types,)
-        From provisional id to vocabulary id; -1 for a type outside the vocabulary.
+        The vocabulary id of each provisional id; -1 for a type outside the vocabulary.
     spans : int64 (documents, 2)
-        Start and end of each document in ``tokens``.
+        The start and end of each document in `tokens`.
     """
 
     tokens: NDArray[np.int32]
@@ -89,14 +94,14 @@ class Text:
 
     @property
     def size(self) -> int:
-        """Tokens, in the vocabulary or not."""
+        """The number of tokens, inside the vocabulary or not."""
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
-    def pieces(self, size: int) -> list["Text"]:
-        """Consecutive parts of ``size`` tokens on average, each of fewer than twice as many.
+    def shards(self, size: int) -> list["Text"]:
+        """Split into consecutive shards of `size` tokens on average, each below ``2 * size``.
 
-        Borders lie between documents where documents are shorter than ``size``; a longer one
-        is cut, and windows do not cross the cut.
+        Documents of up to `size` tokens stay whole. A longer one is cut into several, and no
+        window reaches across a cut.
         """
         spans = cut(self.spans, size)
         ends = np.cumsum(spans[:, 1] - spans[:, 0])
@@ -104,23 +109,24 @@ class Text:
         borders = np.flatnonzero(np.diff(number, prepend=-1))
         return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
 
-    def chunk(self) -> Chunk:
-        """Read the text into memory and drop the words outside the vocabulary."""
+    def read(self) -> Batch:
+        """Read all words into memory, without those outside the vocabulary."""
         lengths = self.spans[:, 1] - self.spans[:, 0]
         documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-        ids = self.ids[self._read()]
+        ids = self.ids[self._read_tokens()]
         known = ids >= 0
-        return Chunk(ids[known], documents[known])
+        return Batch(ids[known], documents[known])
 
     def shuffled(self, random: np.random.Generator) -> "Text":
-        """The same documents in random order."""
+        """Return the same documents in random order."""
         return Text(self.tokens, self.ids, random.permutation(self.spans))
 
     def words(self) -> int:
-        """Tokens in the vocabulary."""
-        return sum(int((piece.ids[piece._read()] >= 0).sum()) for piece in self.pieces(BLOCK))
+        """Count the tokens inside the vocabulary."""
+        shards = self.shards(SHARD_TOKENS)
+        return sum(int((shard.ids[shard._read_tokens()] >= 0).sum()) for shard in shards)
 
-    def _read(self) -> NDArray[np.int32]:
+    def _read_tokens(self) -> NDArray[np.int32]:
         starts, ends = self.spans.T
         if len(starts) == 0:
             return np.empty(0, np.int32)
@@ -129,12 +135,12 @@ class Text:
             lengths = ends - starts
             shift = starts - (np.cumsum(lengths) - lengths)
             where = np.arange(lengths.sum()) + np.repeat(shift, lengths)
-        read: NDArray[np.int32] = self.tokens[where]
-        return read
+        tokens: NDArray[np.int32] = self.tokens[where]
+        return tokens
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Cut spans (n, 2) so that none is longer than ``size``."""
+    """Cut spans (n, 2) longer than `size` into spans of `size` and a rest."""
     lengths = spans[:, 1] - spans[:, 0]
     parts = np.maximum(1, -(-lengths // size))
     if (parts == 1).all():
@@ -146,17 +152,22 @@ def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
-    """All documents of a corpus folder, memory-mapped, through a map of types."""
+    """Open all documents of a corpus folder, memory-mapped.
+
+    Parameters
+    ----------
+    ids : int32 (types,)
+        The vocabulary id of each provisional id, or -1.
+    """
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
     return Text(tokens, ids, np.stack([offsets[:-1], offsets[1:]], axis=1))
 
 
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
-    """Split documents at random into (training, held out).
+    """Split documents at random into a training text and a held-out text.
 
-    ``round(fraction * documents)`` documents are held out; a corpus of so few documents that
-    this is 0 keeps them all for training.
+    ``round(fraction * documents)`` documents are held out, which may be none.
     """
     documents = len(text.spans)
     chosen = np.zeros(documents, bool)

@@ -1,4 +1,4 @@
-"""The vocabulary: which words have vectors, and how often each occurs."""
+"""The vocabulary: which words have vectors, how it is chosen, and its file ``vocabulary.tsv``."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,13 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.files import read_vocabulary, write_vocabulary
+from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
 
-HEADER = "word\tcount"
+
+@dataclass(frozen=True)
+class VocabularySettings(Settings):
+    """Which types of a corpus become words of the vocabulary; see `build`."""
+
+    min_count: int = setting("drop words that occur less often", at_least(1), 5)
+    max_size: int | None = setting(
+        "keep at most this many words, the most frequent ones; null: all", at_least(2), None
+    )
+    words: str | None = setting(
+        "file with one word a line: these words are the vocabulary, if they occur, instead of "
+        "those that occur min_count times",
+        text("a path"),
+        None,
+    )
+    keep: list[str] = setting(
+        "words that stay if they occur, however rare",
+        Limit("different words", lambda words: all(words) and len(set(words)) == len(words)),
+        [],
+    )
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words by falling count, ties in the order of the words.
+    """Words by falling count; words of equal count by code points.
 
     Attributes
     ----------
@@ -32,12 +53,8 @@ class Vocabulary:
         return len(self.words)
 
     def save(self, path: Path) -> None:
-        """Write a table of tab-separated ``word`` and ``count``, UTF-8, with a header."""
-        with path.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(f"{HEADER}\n")
-            file.writelines(
-                f"{w}\t{c}\n" for w, c in zip(self.words, self.counts.tolist(), strict=True)
-            )
+        """Write the words and counts; see `w2v.files.write_vocabulary`."""
+        write_vocabulary(path, self.words, self.counts)
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -46,50 +63,48 @@ class Vocabulary:
         Raises
         ------
         InputError
-            No header, a line that is not a word, a tab and a count, or an unfinished last line.
+            See `w2v.files.read_vocabulary`; or the file has no words or no counts.
         """
-        try:
-            header, *lines, end = path.read_bytes().decode("utf-8").split("\n")
-            if header != HEADER or end:
-                raise ValueError(path)
-            words, counts = zip(*(line.split("\t") for line in lines), strict=True)
-            return cls(list(words), np.array(counts, np.int64))
-        except ValueError:
-            raise InputError(
-                f"{path}: not a vocabulary; a line is a word, a tab, a count"
-            ) from None
+        words, counts = read_vocabulary(path)
+        if counts is None or not words:
+            raise InputError(f"{path}: holds no words with counts")
+        return cls(words, counts)
 
 
 def read_words(path: Path) -> list[str]:
-    """The words of a list: one a line, UTF-8, up to a tab if there is one; each once.
+    """Read a list of words, which may also be a saved vocabulary.
 
-    So a saved vocabulary is a list of words, too.
+    A line is a word in UTF-8, up to a tab if there is one. Blank lines and repeated words are
+    skipped.
 
     Raises
     ------
-    InputError
-        A file that cannot be read, that is not UTF-8 or holds no word.
+    SettingError
+        The file cannot be read, is not UTF-8 or holds no word.
     """
+
+    def refused(wanted: str) -> SettingError:
+        return SettingError(VocabularySettings, "words", str(path), wanted)
+
     if path.exists() and not path.is_file():
-        raise InputError(f"vocab.words={path}: is no file; give one word a line")
+        raise refused("a file of one word a line")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"vocab.words={path}: cannot be read ({reason})") from None
+        raise refused(f"a file that can be read ({error.strerror or error})") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"vocab.words={path}: byte {error.start} is not UTF-8") from None
-    lines = text.replace("\r\n", "\n").split("\n")
-    if lines[0] == HEADER:
+        raise refused(f"a file in UTF-8; byte {error.start} is not") from None
+    lines = content.replace("\r\n", "\n").split("\n")
+    if lines[0] == "word\tcount":
         del lines[0]
     words = list(dict.fromkeys(word for line in lines if (word := line.partition("\t")[0].strip())))
     if not words:
-        raise InputError(f"vocab.words={path}: holds no word; give one a line")
+        raise refused("a file with at least one word, one a line")
     return words
 
 
 def digest_of(words: Sequence[str]) -> str:
-    """SHA-256 of a list of words."""
+    """Return the SHA-256 of a list of words, in hexadecimal."""
     return hashlib.sha256("\n".join(words).encode("utf-8")).hexdigest()
 
 
@@ -101,63 +116,61 @@ def build(
     words: Sequence[str] | None = None,
     keep: Sequence[str] = (),
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """Choose the words.
+    """Choose the words of the vocabulary.
 
     Parameters
     ----------
-    types, counts
-        Every type of the corpus and its count, by provisional id.
+    types, counts : list of str, int64 (types,)
+        Every type of the corpus and how often it occurs, by provisional id.
     min_count
-        Words that occur less often are dropped.
+        Drop the types that occur less often.
     max_size
-        At most so many words, the most frequent ones; ``None`` for all.
+        Keep at most this many words, the most frequent ones; None: all.
     words
-        Instead of those that occur ``min_count`` times, those of this list that occur.
+        Choose these words, if they occur, instead of those that occur `min_count` times.
     keep
-        Words that stay if they occur, however rare; they count towards ``max_size``.
+        Words that stay if they occur, however rare. They count towards `max_size`.
 
     Returns
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        From provisional id to vocabulary id, -1 for a dropped type.
+        The vocabulary id of each provisional id; -1 for a dropped type.
 
     Raises
     ------
-    InputError
-        Fewer than two words are left: a vocabulary of one has nothing to predict. More words to
-        keep than ``max_size``.
+    SettingError
+        Fewer than two words are left (with one word there is nothing to predict), or `max_size`
+        is too small for the words to keep. The class of the error's settings is
+        `VocabularySettings`.
     """
-    protected = members(types, keep)
-    if max_size is not None and protected.sum() > max_size:
-        raise InputError(
-            f"vocab.keep: {protected.sum()} words are to be kept, and vocab.max_size={max_size} "
-            "has no room for them"
-        )
-    eligible = protected | (counts >= min_count if words is None else members(types, words))
+    kept = contained(types, keep)
+    least = max(2, int(kept.sum()))
+    if max_size is not None and max_size < least:
+        wanted = f"at least {least} ({kept.sum()} words are to be kept)"
+        raise SettingError(VocabularySettings, "max_size", max_size, wanted)
+    eligible = kept | (counts >= min_count if words is None else contained(types, words))
     order = np.flatnonzero(eligible)
     order = np.array(sorted(order.tolist(), key=types.__getitem__), np.int64)
     order = order[np.argsort(-counts[order], kind="stable")]
     if max_size is not None and len(order) > max_size:
-        others = np.flatnonzero(~protected[order])[max_size - int(protected.sum()) :]
+        others = np.flatnonzero(~kept[order])[max_size - int(kept.sum()) :]
         order = np.delete(order, others)
     if len(order) < 2:
-        limits = f"vocab.min_count={min_count}" if words is None else "vocab.words"
-        raise InputError(
-            limits
-            + (f", vocab.max_size={max_size}" if max_size is not None else "")
-            + f" leaves {len(order)} of {len(types)} types, and at least 2 are needed; "
+        left = (
+            f"that leaves at least 2 of {len(types)} types, not {len(order)}; "
             f"the most frequent type occurs {counts.max(initial=0)} times"
         )
+        if words is None:
+            raise SettingError(VocabularySettings, "min_count", min_count, f"a count {left}")
+        raise SettingError(VocabularySettings, "words", f"({len(words)} words)", f"a list {left}")
     ids = np.full(len(types), -1, np.int32)
     ids[order] = np.arange(len(order), dtype=np.int32)
     return Vocabulary([types[i] for i in order.tolist()], counts[order]), ids
 
 
-def members(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Which types are among the words: bool (types,)."""
-    if not words:
-        return np.zeros(len(types), np.bool_)
+def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each type is one of the words: bool (types,)."""
     wanted = frozenset(words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
 
@@ -165,14 +178,14 @@ def members(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
 def frequencies(
     counts: NDArray[np.int64], points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The frequency curve, whose ranks are thinned to even steps of their logarithm.
+    """Return the curve of count over rank, at ranks evenly spaced on a logarithmic axis.
 
     Parameters
     ----------
     counts : int64 (types,)
         In any order.
     points
-        Ranks to keep, about: equal ones count once.
+        The largest number of ranks.
 
     Returns
     -------

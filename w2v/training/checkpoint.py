@@ -1,8 +1,8 @@
-"""Checkpoints: the state of a long computation, kept on disk so that it can go on after a fault.
+"""Checkpoints: the state of a training on disk, from which it continues after an interruption.
 
 A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the size and SHA-256 of each
-and of itself. It is written aside, brought to the disk and renamed, so it is whole or absent; the
-last two are kept, in case the disk damages the newest.
+file and of itself. It is written under another name and then renamed, so it is complete or does
+not exist. The last two are kept in case the newest is damaged.
 """
 
 import hashlib
@@ -16,28 +16,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.files import file_sha256, sealed, settle, settle_folder, unsealed
+from w2v.files import file_sha256, fsync, fsync_folder, verify_checksum, with_checksum
 
 STATE = "state.json"
 KEPT = 2
 
-SHARE = 0.01
-"""Most of the time that may go into checkpoints written by the clock."""
+MAX_TIME_SHARE = 0.01
+"""The largest share of the time that may be spent on checkpoints that are due by the clock."""
 
 ASSUMED_RATE = 250e6
-"""Bytes a second, hashed and on the disk, until the first checkpoint has been timed."""
+"""Bytes written per second, hashing included, until the first checkpoint has been timed."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state.
+    """The state of a training.
 
     Attributes
     ----------
     progress
-        How far the computation has come: JSON-able.
+        How far it has come, as JSON values.
     arrays
-        What it has computed, by name. Not copied.
+        Its arrays by name, not copied.
     """
 
     progress: Mapping[str, Any]
@@ -45,23 +45,23 @@ class Snapshot:
 
     @property
     def size(self) -> int:
-        """Bytes of the arrays."""
+        """The size of the arrays in bytes."""
         return sum(array.nbytes for array in self.arrays.values())
 
 
 class Checkpoints:
-    """The checkpoints of one computation, in a folder of their own.
+    """The checkpoints of one training, in a folder.
 
     Parameters
     ----------
     folder
-        Made when the first checkpoint is written.
+        Created with the first checkpoint.
     seconds
-        One is due so long after the one before, or later where they would take more than a
-        hundredth of the time; ``None``: not by the clock.
+        A checkpoint is due this long after the one before, or later if checkpoints would take
+        more than 1 % of the time. None: never by the clock.
     words
-        One is due after so many words; ``None``: not by words.
-    tell
+        A checkpoint is due after this many words. None: never by words.
+    report
         Called with a line about a checkpoint that is damaged or could not be written.
     """
 
@@ -70,42 +70,52 @@ class Checkpoints:
         folder: Path,
         seconds: float | None = 60.0,
         words: int | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder
         self.seconds = seconds
         self.words = words
-        self.tell = tell
+        self.report = report
         self.begin(0, 0)
 
     def begin(self, words: int, size: int) -> None:
-        """Count from here, with so many words read and arrays of so many bytes to write."""
+        """Start the clock.
+
+        Parameters
+        ----------
+        words
+            Words read so far.
+        size
+            The size of a checkpoint in bytes.
+        """
         self.last_words = words
         self.last_time = time.monotonic()
         self.cost = size / ASSUMED_RATE
 
     def due(self, words: int) -> bool:
-        """Whether it is time for the next, with so many words read."""
+        """Return whether the next checkpoint is due when `words` words have been read."""
         if self.words is not None and words - self.last_words >= self.words:
             return True
         if self.seconds is None:
             return False
-        return time.monotonic() - self.last_time >= max(self.seconds, self.cost / SHARE)
+        return time.monotonic() - self.last_time >= max(self.seconds, self.cost / MAX_TIME_SHARE)
 
     def save(self, identity: str, words: int, snapshot: Snapshot) -> Path | None:
         """Write a checkpoint.
 
-        A disk that is full or fails costs the checkpoint and not the computation: it is told.
+        If the disk is full or fails, training goes on without it, and `report` is called.
 
         Parameters
         ----------
         identity
-            Whatever tells this computation from others: `load` wants the same.
+            Text that differs between trainings; `load` must be given the same.
+        words
+            Words read so far.
 
         Returns
         -------
         Path or None
-            The checkpoint; ``None`` where it could not be written.
+            The folder of the checkpoint; None if it could not be written.
         """
         begun = time.monotonic()
         numbers = [number for number, _ in self._found()]
@@ -121,15 +131,17 @@ class Checkpoints:
             }
             body = {"identity": identity, "progress": dict(snapshot.progress), "files": files}
             with (aside / STATE).open("wb") as file:
-                file.write(sealed(body))
-                settle(file)
-            settle_folder(aside)
+                file.write(with_checksum(body))
+                fsync(file)
+            fsync_folder(aside)
             aside.rename(path)
-            settle_folder(self.folder)
+            fsync_folder(self.folder)
             written: Path | None = path
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
-            self.tell(f"no checkpoint: {self.folder} cannot be written ({error.strerror or error})")
+            self.report(
+                f"no checkpoint: {self.folder} cannot be written ({error.strerror or error})"
+            )
             written = None
         else:
             for old in numbers[: -(KEPT - 1)]:
@@ -142,16 +154,18 @@ class Checkpoints:
     def load(
         self, identity: str, check: Callable[[Snapshot], object] = lambda _: None
     ) -> Snapshot | None:
-        """The newest checkpoint that is whole and of this computation; ``None``: there is none.
+        """Return the newest undamaged checkpoint of this training, or None if there is none.
 
-        Its arrays are mapped into memory.
+        Its arrays are memory-mapped. Damaged checkpoints are removed.
 
         Parameters
         ----------
+        identity
+            See `save`.
         check
             Raises `ValueError`, `KeyError` or `TypeError` for a state that cannot be used.
         """
-        for part in self.folder.glob(".*.part"):  # left by a process that was killed
+        for part in self.folder.glob(".*.part"):  # a process was killed while it wrote this
             shutil.rmtree(part, ignore_errors=True)
         found = self._found()
         for _, path in reversed(found):
@@ -161,14 +175,14 @@ class Checkpoints:
                 return snapshot
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = error.strerror if isinstance(error, OSError) else error
-                self.tell(f"{path} is no good ({reason or error})")
+                self.report(f"{path} cannot be used ({reason or error})")
                 shutil.rmtree(path, ignore_errors=True)
         if found:
-            self.tell(f"{self.folder}: no checkpoint is whole; begins again")
+            self.report(f"{self.folder}: no checkpoint can be used; training starts again")
         return None
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _found(self) -> list[tuple[int, Path]]:
@@ -181,8 +195,8 @@ class Checkpoints:
         )
 
 
-class _Hashing:
-    """A file that is hashed as it is written."""
+class _HashingFile:
+    """A file whose SHA-256 is computed while it is written."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
@@ -196,25 +210,37 @@ class _Hashing:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
-    """Write an ``.npy`` file to the disk, in blocks; returns its ``bytes`` and ``sha256``."""
+    """Write an ``.npy`` file and wait until it is on the disk.
+
+    Returns
+    -------
+    dict
+        Its size ``bytes`` and its ``sha256``.
+    """
     with path.open("wb") as file:
-        hashing = _Hashing(file)
-        # NumPy writes to what is no plain file in blocks of 16 MiB: nothing is copied whole.
+        hashing = _HashingFile(file)
+        # NumPy writes to an object that is not a file in blocks of 16 MiB, without a copy.
         np.save(hashing, array, allow_pickle=False)
-        settle(file)
+        fsync(file)
     return {"bytes": hashing.size, "sha256": hashing.digest.hexdigest()}
 
 
 def read(path: Path, identity: str) -> Snapshot:
-    """A checkpoint; `ValueError` and others where it is damaged or of another computation."""
-    body = unsealed((path / STATE).read_bytes())
+    """Read a checkpoint.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, OSError
+        It is damaged, or of another training.
+    """
+    body = verify_checksum((path / STATE).read_bytes())
     if body["identity"] != identity:
-        raise ValueError("it is of another computation")
+        raise ValueError("it is of another training")
     arrays = {}
     for name, file in body["files"].items():
         where = path / f"{name}.npy"
         size, digest = where.stat().st_size, file_sha256(where)
         if size != file["bytes"] or digest != file["sha256"]:
-            raise ValueError(f"{where.name} is not as it was written")
+            raise ValueError(f"{where.name} has changed")
         arrays[name] = np.load(where, mmap_mode="r", allow_pickle=False)
     return Snapshot(body["progress"], arrays)

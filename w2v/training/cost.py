@@ -1,7 +1,7 @@
-"""What training has to compute, counted: the same for every engine, whatever it does beyond.
+"""The arithmetic that training needs, counted. It is the same for every engine.
 
-A score, the product of a centre and an outside vector, takes 2 d operations, and the two gradients
-that come of it as many each: 6 d for a score. ``w2v/README.md`` has the derivation.
+A score, the product of a center and an outside vector, takes 2 d operations, and each of the two
+gradients that it leads to takes as many: 6 d for a score. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass
@@ -9,28 +9,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from w2v.engines import Task
-from w2v.engines.numpy import NumpyEngine
-from w2v.objectives import NegativeSampling
+from w2v.engines.step import make_step
 from w2v.sampling import keep_probabilities
 from w2v.text.tokens import Text
 
-PIECE = 1 << 16
-"""Tokens read at a time."""
+SHARD = 1 << 16
+"""Tokens that are read at a time, at least."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A pass over a text.
+    """The work of one pass over a text.
 
     Attributes
     ----------
     pairs
-        (centre, outside) pairs by weight, after one draw of the sub-sampling.
+        (center, outside) pairs by weight, after one draw of the sub-sampling.
     scores
-        For negative sampling K + 1 of each pair. For the exact softmax V of each distinct centre
-        word of a batch: its row of scores serves all its pairs.
+        Products of a center and an outside vector; see `w2v.objectives.Loss.scores`.
     flops
-        6 d for each score.
+        Floating-point operations: 6 d for each score.
     """
 
     pairs: float
@@ -39,34 +37,30 @@ class Work:
 
 
 def work(text: Text, task: Task, random: np.random.Generator) -> Work:
-    """Count what a pass over a text has to compute.
+    """Count the work of one pass over a text.
 
     Parameters
     ----------
     task
-        The objective and the counts; the model is not read.
+        Gives the objective and the counts. The model is not read.
     random
         Draws which words the sub-sampling keeps.
     """
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)
     weights = objective.pair_weights().astype(np.float64)
-    by_pair = isinstance(objective.loss, NegativeSampling)
-    engine = None if by_pair else NumpyEngine(task)
+    step = make_step(task)
+    kept_share = float(keep @ task.counts) / float(task.counts.sum())
     pairs, centers = 0.0, 0
-    for piece in text.pieces(engine.piece_words if engine else PIECE):
-        ids, documents = piece.chunk()
+    for shard in text.shards(max(SHARD, round(step.batch_words / kept_share))):
+        ids, documents = shard.read()
         kept = random.random(len(ids), dtype=np.float32) < keep[ids]
         ids, documents = ids[kept], documents[kept]
         for distance, weight in enumerate(weights[: len(ids)], start=1):
             together = documents[distance:] == documents[:-distance]
             pairs += 2 * weight * np.count_nonzero(together)
-        if engine:
-            size = engine.step.batch_size(len(ids))
-            batches = [ids[first : first + size] for first in range(0, len(ids), size)]
-            centers += sum(len(np.unique(batch)) for batch in batches)
-    if isinstance(objective.loss, NegativeSampling):
-        scores = pairs * (objective.loss.negatives + 1)
-    else:
-        scores = float(centers * len(task.counts))
+        size = step.batch_size(len(ids))
+        batches = [ids[first : first + size] for first in range(0, len(ids), size)]
+        centers += sum(len(np.unique(batch)) for batch in batches)
+    scores = objective.loss.scores(pairs, centers, len(task.counts))
     return Work(pairs, scores, 6 * objective.dim * scores)

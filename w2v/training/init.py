@@ -1,4 +1,4 @@
-"""Where training starts from when vectors are given: the known words theirs, the others drawn."""
+"""Initial vectors from a file: words that it has start from there, other words at random."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,54 +7,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import NO_ARRAY, file_sha256
+from w2v.files import NPY_ERRORS, file_sha256
 from w2v.objectives import Model, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors
 
 
 def given_files(path: Path) -> list[Path]:
-    """The files that `given_vectors` reads.
+    """Return the files that `given_vectors` reads.
 
     Raises
     ------
     InputError
-        There is nothing at that path.
+        There is no file at that path.
     """
     files = [path / name for name in (VECTORS, VOCABULARY, OUTSIDE)] if path.is_dir() else [path]
     found = [file for file in files if file.is_file()]
     if not found:
         raise InputError(
-            f"train.init={path}: no such file; give the folder of a trained model or a file in "
-            "word2vec's format"
+            f"init={path}: no such file; give a folder of trained vectors or a word2vec file"
         )
     return found
 
 
 def fingerprint(path: Path) -> list[str]:
-    """SHA-256 of every file that is read: equal for equal vectors, wherever they lie."""
+    """Return the SHA-256 of every file that is read; equal for equal vectors at any path."""
     return [file_sha256(file) for file in given_files(path)]
 
 
 def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
-    """The word vectors at a path, and their outside vectors where there are any.
+    """Read word vectors and, if there are any, their outside vectors.
 
     Parameters
     ----------
     path
-        A folder that `WordVectors.save` wrote, as every train stage leaves one, or a file in
-        word2vec's text or binary format.
+        A folder written by `WordVectors.save`, or a file in word2vec's text or binary format.
 
     Raises
     ------
     InputError
-        Nothing there, a pickle, or files that are damaged or do not agree.
+        There is no file, it is a pickle, or the files are damaged or do not match.
     """
     files = given_files(path)
     if not path.is_dir():
         with path.open("rb") as file:
             if file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
                 raise InputError(
-                    f"train.init={path}: is a pickle, as gensim's save() writes it, and a pickle "
+                    f"init={path}: is a pickle, as gensim's save() writes it, and a pickle "
                     "can run code; write the vectors by save_word2vec_format()"
                 )
         return WordVectors.load_word2vec(path), None
@@ -63,7 +61,7 @@ def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
         return vectors, None
     try:
         outside = np.load(files[-1], mmap_mode="r", allow_pickle=False)
-    except NO_ARRAY as error:
+    except NPY_ERRORS as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{files[-1]}: cannot be read ({reason})") from None
     shape, dtype = vectors.vectors.shape, np.float32
@@ -75,44 +73,49 @@ def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
 def model_from(
     path: Path, words: Sequence[str], dim: int, random: np.random.Generator
 ) -> tuple[Model, int]:
-    """A model that starts from given vectors.
+    """Make an initial model from vectors in a file.
 
     Parameters
     ----------
+    path
+        See `given_vectors`.
     words
-        Of the vocabulary, V of them.
+        The words of the vocabulary.
+    dim
+        The length of a vector.
     random
-        As for `initial_model`: a word without a given vector starts as it would without any.
+        Draws the vectors of words that the file does not have, as `initial_model` does.
 
     Returns
     -------
     model : Model
         Outside vectors are zero for words without a given one.
     int
-        How many words were given vectors.
+        How many words have a given vector.
 
     Raises
     ------
     InputError
-        Vectors of another length, not finite, or of no word of the vocabulary.
+        The given vectors have another length, are not finite, or share no word with the
+        vocabulary.
     """
     vectors, outside = given_vectors(path)
     if vectors.dimensions != dim:
         raise InputError(
-            f"train.init={path}: its vectors have {vectors.dimensions} numbers; "
-            f"set model.dim={vectors.dimensions}, not {dim}"
+            f"init={path}: its vectors have {vectors.dimensions} numbers; "
+            f"set dim={vectors.dimensions}, not {dim}"
         )
     rows = np.array([i for i, word in enumerate(words) if word in vectors], np.int64)
-    theirs = np.array([vectors.row(words[i]) for i in rows], np.int64)
+    given_rows = np.array([vectors.row(words[i]) for i in rows], np.int64)
     if len(rows) == 0:
         raise InputError(
-            f"train.init={path}: none of its {len(vectors):,} words is among the {len(words):,} "
+            f"init={path}: none of its {len(vectors):,} words is among the {len(words):,} "
             "of the vocabulary"
         )
     model = initial_model(len(words), dim, random)
-    model.center[rows] = vectors.vectors[theirs]
+    model.center[rows] = vectors.vectors[given_rows]
     if outside is not None:
-        model.outside[rows] = outside[theirs]
+        model.outside[rows] = outside[given_rows]
     if not all(np.isfinite(array.sum(dtype=np.float64)) for array in model):
-        raise InputError(f"train.init={path}: a vector holds NaN or an infinity")
+        raise InputError(f"init={path}: a vector holds NaN or an infinity")
     return model, len(rows)

@@ -1,11 +1,11 @@
-"""Training: epochs over a text, whatever the engine."""
+"""Train word vectors: epochs over a text, with any engine and any loss."""
 
 import math
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,189 +17,45 @@ from w2v.objectives import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import Text, hold_out
 from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.history import Epoch, Point, TrainState
+from w2v.training.schedule import EarlyStopping, Schedule
 
 
-def nothing(objective: SkipGram) -> InputError:
-    """Says that no pair of words is left to learn from, and what would help."""
+def no_pairs_error(objective: SkipGram) -> InputError:
+    """Return the error for a text without a pair of words to learn from."""
     if objective.subsample:
         return InputError(
             "there is nothing to learn from: sub-sampling leaves no document two words of the "
-            "vocabulary; lower vocab.min_count, set model.subsample=0 or give longer documents"
+            "vocabulary; lower min_count, set subsample=0 or give longer documents"
         )
     return InputError(
         "there is nothing to learn from: no document holds two words of the vocabulary; "
-        "lower vocab.min_count or give longer documents"
+        "lower min_count or give longer documents"
     )
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast to learn.
-
-    Attributes
-    ----------
-    epochs
-        Passes over the text.
-    lr, min_lr
-        The learning rate falls linearly, by words read, from the first to the second.
-    decay_epochs
-        ... over so many epochs, and stays there; ``None``: over all of them. With a number,
-        fewer epochs are the beginning of more epochs.
-    """
-
-    epochs: int = 5
-    lr: float = 0.025
-    min_lr: float = 1e-4
-    decay_epochs: int | None = None
-
-    @property
-    def horizon(self) -> int:
-        """The epochs over which the learning rate falls."""
-        return self.decay_epochs or self.epochs
-
-    def rate(self, progress: float) -> float:
-        """The learning rate when a part of the horizon's words has been read."""
-        return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """When to stop before the last epoch, judged by the held-out loss.
-
-    Attributes
-    ----------
-    patience
-        Stop after so many epochs without gain. The vectors of the best epoch are kept.
-    min_gain
-        A held-out loss is better if it is lower by more than this.
-    """
-
-    patience: int
-    min_gain: float = 0.0
-
-    def best(self, epochs: Sequence["Epoch"]) -> int:
-        """The number of the best epoch so far."""
-        best = epochs[0]
-        for epoch in epochs[1:]:
-            assert epoch.heldout_loss is not None
-            assert best.heldout_loss is not None
-            if epoch.heldout_loss < best.heldout_loss - self.min_gain:
-                best = epoch
-        return best.epoch
-
-
-class Point(NamedTuple):
-    """The state of training after a piece of text: one row of the history.
-
-    Attributes
-    ----------
-    epoch
-        From 1.
-    words
-        In-vocabulary words read so far, before sub-sampling, over all epochs.
-    loss
-        The mean objective per pair in this piece; ``None`` where it held no pair or the engine
-        does not tell.
-    lr
-        The learning rate at its end.
-    seconds
-        Spent on training so far.
-    """
-
-    epoch: int
-    words: int
-    loss: float | None
-    lr: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the text.
-
-    Attributes
-    ----------
-    loss
-        The mean objective per pair, each pair as it was just before its own update; ``None``
-        where the engine does not tell.
-    heldout_loss
-        The same on the held-out documents after the epoch; ``None`` where none are held out.
-    lr
-        The learning rate at the end.
-    words, pairs, seconds
-        Of this epoch alone; pairs are counted by weight, ``None`` where the engine does not tell.
-    """
-
-    epoch: int
-    loss: float | None
-    heldout_loss: float | None
-    lr: float
-    words: int
-    pairs: float | None
-    seconds: float
-
-
-@dataclass
-class TrainState:
-    """How far training has come: with the arrays of a `Snapshot`, all of it.
-
-    Attributes
-    ----------
-    epoch, piece
-        The next piece of text to train on: epochs from 1, pieces from 0.
-    words, seconds
-        Over all epochs; the seconds without those of the epoch in course.
-    tally, epoch_seconds
-        Of the epoch in course.
-    epochs, points
-        The history so far.
-    """
-
-    epoch: int = 1
-    piece: int = 0
-    words: int = 0
-    seconds: float = 0.0
-    tally: Tally = field(default_factory=Tally)
-    epoch_seconds: float = 0.0
-    epochs: list[Epoch] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON holds it, every number exactly."""
-        return {
-            **vars(self),
-            "tally": list(self.tally),
-            "epochs": [asdict(epoch) for epoch in self.epochs],
-            "points": [list(point) for point in self.points],
-        }
-
-    @classmethod
-    def from_json(cls, progress: Mapping[str, Any]) -> "TrainState":
-        """What `to_json` gave."""
-        return cls(
-            **{
-                **progress,
-                "tally": Tally(*progress["tally"]),
-                "epochs": [Epoch(**epoch) for epoch in progress["epochs"]],
-                "points": [Point(*point) for point in progress["points"]],
-            }
-        )
-
-
-class Stopped(Exception):  # noqa: N818 (it is no error)
-    """Training was asked to stop, and did; the checkpoint holds all of it."""
+class Stopped(Exception):  # noqa: N818 (it is not an error)
+    """Training has stopped on request. The last checkpoint holds its whole state."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gives back.
+    """The result of a training.
 
     Attributes
     ----------
     model
-        After ``kept_epoch``: the last one, or the best where training may stop early.
+        The vectors after epoch ``kept_epoch``: the last one, or with early stopping the best.
+    epochs, points
+        The history.
+    words
+        Words of the vocabulary read over all epochs, before sub-sampling.
+    seconds
+        Time of the training alone, without compiling and without measuring held-out losses.
+    compile_seconds
+        Time spent on compiling kernels, or on loading compiled ones.
     engine_state
-        What the engine knows beside the model, after the last epoch.
+        The arrays beside the model that more epochs would need.
     """
 
     model: Model
@@ -238,50 +94,60 @@ def train(
     Parameters
     ----------
     text
-        The documents.
+        The documents, as word ids.
     counts : int64 (V,)
-        Of the vocabulary's words.
+        How often each word of the vocabulary occurs.
+    objective
+        The loss, and the pairs it is a mean of.
+    schedule
+        The number of epochs and the learning rate.
     engine
         A name in `w2v.engines.ENGINES`.
+    seed
+        Of everything that is random in training.
     heldout
-        The fraction of documents that is not trained on and judges each epoch.
+        The fraction of documents that is not trained on. The held-out loss is measured on it
+        after each epoch.
     heldout_seed
-        Chooses them, and the noise they are judged with. It is apart from ``seed`` so that
-        runs which differ in ``seed`` are judged by the same text.
+        Chooses these documents and the noise words for their loss. It is apart from ``seed`` so
+        that runs of different seeds are measured on the same text.
     early
         When to stop before the last epoch.
     initial
-        Where to start; `initial_model` otherwise. The engine may work in these arrays.
+        The first vectors; those of `initial_model` if None. The engine may change the arrays.
     start
-        The state of a training that ended, see `finished`: its epochs are not repeated. The
-        caller answers for the same text, settings and horizon.
+        The state at the end of an earlier training, see `finished_state`. Its epochs are not
+        repeated. The caller makes sure that text, settings and horizon are the same.
     checkpoints
-        Written as they fall due; the newest is gone on from, before ``start``. With one thread
-        the vectors are those of a training that was never interrupted, bit for bit.
+        Where checkpoints are written and the newest is read from; it comes before ``start``.
+        With one thread, the vectors are bit for bit those of an uninterrupted training.
     stop
-        Asked after each piece of text; if it says so, the last checkpoint is written and
-        `Stopped` raised.
-    on_start, on_point, on_epoch
-        Called with the words that will be read, after each piece of text, and after each epoch.
+        Called after each shard of the text. If it returns True, a checkpoint is written and
+        `Stopped` is raised.
+    on_start
+        Called once with the number of words that will be read.
     on_resume
-        Called after ``on_start`` where training goes on from a state: its history is not told
-        again by the others.
+        Called after ``on_start`` if training continues from a state. The other two are not
+        called for the history in it.
+    on_point, on_epoch
+        Called after each shard of the text, and after each epoch.
 
     Raises
     ------
     InputError
-        Nothing to train on: no document is left two words of the vocabulary. Or the loss is no
-        longer finite. Or early stopping without held-out documents.
+        No document holds two words of the vocabulary; the loss is no longer finite; or early
+        stopping is set and no document is held out.
     Stopped
+        ``stop`` returned True.
     """
-    training, judged = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     known = training.words()
     if known == 0:
-        raise nothing(objective)
-    if early and len(judged.spans) == 0:
+        raise no_pairs_error(objective)
+    if early and len(held_out.spans) == 0:
         raise InputError(
-            f"train.patience={early.patience}: no document is held out to judge by; raise "
-            f"train.heldout={heldout}, or give more than {len(text.spans):,} documents"
+            f"patience={early.patience}: no document is held out to measure the loss on; raise "
+            f"heldout={heldout}, or give more than {len(text.spans):,} documents"
         )
     trainer = make_engine(
         engine,
@@ -294,41 +160,42 @@ def train(
             threads,
         ),
     )
-    judge = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)
-    course = _Course(trainer, schedule, early, seed, given=initial is not None)
-    identity = repr((objective, schedule, early, engine, seed, heldout, heldout_seed, known))
-    identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.piece_words}"
+    measurer = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)
+    run = _Training(trainer, schedule, early, seed, given=initial is not None)
+    plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
+    identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
+    identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words}"
 
-    def judged_loss() -> float | None:
+    def heldout_loss() -> float | None:
         random = generator(heldout_seed, "heldout-noise")
-        parts = judged.pieces(judge.piece_words)
-        return sum((judge.loss(part, random) for part in parts), Tally()).mean_loss
+        shards = held_out.shards(measurer.shard_words)
+        return sum((measurer.loss(shard, random) for shard in shards), Tally()).mean_loss
 
     on_start(known * schedule.epochs)
-    state = (checkpoints.load(identity, course.check) if checkpoints else None) or start
+    state = (checkpoints.load(identity, run.check) if checkpoints else None) or start
     if state:
-        course.restore(state)
-        on_resume(course.at)
+        run.restore(state)
+        on_resume(run.at)
     if checkpoints:
-        checkpoints.begin(course.at.words, course.snapshot().size)
-    at = course.at
-    while not course.ended():
-        # In the order of the corpus the model would follow its drift, from one book or package
-        # to the next, and the loss would tell of that rather than of what was learnt.
+        checkpoints.begin(run.at.words, run.snapshot().size)
+    at = run.at
+    while not run.ended():
+        # Shuffled: in the order of the corpus the model would follow each book or package in
+        # turn, and the training loss would show how the text changes, not what was learnt.
         order = training.shuffled(generator(seed, "order", at.epoch))
-        for piece in order.pieces(trainer.piece_words)[at.piece :]:
-            on_point(course.train(piece, known * piece.size / training.size))
+        for shard in order.shards(trainer.shard_words)[at.shard :]:
+            on_point(run.train(shard, known * shard.size / training.size))
             stopping = stop()
             if checkpoints and (stopping or checkpoints.due(at.words)):
-                checkpoints.save(identity, at.words, course.snapshot())
+                checkpoints.save(identity, at.words, run.snapshot())
             if stopping:
                 raise Stopped
-        on_epoch(course.end_epoch(judged_loss))
-    return course.trained()
+        on_epoch(run.end_epoch(heldout_loss))
+    return run.trained()
 
 
-class _Course:
-    """One training: the model, the engine, and how far they have come."""
+class _Training:
+    """A training under way: the engine with its model, and how far it has come."""
 
     def __init__(
         self,
@@ -348,25 +215,25 @@ class _Course:
         self.best: Model | None = None
 
     def rate(self, words: float) -> float:
-        """The learning rate after so many words."""
+        """Return the learning rate after a number of words."""
         return self.schedule.rate(words / (self.task.words * self.schedule.horizon))
 
     def ended(self) -> bool:
-        """Whether no epoch is left, or none of the last few was a gain."""
+        """Return whether no epoch is left, or the last ones brought no gain."""
         epochs = self.at.epochs
         if self.early and epochs and len(epochs) - self.early.best(epochs) >= self.early.patience:
             return True
         return self.at.epoch > self.schedule.epochs
 
-    def train(self, piece: Text, expected: float) -> Point:
-        """Train on the next piece, of so many words as far as one can tell beforehand."""
+    def train(self, shard: Text, expected: float) -> Point:
+        """Train on the next shard of the text, of about `expected` words of the vocabulary."""
         at = self.at
-        random = generator(self.seed, "train", at.epoch, at.piece)
+        random = generator(self.seed, "train", at.epoch, at.shard)
         rates = self.rate(at.words), self.rate(at.words + expected)
         begun = time.perf_counter()
-        done = self.engine.train(piece, rates, random)
+        done = self.engine.train(shard, rates, random)
         at.epoch_seconds += time.perf_counter() - begun - done.setup_seconds
-        at.piece += 1
+        at.shard += 1
         at.words += done.words
         at.tally += done
         self._check(done.loss)
@@ -375,18 +242,18 @@ class _Course:
         at.points.append(point)
         return point
 
-    def end_epoch(self, judged_loss: Callable[[], float | None]) -> Epoch:
-        """Judge the epoch and go on to the next."""
+    def end_epoch(self, heldout_loss: Callable[[], float | None]) -> Epoch:
+        """Measure the held-out loss and move on to the next epoch."""
         at = self.at
         if at.tally.pairs == 0:
-            raise nothing(self.task.objective)
-        heldout = judged_loss()
+            raise no_pairs_error(self.task.objective)
+        heldout = heldout_loss()
         self._check(heldout, "held-out ")
         tally, seconds = at.tally, at.epoch_seconds
         rate = self.rate(at.words)
         epoch = Epoch(at.epoch, tally.mean_loss, heldout, rate, tally.words, tally.pairs, seconds)
         at.epochs.append(epoch)
-        at.epoch, at.piece = at.epoch + 1, 0
+        at.epoch, at.shard = at.epoch + 1, 0
         at.seconds += seconds
         at.tally, at.epoch_seconds = Tally(), 0.0
         if self.early and self.early.best(at.epochs) == epoch.epoch:
@@ -398,20 +265,20 @@ class _Course:
             at = self.at
             raise InputError(
                 f"the {kind}loss is not finite in epoch {at.epoch} after {at.words:,} words; "
-                f"train.lr={self.schedule.lr} is probably too large"
-                + ", or the vectors of train.init too long"
+                f"lr={self.schedule.lr} is probably too large"
+                + ", or the vectors of init too long"
                 * self.given
             )
 
     def snapshot(self) -> Snapshot:
-        """All that `restore` needs; the arrays are those in use."""
+        """Return all that `restore` needs. The arrays are not copied."""
         arrays = {**self.task.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())
         return Snapshot(self.at.to_json(), arrays)
 
     def check(self, snapshot: Snapshot) -> None:
-        """Raise `ValueError`, or what comes of the wrong type, for what `restore` cannot take."""
+        """Raise `ValueError`, `KeyError` or `TypeError` for a snapshot that cannot be restored."""
         at = TrainState.from_json(snapshot.progress)
         wanted = dict(self.snapshot().arrays)
         past = self.early and at.epochs and self.early.best(at.epochs) != at.epochs[-1].epoch
@@ -423,7 +290,7 @@ class _Course:
                 raise ValueError(f"{name} is {given.dtype} {given.shape}")
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take over a state."""
+        """Continue from a snapshot."""
         arrays = snapshot.arrays
         self.at = TrainState.from_json(snapshot.progress)
         for name, array in self.task.model._asdict().items():
@@ -442,10 +309,10 @@ class _Course:
             and self.at.epochs
             and self.early.best(self.at.epochs) == self.at.epochs[-1].epoch
         ):
-            self.best = Model(*map(np.copy, self.task.model))  # a finished state is its own best
+            self.best = Model(*map(np.copy, self.task.model))  # the last epoch was the best
 
     def trained(self) -> Trained:
-        """What came out, with the vectors of the best epoch where that was asked for."""
+        """Return the result; with early stopping, the vectors of the best epoch."""
         at, model = self.at, self.task.model
         last = at.epochs[-1].epoch
         kept = self.early.best(at.epochs) if self.early else last
@@ -453,7 +320,7 @@ class _Course:
             assert self.best is not None
             for array, best in zip(model, self.best, strict=True):
                 array[:] = best
-        # The last step of all may overshoot after its loss was taken.
+        # The very last step may overshoot after its loss was computed.
         at.epoch = last
         self._check(sum(float(array.sum(dtype=np.float64)) for array in model))
         return Trained(
@@ -469,17 +336,17 @@ class _Course:
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The same arrays as ``prefix.name``."""
+    """Return the arrays under the names ``prefix.name``."""
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
-def finished(
+def finished_state(
     model: Model,
     engine_state: Mapping[str, NDArray[Any]],
     epochs: list[Epoch],
     points: list[Point],
 ) -> Snapshot:
-    """The state at the end of a training, from what is known of it: to go on with more epochs."""
+    """Return the state at the end of a finished training, so that more epochs can follow."""
     words = sum(epoch.words for epoch in epochs)
     seconds = sum(epoch.seconds for epoch in epochs)
     at = TrainState(len(epochs) + 1, 0, words, seconds, epochs=epochs, points=points)

@@ -1,5 +1,16 @@
-"""Word vectors: in memory, and as files of many formats."""
+"""Word vectors in memory, the files that they are kept in, and searches among them."""
 
-from w2v.vectors.vectors import OUTSIDE, USES, VECTORS, VOCABULARY, Use, WordVectors
+from w2v.vectors.formats import OUTSIDE, USES, VECTORS, VOCABULARY, Use
+from w2v.vectors.locate import find_vectors, vector_files
+from w2v.vectors.vectors import WordVectors
 
-__all__ = ["OUTSIDE", "USES", "VECTORS", "VOCABULARY", "Use", "WordVectors"]
+__all__ = [
+    "OUTSIDE",
+    "USES",
+    "VECTORS",
+    "VOCABULARY",
+    "Use",
+    "WordVectors",
+    "find_vectors",
+    "vector_files",
+]

@@ -1,51 +1,260 @@
-"""Vector files of other tools: word2vec's text and binary, and text without a header (GloVe's).
+"""Files of word vectors: one reader that recognizes every format, and one writer per format.
 
-A file is read from front to back; every complaint names its offset in (unpacked) bytes, and
-memory grows with the bytes that were read, whatever a header says.
+`read` opens what this project, word2vec, gensim, fastText and GloVe write, and Parquet tables.
+`FORMATS` lists the formats that vectors can be exported to. Most code uses these through
+`w2v.WordVectors.load` and `w2v.WordVectors.export`.
 """
 
 import re
+import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, Literal, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import written_aside
-from w2v.text.sources import OPENERS, open_binary
+from w2v.files import (
+    NPY_ERRORS,
+    OPENERS,
+    open_binary,
+    read_vocabulary,
+    write_vocabulary,
+    written_aside,
+)
+
+VECTORS = "vectors.npy"
+VOCABULARY = "vocabulary.tsv"
+OUTSIDE = "outside_vectors.npy"
+"""The files of a folder of this project; training also leaves the outside vectors there."""
+
+Use = Literal["v", "v+u"]
+"""Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
+
+USES: tuple[Use, ...] = ("v", "v+u")
 
 MAX_DIMENSIONS = 1 << 16
 MAX_WORD = 1 << 16
-"""Bounds on a file (dimensions; bytes in a word), so that no header is believed."""
+"""The largest number of dimensions, and of bytes in a word, that a word2vec file may have.
 
-SPACE = b" \t\n\r\v\f"
+They limit how much is read because of a damaged header.
+"""
 
-_NUMERALS = frozenset(b"0123456789+-.eEnaifNAIF \t\r\n")
+WHITE_SPACE = b" \t\n\r\v\f"
+
+_NUMBER_BYTES = frozenset(b"0123456789+-.eEnaifNAIF \t\r\n")
 _HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _BLOCK = 1 << 20
 
-_OTHERS = {
+_OTHER_FORMATS = {
     b"\x80": "is a pickle, as gensim's own save writes; nothing is unpickled here",
     b"\xba\x16\x4f\x2f": "is a fastText model; its .vec file is what can be read",
     b"\x93NUMPY": "is an array without words; the folder of vectors.npy and vocabulary.tsv is read",
     b"PK\x03\x04": "is a zip archive; unpack it first",
     b"\x89HDF": "is an HDF5 file",
 }
-"""What some files that are not in these formats start with."""
+"""The first bytes of other formats that people may try to load, and what the message says."""
 
 
-def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
-    """Refuse words that a file cannot hold.
+class Contents(NamedTuple):
+    """What a file of word vectors holds.
+
+    Attributes
+    ----------
+    words
+        V words.
+    vectors
+        (V, d) float32.
+    counts
+        (V,) int64, how often each word occurs in the corpus; None if the file does not tell.
+    """
+
+    words: Sequence[str]
+    vectors: NDArray[np.float32]
+    counts: NDArray[np.int64] | None = None
+
+
+def read(path: Path, use: Use = "v") -> Contents:
+    """Read word vectors from a file or a folder, whatever its format.
+
+    Parameters
+    ----------
+    path
+        A folder as `write_folder` leaves it, whose vectors are mapped into memory; a Parquet
+        table whose name ends in ``.parquet``; or any file that `read_word2vec` reads.
+    use
+        ``v+u`` adds the outside vectors, which only a folder of a trained model has.
 
     Raises
     ------
     InputError
-        A word that is empty, longer than 65,536 bytes, holds one of the forbidden characters, or
-        is no Unicode text.
+        The file is missing, damaged or of another format, or has no outside vectors.
+    """
+    if not path.is_file():
+        return read_folder(path, use)
+    if use != "v":
+        raise InputError(f"{path}: has no outside vectors; only the folder of a model has them")
+    return read_parquet(path) if path.suffix == ".parquet" else read_word2vec(path, header=None)
+
+
+# The folder of this project
+
+
+def write_folder(folder: Path, contents: Contents) -> None:
+    """Write ``vectors.npy`` and ``vocabulary.tsv`` (`w2v.files.write_vocabulary`) into a folder.
+
+    Raises
+    ------
+    InputError
+        A word is empty, contains a tab or a line feed, or is not valid Unicode.
+    """
+    check_words(contents.words, "\t\n", VOCABULARY)
+    folder.mkdir(parents=True, exist_ok=True)
+    with written_aside(folder / VECTORS) as aside, aside.open("wb") as file:
+        np.save(file, contents.vectors, allow_pickle=False)
+    write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
+
+
+def read_folder(folder: Path, use: Use = "v") -> Contents:
+    """Read what `write_folder` wrote; the vectors are mapped into memory unless they are summed.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged, or the outside vectors have another shape.
+    """
+    vectors = _map_array(folder / VECTORS)
+    words, counts = read_vocabulary(folder / VOCABULARY)
+    if use == "v+u":
+        outside = _map_array(folder / OUTSIDE)
+        if outside.shape != vectors.shape:
+            raise InputError(
+                f"{folder / OUTSIDE}: has the shape {outside.shape}; "
+                f"the vectors have {vectors.shape}"
+            )
+        vectors = vectors + outside
+    return Contents(words, vectors, counts)
+
+
+def _map_array(path: Path) -> NDArray[np.float32]:
+    """Map a float32 array into memory."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except NPY_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be read ({reason}); "
+            f"a directory with {VECTORS} and {VOCABULARY} is needed"
+        ) from None
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
+        raise InputError(f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 is needed")
+    return array
+
+
+# Parquet
+
+
+def write_parquet(path: Path, contents: Contents) -> None:
+    """Write the columns ``word``, ``count`` (where known) and ``vector`` (a list of float32)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    flat = pa.array(np.ascontiguousarray(contents.vectors).reshape(-1))
+    columns: dict[str, Any] = {"word": pa.array(contents.words, pa.string())}
+    if contents.counts is not None:
+        columns["count"] = pa.array(contents.counts)
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, contents.vectors.shape[1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        pq.write_table(pa.table(columns), aside)
+
+
+def read_parquet(path: Path) -> Contents:
+    """Read the columns ``word``, ``vector`` and, if there is one, ``count``.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or lacks these columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        words = table.column("word").cast(pa.string()).to_pylist()
+        lists = table.column("vector").cast(pa.list_(pa.float32())).combine_chunks()
+        counts = None
+        if "count" in table.column_names:
+            counts = table.column("count").cast(pa.int64()).to_numpy()
+        if lists.null_count or lists.flatten().null_count or None in words:
+            raise pa.ArrowInvalid("a word, a vector or a number is missing")
+        if len(lists.value_lengths().unique()) != 1:
+            raise pa.ArrowInvalid("the vectors have different lengths")
+        array = lists.flatten().to_numpy().reshape(len(words), -1)
+    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: cannot be read ({reason}); the columns word and vector are needed"
+        ) from None
+    return Contents(words, array, counts)
+
+
+# TensorBoard's projector
+
+
+def write_projector(folder: Path, contents: Contents) -> None:
+    """Write ``vectors.tsv`` and ``metadata.tsv``, which TensorBoard's projector loads.
+
+    Both have one line per word. The vectors are written with nine significant digits, from which
+    every float32 can be recovered exactly. The metadata are the words and counts under a header,
+    or only the words.
+
+    Raises
+    ------
+    InputError
+        A word is empty, contains a tab or a line break, or is not valid Unicode.
+    """
+    check_words(contents.words, "\t\n\r", "metadata.tsv")
+    folder.mkdir(parents=True, exist_ok=True)
+    pattern = "\t".join(["%.9g"] * contents.vectors.shape[1]) + "\n"
+    with (
+        written_aside(folder / "vectors.tsv") as aside,
+        aside.open("w", encoding="ascii", newline="\n") as file,
+    ):
+        file.writelines(pattern % tuple(vector.tolist()) for vector in contents.vectors)
+    if contents.counts is not None:
+        write_vocabulary(folder / "metadata.tsv", contents.words, contents.counts)
+        return
+    with written_aside(folder / "metadata.tsv") as aside:
+        # The projector would take the header of a single column for a word.
+        aside.write_bytes("".join(f"{word}\n" for word in contents.words).encode())
+
+
+# word2vec, fastText and GloVe
+
+
+def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
+    """Refuse words that cannot be written to a file.
+
+    Parameters
+    ----------
+    words
+        Any words.
+    forbidden
+        Characters that separate words in that file.
+    name
+        What the message calls the file.
+
+    Raises
+    ------
+    InputError
+        A word is empty, longer than 65,536 bytes, contains a forbidden character, or is not
+        valid Unicode.
     """
     pattern = re.compile(f"[{re.escape(forbidden)}\ud800-\udfff]")
     for word in words:
@@ -56,11 +265,33 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
             )
 
 
-def write_rows(
-    path: Path, words: Sequence[str], vectors: NDArray[np.float32], binary: bool, header: bool
+def write_word2vec(
+    path: Path, contents: Contents, binary: bool = False, header: bool = True
 ) -> None:
-    """Write rows of a word and its numbers; see `w2v.WordVectors.save_word2vec`."""
-    check_words(words, SPACE.decode(), path.name)
+    """Write the format of word2vec: a header ``V d``, then each word with its d numbers.
+
+    Parameters
+    ----------
+    path
+        Compressed if its name ends in .gz, .bz2 or .xz.
+    contents
+        The counts are not part of this format.
+    binary
+        Write the numbers as little-endian float32, instead of as nine significant digits, from
+        which every float32 can be recovered exactly.
+    header
+        False omits the header, which gives the text format of GloVe.
+
+    Raises
+    ------
+    InputError
+        A word is empty, longer than 65,536 bytes, contains ASCII white space, or is not valid
+        Unicode; or a binary file without a header, which no tool reads.
+    """
+    if binary and not header:
+        raise InputError("binary files need the header: it says where a vector ends")
+    words, vectors, _ = contents
+    check_words(words, WHITE_SPACE.decode(), path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     pattern = " ".join(["%.9g"] * vectors.shape[1])
     with written_aside(path) as aside, OPENERS.get(path.suffix, open)(aside, "wb") as file:
@@ -73,36 +304,39 @@ def write_rows(
                 file.write(f"{word} {pattern % tuple(vector.tolist())}\n".encode())
 
 
-def read_rows(
-    path: str | Path, binary: bool | None = None, header: bool | None = True
-) -> tuple[list[str], NDArray[np.float32]]:
-    """Read rows of a word and its numbers.
+def read_word2vec(path: Path, binary: bool | None = None, header: bool | None = True) -> Contents:
+    """Read the formats of word2vec, gensim (``save_word2vec_format``), fastText and GloVe.
+
+    Memory grows with the bytes that were read, whatever the header promises.
 
     Parameters
     ----------
     path
-        A file; unpacked when its name ends in .gz, .bz2 or .xz.
+        Decompressed if its name ends in .gz, .bz2 or .xz.
     binary
-        None: told from the bytes that follow the first word.
+        Whether the numbers are float32 instead of text. None: recognize it from the bytes after
+        the first word.
     header
-        Whether the first line is ``words dimensions``. None: told from that line.
+        Whether the first line is ``words dimensions``. False: text as GloVe writes it, whose
+        words may contain spaces. None: recognize it from that line.
 
     Returns
     -------
-    words : list of str
-        Bytes that are not UTF-8 are spelt as escapes such as ``\\xe2``. A word may come twice.
-    vectors : float32 (words, dimensions)
+    Contents
+        Without counts, which the format lacks. Bytes that are not UTF-8 become escapes such as
+        ``\\xe2``, so that different words stay different: the word2vec tool cuts words inside a
+        character. If a word occurs several times, the first is kept, with a warning.
 
     Raises
     ------
     InputError
-        A file that cannot be read, ends early, goes on after the last word, holds a number that
-        is not finite in float32, or has another format.
+        The file cannot be read, ends early, continues after the last word, contains a number
+        that is not finite in float32, or has another format. The message names the offset in
+        (decompressed) bytes.
     """
     try:
-        with open_binary(str(path)) as file:
-            rows = RowFile(file, str(path), header)
-            words, vectors = rows.read(binary)
+        with open_binary(path) as file:
+            words, vectors = _Word2vecFile(file, str(path), header).read(binary)
     except (OSError, EOFError, LZMAError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     finite = np.isfinite(vectors).all(axis=1)
@@ -111,21 +345,37 @@ def read_rows(
         raise InputError(
             f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
         )
-    return words, vectors
+    first = {word: row for row, word in reversed(list(enumerate(words)))}
+    if len(first) < len(words):
+        repeated = len(words) - len(first)
+        warnings.warn(f"{path}: {repeated} repeated words; the first of each is kept", stacklevel=3)
+        kept = sorted(first.values())
+        words, vectors = [words[row] for row in kept], vectors[kept]
+    return Contents(words, vectors)
 
 
-class RowFile:
-    """Reads one file from front to back and knows the offset of every complaint."""
+class _Word2vecFile:
+    """Reads a word2vec file from front to back, and keeps track of the offset for messages.
+
+    Parameters
+    ----------
+    file
+        Opened for reading, at its first byte.
+    path
+        Named in messages.
+    header
+        As `read_word2vec` takes it.
+    """
 
     def __init__(self, file: IO[bytes], path: str, header: bool | None) -> None:
         self.file = file
         self.path = path
         self.buffer = b""
-        self.start = 0  # of what is still unread, in the buffer
+        self.start = 0  # of the unread bytes, in the buffer
         self.offset = 0  # of the same byte, in the file
         self.count: int | None = None
         self._fill(64)
-        for magic, problem in _OTHERS.items():
+        for magic, problem in _OTHER_FORMATS.items():
             if self.buffer.startswith(magic):
                 self._fail(problem)
         found = _HEADER.match(self.buffer[:64])
@@ -135,6 +385,7 @@ class RowFile:
             self._fill(MAX_WORD + 64 * MAX_DIMENSIONS)
             first = self.buffer.partition(b"\n")[0]
             self.dimensions = len(first.split()) - 1
+            # Two fields could be a damaged header, unless the caller knows that there is none.
             if self.dimensions < 2 - (header is False):
                 self._fail(
                     f"the first line is {first[:40]!r}; the header 'words dimensions', or a word "
@@ -148,34 +399,34 @@ class RowFile:
                 f"{self.dimensions} dimensions are promised; 1 to {MAX_DIMENSIONS} are read", 0
             )
 
-    def looks_binary(self) -> bool:
-        """Whether the first vector is not spelt with the signs of decimal numbers."""
-        self._fill(MAX_WORD + 64)
-        _, _, vector = self.buffer[self.start :].lstrip(b"\n").partition(b" ")
-        text, _, _ = vector[:64].partition(b"\n")
-        return not text.strip() or not _NUMERALS.issuperset(text)
-
     def read(self, binary: bool | None) -> tuple[list[str], NDArray[np.float32]]:
-        """The words and their vectors; see `read_rows`."""
+        """Read all words and their vectors, (words, d) float32."""
         words: list[str] = []
         rows = bytearray()
         if binary is None:
-            binary = self.count is not None and self.looks_binary()
+            binary = self.count is not None and self._looks_binary()
         while self._fill(1) if self.count is None else len(words) < self.count:
             word, vector = self._binary_row(len(words)) if binary else self._text_row(len(words))
             words.append(word.decode("utf-8", "backslashreplace"))
             rows += vector
         while self._fill(1):
-            rest = self.buffer[self.start :].lstrip(SPACE)
+            rest = self.buffer[self.start :].lstrip(WHITE_SPACE)
+            self._skip(len(self.buffer) - self.start - len(rest))
             if rest:
-                self._skip(len(self.buffer) - self.start - len(rest))
                 self._fail(f"more follows after the {self.count} words of the header")
-            self._skip(len(self.buffer) - self.start)
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
+    def _looks_binary(self) -> bool:
+        """Tell whether the first vector contains bytes that decimal numbers do not."""
+        self._fill(MAX_WORD + 64)
+        _, _, vector = self.buffer[self.start :].lstrip(b"\n").partition(b" ")
+        text, _, _ = vector[:64].partition(b"\n")
+        return not text.strip() or not _NUMBER_BYTES.issuperset(text)
+
     def _binary_row(self, number: int) -> tuple[bytes, bytes]:
+        """Read a word and its vector; `number` counts the rows from 0."""
         self._fill(MAX_WORD + 2 + 4 * self.dimensions)
-        # The C tool ends a vector with a line break, gensim does not.
+        # word2vec ends a vector with a line break, gensim does not.
         while self.buffer.startswith(b"\n", self.start):
             self._skip(1)
         space = self.buffer.find(b" ", self.start, self.start + MAX_WORD + 1)
@@ -192,12 +443,13 @@ class RowFile:
         return word, vector
 
     def _text_row(self, number: int) -> tuple[bytes, bytes]:
+        """Read a line with a word and its numbers, which are returned as the bytes of float32."""
         at = self.offset
         line = self._line(MAX_WORD + 64 * self.dimensions)
         word, *values = line.split() or [b""]
         if self.count is None and len(values) > self.dimensions:
-            # Some of GloVe's words hold spaces; the header of word2vec's would not count them.
-            word, *values = line.rstrip(SPACE).rsplit(maxsplit=self.dimensions)
+            # Some words of GloVe contain spaces; word2vec's text format does not allow them.
+            word, *values = line.rstrip(WHITE_SPACE).rsplit(maxsplit=self.dimensions)
         if not line:
             self._ends_early(number)
         try:
@@ -215,10 +467,12 @@ class RowFile:
         return word, vector.tobytes()
 
     def _ends_early(self, number: int) -> NoReturn:
+        """Refuse a file that ends inside a row."""
         self.offset += len(self.buffer) - self.start
         self._fail(f"the file ends in row {number + 1}; the header promises {self.count} rows")
 
     def _line(self, limit: int) -> bytes:
+        """Read a line, or the first `limit` bytes of a longer one."""
         self._fill(limit)
         end = self.buffer.find(b"\n", self.start, self.start + limit) + 1
         line = self.buffer[self.start : end or self.start + limit]
@@ -226,7 +480,7 @@ class RowFile:
         return line
 
     def _fill(self, size: int) -> bool:
-        """Read until `size` bytes are at hand or the file ends; False: nothing is left."""
+        """Read until `size` unread bytes are in the buffer; return False at the end of the file."""
         while len(self.buffer) - self.start < size:
             block = self.file.read(_BLOCK)
             if not block:
@@ -236,8 +490,35 @@ class RowFile:
         return len(self.buffer) > self.start
 
     def _skip(self, size: int) -> None:
+        """Mark the next `size` bytes as read."""
         self.start += size
         self.offset += size
 
     def _fail(self, problem: str, at: int | None = None) -> NoReturn:
+        """Raise an error that names the file and the offset, by default the current one."""
         raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")
+
+
+class Format(NamedTuple):
+    """A format that vectors can be exported to.
+
+    Attributes
+    ----------
+    name
+        Of the file or folder that it writes.
+    write
+        Called with the path of that file or folder, and with what to write.
+    """
+
+    name: str
+    write: Callable[[Path, Contents], None]
+
+
+FORMATS = {
+    "word2vec-text": Format("vectors.txt", write_word2vec),
+    "word2vec-binary": Format("vectors.bin", partial(write_word2vec, binary=True)),
+    "glove-text": Format("vectors.glove.txt", partial(write_word2vec, header=False)),
+    "parquet": Format("vectors.parquet", write_parquet),
+    "tensorboard": Format("tensorboard", write_projector),
+}
+"""The formats that ``evaluate.export`` and `w2v.WordVectors.export` know, by name."""

@@ -1,58 +1,40 @@
-"""Trained word vectors: looking words up, cosines, and the files they live in."""
+"""Trained word vectors: look words up, compare them, find neighbours, load and save."""
 
 import difflib
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2v.errors import InputError
-from w2v.files import NO_ARRAY, written_aside
-from w2v.vectors.formats import check_words, read_rows, write_rows
+from w2v.vectors import formats
+from w2v.vectors.formats import Contents, Use
+from w2v.vectors.search import top_k
 
-__all__ = [
-    "OUTSIDE",
-    "USES",
-    "VECTORS",
-    "VOCABULARY",
-    "Use",
-    "WordVectors",
-    "written_aside",
-]
-
-VECTORS = "vectors.npy"
-VOCABULARY = "vocabulary.tsv"
-OUTSIDE = "outside_vectors.npy"
-
-Use = Literal["v", "v+u"]
-"""The centre vectors, or their sums with the outside vectors."""
-
-USES: tuple[Use, ...] = ("v", "v+u")
-
-_PLAIN = 1e-15, 1e15
-"""Lengths of vectors whose products with a vector of length one are exact enough in float32."""
+MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
+"""Between these lengths, products of a vector with one of length 1 are accurate in float32."""
 
 
 class WordVectors:
-    """Words with one vector each, in a fixed order: by falling count where counts are known.
+    """Words with one vector each, in a fixed order: by falling count if counts are known.
 
     Parameters
     ----------
     words
         V different words.
     vectors
-        (V, d) float32; other float types are converted. Neither copied nor written to.
+        (V, d) float32; other float types are converted. The array is not copied, and can only be
+        read through this object.
     counts
-        (V,) int64, how often each word stands in the corpus; None where nobody knows.
+        (V,) int64, how often each word occurs in the corpus; None if unknown.
 
     Raises
     ------
     InputError
-        Shapes that do not agree, a word that comes twice, a count below 0.
+        The shapes do not agree, a word occurs twice, or a count is negative.
 
     Notes
     -----
@@ -102,16 +84,16 @@ class WordVectors:
 
     @property
     def dimensions(self) -> int:
-        """How many numbers a vector has."""
+        """The number of components of a vector, d."""
         return int(self.vectors.shape[1])
 
     def row(self, word: str) -> int:
-        """The row of a word in `vectors`.
+        """Return the row of a word in `vectors`.
 
         Raises
         ------
         InputError
-            A word without a vector; the message names words spelt like it.
+            The word has no vector; the message suggests words with a similar spelling.
         """
         try:
             return self._rows[word]
@@ -119,10 +101,11 @@ class WordVectors:
             raise InputError(self._unknown(word)) from None
 
     def _unknown(self, word: object) -> str:
+        """Return the message about a word that has no vector."""
         message = f"the word {word!r} is not among the {len(self):,} words"
         if not isinstance(word, str):
             return f"{message}; a word is a string"
-        # Comparing with every word takes seconds; who mistypes gets the first letter right.
+        # Comparing with all words would take seconds; a misspelled word mostly begins correctly.
         first = word[:1].casefold()
         alike = [known for known in self.words if known[:1].casefold() == first]
         same = [known for known in alike if known.casefold() == word.casefold()]
@@ -131,38 +114,41 @@ class WordVectors:
 
     @cached_property
     def by_frequency(self) -> NDArray[np.intp]:
-        """(V,): the rows by falling count, ties and vectors without counts in order."""
+        """(V,) rows by falling count; words of equal count, or without counts, stay in order."""
         if self.counts is None:
             return np.arange(len(self))
         return np.argsort(-self.counts, kind="stable")
 
     @cached_property
-    def _row_of_form(self) -> dict[str, int]:
+    def _row_of_uppercase(self) -> dict[str, int]:
+        """The row of the most frequent word with this spelling in upper case."""
         return {self.words[row].upper(): row for row in self.by_frequency[::-1].tolist()}
 
     def find(self, word: str) -> int | None:
-        """The row of the most frequent word that is equal in upper case; None: there is none.
+        """Return the row of a word, ignoring case; None if there is no such word.
 
-        What is written with spaces is also sought with ``_`` in their place.
+        If several words differ only in case, the most frequent one is found. A word that contains
+        spaces also matches a word with ``_`` in their place.
         """
-        form = word.upper()
-        row = self._row_of_form.get(form)
-        if row is None and " " in form:
-            return self._row_of_form.get("_".join(form.split()))
+        spelling = word.upper()
+        row = self._row_of_uppercase.get(spelling)
+        if row is None and " " in spelling:
+            return self._row_of_uppercase.get("_".join(spelling.split()))
         return row
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
-        """(V,): the length of each vector.
+        """(V,) the length of each vector.
 
         Raises
         ------
         InputError
-            A vector that holds NaN or an infinity.
+            A vector contains NaN or an infinity.
         """
         return self._lengths(slice(None))
 
     def _lengths(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float64]:
+        """Return the lengths of some vectors, and refuse those that are not finite."""
         chosen = self.vectors[rows]
         lengths: NDArray[np.float64] = np.sqrt(
             np.einsum("ij,ij->i", chosen, chosen, dtype=np.float64)
@@ -174,12 +160,12 @@ class WordVectors:
         return lengths
 
     def unit_rows(self, rows: ArrayLike | slice) -> NDArray[np.float32]:
-        """Some vectors divided by their lengths, zero vectors left as they are: (rows, d).
+        """Return some vectors scaled to length 1, (rows, d); zero vectors stay zero.
 
         Raises
         ------
         InputError
-            One of these vectors holds NaN or an infinity.
+            One of these vectors contains NaN or an infinity.
         """
         index = rows if isinstance(rows, slice) else np.asarray(rows, dtype=np.intp)
         lengths = self._lengths(index)
@@ -191,44 +177,49 @@ class WordVectors:
 
     @cached_property
     def unit(self) -> NDArray[np.float32]:
-        """(V, d): the vectors divided by their lengths, zero vectors left as they are.
+        """(V, d) all vectors scaled to length 1; zero vectors stay zero.
 
-        Made at first use, and as large as `vectors`.
+        Computed at the first use, and as large in memory as `vectors`.
 
         Raises
         ------
         InputError
-            A vector that holds NaN or an infinity.
+            A vector contains NaN or an infinity.
         """
         unit = self.unit_rows(slice(None))
         unit.flags.writeable = False
         return unit
 
     def similarity(self, a: str, b: str) -> float:
-        """The cosine of the angle between two words' vectors.
+        """Return the cosine of the angle between the vectors of two words.
 
         Raises
         ------
         InputError
-            A word without a vector.
+            A word has no vector.
         """
         one, other = self.unit_rows([self.row(a), self.row(b)]).astype(np.float64)
         return float(np.clip(_direction(one) @ _direction(other), -1.0, 1.0))
 
     def nearest(self, word: str | ArrayLike, k: int = 10) -> list[tuple[str, float]]:
-        """The k words with the largest cosines, largest first; ties in the order of `words`.
+        """Find the k words with the largest cosines.
 
         Parameters
         ----------
         word
-            A word, which its own list leaves out, or a vector (d,).
+            A word, which is not listed as its own neighbour, or a vector (d,).
         k
-            At least 1; all other words where there are fewer than k.
+            At least 1. If there are fewer words, all of them are returned.
+
+        Returns
+        -------
+        list of (word, cosine)
+            The largest cosine first; of equal cosines, the word that comes first in `words`.
 
         Raises
         ------
         InputError
-            A word without a vector, a vector of another size or not finite, k below 1.
+            The word has no vector, the vector has another size or is not finite, or k < 1.
         """
         if isinstance(word, str):
             row = self.row(word)
@@ -243,14 +234,25 @@ class WordVectors:
         return self._nearest(vector, k, set())
 
     def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
-        """Complete "a is to b as c is to ...": the k best words and their cosines (3CosAdd).
+        """Complete "a is to b as c is to ..." by 3CosAdd.
 
-        The words nearest to b − a + c, each taken at length 1; a, b and c are left out.
+        Parameters
+        ----------
+        a, b, c
+            Words, which are never answers.
+        k
+            At least 1.
+
+        Returns
+        -------
+        list of (word, cosine)
+            The k words nearest to b - a + c, each of the three scaled to length 1; the largest
+            cosine first.
 
         Raises
         ------
         InputError
-            A word without a vector, k below 1.
+            A word has no vector, or k < 1.
 
         References
         ----------
@@ -262,199 +264,127 @@ class WordVectors:
         return self._nearest(unit[1] - unit[0] + unit[2], k, set(rows))
 
     def _nearest(
-        self, vector: NDArray[np.floating], k: int, left_out: set[int]
+        self, vector: NDArray[np.floating], k: int, excluded: set[int]
     ) -> list[tuple[str, float]]:
+        """Find the k words nearest to a vector, except those of the excluded rows."""
         if k < 1:
             raise InputError(f"k={k}: at least 1 neighbour must be asked for")
-        k = min(k, len(self) - len(left_out))
+        k = min(k, len(self) - len(excluded))
         if k <= 0:
             return []
         cosines = self._cosines(vector)
-        cosines[list(left_out)] = -np.inf
-        # All that tie with the k-th, so that the order of the words decides and not chance.
-        rows = np.flatnonzero(cosines >= np.partition(cosines, -k)[-k])
-        rows = rows[np.argsort(-cosines[rows], kind="stable")][:k]
-        return [(self.words[row], float(cosines[row])) for row in rows]
+        cosines[list(excluded)] = -np.inf
+        return [(self.words[row], float(cosines[row])) for row in top_k(cosines[None], k)[0]]
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """The lengths, 1 for zero vectors; None where they are too far from 1 for float32."""
+        """(V,) the lengths, 1 for zero vectors; None if float32 cannot divide by them safely."""
         divisors = np.where(self.norms == 0.0, 1.0, self.norms)
-        low, high = _PLAIN
-        if divisors.min(initial=1.0) < low or divisors.max(initial=1.0) > high:
+        if divisors.min(initial=1.0) < MIN_LENGTH or divisors.max(initial=1.0) > MAX_LENGTH:
             return None
         return divisors.astype(np.float32)
 
     def _cosines(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(V,): with every word's vector. These are not copied: they may be mapped into memory."""
+        """Return the cosines of a vector with all vectors, (V,)."""
         direction = _direction(vector).astype(np.float32)
         if self._divisors is None:
             cosines = self.unit @ direction
         else:
+            # Unlike `unit`, this needs no copy of the vectors, which may be mapped into memory.
             cosines = self.vectors @ direction
             cosines /= self._divisors
         return np.clip(cosines, -1.0, 1.0, out=cosines)
 
-    def save(self, directory: str | Path) -> None:
-        """Write `vectors.npy` and `vocabulary.tsv` into a directory, made if need be.
+    def _contents(self) -> Contents:
+        return Contents(self.words, self.vectors, self.counts)
 
-        The table opens with ``word<TAB>count`` (``word`` alone where there are no counts) and
-        has one word a line, in order, in UTF-8.
+    def save(self, directory: str | Path) -> None:
+        """Write ``vectors.npy`` and ``vocabulary.tsv`` into a directory, which is created.
+
+        See `w2v.vectors.formats.write_folder`.
 
         Raises
         ------
         InputError
-            A word that is empty, holds a tab or a line break, or is no Unicode text.
+            A word is empty, contains a tab or a line feed, or is not valid Unicode.
         """
-        directory = Path(directory)
-        check_words(self.words, "\t\n", VOCABULARY)
-        table = ("\n".join(self._table()) + "\n").encode()
-        directory.mkdir(parents=True, exist_ok=True)
-        with written_aside(directory / VECTORS) as aside, aside.open("wb") as file:
-            np.save(file, self.vectors, allow_pickle=False)
-        with written_aside(directory / VOCABULARY) as aside:
-            aside.write_bytes(table)
-
-    def _table(self) -> list[str]:
-        """The words, with their counts where there are any, under a header."""
-        if self.counts is None:
-            return ["word", *self.words]
-        rows = zip(self.words, self.counts.tolist(), strict=True)
-        return ["word\tcount", *(f"{word}\t{count}" for word, count in rows)]
+        formats.write_folder(Path(directory), self._contents())
 
     @classmethod
     def load(cls, path: str | Path, use: Use = "v") -> Self:
-        """Open what `save` wrote; the vectors are mapped into memory, not read.
+        """Load vectors from a file or folder of any format that this project reads.
 
         Parameters
         ----------
+        path
+            A folder as `save` or a training run leaves it, whose vectors are mapped into memory
+            instead of read; or a file of word2vec (text or binary), fastText (``.vec``), GloVe or
+            Parquet. See `w2v.vectors.formats.read`.
         use
-            ``v+u`` adds the outside vectors, which training leaves beside them, to the vectors:
-            a copy in memory.
+            ``v+u`` adds the outside vectors, which training leaves in the folder, to the center
+            vectors; this makes a copy in memory.
 
         Raises
         ------
         InputError
-            Files that are missing, damaged or do not agree.
+            A file is missing, damaged or of another format, or files do not agree.
 
         References
         ----------
-        Pennington, Socher, Manning (2014), GloVe, section 4.2. Levy, Goldberg, Dagan (2015),
-        Improving distributional similarity, section 3.3 (the sums).
+        On sums with outside vectors: Pennington, Socher, Manning (2014), GloVe, section 4.2.
+        Levy, Goldberg, Dagan (2015), Improving distributional similarity, section 3.3.
         """
-        directory = Path(path)
-        vectors = _mapped(directory / VECTORS)
+        contents = formats.read(Path(path), use)
         try:
-            table = (directory / VOCABULARY).read_bytes()
-        except OSError as error:
-            raise _not_read(directory / VOCABULARY, error) from None
-        words, counts = _parse_vocabulary(table, directory / VOCABULARY)
-        if use == "v+u":
-            outside = _mapped(directory / OUTSIDE)
-            if outside.shape != vectors.shape:
-                raise InputError(
-                    f"{directory / OUTSIDE}: has the shape {outside.shape}; "
-                    f"the vectors have {vectors.shape}"
-                )
-            vectors = vectors + outside
-        try:
-            return cls(words, vectors, counts)
+            return cls(*contents)
         except InputError as error:
-            raise InputError(f"{directory}: {error}") from None
+            raise InputError(f"{path}: {error}") from None
 
-    def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
-        """Write the format of the word2vec tools, which gensim and many others read.
-
-        A header ``V d``, then one word a row with its d numbers: as text with nine significant
-        digits, which give back the same float32, or as bytes (float32, little-endian). Counts
-        are not part of the format. A name that ends in .gz, .bz2 or .xz is packed.
+    def export(self, folder: str | Path, names: Sequence[str]) -> None:
+        """Write the vectors into a folder, in several formats for other tools.
 
         Parameters
         ----------
-        header
-            False leaves it out: text as GloVe writes it.
+        folder
+            Created if needed.
+        names
+            Keys of `w2v.vectors.formats.FORMATS`.
 
         Raises
         ------
         InputError
-            A word that is empty, longer than 65,536 bytes, holds ASCII white space, or is no
-            Unicode text; bytes without a header, which nothing reads.
+            A word cannot be written in one of the formats.
         """
-        if binary and not header:
-            raise InputError("binary files need the header: it says where a vector ends")
-        write_rows(Path(path), self.words, self.vectors, binary, header)
+        for name in names:
+            target = formats.FORMATS[name]
+            target.write(Path(folder) / target.name, self._contents())
+
+    def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
+        """Write the format of word2vec, which gensim and many others read.
+
+        See `w2v.vectors.formats.write_word2vec` for the parameters and errors.
+        """
+        formats.write_word2vec(Path(path), self._contents(), binary, header)
 
     @classmethod
     def load_word2vec(
         cls, path: str | Path, binary: bool | None = None, *, header: bool | None = True
     ) -> Self:
-        """Read the format of the word2vec tools, as the C programs, gensim or fastText write it.
+        """Load a file of word2vec, gensim, fastText or GloVe, whose format the caller may know.
 
-        Parameters
-        ----------
-        path
-            A file; unpacked when its name ends in .gz, .bz2 or .xz.
-        binary
-            None: told from the bytes that follow the first word.
-        header
-            Whether the first line is ``words dimensions``. False: text as GloVe writes it, whose
-            words may hold spaces. None: told from the line.
-
-        Returns
-        -------
-        WordVectors
-            Without counts, which the format lacks. Bytes that are not UTF-8 (the C tool cuts
-            words inside a character) are spelt as escapes such as ``\\xe2``, so that every
-            word stays printable and different words stay different. Of a word that comes
-            twice the first is kept, with a warning.
-
-        Raises
-        ------
-        InputError
-            A file that cannot be read, ends early, goes on after the last word, holds no such
-            rows, or numbers that are not finite; the message gives the offset in (unpacked)
-            bytes. Memory grows with the bytes that were read, whatever the header says.
+        See `w2v.vectors.formats.read_word2vec` for the parameters and errors.
         """
-        words, vectors = read_rows(path, binary, header)
-        first = {word: row for row, word in reversed(list(enumerate(words)))}
-        if len(first) < len(words):
-            warnings.warn(
-                f"{path}: {len(words) - len(first)} repeated words; the first of each is kept",
-                stacklevel=2,
-            )
-            kept = sorted(first.values())
-            words, vectors = [words[row] for row in kept], vectors[kept]
-        return cls(words, vectors)
+        return cls(*formats.read_word2vec(Path(path), binary, header))
 
     def save_projector(self, directory: str | Path) -> None:
-        """Write ``vectors.tsv`` and ``metadata.tsv``, which TensorBoard's projector takes.
+        """Write ``vectors.tsv`` and ``metadata.tsv`` for TensorBoard's embedding projector.
 
-        One word a line in both, nine significant digits between tabs; the metadata are the words
-        alone, or ``word`` and ``count`` under a header where there are counts.
-
-        Raises
-        ------
-        InputError
-            A word that is empty, holds a tab or a line break, or is no Unicode text.
+        See `w2v.vectors.formats.write_projector`.
         """
-        directory = Path(directory)
-        check_words(self.words, "\t\n\r", "metadata.tsv")
-        directory.mkdir(parents=True, exist_ok=True)
-        pattern = "\t".join(["%.9g"] * self.dimensions) + "\n"
-        with (
-            written_aside(directory / "vectors.tsv") as aside,
-            aside.open("w", encoding="ascii", newline="\n") as file,
-        ):
-            file.writelines(pattern % tuple(vector.tolist()) for vector in self.vectors)
-        with (
-            written_aside(directory / "metadata.tsv") as aside,
-            aside.open("w", encoding="utf-8", newline="\n") as file,
-        ):
-            # A single column has no header there: the projector would take it for a word.
-            file.writelines(f"{line}\n" for line in self._table()[self.counts is None :])
+        formats.write_projector(Path(directory), self._contents())
 
     def to_gensim(self) -> Any:
-        """A copy as ``gensim.models.KeyedVectors``, with the counts where there are any."""
+        """Return a copy as ``gensim.models.KeyedVectors``, with the counts if they are known."""
         from gensim.models import KeyedVectors
 
         keyed = KeyedVectors(self.dimensions)
@@ -466,49 +396,10 @@ class WordVectors:
 
 
 def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The vector at length one; a zero vector stays as it is."""
+    """Return a vector scaled to length 1; a zero vector stays zero."""
     largest = np.abs(vector).max(initial=0.0)
     if largest == 0.0:
         return vector.astype(np.float64)
     scaled = vector / np.float64(largest)  # keeps the squares from overflowing
     direction: NDArray[np.float64] = scaled / np.linalg.norm(scaled)
     return direction
-
-
-def _mapped(path: Path) -> NDArray[np.float32]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except NO_ARRAY as error:
-        raise _not_read(path, error) from None
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-        raise InputError(f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 is needed")
-    return array
-
-
-def _not_read(path: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split())
-    return InputError(
-        f"{path}: cannot be read ({reason}); a directory with {VECTORS} and {VOCABULARY} is needed"
-    )
-
-
-def _parse_vocabulary(table: bytes, path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
-    try:
-        header, *lines = table.decode().split("\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
-    if header not in ("word", "word\tcount") or not lines or lines.pop() != "":
-        raise InputError(
-            f"{path}: the first line must be 'word<TAB>count' or 'word', and every line must end "
-            "in a line break"
-        )
-    if header == "word":
-        return lines, None
-    words, counts = [], []
-    for number, line in enumerate(lines, start=2):
-        word, tab, count = line.partition("\t")
-        if not (tab and count.isascii() and count.isdecimal() and len(count) < 19):
-            raise InputError(f"{path}: line {number} is {line[:80]!r}; word<TAB>count is needed")
-        words.append(word)
-        counts.append(int(count))
-    return words, np.array(counts, dtype=np.int64)

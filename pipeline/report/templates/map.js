@@ -1,9 +1,11 @@
+// The interactive map of words: draws the points and labels on a canvas, moves and zooms them, and
+// lists the neighbours of a word that is hovered over, chosen or searched.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const { words, others, counts, neighbours, cosines, maps } = data;
   const size = words.length;
-  const each = size ? neighbours.length / size : 0; // neighbours of a word
+  const each = size ? neighbours.length / size : 0; // neighbours per word
   const at = (id) => document.getElementById(id);
   const canvas = at("plot"), stage = at("stage"), tip = at("tip"), panel = at("panel");
   const search = at("search"), matches = at("matches");
@@ -13,7 +15,7 @@
   const SHADES = 12, CLOSEST = 60, NEAR = 14, SHOWN = 8;
   const number = new Intl.NumberFormat("en");
 
-  // How frequent each word is, 0 to 1 by logarithm; without counts, by its place in the file.
+  // How frequent each word is, from 0 to 1 on a log scale: by its count, or else by its rank.
   const ranks = data.ranks;
   const level = counts ? counts.map((c) => Math.log1p(c)) : ranks.map((r) => -Math.log1p(r));
   const low = level.reduce((a, b) => Math.min(a, b), Infinity);
@@ -22,8 +24,8 @@
   const shadeOf = tone.map((t) => Math.min(SHADES - 1, Math.floor(t * SHADES)));
 
   let width = 1, height = 1, ratio = 1;
-  let map = 0, from = 0, mixed = 1; // the map shown, the one it grows out of, how far it has come
-  let view = { x: 0, y: 0, zoom: 1 }; // centre in map units, where the whole is 2 across
+  let map = 0, from = 0, mixed = 1; // the map shown, the one before, progress between them (0 to 1)
+  let view = { x: 0, y: 0, zoom: 1 }; // center in map units: the map is 2 wide
   let selected = -1, hovered = -1, lit = new Set(), queued = false;
   let theme = null;
   const sx = new Float32Array(size), sy = new Float32Array(size), widths = new Map();
@@ -118,11 +120,11 @@
     label(inside, radius);
   }
 
-  // Words beside their points, the most important first, none on another.
+  // Write words beside their points, the most important first, so that no word covers another.
   function label(inside, radius) {
     const cell = 7, columns = Math.ceil(width / cell), rows = Math.ceil(height / cell);
     const taken = new Uint8Array(columns * rows);
-    for (const box of [at("tools"), at("legend")]) { // what lies over the canvas
+    for (const box of [at("tools"), at("legend")]) { // these lie over the canvas
       const last = Math.min(rows, Math.ceil((box.offsetTop + box.offsetHeight) / cell));
       const end = Math.min(columns, Math.ceil((box.offsetLeft + box.offsetWidth) / cell));
       for (let r = Math.max(0, Math.floor(box.offsetTop / cell)); r < last; r++)
@@ -176,8 +178,8 @@
     }
   }
 
-  // The view and the places change each on its own; what begins later takes over.
-  const flight = { begun: 0, ended: 0 }, change = { begun: 0, ended: 0 };
+  // The view and the words can move at the same time. A new motion replaces the one before it.
+  const viewMotion = { begun: 0, ended: 0 }, wordMotion = { begun: 0, ended: 0 };
 
   function animate(motion, step, time) {
     const mine = ++motion.begun, start = performance.now();
@@ -194,7 +196,7 @@
 
   function flyTo(goal) {
     const begin = { ...view };
-    animate(flight, (t) => {
+    animate(viewMotion, (t) => {
       const zoom = begin.zoom * (goal.zoom / begin.zoom) ** t;
       view = { x: begin.x + (goal.x - begin.x) * t, y: begin.y + (goal.y - begin.y) * t, zoom };
     }, 350);
@@ -202,7 +204,7 @@
 
   const whole = () => flyTo({ x: 0, y: 0, zoom: 1 });
 
-  const takeOver = () => { flight.ended = ++flight.begun; };
+  const takeOver = () => { viewMotion.ended = ++viewMotion.begun; };
 
   function zoomAt(factor, x = width / 2, y = height / 2) {
     takeOver();
@@ -295,7 +297,7 @@
   function select(index) {
     const list = nearest(index);
     selected = index;
-    document.body.classList.add("chosen"); // on a phone the legend makes room
+    document.body.classList.add("chosen"); // hides the legend on a phone
     lit = new Set(list.map((n) => n.index).filter((i) => i < size));
     hide();
     const heading = make("h2");
@@ -313,7 +315,7 @@
     panel.replaceChildren(heading, make("p", frequency(index), { className: "note" }),
       make("h3", "Nearest neighbours, cosine"), items);
     panel.scrollTop = 0;
-    measure(); // on a phone the panel has just taken its share of the height
+    measure(); // on a phone the panel has just taken some of the height
     const spots = [index, ...lit].map(place);
     const xs = spots.map((p) => p[0]), ys = spots.map((p) => p[1]);
     const [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
@@ -332,7 +334,7 @@
     return best;
   }
 
-  // Pointers: one drags, two pinch; one that did not move chooses.
+  // Pointers: one drags the map, two zoom it, and one that did not move chooses a word.
   const down = new Map();
   let travelled = 0;
   const spot = (event) => {
@@ -343,7 +345,7 @@
     if (event.button > 0) return;
     if (!down.size) travelled = 0;
     down.set(event.pointerId, spot(event));
-    try { canvas.setPointerCapture(event.pointerId); } catch { /* the pointer is gone already */ }
+    try { canvas.setPointerCapture(event.pointerId); } catch { /* the pointer has already left */ }
   });
   canvas.addEventListener("pointermove", (event) => {
     const now = spot(event), before = down.get(event.pointerId);
@@ -422,7 +424,7 @@
       const item = make("li", undefined, { id: `match-${j}` });
       item.setAttribute("role", "option");
       item.append(make("bdi", brief(words[index], 60)));
-      item.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus
+      item.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus in the search field
       item.addEventListener("click", () => take(index));
       return item;
     }));
@@ -474,7 +476,7 @@
     [...at("methods").children].forEach((button, i) =>
       button.setAttribute("aria-pressed", String(i === index)));
     at("axes").textContent = maps[index].about;
-    animate(change, (t) => { mixed = t; }, 700);
+    animate(wordMotion, (t) => { mixed = t; }, 700);
   }
   maps.forEach((one, index) => at("methods").append(
     make("button", one.name, { type: "button", onclick: () => show(index) })));
@@ -500,7 +502,7 @@
   if (maps.length) show(0);
   redraw();
 
-  // For scripts that drive the page: where a word stands in the canvas, and what is in view.
+  // For tests of the page.
   globalThis.wordMap = Object.freeze({
     locate: (word) => {
       const index = words.indexOf(word);
@@ -510,6 +512,7 @@
     word: (index) => words[index] ?? null,
     view: () => ({ ...view }),
     lit: () => [...lit].map(nameOf),
-    still: () => !queued && flight.ended === flight.begun && change.ended === change.begun,
+    still: () => !queued && viewMotion.ended === viewMotion.begun &&
+      wordMotion.ended === wordMotion.begun,
   });
 })();

@@ -1,0 +1,209 @@
+"""The command line of the cache: list, verify or prune its entries."""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.cache.store import DAMAGED, PART, damage, lock_path, remove
+from w2v.errors import sanitize
+
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Item:
+    """A folder that the command lists."""
+
+    stage: str
+    """The stage, or ``checkpoints`` for the checkpoints of an unfinished training."""
+    key: str
+    """The key of the entry that it is or would have become."""
+    kind: str
+    """``entry``, ``damaged`` (quarantined by a run), ``part`` (unfinished) or ``checkpoint``."""
+    path: Path
+    bytes: int
+    used: float
+    """When it was made or last used, in seconds since 1970."""
+
+
+def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
+    """Return everything in the cache, sorted by stage and key; only some stages if given."""
+
+    def every() -> Iterator[Item]:
+        for path in sorted((outputs / "cache").glob("*/*")):
+            key, damaged, _ = path.name.partition(DAMAGED)
+            if not path.name.startswith("."):
+                yield measure(path, path.parent.name, key, "damaged" if damaged else "entry")
+            elif path.name.endswith(PART):
+                yield measure(path, path.parent.name, key[1:].removesuffix(PART), "part")
+        for path in sorted((outputs / CHECKPOINTS).glob("*")):
+            yield measure(path, CHECKPOINTS, path.name, "checkpoint")
+
+    return [item for item in every() if not stages or item.stage in stages]
+
+
+def measure(path: Path, stage: str, key: str, kind: str) -> Item:
+    """Return the item for a folder, with its size and age."""
+    size, used = 0, 0.0
+    for folder, _, files in os.walk(path) if not path.is_symlink() else ():
+        used = max(used, Path(folder).stat().st_mtime)
+        size += sum((Path(folder) / file).lstat().st_size for file in files)
+    return Item(stage, key, kind, path, size, used or path.lstat().st_mtime)
+
+
+def prune(
+    outputs: Path,
+    stages: Sequence[str] = (),
+    older: float | None = None,
+    to: int | None = None,
+    dry: bool = False,
+) -> list[Item]:
+    """Remove entries and checkpoints, and everything that is unfinished or damaged.
+
+    What a running job works on is kept.
+
+    Parameters
+    ----------
+    stages
+        Prune only these; all stages if empty.
+    older
+        Remove what was not used for this number of days.
+    to
+        Remove the least recently used until at most this number of bytes is left.
+    dry
+        Remove nothing.
+
+    Returns
+    -------
+    list of Item
+        What was removed, or would have been.
+    """
+    found = sorted(list_items(outputs, stages), key=lambda item: item.used)
+    left = sum(item.bytes for item in found)
+    pruned = []
+    for item in found:
+        old = older is not None and time.time() - item.used > older * 86400
+        garbage = item.kind in ("part", "damaged")
+        if (garbage or old or (to is not None and left > to)) and remove_item(outputs, item, dry):
+            left -= item.bytes
+            pruned.append(item)
+    return pruned
+
+
+def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
+    """Remove a folder, and return whether that succeeded: not if a process works on its key."""
+    stage = "train" if item.kind == "checkpoint" else item.stage
+    lock = lock_path(outputs / "cache" / stage, item.key)
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=0):
+            if not dry:
+                # Renamed first, so that no run finds an entry that is half removed.
+                renamed = item.path.with_name(f".{item.path.name.lstrip('.')}.pruned{PART}")
+                item.path.rename(renamed)
+                remove(renamed)
+    except (Timeout, OSError):  # in use, removed by someone else, or on a read-only disk
+        return False
+    return True
+
+
+def parse_size(text: str) -> int:
+    """Return the number of bytes that a text such as ``10G`` or ``500 MB`` stands for."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give it as 500M or 10G")
+    size = float(match[1]) * UNITS[match[2]]
+    if size > sys.maxsize:
+        raise argparse.ArgumentTypeError(f"{text[:20]}... is more than any disk holds")
+    return int(size)
+
+
+def parse_days(text: str) -> float:
+    """Return the number of days that a text such as ``30`` or ``0.5d`` stands for."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)d?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give it as 30 or 0.5")
+    return float(match[1])
+
+
+def format_item(item: Item, note: str = "") -> str:
+    """Return the line that shows an item."""
+    used = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.used))
+    note = note or ("" if item.kind == "entry" else item.kind)
+    return sanitize(
+        f"{item.stage:<11} {item.key:<16} {item.bytes / 1e6:>10,.1f} MB  {used}  {note}",
+        terminal=True,
+    )
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="pipeline/cache", description=__doc__)
+    parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="default: outputs")
+    commands = parser.add_subparsers(dest="command", required=True)
+    stage = argparse.ArgumentParser(add_help=False)
+    stage.add_argument(
+        "--stage",
+        action="append",
+        default=[],
+        help=f"only this stage, or {CHECKPOINTS}; may be given several times",
+    )
+    commands.add_parser("list", parents=[stage], help="every entry: stage, key, size, last use")
+    commands.add_parser("verify", parents=[stage], help="compare every file with its SHA-256")
+    pruning = commands.add_parser(
+        "prune",
+        parents=[stage],
+        help="remove entries, and what killed runs left unfinished or damaged",
+    )
+    pruning.add_argument(
+        "--older", type=parse_days, metavar="DAYS", help="remove what was not used for so long"
+    )
+    pruning.add_argument(
+        "--to",
+        type=parse_size,
+        metavar="SIZE",
+        help="remove the least recently used until 10G (for example) are left",
+    )
+    pruning.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status is 1 if ``verify`` finds damage, 2 for bad input."""
+    given = make_parser().parse_args(arguments)
+    outputs: Path = given.outputs
+    if not outputs.is_dir():
+        return refuse(f"--outputs {outputs}: no such folder")
+    known = [*sorted(path.name for path in (outputs / "cache").glob("*")), CHECKPOINTS]
+    for stage in given.stage:
+        if stage not in known:
+            return refuse(f"--stage {stage}: not in {outputs}; there is {', '.join(known)}")
+    if given.command == "prune":
+        items = prune(outputs, given.stage, given.older, given.to, given.dry_run)
+        total = "would be removed" if given.dry_run else "removed"
+    else:
+        items, total = list_items(outputs, given.stage), "in all"
+    any_damage = False
+    for item in items:
+        note = ""
+        if given.command == "verify" and item.kind == "entry":
+            reason = damage(item.path, verify=True)
+            any_damage |= bool(reason)
+            note = f"damaged: {reason}" if reason else "whole"
+        print(format_item(item, note))
+    print(f"{len(items)} {total}, {sum(item.bytes for item in items) / 1e6:,.1f} MB")
+    return 1 if any_damage else 0
+
+
+def refuse(reason: str) -> int:
+    """Print what is wrong with the command, and return its exit status."""
+    print(sanitize(f"error: {reason}", terminal=True), file=sys.stderr)
+    return 2

@@ -1,0 +1,95 @@
+"""What ``--help`` shows: every setting with its meaning, type, limits and default."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import get_type_hints
+
+from pipeline.config.settings import Config
+from pipeline.config.values import as_yaml
+from w2v.settings import describe
+
+CONF = Path(__file__).parents[2] / "conf"
+
+WIDTH, COLUMN = 100, 36
+"""Characters of a line, and where its second column begins."""
+
+TEMPLATE = {
+    "app_name": "w2v",
+    "header": "word2vec as experiments: tokenize → vocab → train → evaluate, tracked in MLflow.",
+    "footer": """\
+Values are set as key=value, choices as group=name; -m runs every combination of lists:
+  python pipeline/run.py
+  python pipeline/run.py loss=softmax corpus=files corpus.path=my.txt train.epochs=3
+  python pipeline/run.py -m loss=negsample,softmax model.window=2,5,10 'seed=range(3)'
+--cfg job shows the settings of a command without running it, --hydra-help Hydra's own options.
+Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
+""",
+}
+"""The other parts of Hydra's help."""
+
+
+def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
+    """Return the template of Hydra's help.
+
+    Parameters
+    ----------
+    groups
+        The settings of each group by choice, as in `pipeline.config.schema.GROUPS`.
+    """
+    lines = [TEMPLATE["header"], ""]
+    lines += ["Usage: python pipeline/run.py [group=name ...] [key=value ...]"]
+    sections = {
+        key: {"": kind}
+        for key, kind in get_type_hints(Config).items()
+        if key not in groups and isinstance(kind, type) and is_dataclass(kind)
+    }
+    for group, kinds in {**groups, **sections, "experiment": {}}.items():
+        lines += ["", group]
+        texts = {name: list(settings_of(kind, f"{group}.")) for name, kind in kinds.items()}
+        first = next(iter(texts.values()), [])
+        shared = [line for line in first if all(line in other for other in texts.values())]
+        for path in sorted((CONF / group).glob("*.yaml")):
+            lines += entry(f"  {group}={path.stem}", meaning(path))
+            for left, right in texts.get(path.stem, ()):
+                if (left, right) not in shared:
+                    lines += entry(f"    {left}", right)
+        for left, right in shared:
+            lines += entry(f"  {left}", right)
+    lines += ["", "the whole experiment"]
+    for left, right in settings_of(Config, ""):
+        lines += entry(f"  {left}", right)
+    # The text is a template of Python's string.Template.
+    return "\n".join([*lines, "", TEMPLATE["footer"]]).replace("$", "$$")
+
+
+def meaning(path: Path) -> str:
+    """Return the first sentence of the comments at the top of a file of ``conf/``."""
+    comments = takewhile(lambda line: line.startswith("#"), path.read_text().split("\n"))
+    lines = [line.removeprefix("# ") for line in comments]
+    text = " ".join(line for line in lines if not line.startswith(("@package", "python ")))
+    return re.split(r"(?<!al)[.?] (?=[A-Z]|$)", text + " ")[0].strip()
+
+
+def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield the key with its default, and the meaning, of each setting of a class."""
+    made = {field.name: field for field in fields(kind)}
+    for one in describe(kind):
+        field = made[one.name]
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        value = "" if default in (MISSING, "", [], {}) else f"={as_yaml(default)}"
+        yield f"{prefix}{one.name}{value}", f"{one.meaning} ({one.allowed})"
+    for name, hint in get_type_hints(kind).items():
+        if name in made and prefix and isinstance(hint, type) and is_dataclass(hint):
+            yield from settings_of(hint, f"{prefix}{name}.")
+
+
+def entry(left: str, right: str) -> list[str]:
+    """Return the lines of a row with two columns. The second column is wrapped."""
+    wrapped = textwrap.wrap(right, WIDTH - COLUMN)
+    first = [] if len(left) < COLUMN else [left]
+    rows = [f"{' ' * COLUMN}{line}" for line in wrapped]
+    return [*first, *rows] if first else [left.ljust(COLUMN) + wrapped[0], *rows[1:]]

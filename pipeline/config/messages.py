@@ -1,0 +1,93 @@
+"""One line for everything that can be wrong with settings: what, where, and what would be right."""
+
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config.values import as_yaml
+from w2v.settings import SettingError
+
+PLUGINS = ("joblib", "optuna", "submitit")
+"""Extras of the project that bring launchers and sweepers."""
+
+
+def not_set(key: str) -> str:
+    """Return the line for a setting without a value."""
+    return f"{key} is not set; give it as {key}=..."
+
+
+def out_of_limits(error: SettingError, prefix: str) -> str:
+    """Return the line for a value that its setting, in a group like ``loss.``, cannot have."""
+    return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
+
+
+def no_such(key: str, choices: Sequence[str], known: Collection[str]) -> str:
+    """Return the line for an unknown setting, with the one that was probably meant.
+
+    ``choices`` of its group, like ``loss=negsample``, do have it; ``known`` are all keys.
+    """
+    group, _, name = key.rpartition(".")
+    near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)
+    close = get_close_matches(name, [other.rpartition(".")[2] for other in near], n=1)
+    if choices:
+        hint = f"it belongs to {' and '.join(choices)}"
+    elif close:
+        meant = [other for other in near if other.rpartition(".")[2] == close[0]]
+        hint = f"did you mean {' or '.join(meant)}?"
+    else:
+        hint = "--help lists the settings"
+    return f"{key}: no such setting here; {hint}"
+
+
+def unknown_key(error: HydraException | OmegaConfBaseException) -> str | None:
+    """Return the key that an error of composition is about, if the schema does not have it."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = str(getattr(cause, "full_key", None) or "")
+    return key if key and "not in" in str(cause).split("\n")[0] else None
+
+
+def explain(error: HydraException | OmegaConfBaseException) -> str:
+    """Return the line for an error of composition."""
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+    key = str(getattr(cause, "full_key", None) or "")
+    if key:
+        return f"{key}: {str(cause).split(chr(10))[0]}"
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return no_such_choice(error.missing_cfg_file, error.options or [])
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override}: not of the form key=value; "
+            "a value with special characters stands in quotes, as in \"key='a b'\""
+        )
+    noise = ("See https", "full_key:", "object_type=")
+    lines = [line.strip() for line in str(error).split("\n")]
+    return " ".join(line for line in lines if line and not line.startswith(noise))
+
+
+def no_such_choice(file: str, options: Sequence[str]) -> str:
+    """Return the line for a choice that a group does not have."""
+    group, _, name = file.rpartition("/")
+    offered = [option for option in options if "schema" not in option]
+    hint = f"there are {', '.join(offered)}" if offered else "--help lists the choices"
+    extra = "submitit" if name.startswith("submitit") else name
+    if extra in PLUGINS and group.startswith("hydra/"):
+        hint = f"pip install 'w2v-experiments[{extra}]' brings it"
+    return f"{group}={name}: no such choice; {hint}"
+
+
+def unclear(error: ValueError | AssertionError) -> str | None:
+    """Return the line for an error of composition without a class of its own, or None.
+
+    Hydra raises such errors for ``model=3``, for a list that is set to nothing, and for ``+=``.
+    """
+    reason = str(error)
+    if reason.startswith(("Config group override", "Unexpected type for root")):
+        return f"{reason.partition(' : ')[0]}; --help lists the groups and settings"
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None and place.tb_frame.f_globals.get("__name__", "").startswith("hydra."):
+        return "a setting is not of the form key=value; --help lists the groups and settings"
+    return None

@@ -1,0 +1,380 @@
+"""The settings of an experiment: one tree of frozen dataclasses that check themselves.
+
+The library's settings are used as they are. The values are in ``conf/``; `pipeline.config.schema`
+makes these objects from them.
+"""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from w2v.engines import ENGINES, EngineSettings, check_loss
+from w2v.evaluate.metrics.base import EvaluationSettings
+from w2v.objectives import Architecture, Loss, SkipGram
+from w2v.settings import (
+    Limit,
+    Settings,
+    at_least,
+    between,
+    matching,
+    one_of,
+    setting,
+    some_of,
+    text,
+)
+from w2v.text.phrases import Phrases
+from w2v.text.sources import errors_setting, unit_setting
+from w2v.text.tokenizer import Whitespace, Words
+from w2v.text.vocabulary import VocabularySettings
+from w2v.training.schedule import TrainingSettings
+from w2v.vectors.formats import FORMATS
+
+MAX_MAPPED = 20_000
+"""Words on one map. A browser draws this many smoothly."""
+
+PROJECTIONS = ("pca", "tsne", "umap")
+"""The methods that place words in the plane."""
+
+SPLITS = ("train", "test", "unsup")
+"""The parts of the Large Movie Review Dataset."""
+
+
+# The corpus.
+
+
+@dataclass(frozen=True)
+class Corpus(Settings):
+    """What every corpus has."""
+
+    name: ClassVar[str]
+
+    limit: int | None = setting("read at most this many documents", at_least(1), None)
+    probes: list[str] | None = setting(
+        "words whose neighbours are listed; null: words chosen from the vocabulary", default=None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyDocsCorpus(Corpus):
+    """The docstrings of installed packages."""
+
+    name = "pydocs"
+
+    packages: list[str] = setting(
+        "their names", Limit("a list of packages", lambda v: bool(v) and all(v))
+    )
+
+
+def _are_paths(value: Any) -> bool:
+    paths = value if isinstance(value, list) else [value]
+    return bool(paths) and all(isinstance(path, str) and path for path in paths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesCorpus(Corpus):
+    """Text files of your own."""
+
+    name = "files"
+
+    path: Any = setting(
+        "a path, a folder, a glob, an address, or a list of them",
+        Limit("a path, a folder, a glob, or a list of them", _are_paths),
+    )
+    unit: str = unit_setting()
+    field: str | None = setting(
+        "the field that holds the text, for JSON lines and Parquet",
+        text("the name of a field"),
+        None,
+    )
+    errors: str = errors_setting()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadedCorpus(Corpus):
+    """An archive of known content, downloaded when it is first needed."""
+
+    path: str | None = setting("a copy to read instead of downloading", default=None)
+    url: str = setting(
+        "address of the archive",
+        matching("https?://.*[^/]", "the http:// or https:// address of a file"),
+    )
+    sha256: str = setting(
+        "SHA-256 of the archive",
+        matching("(?-i:[0-9a-f]{64})", "64 hexadecimal digits, lower-case"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text8Corpus(DownloadedCorpus):
+    """Wikipedia in lower case, 17 million words."""
+
+    name = "text8"
+
+    document_words: int = setting("words of a document", at_least(1), 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SstCorpus(DownloadedCorpus):
+    """The Stanford Sentiment Treebank."""
+
+    name = "sst"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImdbCorpus(DownloadedCorpus):
+    """The Large Movie Review Dataset, 100,000 reviews."""
+
+    name = "imdb"
+
+    splits: list[str] = setting("the parts to read", some_of(SPLITS, least=1), [*SPLITS])
+
+
+CORPORA: dict[str, type[Corpus]] = {
+    corpus.name: corpus
+    for corpus in (PyDocsCorpus, Text8Corpus, SstCorpus, ImdbCorpus, FilesCorpus)
+}
+"""The corpora by name."""
+
+
+# The tokenizers: the library's, with what the pipeline adds.
+
+
+def _workers() -> Any:
+    return setting("threads that tokenize; null: one for each core", at_least(1), None)
+
+
+@dataclass(frozen=True)
+class WordsTokenizer(Words):
+    """Tokens are runs of Unicode letters, marks and digits; then phrases are joined."""
+
+    workers: int | None = _workers()
+    phrases: Phrases = Phrases()
+
+
+@dataclass(frozen=True)
+class WhitespaceTokenizer(Whitespace):
+    """Tokens are separated by white space, in text that is tokenized already."""
+
+    workers: int | None = _workers()
+    phrases: Phrases = Phrases()
+
+
+TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
+"""The tokenizers by name."""
+
+
+# What happens to the vectors.
+
+
+@dataclass(frozen=True)
+class Evaluate(EvaluationSettings):
+    """What the vectors are evaluated on, and which pictures and files are made of them."""
+
+    vectors: str | None = setting(
+        "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
+        default=None,
+    )
+    neighbours: int = setting("neighbours listed for each probe word", at_least(1), 10)
+    probes: list[str] | None = setting(
+        "words whose neighbours are listed; null: the corpus's own, or chosen from the vocabulary",
+        default=None,
+    )
+    export: list[str] = setting("formats to write the vectors in", some_of(FORMATS), [])
+    map: list[str] = setting(
+        "methods that place the words of the map; [] for none; umap needs umap-learn",
+        some_of(PROJECTIONS),
+        ["pca"],
+    )
+    map_words: int = setting(
+        "words on map.html, the most frequent ones", between(1, MAX_MAPPED), 3000
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "umap" in self.map and find_spec("umap") is None:
+            self.refuse(
+                "map", "without umap while umap-learn is not installed (pip install umap-learn)"
+            )
+
+
+@dataclass(frozen=True)
+class Tracking(Settings):
+    """Where runs are recorded."""
+
+    name: str = setting("mlflow or none", one_of(("mlflow", "none")), "mlflow")
+    uri: str | None = setting(
+        "address of the tracking store; null: SQLite in outputs/mlflow.db", default=None
+    )
+    experiment: str = setting("the MLflow experiment", text("a name"), "w2v")
+    system_metrics: bool = setting("record the machine's load; needs psutil", default=False)
+    model: bool = setting("record the vectors as an MLflow model, too", default=False)
+    register: str | None = setting(
+        "with model=true: the registered model's name, or name@alias",
+        matching(
+            r"[\w.-]+(@(?!(latest|v\d+)$)[\w-]+)?",
+            "a name or name@alias (aliases like latest and v1 are MLflow's own)",
+        ),
+        None,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.register is not None and not self.model:
+            self.refuse("register", "null, or tracking.model=true")
+
+
+@dataclass(frozen=True)
+class Search(Settings):
+    """How the jobs of a sweep are compared."""
+
+    objective: str = setting(
+        "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
+        "similarity/wordsim353/spearman",
+        text("a figure's name"),
+        "heldout_loss",
+    )
+
+
+def direction_of(objective: str) -> str:
+    """Return ``minimize`` or ``maximize``: smaller losses and times are better."""
+    return "minimize" if objective.endswith(("loss", "seconds")) else "maximize"
+
+
+@dataclass(frozen=True)
+class Cache(Settings):
+    """How results are checked before they are used again."""
+
+    verify: str = setting(
+        "compare each file's size, or its SHA-256", one_of(("size", "sha256")), "size"
+    )
+
+
+# What is timed after the stages.
+
+
+@dataclass(frozen=True)
+class Measure(Settings):
+    """What every kind of timing has."""
+
+    name: str = setting("the kind of timing", default="")
+    repeats: int = setting("how often everything is timed", at_least(1), 3)
+
+
+def _numbers(least: int) -> Limit:
+    return Limit(
+        f"three numbers or more, each at least {least}",
+        lambda values: len(set(values)) >= 3 and min(values) >= least,
+    )
+
+
+@dataclass(frozen=True)
+class Complexity(Measure):
+    """Seconds a pair over the size of the vocabulary and over K, on generated text."""
+
+    over_vocabulary: list[int] = setting(
+        "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
+    )
+    over_negatives: list[int] = setting("values of K", _numbers(1), [1, 2, 5, 8, 16, 32, 64])
+    at_vocabulary: int = setting("size of the vocabulary while K changes", default=8000)
+    at_negatives: int = setting("K while the vocabulary changes", default=5)
+    seconds: float = setting("the shortest timing, in seconds", at_least(0), 0.2)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.at_vocabulary not in self.over_vocabulary:
+            self.refuse("at_vocabulary", "one of measure.over_vocabulary")
+        if self.at_negatives not in self.over_negatives:
+            self.refuse("at_negatives", "one of measure.over_negatives")
+
+
+@dataclass(frozen=True)
+class Benchmark(Measure):
+    """Engines in turn on the corpus, each training in a process of its own."""
+
+    engines: list[str] = setting(
+        "the engines", some_of(ENGINES, least=1), ["numba", "numpy", "gensim"]
+    )
+    threads: list[int] | None = setting(
+        "numbers of threads to time with; null: engine.threads",
+        Limit("numbers of at least 1", lambda values: bool(values) and min(values) >= 1),
+        None,
+    )
+
+
+MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
+"""The kinds of timing by name."""
+
+
+@dataclass(frozen=True)
+class Config(Settings):
+    """One experiment.
+
+    Raises
+    ------
+    InputError
+        Settings of several groups that do not fit together.
+    """
+
+    corpus: Corpus
+    tokenizer: Any  # one of TOKENIZERS: OmegaConf has no unions of dataclasses
+    vocab: VocabularySettings
+    model: Architecture
+    loss: Loss
+    engine: EngineSettings
+    train: TrainingSettings
+    evaluate: Evaluate
+    tracking: Tracking
+    search: Search
+    cache: Cache
+    seed: int = setting("of everything that is random in training", at_least(0), 0)
+    stages: list[str] = setting(
+        "the stages to run; the results of others come from the cache", default=[]
+    )
+    outputs: str = setting("the folder for everything that is made", text("a folder"), "outputs")
+    measure: Measure | None = None
+    experiment: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # The timing over vocabularies generates its own text.
+        if not self.stages and not isinstance(self.measure, Complexity):
+            self.refuse("stages", "at least one stage")
+        if isinstance(self.measure, Benchmark) and self.stages == ["tokenize"]:
+            self.refuse("stages", "vocab or later, for measure=benchmark")
+        if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
+            self.refuse("stages", "[evaluate] where evaluate.vectors is given")
+        check_loss(self.engine.name, self.loss)
+
+    @property
+    def objective(self) -> SkipGram:
+        """What the library trains."""
+        return SkipGram(**vars(self.model), loss=self.loss)
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss in ``conf/loss``."""
+        return self.loss.name
+
+    @property
+    def corpus_name(self) -> str:
+        """The name of the corpus in ``conf/corpus``."""
+        return self.corpus.name
+
+    @property
+    def run_name(self) -> str:
+        """A short name for lists of runs: ``negsample w5 k5 d100 s0``, or the file evaluated."""
+        if isinstance(self.measure, Complexity):
+            return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
+        if self.evaluate.vectors is not None:
+            return Path(self.evaluate.vectors).name or self.evaluate.vectors
+        parts = [self.loss.name, f"w{self.model.window}", self.loss.label]
+        parts = ["benchmark", *parts] if self.measure is not None else parts
+        return " ".join(filter(None, [*parts, f"d{self.model.dim}", f"s{self.seed}"]))
+
+    @property
+    def title(self) -> str:
+        """The name of the run and its corpus: ``negsample w5 k5 d100 s0 on pydocs``."""
+        if self.evaluate.vectors is not None:
+            return self.run_name
+        return f"{self.run_name} on {self.corpus.name}"

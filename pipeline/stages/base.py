@@ -1,0 +1,178 @@
+"""What every stage has, and what it is given when it runs."""
+
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pipeline.cache.store import Entry, stage_key
+from pipeline.config.settings import Config
+from pipeline.config.values import is_number
+from pipeline.runtime.console import Display
+from pipeline.runtime.signals import StopRequest
+from pipeline.tracking.tracker import Tracker
+from w2v.errors import InputError
+
+
+@dataclass
+class Context:
+    """The run that a stage is part of."""
+
+    config: Config
+    display: Display
+    tracker: Tracker
+    stop: StopRequest
+    cores: int  # that the run may use
+    threads: int  # of the engine
+    command: str = ""  # repeats the run
+    entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
+
+    @property
+    def outputs(self) -> Path:
+        """The folder for everything that is made."""
+        return Path(self.config.outputs)
+
+    @property
+    def verify(self) -> bool:
+        """Whether results are compared with their SHA-256 before they are used again."""
+        return self.config.cache.verify == "sha256"
+
+    @property
+    def words(self) -> int:
+        """Words that training has read: the step at which MLflow shows final figures."""
+        return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
+
+
+Make = Callable[[Path], dict[str, Any]]
+"""Fills an empty folder and returns facts about it, as JSON values."""
+
+
+class Stage(ABC):
+    """One stage: what its result depends on, how it is made, shown and recorded.
+
+    To add a stage, write a file with a subclass, and add it to `pipeline.stages.STAGES`.
+    """
+
+    name: ClassVar[str]  # on the command line and in the cache
+    section: ClassVar[str]  # of summary.json
+    group: ClassVar[str] = ""  # of the settings that the library calls by its own arguments
+    consumes: ClassVar[tuple[str, ...]] = ()  # the stages whose results it reads
+
+    def applies(self, config: Config) -> bool:  # noqa: ARG002
+        """Return whether an experiment has this stage at all."""
+        return True
+
+    @abstractmethod
+    def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
+        """Return the settings that the result depends on, as JSON values, and how it is made.
+
+        The cache adds `upstream` and `code_version`. Files count by their content.
+        """
+
+    @abstractmethod
+    def describe(self, facts: Mapping[str, Any]) -> str:
+        """Return a line about the result for the terminal."""
+
+    def ready(self, context: Context, entry: Entry) -> None:
+        """Do what must be done as soon as the result is there, made now or found in the cache."""
+
+    def record(self, context: Context, entry: Entry) -> None:
+        """Record the result, when all stages have run."""
+
+    def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
+        """Return the files that the summary names."""
+        return {}
+
+    def finish(
+        self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
+    ) -> None:
+        """Do what needs the summary, such as writing a report."""
+
+    def key(self, context: Context, settings: dict[str, Any]) -> str:
+        """Return the key of the result in the cache."""
+        return stage_key(self.name, self.code_version, settings, self.upstream(context))
+
+    def upstream(self, context: Context) -> dict[str, str]:
+        """Return the keys of the results that the stage reads, by stage."""
+        entries = context.entries
+        return {name: entries[name].key for name in self.consumes if name in entries}
+
+    @property
+    def code_version(self) -> str:
+        """A hash of the source files that the result depends on; see `source_files`."""
+        return digest_of_sources(type(self).__module__)
+
+    def explain(self, error: InputError, config: Config) -> InputError:
+        """Return an error that names a setting by its key, where the library names an argument."""
+        name = str(error).partition("=")[0]
+        ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
+        return InputError(f"{self.group}.{error}") if ours else error
+
+
+def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
+    """Return the facts that are numbers, named as metrics: ``corpus/tokens``."""
+    return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
+
+
+ROOMS = ("w2v.", "pipeline.stages.", "pipeline.report.", "pipeline.corpora.")
+"""Modules whose code can change a result. Others only run and record the stages."""
+
+SHARED = ("w2v", "pipeline.stages.base")
+"""Modules that all stages share and that change no result."""
+
+DATA = {"pipeline.report.html": "templates/*"}
+"""Other files that a module reads."""
+
+IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
+LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
+"""A class that a table names and that is imported when it is used."""
+
+
+@cache
+def digest_of_sources(module: str) -> str:
+    """Return the SHA-256 of a module's source and of the project's modules that it imports."""
+    whole = hashlib.sha256()
+    for path in source_files(module):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def source_files(module: str) -> list[Path]:
+    """Return the source file of a module and of those in `ROOMS` that it imports, also lazily."""
+    found: dict[str, Path] = {}
+    data: list[Path] = []
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else module_file(name)
+        if path is None:
+            continue
+        found[name] = path
+        waiting += imported_modules(path.read_text(encoding="utf-8"))
+        if name in DATA:
+            data += sorted(path.parent.glob(DATA[name]))
+    return [*(found[name] for name in sorted(found)), *data]
+
+
+def module_file(name: str) -> Path | None:
+    """Return the source file of a module; None if the name is of something else."""
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # of something in a module
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield the modules in `ROOMS` that a source file imports."""
+    names = LAZY.findall(source)
+    for package, imported in IMPORT.findall(source):
+        # What is imported may be a module or something in one.
+        parts = [part.split()[0] for part in imported.strip("()").split(",") if part.strip()]
+        names += [package, *(f"{package}.{part}".lstrip(".") for part in parts)]
+    yield from (n for n in names if f"{n}.".startswith(ROOMS) and n not in SHARED)

@@ -1,0 +1,61 @@
+"""The two sweepers of this project, in the place where Hydra looks for sweepers.
+
+Hydra imports this file whenever it starts, so it imports nothing slow.
+"""
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline.sweeps.grid import plan_jobs, run_jobs
+from pipeline.sweeps.launchers import batch_size, jobs_at_once
+from pipeline.sweeps.session import open_sweep
+
+
+class ProjectSweeper(Sweeper):
+    """What both sweepers share: they keep what Hydra gives them until the sweep starts."""
+
+    def __init__(self, **_: object) -> None:
+        """Take the keys of ``hydra.sweeper``, which are read from the configuration later."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep the arguments; see `hydra.plugins.sweeper.Sweeper`."""
+        self.hydra_context: HydraContext = hydra_context
+        self.task_function = task_function
+        self.config: DictConfig = config
+
+
+class GridSweeper(ProjectSweeper):
+    """Runs every combination of the given values: ``search=grid``."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Plan all jobs, then open the sweep and run them."""
+        launcher = Plugins.instance().instantiate_launcher(
+            self.hydra_context, self.task_function, self.config
+        )
+        jobs = plan_jobs(self.config, self.hydra_context.config_loader, arguments)
+        with open_sweep(self.config, jobs) as sweep:
+            OmegaConf.save(self.config, sweep.folder / "multirun.yaml")
+            size = batch_size(self.config, len(jobs))
+            for first in range(0, len(jobs), size):
+                last = min(first + size, len(jobs))
+                run_jobs(launcher, sweep.folder, jobs, range(first, last))
+
+
+class SearchSweeper(ProjectSweeper):
+    """Searches with Hydra's own Optuna sweeper: ``search=optuna``."""
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Open the study and the sweep, then let Hydra's sweeper run the trials."""
+        from pipeline.sweeps.search import open_study
+
+        with open_study(self.config, jobs_at_once(self.config) or 1), open_sweep(self.config):
+            sweeper = Plugins.instance().instantiate_sweeper(
+                hydra_context=self.hydra_context,
+                task_function=self.task_function,
+                config=self.config,
+            )
+            sweeper.sweep(arguments)

@@ -1,0 +1,84 @@
+"""The objective of a sweep: which figures a run has, and over which settings they compare."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.config.settings import Config
+from w2v.engines import ENGINES
+from w2v.errors import InputError
+from w2v.evaluate.metrics import figure_names
+from w2v.evaluate.metrics import figures as scores_of
+from w2v.objectives import LOSSES, SkipGram
+
+CHANGES_LOSS = {
+    "loss",
+    *(f"loss.{key}" for loss in LOSSES.values() for key in loss.changes_objective),
+    *(f"model.{key}" for key in SkipGram.changes_objective),
+    *("train.heldout", "train.heldout_seed"),
+}
+"""Settings that change the question that a loss answers, so that two values do not compare."""
+
+CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
+"""Groups in which every setting does so."""
+
+CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
+"""Settings that change what a score asks of the vectors, or how it counts the answers."""
+
+
+def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
+    """Return those of the settings over which values of the objective do not compare."""
+    if objective.endswith("loss"):
+        return [
+            key
+            for key in keys
+            if key in CHANGES_LOSS or key.partition(".")[0] in CHANGE_LOSS_GROUPS
+        ]
+    return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
+
+
+def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures of a run by name: losses, speed and scores, from its summary."""
+    figures: dict[str, float | None] = {}
+    if "train" in summary:
+        train = summary["train"]
+        final = train["epochs"][-1]
+        figures = {name: final[name] for name in ("heldout_loss", "loss")}
+        figures |= {name: train[name] for name in ("words_per_second", "seconds")}
+    if "evaluate" in summary:
+        figures |= scores_of(summary["evaluate"])
+    return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def objective_names(config: Config) -> list[str]:
+    """Return the names of the figures that `figures_of` can find after such a run."""
+    names: list[str] = []
+    if config.evaluate.vectors is None:
+        names += ["heldout_loss", "loss", "words_per_second", "seconds"]
+        if not ENGINES[config.engine.name].reports_loss:
+            names.remove("loss")
+    return names + figure_names(config.evaluate)
+
+
+def check_objective(config: Config, objective: str) -> None:
+    """Refuse an objective that a run with this configuration will not have.
+
+    Raises
+    ------
+    InputError
+        No figure has that name, no text is held out, or the stage that makes the figure is left
+        out.
+    """
+    if objective == "heldout_loss" and config.train.heldout == 0:
+        raise InputError(
+            "search.objective=heldout_loss: train.heldout=0 holds nothing out; "
+            "raise it, or search by another figure"
+        )
+    stage = "evaluate" if "/" in objective else "train"
+    if stage not in config.stages and (stage == "evaluate" or "evaluate" not in config.stages):
+        raise InputError(f"search.objective={objective}: add {stage} to stages={config.stages}")
+    known = objective_names(config)
+    if objective not in known:
+        near = difflib.get_close_matches(objective, known, 1, 0.8)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        raise InputError(f"search.objective={objective}: no such figure here; {hint}")

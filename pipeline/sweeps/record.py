@@ -1,0 +1,47 @@
+"""Record what a sweep has found in the tracking store, on the run of the sweep itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.stages.evaluate import NEIGHBOURS
+from pipeline.tracking import Tracker
+
+
+def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
+    """Record the tables, pictures and figures of a sweep.
+
+    Parameters
+    ----------
+    tracker
+        Records the run of the sweep.
+    folder, summary
+        The folder of the sweep, and the summary that `pipeline.sweeps.show.write_results` returned.
+    note
+        The description of the sweep, in Markdown.
+    """
+    tracker.files(sorted(folder.glob("*.png")), "plots")
+    tracker.files(sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]), "tables")
+    # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
+    tables = sorted(folder.glob("*.csv"), key=lambda csv: (csv.name != NEIGHBOURS, csv.name))
+    for csv in tables:
+        if csv.stat().st_size > 1:
+            grouped = ("word", "neighbour") if csv.name == NEIGHBOURS else None
+            tracker.table(csv, f"tables/{csv.stem}.json", grouped)
+    tracker.files([folder / "summary.json"], "")
+    finished = summary["counts"].get("finished", 0)
+    figures = {
+        "sweep/finished": finished,
+        "sweep/failed": sum(summary["counts"].values()) - finished,
+        "sweep/trained": summary["trained"],
+        "sweep/seconds": summary["seconds"],
+    }
+    best = [row["jobs"].split()[0] for row in summary["best"]]
+    if len(best) == 1:  # if there are several, their objectives cannot be compared
+        figures["sweep/best"] = summary["best"][0]["mean"]
+        runs = {str(row["job"]): row.get("run_id") for row in summary["jobs"]}
+        tracker.choose_model(runs[best[0]])
+    tracker.scores(figures, 0)
+    tracker.note(note)
+    jobs = ", ".join(f"job {job}" for job in best) or "none"
+    tracker.tag({"objective": summary["objective"], "best": jobs})

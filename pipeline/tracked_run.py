@@ -1,0 +1,110 @@
+"""Run one experiment, record it in the tracking store, and show what came out."""
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from pipeline.config.settings import Config
+from pipeline.config.values import NOT_IDENTITY, flatten
+from pipeline.runtime.signals import StopRequest
+from pipeline.sweeps.job import JobContext
+
+
+def run_tracked(
+    config: Config, job: JobContext | None = None, *, stop: StopRequest, run_dir: Path
+) -> dict[str, Any]:
+    """Run the stages of one experiment and record them, unless ``tracking=none``.
+
+    Parameters
+    ----------
+    job
+        The job of a sweep that this run is, or ``None`` for a single run.
+    stop
+        Tells when a signal asks the run to stop.
+    run_dir
+        The folder for the summary, the report and the log of the run.
+
+    Returns
+    -------
+    dict
+        The summary, which is also in ``summary.json``.
+    """
+    # Imported when the settings are known to be good, so that bad ones are refused at once.
+    from pipeline.experiment import Experiment
+    from pipeline.runtime.console import Display, JobDisplay
+    from pipeline.runtime.resources import available_cores
+    from pipeline.stages.base import Context
+    from pipeline.tracking import track
+
+    display = Display() if job is None else JobDisplay(job.parallel)
+    tracking, name = config.tracking, config.run_name
+    if job is not None:
+        name = job.name or name
+        if tracking.register is not None:  # the alias is for the best job of the sweep
+            tracking = replace(tracking, register=tracking.register.partition("@")[0])
+    with track(
+        tracking, Path(config.outputs), name, parameters(config), tags(config, job)
+    ) as tracker:
+        if tracker.run_id is not None:
+            OmegaConf.save(asdict(config), run_dir / "config.yaml")
+            tracker.files([run_dir / "config.yaml"], "")
+        cores = (job.cores if job is not None else None) or available_cores()
+        threads = config.engine.threads or cores
+        context = Context(config, display, tracker, stop, cores, threads, repeat_command())
+        summary = Experiment(context).run(run_dir)
+        if job is not None:
+            job.objective_value(summary)  # the tracked run fails if it has no such figure
+            return summary
+    display.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
+    if config.tracking.name != "none":
+        display.say(f"compare   {ui_command(config)}")
+    return summary
+
+
+def parameters(config: Config) -> dict[str, Any]:
+    """Return the settings that are recorded as parameters of a run, by dotted key."""
+    settings = asdict(config)
+    if config.evaluate.vectors is not None:  # nothing is trained
+        settings = {"evaluate": settings["evaluate"]}
+    recorded = flatten(settings, NOT_IDENTITY)
+    return {key: value for key, value in recorded.items() if "train.checkpoint" not in key}
+
+
+def tags(config: Config, job: JobContext | None) -> dict[str, str]:
+    """Return the tags by which a run is found, with the sweep that it belongs to."""
+    if config.evaluate.vectors is not None:
+        found = {"vectors": config.evaluate.vectors}
+    else:
+        found = {
+            "corpus": config.corpus_name,
+            "loss": config.loss_name,
+            "engine": config.engine.name,
+        }
+    if job is not None:
+        found["job"] = str(job.number)
+        if job.parent is not None:
+            found["mlflow.parentRunId"] = job.parent
+    return found
+
+
+def repeat_command() -> str:
+    """Return the shell command that repeats this run, from any folder."""
+    command = ["python", sys.argv[0], *HydraConfig.get().overrides.task]
+    return f"cd {shlex.quote(str(Path.cwd()))}\n{shlex.join(command)}"
+
+
+def ui_command(config: Config) -> str:
+    """Return the command that opens MLflow's UI on the tracking store, or the store's address."""
+    if config.tracking.uri:
+        return config.tracking.uri
+    mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")
+    return shlex.join(
+        [mlflow, "ui", "--backend-store-uri", f"sqlite:///{config.outputs}/mlflow.db"]
+    )

@@ -1,0 +1,253 @@
+"""Record a run in MLflow: open the run, send its metrics, files and models, and close it."""
+
+import importlib.util
+import json
+import logging
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+
+from pipeline.tracking import killed_runs
+from pipeline.tracking.models import log_model
+from pipeline.tracking.process import identity_tag
+from pipeline.tracking.provenance import provenance_tags
+from pipeline.tracking.retry_queue import QueueProxy, RetryQueue, one_line
+from pipeline.tracking.store import is_temporary, open_experiment, retry_while_locked, store_uri
+from pipeline.tracking.tracker import Tracker
+from w2v.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.config.settings import Tracking
+    from w2v.training.history import Epoch, Point
+
+FLUSH_SECONDS = 5.0
+"""How long metrics are collected before they are sent: MLflow takes a thousand as fast as one."""
+
+MAX_TAG = 500
+MAX_NOTE = 5000
+"""Characters of a tag, and of a run's description, that every store takes."""
+
+SYSTEM_SECONDS = 5
+"""Seconds between two measurements of the machine's load."""
+
+DATASET_TRIES = 10
+"""How often recording a dataset is tried while other jobs record the same one."""
+
+
+class MlflowTracker(Tracker):
+    """Record one run of an MLflow experiment.
+
+    Parameters
+    ----------
+    run
+        A run that is open.
+    register
+        The registered model that the run's model becomes a version of, and the alias of that
+        version: ``name`` or ``name@alias``.
+    """
+
+    def __init__(self, client: MlflowClient, run: Run, register: str | None = None) -> None:
+        self.client = client
+        self.run = run
+        self.run_id: str = run.info.run_id
+        self.register = register
+        self.metrics: list[Metric] = []  # not sent yet
+        self.tags: dict[str, str] = {}  # not sent yet
+        self.flushed = time.monotonic()
+        self.began: float | None = None  # when training began, in seconds since 1970
+        self.epoch_seconds = 0.0  # training time of the epochs that have ended
+
+    def flush(self) -> None:
+        """Send the metrics and tags that have been collected."""
+        tags = [RunTag(key, value[:MAX_TAG]) for key, value in self.tags.items()]
+        self.client.log_batch(self.run_id, metrics=self.metrics, tags=tags)
+        self.metrics.clear()
+        self.tags.clear()
+        self.flushed = time.monotonic()
+
+    def _flush_if_due(self) -> None:
+        if time.monotonic() - self.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def _add(self, values: Mapping[str, float | None], words: int, seconds: float) -> None:
+        when = int(seconds * 1000)
+        self.metrics += [
+            Metric(key, value, when, words) for key, value in values.items() if value is not None
+        ]
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        self.tags.update(tags)
+        self._flush_if_due()
+
+    def note(self, markdown: str) -> None:
+        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:MAX_NOTE])
+
+    def dataset(
+        self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
+    ) -> None:
+        kind, source = dataset_source(origin)
+        dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
+        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        # MLflow looks for the dataset and adds it if it finds none. When several jobs do so at
+        # the same time, all but one fail to add it, and find it when they try again.
+        for left in reversed(range(DATASET_TRIES)):
+            try:
+                self.client.log_inputs(self.run_id, datasets=inputs)
+                return
+            except MlflowException as error:
+                if left == 0 or not re.search("UNIQUE|[Dd]uplicate", str(error)):
+                    raise
+                time.sleep(random.uniform(0, 0.1))
+
+    # The time of a metric is the time when training began plus the seconds of training so far.
+    # So runs from the cache and runs on busy machines have the same time axis in MLflow's UI.
+
+    def point(self, point: "Point") -> None:
+        self._flush_if_due()  # before adding: a call whose flush fails is repeated as a whole
+        self._add_point(point)
+
+    def _add_point(self, point: "Point") -> None:
+        if self.began is None:
+            self.began = time.time() - point.seconds
+        values = {"train/loss": point.loss, "train/lr": point.lr}
+        self._add(values, point.words, self.began + point.seconds)
+
+    def epoch(self, epoch: "Epoch", words: int) -> None:
+        values = {
+            "epoch/loss": epoch.loss,
+            "epoch/heldout_loss": epoch.heldout_loss,
+            "epoch/words_per_second": epoch.words / epoch.seconds,
+        }
+        self.epoch_seconds += epoch.seconds
+        self._add(values, words, (self.began or time.time()) + self.epoch_seconds)
+
+    def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
+        self.began = time.time() - sum(epoch.seconds for epoch in epochs)
+        for point in points:
+            self._add_point(point)
+        words = 0
+        for epoch in epochs:
+            words += epoch.words
+            self.epoch(epoch, words)
+
+    def scores(self, scores: Mapping[str, float], words: int) -> None:
+        self._add(scores, words, time.time())
+
+    def files(self, paths: Sequence[Path], folder: str) -> None:
+        for path in paths:
+            self.client.log_artifact(self.run_id, str(path), folder or None)
+
+    def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
+        # The texts "null" and "nan" are words; only an empty cell is a missing value.
+        table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
+        if grouped is not None:
+            row, cell = grouped
+            table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
+        # MLflow's UI reads a dot in a column's name as a path into nested objects.
+        table = table.rename(columns=lambda key: key.replace(".", "/"))
+        self.client.log_table(self.run_id, table, name)
+
+    def model(self, folder: Path) -> None:
+        log_model(self.client, self.run, folder, self.register)
+
+    def choose_model(self, run_id: str) -> None:
+        name, _, alias = (self.register or "").partition("@")
+        for version in self.client.search_model_versions(f"name = '{name}'") if alias else ():
+            if version.run_id == run_id:
+                self.client.set_registered_model_alias(name, alias, version.version)
+
+    def close_killed_jobs(self) -> None:
+        killed_runs.close_killed_jobs(self.client, self.run_id)
+
+    def close_killed_sweeps(self) -> None:
+        killed_runs.close_killed_sweeps(self.client, self.run_id)
+
+
+def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """Return the type of a dataset's source, and the source, as ``mlflow.data`` reads them."""
+    if not isinstance(origin, str):
+        return "code", {"tags": {"sources": ", ".join(origin)}}
+    scheme, separator, _ = origin.partition("://")
+    if scheme in ("http", "https"):
+        return "http", {"url": origin}
+    return scheme if separator else "local", {"uri": origin}
+
+
+@contextmanager
+def system_metrics(run_id: str, store: str) -> Iterator[None]:
+    """Record the load of the machine while the block runs."""
+    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+    make: Any = SystemMetricsMonitor
+    monitor = make(run_id, sampling_interval=SYSTEM_SECONDS, tracking_uri=store)
+    monitor.start()
+    try:
+        yield
+    finally:
+        monitor.finish()
+
+
+@contextmanager
+def track_in_mlflow(
+    config: "Tracking",
+    outputs: Path,
+    run_name: str,
+    parameters: Mapping[str, object],
+    tags: Mapping[str, str],
+) -> Iterator[Tracker]:
+    """Open a run in MLflow, and close it when the block ends; see `pipeline.tracking.track`.
+
+    The tracker's methods return at once: their calls are made in a thread, by a `RetryQueue`.
+    """
+    if config.system_metrics and importlib.util.find_spec("psutil") is None:
+        raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
+    store = store_uri(config.uri, outputs)
+    client, experiment_id = open_experiment(store, config.experiment, outputs)
+    tags = {**provenance_tags(), **tags, **identity_tag()}
+    params = [Param(key, str(value)) for key, value in parameters.items()]
+    try:
+        run = retry_while_locked(
+            lambda: client.create_run(experiment_id, run_name=run_name, tags=tags)
+        )
+        run_id = run.info.run_id
+        client.log_batch(run_id, params=params)
+    except MlflowException as error:
+        raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
+    tracker = MlflowTracker(client, run, config.register)
+    calls = RetryQueue(is_temporary, store)
+    calls.put(killed_runs.close_killed_runs, client, experiment_id)
+    status = RunStatus.FAILED
+    try:
+        with system_metrics(run_id, store) if config.system_metrics else nullcontext():
+            yield cast(Tracker, QueueProxy(tracker, calls))
+        status = RunStatus.FINISHED
+    except (KeyboardInterrupt, SystemExit):
+        status = RunStatus.KILLED
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        calls.put(tracker.tag, {"failure": reason})
+        raise
+    finally:
+        calls.put(tracker.flush)
+        calls.put(client.set_terminated, run_id, RunStatus.to_string(status))
+        problem = calls.close()
+        if problem:
+            print(
+                f"warning: {store} did not take all of this run ({problem}); the results are on "
+                "disk, and the same command, given again, logs them from there",
+                file=sys.stderr,
+            )

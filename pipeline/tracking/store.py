@@ -1,0 +1,165 @@
+"""Open a tracking store: find its address, make its SQLite file, and open the experiment."""
+
+import logging
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.tracking.retry_queue import MAX_WAIT, one_line
+from w2v.errors import InputError
+
+DATABASE = "mlflow.db"
+"""The file of the default store, in the folder of the outputs."""
+
+CONNECT_RETRIES = 6
+"""How often MLflow tries to connect to a database: for 6 seconds instead of its own 2 minutes."""
+
+T = TypeVar("T")
+
+
+def store_uri(uri: str | None, outputs: Path) -> str:
+    """Return the address of the tracking store: ``uri``, or the SQLite file in ``outputs``.
+
+    Raises
+    ------
+    InputError
+        MLflow would read the path of ``outputs`` as the path of another folder.
+    """
+    if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
+        raise InputError(
+            f"outputs={outputs}: MLflow cannot keep its database in a folder with ? or %20 and the "
+            f"like in its path ({outputs.absolute()}); rename it, or set tracking=none"
+        )
+    return uri or f"sqlite:///{outputs.absolute() / DATABASE}"
+
+
+def sqlite_path(store: str) -> Path | None:
+    """Return the file of an SQLite address, or None for other stores and databases in memory."""
+    scheme, _, path = store.partition("?")[0].partition(":///")
+    return Path(path) if scheme == "sqlite" and path not in ("", ":memory:") else None
+
+
+def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient, str]:
+    """Open an experiment; the store and the experiment are made if they do not exist.
+
+    Returns
+    -------
+    client, experiment_id
+
+    Raises
+    ------
+    InputError
+        The store cannot be used, or the experiment has been deleted.
+    """
+    logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
+    artifacts = outputs.absolute() / "mlartifacts"
+    on_server = store.startswith(("http://", "https://"))
+    if not on_server:
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = CONNECT_RETRIES
+    if store.startswith("sqlite:"):
+        check_sqlite(store)
+    database = sqlite_path(store)
+    try:
+        outputs.mkdir(parents=True, exist_ok=True)
+        # Of parallel jobs, the first makes the store and the experiment; the others find them.
+        with FileLock(outputs / ".mlflow.lock"):
+            if database is not None and not database.exists():
+                database.parent.mkdir(parents=True, exist_ok=True)
+                make_sqlite_store(database, artifacts)
+            client = retry_while_locked(lambda: MlflowClient(store, registry_uri=store))
+            found = retry_while_locked(lambda: client.get_experiment_by_name(name))
+            if found is None:
+                location = None if on_server else artifacts.as_uri()
+                # With this tag, MLflow's UI shows its pages for training, not for language models.
+                tags = {"mlflow.experimentKind": "custom_model_development"}
+                return client, client.create_experiment(name, location, tags)
+    except InputError:
+        raise
+    # ImportError: the driver of a database is missing. ValueError: the address is malformed.
+    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
+    if found.lifecycle_stage == "deleted":
+        raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
+    return client, found.experiment_id
+
+
+def check_sqlite(store: str) -> None:
+    """Refuse at once an SQLite address that MLflow would try in vain for several seconds.
+
+    Raises
+    ------
+    InputError
+        The address names no file, a folder, or a file that is not an SQLite database.
+    """
+    path = sqlite_path(store)
+    if path is None:
+        raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")
+    if path.is_dir():
+        raise InputError(f"tracking.uri={store}: cannot be used ({path} is a folder)")
+    if path.exists():
+        try:
+            with closing(sqlite3.connect(path, timeout=0)) as database:
+                database.execute("pragma schema_version").fetchone()
+        except sqlite3.Error as error:
+            if "locked" not in str(error):
+                raise InputError(f"tracking.uri={store}: cannot be used ({error})") from None
+
+
+def make_sqlite_store(database: Path, artifacts: Path) -> None:
+    """Make the SQLite file of a store, completely or not at all.
+
+    MLflow builds its schema in some 300 steps and waits for the disk after each. Here it builds
+    the schema without waiting, in another file that is renamed when it is complete: this is
+    seconds faster, and a process that is killed on the way leaves no incomplete database.
+    """
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    def do_not_sync(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+
+    part = database.with_name(f".{database.name}.part")
+    part.unlink(missing_ok=True)
+    event.listen(Engine, "connect", do_not_sync)
+    try:
+        make: Any = SqlAlchemyStore
+        make(f"sqlite:///{part}", artifacts.as_uri()).engine.dispose()
+    finally:
+        event.remove(Engine, "connect", do_not_sync)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    part.replace(database)
+
+
+def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
+    """Make a call to a database, again for ``max_wait`` seconds while it is locked."""
+    deadline = time.monotonic() + max_wait
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if "database is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
+def is_temporary(error: Exception) -> bool:
+    """Return whether a call may succeed later: the store is unreachable, locked or full."""
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        return status >= 500
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)

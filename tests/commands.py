@@ -1,0 +1,119 @@
+"""Run the command line in tests: in this process, which is quick, or in a process of its own."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from pipeline.run import main
+
+ROOT = Path(__file__).parents[1]
+
+TEXT = """
+the cat sat on the mat and the dog sat on the rug
+a dog and a cat are animals and a mat and a rug are things
+the king spoke to the queen and the queen spoke to the king
+paris is in france and london is in england
+""".strip().split("\n")
+
+WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
+
+SMALL = (
+    "corpus=files",
+    "corpus.path=text.txt",
+    "vocab.min_count=1",
+    "model.dim=8",
+    "train.epochs=2",
+    "train.heldout=0.1",
+)
+
+
+def write_text(folder: Path, repeats: int = 30) -> Path:
+    """Write the text that `SMALL` reads."""
+    (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
+    return folder
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, cwd: Path) -> Done:
+    """Run a command in this process, and restore what it changes."""
+    out, err = io.StringIO(), io.StringIO()
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ),
+        mock.patch.object(sys, "argv", [str(ROOT / "pipeline" / "run.py"), *arguments]),
+        mock.patch.object(logging, "raiseExceptions", True),
+    ):
+        try:
+            status = main()
+        except SystemExit as end:  # --help
+            status = int(end.code or 0)
+        finally:
+            for handler in root.handlers:
+                if handler not in handlers:
+                    handler.close()
+            root.handlers[:] = handlers
+            root.setLevel(level)
+    return Done(status, out.getvalue(), err.getvalue())
+
+
+def command(*arguments: str) -> list[str]:
+    """Return a command for a process of its own."""
+    return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
+
+
+def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
+    """Start a command in a process and a session of its own."""
+    return subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_process(*arguments: str, cwd: Path) -> Done:
+    """Run a command in a process of its own."""
+    with start(*arguments, cwd=cwd) as process:
+        out, err = process.communicate(timeout=300)
+    return Done(process.returncode, out, err)
+
+
+def summary_of(cwd: Path) -> dict[str, Any]:
+    """Return the newest summary of a run under a folder."""
+    found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
+    summary: dict[str, Any] = json.loads(found[-1].read_bytes())
+    return summary
+
+
+def query(cwd: Path, sql: str) -> list[Any]:
+    """Return what a query finds in the tracking database under a folder."""
+    with contextlib.closing(sqlite3.connect(cwd / "outputs" / "mlflow.db")) as database:
+        return database.execute(sql).fetchall()
+
+
+def runs_in(cwd: Path) -> list[tuple[str, str]]:
+    """Return the name and the status of every tracked run, by start."""
+    return query(cwd, "select name, status from runs order by start_time")

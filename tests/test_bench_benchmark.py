@@ -1,0 +1,157 @@
+"""The benchmark: medians, refusals, and runs that compare engines or measure the complexity."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pipeline.bench.benchmark import benchmark, medians, run_worker, sgemm_gflops
+from pipeline.bench.worker import memory_mb
+from pipeline.config.settings import Benchmark, Config
+from tests.commands import SMALL, TEXT, run, runs_in, summary_of
+from w2v.errors import InputError
+from w2v.objectives import Architecture, Softmax
+
+
+def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
+    """Return the figures of one training."""
+    return {
+        "engine": engine,
+        "threads": threads,
+        "seconds": 1000 / speed,
+        "words_per_second": speed,
+        "compile_seconds": 0.5,
+        "heldout_loss": 2.5,
+        "imports_mb": None if peak is None else 100.0,
+        "peak_mb": peak,
+    }
+
+
+def test_medians_and_ranges() -> None:
+    trials = [trial("numba", 2, speed, 300.0 + speed) for speed in (10.0, 30.0, 20.0)]
+    trials += [trial("numba", 1, 1e6, 1e6), trial("gensim", 2, 1e6, 1e6)]
+    row = medians("numba", 2, trials, 4e12, [100.0, 400.0, 200.0])
+    assert (row["words_per_second"], row["least"], row["most"]) == (20, 10, 30)
+    assert row["gflops"] == pytest.approx(4e12 / 50 / 1e9)
+    assert row["of_sgemm"] == pytest.approx(80 / 200)
+    assert (row["peak_mb"], row["over_imports_mb"]) == (320, 220)
+
+
+def test_medians_where_memory_is_unknown() -> None:
+    row = medians("numba", 2, [trial("numba", 2, 10.0, None)], 1.0, [1.0])
+    assert (row["peak_mb"], row["over_imports_mb"]) == (None, None)
+
+
+def test_sgemm_is_a_rate() -> None:
+    assert 0.01 < sgemm_gflops(4, 1) < 1e5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports it")
+def test_memory_is_in_mebibytes() -> None:
+    held, most = memory_mb("VmRSS"), memory_mb("VmHWM")
+    assert held is not None
+    assert most is not None
+    assert 20 < held <= most < 1e5
+
+
+MODEL: dict[str, Any] = {"dim": 3, "window": 2, "dynamic_window": False, "subsample": 0.1}
+
+
+def test_a_loss_that_no_engine_can_train_is_refused() -> None:
+    train = SimpleNamespace(epochs=1, lr=0.1, min_lr=0.1, heldout=0.1, heldout_seed=0)
+    config = SimpleNamespace(
+        measure=Benchmark(engines=["gensim"]),
+        model=Architecture(**MODEL),
+        loss=Softmax(),
+        train=train,
+        seed=0,
+    )
+    with pytest.raises(InputError, match="engine=gensim cannot train it"):
+        benchmark(cast(Config, config), Path("corpus"), Path("vocab"), [1], print)
+
+
+def job(**loss: float) -> dict[str, Any]:
+    """Return a job for gensim on a corpus that does not exist."""
+    folders = {"corpus": "nowhere", "vocab": "nowhere"}
+    settings = {"model": MODEL, "loss_name": "negsample", "loss": loss, "schedule": {}}
+    return {**folders, **settings, "engine": "gensim", "threads": 1}
+
+
+def test_a_refusal_of_the_worker_is_one_line() -> None:
+    with pytest.raises(InputError) as refused:
+        run_worker(job(exponent=1e6))
+    assert "exponent" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_fault_of_the_worker_is_shown() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)training of gensim ended with .*Traceback"):
+        run_worker({**job(), "model": None})
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "text.txt").write_text("\n".join(TEXT * 30) + "\n")
+    return tmp_path
+
+
+MEASURED = ("experiment=benchmark", *SMALL, "measure.repeats=1", "engine.threads=1")
+
+
+@pytest.mark.long
+def test_engines_take_turns_and_are_tracked(here: Path) -> None:
+    result = run(*MEASURED, "measure.engines=[numpy,gensim]", cwd=here)
+    assert (result.returncode, result.stderr) == (0, "")
+    printed = [line.split()[:3] for line in result.stdout.split("\n") if "words/s" in line]
+    assert printed[:4] == [
+        ["warm-up", "numpy,", "threads:"],
+        ["warm-up", "gensim,", "threads:"],
+        ["repeat", "1", "numpy,"],
+        ["repeat", "1", "gensim,"],
+    ]
+    assert runs_in(here) == [("benchmark negsample w5 k5 d8 s0", "FINISHED")]
+    summary = summary_of(here)
+    assert set(summary["stages"]) == {"tokenize", "vocab"}
+    assert "train" not in summary
+    numpy, gensim = summary["benchmark"]["rows"]
+    assert (numpy["engine"], gensim["engine"], gensim["times_gensim"]) == ("numpy", "gensim", 1)
+    assert numpy["times_gensim"] == numpy["words_per_second"] / gensim["words_per_second"]
+    assert len(summary["benchmark"]["trials"]) == 2
+    run_dir = here / summary["run_dir"]
+    assert len((run_dir / "benchmark.csv").read_text().splitlines()) == 3
+    assert len((run_dir / "trials.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.long
+def test_an_engine_that_cannot_train_the_loss_is_left_out(here: Path) -> None:
+    softmax = (*MEASURED, "tracking=none", "loss=softmax", "model.dim=2")
+    result = run(*softmax, "measure.engines=[gensim,numpy]", cwd=here)
+    assert result.returncode == 0, result.stderr
+    rows = summary_of(here)["benchmark"]["rows"]
+    assert [(row["engine"], row["times_gensim"]) for row in rows] == [("numpy", None)]
+
+
+@pytest.mark.long
+def test_complexity_from_the_command_line(here: Path) -> None:
+    sizes = (
+        "measure.over_vocabulary=[50,100,200]",
+        "measure.over_negatives=[1,2,4]",
+        "measure.seconds=0",
+    )
+    small = (*sizes, "measure.at_vocabulary=50", "measure.at_negatives=2", "measure.repeats=2")
+    settings = ("experiment=complexity", "engine=numpy", "engine.threads=1", "model.dim=4")
+    result = run(*settings, *small, cwd=here)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert runs_in(here) == [("complexity numpy d4 s0", "FINISHED")]
+    summary = summary_of(here)
+    assert summary["stages"] == {}
+    slopes = summary["complexity"]["slopes"]
+    assert len(slopes) == 7
+    assert all(s["low"] <= s["slope"] <= s["high"] for s in slopes)
+    run_dir = here / summary["run_dir"]
+    assert (run_dir / "complexity.png").is_file()
+    assert len((run_dir / "slopes.csv").read_text().splitlines()) == 8
+    logged = [path.name for path in (here / "outputs" / "mlartifacts").rglob("*.*")]
+    assert {"complexity.png", "slopes.csv", "timings.csv", "slopes.json"} <= set(logged)

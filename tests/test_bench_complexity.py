@@ -1,0 +1,86 @@
+"""The time per pair: the random text, the fitted slopes, the plot."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bench.complexity import Measurement, fit_slope, fit_slopes, plot, zipf_text
+from pipeline.config.settings import Complexity
+
+SETTINGS = Complexity(
+    "complexity",
+    repeats=2,
+    over_vocabulary=[1000, 2000, 4000, 8000],
+    over_negatives=[1, 5, 10, 20],
+    at_vocabulary=2000,
+    at_negatives=5,
+    seconds=0.0,
+)
+
+
+def timings(engine: str) -> list[Measurement]:
+    """Return timings that grow as V^1.2, as V, as K, and not at all."""
+    found = []
+    for repeat, noise in ((1, 1.0), (2, 1.01)):
+        for size in SETTINGS.over_vocabulary:
+            for k in SETTINGS.over_negatives if size == 2000 else [5]:
+                row = (size, k, repeat)
+                found.append(Measurement("negsample", engine, *row, 2e-7 * noise, k + 1))
+                found.append(Measurement("negsample", "gensim", *row, 1e-7 * k * noise, k + 1))
+            seconds = 1e-9 * size**1.2 * noise
+            found.append(Measurement("softmax", engine, size, None, repeat, seconds, size**1.2))
+            own = 1e-6 * size * noise
+            found.append(Measurement("softmax", "a pair at a time", size, None, repeat, own, size))
+    return found
+
+
+def test_slopes_are_the_exponents() -> None:
+    got = {(f.loss, f.way, f.axis): f for f in fit_slopes(timings("numba"), SETTINGS)}
+    wanted = {
+        ("negsample", "numba", "vocabulary"): 0.0,
+        ("negsample", "numba", "negatives"): 0.0,
+        ("negsample", "gensim", "vocabulary"): 0.0,
+        ("negsample", "gensim", "negatives"): 1.0,
+        ("softmax", "numba", "vocabulary"): 1.2,
+        ("softmax", "numba", "scores"): 1.0,
+        ("softmax", "a pair at a time", "vocabulary"): 1.0,
+    }
+    assert set(got) == set(wanted)
+    for key, slope in wanted.items():
+        assert got[key].slope == pytest.approx(slope, abs=1e-9)
+        assert got[key].low <= got[key].slope <= got[key].high
+        assert got[key].high - got[key].low < 0.1
+
+
+def test_the_upper_half_is_fitted_and_the_interval_contains_the_slope() -> None:
+    random = np.random.default_rng(0)
+    held = 0
+    for _ in range(200):
+        x = np.repeat([1.0, 2, 4, 8, 16, 32, 64], 3)
+        y = np.where(x < 8, 1.0, x**0.8) * np.exp(random.normal(0, 0.1, len(x)))
+        fitted = fit_slope("negsample", "numba", "negatives", list(zip(x, y, strict=True)))
+        assert (fitted.first, fitted.last, fitted.timings) == (8, 64, 12)
+        held += fitted.low <= 0.8 <= fitted.high
+    assert 180 <= held <= 199
+
+
+def test_the_frequencies_of_the_text_agree_with_its_counts() -> None:
+    text, counts = zipf_text(50, 20_000, 3)
+    assert text.size == 20_000
+    np.testing.assert_array_equal(np.argsort(-counts), np.arange(50))
+    seen = np.bincount(text.tokens, minlength=50) / 20_000
+    np.testing.assert_allclose(seen, counts / counts.sum(), atol=0.012)
+    np.testing.assert_array_equal(text.tokens, zipf_text(50, 20_000, 3)[0].tokens)
+    assert not np.array_equal(text.tokens, zipf_text(50, 20_000, 4)[0].tokens)
+
+
+@pytest.mark.parametrize("engine", ["numba", "gensim"])
+def test_the_plot_is_a_png(tmp_path: Path, engine: str) -> None:
+    found = list(dict.fromkeys(timings(engine)))
+    if engine == "gensim":  # gensim has no softmax
+        found = [m for m in found if (m.loss, m.way) != ("softmax", "gensim")]
+    path = tmp_path / "complexity.png"
+    plot(found, fit_slopes(found, SETTINGS), SETTINGS, engine, path, "What a pair costs")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,304 @@
+"""Each vector instruction against NumPy, at every alignment, and the LLVM code that it writes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest.mock import Mock
+
+import numba
+import numpy as np
+import pytest
+from llvmlite import ir
+from numba import types
+from numba.core.registry import cpu_target
+from numpy.typing import NDArray
+
+from w2v.engines import simd
+from w2v.engines.simd import FLOATS, INTS, LANES, MASK, Vector
+
+F32 = NDArray[np.float32]
+
+compiled = numba.njit(error_model="numpy")
+OFFSETS = [0, 1, 3, LANES - 1, LANES, 2 * LANES + 1]
+
+
+def numbers(count: int, seed: int = 0) -> F32:
+    return np.random.default_rng(seed).normal(0, 3, count).astype(np.float32)
+
+
+def lanes(operation: Callable[..., Any], *inputs: F32) -> F32:
+    """Apply an operation on vectors to arrays of `LANES` numbers."""
+    load, store, address = simd.load, simd.store, simd.address
+
+    @compiled
+    def one(out: F32, a: F32) -> None:
+        store(operation(load(address(a), 0)), address(out), 0)
+
+    @compiled
+    def two(out: F32, a: F32, b: F32) -> None:
+        store(operation(load(address(a), 0), load(address(b), 0)), address(out), 0)
+
+    @compiled
+    def three(out: F32, a: F32, b: F32, c: F32) -> None:
+        x, y, z = load(address(a), 0), load(address(b), 0), load(address(c), 0)
+        store(operation(x, y, z), address(out), 0)
+
+    out = np.full(LANES, np.nan, np.float32)
+    (one, two, three)[len(inputs) - 1](out, *inputs)
+    return out
+
+
+def test_lanes_of_processors() -> None:
+    assert simd.count_lanes("+sse2,+avx2,+fma,+avx512f") == 16
+    assert simd.count_lanes("+sse2,+avx2,-avx512f") == 8
+    assert simd.count_lanes("+neon,-avx2") == 4
+    assert simd.count_lanes(simd.host_features()) in (4, 8, 16)
+
+
+# Memory
+
+
+@compiled
+def copy_vector(source: F32, k: int, target: F32, j: int) -> None:
+    simd.store(simd.load(simd.address(source), k), simd.address(target), j)
+
+
+@pytest.mark.parametrize("k", OFFSETS)
+@pytest.mark.parametrize("j", OFFSETS)
+def test_load_and_store_at_any_alignment(k: int, j: int) -> None:
+    source, target = numbers(4 * LANES), np.zeros(4 * LANES, np.float32)
+    copy_vector(source, k, target, j)
+    wanted = np.zeros(4 * LANES, np.float32)
+    wanted[j : j + LANES] = source[k : k + LANES]
+    np.testing.assert_array_equal(target, wanted)
+
+
+@compiled
+def copy_two(source: F32, k: int, target: F32) -> None:
+    zero = simd.splat(0)
+    vectors = simd.load_each((zero, zero), simd.address(source), k)
+    simd.store_each(vectors, simd.address(target), 5)
+
+
+@compiled
+def copy_three(source: F32, k: int, target: F32) -> None:
+    zero = simd.splat(0)
+    vectors = simd.load_each((zero, zero, zero), simd.address(source), k)
+    simd.store_each(vectors, simd.address(target), 5)
+
+
+@pytest.mark.parametrize(("count", "copy"), [(2, copy_two), (3, copy_three)])
+@pytest.mark.parametrize("k", OFFSETS)
+def test_load_and_store_several(count: int, copy: Callable[..., None], k: int) -> None:
+    source, target = numbers(6 * LANES), np.zeros(6 * LANES, np.float32)
+    copy(source, k, target)
+    wanted = np.zeros(6 * LANES, np.float32)
+    wanted[5 : 5 + count * LANES] = source[k : k + count * LANES]
+    np.testing.assert_array_equal(target, wanted)
+
+
+@compiled
+def read_one(floats: F32, ints: NDArray[np.int32], k: int) -> tuple[Any, Any]:
+    x, n = simd.address(floats), simd.address(ints)
+    simd.prefetch(x, k)
+    return simd.load_float(x, k), simd.load_int(n, k)
+
+
+@pytest.mark.parametrize("k", [0, 1, 5, 6])
+def test_load_one_number(k: int) -> None:
+    floats, ints = numbers(7), np.array([0, -1, 2**31 - 1, -(2**31), 5, 6, -7], np.int32)
+    assert read_one(floats, ints, k) == (floats[k], ints[k])
+
+
+def test_prefetch_of_an_address_that_is_not_mapped_does_nothing() -> None:
+    @compiled
+    def ask() -> None:
+        simd.prefetch(1 << 40, 3)
+
+    ask()
+
+
+def test_address_is_that_of_the_first_element() -> None:
+    array = numbers(10)
+    find = compiled(lambda x: simd.address(x))
+    assert find(array) == array.ctypes.data
+    assert find(array[3:]) == array.ctypes.data + 12
+
+
+def test_splat() -> None:
+    @compiled
+    def fill(x: float, out: F32) -> None:
+        simd.store(simd.splat(x), simd.address(out), 0)
+
+    out = np.zeros(LANES + 1, np.float32)
+    fill(0.1, out)
+    assert out.tolist() == [np.float32(0.1)] * LANES + [0.0]
+
+
+# Arithmetic
+
+
+@pytest.mark.parametrize(
+    ("operation", "wanted"),
+    [
+        (simd.add, np.add),
+        (simd.subtract, np.subtract),
+        (simd.multiply, np.multiply),
+        (simd.divide, np.divide),
+    ],
+)
+def test_arithmetic(operation: Any, wanted: Any) -> None:
+    a, b = numbers(LANES), numbers(LANES, 1)
+    got = lanes(compiled(lambda x, y: operation(x, y)), a, b)
+    np.testing.assert_allclose(got, wanted(a, b), rtol=3e-7)
+    assert np.isnan(lanes(compiled(lambda x, y: operation(x, y)), a * np.float32("nan"), b)).all()
+
+
+def test_multiply_add() -> None:
+    a, b, c = (numbers(LANES, seed) for seed in range(3))
+    got = lanes(compiled(lambda x, y, z: simd.multiply_add(x, y, z)), a, b, c)
+    np.testing.assert_allclose(got, a.astype(float) * b + c, rtol=1e-5)
+
+
+def test_multiply_add_of_several() -> None:
+    @compiled
+    def second(x: Any, y: Any, z: Any) -> Any:
+        return simd.multiply_add_each(x, (z, y), (z, z))[1]
+
+    @compiled
+    def first(x: Any, y: Any, z: Any) -> Any:
+        return simd.multiply_add_each(x, (y, z), (z, x))[0]
+
+    a, b, c = (numbers(LANES, seed) for seed in range(3))
+    for function in (first, second):
+        np.testing.assert_allclose(lanes(function, a, b, c), a.astype(float) * b + c, rtol=1e-5)
+
+
+@pytest.mark.parametrize("coefficients", [(2.0,), (1.0, -0.5), (0.5, 0.0, -1.0, 0.25)])
+def test_polynomial(coefficients: tuple[float, ...]) -> None:
+    x = numbers(LANES)
+    got = lanes(compiled(lambda x: simd.polynomial(x, coefficients)), x)
+    wanted = sum(c * x.astype(float) ** n for n, c in enumerate(coefficients))
+    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_greater_and_select() -> None:
+    a, b = numbers(LANES), numbers(LANES, 1)
+    a[0], b[1], b[2] = np.nan, np.nan, a[2]
+    got = lanes(compiled(lambda x, y: simd.select(simd.greater(x, y), x, y)), a, b)
+    np.testing.assert_array_equal(got, np.where(a > b, a, b))
+
+
+def test_conversion_rounds_towards_zero() -> None:
+    x = np.resize(np.array([0.0, 0.9, -0.9, 1.5, -2.5, 1e6], np.float32), LANES)
+    got = lanes(compiled(lambda x: simd.to_floats(simd.to_ints(x))), x)
+    np.testing.assert_array_equal(got, np.trunc(x))
+
+
+def test_powers_of_two() -> None:
+    @compiled
+    def fill(x: F32, out: F32) -> None:
+        for k in range(0, len(x), LANES):
+            power = simd.power_of_two(simd.to_ints(simd.load(simd.address(x), k)))
+            simd.store(power, simd.address(out), k)
+
+    x = np.arange(-128, 128).clip(-126, 127).astype(np.float32)
+    out = np.zeros(256, np.float32)
+    fill(x, out)
+    assert out.tolist() == [2.0**n for n in x.tolist()]
+
+
+# Across lanes
+
+
+def test_sum_of_lanes_is_in_their_order() -> None:
+    x = numbers(LANES)
+    total = np.float32(0)
+    for number in x:
+        total += number
+    assert compiled(lambda x: simd.sum_lanes(simd.load(simd.address(x), 0)))(x) == total
+
+
+def test_sums_of_four_vectors() -> None:
+    @compiled
+    def sums(x: F32, out: F32) -> None:
+        a = simd.address(x)
+        rows = (
+            simd.load(a, 0),
+            simd.load(a, LANES),
+            simd.load(a, 2 * LANES),
+            simd.load(a, 3 * LANES),
+        )
+        simd.store(simd.sum_lanes_of_four(*rows), simd.address(out), 0)
+
+    x, out = numbers(4 * LANES).reshape(4, LANES), np.zeros(5, np.float32)
+    sums(x, out)
+    np.testing.assert_allclose(out, [*x.sum(axis=1), 0], rtol=1e-5, atol=1e-6)
+
+
+def test_halves() -> None:
+    @compiled
+    def swap(x: F32, out: F32) -> None:
+        vector = simd.load(simd.address(x), 0)
+        simd.store(simd.high_half(vector), simd.address(out), 0)
+        simd.store(simd.low_half(vector), simd.address(out), LANES // 2)
+
+    x, out = numbers(LANES), np.zeros(LANES, np.float32)
+    swap(x, out)
+    np.testing.assert_array_equal(out, np.roll(x, LANES // 2))
+
+
+# The LLVM code
+
+PAIR = types.UniTuple(FLOATS, 2)  # type: ignore[no-untyped-call]
+COEFFICIENTS = types.UniTuple(types.float32, 3)  # type: ignore[no-untyped-call]
+ARGUMENTS: dict[str, Sequence[Any]] = {
+    "prefetch": (types.intp, types.intp),
+    "load_float": (types.intp, types.intp),
+    "load_int": (types.intp, types.intp),
+    "load": (types.intp, types.intp),
+    "store": (FLOATS, types.intp, types.intp),
+    "load_each": (PAIR, types.intp, types.intp),
+    "store_each": (PAIR, types.intp, types.intp),
+    "splat": (types.float32,),
+    "multiply_add": (FLOATS, FLOATS, FLOATS),
+    "multiply_add_each": (FLOATS, PAIR, PAIR),
+    "add": (FLOATS, FLOATS),
+    "subtract": (FLOATS, FLOATS),
+    "multiply": (FLOATS, FLOATS),
+    "divide": (FLOATS, FLOATS),
+    "polynomial": (FLOATS, COEFFICIENTS),
+    "greater": (FLOATS, FLOATS),
+    "select": (MASK, FLOATS, FLOATS),
+    "to_ints": (FLOATS,),
+    "to_floats": (INTS,),
+    "power_of_two": (INTS,),
+    "sum_lanes": (FLOATS,),
+    "sum_lanes_of_four": (FLOATS,) * 4,
+    "low_half": (FLOATS,),
+    "high_half": (Vector(types.float32, 4),),
+}
+
+
+def written_code(name: str) -> str:
+    """Return the LLVM code that an instruction writes."""
+    kinds = [cpu_target.target_context.get_value_type(kind) for kind in ARGUMENTS[name]]
+    function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), kinds), "test")
+    builder = ir.IRBuilder(function.append_basic_block())
+    signature, generate = getattr(simd, name).__wrapped__(None, *ARGUMENTS[name])
+    generate(Mock(), builder, signature, function.args)
+    builder.ret_void()
+    return str(function.module)
+
+
+def test_every_instruction_is_known_here() -> None:
+    made = {name for name, value in vars(simd).items() if type(value) is type(simd.load)}
+    assert made == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_pointers_have_no_type(name: str) -> None:
+    """Newer releases of LLVM and of llvmlite know no pointers such as ``float*``."""
+    code = written_code(name)
+    assert "*" not in code
+    in_memory = name.startswith(("load", "store", "prefetch"))
+    assert ("getelementptr float, ptr" in code) == in_memory

@@ -1,0 +1,52 @@
+"""Text that comes from anywhere is safe to show."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from w2v.errors import sanitize
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    ["word", "naïve", "שלום", "می\u200cخواهم", "क्\u200dष", "世界", "😀", "<b>&amp;</b>", "a b"],
+)
+def test_text_that_only_shows_is_unchanged(text: str, terminal: bool) -> None:
+    assert sanitize(text, terminal=terminal) == text
+
+
+@pytest.mark.parametrize(
+    "characters",
+    [
+        "\x00\x1b\n\x7f\x85",
+        "\u061c\u200e\u200f\u202a\u202e\u2066\u2069",
+        "\u2028\u2029",
+        "\ud800\udfff\ufffe",
+    ],
+)
+def test_characters_that_act_are_replaced(characters: str) -> None:
+    for character in characters:
+        assert sanitize(f"a{character}b") == "a\ufffdb"
+
+
+def test_a_terminal_gets_escapes_line_breaks_and_tabs() -> None:
+    assert sanitize("naïve 漢字 👍 a\tb\n", terminal=True) == "naïve 漢字 👍 a\tb\n"
+    escaped = sanitize("\x1b[31m\x9b\u202e\ud800\x00\r", terminal=True)
+    assert escaped == "\\x1b[31m\\x9b\\u202e\\ud800\\x00\\r"
+
+
+@settings(max_examples=50)
+@given(st.text(st.characters()), st.booleans())
+def test_no_character_that_acts_is_left(text: str, terminal: bool) -> None:
+    shown = sanitize(text, terminal=terminal)
+    assert terminal or len(shown) == len(text)
+    shown.encode("utf-8")
+    for character in shown:
+        if not (terminal and character in "\n\t"):
+            assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+            assert unicodedata.bidirectional(character) not in (
+                *("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"),
+            )

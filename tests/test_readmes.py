@@ -1,0 +1,159 @@
+"""The pages of every folder: their links, their Python code and their commands."""
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.cache.command import make_parser
+from pipeline.config.schema import known_keys
+from tests.test_config import CONF, GROUPS, ROOT, line_of, settled
+from w2v import WordVectors
+from w2v.errors import InputError
+
+PAGES = [
+    ROOT / "README.md",
+    *sorted(ROOT.glob("w2v/**/*.md")),
+    *sorted(ROOT.glob("pipeline/**/*.md")),
+]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+NEEDS_A_SERVER = "pipeline/tracking/README.md"
+
+PLACEHOLDERS = {"<date>/<time>": "2026-01-01/12-00-00", "<key>": "0123456789abcdef"}
+
+
+def blocks(name: str, language: str = "") -> Iterator[str]:
+    """Yield the code blocks of a page in a language; "" stands for commands and output."""
+    for found in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(), re.S | re.M):
+        if found[0] == language:
+            yield found[1]
+
+
+def commands(program: str) -> list[tuple[str, list[str]]]:
+    """Return the commands of all pages that start with a program: the line, and its arguments."""
+    found = []
+    for name in NAMES:
+        for block in blocks(name):
+            for line in block.replace("\\\n", " ").split("\n"):
+                if line.startswith(f"{program} "):
+                    for placeholder, value in PLACEHOLDERS.items():
+                        line = line.replace(placeholder, value)
+                    arguments = shlex.split(line.removeprefix(program), comments=True)
+                    found.append((line, arguments))
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    page = ROOT / name
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if not link.startswith("http"):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_modules_that_a_page_names_exist(name: str) -> None:
+    folder, text = (ROOT / name).parent, (ROOT / name).read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", text))
+    for module in named:
+        assert (ROOT / module).exists() or list(folder.rglob(module)), module
+    if "| file | what it does |" in text:
+        assert {path.name for path in folder.glob("[!_]*.py")} <= named
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
+def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a ``print`` shows is what the comment behind it says."""
+    monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
+    words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
+    random = np.random.default_rng(0)
+    WordVectors(words, random.normal(size=(7, 4))).save(tmp_path / "outputs/cache/train/<key>")
+    for block in blocks(name, "python"):
+        code = compile(block, name, "exec")
+        if name == NEEDS_A_SERVER:
+            continue
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(code, {})
+        for wanted in re.findall(r"^print\(.*\)  # (.*)$", block, re.M):
+            assert any(
+                doctest.OutputChecker().check_output(wanted, line, doctest.ELLIPSIS)
+                for line in output.getvalue().split("\n")
+            ), wanted
+
+
+RUNS = [found for found in commands("python pipeline/run.py") if "--help" not in found[1]]
+SWEEPS = [found for found in RUNS if "-m" in found[1]]
+
+
+@pytest.mark.parametrize("line", [line for line, arguments in RUNS if "-m" not in arguments])
+def test_a_command_has_valid_settings(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mytokens.py").write_text("characters = list")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settled(*[text for text in dict(RUNS)[line] if text not in ("--cfg", "job")])
+    sys.modules.pop("mytokens", None)
+
+
+@pytest.mark.parametrize("line", [line for line, _ in SWEEPS])
+def test_a_sweep_has_known_settings(line: str) -> None:
+    arguments = [text for text in dict(SWEEPS)[line] if text not in ("-m", "…")]
+    for override in OverridesParser.create().parse_overrides(arguments):
+        key = override.key_or_group
+        if key in GROUPS:
+            choices = (
+                list(override.sweep_string_iterator())
+                if override.is_sweep_override()
+                else [override.value()]
+            )
+            assert all((CONF / key / f"{choice}.yaml").exists() for choice in choices), key
+        else:
+            assert key in known_keys() or key.startswith(("hydra.", "hydra/")), key
+
+
+REFUSALS = [
+    found
+    for name in NAMES
+    for block in blocks(name)
+    for found in re.findall(r"^\$ python pipeline/run\.py (.*)\nerror: (.*)$", block, re.M)
+]
+
+
+@pytest.mark.parametrize(("override", "line"), REFUSALS)
+def test_a_refusal_is_the_one_that_the_page_shows(override: str, line: str) -> None:
+    with pytest.raises((InputError, HydraException, OmegaConfBaseException)) as refusal:
+        settled(override)
+    assert line_of(refusal.value) == line
+
+
+@pytest.mark.parametrize("line", [line for line, _ in commands("python pipeline/cache")])
+def test_a_command_of_the_cache_is_known(line: str) -> None:
+    make_parser().parse_args(dict(commands("python pipeline/cache"))[line])
+
+
+def test_the_pages_have_commands() -> None:
+    """The patterns above find them."""
+    assert len(RUNS) > 40
+    assert len(SWEEPS) > 5
+    assert len(REFUSALS) > 2

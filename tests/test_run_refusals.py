@@ -1,0 +1,286 @@
+"""Bad input and settings: the line with which each is refused, and exit status 2."""
+
+import contextlib
+import io
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import schema
+from pipeline.experiment import Experiment
+from pipeline.run import line_of
+from pipeline.runtime.console import Display
+from pipeline.runtime.signals import StopRequest
+from pipeline.stages.base import Context
+from pipeline.tracking import Tracker
+from tests.commands import run
+from tests.test_config import composed
+
+FILES = {
+    "text.txt": b"the cat sat on the mat and the dog sat on the rug\n" * 40,
+    "latin.txt": "the caf\xe9\n".encode("latin-1") * 5,
+    "empty.txt": b"",
+    "blank.txt": b"\n \n\n",
+    "signs.txt": b"!!! ...\n???\n",
+    "png.txt": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+    "rare.txt": b"every word here stands once only\n",
+    "lonely.txt": b"one\none\ntwo\ntwo\n" * 3,
+    "broken.gz": b"\x1f\x8b\x08\x00rubbish",
+    "plain.gz": b"not packed at all\n",
+    "cut.xz": b"\xfd7zXZ\x00\x00\x04",
+    "model.kv": b"\x80\x04\x95evil.",
+    "cut.vec": b"3 2\na 1 2\nb 1",
+    "many.vec": b"999999999999 2\na 1 2\n",
+    "negative.vec": b"-3 2\na 1 2\n",
+    "wide.vec": b"1 99999999\na 1 2\n",
+    "nan.vec": b"1 2\nthe nan 2\n",
+    "other.vec": b"2 2\nfoo 1 2\nbar 1 2\n",
+    "cat.vec": b"1 3\ncat 1 2 3\n",
+}
+
+BASE = {
+    "corpus": "files",
+    "corpus.path": "text.txt",
+    "vocab.min_count": "1",
+    "model.dim": "2",
+    "engine": "numpy",
+    "tracking": "none",
+    "stages": "[tokenize,vocab,train]",
+}
+
+REFUSED_RUNS = {
+    "corpus.path=nothing.txt": (
+        "corpus.path=nothing.txt: no such file; give a path, a folder, a glob or a list"
+    ),
+    "corpus.path=empty.txt": ("the corpus is empty: no document was found"),
+    "corpus.path=blank.txt": ("the corpus is empty: no document was found"),
+    "corpus.path=signs.txt": (
+        "the corpus holds no word: the tokenizer finds none in 2 documents of 12 bytes"
+    ),
+    "corpus.path=latin.txt": (
+        "latin.txt: byte 7 (0xe9) is not UTF-8; "
+        "convert the file to UTF-8, or set errors=replace or errors=ignore"
+    ),
+    "corpus.path=png.txt": (
+        "png.txt: byte 0 (0x89) is not UTF-8; "
+        "convert the file to UTF-8, or set errors=replace or errors=ignore"
+    ),
+    "corpus.path=rare.txt vocab.min_count=2": (
+        "vocab.min_count=2: must be a count that leaves at least 2 of 6 types, not 0; the most frequent type occurs 1 times"
+    ),
+    "corpus.path=lonely.txt": (
+        "there is nothing to learn from: sub-sampling leaves no document two words of the vocabulary; lower min_count, set subsample=0 or give longer documents"
+    ),
+    "corpus.path=broken.gz": (
+        "broken.gz: cannot be read (Compressed file ended before the end-of-stream "
+        "marker was reached)"
+    ),
+    "corpus.path=plain.gz": "plain.gz: cannot be read (Not a gzipped file (b'no'))",
+    "corpus.path=cut.xz": (
+        "cut.xz: cannot be read (Compressed file ended before the end-of-stream marker was reached)"
+    ),
+    "corpus.path=[text.txt,nothing.txt]": (
+        "corpus.path=nothing.txt: no such file; give a path, a folder, a glob or a list"
+    ),
+    "corpus.path=folder": (
+        "corpus.path=folder: no such file; give a path, a folder, a glob or a list"
+    ),
+    "corpus.path=no/such/*.txt": (
+        "corpus.path=no/such/*.txt: no such file; give a path, a folder, a glob or a list"
+    ),
+    "corpus=pydocs corpus.packages=[no-such-package]": (
+        "corpus.packages=no-such-package: must be the name of an installed package, as pip shows it, or stdlib"
+    ),
+    "corpus=sst corpus.path=nothing.zip": (
+        "corpus.path=nothing.zip: no such file; see conf/corpus/sst.yaml"
+    ),
+    "corpus.path=null": ("corpus.path=null: must be a path, a folder, a glob, or a list of them"),
+    "corpus.unit=word": "corpus.unit=word: must be line or file",
+    "tokenizer.pattern='('": (
+        "tokenizer.pattern=(: must be a regular expression (missing ), unterminated subpattern at position 0)"
+    ),
+    "tokenizer.pattern='a*'": (
+        "tokenizer.pattern=a*: must be a pattern that does not match the empty string"
+    ),
+    "vocab.min_count=1000": (
+        "vocab.min_count=1000: must be a count that leaves at least 2 of 8 types, not 0; the most frequent type occurs 160 times"
+    ),
+    "model.dim=0": "model.dim=0: must be at least 1",
+    "model.dim=1e400": "model.dim: Value 'inf' of type 'float' could not be converted to Integer",
+    "model.windw=3": "model.windw: no such setting here; did you mean model.window?",
+    "model.window=-1": "model.window=-1: must be from 1 to 10,000",
+    "model.subsample=nan": "model.subsample=nan: must be at least 0",
+    "loss.logits_mb=3": "loss.logits_mb: no such setting here; it belongs to loss=softmax",
+    "engine.threads=0": "engine.threads=0: must be at least 1 or null",
+    "train.epochs=0": "train.epochs=0: must be at least 1",
+    "train.lr=inf": "train.lr=inf: must be a finite number above 0",
+    "train.lr=fast": "train.lr: Value 'fast' of type 'str' could not be converted to Float",
+    "train.patience=2 train.heldout=0": (
+        "train.patience=2: must be null where heldout=0: held-out text is what it is judged by"
+    ),
+    "train.patience=2 train.heldout=0.001": (
+        "train.patience=2: no document is held out to measure the loss on; raise heldout=0.001, or give more than 40 documents"
+    ),
+    "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
+    "train.init=nothing": (
+        "train.init=nothing: no such file; give a folder of trained vectors or a word2vec file"
+    ),
+    "train.init=folder": (
+        "train.init=folder: no such file; give a folder of trained vectors or a word2vec file"
+    ),
+    "train.init=model.kv": (
+        "train.init=model.kv: is a pickle, as gensim's save() writes it, and a pickle "
+        "can run code; write the vectors by save_word2vec_format()"
+    ),
+    "train.init=cut.vec": (
+        "cut.vec: byte 10: row 2 is b'b 1' with 1 values; a word and 2 numbers are needed"
+    ),
+    "train.init=many.vec": (
+        "many.vec: byte 21: the file ends in row 2; the header promises 999999999999 rows"
+    ),
+    "train.init=negative.vec": (
+        "negative.vec: byte 0: the header is b'-3 2\\n'; 'words dimensions' is needed"
+    ),
+    "train.init=wide.vec": (
+        "wide.vec: byte 0: 99999999 dimensions are promised; 1 to 65536 are read"
+    ),
+    "train.init=nan.vec": "nan.vec: the vector of 'the' holds NaN or an infinity or is no float32",
+    "train.init=other.vec": (
+        "train.init=other.vec: none of its 2 words is among the 8 of the vocabulary"
+    ),
+    "train.init=cat.vec": ("train.init=cat.vec: its vectors have 3 numbers; set dim=3, not 2"),
+    "cache.verify=md5": "cache.verify=md5: must be size or sha256",
+    "evaluate.probes=[zebra] stages=[tokenize,vocab,train,evaluate]": (
+        "evaluate.probes: zebra not in the vocabulary"
+    ),
+    "stages=[all]": "stages=['all']: must be some of [tokenize, vocab, train, evaluate]",
+    "seed=none": "seed: Value 'none' of type 'str' could not be converted to Integer",
+    "+extra=1": "extra: no such setting here; did you mean train?",
+    "~seed": "seed is not set; give it as seed=...",
+    "model": (
+        "model: not of the form key=value; a value with special characters stands in "
+        "quotes, as in \"key='a b'\""
+    ),
+    "seed=${sed}": "seed: Interpolation key 'sed' not found",
+    "model.window=1000000000": "model.window=1000000000: must be from 1 to 10,000",
+    "vocab.words=/dev/zero": ("vocab.words=/dev/zero: must be a file of one word a line"),
+    "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
+}
+"""What the schema or the stages refuse."""
+
+REFUSED_COMMANDS = {
+    "tracking=mlflow tracking.uri=http://127.0.0.1:9": (
+        "tracking.uri=http://127.0.0.1:9: cannot be used (Connection refused)"
+    ),
+    "tracking=mlflow tracking.uri=sqlite://": (
+        "tracking.uri=sqlite://: names no file, so all would be lost with the run"
+    ),
+    "tracking=mlflow tracking.uri=sqlite:///folder": (
+        "tracking.uri=sqlite:///folder: cannot be used (folder is a folder)"
+    ),
+    "tracking=mlflow tracking.uri=sqlite:///text.txt": (
+        "tracking.uri=sqlite:///text.txt: cannot be used (file is not a database)"
+    ),
+    "tracking=mlflow tracking.uri=mysql://a": (
+        "tracking.uri=mysql://a: cannot be used (No module named 'MySQLdb')"
+    ),
+    "tracking=mlflow tracking.uri='http://[::1'": (
+        "tracking.uri=http://[::1: cannot be used (Invalid IPv6 URL)"
+    ),
+    "tracking=mlflow outputs=a?b": (
+        "outputs=a?b: MLflow cannot keep its database in a folder with ? or %20 and the like in "
+        "its path (HERE/a?b); rename it, or set tracking=none"
+    ),
+    "hydra.job.chdir=true": (
+        "hydra.job.chdir=true: must be false; paths start where the command is given"
+    ),
+    "search=optuna": "search=optuna: needs -m, as in python pipeline/run.py -m COMMAND",
+    "experiment=compare_windows": (
+        "experiment=compare_windows: needs -m, as in python pipeline/run.py -m COMMAND"
+    ),
+    "outputs=/proc/nothing": (
+        "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
+    ),
+}
+"""What only the whole command refuses: settings of Hydra's, tracking stores, outputs folders."""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("refusals")
+    (folder / "folder").mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def overrides_of(settings: str) -> list[str]:
+    """Return settings as overrides, after those of `BASE` that they do not replace."""
+    given = settings.split(" ")
+    keys = {text.partition("=")[0] for text in given}
+    base = {key: value for key, value in BASE.items() if key not in keys}
+    if "corpus" in keys:
+        base.pop("corpus.path", None)
+    return [*(f"{key}={value}" for key, value in base.items()), *given]
+
+
+def run_stages(overrides: list[str], run_dir: Path) -> None:
+    """Run a command without what Hydra and MLflow add to it."""
+    config, display = schema.resolve(composed(*overrides)), Display(io.StringIO())
+    context = Context(config, display, Tracker(), StopRequest(), cores=1, threads=1)
+    Experiment(context).run(run_dir)
+
+
+@pytest.mark.parametrize("settings", REFUSED_RUNS)
+def test_a_run_is_refused_in_one_line(settings: str, here: Path) -> None:
+    with contextlib.chdir(here), pytest.raises(Exception) as refusal:  # noqa: PT011
+        run_stages(overrides_of(settings), here)
+    assert line_of(refusal.value, starting=False) == REFUSED_RUNS[settings]
+
+
+SLOW = "tracking=mlflow tracking.uri=http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(s, marks=pytest.mark.long if s == SLOW else ()) for s in REFUSED_COMMANDS],
+)
+def test_a_command_is_refused_in_one_line(settings: str, here: Path) -> None:
+    given = overrides_of(settings)
+    wanted = REFUSED_COMMANDS[settings].replace("HERE", str(here))
+    wanted = wanted.replace("COMMAND", shlex.join(given))
+    done = run(*given, cwd=here)
+    assert (done.returncode, done.stderr) == (2, f"error: {wanted}\n")
+
+
+def test_a_configuration_cannot_make_hydra_run_a_program(tmp_path: Path) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "hostile.yaml").write_text(
+        "# @package _global_\n"
+        "hydra: {callbacks: {x: {_target_: os.system, command: touch HACKED}}}\n"
+    )
+    done = run("--config-dir", "conf", "experiment=hostile", "tracking=none", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Target 'os.system'")
+    assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+def test_a_setting_is_refused_before_any_work(here: Path, tmp_path: Path) -> None:
+    done = run(*overrides_of("model.window=0"), f"outputs={tmp_path}/outputs", cwd=here)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: model.window=0: must be from 1 to 10,000\n",
+    )
+    assert not (tmp_path / "outputs" / "cache").exists()
+    assert not (tmp_path / "outputs" / "mlflow.db").exists()
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    name = os.fsdecode(b"b\xff.txt")
+    done = run(f"corpus.path='{name}'", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        "error: corpus.path='b\\udcff.txt': a name that is not UTF-8; rename the file"
+    )

@@ -1,0 +1,168 @@
+"""Threads for each job; and work that lacks memory or disk space is refused with figures."""
+
+import errno
+import os
+import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.runtime import resources
+from w2v.errors import InputError
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
+
+ROOT = Path(__file__).parents[1]
+
+MEASURE = """
+import re, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from w2v.engines import ENGINES
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.text.tokens import Text
+from w2v.training.schedule import EarlyStopping, Schedule
+from w2v.training.train import train
+
+def peak():  # getrusage would count the parent process too
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
+
+def run(size, dim, documents):
+    tokens = np.random.default_rng(0).integers(0, size, 4 * documents).astype(np.int32)
+    ends = np.linspace(0, len(tokens), documents + 1).astype(np.int64)
+    text = Text(tokens, np.arange(size, dtype=np.int32), np.stack([ends[:-1], ends[1:]], axis=1))
+    softmax = Softmax(logits_mb=8, batch_words=500)
+    loss = {"negsample": NegativeSampling(), "softmax": softmax}[sys.argv[2]]
+    train(
+        text,
+        np.bincount(tokens, minlength=size) + 1,
+        SkipGram(dim, subsample=0.0, loss=loss),
+        Schedule(2, decay_epochs=9),
+        engine=sys.argv[3],
+        early=EarlyStopping(1),
+    )
+
+run(10, 8, 100)
+before = peak()
+run(20_000, 200, 250)
+print(peak() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loss", "engine"),
+    [("negsample", "numpy"), ("negsample", "numba"), ("softmax", "numpy")],
+)
+def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(ROOT), loss, engine],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    objective = SkipGram(
+        200,
+        loss=NegativeSampling() if loss == "negsample" else Softmax(logits_mb=8, batch_words=500),
+    )
+    estimate = resources.training_memory(20_000, 250, objective, keeps_best=True)
+    taken = int(result.stdout)
+    assert resources.model_bytes(20_000, objective) < taken < estimate < 4 * taken
+
+
+def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.runtime.resources.available_cores", lambda: 8)
+    assert [resources.threads_per_job(jobs) for jobs in (1, 2, 3, 8, 9)] == [8, 4, 2, 1, 1]
+
+
+def test_thread_limits_set_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in resources.THREAD_POOL_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    resources.limit_threads_of_child_processes(2)
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "2"
+
+
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
+    for error in (OSError(errno.ENOSPC, "no space"), OSError("5 requested and 3 written")):
+        with pytest.raises(InputError, match=r"^training: the disk of .* is full, .* free; "):
+            fail(error, tmp_path)
+    with pytest.raises(PermissionError):
+        fail(PermissionError(errno.EACCES, "no"), tmp_path)
+
+
+def fail(error: OSError, folder: Path) -> None:
+    with resources.report_full_disk("training", folder):
+        raise error
+
+
+def test_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: 3 * 10**9)
+    resources.require_memory(3 * 10**9, "training")
+    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: None)
+    resources.require_memory(3 * 10**18, "training")
+    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: 250 * 10**6)
+    with pytest.raises(InputError) as refusal:
+        resources.require_memory(4_810_000_000, "training 1,000,000 words with model.dim=300")
+    assert str(refusal.value) == (
+        "training 1,000,000 words with model.dim=300 takes 4.8 GB of memory and 250.0 MB is free; "
+        "lower model.dim or vocab.max_size, or raise vocab.min_count"
+    )
+
+
+def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need = resources.training_disk(10**6, SkipGram(300), False, checkpoints=True, tracked=True)
+    assert need == {
+        "the vectors": 2_400_000_000,
+        "checkpoints": 7_200_000_000,
+        "the tracked copy": 2_400_000_000,
+    }
+    monkeypatch.setattr("pipeline.runtime.resources.free_disk", lambda _: 12_000_000_000)
+    resources.require_disk(need, tmp_path, "training")
+    monkeypatch.setattr("pipeline.runtime.resources.free_disk", lambda _: 9_500_000_000)
+    with pytest.raises(InputError) as refusal:
+        resources.require_disk(need, Path("outputs"), "training")
+    assert str(refusal.value) == (
+        "training writes 12.0 GB (the vectors 2.4 GB, checkpoints 7.2 GB, the tracked copy "
+        "2.4 GB) and the disk of outputs has 9.5 GB free; free some, or set outputs to a folder "
+        "elsewhere"
+    )
+
+
+def test_free_memory_and_disk_are_plausible(tmp_path: Path) -> None:
+    free = resources.free_memory()
+    assert free is not None
+    total = int(re.findall(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
+    assert resource.getpagesize() < free <= total
+    assert 0 < resources.free_disk(tmp_path / "not" / "yet" / "there") <= 10**18
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        ("", ("memory.max", "memory.current", "inactive_file")),
+        (
+            "cpu,memory",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
+    ],
+)
+def test_control_groups_limit_the_free_memory(
+    kinds: str, names: tuple[str, str, str], tmp_path: Path
+) -> None:
+    base = tmp_path if kinds == "" else tmp_path / "memory"
+    job = base / "user" / "job"
+    job.mkdir(parents=True)
+    limit, used, reclaimable = names
+    for folder, most, now, cached in ((job, "1000", 900, 50), (job.parent, "5000", 4990, 0)):
+        (folder / limit).write_text(f"{most}\n")
+        (folder / used).write_text(f"{now}\n")
+        (folder / "memory.stat").write_text(f"anon 3\n{reclaimable} {cached}\n")
+    (base / limit).write_text("max\n")
+    (base / used).write_text("7\n")
+    assert list(resources.cgroup_free_memory(kinds, "/user/job", tmp_path)) == [150, 10]
+    assert list(resources.cgroup_free_memory("cpu", "/user/job", tmp_path)) == []
+    assert list(resources.cgroup_free_memory(kinds, "/elsewhere", tmp_path)) == []

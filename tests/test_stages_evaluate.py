@@ -1,0 +1,222 @@
+"""The stage ``evaluate``: its tables agree with its scores, in every format."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.config.settings import Evaluate
+from pipeline.report.findings import COLUMNS, TABLES, Findings
+from pipeline.stages import evaluate as stage
+from pipeline.stages.evaluate import compute
+from w2v.errors import InputError
+from w2v.evaluate import METHODS, metrics
+from w2v.evaluate.metrics import METRICS, base, figure_names, figures, score_lines
+from w2v.evaluate.metrics.base import (
+    EvaluationSettings,
+    Metric,
+    MetricInput,
+    MetricResult,
+    ScoreLine,
+)
+from w2v.vectors import WordVectors
+
+WORDS = ("cat", "dog", "cats", "dogs", "king", "queen", "man", "woman", "null", "nan")
+
+
+def vectors() -> WordVectors:
+    generator = np.random.default_rng(0)
+    words = [*WORDS, *(f"w{row}" for row in range(60))]
+    array = generator.standard_normal((len(words), 6)).astype(np.float32)
+    array[3] = array[1] + array[2] - array[0]  # dogs
+    return WordVectors(words, array, np.arange(len(words), 0, -1))
+
+
+def benchmarks(folder: Path) -> dict[str, Any]:
+    """Write small benchmarks, and return the settings that name them."""
+    generator = np.random.default_rng(1)
+    lines = [
+        f"{a}\t{b}\t{generator.integers(10)}\n"
+        for a in WORDS
+        for b in WORDS
+        if generator.random() < 0.4
+    ]
+    (folder / "pairs.tsv").write_text("".join(lines) + "cat\tzebra\t3\n")
+    (folder / "none.tsv").write_text("zebra\tgiraffe\t3\nlion\ttiger\t4\n")
+    (folder / "questions.txt").write_text(
+        ": gram-plural\ncat cats dog dogs\ncat cats zebra zebras\n"
+        ": family\nman woman king queen\nking queen man woman\n"
+    )
+    return {
+        "similarity": {"mine": str(folder / "pairs.tsv"), "none": str(folder / "none.tsv")},
+        "analogy": {"mine": str(folder / "questions.txt")},
+    }
+
+
+def evaluated(
+    folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
+) -> tuple[dict[str, Any], Findings]:
+    """Evaluate into a folder; returns the facts and the findings."""
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    settings = Evaluate(**{"neighbours": 3, **benchmarks(folder), **changes})
+    return compute(out, MetricInput(vectors(), settings, other), settings, None, None)
+
+
+def test_the_tables_have_their_columns_in_every_form(tmp_path: Path) -> None:
+    _, findings = evaluated(tmp_path, vectors)
+    assert tuple(findings.tables) == TABLES == tuple(COLUMNS)
+    for name, table in findings.tables.items():
+        assert {c: str(t) for c, t in table.dtypes.items()} == COLUMNS[name]
+        assert len(table) > 0
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / f"{name}.parquet"), table)
+        texts = [column for column, kind in COLUMNS[name].items() if kind == "str"]
+        read = pd.read_csv(
+            tmp_path / "out" / f"{name}.csv",
+            keep_default_na=False,  # "null" and "nan" are words
+            na_values={c: [""] for c in table.columns if c not in texts},
+        )
+        pd.testing.assert_frame_equal(read, table, check_dtype=False)
+        assert not table.duplicated().any()
+
+
+def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
+    _, findings = evaluated(tmp_path)
+    assert list(findings.stability.columns) == ["word", "overlap"]
+    assert len(pd.read_parquet(tmp_path / "out" / "stability.parquet")) == 0
+
+
+def test_scores_can_be_recomputed_from_the_tables(tmp_path: Path) -> None:
+    facts, findings = evaluated(tmp_path)
+    used = findings.pairs[(findings.pairs["benchmark"] == "mine") & findings.pairs["used"]]
+    mine = facts["similarity"]["mine"]
+    assert mine["spearman"] == pytest.approx(used["human"].corr(used["model"], "spearman"))
+    assert mine["pearson"] == pytest.approx(used["human"].corr(used["model"]))
+    row = findings.similarity.set_index("benchmark").loc["mine"]
+    assert (row["spearman"], row["low"], row["high"]) == (mine["spearman"], *mine["ci95"])
+    assert (row["pairs"], row["total"]) == (len(used), len(used) + 1)
+    for method in METHODS:
+        table = findings.analogies.query(f"method == '{method}'")
+        single = table.query("category != 'all'")
+        for section in ("semantic", "syntactic", "all"):
+            total = table.query(f"category == 'all' and section == '{section}'").iloc[0]
+            parts = single if section == "all" else single.query(f"section == '{section}'")
+            for column in ("questions", "total", "correct_1", "correct_5"):
+                assert total[column] == parts[column].sum()
+            assert total["accuracy"] == total["correct_1"] / total["questions"]
+            assert 0 <= total["low"] <= total["accuracy"] <= total["high"] <= 1
+            assert total["low"] < total["high"]
+            assert total["vocabulary"] == len(vectors())
+    google = facts["analogy"]["mine"]
+    assert (google["questions"], google["total"], google["coverage"]) == (3, 4, 0.75)
+    assert google["syntactic"] == 1.0
+
+
+def test_unused_pairs_and_unknown_words_are_listed(tmp_path: Path) -> None:
+    facts, findings = evaluated(tmp_path)
+    none = facts["similarity"]["none"]
+    assert (none["spearman"], none["ci95"], none["pairs"], none["coverage"]) == (None, None, 0, 0)
+    rows = findings.pairs.query("benchmark == 'none'")
+    assert rows["model"].isna().all()
+    assert not rows["used"].any()
+    scores = json.loads((tmp_path / "out" / "scores.json").read_bytes())
+    assert scores["similarity"]["none"]["unknown"] == ["giraffe", "lion", "tiger", "zebra"]
+    assert scores["similarity"]["mine"]["unknown"] == ["zebra"]
+
+
+def test_unknown_words_may_count_as_zero(tmp_path: Path) -> None:
+    facts, findings = evaluated(tmp_path, oov="zero")
+    assert findings.pairs["used"].all()
+    mine = facts["similarity"]["mine"]
+    human = findings.pairs.query("benchmark == 'mine'")
+    expected = human["human"].corr(human["model"].fillna(0.0), "spearman")
+    assert mine["spearman"] == pytest.approx(expected)
+    assert (mine["pairs"], mine["known"]) == (len(human), len(human) - 1)
+    assert facts["analogy"]["mine"]["questions"] == 4
+
+
+def test_bands_are_by_the_rarest_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "BANDS", (4, 8, 1000))
+    _, findings = evaluated(tmp_path)
+    bands = findings.bands.query("benchmark == 'mine'")
+    spearman = bands.query("metric == 'spearman'")
+    assert list(zip(spearman["first"], spearman["last"], strict=True)) == [(1, 4), (5, 8), (9, 70)]
+    ranks = {word: rank for rank, word in enumerate(WORDS, start=1)}
+    pairs = findings.pairs.query("benchmark == 'mine' and used")
+    rarest = pairs[["word_1", "word_2"]].map(lambda word: ranks[word]).max(axis=1)
+    for _, row in spearman.iterrows():
+        inside = pairs[(rarest >= row["first"]) & (rarest <= row["last"])]
+        assert row["used"] == len(inside)
+        assert row["value"] == pytest.approx(inside["human"].corr(inside["model"], "spearman"))
+    assert spearman["used"].sum() == len(pairs)
+    accuracy = bands.query("metric == 'accuracy'").set_index("first")
+    assert accuracy["used"].tolist() == [1, 2, 0]
+    assert accuracy["value"].iloc[0] == 1.0
+    assert accuracy["value"].isna().tolist() == [False, False, True]
+
+
+def test_stability_is_the_mean_of_its_table(tmp_path: Path) -> None:
+    generator = np.random.default_rng(2)
+    other = vectors().vectors + generator.standard_normal((70, 6)).astype(np.float32)
+    facts, findings = evaluated(tmp_path, lambda: WordVectors(vectors().words, other))
+    assert facts["stability"]["overlap"] == pytest.approx(findings.stability["overlap"].mean())
+    assert (facts["stability"]["k"], facts["stability"]["words"]) == (10, 70)
+    low, high = facts["stability"]["ci95"]
+    assert 0 < low < facts["stability"]["overlap"] < high < 1
+    assert "stability" not in evaluated(tmp_path)[0]
+
+
+def test_intervals_change_with_the_seed_alone(tmp_path: Path) -> None:
+    one, again, other = (evaluated(tmp_path, seed=seed)[0] for seed in (0, 0, 1))
+    assert one == again
+    assert one["similarity"]["mine"]["ci95"] != other["similarity"]["mine"]["ci95"]
+    assert one["similarity"]["mine"]["spearman"] == other["similarity"]["mine"]["spearman"]
+
+
+def test_an_unknown_probe_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"evaluate\.probes: zebra not in the vocabulary"):
+        evaluated(tmp_path, probes=["cat", "zebra"])
+
+
+class NormSpread(Metric):
+    """A toy metric: how much the lengths of the vectors differ."""
+
+    section = "norms"
+    figures = ("spread",)
+    columns: ClassVar = {"norms": {"word": "str", "norm": "float64"}}
+
+    def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
+        return {}
+
+    def compute(self, given: MetricInput) -> MetricResult:
+        norms = np.linalg.norm(given.vectors.vectors, axis=1)
+        rows = list(zip(given.vectors.words, norms.tolist(), strict=True))
+        return MetricResult({"all": {"spread": float(np.std(norms))}}, {"norms": rows})
+
+    def figure_names(self, settings: EvaluationSettings) -> list[str]:
+        return ["norms/all/spread"]
+
+    def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
+        yield ScoreLine("norms", scores["all"]["spread"], None, "all words")
+
+
+def test_a_metric_is_one_class_and_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scores, table, figures and names appear everywhere, without another change."""
+    for module in (stage, metrics):
+        monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
+    facts, _ = evaluated(tmp_path)
+    spread = facts["norms"]["all"]["spread"]
+    scores = json.loads((tmp_path / "out" / "scores.json").read_bytes())
+    assert scores["norms"] == {"all": {"spread": spread}}
+    assert len(pd.read_parquet(tmp_path / "out" / "norms.parquet")) == len(vectors())
+    assert figures(facts)["norms/all/spread"] == spread
+    names = figure_names(Evaluate(**benchmarks(tmp_path)))
+    assert set(figures(facts)) <= set(names)
+    assert "norms/all/spread" in names
+    assert ScoreLine("norms", spread, None, "all words") in score_lines(facts)

@@ -1,0 +1,252 @@
+"""The analysis of sweeps, against slow oracles."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from pipeline.config.values import short_names, shortened
+from pipeline.sweeps import analysis, show
+from pipeline.sweeps.analysis import Result
+from pipeline.sweeps.results import Job
+from w2v import WordVectors
+
+
+def job(number: int, value: float | None, **settings: Any) -> Job:
+    status = "crashed" if value is None else "finished"
+    figures = {} if value is None else {"score": value, "heldout_loss": value}
+    flat = {key.replace("__", "."): setting for key, setting in settings.items()}
+    return Job(number, status, None, flat, figures, 1.0 + number, False, None, None)
+
+
+def test_configurations_are_means_over_seeds() -> None:
+    random = np.random.default_rng(0)
+    jobs: list[Job] = []
+    expected: dict[tuple[str, str], Any] = {}
+    for dim, window in itertools.product((10, 20), (2, 5)):
+        values = random.normal(dim / 10 + window, 0.1, 3)
+        expected[str(dim), str(window)] = values
+        jobs += [
+            job(len(jobs) + s, float(v), model__dim=dim, model__window=window, seed=s)
+            for s, v in enumerate(values)
+        ]
+    table = Result("score", jobs).configurations
+    assert list(table["mean"]) == sorted(table["mean"], reverse=True)
+    assert table["verdict"].iloc[0] == "best"
+    means = {key: values.mean() for key, values in expected.items()}
+    best = max(means, key=lambda key: means[key])
+    pooled = np.mean([values.var(ddof=1) for values in expected.values()])
+    for row in table.to_dict("records"):
+        values = expected[row["model.dim"], row["model.window"]]
+        half = 4.302652729911275 * values.std(ddof=1) / math.sqrt(3)  # t of 2 degrees, 97.5 %
+        assert row["mean"] == pytest.approx(values.mean())
+        assert (row["low"], row["high"]) == pytest.approx(
+            (values.mean() - half, values.mean() + half)
+        )
+        if (row["model.dim"], row["model.window"]) != best:
+            gap = (means[best] - values.mean()) / math.sqrt(pooled / 3)
+            p = stats.studentized_range.sf(gap, 4, 8)
+            assert row["p"] == pytest.approx(p, abs=1e-6)
+            assert row["verdict"] == ("worse" if p < 0.05 else "within noise")
+
+
+def test_differences_are_those_of_tukeys_test() -> None:
+    random = np.random.default_rng(2)
+    samples = [random.normal(size=n).tolist() for n in (2, 3, 4)]
+    expected = stats.tukey_hsd(*samples).pvalue
+    for best in range(3):
+        assert analysis.tukey(samples, best) == pytest.approx(expected[best].tolist(), abs=1e-6)
+
+
+def test_noise_is_rarely_called_a_difference() -> None:
+    """The level holds for the pairs with the best one, which is chosen after looking."""
+    random = np.random.default_rng(1)
+    wrong = 0
+    for _ in range(200):
+        samples = random.normal(size=(6, 3))
+        ends = [int(samples.mean(axis=1).argmin()), int(samples.mean(axis=1).argmax())]
+        both = [samples[i].tolist() for i in range(6)]
+        (p,) = [analysis.tukey(both, ends[1])[ends[0]]] if could_differ(samples, ends) else [1.0]
+        wrong += p is not None and p < analysis.LEVEL
+    assert 1 <= wrong <= 20  # 10 expected of 200; 20 has a chance of 0.3 %
+
+
+def could_differ(samples: Any, ends: Sequence[int]) -> bool:
+    """Return whether the widest gap could be significant; if not, Tukey's test is not needed."""
+    low, high = (samples[i].mean() for i in ends)
+    return bool((high - low) / math.sqrt(samples.var(axis=1, ddof=1).mean() / 3) > 4)
+
+
+def test_a_real_difference_is_found() -> None:
+    jobs = [
+        job(i, (0.3 if dim == 10 else 0.5) + 0.01 * seed, model__dim=dim, seed=seed)
+        for i, (dim, seed) in enumerate(itertools.product((10, 20), range(3)))
+    ]
+    assert list(Result("score", jobs).configurations["verdict"]) == ["best", "worse"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        ([[1.0], [2.0, 2.1]], [None, 1.0]),
+        ([[1.0, 1.0], [2.0, 2.0]], [0.0, 1.0]),
+        ([[2.0, 2.0], [2.0, 2.0]], [1.0, 1.0]),
+        ([[1.0], [2.0]], [None, None]),
+        ([[1.0, 1.2]], [1.0]),
+    ],
+)
+def test_tukey_on_samples_without_noise_or_seeds(
+    samples: list[list[float]], expected: list[float | None]
+) -> None:
+    assert analysis.tukey(samples, len(samples) - 1) == expected
+
+
+def test_losses_compare_only_with_equal_negatives() -> None:
+    jobs = [
+        job(i, float(value), loss=loss, model__dim=dim, seed=0, **own)
+        for i, (value, loss, dim, own) in enumerate(
+            [
+                (1, "negsample", 10, {"loss__negatives": 2}),
+                (2, "negsample", 20, {"loss__negatives": 2}),
+                (5, "negsample", 10, {"loss__negatives": 5}),
+                (3, "negsample", 20, {"loss__negatives": 5}),
+                (7, "softmax", 10, {"loss__logits_mb": 64}),
+            ]
+        )
+    ]
+    result = Result("heldout_loss", jobs)
+    assert result.compared_within == ["loss", "loss.negatives"]
+    best = {(row["group"], row["model.dim"]) for row in result.best}
+    assert best == {("negsample 2", "10"), ("negsample 5", "20")}  # softmax has nothing to beat
+    effects = result.effects
+    assert set(effects["setting"]) == {"model.dim"}
+    # less the means of the groups: -0.5, 0.5, 1, -1, 0
+    assert list(effects["effect"]) == pytest.approx([0.5 / 3, -0.25])
+    assert effects["mean"].isna().all()
+    assert Result("score", jobs).compared_within == []
+    assert [row["loss"] for row in Result("score", jobs).best] == ["softmax"]
+
+
+def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:
+    jobs = [
+        job(0, 1.0, engine="numpy", engine__name="numpy", model__dim=4, seed=0),
+        job(1, 2.0, engine="numba", engine__name="numba", model__dim=4, seed=0),
+    ]
+    assert Result("score", jobs).axes == ["engine"]
+    jobs = [
+        job(0, 1.0, experiment="a", model__dim=4, seed=0),
+        job(1, 2.0, experiment="b", model__dim=5, seed=0),
+        job(2, 2.0, experiment="b", model__dim=5, seed=1),
+    ]
+    assert Result("score", jobs).axes == ["experiment", "seed"]
+
+
+def test_the_same_job_twice_is_one_observation() -> None:
+    jobs = [job(i, 1.0, model__dim=4, seed=0) for i in range(2)]
+    jobs.append(job(2, 2.0, model__dim=5, seed=0))
+    table = Result("score", jobs).configurations
+    assert list(table["seeds"]) == [1, 1]
+    assert list(table["verdict"]) == ["best", "one seed"]
+
+
+def test_many_values_are_divided_at_their_quartiles() -> None:
+    jobs = [job(i, float(i), train__lr=0.01 * (i + 1), seed=0) for i in range(12)]
+    effects = Result("score", jobs).effects
+    assert list(effects["jobs"]) == [3, 3, 3, 3]
+    assert list(effects["mean"]) == [1, 4, 7, 10]
+
+
+def test_overlap_of_neighbours_between_seeds(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    paths, nearest = [], []
+    for seed in range(3):
+        vectors = random.normal(size=(40, 5)).astype(np.float32)
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        WordVectors(words, vectors).save(folder)
+        paths.append(str(folder / "vectors.npy"))
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        nearest.append(
+            [
+                {j for _, j in sorted((-unit[i] @ unit[j], j) for j in range(40) if j != i)[:10]}
+                for i in range(40)
+            ]
+        )
+    expected = np.mean(
+        [
+            len(nearest[a][i] & nearest[b][i]) / 10
+            for a, b in ((0, 1), (0, 2), (1, 2))
+            for i in range(40)
+        ]
+    )
+    assert analysis.overlap(paths) == pytest.approx(expected)
+    assert analysis.overlap([paths[0], paths[0]]) == 1.0
+    assert analysis.overlap(paths[:1]) is None
+
+
+def test_close_values_stay_different() -> None:
+    jobs = [
+        job(i, value, train__lr=lr, seed=0)
+        for i, (lr, value) in enumerate(((0.0250001, 0.1), (0.0250002, 0.9), (0.01, 0.5)))
+    ]
+    table = Result("score", jobs).configurations
+    assert list(table["mean"]) == [0.9, 0.5, 0.1]
+    assert list(table["train.lr"]) == ["0.0250002", "0.01", "0.0250001"]
+    assert shortened(table["train.lr"]) == {
+        "0.0250002": "0.0250002",
+        "0.01": "0.01",
+        "0.0250001": "0.0250001",
+    }
+    assert shortened(["0.034512345", "0.1"]) == {"0.034512345": "0.03451", "0.1": "0.1"}
+    assert shortened(["a", "–", "1000000"]) == {"a": "a", "–": "–", "1000000": "1000000"}
+    assert short_names(["evaluate.seed", "seed", "model.dim"]) == {
+        "evaluate.seed": "evaluate.seed",
+        "seed": "seed",
+        "model.dim": "dim",
+    }
+
+
+def test_a_setting_of_some_choices_is_compared_within_them() -> None:
+    jobs = [
+        job(0, 1.0, loss="negsample", loss__negatives=2, seed=0),
+        job(1, 3.0, loss="negsample", loss__negatives=5, seed=0),
+        job(2, 20.0, loss="softmax", seed=0),
+    ]
+    effects = Result("score", jobs).effects
+    own = effects[effects["setting"] == "loss.negatives"]
+    assert dict(zip(own["value"], own["effect"], strict=True)) == {"2": -1.0, "5": 1.0}
+
+
+def test_advice() -> None:
+    values = {10: (0.5, 0.52, 0.48), 50: (0.51, 0.53, 0.5), 90: (0.1, 0.11, 0.12)}
+    seconds = {10: 1.0, 50: 9.0, 90: 0.1}
+    jobs = [
+        Job(
+            number=i,
+            status="finished",
+            reason=None,
+            settings={"model.dim": dim, "seed": seed},
+            figures={
+                "similarity/mine/spearman": value,
+                "similarity/mine/coverage": 0.5 + 0.1 * (dim > 50),
+            },
+            seconds=seconds[dim],
+            cached=False,
+            run_id=None,
+            vectors=None,
+        )
+        for i, (dim, seed, value) in enumerate(
+            (dim, seed, value) for dim, three in values.items() for seed, value in enumerate(three)
+        )
+    ]
+    quick, covered = show.advice(Result("similarity/mine/spearman", jobs))
+    assert quick == (
+        "quickest within noise of the best: model.dim=10 (1.0 s of training against 9.0 s)"
+    )
+    assert covered.startswith("not all are asked the same: their words cover 50% to 60% of mine;")

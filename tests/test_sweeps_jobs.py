@@ -1,0 +1,136 @@
+"""The jobs of a sweep: the files that they leave, their objectives, and trials that were killed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from pipeline.config import schema
+from pipeline.sweeps import show
+from pipeline.sweeps.analysis import Result
+from pipeline.sweeps.grid import plan_jobs
+from pipeline.sweeps.job import JobContext, run_job
+from pipeline.sweeps.objective import CHANGES_LOSS, check_objective
+from pipeline.sweeps.results import read_jobs
+from pipeline.sweeps.search import resume
+from tests.commands import ROOT
+from tests.test_config import BASE, settled
+from w2v.errors import InputError
+
+
+def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    schema.register()
+    with initialize_config_dir(str(ROOT / "conf"), **BASE):
+        config = compose("config", return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        jobs = plan_jobs(config, loader, ["loss=negsample,softmax", "loss.negatives=2,3"])
+    assert jobs == [
+        ["loss=negsample", "loss.negatives=2"],
+        ["loss=negsample", "loss.negatives=3"],
+        ["loss=softmax"],
+    ]
+    assert "loss.negatives is left out where loss=softmax" in capsys.readouterr().out
+
+
+def test_every_status_of_a_job(tmp_path: Path) -> None:
+    first, second = ({"given": {"a": i}, "choices": {}, "settings": {}} for i in (1, 2))
+    failure = {"kind": "crashed", "reason": "MemoryError"}
+    left: tuple[dict[str, Any], ...] = ({"job": first}, {"job": second, "failure": failure})
+    for number, files in enumerate(left):
+        (tmp_path / str(number)).mkdir()
+        for name, content in files.items():
+            (tmp_path / str(number) / f"{name}.json").write_text(json.dumps(content))
+    jobs = read_jobs(tmp_path, [{"a": 1}, {"a": 2}, {"a": 3}])
+    assert [(j.number, j.status, j.settings["a"]) for j in jobs] == [
+        (0, "killed", 1),
+        (1, "crashed", 2),
+        (2, "missing", 3),
+    ]
+    result = Result("heldout_loss", jobs)
+    facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None}
+    summary = show.write_results(tmp_path, result, facts)
+    assert summary["counts"] == {"killed": 1, "crashed": 1, "missing": 1}
+    assert summary["best"] == []
+    assert "MemoryError" in show.markdown(result, summary)
+    assert not list(tmp_path.glob("*.png"))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), RecursionError("deep")])
+def test_a_job_that_crashes_is_written_down(
+    tmp_path: Path,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    context = JobContext(
+        folder=tmp_path,
+        number=3,
+        overrides=["seed=1"],
+        choices={},
+        varied=["seed"],
+        parent=None,
+        objective="heldout_loss",
+        cores=1,
+        parallel=True,
+    )
+
+    def crash(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr("pipeline.config.schema.resolve", crash)
+    assert run_job(context, OmegaConf.create(), crash) is None
+    failure = json.loads((tmp_path / "failure.json").read_bytes())
+    assert failure["kind"] == "crashed"
+    assert failure["reason"].startswith(type(error).__name__)
+    assert capsys.readouterr().err == f"error: job 3 (seed=1): {failure['reason']}\n"
+
+
+@pytest.mark.parametrize(
+    ("objective", "overrides", "line"),
+    [
+        ("heldout_los", (), "no such figure here; did you mean heldout_loss?"),
+        ("accuracy", (), "no such figure here; there are heldout_loss, loss, words_per_second, "),
+        ("similarity/wordsim353/spearmann", (), "did you mean similarity/wordsim353/spearman?"),
+        (
+            "loss",
+            ("engine=gensim",),
+            "there are heldout_loss, words_per_second, seconds, similarity/",
+        ),
+        ("heldout_loss", ("evaluate.vectors=a.vec", "stages=[evaluate]"), "there are similarity/"),
+    ],
+)
+def test_an_objective_that_a_run_will_not_have_is_refused(
+    objective: str, overrides: tuple[str, ...], line: str
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        check_objective(settled(*overrides), objective)
+    assert str(refusal.value).startswith(f"search.objective={objective}: ")
+    assert line in str(refusal.value)
+
+
+def test_settings_that_change_what_a_loss_asks() -> None:
+    assert {
+        *("loss", "loss.negatives", "loss.exponent"),
+        *("model.window", "model.dynamic_window", "model.subsample", "train.heldout"),
+    } <= set(CHANGES_LOSS)
+    assert not {"model.dim", "train.lr", "seed", "loss.logits_mb"} & set(CHANGES_LOSS)
+
+
+def test_a_trial_that_is_killed_twice_is_left_out(tmp_path: Path) -> None:
+    import optuna
+
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    assert resume(url, "s", "minimize") == (0, 0, 0)
+    study = optuna.load_study(study_name="s", storage=url)
+    for attempt in range(2):
+        trial = study.ask()
+        trial.suggest_float("x", 0.5, 0.5)
+        progress = resume(url, "s", "minimize")
+        waiting = [t for t in study.get_trials() if t.state.name == "WAITING"]
+        assert len(waiting) == (1 if attempt == 0 else 0)
+    assert progress.complete == 0
+    assert progress.finished == 1

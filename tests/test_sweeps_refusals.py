@@ -1,0 +1,67 @@
+"""Sweeps that are refused in one line, before any work."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run, write_text
+
+SMALL = (
+    *("corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
+    *("train.epochs=1", "engine=numpy", "stages=[tokenize,vocab,train]"),
+)
+
+REFUSED = {
+    ("model.window=2,0",): "model.window=0: must be from 1 to 10,000",
+    ("model.windw=2,3",): "model.windw: no such setting here; did you mean model.window?",
+    ("loss=negsample,hinge",): "loss=hinge: no such choice; there are",
+    ("model.dim=4,x",): "model.dim: Value 'x' of type 'str' could not be converted to Integer",
+    ("train.lr=interval(0.1,0.2)",): "train.lr=interval(0.1,0.2): an interval has no end of values",
+    ("search=optuna", "model.window=2,5"): (
+        "search.objective=heldout_loss: does not compare over model.window;"
+    ),
+    ("search=optuna", "seed=range(3)"): "seed=range(3): a search would choose the luckiest seed;",
+    ("search=optuna", "loss=negsample,softmax", "loss.negatives=2,5", "search.objective=seconds"): (
+        "loss.negatives=2,5: no such setting where loss=softmax;"
+    ),
+    ("search=optuna", "hydra.sweeper.n_trials=0"): "hydra.sweeper.n_trials=0: must be at least 1",
+    ("search=optuna", "hydra.sweeper.direction=up"): (
+        "hydra.sweeper.direction=up: must be minimize, maximize or null"
+    ),
+    ("search=optuna", "hydra.sweeper.storage=sqlite:////nowhere/x.db"): (
+        "hydra.sweeper.storage=sqlite:////nowhere/x.db: cannot be used ("
+    ),
+    ("seed=0,1", "search.objective=similarity"): "search.objective=similarity: no such figure",
+    ("seed=0,1", "hydra/launcher=slurm"): "hydra/launcher=slurm: there is no sbatch here;",
+    ("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"): (
+        "hydra.launcher.n_jobs=0: must be at least 1"
+    ),
+    ("seed=0,1", "hydra.job.chdir=true"): "hydra.job.chdir=true: must be false;",
+    ("seed=0,1", "hydra.sweep.subdir=x"): "hydra.sweep.subdir: must stay ${hydra.job.num}",
+    ("outputs=a,b",): "outputs=a,b: a sweep has one; give a single value",
+    ("tracking=none,mlflow",): "tracking=none,mlflow: a sweep has one; give a single value",
+    ("seed=range(3),7",): "seed=range(3),7: give a list of values, or one range",
+    ("seed=glob(*)",): "seed=glob(*): stands for none of the choices of a group",
+    ("experiment=compare_windows,compare_negatives",): (
+        "experiment=compare_windows: is a sweep of its own; it cannot be one choice of another"
+        if version("hydra-core") < "1.4"
+        else "'hydra.sweeper' must be configured before the sweep starts"
+    ),
+    ("seed=0,1", "hydra.sweep.dir=."): "hydra.sweep.dir=.: must be a folder of its own",
+    ("seed=0,1", "hydra/sweeper=basic"): "hydra/sweeper=basic: cannot be used here; choose search=",
+    ("seed=0,1", "outputs=/proc/nothing"): "/proc/nothing: No such file or directory; outputs must",
+    ("seed=0,1", "outputs=a%20b"): "outputs=a%20b: MLflow cannot keep its database in a folder",
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
+def test_a_bad_sweep_is_refused_before_any_work(arguments: Sequence[str], tmp_path: Path) -> None:
+    here = write_text(tmp_path)
+    done = run("-m", *SMALL, *arguments, cwd=here)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {REFUSED[tuple(arguments)]}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (here / "outputs" / "cache").exists()
+    assert not (here / "outputs" / "mlflow.db").exists()

@@ -1,0 +1,309 @@
+"""What a run records, in a real SQLite store."""
+
+import dataclasses
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import mlflow.data
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from pipeline.config.settings import Tracking
+from pipeline.tracking import Tracker, mlflow_tracker, retry_queue, track
+from pipeline.tracking.mlflow_tracker import MlflowTracker
+from pipeline.tracking.provenance import git_tags
+from pipeline.tracking.store import open_experiment
+from w2v.errors import InputError
+from w2v.training.history import Epoch, Point
+
+ROOT = Path(__file__).parents[1]
+
+CONFIG = Tracking()
+
+
+def recorded(outputs: Path, query: str, *values: Any) -> list[Any]:
+    with sqlite3.connect(outputs / "mlflow.db") as database:
+        return database.execute(query, values).fetchall()
+
+
+def training(points: int, epochs: int) -> tuple[list[Point], list[Epoch]]:
+    """The history of a training: ``points`` points in epochs of equal length."""
+    each = points // epochs
+    history = [
+        Point(1 + i // each, 20_000 * (i + 1), 3 / (i + 1), 0.025 / (i + 1), 0.01 * (i + 1))
+        for i in range(points)
+    ]
+    ends = [
+        Epoch(number, 3 / number, None, 0.025, 20_000 * each, 10 * each, 0.01 * each)
+        for number in range(1, epochs + 1)
+    ]
+    return history, ends
+
+
+# Metrics
+
+
+def test_a_history_of_ten_thousand_points_is_sent_in_few_batches(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    log_batch: Any = SqlAlchemyStore.log_batch
+
+    def counted(store: Any, run_id: str, **batch: Any) -> Any:
+        sizes.append(sum(map(len, batch.values())))
+        return log_batch(store, run_id, **batch)
+
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", counted)
+    points, epochs = training(10_000, 5)
+    with track(CONFIG, outputs, "long", {"model.dim": 100}, {}) as tracker:
+        tracker.tag({"stage.train": "0" * 16})
+        tracker.history(points, epochs)
+    assert sum(sizes) == 2 * 10_000 + 2 * 5 + 2
+    assert len(sizes) < 2 * 20_010 / 900
+    query = "select step, value from metrics where key = ? order by step"
+    assert recorded(outputs, query, "train/loss") == [(p.words, p.loss) for p in points]
+    assert recorded(outputs, query, "train/lr") == [(p.words, p.lr) for p in points]
+    ends = [(40_000_000 * epoch.epoch, epoch.loss) for epoch in epochs]
+    assert recorded(outputs, query, "epoch/loss") == ends
+    assert recorded(outputs, query, "epoch/heldout_loss") == []
+
+
+def test_a_training_from_the_cache_has_the_metrics_of_a_new_one(outputs: Path) -> None:
+    points, epochs = training(30, 3)
+    with track(CONFIG, outputs, "new", {}, {}) as tracker:
+        for point in points:
+            tracker.point(point)
+            if point.words % 200_000 == 0:
+                epoch = epochs[point.epoch - 1]
+                tracker.epoch(epoch, epoch.words * epoch.epoch)
+    with track(CONFIG, outputs, "cached", {}, {}) as tracker:
+        tracker.history(points, epochs)
+    query = (
+        "select key, step, value, timestamp from metrics join runs using (run_uuid) "
+        "where name = ? order by key, step"
+    )
+    new, cached = recorded(outputs, query, "new"), recorded(outputs, query, "cached")
+    assert [row[:3] for row in new] == [row[:3] for row in cached]
+    assert len(new) == 2 * 30 + 2 * 3
+    for rows in (new, cached):  # times are those of training, to the millisecond
+        first = min(row[3] for row in rows)
+        for key, step, _, when in rows:
+            assert when - first == pytest.approx(step / 20_000 * 10 - 10, abs=1.01), key
+
+
+def test_metrics_are_recorded_once_although_some_calls_fail(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(retry_queue, "RETRY_PAUSES", (0.0,))
+    points, epochs = training(6, 2)
+    attempts: list[str] = []
+    log_batch: Any = SqlAlchemyStore.log_batch
+
+    def unreliable(store: Any, run_id: str, **batch: Any) -> Any:
+        attempts.append(run_id)
+        if len(attempts) % 2 == 0:
+            raise MlflowException("database is locked")
+        return log_batch(store, run_id, **batch)
+
+    with track(CONFIG, outputs, "run", {"model.dim": 100}, {}) as tracker:
+        monkeypatch.setattr(SqlAlchemyStore, "log_batch", unreliable)
+        tracker.history(points[:3], epochs[:1])
+        for point in points[3:]:
+            tracker.point(point)
+        tracker.epoch(epochs[1], 120_000)
+    assert len(attempts) > 4
+    query = "select step, value from metrics where key = ? order by step"
+    assert recorded(outputs, query, "train/loss") == [(p.words, p.loss) for p in points]
+    assert recorded(outputs, query, "epoch/loss") == [(60_000, 3.0), (120_000, 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "failure"),
+    [
+        (KeyError("x"), "FAILED", "KeyError: 'x'"),
+        (ValueError("a\nb " * 1000), "FAILED", f"ValueError: {'a b ' * 1000}"[:500]),
+        (KeyboardInterrupt(), "KILLED", None),
+    ],
+)
+def test_a_run_that_ends_in_an_error_keeps_its_tags(
+    outputs: Path, error: BaseException, status: str, failure: str | None
+) -> None:
+    def fail() -> None:
+        with track(CONFIG, outputs, "failed", {}, {"loss": "softmax"}) as tracker:
+            tracker.tag({"stage.tokenize": "1" * 16})
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    tags = dict(recorded(outputs, "select key, value from tags"))
+    assert tags["stage.tokenize"] == "1" * 16
+    assert tags["loss"] == "softmax"
+    assert tags.get("failure") == failure
+    assert recorded(outputs, "select status from runs") == [(status,)]
+
+
+def test_tracking_none_records_nothing(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, name="none")
+    with track(config, tmp_path / "outputs", "run", {}, {}) as tracker:
+        assert type(tracker) is Tracker
+        tracker.scores({"accuracy": 1.0}, 0)
+        assert tracker.run_id is None
+    assert list(tmp_path.iterdir()) == []
+
+
+# Where a run comes from
+
+
+def test_tags_name_the_software_but_not_the_host(outputs: Path) -> None:
+    with track(CONFIG, outputs, "tagged", {}, {}):
+        pass
+    tags = dict(recorded(outputs, "select key, value from tags"))
+    assert tags["environment.python"] == ".".join(map(str, sys.version_info[:3]))
+    assert tags["environment.numpy"] == np.__version__
+    assert tags["environment.mlflow"] == mlflow.__version__
+    assert tags["mlflow.source.name"] == "pipeline/run.py"
+    assert os.uname().nodename not in " ".join(tags.values()).split()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_the_commit_of_a_checkout_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b.invalid")
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert git_tags(tmp_path) == {}
+    git("init", "-q")
+    assert git_tags(tmp_path) == {}  # no commit yet
+    (tmp_path / "file").write_text("one")
+    (tmp_path / "below").mkdir()
+    git("add", ".")
+    git("commit", "-qm", "one")
+    commit = git("rev-parse", "HEAD")
+    clean = {"mlflow.source.git.commit": commit, "git.changed": "false"}
+    assert git_tags(tmp_path) == clean
+    assert git_tags(tmp_path / "below") == {}
+    (tmp_path / "new").write_text("not added")
+    assert git_tags(tmp_path) == clean
+    (tmp_path / "file").write_text("two")
+    assert git_tags(tmp_path) == {**clean, "git.changed": "true"}
+    monkeypatch.setenv("PATH", "")
+    assert git_tags(tmp_path) == {}
+
+
+def test_telemetry_is_off() -> None:
+    program = (
+        "import pipeline.tracking.store, mlflow.telemetry\n"
+        "print(mlflow.telemetry.get_telemetry_client())"
+    )
+    environment = {key: value for key, value in os.environ.items() if "TELEMETRY" not in key}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "None\n"
+
+
+# The text and the tables
+
+
+@pytest.mark.parametrize(
+    ("origin", "kind", "source"),
+    [
+        ("http://example.invalid/a.zip", "http", {"url": "http://example.invalid/a.zip"}),
+        ("text.txt", "local", {"uri": "text.txt"}),
+        ("s3://bucket/text.gz", "s3", {"uri": "s3://bucket/text.gz"}),
+        (["numpy", "scipy"], "code", {"tags": {"sources": "numpy, scipy"}}),
+    ],
+)
+def test_the_text_is_recorded_as_a_dataset_that_mlflow_can_read(
+    outputs: Path, origin: Any, kind: str, source: dict[str, Any]
+) -> None:
+    with track(CONFIG, outputs, "read", {}, {}) as tracker:
+        tracker.dataset("sst", "0123456789abcdef", origin, {"documents": 7})
+    client = MlflowClient(f"sqlite:///{outputs}/mlflow.db")
+    assert tracker.run_id is not None
+    inputs: Any = client.get_run(tracker.run_id).inputs
+    (found,) = inputs.dataset_inputs
+    assert (found.dataset.name, found.dataset.digest) == ("sst", "0123456789abcdef")
+    assert json.loads(found.dataset.profile) == {"documents": 7}
+    assert [(tag.key, tag.value) for tag in found.tags] == [("mlflow.data.context", "training")]
+    read = mlflow.data.get_source(found.dataset)
+    assert (read._get_source_type(), read.to_dict()) == (kind, source)
+
+
+def test_jobs_record_the_same_text_at_the_same_time(outputs: Path) -> None:
+    store = f"sqlite:///{outputs}/mlflow.db"
+    _, experiment = open_experiment(store, "w2v", outputs)
+    jobs, texts = 6, 15
+    together = threading.Barrier(jobs)
+
+    def job(number: int) -> str:
+        client = MlflowClient(store)
+        tracker = MlflowTracker(client, client.create_run(experiment))
+        for text in range(texts):
+            together.wait(60)
+            tracker.dataset("sst", f"{text:016}", "text.txt", {"documents": number})
+        return tracker.run_id
+
+    with ThreadPoolExecutor(jobs) as pool:
+        runs = list(pool.map(job, range(jobs)))
+    client = MlflowClient(store)
+    for run in runs:
+        inputs: Any = client.get_run(run).inputs
+        found = {one.dataset.digest for one in inputs.dataset_inputs}
+        assert found == {f"{text:016}" for text in range(texts)}
+    assert recorded(outputs, "select count(*) from datasets") == [(texts,)]
+
+
+def test_a_table_lists_the_neighbours_of_a_word_in_one_cell(outputs: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "neighbours.csv"
+    csv.write_text("word,rank,neighbour\nnull,1,nan\nnull,2,b\na,1,null\n")
+    with track(CONFIG, outputs, "table", {}, {}) as tracker:
+        tracker.table(csv, "tables/n.json", ("word", "neighbour"))
+    (path,) = outputs.glob("mlartifacts/*/artifacts/tables/n.json")
+    table = json.loads(path.read_bytes())
+    assert table == {"columns": ["word", "neighbour"], "data": [["null", "nan, b"], ["a", "null"]]}
+
+
+# System metrics
+
+
+def test_system_metrics_are_recorded_on_request(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_tracker, "SYSTEM_SECONDS", 0.1)
+    with track(dataclasses.replace(CONFIG, system_metrics=True), outputs, "watched", {}, {}):
+        deadline = time.monotonic() + 60
+        query = "select value from metrics where key = 'system/cpu_utilization_percentage'"
+        while not recorded(outputs, query) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert recorded(outputs, query)
+    assert recorded(outputs, "select status from runs") == [("FINISHED",)]
+
+
+def test_system_metrics_without_psutil_are_refused_before_a_run_starts(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    config = dataclasses.replace(CONFIG, system_metrics=True)
+    with (
+        pytest.raises(InputError, match=r"^tracking.system_metrics=true: needs psutil; pip"),
+        track(config, outputs, "watched", {}, {}),
+    ):
+        pass
+    assert recorded(outputs, "select * from runs") == []

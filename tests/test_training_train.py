@@ -1,0 +1,205 @@
+"""The loop over epochs: schedule, held-out text, history, reproducibility."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests import naive
+from tests.test_engines import Documents, engines_and, random_documents, text_of
+from w2v.engines import Tally
+from w2v.engines.numpy import NumpyEngine
+from w2v.errors import InputError
+from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.sampling import generator
+from w2v.text.tokens import Text, hold_out
+from w2v.training.history import Epoch, Point
+from w2v.training.schedule import Schedule
+from w2v.training.train import Trained, train
+
+LOSSES: list[Loss] = [NegativeSampling(), Softmax(batch_words=200)]
+
+
+def topics(documents: int = 400) -> Documents:
+    """Each document draws from one of two halves of the vocabulary."""
+    random = np.random.default_rng(0)
+    return [(10 * (i % 2) + random.integers(0, 10, size=20)).tolist() for i in range(documents)]
+
+
+def run(
+    documents: Documents,
+    loss: NegativeSampling | Softmax,
+    epochs: int = 3,
+    engine: str = "numpy",
+    seed: int = 0,
+    heldout: float = 0.1,
+) -> Trained:
+    text = text_of(documents)
+    counts = np.bincount(text.tokens).astype(np.int64)
+    objective = SkipGram(dim=8, window=3, subsample=0, loss=loss)
+    schedule = Schedule(epochs, lr=0.05, min_lr=0.001)
+    return train(text, counts, objective, schedule, engine=engine, seed=seed, heldout=heldout)
+
+
+@engines_and(*LOSSES)
+def test_it_learns(name: str, loss: NegativeSampling | Softmax) -> None:
+    trained = run(topics(), loss, epochs=8, engine=name)
+    heldout = [epoch.heldout_loss or math.nan for epoch in trained.epochs]
+    training = [epoch.loss or math.nan for epoch in trained.epochs]
+    assert heldout[-1] < heldout[0]
+    if name == "gensim":  # which does not tell
+        assert {epoch.loss for epoch in trained.epochs} == {None}
+        assert {epoch.pairs for epoch in trained.epochs} == {None}
+    else:
+        assert training[-1] < training[0]
+    v = trained.model.center / np.linalg.norm(trained.model.center, axis=1, keepdims=True)
+    cosines = v @ v.T
+    within = (cosines[:10, :10].sum() - 10) / 90, (cosines[10:, 10:].sum() - 10) / 90
+    assert min(within) > cosines[:10, 10:].mean() + 0.3
+
+
+@engines_and(*LOSSES)
+def test_same_seed_same_bits(name: str, loss: NegativeSampling | Softmax) -> None:
+    documents = random_documents(0, 3000, 40)
+    first, second = (run(documents, loss, engine=name) for _ in range(2))
+    for a, b in zip(first.model, second.model, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [p._replace(seconds=0.0) for p in first.points] == [
+        p._replace(seconds=0.0) for p in second.points
+    ]
+    other = run(documents, loss, engine=name, seed=1)
+    assert not np.array_equal(first.model.center, other.model.center)
+
+
+def test_heldout_loss_of_the_softmax_is_the_oracles_on_the_final_vectors() -> None:
+    documents = random_documents(1, 600, 15)
+    trained = run(documents, Softmax(batch_words=10_000), heldout=0.2)
+    _, judged = hold_out(text_of(documents), 0.2, generator(0, "heldout"))
+    held = [judged.tokens[start:end].tolist() for start, end in judged.spans]
+    wanted = naive.softmax_objective(
+        naive.window_pairs(held, 3, True),
+        trained.model.center.tolist(),
+        trained.model.outside.tolist(),
+    )
+    assert trained.epochs[-1].heldout_loss == pytest.approx(wanted, rel=1e-5)
+
+
+def test_heldout_loss_of_negative_sampling_is_the_expected_objective() -> None:
+    documents = random_documents(1, 4000, 15)
+    trained = run(documents, NegativeSampling(negatives=5), heldout=0.5)
+    text = text_of(documents)
+    _, judged = hold_out(text, 0.5, generator(0, "heldout"))
+    held = [judged.tokens[start:end].tolist() for start, end in judged.spans]
+    weights = np.bincount(text.tokens) ** 0.75
+    noise = [(word, 5 * p) for word, p in enumerate((weights / weights.sum()).tolist())]
+    pairs = [(c, o, weight, noise) for c, o, weight in naive.window_pairs(held, 3, True)]
+    wanted = naive.negative_sampling_objective(
+        pairs, trained.model.center.tolist(), trained.model.outside.tolist()
+    )
+    # The engine draws its noise where the oracle sums over all of it.
+    assert trained.epochs[-1].heldout_loss == pytest.approx(wanted, rel=0.02)
+
+
+def test_runs_of_different_seeds_are_judged_alike() -> None:
+    documents = random_documents(1, 3000, 15)
+    text = text_of(documents)
+    counts = np.bincount(text.tokens).astype(np.int64)
+    frozen = Schedule(1, lr=1e-30, min_lr=1e-30)
+    objective = SkipGram(dim=8, window=3)
+    losses = {
+        train(text, counts, objective, frozen, seed=seed, heldout=0.2).epochs[0].heldout_loss
+        for seed in (0, 1)
+    }
+    # Outside vectors start at zero, so every score is zero whatever the seed: (1 + K) log 2.
+    assert all(loss == pytest.approx(6 * math.log(2), rel=1e-6) for loss in losses)
+
+
+def test_history() -> None:
+    documents = random_documents(2, 300_000, 50)
+    seen: list[Point] = []
+    ended: list[Epoch] = []
+    announced: list[int] = []
+    text = text_of(documents)
+    counts = np.bincount(text.tokens).astype(np.int64)
+    trained = train(
+        text,
+        counts,
+        SkipGram(dim=2, window=1),
+        Schedule(2, lr=0.1, min_lr=0.02),
+        heldout=0,
+        on_start=announced.append,
+        on_point=seen.append,
+        on_epoch=ended.append,
+    )
+    assert announced == [2 * len(text.tokens)] == [trained.words]
+    assert seen == trained.points
+    assert ended == trained.epochs
+    assert [point.words for point in seen] == sorted({point.words for point in seen})
+    for point in seen:
+        assert point.lr == pytest.approx(0.1 - 0.08 * point.words / trained.words)
+    for epoch in ended:
+        own = [point for point in seen if point.epoch == epoch.epoch]
+        assert len(own) > 2
+        assert epoch.words == len(text.tokens)
+        assert epoch.heldout_loss is None
+        assert min(p.loss or 0 for p in own) <= (epoch.loss or 0) <= max(p.loss or 0 for p in own)
+    assert trained.seconds == pytest.approx(sum(epoch.seconds for epoch in ended))
+
+
+@pytest.mark.parametrize("documents", [[[0], [1], [2]], [[0, 3], [3, 1]]])
+def test_nothing_to_learn_from(documents: Documents) -> None:
+    text = text_of(documents)
+    only = Text(text.tokens, np.array([0, 1, 2, -1], np.int32)[: text.tokens.max() + 1], text.spans)
+    with pytest.raises(InputError, match="no document holds two words of the vocabulary"):
+        train(only, np.array([1, 1, 1]), SkipGram(dim=2, subsample=0), Schedule(), heldout=0)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_loss_that_is_not_finite_ends_the_run(
+    loss: NegativeSampling | Softmax, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = text_of(topics())
+    counts = np.bincount(text.tokens).astype(np.int64)
+
+    def broken(size: int, dim: int, random: np.random.Generator) -> Model:
+        return Model(*np.full((2, size, dim), np.nan, np.float32))
+
+    monkeypatch.setattr("w2v.training.train.initial_model", broken)
+    line = r"the loss is not finite in epoch 1 after 8,000 words; lr=0.5 is probably too large"
+    with pytest.raises(InputError, match=line), np.errstate(all="ignore"):
+        train(text, counts, SkipGram(dim=2, loss=loss), Schedule(lr=0.5), heldout=0)
+
+
+def test_a_heldout_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NumpyEngine, "loss", lambda *_: Tally(1, 1.0, math.nan))
+    line = "the held-out loss is not finite in epoch 1 after 7,200 words; lr=0.05 is probably"
+    with pytest.raises(InputError, match=line):
+        run(topics(), NegativeSampling())
+
+
+def test_what_is_not_training_does_not_count_as_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = NumpyEngine.train
+
+    def slow_to_set_up(self: NumpyEngine, *arguments: Any) -> Tally:
+        return trained(self, *arguments)._replace(setup_seconds=1e6)
+
+    monkeypatch.setattr(NumpyEngine, "train", slow_to_set_up)
+    result = run(topics(), NegativeSampling(), epochs=2)
+    assert [round(epoch.seconds, -4) for epoch in result.epochs] == [-1e6, -1e6]
+    assert round(result.seconds, -4) == -2e6
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_the_softmax_does_not_overshoot_on_a_short_text(size: int) -> None:
+    random = np.random.default_rng(0)
+    documents = random.integers(0, size, (500, 10)).tolist()
+    trained = run(documents, Softmax(), epochs=2)
+    losses = [point.loss or math.inf for point in trained.points]
+    assert max(losses) < 1.2 * math.log(size)
+    assert losses[-1] < 1.05 * math.log(size)
+
+
+def test_rate_is_linear_and_ends_at_the_minimum() -> None:
+    schedule = Schedule(5, 0.025, 1e-4)
+    assert [schedule.rate(x) for x in (0, 0.5, 1, 2)] == pytest.approx([0.025, 0.01255, 1e-4, 1e-4])

@@ -1,0 +1,467 @@
+"""Files of vectors come back as they were written, and other tools and this project read each
+other's files. Damaged files are refused with the offset of the damage."""
+
+import csv
+import gzip
+import struct
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from w2v.errors import InputError
+from w2v.vectors import WordVectors
+from w2v.vectors.formats import FORMATS, MAX_WORD
+
+gensim_models = pytest.importorskip("gensim.models")
+
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+# Any character that a token may contain, often one that has a meaning in some format.
+letters = st.one_of(
+    st.sampled_from("ab0.-é世\u00a0\u2028\x85\x1c😀"),
+    st.characters(exclude_characters=" \t\n\r\v\f", exclude_categories=["Cs"]),
+)
+tokens = st.text(letters, min_size=1, max_size=12)
+
+
+@st.composite
+def word_vectors(draw: st.DrawFn) -> WordVectors:
+    words = draw(st.lists(tokens, unique=True, max_size=6))
+    n, dimensions = len(words), draw(st.integers(1, 5))
+    values = draw(st.lists(finite, min_size=n * dimensions, max_size=n * dimensions))
+    counts = draw(st.lists(st.integers(0, 10**18 - 1), min_size=n, max_size=n) | st.none())
+    return WordVectors(words, np.array(values, dtype=np.float32).reshape(n, dimensions), counts)
+
+
+def random_vectors(size: int = 40, dimensions: int = 7, counts: bool = True) -> WordVectors:
+    array = np.random.default_rng(0).standard_normal((size, dimensions)).astype(np.float32)
+    words = ["the", "naïve", "世界", '"quoted"', "it's", *(f"w{i}" for i in range(size))][:size]
+    return WordVectors(words, array, np.arange(size, 0, -1) if counts else None)
+
+
+def assert_same(a: WordVectors, b: WordVectors) -> None:
+    assert a.words == b.words
+    assert a.vectors.dtype == b.vectors.dtype == np.float32
+    assert a.vectors.shape == b.vectors.shape
+    # Bit for bit: -0.0 differs from 0.0.
+    assert a.vectors.tobytes() == b.vectors.tobytes()
+
+
+def written(tmp_path: Path, content: bytes) -> Path:
+    (tmp_path / "file").write_bytes(content)
+    return tmp_path / "file"
+
+
+# All formats
+
+
+@settings(max_examples=30)
+@given(vectors=word_vectors())
+def test_a_saved_folder_comes_back(
+    vectors: WordVectors, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("vectors") / "deep" / "folder"
+    vectors.save(folder)
+    loaded = WordVectors.load(folder)
+    assert_same(loaded, vectors)
+    np.testing.assert_array_equal(loaded.counts, vectors.counts)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("recognize", [False, True])
+@settings(max_examples=30)
+@given(vectors=word_vectors())
+def test_word2vec_files_come_back(
+    binary: bool, recognize: bool, vectors: WordVectors, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # A float32 whose bytes are all digits or points reads as text, so it cannot be recognized.
+    path = tmp_path_factory.mktemp("word2vec") / "vectors"
+    vectors.save_word2vec(path, binary=binary)
+    numerals = set(b"0123456789+-.eEnaifNAIF \t\r\n")
+    head = vectors.vectors[0].tobytes().partition(b"\n")[0] if len(vectors) else b""
+    ambiguous = binary and head.strip() and numerals.issuperset(head)
+    loaded = WordVectors.load_word2vec(path, binary=None if recognize and not ambiguous else binary)
+    assert_same(loaded, vectors)
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_every_exported_format_is_recognized_when_it_is_loaded(
+    tmp_path: Path, counts: bool
+) -> None:
+    vectors = random_vectors(5, 3, counts)
+    vectors.export(tmp_path / "exports", list(FORMATS))
+    for name in FORMATS.keys() - {"tensorboard"}:
+        assert_same(WordVectors.load(tmp_path / "exports" / FORMATS[name].name), vectors)
+    loaded = WordVectors.load(tmp_path / "exports" / "vectors.parquet")
+    np.testing.assert_array_equal(loaded.counts, vectors.counts)
+
+
+def test_exporting_to_no_format_writes_nothing(tmp_path: Path) -> None:
+    random_vectors().export(tmp_path / "exports", [])
+    assert not (tmp_path / "exports").exists()
+
+
+def test_only_folders_have_outside_vectors(tmp_path: Path) -> None:
+    random_vectors().save_word2vec(tmp_path / "vectors.txt")
+    with pytest.raises(InputError, match="has no outside vectors"):
+        WordVectors.load(tmp_path / "vectors.txt", "v+u")
+
+
+@pytest.mark.parametrize("path", ["missing", "."])
+def test_a_missing_file_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        WordVectors.load_word2vec(tmp_path / path)
+    with pytest.raises(InputError, match="cannot be read"):
+        WordVectors.load(tmp_path / path)
+
+
+# TensorBoard's projector
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_the_files_of_the_projector_have_one_line_per_word(tmp_path: Path, counts: bool) -> None:
+    vectors = random_vectors(5, 3, counts)
+    vectors.save_projector(tmp_path)
+    rows = [line.split("\t") for line in (tmp_path / "vectors.tsv").read_text().splitlines()]
+    np.testing.assert_array_equal(np.array(rows, np.float32), vectors.vectors)
+    with (tmp_path / "metadata.tsv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if counts:
+        assert table[:2] == [["word", "count"], ["the", "5"]]
+    assert [row[0] for row in table[counts:]] == list(vectors.words)
+
+
+# Parquet
+
+
+def test_pandas_reads_an_exported_parquet_file(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    vectors.export(tmp_path, ["parquet"])
+    table = pd.read_parquet(tmp_path / "vectors.parquet")
+    assert table["word"].tolist() == list(vectors.words)
+    np.testing.assert_array_equal(np.stack(table["vector"].tolist()), vectors.vectors)
+
+
+def test_a_parquet_file_may_contain_plain_lists_and_float64(tmp_path: Path) -> None:
+    table = pd.DataFrame({"word": ["a", "b"], "vector": [[1.0, 2.0], [3.0, 4.5]]})
+    table.to_parquet(tmp_path / "x.parquet")
+    assert WordVectors.load(tmp_path / "x.parquet")["b"].tolist() == [3.0, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"word": ["a", "b"]}, "the columns word and vector are needed"),
+        ({"word": ["a", "b"], "vector": [[1.0, 2.0], [3.0]]}, "different lengths"),
+        ({"word": ["a", "b", "c"], "vector": [[1.0], [2.0, 3.0], [4.0, 5.0, 6.0]]}, "different"),
+        ({"word": ["a", None], "vector": [[1.0], [3.0]]}, "is missing"),
+        ({"word": ["a", "b"], "vector": [[1.0], None]}, "is missing"),
+        ({"word": ["a", "b"], "vector": [[1.0], [None]]}, "is missing"),
+        ({"word": ["a", "b"], "vector": ["x", "y"]}, "cannot be read"),
+        ({"word": ["a", "a"], "vector": [[1.0], [2.0]]}, "x.parquet: the word 'a' comes twice"),
+    ],
+)
+def test_other_parquet_files_are_refused(
+    tmp_path: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    pd.DataFrame(columns).to_parquet(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=message) as caught:
+        WordVectors.load(tmp_path / "x.parquet")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
+    random_vectors().export(tmp_path, ["parquet"])
+    whole = (tmp_path / "vectors.parquet").read_bytes()
+    for content in (b"", b"PAR1", whole[:-5], whole[20:]):
+        (tmp_path / "vectors.parquet").write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            WordVectors.load(tmp_path / "vectors.parquet")
+
+
+# word2vec, gensim and fastText
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_gensim_reads_what_we_write(tmp_path: Path, binary: bool) -> None:
+    vectors = random_vectors()
+    vectors.save_word2vec(tmp_path / "ours", binary=binary)
+    keyed = gensim_models.KeyedVectors.load_word2vec_format(tmp_path / "ours", binary=binary)
+    assert tuple(keyed.index_to_key) == vectors.words
+    np.testing.assert_array_equal(keyed.vectors, vectors.vectors)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("header", [None, True])
+def test_we_read_what_gensim_writes(tmp_path: Path, binary: bool, header: bool | None) -> None:
+    vectors = random_vectors()
+    vectors.to_gensim().save_word2vec_format(str(tmp_path / "theirs"), binary=binary)
+    assert_same(WordVectors.load_word2vec(tmp_path / "theirs", header=header), vectors)
+
+
+def test_we_read_what_gensim_writes_without_a_header(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    vectors.to_gensim().save_word2vec_format(str(tmp_path / "theirs"), write_header=False)
+    assert_same(WordVectors.load(tmp_path / "theirs"), vectors)
+
+
+def test_we_read_what_the_word2vec_tool_writes(tmp_path: Path) -> None:
+    array = np.array([[0.25, -1.5], [3.0, 0.0]], np.float32)
+    # Its text has a space after each number; its binary files a line break after each vector.
+    (tmp_path / "text").write_bytes(b"2 2\n</s> 0.250000 -1.500000 \nthe 3.000000 0.000000 \n")
+    (tmp_path / "binary").write_bytes(
+        b"2 2\n</s> " + struct.pack("<2f", *array[0]) + b"\nthe " + struct.pack("<2f", 3, 0) + b"\n"
+    )
+    for name in ("text", "binary"):
+        assert_same(WordVectors.load_word2vec(tmp_path / name), WordVectors(["</s>", "the"], array))
+
+
+def test_we_read_what_fasttext_writes(tmp_path: Path) -> None:
+    path = written(tmp_path, b"2 3\n</s> 0.1 0.2 0.3 \nna\xc3\xafve 1 2 3 \n")
+    for header in (None, True):
+        assert WordVectors.load_word2vec(path, header=header).words == ("</s>", "naïve")
+
+
+def test_compressed_files_are_read_and_written(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    vectors.save_word2vec(tmp_path / "vectors.bin.gz", binary=True)
+    whole = (tmp_path / "vectors.bin.gz").read_bytes()
+    assert gzip.decompress(whole).startswith(b"40 7\nthe ")
+    assert_same(WordVectors.load_word2vec(tmp_path / "vectors.bin.gz"), vectors)
+    for damaged in (whole[:-9], whole[: len(whole) // 2], b"\x1f\x8b" + b"\0" * 40, b"no gzip"):
+        (tmp_path / "cut.gz").write_bytes(damaged)
+        with pytest.raises(InputError):
+            WordVectors.load_word2vec(tmp_path / "cut.gz")
+
+
+def test_bytes_that_are_not_utf8_become_escapes(tmp_path: Path) -> None:
+    vectors = WordVectors.load_word2vec(written(tmp_path, b"2 1\nw\xe2\x82 1\nw\xe2 2\n"))
+    assert vectors.words == (r"w\xe2\x82", r"w\xe2")
+    vectors.save(tmp_path / "again")
+    assert WordVectors.load(tmp_path / "again").words == vectors.words
+
+
+def test_the_first_vector_of_a_repeated_word_is_kept(tmp_path: Path) -> None:
+    path = written(tmp_path, b"3 1\na 1\nb 2\na 3\n")
+    with pytest.warns(UserWarning, match="1 repeated words"):
+        vectors = WordVectors.load_word2vec(path)
+    assert vectors.words == ("a", "b")
+    assert vectors.vectors.tolist() == [[1.0], [2.0]]
+
+
+def test_a_binary_number_that_starts_with_a_line_break_is_recognized(tmp_path: Path) -> None:
+    vectors = WordVectors(["a"], np.frombuffer(b"\n\0\0\0", "<f4")[None])
+    vectors.save_word2vec(tmp_path / "x", binary=True)
+    assert_same(WordVectors.load_word2vec(tmp_path / "x"), vectors)
+
+
+def test_the_longest_word_comes_back(tmp_path: Path) -> None:
+    vectors = WordVectors(["x" * MAX_WORD, "y"], np.ones((2, 3), np.float32))
+    for binary in (False, True):
+        vectors.save_word2vec(tmp_path / "long", binary=binary)
+        assert_same(WordVectors.load_word2vec(tmp_path / "long"), vectors)
+
+
+@pytest.mark.parametrize(
+    "word", ["", "two words", "a\tb", "line\n", "\ud800", "x" * (MAX_WORD + 1)]
+)
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_word_the_format_cannot_hold_is_refused(tmp_path: Path, word: str, binary: bool) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        WordVectors([word], np.ones((1, 1), np.float32)).save_word2vec(tmp_path / "x", binary)
+    assert not list(tmp_path.iterdir())
+
+
+# Text without a header, as GloVe writes it
+
+
+def test_text_without_a_header_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, b"the 0.1 -2e-3\n, 3 4\n")
+    for header in (None, False):
+        vectors = WordVectors.load_word2vec(path, header=header)
+        assert vectors.words == ("the", ",")
+        assert vectors.vectors.tolist() == np.array([[0.1, -2e-3], [3, 4]], np.float32).tolist()
+    with pytest.raises(InputError, match="byte 0: the header is b'the 0"):
+        WordVectors.load_word2vec(path)
+
+
+def test_words_of_glove_may_contain_spaces(tmp_path: Path) -> None:
+    path = written(tmp_path, b"a 1 2\n. . . 3 4\nat name@domain.com 5 6\n1 2 7 8\n")
+    vectors = WordVectors.load(path)
+    assert vectors.words == ("a", ". . .", "at name@domain.com", "1 2")
+    assert vectors.vectors[:, 1].tolist() == [2, 4, 6, 8]
+
+
+def test_a_header_is_distinguished_from_a_first_row(tmp_path: Path) -> None:
+    assert len(WordVectors.load(written(tmp_path, b"1 2\n7 1 2\n"))) == 1
+    assert WordVectors.load(written(tmp_path, b"1 2 3\n7 1 2\n")).words == ("1", "7")
+    found = WordVectors.load_word2vec(written(tmp_path, b"7 1\n8 2\n"), header=False)
+    assert found.vectors.tolist() == [[1], [2]]
+
+
+def test_text_without_a_header_is_written(tmp_path: Path) -> None:
+    vectors = WordVectors(["a", "é"], np.array([[1, -2.5], [1e-9, 3]]))
+    vectors.save_word2vec(tmp_path / "glove.txt.gz", header=False)
+    assert_same(WordVectors.load(tmp_path / "glove.txt.gz"), vectors)
+    with pytest.raises(InputError, match="binary files need the header"):
+        vectors.save_word2vec(tmp_path / "x", binary=True, header=False)
+
+
+# Files that are damaged or of another format
+
+DAMAGED = [
+    (b"", 0, "the header is b''"),
+    (b"\n", 0, "the header"),
+    (b"the 0.1 0.2\n", 0, "the header"),
+    (b"2\n", 0, "the header"),
+    (b"-2 3\na 1 2 3\n", 0, "the header"),
+    (b"2 -3\na 1 2 3\n", 0, "the header"),
+    (b"2 3", 0, "the header"),
+    (b"9" * 70 + b" 3\n", 0, "the header"),
+    (b"1 0\na\n", 0, "0 dimensions"),
+    (b"1 999999999999\na 1\n", 0, "999999999999 dimensions"),
+    (b"3 1\na 1\nb 2\n", 12, "the file ends in row 3"),
+    (b"999999999999999999 1\na 1\n", 25, "ends in row 2"),
+    (b"999999999999999999 2\na \0\0\0\0\0\0\0\0b \0\0", 35, "ends in row 2"),
+    (b"1 1\na 1\nb 2\n", 8, "more follows after the 1 words"),
+    (b"1 1\na \0\0\0\0\nb \0\0\0\0", 11, "more follows after the 1 words"),
+    (b"2 2\na 1 2\nb 1\n", 10, "row 2 is b'b 1\\n' with 1 values"),
+    (b"2 2\na 1 2\nb 1 2 3\n", 10, "with 3 values"),
+    (b"2 2\na 1 2\nb 1 x\n", 10, "row 2"),
+    (b"2 2\na 1 2\n 1 2\n", 10, "row 2"),
+    (b"2 2\na 1 2\n\nb 1 2\n", 10, "row 2"),
+    (b"2 1\na \0\0\0\1 \0\0\0\0", 10, "word 2 is empty"),
+    (b"1 1\n" + b"w" * (MAX_WORD + 1) + b" \0\0\0\0", 4, "more than"),
+]
+
+
+@pytest.mark.parametrize(("content", "offset", "message"), DAMAGED)
+def test_damaged_files_are_refused_with_the_offset(
+    tmp_path: Path, content: bytes, offset: int, message: str
+) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        WordVectors.load_word2vec(path, binary=b"\0" in content)
+    assert str(caught.value).startswith(f"{path}: byte {offset}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0", "byte 0: is a fastText model; its .vec file"),
+        (b"PK\x03\x04rest", "byte 0: is a zip archive; unpack it first"),
+        (b"\x93NUMPY\x01\0", "byte 0: is an array without words"),
+        (b"", "byte 0: the first line is b''; the header 'words dimensions'"),
+        (b"\n\n", "byte 0: the first line is b''"),
+        (b"-2 3\na 1 2 3\n", "byte 0: the first line is b'-2 3'"),
+        (b"word\n", "byte 0: the first line is b'word'"),
+        (b"a 1 2\nb 3\n", "byte 6: row 2 is b'b 3\\n' with 1 values; a word and 2 numbers"),
+        (b"a 1 2\nb 3 x\n", "byte 6: row 2"),
+        (b"a 1 2\n\nb 3 4\n", "byte 6: row 2"),
+        (b"a x y\n", "byte 0: row 1"),
+        (b"a 1 2\nb 1 nan\n", "the vector of 'b' holds NaN"),
+        (b"w" * 70_000 + b" 1 2\n", "byte 0: row 1"),
+        (b"\0\1\2\3" * 100, "byte 0: the first line"),
+    ],
+)
+def test_other_formats_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = written(tmp_path, content)
+    with pytest.raises(InputError) as caught:
+        WordVectors.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_pickles_of_gensim_are_refused_and_not_unpickled(tmp_path: Path) -> None:
+    random_vectors().to_gensim().save(str(tmp_path / "x.kv"))
+    with pytest.raises(InputError, match="is a pickle, as gensim's own save writes"):
+        WordVectors.load(tmp_path / "x.kv")
+
+
+@pytest.mark.parametrize("value", [b"nan", b"inf", b"-inf", b"1e39"])
+def test_values_that_are_no_finite_float32_are_refused(tmp_path: Path, value: bytes) -> None:
+    path = written(tmp_path, b"2 2\nfine 1 2\nodd 1 " + value + b"\n")
+    with pytest.raises(InputError, match="'odd' holds NaN or an infinity"):
+        WordVectors.load_word2vec(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"999999999999999999 65536\na 1\n",
+        b"999999999999999999 65536\na \0\0\0\0",
+        b"1 65536\n" + b"w" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("binary", [None, False, True])
+def test_a_false_header_does_not_make_the_reader_allocate_memory(
+    tmp_path: Path, content: bytes, binary: bool | None
+) -> None:
+    path = written(tmp_path, content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError):
+            WordVectors.load_word2vec(path, binary=binary)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20 << 20
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_truncated_files_are_refused(tmp_path: Path, binary: bool) -> None:
+    vectors = WordVectors(["a", "bé", "c"], np.array([[1, 2], [-3.25, 4e-9], [5, 678.5]]))
+    vectors.save_word2vec(tmp_path / "whole", binary=binary)
+    whole = (tmp_path / "whole").read_bytes()
+    # A truncated last number is still a number; a binary file ends in a line break.
+    needed = len(whole) - (1 if binary else len("678.5\n") - 1)
+    for length in range(needed):
+        path = written(tmp_path, whole[:length])
+        for given_binary in (None, binary):
+            with pytest.raises(InputError, match=r"byte \d+: "):
+                WordVectors.load_word2vec(path, binary=given_binary)
+
+
+@pytest.mark.parametrize("length", range(1, 12))
+def test_truncated_text_without_a_header_is_refused(tmp_path: Path, length: int) -> None:
+    path = written(tmp_path, b"a 1 2\nb 3 45\n"[:length])
+    # After a whole row, or inside the last number of one, the text looks complete.
+    if length in (5, 6, 11):
+        assert len(WordVectors.load_word2vec(path, header=False)) == length // 5
+    elif length >= 7:
+        with pytest.raises(InputError, match="byte 6: row 2"):
+            WordVectors.load_word2vec(path, header=False)
+
+
+@settings(max_examples=100)
+@given(
+    content=st.binary(max_size=60) | st.text("ab01. -\n", max_size=60).map(str.encode),
+    prefix=st.sampled_from([b"", b"2 2\n"]),
+    header=st.none() | st.booleans(),
+    binary=st.none() | st.booleans(),
+)
+def test_any_bytes_are_read_or_refused(
+    content: bytes,
+    prefix: bytes,
+    header: bool | None,
+    binary: bool | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "bytes"
+    path.write_bytes(prefix + content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # repeated words
+            vectors = WordVectors.load_word2vec(path, binary, header=header)
+    except InputError:
+        return
+    assert np.isfinite(vectors.vectors).all()
+    assert len(vectors) <= len(prefix + content)

@@ -1,0 +1,84 @@
+"""Vectors are found from a run, a folder or a file, and messages say what can be given."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from w2v.errors import InputError
+from w2v.vectors import OUTSIDE, VECTORS, Use, WordVectors, find_vectors, vector_files
+
+
+def vectors_of_five_words() -> WordVectors:
+    array = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    return WordVectors(["the", "naïve", "世界", '"quoted"', "it's"], array, np.arange(5, 0, -1))
+
+
+def find(path: Path, use: Use = "v") -> WordVectors:
+    found = find_vectors(path)
+    vector_files(found, use)
+    return WordVectors.load(found, use)
+
+
+def finished_run(tmp_path: Path) -> Path:
+    """A run's folder, whose summary names the vectors relative to where the run was started."""
+    vectors_of_five_words().save(tmp_path / "outputs" / "cache" / "train" / "key")
+    run = tmp_path / "outputs" / "runs" / "today"
+    run.mkdir(parents=True)
+    summary = {"files": {"vectors": f"outputs/cache/train/key/{VECTORS}"}}
+    (run / "summary.json").write_text(json.dumps(summary))
+    return run
+
+
+def test_a_run_is_found_from_any_working_folder(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    folder = tmp_path / "outputs" / "cache" / "train" / "key"
+    for path in (run, run / "summary.json", folder, folder / VECTORS):
+        found = find(path)
+        assert found.words == vectors_of_five_words().words
+        np.testing.assert_array_equal(found.vectors, vectors_of_five_words().vectors)
+
+
+def test_a_file_of_another_tool_is_found(tmp_path: Path) -> None:
+    vectors_of_five_words().export(tmp_path, ["glove-text"])
+    file = tmp_path / "vectors.glove.txt"
+    assert find(file).words == vectors_of_five_words().words
+    assert vector_files(find_vectors(file)) == [file]
+
+
+def test_outside_vectors_are_added_on_request(tmp_path: Path) -> None:
+    vectors = vectors_of_five_words()
+    vectors.save(tmp_path)
+    with pytest.raises(
+        InputError, match=r"has no outside_vectors\.npy beside it, which use=v\+u needs"
+    ):
+        find(tmp_path, "v+u")
+    outside = np.random.default_rng(1).standard_normal((5, 3)).astype(np.float32)
+    np.save(tmp_path / OUTSIDE, outside)
+    np.testing.assert_array_equal(find(tmp_path, "v+u").vectors, vectors.vectors + outside)
+    np.testing.assert_array_equal(find(tmp_path).vectors, vectors.vectors)
+    files = vector_files(find_vectors(tmp_path), "v+u")
+    assert [file.name for file in files] == ["vectors.npy", "vocabulary.tsv", OUTSIDE]
+
+
+def test_a_path_without_vectors_is_refused(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    (run / "other.json").write_text("[]")
+    (tmp_path / "empty").mkdir()
+    cases = {
+        tmp_path / "nowhere": "no such file or folder; give a run's folder",
+        tmp_path / "empty": "holds no vectors; give a run's folder",
+        run / "other.json": "is no summary of a run with vectors",
+    }
+    for path, message in cases.items():
+        with pytest.raises(InputError, match=message) as caught:
+            find(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_run_whose_vectors_were_deleted_is_refused(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    (tmp_path / "outputs" / "cache").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="are not there any more"):
+        find(run)

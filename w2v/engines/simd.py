@@ -1,0 +1,346 @@
+"""Vector instructions for functions that Numba compiles.
+
+Compiled code calls an instruction like any other function, without the first parameter: that is the
+builder with which the definition here writes LLVM code. Vectors are ordinary local variables, and
+LLVM keeps them in registers, also those in tuples.
+
+A place in memory is an address, which is an integer (see `address`), and an offset ``k``, which
+counts numbers of 4 bytes. It need not be aligned to vectors.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+import numba
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.extending import intrinsic, models, register_model
+from numpy.typing import NDArray
+
+FAST_MATH = ("reassoc", "contract", "nsz", "arcp")
+"""What LLVM may do to arithmetic: reorder it, fuse it, ignore the sign of zero and multiply by
+reciprocals. It must respect NaN and infinity, so that the loss of a diverging model shows them."""
+
+
+def count_lanes(features: str) -> int:
+    """Return how many float32 numbers a register has, given LLVM's list of processor features."""
+    names = features.split(",")
+    return 16 if "+avx512f" in names else 8 if "+avx2" in names else 4
+
+
+def host_features() -> str:
+    """Return LLVM's list of the features of this processor."""
+    return str(binding.get_host_cpu_features().flatten())
+
+
+LANES = count_lanes(getattr(numba.config, "CPU_FEATURES", None) or host_features())
+"""Numbers in a vector: as many as in a register of the processor that Numba compiles for."""
+
+
+class Vector(types.Type):
+    """The type of a vector, for Numba."""
+
+    def __init__(self, element: Any, lanes: int = LANES) -> None:
+        self.element, self.lanes = element, lanes
+        super().__init__(f"Vector({element}, {lanes})")
+
+
+FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
+"""The vectors of `LANES` numbers. A mask is the result of a comparison."""
+
+LLVM_ELEMENTS = {
+    types.float32: ir.FloatType(),
+    types.int32: ir.IntType(32),
+    types.boolean: ir.IntType(1),
+}
+
+
+def llvm_type(vector: Vector) -> Any:
+    """Return the type of a vector, for LLVM."""
+    return ir.VectorType(LLVM_ELEMENTS[vector.element], vector.lanes)
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    """Tells Numba how to represent a vector in LLVM."""
+
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, llvm_type(vector))  # type: ignore[no-untyped-call]
+
+
+def instruction(
+    signature: Callable[..., Any],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function for compiled code from one that writes LLVM instructions.
+
+    Parameters
+    ----------
+    signature
+        A function from the types of the arguments to the signature, all of them Numba's.
+
+    Returns
+    -------
+    A decorator. The decorated function gets an `llvmlite.ir.IRBuilder` and the LLVM values of the
+    arguments, and returns the LLVM value of the result, or None.
+    """
+
+    def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
+        def define(_: Any, *arguments: Any) -> Any:
+            def generate(context: Any, builder: Any, _: Any, values: Any) -> Any:
+                result = write(builder, *values)
+                return context.get_dummy_value() if result is None else result
+
+            return signature(*arguments), generate
+
+        # Numba binds the arguments of a call by this signature.
+        define.__name__, define.__doc__ = write.__name__, write.__doc__
+        define.__signature__ = inspect.signature(write)  # type: ignore[attr-defined]
+        return cast(Callable[..., Any], intrinsic(define))
+
+    return decorate
+
+
+def pointer(builder: Any, address: Any, k: Any) -> Any:
+    """Write the pointer to offset ``k`` from an address."""
+    base = builder.inttoptr(address, ir.PointerType())
+    return builder.gep(base, [k], source_etype=ir.FloatType())
+
+
+def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
+    """Write a vector of chosen lanes. Those of ``y`` are numbered after those of ``x``."""
+    mask = list(lanes)
+    kind = ir.VectorType(ir.IntType(32), len(mask))
+    return builder.shuffle_vector(x, y, ir.Constant(kind, mask))
+
+
+def binary(*_: Any) -> Any:
+    """Return the signature of an operation on two vectors."""
+    return FLOATS(FLOATS, FLOATS)
+
+
+# ---------------------------------------------------------------- memory
+
+
+@numba.njit
+def address(array: NDArray[Any]) -> int:
+    """Return the address of an array's first element."""
+    return np.intp(array.ctypes.data)  # type: ignore[return-value]
+
+
+@instruction(lambda *_: types.void(types.intp, types.intp))
+def prefetch(builder: Any, address: Any, k: Any) -> None:
+    """Start to load a cache line that will soon be read."""
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), number, number, number])
+    function = builder.module.declare_intrinsic("llvm.prefetch", [ir.PointerType()], kind)
+    read, locality, data = number(0), number(2), number(1)
+    builder.call(function, [pointer(builder, address, k), read, locality, data])
+
+
+@instruction(lambda *_: types.float32(types.intp, types.intp))
+def load_float(builder: Any, address: Any, k: Any) -> Any:
+    """Load one float32."""
+    return builder.load(pointer(builder, address, k), align=4, typ=ir.FloatType())
+
+
+@instruction(lambda *_: types.int32(types.intp, types.intp))
+def load_int(builder: Any, address: Any, k: Any) -> Any:
+    """Load one int32."""
+    return builder.load(pointer(builder, address, k), align=4, typ=ir.IntType(32))
+
+
+@instruction(lambda *_: FLOATS(types.intp, types.intp))
+def load(builder: Any, address: Any, k: Any) -> Any:
+    """Load a vector."""
+    return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
+
+
+@instruction(lambda value, *_: types.void(value, types.intp, types.intp))
+def store(builder: Any, value: Any, address: Any, k: Any) -> None:
+    """Store a vector of any length."""
+    builder.store(value, pointer(builder, address, k), align=4)
+
+
+@instruction(lambda like, *_: like(like, types.intp, types.intp))
+def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
+    """Load a tuple of adjacent vectors, as many as in the tuple ``like``."""
+    result = ir.Constant(like.type, ir.Undefined)
+    for n in range(like.type.count):
+        start = builder.add(k, k.type(n * LANES))
+        value = builder.load(pointer(builder, address, start), align=4, typ=llvm_type(FLOATS))
+        result = builder.insert_value(result, value, n)
+    return result
+
+
+@instruction(lambda values, *_: types.void(values, types.intp, types.intp))
+def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
+    """Store a tuple of vectors, each directly behind the one before."""
+    for n in range(values.type.count):
+        start = builder.add(k, k.type(n * LANES))
+        value = builder.extract_value(values, n)
+        builder.store(value, pointer(builder, address, start), align=4)
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def write_splat(builder: Any, number: Any) -> Any:
+    """Write a vector of equal lanes."""
+    undefined = ir.Constant(llvm_type(FLOATS), ir.Undefined)
+    one = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return shuffle(builder, one, undefined, [0] * LANES)
+
+
+def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """Write ``x * y + z``, which LLVM fuses where the processor can."""
+    return builder.fadd(builder.fmul(x, y, flags=FAST_MATH), z, flags=FAST_MATH)
+
+
+@instruction(lambda _: FLOATS(types.float32))
+def splat(builder: Any, x: Any) -> Any:
+    """Return a vector with ``x`` in every lane."""
+    return write_splat(builder, x)
+
+
+@instruction(lambda *_: FLOATS(FLOATS, FLOATS, FLOATS))
+def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """Return ``x * y + z``."""
+    return write_multiply_add(builder, x, y, z)
+
+
+@instruction(lambda _x, _ys, zs: zs(FLOATS, zs, zs))
+def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
+    """Return the tuple of ``x * y + z`` for the pairs ``y``, ``z`` of two tuples."""
+    for n in range(zs.type.count):
+        y, z = builder.extract_value(ys, n), builder.extract_value(zs, n)
+        zs = builder.insert_value(zs, write_multiply_add(builder, x, y, z), n)
+    return zs
+
+
+@instruction(binary)
+def add(builder: Any, x: Any, y: Any) -> Any:
+    """Return ``x + y``."""
+    return builder.fadd(x, y, flags=FAST_MATH)
+
+
+@instruction(binary)
+def subtract(builder: Any, x: Any, y: Any) -> Any:
+    """Return ``x - y``, exactly rounded and never reordered."""
+    return builder.fsub(x, y)
+
+
+@instruction(binary)
+def multiply(builder: Any, x: Any, y: Any) -> Any:
+    """Return ``x * y``."""
+    return builder.fmul(x, y, flags=FAST_MATH)
+
+
+@instruction(binary)
+def divide(builder: Any, x: Any, y: Any) -> Any:
+    """Return ``x / y``."""
+    return builder.fdiv(x, y, flags=FAST_MATH)
+
+
+def polynomial_signature(_: Any, coefficients: Any) -> Any:
+    """Return the signature of `polynomial`."""
+    floats = types.UniTuple(types.float32, len(coefficients))  # type: ignore[no-untyped-call]
+    return FLOATS(FLOATS, floats)
+
+
+@instruction(polynomial_signature)
+def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
+    """Return the polynomial of ``x`` with these coefficients, beginning with the constant."""
+    count = coefficients.type.count
+    *lower, y = (write_splat(builder, builder.extract_value(coefficients, n)) for n in range(count))
+    for coefficient in reversed(lower):
+        y = write_multiply_add(builder, y, x, coefficient)
+    return y
+
+
+@instruction(lambda *_: MASK(FLOATS, FLOATS))
+def greater(builder: Any, x: Any, y: Any) -> Any:
+    """Return the mask of lanes where ``x > y``, false where either is NaN."""
+    return builder.fcmp_ordered(">", x, y)
+
+
+@instruction(lambda *_: FLOATS(MASK, FLOATS, FLOATS))
+def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
+    """Return the lanes of ``x`` where the mask is true and of ``y`` elsewhere."""
+    return builder.select(mask, x, y)
+
+
+@instruction(lambda _: INTS(FLOATS))
+def to_ints(builder: Any, x: Any) -> Any:
+    """Convert to int32, rounding towards zero."""
+    return builder.fptosi(x, llvm_type(INTS))
+
+
+@instruction(lambda _: FLOATS(INTS))
+def to_floats(builder: Any, x: Any) -> Any:
+    """Convert int32 to float32."""
+    return builder.sitofp(x, llvm_type(FLOATS))
+
+
+@instruction(lambda _: FLOATS(INTS))
+def power_of_two(builder: Any, exponent: Any) -> Any:
+    """Return 2 to the power of integers from -126 to 127."""
+    kind = llvm_type(INTS)
+    biased = builder.add(exponent, ir.Constant(kind, [127] * LANES))
+    return builder.bitcast(builder.shl(biased, ir.Constant(kind, [23] * LANES)), llvm_type(FLOATS))
+
+
+# ---------------------------------------------------------------- across lanes
+
+
+@instruction(lambda _: types.float32(FLOATS))
+def sum_lanes(builder: Any, x: Any) -> Any:
+    """Return the sum of the lanes, added in their order."""
+    total = ir.Constant(ir.FloatType(), 0)
+    for lane in range(LANES):
+        total = builder.fadd(total, builder.extract_element(x, ir.IntType(32)(lane)))
+    return total
+
+
+@instruction(lambda *_: Vector(types.float32, 4)(FLOATS, FLOATS, FLOATS, FLOATS))
+def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Return the sums over the lanes of four vectors, as a vector of four numbers."""
+
+    def add_pairs(x: Any, y: Any, pairs: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+        low, high = (
+            [group + side + k for group in groups for side in (0, LANES) for k in pair]
+            for pair in pairs
+        )
+        sides = shuffle(builder, x, y, low), shuffle(builder, x, y, high)
+        return builder.fadd(*sides, flags=FAST_MATH)
+
+    # First add within each group of four lanes, so that every group has four sums, one of each
+    # vector. Then add the groups.
+    groups = range(0, LANES, 4)
+    adjacent, alternate = ((0, 1), (2, 3)), ((0, 2), (1, 3))
+    total = add_pairs(add_pairs(a, b, adjacent), add_pairs(c, d, adjacent), alternate)
+    size = LANES
+    while size > 4:
+        size //= 2
+        low = shuffle(builder, total, total, range(size))
+        high = shuffle(builder, total, total, range(size, 2 * size))
+        total = builder.fadd(low, high, flags=FAST_MATH)
+    return total
+
+
+def half_of(x: Vector) -> Any:
+    """Return the signature of taking half of a vector."""
+    return Vector(x.element, x.lanes // 2)(x)
+
+
+@instruction(half_of)
+def low_half(builder: Any, x: Any) -> Any:
+    """Return the first half of a vector's lanes."""
+    return shuffle(builder, x, x, range(x.type.count // 2))
+
+
+@instruction(half_of)
+def high_half(builder: Any, x: Any) -> Any:
+    """Return the second half of a vector's lanes."""
+    return shuffle(builder, x, x, range(x.type.count // 2, x.type.count))

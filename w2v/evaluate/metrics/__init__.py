@@ -1,0 +1,67 @@
+"""All metrics at once. To add a metric, write its file here and add it to `METRICS`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2v.evaluate.metrics.analogy import Analogy
+from w2v.evaluate.metrics.base import EvaluationSettings, Metric, MetricInput, ScoreLine
+from w2v.evaluate.metrics.similarity import Similarity
+from w2v.evaluate.metrics.stability import Stability
+
+METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
+
+
+def compute_scores(
+    given: MetricInput,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]]:
+    """Compute every metric.
+
+    Returns
+    -------
+    scores : dict
+        By the metric's section, as JSON values.
+    summary : dict
+        The same without long lists.
+    rows : dict
+        Rows of tables, by the table's name; see `MetricResult`.
+
+    Raises
+    ------
+    InputError
+        A benchmark that cannot be read.
+    """
+    scores: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    rows: dict[str, list[Any]] = {}
+    for metric in METRICS:
+        result = metric.compute(given)
+        if result is not None:
+            scores[metric.section] = result.scores
+            summary[metric.section] = metric.summary(result.scores)
+            for name, found in result.rows.items():
+                rows.setdefault(name, []).extend(found)
+    return scores, summary, rows
+
+
+def figures(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures in a summary of scores, as ``similarity/wordsim353/spearman``."""
+    found: dict[str, float] = {}
+    for metric in METRICS:
+        if metric.section in summary:
+            found |= metric.figures_of(summary[metric.section])
+    return found
+
+
+def figure_names(settings: EvaluationSettings) -> list[str]:
+    """Return the names of the figures that an evaluation with these settings will have."""
+    return [name for metric in METRICS for name in metric.figure_names(settings)]
+
+
+def score_lines(summary: Mapping[str, Any]) -> list[ScoreLine]:
+    """Return the scores in a summary as lines for people."""
+    return [
+        line
+        for metric in METRICS
+        if metric.section in summary
+        for line in metric.lines(summary[metric.section])
+    ]

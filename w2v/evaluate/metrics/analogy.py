@@ -1,0 +1,128 @@
+"""Analogies: is a to b as c to which word?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v import evaluate
+from w2v.evaluate.metrics.base import (
+    EvaluationSettings,
+    Metric,
+    MetricInput,
+    MetricResult,
+    ScoreLine,
+    band_row,
+    bands,
+    benchmark_files,
+    rarest_ranks,
+)
+from w2v.evaluate.statistics import ratio, wilson
+from w2v.vectors import WordVectors
+
+OTHER_METHODS = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
+"""Scores of the methods after the first. Their other scores are the same as the first one's."""
+
+SUMS = {"semantic": ("semantic",), "syntactic": ("syntactic",), "all": ("semantic", "syntactic")}
+"""Sections that are summed, by the name of the sum."""
+
+
+class Analogy(Metric):
+    """Accuracies of 3CosAdd and 3CosMul, overall, by section and by category."""
+
+    section = "analogy"
+    figures = (
+        *("accuracy", "accuracy_5", "semantic", "syntactic", "coverage"),
+        "accuracy_3cosmul",
+    )
+    detailed = ("categories", "unknown")
+
+    def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
+        return benchmark_files(settings.analogy, evaluate.benchmark_path)
+
+    def compute(self, given: MetricInput) -> MetricResult:
+        settings, vectors = given.settings, given.vectors
+        result = MetricResult({}, {"analogies": [], "bands": []})
+        oov = cast(evaluate.Unknown, settings.oov)
+        vocabulary = min(settings.vocabulary, len(vectors))
+        for name, path in self.benchmarks(settings).items():
+            questions = evaluate.load_analogies(path)
+            ranks = evaluate.answer_ranks(vectors, questions, settings.vocabulary)
+            first, *others = [
+                evaluate.count_answers(questions, ranks[method], vocabulary, method, oov)
+                for method in evaluate.METHODS
+            ]
+            result.scores[name] = asdict(first) | {
+                other.method: {k: v for k, v in asdict(other).items() if k in OTHER_METHODS}
+                for other in others
+            }
+            for method in (first, *others):
+                result.rows["analogies"] += category_rows(name, method)
+            result.rows["bands"] += question_bands(
+                name, vectors, questions, ranks["3CosAdd"], vocabulary
+            )
+        return result
+
+    def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
+        for name, found in scores.items():
+            used = f"{found['questions']:,} of {found['total']:,}"
+            used += f", top {found['vocabulary']:,} words"
+            yield ScoreLine(f"{name}  accuracy", found["accuracy"], found["ci95"], used)
+
+    def figure(self, result: Mapping[str, Any], figure: str) -> float | None:
+        if figure == "accuracy_3cosmul":
+            return super().figure(result["3CosMul"], "accuracy")
+        return super().figure(result, figure)
+
+
+def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a method for the table ``analogies``: its categories, then the sums."""
+    sums = [
+        evaluate.total_of([c for c in result.categories if c.section in sections], name)
+        for name, sections in SUMS.items()
+    ]
+    for category in (*result.categories, *sums):
+        low, high = category.ci95 or (None, None)
+        yield {
+            **asdict(category),
+            "benchmark": benchmark,
+            "method": result.method,
+            "correct_1": category.correct,
+            "low": low,
+            "high": high,
+            "vocabulary": result.vocabulary,
+        }
+
+
+def question_bands(
+    benchmark: str,
+    vectors: WordVectors,
+    questions: Sequence[evaluate.Question],
+    ranks: NDArray[np.int64],
+    vocabulary: int,
+) -> list[dict[str, Any]]:
+    """Return accuracies by the frequency of a question's rarest word.
+
+    Parameters
+    ----------
+    ranks
+        The rank of the right answer to each question, from `w2v.evaluate.answer_ranks`. Those
+        below 0, of questions with unknown words, are left out.
+    """
+    asked = np.flatnonzero(ranks >= 0)
+    words = []
+    for index in asked.tolist():
+        question = questions[index]
+        answer = next(w for w in (question.answer, *question.others) if vectors.find(w) is not None)
+        words.append((question.a, question.b, question.c, answer))
+    rarest = np.array(rarest_ranks(vectors, words), dtype=np.int64)
+    rows = []
+    for first, last in bands(vocabulary):
+        found = ranks[asked[(first <= rarest) & (rarest <= last)]]
+        right, used = int((found == 1).sum()), len(found)
+        values = used, ratio(right, used), wilson(right, used)
+        rows.append(band_row(benchmark, "accuracy", (first, last), *values))
+    return rows

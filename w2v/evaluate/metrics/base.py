@@ -1,0 +1,236 @@
+"""What every metric has: what it reads, what it computes, and how its scores are shown."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from w2v.evaluate.similarity import UNKNOWN
+from w2v.settings import Settings, at_least, one_of, setting
+from w2v.vectors import USES, WordVectors
+
+
+@dataclass(frozen=True)
+class EvaluationSettings(Settings):
+    """What vectors are evaluated on, and how."""
+
+    use: str = setting(
+        "center vectors (v), or their sums with the outside vectors (v+u)", one_of(USES), "v"
+    )
+    similarity: dict[str, str | None] = setting(
+        "word pairs, name=file; gensim: the file of that name that gensim ships; null: none",
+        default={"wordsim353": "gensim", "simlex999": "gensim"},
+    )
+    analogy: dict[str, str | None] = setting(
+        "analogies, name=file in Google's format, or name=folder of BATS",
+        default={"google": "gensim"},
+    )
+    oov: str = setting(
+        "pairs and questions with unknown words are skipped, or count as 0 and as wrong",
+        one_of(UNKNOWN),
+        "skip",
+    )
+    vocabulary: int = setting(
+        "analogies are asked and answered within this many most frequent words",
+        at_least(1),
+        30_000,
+    )
+    compare: str | None = setting(
+        "another run or file of vectors: what share of nearest neighbours is the same",
+        default=None,
+    )
+    seed: int = setting(
+        "of the intervals; apart from the seed of training, so that seeds compare", at_least(0), 0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for benchmarks in ("similarity", "analogy"):
+            if not all(
+                re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in getattr(self, benchmarks)
+            ):
+                self.refuse(benchmarks, "names of letters, digits, _, . and -")
+
+
+@dataclass(frozen=True)
+class MetricInput:
+    """What a metric is asked about.
+
+    Attributes
+    ----------
+    vectors
+        The word vectors.
+    settings
+        The settings of the evaluation.
+    other
+        Opens the vectors of another run to compare with; None if there are none.
+    """
+
+    vectors: WordVectors
+    settings: EvaluationSettings
+    other: Callable[[], WordVectors] | None = None
+
+
+class MetricResult(NamedTuple):
+    """What a metric has found.
+
+    Attributes
+    ----------
+    scores
+        JSON values, as they stand under the metric's section in ``scores.json``.
+    rows
+        Rows of tables, by the table's name: tuples or dictionaries of the table's columns.
+    """
+
+    scores: dict[str, Any]
+    rows: dict[str, list[Any]]
+
+
+class ScoreLine(NamedTuple):
+    """A score as a line for people.
+
+    Attributes
+    ----------
+    name
+        The benchmark and the figure.
+    value
+        None if it is undefined.
+    interval
+        Its 95 % interval, if there is one.
+    used
+        How much of the benchmark could be used, in words.
+    """
+
+    name: str
+    value: float | None
+    interval: Sequence[float] | None
+    used: str
+
+
+class Metric(ABC):
+    """One way to evaluate word vectors.
+
+    Attributes
+    ----------
+    section
+        Its key in ``scores.json`` and in the summary.
+    figures
+        The scores that runs are compared by, of each benchmark.
+    detailed
+        Keys of a benchmark's scores that are left out of the summary, for their length.
+    columns
+        Columns and dtypes of tables of its own, beside those that the built-in metrics share.
+    """
+
+    section: ClassVar[str]
+    figures: ClassVar[tuple[str, ...]]
+    detailed: ClassVar[tuple[str, ...]] = ()
+    columns: ClassVar[dict[str, dict[str, str]]] = {}
+
+    @abstractmethod
+    def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
+        """Return the files it reads, by the name of the benchmark.
+
+        Raises
+        ------
+        InputError
+            A benchmark that is not there.
+        """
+
+    @abstractmethod
+    def compute(self, given: MetricInput) -> MetricResult | None:
+        """Compute the scores; None if nothing is asked.
+
+        Raises
+        ------
+        InputError
+            A file that cannot be read.
+        """
+
+    @abstractmethod
+    def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
+        """Yield the scores as lines for people."""
+
+    def summary(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the scores without what is `detailed`."""
+        return {
+            name: {key: value for key, value in result.items() if key not in self.detailed}
+            for name, result in scores.items()
+        }
+
+    def figure_names(self, settings: EvaluationSettings) -> list[str]:
+        """Return the names of the figures that `figures_of` will find, before the work."""
+        return [
+            f"{self.section}/{name}/{figure}"
+            for name in getattr(settings, self.section)
+            if getattr(settings, self.section)[name] is not None
+            for figure in self.figures
+        ]
+
+    def figures_of(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        """Return the figures by name, as in ``similarity/wordsim353/spearman``.
+
+        Undefined ones are left out.
+        """
+        return {
+            f"{self.section}/{name}/{figure}": value
+            for name, result in scores.items()
+            for figure in self.figures
+            if (value := self.figure(result, figure)) is not None
+        }
+
+    def figure(self, result: Mapping[str, Any], figure: str) -> float | None:
+        """Return one of the `figures` from the scores of a benchmark."""
+        value: float | None = result.get(figure)
+        return value
+
+
+BANDS = (1_000, 5_000, 20_000)
+"""The frequency ranks at which bands of words end."""
+
+
+def bands(size: int) -> list[tuple[int, int]]:
+    """Return the first and the last rank, from 1, of each band of a vocabulary."""
+    ends = [*(end for end in BANDS if end < size), size]
+    return list(zip([1, *(end + 1 for end in ends)], ends, strict=False))
+
+
+def rarest_ranks(vectors: WordVectors, items: Sequence[Sequence[str]]) -> list[int]:
+    """Return the frequency rank, from 1, of the rarest word of each item.
+
+    It is 0 for an item with a word that has no vector.
+    """
+    rank_of_row = np.empty(len(vectors), dtype=np.int64)
+    rank_of_row[vectors.by_frequency] = np.arange(1, len(vectors) + 1)
+    ranks = []
+    for words in items:
+        rows = [vectors.find(word) for word in words]
+        known = [int(rank_of_row[row]) for row in rows if row is not None]
+        ranks.append(max(known, default=0) if None not in rows else 0)
+    return ranks
+
+
+def band_row(
+    benchmark: str,
+    metric: str,
+    band: tuple[int, int],
+    used: int,
+    value: float | None,
+    interval: tuple[float, float] | None,
+) -> dict[str, Any]:
+    """Return a row of the table ``bands``."""
+    low, high = interval or (None, None)
+    found = {"used": used, "value": value, "low": low, "high": high}
+    return {"benchmark": benchmark, "metric": metric, "first": band[0], "last": band[1], **found}
+
+
+def benchmark_files(
+    named: Mapping[str, str | None], shipped: Callable[[str], Path]
+) -> dict[str, Path]:
+    """Return the files of benchmarks; ``gensim`` stands for the file that gensim ships."""
+    files = {name: path for name, path in named.items() if path is not None}
+    return {name: shipped(name) if path == "gensim" else Path(path) for name, path in files.items()}

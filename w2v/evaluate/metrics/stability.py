@@ -1,0 +1,56 @@
+"""Stability: how many nearest neighbours do two runs agree on?"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2v import evaluate
+from w2v.evaluate.metrics.base import (
+    EvaluationSettings,
+    Metric,
+    MetricInput,
+    MetricResult,
+    ScoreLine,
+)
+from w2v.evaluate.statistics import mean_interval
+
+K = 10
+"""Nearest neighbours of a word that are compared."""
+
+
+class Stability(Metric):
+    """The mean share of nearest neighbours that the run has in common with another."""
+
+    section = "stability"
+    figures = ("overlap",)
+
+    def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:  # noqa: ARG002
+        return {}
+
+    def compute(self, given: MetricInput) -> MetricResult | None:
+        if given.other is None:
+            return None
+        rows = evaluate.neighbour_overlap(given.vectors, given.other(), K)
+        shares = np.array([row.overlap for row in rows])
+        scores = {
+            "k": K,
+            "words": len(shares),
+            "overlap": float(shares.mean()),
+            "ci95": mean_interval(shares),
+        }
+        return MetricResult(scores, {"stability": list(rows)})
+
+    def summary(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(scores)
+
+    def figure_names(self, settings: EvaluationSettings) -> list[str]:
+        return ["stability/overlap"] if settings.compare else []
+
+    def figures_of(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        return {"stability/overlap": scores["overlap"]}
+
+    def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
+        used = f"{scores['k']} each of {scores['words']:,} words"
+        yield ScoreLine("shared neighbours", scores["overlap"], scores["ci95"], used)

@@ -1,0 +1,110 @@
+"""How long and how fast to train: epochs, learning rate, early stopping, and their settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from w2v.settings import Settings, above, at_least, fraction, setting, text
+from w2v.training.history import Epoch
+
+
+@dataclass(frozen=True)
+class Schedule(Settings):
+    """The number of epochs, and the learning rate at every point of the training."""
+
+    epochs: int = setting("passes over the text", at_least(1), 5)
+    lr: float = setting("learning rate at the start", above(0), 0.025)
+    min_lr: float = setting(
+        "learning rate at the end; it falls linearly, by words read", at_least(0), 1e-4
+    )
+    decay_epochs: int | None = setting(
+        "the rate falls over this many epochs and then stays, so that a larger number of epochs "
+        "can continue a finished run; null: over all epochs",
+        at_least(1),
+        None,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.min_lr > self.lr:
+            self.refuse("min_lr", f"from 0 to lr={self.lr}")
+
+    @property
+    def horizon(self) -> int:
+        """The epochs over which the learning rate falls."""
+        return self.decay_epochs or self.epochs
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate after a fraction of the words of all `horizon` epochs."""
+        return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """When to stop before the last epoch, by the held-out loss.
+
+    Attributes
+    ----------
+    patience
+        Stop after this many epochs without a gain. The vectors of the best epoch are kept.
+    min_gain
+        Only a held-out loss that is lower by more than this is a gain.
+    """
+
+    patience: int
+    min_gain: float = 0.0
+
+    def best(self, epochs: Sequence[Epoch]) -> int:
+        """Return the number of the best epoch so far. Each must have a held-out loss."""
+        best = epochs[0]
+        for epoch in epochs[1:]:
+            assert epoch.heldout_loss is not None
+            assert best.heldout_loss is not None
+            if epoch.heldout_loss < best.heldout_loss - self.min_gain:
+                best = epoch
+        return best.epoch
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Schedule):
+    """All settings of a training beside the objective and the engine."""
+
+    heldout: float = setting(
+        "fraction of the documents that is not trained on; it measures the held-out loss",
+        fraction(),
+        0.01,
+    )
+    heldout_seed: int = setting(
+        "chooses those documents; apart from seed, so that runs of several seeds compare",
+        at_least(0),
+        0,
+    )
+    patience: int | None = setting(
+        "stop after this many epochs without a gain in held-out loss, and keep the best epoch",
+        at_least(1),
+        None,
+    )
+    min_gain: float = setting("the smallest gain that counts, in nats per pair", at_least(0), 0.0)
+    init: str | None = setting(
+        "initial vectors: a folder of trained vectors or a word2vec file",
+        text("a folder or a file"),
+        None,
+    )
+    checkpoint_every: float | None = setting(
+        "seconds between checkpoints, more where writing them would take over 1 % of the time; "
+        "null: only when the run is stopped",
+        at_least(0),
+        60.0,
+    )
+    checkpoint_words: int | None = setting(
+        "write a checkpoint every this many words, too", at_least(1), None
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patience is not None and self.heldout == 0:
+            self.refuse("patience", "null where heldout=0: held-out text is what it is judged by")
+
+    @property
+    def early_stopping(self) -> EarlyStopping | None:
+        """When to stop early; None: never."""
+        return None if self.patience is None else EarlyStopping(self.patience, self.min_gain)

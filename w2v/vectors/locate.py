@@ -1,0 +1,75 @@
+"""Find vectors on disk: those of a run of the pipeline, of a folder, or of a file."""
+
+import json
+from pathlib import Path
+
+from w2v.errors import InputError
+from w2v.vectors.formats import OUTSIDE, VECTORS, VOCABULARY
+
+SUMMARY = "summary.json"
+"""What a run of the pipeline leaves in its folder; it names the vectors."""
+
+
+def find_vectors(path: str | Path) -> Path:
+    """Return the folder or file of the vectors that a path stands for.
+
+    Parameters
+    ----------
+    path
+        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or the
+        array in it; or a file of word2vec, fastText, GloVe or Parquet.
+
+    Returns
+    -------
+    Path
+        What `WordVectors.load` reads.
+
+    Raises
+    ------
+    InputError
+        There are no vectors at the path.
+    """
+    path = Path(path)
+    if path.is_dir() and (path / VECTORS).is_file():
+        return path
+    if path.is_dir() and (path / SUMMARY).is_file():
+        return find_vectors(path / SUMMARY)
+    if path.name == VECTORS and path.is_file():
+        return path.parent
+    if path.suffix == ".json" and path.is_file():
+        return find_vectors(_vectors_of_run(path))
+    if path.is_file():
+        return path
+    problem = "holds no vectors" if path.exists() else "no such file or folder"
+    raise InputError(
+        f"{path}: {problem}; give a run's folder or its {SUMMARY}, a folder with {VECTORS} and "
+        f"{VOCABULARY}, or a file of word2vec (text or binary), fastText (.vec), GloVe or Parquet"
+    )
+
+
+def _vectors_of_run(summary: Path) -> Path:
+    """Return where the vectors are that the summary of a run names."""
+    try:
+        target = Path(json.loads(summary.read_bytes())["files"]["vectors"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{summary}: is no summary of a run with vectors") from None
+    # Paths in a summary are relative to the folder in which the run was started.
+    for place in (target, *(parent / target for parent in summary.absolute().parents)):
+        if place.exists():
+            return place
+    raise InputError(f"{summary}: the vectors of that run, {target}, are not there any more")
+
+
+def vector_files(path: Path, use: str = "v") -> list[Path]:
+    """Return all files that `WordVectors.load` reads for a path that `find_vectors` returned.
+
+    Raises
+    ------
+    InputError
+        ``use`` is ``v+u`` and there are no outside vectors.
+    """
+    if use == "v+u" and not (path / OUTSIDE).is_file():
+        raise InputError(f"{path}: has no {OUTSIDE} beside it, which use=v+u needs; give use=v")
+    if path.is_file():
+        return [path]
+    return [path / name for name in (VECTORS, VOCABULARY, *[OUTSIDE] * (use == "v+u"))]

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
-from pipeline.runtime import resources
+from pipeline.runtime.outputs import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError
@@ -67,7 +67,7 @@ class Experiment:
         settings, make = stage.prepare(context)
         key = stage.key(context, settings)
         if stage.name in context.config.stages:
-            full = resources.report_full_disk(stage.name, context.outputs)
+            full = explain_write_errors(context.outputs, stage.name)
             with context.display.bar(stage.name), context.stop.deferrable(), full:
                 upstream = stage.upstream(context)
                 entry = store.find_or_make(
@@ -97,8 +97,7 @@ class Experiment:
             return {}
         from pipeline.bench.measure import measure
 
-        c = self.context
-        return measure(c.config, c.entries, run_dir, c.display, c.tracker, c.threads)
+        return measure(self.context, run_dir)
 
     def _summary(self, run_dir: Path) -> dict[str, Any]:
         context, entries = self.context, self.context.entries

@@ -38,12 +38,12 @@ def run_tracked(
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment
-    from pipeline.runtime.console import Display, JobDisplay
+    from pipeline.runtime.console import Display
     from pipeline.runtime.resources import available_cores
     from pipeline.stages.base import Context
     from pipeline.tracking import track
 
-    display = Display() if job is None else JobDisplay(job.parallel)
+    display = Display() if job is None else Display(quiet=True, bars=not job.parallel)
     tracking, name = config.tracking, config.run_name
     if job is not None:
         name = job.name or name

@@ -1,5 +1,6 @@
 """The benchmark: medians, refusals, and runs that compare engines or measure the complexity."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.bench.benchmark import benchmark, medians, run_worker, sgemm_gflops
+from pipeline.bench.benchmark import benchmark, run_worker, sgemm_gflops, summarize
 from pipeline.bench.worker import memory_mb
-from pipeline.config.settings import Benchmark, Config
+from pipeline.config.settings import Benchmark
+from pipeline.stages.base import Context
 from tests.commands import SMALL, TEXT, run, runs_in, summary_of
 from w2v.errors import InputError
-from w2v.objectives import Architecture, Softmax
+from w2v.objectives import NegativeSampling, SkipGram, Softmax
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
@@ -30,18 +32,22 @@ def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[s
 
 
 def test_medians_and_ranges() -> None:
-    trials = [trial("numba", 2, speed, 300.0 + speed) for speed in (10.0, 30.0, 20.0)]
-    trials += [trial("numba", 1, 1e6, 1e6), trial("gensim", 2, 1e6, 1e6)]
-    row = medians("numba", 2, trials, 4e12, [100.0, 400.0, 200.0])
+    trials = [
+        {**trial("numba", 2, speed, 300.0 + speed), "sgemm_gflops": rate}
+        for speed, rate in ((10.0, 100.0), (30.0, 400.0), (20.0, 200.0))
+    ]
+    trials += [{**trial("gensim", 2, 40.0, None), "sgemm_gflops": 1.0}]
+    trials += [{**trial("numba", 4, 30.0, 1e6), "sgemm_gflops": 1.0}]
+    row, gensim, four = summarize(trials, 4e12)
+    assert (row["engine"], row["threads"]) == ("numba", 2)
     assert (row["words_per_second"], row["least"], row["most"]) == (20, 10, 30)
     assert row["gflops"] == pytest.approx(4e12 / 50 / 1e9)
     assert row["of_sgemm"] == pytest.approx(80 / 200)
     assert (row["peak_mb"], row["over_imports_mb"]) == (320, 220)
-
-
-def test_medians_where_memory_is_unknown() -> None:
-    row = medians("numba", 2, [trial("numba", 2, 10.0, None)], 1.0, [1.0])
-    assert (row["peak_mb"], row["over_imports_mb"]) == (None, None)
+    assert (row["times_gensim"], row["scaling"]) == (0.5, 1)
+    assert (gensim["peak_mb"], gensim["over_imports_mb"]) == (None, None)
+    assert (four["times_gensim"], four["scaling"]) == (None, 1.5)
+    json.dumps([row, gensim, four], allow_nan=False)
 
 
 def test_sgemm_is_a_rate() -> None:
@@ -56,27 +62,17 @@ def test_memory_is_in_mebibytes() -> None:
     assert 20 < held <= most < 1e5
 
 
-MODEL: dict[str, Any] = {"dim": 3, "window": 2, "dynamic_window": False, "subsample": 0.1}
-
-
 def test_a_loss_that_no_engine_can_train_is_refused() -> None:
-    train = SimpleNamespace(epochs=1, lr=0.1, min_lr=0.1, heldout=0.1, heldout_seed=0)
-    config = SimpleNamespace(
-        measure=Benchmark(engines=["gensim"]),
-        model=Architecture(**MODEL),
-        loss=Softmax(),
-        train=train,
-        seed=0,
-    )
+    context = SimpleNamespace(config=SimpleNamespace(loss=Softmax()))
     with pytest.raises(InputError, match="engine=gensim cannot train it"):
-        benchmark(cast(Config, config), Path("corpus"), Path("vocab"), [1], print)
+        benchmark(cast(Context, context), Benchmark(engines=["gensim"]))
 
 
 def job(**loss: float) -> dict[str, Any]:
     """Return a job for gensim on a corpus that does not exist."""
-    folders = {"corpus": "nowhere", "vocab": "nowhere"}
-    settings = {"model": MODEL, "loss_name": "negsample", "loss": loss, "schedule": {}}
-    return {**folders, **settings, "engine": "gensim", "threads": 1}
+    objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
+    folders = {"corpus": Path("nowhere"), "vocab": Path("nowhere")}
+    return {**folders, "objective": objective, "engine": "gensim", "threads": 1}
 
 
 def test_a_refusal_of_the_worker_is_one_line() -> None:
@@ -88,7 +84,7 @@ def test_a_refusal_of_the_worker_is_one_line() -> None:
 
 def test_a_fault_of_the_worker_is_shown() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)training of gensim ended with .*Traceback"):
-        run_worker({**job(), "model": None})
+        run_worker({**job(), "objective": None})
 
 
 @pytest.fixture

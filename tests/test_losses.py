@@ -275,7 +275,7 @@ def test_rows_not_drawn_are_neither_read_nor_moved() -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_skipgram_moves_only_the_centre_row(loss: str) -> None:
+def test_skipgram_moves_only_the_center_row(loss: str) -> None:
     case = Case(3)
     _, grad_centers, _ = case.skipgram(case.C, case.U, loss)
     assert set(np.flatnonzero(grad_centers.any(axis=1))) == {case.c}

@@ -71,13 +71,16 @@ def test_links_lead_to_files_and_headings(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_modules_that_a_page_names_exist(name: str) -> None:
+def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
     folder, text = (ROOT / name).parent, (ROOT / name).read_text()
     named = set(re.findall(r"`([\w/]+\.py)`", text))
     for module in named:
         assert (ROOT / module).exists() or list(folder.rglob(module)), module
     if "| file | what it does |" in text:
         assert {path.name for path in folder.glob("[!_]*.py")} <= named
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/test_*.py"))
+    for test in re.findall(r"`(test_\w+)`", text):
+        assert f"def {test}(" in tests, test
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
@@ -122,11 +125,8 @@ def test_a_sweep_has_known_settings(line: str) -> None:
     for override in OverridesParser.create().parse_overrides(arguments):
         key = override.key_or_group
         if key in GROUPS:
-            choices = (
-                list(override.sweep_string_iterator())
-                if override.is_sweep_override()
-                else [override.value()]
-            )
+            sweep = override.is_sweep_override()
+            choices = list(override.sweep_string_iterator()) if sweep else [override.value()]
             assert all((CONF / key / f"{choice}.yaml").exists() for choice in choices), key
         else:
             assert key in known_keys() or key.startswith(("hydra.", "hydra/")), key

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.runtime import console
-from pipeline.runtime.console import Display, JobDisplay
+from pipeline.runtime.console import Display
 from w2v.training.history import Epoch
 
 
@@ -66,7 +66,9 @@ EPOCH = Epoch(epoch=1, loss=2.5, heldout_loss=None, lr=0.1, words=1_000_000, pai
 
 def test_a_job_of_a_sweep_prints_only_warnings() -> None:
     files = io.StringIO(), io.StringIO()
-    for file, display in zip(files, (Display(files[0]), JobDisplay(True, files[1])), strict=True):
+    for file, display in zip(
+        files, (Display(files[0]), Display(files[1], quiet=True)), strict=True
+    ):
         display.stage("vocab", "11 words", False, 0.25)
         display.epoch(EPOCH)
         display.say("a warning")

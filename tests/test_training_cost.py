@@ -8,7 +8,7 @@ from tests.test_engines import random_documents, task_of, text_of
 from w2v.engines.numpy import NumpyEngine
 from w2v.objectives import NegativeSampling, SkipGram, Softmax
 from w2v.sampling import generator, keep_probabilities
-from w2v.training.cost import work
+from w2v.training.cost import first_epoch_work, work
 
 
 @pytest.mark.parametrize("dynamic", [True, False])
@@ -42,3 +42,10 @@ def test_what_sub_sampling_drops_is_not_counted() -> None:
     done = work(text, task, generator(0, "work"))
     assert done.pairs == pytest.approx(2 * 25_000 * float(keep.sum()), rel=0.02)
     assert np.isfinite(done.flops)
+
+
+def test_held_out_documents_are_not_counted() -> None:
+    text, counts = text_of([[0, 1]] * 100), np.array([100, 100])
+    objective = SkipGram(dim=2, window=1, subsample=0)
+    done = first_epoch_work(text, counts, objective, epochs=3, seed=0, heldout=0.25, heldout_seed=0)
+    assert done.pairs == 2 * 75

@@ -1,9 +1,10 @@
-"""Train once in a process of its own, for the benchmark: settings in, figures out, as JSON.
+"""Train once in a process of its own, for the benchmark: pickled arguments in, figures as JSON out.
 
 A fresh process holds no memory from other trainings and nothing that they compiled or cached.
 """
 
 import json
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pipeline.runtime.resources import read_field
 from pipeline.stages.vocab import IDS
 from w2v.engines import Task, make_engine
 from w2v.errors import InputError
-from w2v.objectives import LOSSES, SkipGram, initial_model
+from w2v.objectives import SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
-from w2v.training.schedule import Schedule
 from w2v.training.train import train
 from w2v.vectors import VOCABULARY
 
@@ -29,23 +30,13 @@ def memory_mb(field: str) -> float | None:
     ``VmRSS`` is the memory that this process holds now, ``VmHWM`` the most it has held.
     """
     try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").split("\n")
+        return read_field(Path("/proc/self/status"), field) / 1024
     except OSError:
         return None
-    values = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
-    return int(values[0]) / 1024 if values else None
 
 
 def train_once(
-    corpus: str,
-    vocab: str,
-    model: dict[str, Any],
-    loss_name: str,
-    loss: dict[str, Any],
-    schedule: dict[str, Any],
-    engine: str,
-    threads: int,
-    **settings: Any,
+    corpus: Path, vocab: Path, objective: SkipGram, engine: str, threads: int, **settings: Any
 ) -> dict[str, Any]:
     """Train, and return the speed, the held-out loss and the memory.
 
@@ -53,28 +44,17 @@ def train_once(
     ----------
     corpus, vocab
         The folders of the tokenize and the vocab stage.
-    model, loss_name, loss, schedule
-        Settings of `SkipGram`, the name and the settings of its loss, and those of `Schedule`.
     settings
         Other arguments of `w2v.training.train.train`.
     """
-    objective = SkipGram(**model, loss=LOSSES[loss_name](**loss))
     # A model of two words makes the engine import and load everything that it needs.
     small = initial_model(2, objective.dim, generator(0, "init"))
     make_engine(engine, Task(small, objective, np.array([2, 1]), 3))
     imports = memory_mb("VmRSS")
-    words = Vocabulary.load(Path(vocab) / VOCABULARY)
-    text = open_text(Path(corpus), np.load(Path(vocab) / IDS, allow_pickle=False))
+    words = Vocabulary.load(vocab / VOCABULARY)
+    text = open_text(corpus, np.load(vocab / IDS, allow_pickle=False))
     with threadpool_limits(threads), np.errstate(all="ignore"):
-        trained = train(
-            text,
-            words.counts,
-            objective,
-            Schedule(**schedule),
-            engine=engine,
-            threads=threads,
-            **settings,
-        )
+        trained = train(text, words.counts, objective, engine=engine, threads=threads, **settings)
     return {
         "engine": engine,
         "threads": threads,
@@ -90,7 +70,7 @@ def train_once(
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(train_once(**json.load(sys.stdin)), allow_nan=False))
+        print(json.dumps(train_once(**pickle.load(sys.stdin.buffer)), allow_nan=False))
     except InputError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)

@@ -5,49 +5,46 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from pipeline.cache.store import DAMAGED, PART, damage, lock_path, remove
+from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest, remove
 from w2v.errors import sanitize
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 CHECKPOINTS = "checkpoints"
 
 
-@dataclass(frozen=True)
-class Item:
-    """A folder that the command lists."""
+class Item(NamedTuple):
+    """A folder that the command lists.
+
+    Its kind is ``entry``, ``damaged``, ``part`` (an unfinished entry) or ``checkpoint``, whose
+    stage is ``checkpoints``. `used` is when it was made or last used, in seconds since 1970.
+    """
 
     stage: str
-    """The stage, or ``checkpoints`` for the checkpoints of an unfinished training."""
     key: str
-    """The key of the entry that it is or would have become."""
     kind: str
-    """``entry``, ``damaged`` (quarantined by a run), ``part`` (unfinished) or ``checkpoint``."""
     path: Path
     bytes: int
     used: float
-    """When it was made or last used, in seconds since 1970."""
 
 
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return everything in the cache, sorted by stage and key; only some stages if given."""
-
-    def every() -> Iterator[Item]:
-        for path in sorted((outputs / "cache").glob("*/*")):
-            key, damaged, _ = path.name.partition(DAMAGED)
-            if not path.name.startswith("."):
-                yield measure(path, path.parent.name, key, "damaged" if damaged else "entry")
-            elif path.name.endswith(PART):
-                yield measure(path, path.parent.name, key[1:].removesuffix(PART), "part")
-        for path in sorted((outputs / CHECKPOINTS).glob("*")):
-            yield measure(path, CHECKPOINTS, path.name, "checkpoint")
-
-    return [item for item in every() if not stages or item.stage in stages]
+    found = []
+    for path in sorted((outputs / "cache").glob("*/*")):
+        key, damaged, _ = path.name.partition(DAMAGED)
+        if path.name.startswith(".") and path.name.endswith(PART):
+            found.append(measure(path, path.parent.name, key[1:].removesuffix(PART), "part"))
+        elif not path.name.startswith("."):
+            found.append(measure(path, path.parent.name, key, "damaged" if damaged else "entry"))
+    for path in sorted((outputs / CHECKPOINTS).glob("*")):
+        found.append(measure(path, CHECKPOINTS, path.name, "checkpoint"))
+    return [item for item in found if not stages or item.stage in stages]
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
@@ -60,31 +57,12 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 
 
 def prune(
-    outputs: Path,
-    stages: Sequence[str] = (),
-    older: float | None = None,
-    to: int | None = None,
-    dry: bool = False,
+    outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Remove entries and checkpoints, and everything that is unfinished or damaged.
+    """Remove old entries and checkpoints, and everything that is unfinished or damaged.
 
-    What a running job works on is kept.
-
-    Parameters
-    ----------
-    stages
-        Prune only these; all stages if empty.
-    older
-        Remove what was not used for this number of days.
-    to
-        Remove the least recently used until at most this number of bytes is left.
-    dry
-        Remove nothing.
-
-    Returns
-    -------
-    list of Item
-        What was removed, or would have been.
+    What a running job works on is kept. The parameters are the options of the command. Return what
+    was removed, or would have been if this were not a `dry` run.
     """
     found = sorted(list_items(outputs, stages), key=lambda item: item.used)
     left = sum(item.bytes for item in found)
@@ -128,20 +106,9 @@ def parse_size(text: str) -> int:
 
 def parse_days(text: str) -> float:
     """Return the number of days that a text such as ``30`` or ``0.5d`` stands for."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)d?", text)
-    if match is None:
+    if not re.fullmatch(r"\d+(\.\d+)?d?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give it as 30 or 0.5")
-    return float(match[1])
-
-
-def format_item(item: Item, note: str = "") -> str:
-    """Return the line that shows an item."""
-    used = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.used))
-    note = note or ("" if item.kind == "entry" else item.kind)
-    return sanitize(
-        f"{item.stage:<11} {item.key:<16} {item.bytes / 1e6:>10,.1f} MB  {used}  {note}",
-        terminal=True,
-    )
+    return float(text.removesuffix("d"))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -150,28 +117,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="default: outputs")
     commands = parser.add_subparsers(dest="command", required=True)
     stage = argparse.ArgumentParser(add_help=False)
-    stage.add_argument(
-        "--stage",
-        action="append",
-        default=[],
-        help=f"only this stage, or {CHECKPOINTS}; may be given several times",
-    )
+    text = f"only this stage, or {CHECKPOINTS}; may be given several times"
+    stage.add_argument("--stage", action="append", default=[], help=text)
     commands.add_parser("list", parents=[stage], help="every entry: stage, key, size, last use")
     commands.add_parser("verify", parents=[stage], help="compare every file with its SHA-256")
-    pruning = commands.add_parser(
-        "prune",
-        parents=[stage],
-        help="remove entries, and what killed runs left unfinished or damaged",
-    )
-    pruning.add_argument(
-        "--older", type=parse_days, metavar="DAYS", help="remove what was not used for so long"
-    )
-    pruning.add_argument(
-        "--to",
-        type=parse_size,
-        metavar="SIZE",
-        help="remove the least recently used until 10G (for example) are left",
-    )
+    text = "remove entries, and what killed runs left unfinished or damaged"
+    pruning = commands.add_parser("prune", parents=[stage], help=text)
+    text = "remove what was not used for so long"
+    pruning.add_argument("--older", type=parse_days, metavar="DAYS", help=text)
+    text = "remove the least recently used until 10G (for example) are left"
+    pruning.add_argument("--to", type=parse_size, metavar="SIZE", help=text)
     pruning.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     return parser
 
@@ -193,12 +148,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         items, total = list_items(outputs, given.stage), "in all"
     any_damage = False
     for item in items:
-        note = ""
+        note = "" if item.kind == "entry" else item.kind
         if given.command == "verify" and item.kind == "entry":
-            reason = damage(item.path, verify=True)
-            any_damage |= bool(reason)
-            note = f"damaged: {reason}" if reason else "whole"
-        print(format_item(item, note))
+            _, damage = read_manifest(item.path, verify=True)
+            any_damage |= bool(damage)
+            note = f"damaged: {damage}" if damage else "whole"
+        size, used = item.bytes / 1e6, time.strftime("%Y-%m-%d %H:%M", time.localtime(item.used))
+        line = f"{item.stage:<11} {item.key:<16} {size:>10,.1f} MB  {used}  {note}"
+        print(sanitize(line, terminal=True))
     print(f"{len(items)} {total}, {sum(item.bytes for item in items) / 1e6:,.1f} MB")
     return 1 if any_damage else 0
 

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -30,33 +32,18 @@ from w2v.files import (
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-PART = ".part"
-"""Suffix of the temporary folder of an entry that is being made."""
-DAMAGED = ".damaged-"
-"""Stands between the key and a timestamp in the name of a quarantined entry."""
-
-FORMAT = 2
-"""Version of the format of entries. Raise it when the manifest changes."""
+PART = ".part"  # suffix of the temporary folder of an entry that is being made
+DAMAGED = ".damaged-"  # between the key and a timestamp in the name of a quarantined entry
+FORMAT = 2  # of entries; raise it when the manifest changes
 
 
 @dataclass(frozen=True)
 class Entry:
     """The result of a stage.
 
-    Attributes
-    ----------
-    key
-        The hash of everything the result depends on, 16 hexadecimal digits.
-    path
-        The folder with the files.
-    cached
-        Whether the entry was in the cache already.
-    seconds
-        How long it took to make, in this run or an earlier one.
-    facts
-        What the stage reports about its result, as JSON.
-    settings
-        What the result depends on beside other stages, as JSON.
+    The files are in the folder `path`. `cached` is whether they were there already, and `seconds`
+    how long it took to make them, in this run or an earlier one. As JSON values, `facts` are what
+    the stage reports, and `settings` what the result depends on beside other stages.
     """
 
     key: str
@@ -67,21 +54,10 @@ class Entry:
     settings: Any
 
 
-class DamagedError(Exception):
-    """An entry that is incomplete or was changed."""
-
-
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
-    """Return the key of a stage's result: a SHA-256, shortened to 16 hexadecimal digits.
+    """Return the key of a stage's result, a hash of everything that it depends on.
 
-    Parameters
-    ----------
-    version
-        A hash of the stage's code.
-    settings
-        Everything the stage depends on beside other stages, as JSON.
-    upstream
-        The keys of the stages whose results it reads, by name.
+    `version` is a hash of its code, `upstream` the keys of the stages that it reads, by name.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
@@ -95,20 +71,15 @@ def digest(value: Any) -> str:
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
     """Return the entry with that key if it exists and is complete, and note that it was used.
 
-    Parameters
-    ----------
-    folder
-        The folder of the stage.
-    verify
-        Whether to compare the SHA-256 of each file, not only its size.
+    `folder` is that of the stage. With `verify`, the SHA-256 of each file is compared, not only
+    its size.
     """
     path = folder / key
     if not path.is_dir():
         return None
-    try:
-        manifest = read_manifest(path, verify)
-    except DamagedError as error:
-        log.warning("%s: damaged (%s)", path, error)
+    manifest, damage = read_manifest(path, verify)
+    if damage:
+        log.warning("%s: damaged (%s)", path, damage)
         return None
     with suppress(OSError):  # the cache may be read-only
         os.utime(path)
@@ -126,59 +97,40 @@ def find_or_make(
 ) -> Entry:
     """Return the entry with that key, and make it first if it does not exist or is damaged.
 
-    Parameters
-    ----------
-    folder
-        The folder of the stage.
-    settings, upstream
-        See `stage_key`; recorded in the manifest.
-    make
-        Writes the files into the empty folder that it is given, and returns the facts.
-    on_damaged
-        Called when a damaged entry was quarantined, with its old path, its new path and the
-        reason.
-    verify
-        See `find`.
+    `make` writes the files into the empty folder that it is given, and returns the facts.
+    `on_damaged` is called when a damaged entry was moved, with its old and new path and the reason.
+    See also `find` and `stage_key`.
     """
-    found = find(folder, key, verify)
-    if found:
+    if found := find(folder, key, verify):
         return found
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(lock_path(folder, key)):
-        found = find(folder, key, verify)  # another process may have made it meanwhile
-        if found:
+        if found := find(folder, key, verify):  # another process may have made it meanwhile
             return found
         path, part = folder / key, folder / f".{key}{PART}"
         if path.exists():
-            reason = damage(path, verify)
+            _, damage = read_manifest(path, verify)
             quarantined = folder / f"{key}{DAMAGED}{time.time_ns()}"
             path.rename(quarantined)
-            on_damaged(path, quarantined, reason)
+            on_damaged(path, quarantined, damage)
         remove(part)  # a process that was killed may have left one
         part.mkdir()
         begun = time.perf_counter()
         try:
             facts = make(part)
             seconds = time.perf_counter() - begun
-            manifest = {
-                "key": key,
-                "stage": folder.name,
-                "settings": settings,
-                "upstream": upstream,
-                "seconds": seconds,
-                "facts": facts,
-                "files": {
-                    str(file.relative_to(part)): {
-                        "bytes": file.stat().st_size,
-                        "sha256": write_through(file),
-                    }
-                    for file in sorted(part.rglob("*"))
-                    if file.is_file()
-                },
+            about = {"key": key, "stage": folder.name, "settings": settings, "upstream": upstream}
+            files = {
+                str(file.relative_to(part)): {
+                    "bytes": file.stat().st_size,
+                    "sha256": fsync_and_hash(file),
+                }
+                for file in sorted(part.rglob("*"))
+                if file.is_file()
             }
-            with (part / MANIFEST).open("wb") as file:
-                file.write(with_checksum(manifest))
-                fsync(file)
+            manifest = {**about, "seconds": seconds, "facts": facts, "files": files}
+            (part / MANIFEST).write_bytes(with_checksum(manifest))
+            fsync_and_hash(part / MANIFEST)
             fsync_folder(part)
             part.rename(path)
             fsync_folder(folder)
@@ -188,20 +140,18 @@ def find_or_make(
     return Entry(key, path, False, seconds, facts, settings)
 
 
-def read_manifest(path: Path, verify: bool = False) -> dict[str, Any]:
-    """Return the manifest of an entry whose files all exist and have the recorded size.
+def fsync_and_hash(path: Path) -> str:
+    """Wait until a file is on disk, and return its SHA-256."""
+    with path.open("rb+") as file:
+        fsync(file)
+    return file_sha256(path)
 
-    Parameters
-    ----------
-    path
-        ``<cache>/<stage>/<key>``.
-    verify
-        See `find`. The manifest's own SHA-256 is always compared.
 
-    Raises
-    ------
-    DamagedError
-        If the entry is incomplete or was changed.
+def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str]:
+    """Return the manifest of the entry at `path`, and what is wrong with the entry, if anything.
+
+    Files must exist and have the recorded sizes; with `verify`, the SHA-256 of each is compared.
+    The manifest of a damaged entry is empty.
     """
     try:
         manifest: dict[str, Any] = verify_checksum((path / MANIFEST).read_bytes())
@@ -214,40 +164,21 @@ def read_manifest(path: Path, verify: bool = False) -> dict[str, Any]:
             if verify and file_sha256(path / name) != file["sha256"]:
                 raise ValueError(f"{name} is not as it was written")
     except OSError as error:
-        name = Path(error.filename or path).name
-        raise DamagedError(f"{name}: {error.strerror}") from None
+        return {}, f"{Path(error.filename or path).name}: {error.strerror}"
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = error if type(error) is ValueError else f"{MANIFEST} is no manifest"
-        raise DamagedError(str(reason)) from None
-    return manifest
-
-
-def damage(path: Path, verify: bool = False) -> str:
-    """Return what is wrong with the entry at `path`, or an empty text."""
-    try:
-        read_manifest(path, verify)
-    except DamagedError as error:
-        return str(error)
-    return ""
+        return {}, str(error) if type(error) is ValueError else f"{MANIFEST} is no manifest"
+    return manifest, ""
 
 
 def setting_values(folder: Path, setting: tuple[str, ...]) -> set[Any]:
     """Return the values that a setting has in the undamaged entries of a stage.
 
-    Parameters
-    ----------
-    folder
-        The folder of the stage.
-    setting
-        The path to the setting, such as ``("train", "epochs")``.
+    `setting` is the path to it, such as ``("train", "epochs")``.
     """
     found = set()
     for path in folder.glob("[0-9a-f]*"):
-        with suppress(DamagedError, KeyError, TypeError):
-            value = read_manifest(path)["settings"]
-            for key in setting:
-                value = value[key]
-            found.add(value)
+        with suppress(KeyError, TypeError):
+            found.add(reduce(getitem, ("settings", *setting), read_manifest(path)[0]))
     return found
 
 
@@ -262,10 +193,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def write_through(path: Path) -> str:
-    """Wait until a file is on disk, and return its SHA-256."""
-    with path.open("rb+") as file:
-        fsync(file)
-        return hashlib.file_digest(file, "sha256").hexdigest()

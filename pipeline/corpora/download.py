@@ -9,33 +9,16 @@ from filelock import FileLock
 from w2v.errors import InputError
 from w2v.files import file_sha256
 
-TIMEOUT = (10.0, 60.0)
-"""Seconds to wait for a connection, and for the next bytes."""
-
-BLOCK_BYTES = 1 << 16
-"""Number of bytes after which progress is reported."""
-
 ShowDownload = Callable[[str, int, int | None], None]
 """Shows the progress of a download: file name, bytes received, and total bytes if known."""
 
 
 def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: None) -> None:
-    """Download a file to `path`, unless it is there already.
+    """Download a file to `path`, unless a file with this SHA-256 is there already.
 
     The file gets its name only after its checksum has been compared. Processes that want the same
-    file at the same time download it once.
-
-    Parameters
-    ----------
-    sha256
-        The expected checksum: 64 hexadecimal digits.
-    show
-        Called after each block that is received.
-
-    Raises
-    ------
-    InputError
-        If the download fails. The message is only the reason, to be put into a sentence.
+    file at the same time download it once. The message of an `InputError` is only the reason, to
+    be put into a sentence.
     """
     # pooch and requests are slow to import, and most runs download nothing.
     import pooch
@@ -49,8 +32,8 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
         path.parent.mkdir(parents=True, exist_ok=True)
         downloader = pooch.HTTPDownloader(
             progressbar=PoochProgress(path.name, show),
-            chunk_size=BLOCK_BYTES,
-            timeout=TIMEOUT,
+            chunk_size=1 << 16,  # bytes between two reports of progress
+            timeout=(10.0, 60.0),  # seconds for the connection, and for the next bytes
             headers={"Accept-Encoding": "identity"},
             hooks={"response": ignore_content_encoding},
         )
@@ -74,11 +57,8 @@ class PoochProgress:
     """A progress bar as pooch expects one, which passes the progress on to a function."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
-        self.name = name
-        self.show = show
-        self.total = 0
-        """Set by pooch; 0 if the server does not tell the size."""
-        self.done = 0
+        self.name, self.show, self.done = name, show, 0
+        self.total = 0  # set by pooch; 0 if the server does not tell the size
 
     def update(self, size: int) -> None:
         """Add `size` bytes to those received."""

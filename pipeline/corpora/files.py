@@ -13,16 +13,8 @@ from w2v.errors import InputError
 def find_files(paths: Sequence[str]) -> list[str]:
     """List the files that paths stand for: in the order given, sorted within a folder or glob.
 
-    Parameters
-    ----------
-    paths
-        Files, folders (searched with all their subfolders), glob patterns, or addresses such as
-        ``s3://bucket/text.gz``, which are not looked up.
-
-    Raises
-    ------
-    InputError
-        If one of them stands for no file.
+    A path is a file, a folder (searched with all its subfolders), a glob pattern, or an address
+    such as ``s3://bucket/text.gz``, which is not looked up.
     """
     files: list[str] = []
     for path in paths:
@@ -55,19 +47,13 @@ def open_decompressed(path: str) -> IO[bytes]:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Open a local or remote file for reading the bytes on disk, without decompressing them.
-
-    Raises
-    ------
-    InputError
-        If smart_open does not know the scheme of an address, or lacks a library for it.
-    """
+    """Open a local or remote file for reading the bytes on disk, without decompressing them."""
     if "://" not in path:
         return local.open_raw(path)
     from smart_open import open as smart_open
 
     try:
-        file: IO[bytes] = smart_open(path, "rb", compression="disable")
+        return cast(IO[bytes], smart_open(path, "rb", compression="disable"))
+    # smart_open does not know the scheme of the address, or lacks a library for it.
     except (ImportError, NotImplementedError, ValueError) as error:
         raise InputError(f"corpus.path={path}: cannot be opened ({error})") from None
-    return file

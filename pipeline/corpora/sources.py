@@ -5,70 +5,46 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from pipeline.config.settings import (
-    Corpus,
-    DownloadedCorpus,
-    FilesCorpus,
-    ImdbCorpus,
-    PyDocsCorpus,
-    SstCorpus,
-    Text8Corpus,
-)
+from pipeline.config import settings
 from pipeline.corpora.download import ShowDownload
-from pipeline.corpora.downloadable import ArchiveSource, read_imdb, read_sst, read_text8
+from pipeline.corpora.downloadable import ArchiveSource
 from pipeline.corpora.files import find_files, open_decompressed, open_raw
 from w2v.text import sources
+from w2v.text.archives import read_imdb, read_sst, read_text8
 from w2v.text.records import files_or_records
 
 
 def make_source(
-    corpus: Corpus,
+    corpus: settings.Corpus,
     outputs: Path,
     show_download: ShowDownload = lambda *_: None,
     show_hashing: sources.Progress = lambda *_: None,
 ) -> sources.Source:
     """Return the source of documents for the settings of a corpus.
 
-    Parameters
-    ----------
-    outputs
-        Downloads are kept in the folder ``corpora`` in it.
-    show_download
-        Called while an archive is downloaded, which happens when its documents are first read.
-    show_hashing
-        Called while the checksums of files are computed.
-
-    Raises
-    ------
-    InputError
-        If no file is found where the settings point, or files of records need ``corpus.field``.
+    Archives are downloaded to the folder ``corpora`` in `outputs` when their documents are first
+    read.
     """
 
-    def downloadable(
-        corpus: DownloadedCorpus, read: Callable[[Path], Iterator[str]], *settings: object
-    ) -> ArchiveSource:
-        return ArchiveSource(corpus, outputs / "corpora", read, settings, show_download)
+    def archive(read: Callable[[Path], Iterator[str]], *of_read: object) -> ArchiveSource:
+        assert isinstance(corpus, settings.DownloadedCorpus)
+        return ArchiveSource(corpus, outputs / "corpora", read, of_read, show_download)
 
     match corpus:
-        case PyDocsCorpus():
+        case settings.PyDocsCorpus():
             return sources.PyDocs(tuple(corpus.packages), workers=os.cpu_count() or 1)
-        case FilesCorpus():
-            files = sources.Files(
-                find_files(corpus.path if isinstance(corpus.path, list) else [corpus.path]),
-                corpus.unit,
-                open_decompressed,
-                corpus.errors,
-                open_raw,
-                show_hashing,
-            )
+        case settings.FilesCorpus():
+            paths = find_files(corpus.path if isinstance(corpus.path, list) else [corpus.path])
+            unit, errors = corpus.unit, corpus.errors
+            files = sources.Files(paths, unit, open_decompressed, errors, open_raw, show_hashing)
             return files_or_records(files, corpus.field)
-        case Text8Corpus():
+        case settings.Text8Corpus():
             words = corpus.document_words
-            return downloadable(corpus, partial(read_text8, words=words), words)
-        case SstCorpus():
-            return downloadable(corpus, read_sst)
-        case ImdbCorpus():
+            return archive(partial(read_text8, words=words, open=open_decompressed), words)
+        case settings.SstCorpus():
+            return archive(partial(read_sst, open=open_decompressed))
+        case settings.ImdbCorpus():
             splits = tuple(sorted(corpus.splits))
-            return downloadable(corpus, partial(read_imdb, splits=splits), *splits)
+            return archive(partial(read_imdb, splits=splits), *splits)
         case _:
             raise TypeError(f"no source for {type(corpus).__name__}")

@@ -21,12 +21,6 @@ from w2v.training.history import Epoch, Point, TrainState
 PLAIN_SECONDS = 10.0
 """Time between two lines of progress where the output is not a terminal."""
 
-PLAIN_WIDTH = 160
-"""Width of tables where the output is not a terminal, in characters."""
-
-FULL_TABLE_WIDTH = 100
-"""The table of a sweep leaves out some columns in a terminal that is narrower than this."""
-
 
 def format_rate(words_per_second: float) -> str:
     """Return a rate such as ``1.23 M words/s`` or ``456 k words/s``."""
@@ -35,14 +29,9 @@ def format_rate(words_per_second: float) -> str:
     return f"{words_per_second / 1e3:.0f} k words/s"
 
 
-def format_figure(value: float | None) -> str:
-    """Return a number with three decimals, or a dash for ``None``."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def format_p_value(p: float) -> str:
-    """Return a probability with three decimals, or ``< 0.001``."""
-    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
+def format_figure(value: float | None, form: str = ".3f") -> str:
+    """Return a number, with three decimals unless `form` says otherwise, or a dash for ``None``."""
+    return "–" if value is None else f"{value:{form}}"
 
 
 def format_duration(seconds: float) -> str:
@@ -51,9 +40,9 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:.{digits}f} s"
 
 
-def format_interval(ends: Sequence[float] | None) -> str:
-    """Return an interval such as ``0.12 … 0.34``, or a dash for ``None``."""
-    return "–" if ends is None else "{:.2f} … {:.2f}".format(*ends)
+def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
+    """Return an interval such as ``0.12 … 0.34``, or a dash if its ends are ``None``."""
+    return "–" if low is None else f"{low:{form}} … {high:{form}}"
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
@@ -69,14 +58,17 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 class Display:
     """Shows one run: the stages, the progress of training, and the results.
 
-    Parameters
-    ----------
-    file
-        Where to write; ``None`` for standard output.
+    For a job of a sweep, which prints a line for each of its jobs, the display is `quiet`: it shows
+    only warnings and the progress bar. Jobs that run at the same time cannot have `bars`. `file` is
+    standard output by default.
     """
 
-    def __init__(self, file: Any = None) -> None:
+    def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
         self.console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = max(self.console.width, 160)  # for tables
+        self.quiet = quiet
+        self.bars = bars and self.console.is_terminal
         self.progress: Progress | None = None
         self.task = TaskID(0)
         self.training_words = 0
@@ -85,19 +77,14 @@ class Display:
         self.line_shown = 0.0
         """When the last plain line of progress was printed."""
 
-    def table_console(self) -> Console:
-        """Return a console for tables, which is wide enough where there is no terminal."""
-        if self.console.is_terminal:
-            return self.console
-        width = max(self.console.width, PLAIN_WIDTH)
-        return Console(file=self.console.file, width=width, highlight=False)
-
     def say(self, line: str, style: str = "") -> None:
         """Print a line of text as it is: markup and escape sequences in it have no effect."""
         self.console.print(Text(sanitize(line, terminal=True), style=style))
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
         """Print that a stage has its result."""
+        if self.quiet:
+            return
         how = "cached" if cached else f"{seconds:.1f} s"
         self.say(f"{name:<9} {detail}  ({how})")
 
@@ -105,7 +92,7 @@ class Display:
     def bar(self, name: str) -> Iterator[None]:
         """Show progress in the block: in a terminal by a bar that disappears at the end."""
         self.line_shown = self.bar_begun = time.monotonic()
-        if not self.console.is_terminal:
+        if not self.bars:
             yield
             return
         columns = (
@@ -119,58 +106,48 @@ class Display:
             yield
         self.progress = None
 
-    def _show(self, line: str, **update: Any) -> None:
+    def _show(self, line: str, done: float, total: float | None) -> None:
         if self.progress is not None:
-            self.progress.update(self.task, detail=line, **update)
-        elif time.monotonic() - self.line_shown > PLAIN_SECONDS:
+            self.progress.update(self.task, detail=line, completed=done, total=total)
+        elif not self.quiet and time.monotonic() - self.line_shown > PLAIN_SECONDS:
             self.line_shown = time.monotonic()
             self.say(f"  {line}")
 
+    def _rate(self, size: int, shown: str) -> str:
+        seconds = max(time.monotonic() - self.bar_begun, 1e-3)
+        return f"{shown} MB  {size / 1e6 / seconds:.1f} MB/s"
+
     def downloading(self, name: str, done: int, total: int | None) -> None:
         """Show how much of a file has been downloaded, in bytes."""
-        speed = done / max(time.monotonic() - self.bar_begun, 1e-3)
         size = f"{done / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "")
-        line = f"{name}  {size} MB  {speed / 1e6:.1f} MB/s"
-        if done == total:
-            self._show(line, completed=0, total=None)  # the bar shows the stage again
-        else:
-            self._show(line, completed=done, total=total)
+        self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
         """Show how much text has been read: documents, bytes, and the fraction of all if known."""
-        self._show_bytes(f"{documents:,} documents, ", size, fraction)
+        self.hashing(size, fraction, f"{documents:,} documents, ")
 
-    def hashing(self, size: int, fraction: float | None) -> None:
+    def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
         """Show how much of the files has been read to compute their checksums."""
-        self._show_bytes("", size, fraction)
-
-    def _show_bytes(self, prefix: str, size: int, fraction: float | None) -> None:
-        seconds = max(time.monotonic() - self.bar_begun, 1e-6)
-        line = f"{prefix}{size / 1e6:.1f} MB  {size / 1e6 / seconds:.1f} MB/s"
+        line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
-            left = seconds * (1 - fraction) / fraction
+            left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
             line = f"{fraction:4.0%}  {line}  {left:.0f} s left"
-        total = None if fraction is None else 1.0
-        self._show(line, completed=fraction or 0.0, total=total)
+        self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
         """Show how much of a pass that joins words to phrases is done."""
-        self._show(f"{fraction:4.0%}  phrases, pass {number}", completed=fraction, total=1.0)
+        self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
         """Set the number of words that training will read."""
         self.training_words = words
-        if self.progress is not None:
-            self.progress.update(self.task, total=words)
 
     def point(self, point: Point) -> None:
         """Show the state of training."""
         fraction = f"{point.words / self.training_words:4.0%}"
         speed, loss = format_rate(point.words / point.seconds), format_figure(point.loss)
-        self._show(
-            f"{fraction}  epoch {point.epoch}  {speed}  loss {loss}  lr {point.lr:.4f}",
-            completed=point.words,
-        )
+        line = f"{fraction}  epoch {point.epoch}  {speed}  loss {loss}  lr {point.lr:.4f}"
+        self._show(line, point.words, self.training_words)
 
     def resume(self, state: TrainState) -> None:
         """Print the epochs that were finished before, and where training continues."""
@@ -181,11 +158,11 @@ class Display:
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the losses of an epoch."""
-        self.say(
-            f"  epoch {epoch.epoch}  loss {format_figure(epoch.loss)}  "
-            f"held-out {format_figure(epoch.heldout_loss)}  "
-            f"{format_rate(epoch.words / epoch.seconds)}"
-        )
+        if self.quiet:
+            return
+        losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
+        rate = format_rate(epoch.words / epoch.seconds)
+        self.say(f"  epoch {epoch.epoch}  loss {losses}  {rate}")
 
     def results(
         self,
@@ -194,27 +171,22 @@ class Display:
         neighbours: Mapping[str, Sequence[str]],
         report: str,
     ) -> None:
-        """Print the results of a run.
+        """Print the results of a run: scores, words with their neighbours, the report's path.
 
-        Parameters
-        ----------
-        lines
-            For each score its name, its value, its 95 % interval, and how much data it used.
-        neighbours
-            Some words with their nearest neighbours.
-        report
-            The path of the report.
+        A line has the name of a score, its value, its 95 % interval and how much data it used.
         """
+        if self.quiet:
+            return
         table = make_table(title, ["benchmark"], ["score", "95 % interval", "used"])
         for name, score, interval, used in lines:
-            table.add_row(name, format_figure(score), format_interval(interval), used)
+            ends = interval or (None, None)
+            table.add_row(name, format_figure(score), format_interval(*ends), used)
+        self.console.print("", table)
         self.console.print()
-        self.console.print(table)
+        for word, nearest in list(neighbours.items())[:8]:
+            self.say(f"{word:>14}  {', '.join(nearest)}")
         if neighbours:
             self.console.print()
-            for word, nearest in list(neighbours.items())[:8]:
-                self.say(f"{word:>14}  {', '.join(nearest)}")
-        self.console.print()
         self.say(f"report    {report}")
 
     def configurations(
@@ -224,88 +196,35 @@ class Display:
         groups: Mapping[str, Sequence[Mapping[str, Any]]],
         compared_within: Sequence[str],
     ) -> None:
-        """Print the table of a sweep's configurations, the best first in each group.
+        """Print the configurations of a sweep, the best first in each group.
 
-        Parameters
-        ----------
-        objective
-            The figure by which configurations are compared.
-        axes
-            The settings that the sweep varies.
-        groups
-            The rows, by group: configurations of different groups cannot be compared.
-        compared_within
-            The settings that are equal within a group.
+        `axes` are the settings that the sweep varies. Only rows of one group can be compared:
+        there the settings `compared_within` are equal.
         """
         title = f"by {objective}"
         if compared_within:
             title += f", which compares only within equal {', '.join(compared_within)}"
-        console = self.table_console()
-        full = console.width >= FULL_TABLE_WIDTH
-        names = short_names(axes).values()
-        table = make_table(title, names, ["mean", "95 % interval", "seeds"])
+        table = make_table(title, short_names(axes).values(), ["mean", "95 % interval", "seeds"])
         table.add_column("verdict", no_wrap=True)
-        for column in ("p", "overlap", "training") if full else ():
+        for column in ("p", "overlap", "training") if self.console.width >= 100 else ():
             table.add_column(column, justify="right", no_wrap=True)
         styles = {"best": "bold green", "worse": "dim"}
         every = [row for rows in groups.values() for row in rows]
         values = {axis: shortened(as_text(row[axis]) for row in every) for axis in axes}
         for rows in groups.values():
             for row in rows:
-                interval = "–"
-                if row["low"] is not None:
-                    interval = f"{row['low']:.4f} … {row['high']:.4f}"
+                p, seconds = row["p"], row["seconds"]
                 cells = [
                     *(Text(values[axis][as_text(row[axis])]) for axis in axes),
                     f"{row['mean']:.4f}",
-                    interval,
+                    format_interval(row["low"], row["high"], ".4f"),
                     str(row["seeds"]),
                     row["verdict"],
-                    "–" if row["p"] is None else format_p_value(row["p"]),
-                    "–" if row["overlap"] is None else f"{row['overlap']:.0%}",
-                    "–" if row["seconds"] is None else format_duration(row["seconds"]),
+                    "< 0.001" if p is not None and p < 0.0005 else format_figure(p),
+                    format_figure(row["overlap"], ".0%"),
+                    "–" if seconds is None else format_duration(seconds),
                 ]
-                cells = cells if full else cells[:-3]
-                table.add_row(*cells, style=styles.get(row["verdict"], ""))
+                style = styles.get(row["verdict"], "")
+                table.add_row(*cells[: len(table.columns)], style=style)
             table.add_section()
-        console.print()
-        console.print(table)
-
-
-class JobDisplay(Display):
-    """Shows one job of a sweep: warnings, and the bar unless jobs run at the same time.
-
-    The sweep prints a line for each job when it ends.
-
-    Parameters
-    ----------
-    parallel
-        Whether several jobs run at the same time.
-    file
-        Where to write; ``None`` for standard output.
-    """
-
-    def __init__(self, parallel: bool, file: Any = None) -> None:
-        super().__init__(file)
-        self.parallel = parallel
-
-    @contextmanager
-    def bar(self, name: str) -> Iterator[None]:
-        if self.parallel:
-            yield
-            return
-        with super().bar(name):
-            yield
-
-    def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
-        pass
-
-    def epoch(self, epoch: Epoch) -> None:
-        pass
-
-    def results(self, *results: Any) -> None:
-        pass
-
-    def _show(self, line: str, **update: Any) -> None:
-        if self.progress is not None:
-            super()._show(line, **update)
+        self.console.print("", table)

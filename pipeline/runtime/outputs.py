@@ -5,44 +5,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.runtime.resources import is_disk_full
+from rich.filesize import decimal
+
+from pipeline.runtime.resources import free_disk
 from w2v.errors import InputError
 
-NOT_WRITABLE = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
-)
-"""Errors that say that a place cannot be written, apart from a full disk."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a quota, or a limit on the size of files."""
+
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
-def write_error_line(error: OSError, outputs: Path | None = None) -> str | None:
+def write_error_line(
+    error: OSError, outputs: Path | None = None, stage: str | None = None
+) -> str | None:
     """Return the line for an error of writing, or ``None`` if it is an error of another kind.
 
-    Parameters
-    ----------
-    outputs
-        Explain only a full disk, and files in this folder that cannot be written. ``None``: every
-        file counts.
+    Unless the disk is full, only files in the folder `outputs` count, if that is given. `stage` is
+    what was at work.
     """
+    # NumPy raises errors without an errno: "5 requested and 3 written".
+    is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
+    if is_disk_full and outputs is not None and stage is not None:
+        return (
+            f"{stage}: the disk of {outputs} is full, {decimal(free_disk(outputs))} free; what was "
+            "finished is kept; free some, or set outputs to a folder elsewhere"
+        )
     where = f"{error.filename}: " if isinstance(error.filename, str) else ""
-    if is_disk_full(error):
+    if is_disk_full:
         return f"{where}the disk is full; free some, or set outputs to a folder elsewhere"
     if not where:
         return None
     if outputs is not None:
         inside = Path(error.filename).absolute().is_relative_to(outputs.absolute())
-        if not inside or error.errno not in NOT_WRITABLE:
+        if not inside or error.errno not in NO_ACCESS + NO_FOLDER:
             return None
     return f"{where}{error.strerror}; outputs must be a folder that can be written"
 
 
 @contextmanager
-def explain_write_errors(outputs: Path | None = None) -> Iterator[None]:
+def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
     """Raise the errors that `write_error_line` explains as an `InputError` with that line."""
     try:
         yield
     except OSError as error:
-        line = write_error_line(error, outputs)
+        line = write_error_line(error, outputs, stage)
         if line is None:
             raise
         raise InputError(line) from None

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 class StopRequest:
     """Whether the user has asked this process to stop, by Ctrl-C or SIGTERM.
@@ -18,25 +16,19 @@ class StopRequest:
     Usually the first signal raises `KeyboardInterrupt`, or `SystemExit` with the status 128 + the
     signal's number. After `defer`, it only makes `requested` true: training asks that now and
     then, and stops after it has written a checkpoint.
-
-    Attributes
-    ----------
-    signum
-        The number of the signal that was received, or ``None``.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
+        """The number of the signal that was received, or ``None``."""
         self._deferred = False
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
         """Handle the signals in the block; this does nothing outside the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread can set signal handlers
-            return
-        self.signum = None
-        before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in SIGNALS}
+        main = threading.current_thread() is threading.main_thread()
+        signals = (signal.SIGINT, signal.SIGTERM) if main else ()
+        before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
         try:
             yield
         finally:
@@ -60,7 +52,6 @@ class StopRequest:
         try:
             yield
         except Exception:
-            self._deferred = False
             if self.signum is None:
                 raise
         finally:

@@ -4,16 +4,11 @@ import io
 import os
 import signal
 import sys
-from types import FrameType
 
 
 def leave_at_once() -> None:
     """Let Ctrl-C end the process without a traceback, until another handler is set."""
-
-    def leave(signum: int, _: FrameType | None) -> None:
-        os._exit(128 + signum)
-
-    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGINT, lambda signum, _: os._exit(128 + signum))
 
 
 def escape_unencodable() -> None:

@@ -21,6 +21,7 @@ from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.cost import model_bytes, training_memory
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import fingerprint, model_from
 from w2v.training.train import Trained, finished_state, train
@@ -176,11 +177,12 @@ def require_resources(context: Context) -> None:
     words, documents = entries["vocab"].facts["size"], entries["tokenize"].facts["documents"]
     keeps_best = config.train.early_stopping is not None
     what = f"training {words:,} words with model.dim={config.model.dim}"
-    memory = resources.training_memory(words, documents, config.objective, keeps_best)
+    memory = training_memory(words, documents, config.objective, keeps_best)
     resources.require_memory(memory, what)
     checkpoints = config.train.checkpoint_every is not None
     tracked = config.tracking.name == "mlflow" and config.tracking.uri is None
-    disk = resources.training_disk(words, config.objective, keeps_best, checkpoints, tracked)
+    model = model_bytes(words, config.model.dim)
+    disk = resources.training_disk(model, keeps_best, checkpoints, tracked)
     resources.require_disk(disk, context.outputs, what)
 
 

@@ -1,20 +1,29 @@
-"""The arithmetic that training needs, counted. It is the same for every engine.
+"""What training needs: arithmetic, counted, and memory, estimated.
 
-A score, the product of a center and an outside vector, takes 2 d operations, and each of the two
-gradients that it leads to takes as many: 6 d for a score. ``w2v/README.md`` has the derivation.
+The arithmetic is the same for every engine. A score, the product of a center and an outside
+vector, takes 2 d operations, and each of the two gradients that it leads to takes as many: 6 d for
+a score. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v.engines import Task
 from w2v.engines.step import make_step
-from w2v.sampling import keep_probabilities
-from w2v.text.tokens import Text
+from w2v.objectives import SkipGram, initial_model
+from w2v.sampling import generator, keep_probabilities
+from w2v.text.tokens import Text, hold_out
 
 SHARD = 1 << 16
 """Tokens that are read at a time, at least."""
+
+BYTES_PER_WORD = 500
+"""Memory for a word's string, its entries in tables and its share of the noise distribution."""
+
+BYTES_PER_DOCUMENT = 64
+"""Memory for a document's position in the corpus and in the shuffled order of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -64,3 +73,39 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
         centers += sum(len(np.unique(batch)) for batch in batches)
     scores = objective.loss.scores(pairs, centers, len(task.counts))
     return Work(pairs, scores, 6 * objective.dim * scores)
+
+
+def first_epoch_work(
+    text: Text,
+    counts: NDArray[np.int64],
+    objective: SkipGram,
+    epochs: int,
+    seed: int,
+    heldout: float,
+    heldout_seed: int,
+) -> Work:
+    """Count the work of the first epoch that `w2v.training.train.train` makes of its arguments."""
+    training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    model = initial_model(len(counts), objective.dim, generator(seed, "init"))
+    task = Task(model, objective, counts, training.words(), epochs)
+    return work(training.shuffled(generator(seed, "order", 1)), task, generator(seed, "work"))
+
+
+def model_bytes(words: int, dim: int) -> int:
+    """Return the size of a model: two float32 vectors of length `dim` for each word."""
+    return 2 * words * dim * 4
+
+
+def training_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> int:
+    """Estimate the most memory, in bytes, that training takes beside the memory-mapped text.
+
+    Parameters
+    ----------
+    words, documents
+        Size of the vocabulary and of the corpus.
+    keeps_best
+        Whether early stopping keeps a copy of the best model.
+    """
+    model = model_bytes(words, objective.dim)
+    need = 2 * model + words * BYTES_PER_WORD + documents * BYTES_PER_DOCUMENT
+    return need + objective.loss.scratch_bytes(words, objective.dim) + model * keeps_best

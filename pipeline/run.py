@@ -24,7 +24,6 @@ if __name__ == "__main__":  # the imports below take half a second
     leave_at_once()
 
 import hydra  # noqa: E402
-from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
@@ -44,12 +43,8 @@ log = logging.getLogger("pipeline")
 class Program:
     """One command: Hydra calls `run` once, or once for each job of a sweep.
 
-    Attributes
-    ----------
-    started
-        Whether `run` was called, so that later errors are not Hydra's.
-    error
-        What ended a single run. Hydra would print more than one line if `run` raised it.
+    ``started`` tells whether `run` was called, so that later errors are not Hydra's. ``error`` is
+    what ended a single run. Hydra would print more than one line if `run` raised it.
     """
 
     def __init__(self) -> None:
@@ -60,8 +55,7 @@ class Program:
     def run(self, composed: DictConfig) -> float | None:
         """Run one experiment; a job of a sweep returns its objective."""
         self.started = True
-        run_dir = Path(HydraConfig.get().runtime.output_dir)
-        run = partial(run_tracked, stop=self.stop, run_dir=run_dir)
+        run = partial(run_tracked, stop=self.stop)
         try:
             context = job_context()
             if context is not None:
@@ -79,10 +73,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return the line that tells a user what is wrong; ``None`` for a fault of the program.
 
-    Parameters
-    ----------
-    starting
-        Whether the program only started, so that Hydra was making the folder of a run.
+    `starting` tells that no run has begun, so that Hydra was making the folder of a run.
     """
     match error:
         case InputError():

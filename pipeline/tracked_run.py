@@ -15,26 +15,15 @@ from pipeline.config.settings import Config
 from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.runtime.signals import StopRequest
 from pipeline.sweeps.job import JobContext
+from pipeline.sweeps.objective import objective_value
 
 
 def run_tracked(
-    config: Config, job: JobContext | None = None, *, stop: StopRequest, run_dir: Path
+    config: Config, job: JobContext | None = None, *, stop: StopRequest
 ) -> dict[str, Any]:
-    """Run the stages of one experiment and record them, unless ``tracking=none``.
+    """Run the stages of one experiment, record them, and return the summary.
 
-    Parameters
-    ----------
-    job
-        The job of a sweep that this run is, or ``None`` for a single run.
-    stop
-        Tells when a signal asks the run to stop.
-    run_dir
-        The folder for the summary, the report and the log of the run.
-
-    Returns
-    -------
-    dict
-        The summary, which is also in ``summary.json``.
+    `job` is the job of a sweep that this run is, and `stop` tells when a signal asks it to stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment
@@ -43,6 +32,7 @@ def run_tracked(
     from pipeline.stages.base import Context
     from pipeline.tracking import track
 
+    run_dir = Path(HydraConfig.get().runtime.output_dir)
     display = Display() if job is None else Display(quiet=True, bars=not job.parallel)
     tracking, name = config.tracking, config.run_name
     if job is not None:
@@ -57,10 +47,12 @@ def run_tracked(
             tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
-        context = Context(config, display, tracker, stop, cores, threads, repeat_command())
+        command = shlex.join(["python", sys.argv[0], *HydraConfig.get().overrides.task])
+        command = f"cd {shlex.quote(str(Path.cwd()))}\n{command}"  # works from any folder
+        context = Context(config, display, tracker, stop, cores, threads, command)
         summary = Experiment(context).run(run_dir)
         if job is not None:
-            job.objective_value(summary)  # the tracked run fails if it has no such figure
+            objective_value(summary, job.objective)  # without such a figure, the tracked run fails
             return summary
     display.say(f"summary   {os.path.relpath(run_dir / 'summary.json')}")
     if config.tracking.name != "none":
@@ -73,31 +65,19 @@ def parameters(config: Config) -> dict[str, Any]:
     settings = asdict(config)
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}
-    recorded = flatten(settings, NOT_IDENTITY)
-    return {key: value for key, value in recorded.items() if "train.checkpoint" not in key}
+    return flatten(settings, (*NOT_IDENTITY, "train.checkpoint_every", "train.checkpoint_words"))
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
     """Return the tags by which a run is found, with the sweep that it belongs to."""
+    found = {"corpus": config.corpus_name, "loss": config.loss_name, "engine": config.engine.name}
     if config.evaluate.vectors is not None:
         found = {"vectors": config.evaluate.vectors}
-    else:
-        found = {
-            "corpus": config.corpus_name,
-            "loss": config.loss_name,
-            "engine": config.engine.name,
-        }
     if job is not None:
         found["job"] = str(job.number)
         if job.parent is not None:
             found["mlflow.parentRunId"] = job.parent
     return found
-
-
-def repeat_command() -> str:
-    """Return the shell command that repeats this run, from any folder."""
-    command = ["python", sys.argv[0], *HydraConfig.get().overrides.task]
-    return f"cd {shlex.quote(str(Path.cwd()))}\n{shlex.join(command)}"
 
 
 def ui_command(config: Config) -> str:

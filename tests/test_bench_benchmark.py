@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.bench.benchmark import benchmark, run_worker, sgemm_gflops, summarize
-from pipeline.bench.worker import memory_mb
+from pipeline.bench.benchmark import benchmark, sgemm_gflops, summarize
 from pipeline.config.settings import Benchmark
 from pipeline.stages.base import Context
 from tests.commands import SMALL, TEXT, run, runs_in, summary_of
 from w2v.errors import InputError
 from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.training.schedule import Schedule
+from w2v.training.worker import memory_mb, run_worker
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
@@ -68,23 +69,26 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
         benchmark(cast(Context, context), Benchmark(engines=["gensim"]))
 
 
-def job(**loss: float) -> dict[str, Any]:
-    """Return a job for gensim on a corpus that does not exist."""
+def train_nothing(**loss: float) -> None:
+    """Run the worker on a corpus that does not exist."""
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
-    folders = {"corpus": Path("nowhere"), "vocab": Path("nowhere")}
-    return {**folders, "objective": objective, "engine": "gensim", "threads": 1}
+    nowhere = Path("nowhere")
+    run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)
 
 
 def test_a_refusal_of_the_worker_is_one_line() -> None:
     with pytest.raises(InputError) as refused:
-        run_worker(job(exponent=1e6))
+        train_nothing(exponent=1e6)
     assert "exponent" in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_a_fault_of_the_worker_is_shown() -> None:
-    with pytest.raises(RuntimeError, match=r"(?s)training of gensim ended with .*Traceback"):
-        run_worker({**job(), "objective": None})
+def test_a_fault_of_the_worker_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2v.training.worker.POOLS", ("PYTHONHASHSEED",))  # 1 is fine, -1 is not
+    objective = SkipGram(3)
+    nowhere = Path("nowhere")
+    with pytest.raises(RuntimeError, match=r"numpy ended with .*PYTHONHASHSEED"):
+        run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "numpy", -1)
 
 
 @pytest.fixture

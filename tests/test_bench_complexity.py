@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.bench.complexity import fit_slope, fit_slopes, plot, zipf_text
+from pipeline.bench.complexity import fit_slope, fit_slopes, plot
 from pipeline.config.settings import Complexity
-from pipeline.report.style import save
+from w2v.plots.style import save
+from w2v.training.timing import zipf_text
 
 SETTINGS = Complexity(
     "complexity",

@@ -20,10 +20,10 @@ from pipeline.config.settings import Evaluate
 from pipeline.report.figures import LIST, MAP, Counts, draw, read_pictures
 from pipeline.report.report import REPORT, write_report
 from pipeline.stages.evaluate import compute
-from pipeline.stages.train import HISTORY
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.files import write_vocabulary
 from w2v.training.history import Epoch, Point
+from w2v.training.result import HISTORY
 from w2v.vectors import VOCABULARY, WordVectors
 
 HOSTILE = (

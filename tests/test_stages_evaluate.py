@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config.settings import Evaluate
-from pipeline.report.findings import COLUMNS, TABLES, Findings
+from pipeline.report.findings import TABLES, Findings
 from pipeline.stages import evaluate as stage
 from pipeline.stages.evaluate import compute
 from w2v.errors import InputError
@@ -23,6 +23,7 @@ from w2v.evaluate.metrics.base import (
     MetricResult,
     ScoreLine,
 )
+from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.vectors import WordVectors
 
 WORDS = ("cat", "dog", "cats", "dogs", "king", "queen", "man", "woman", "null", "nan")

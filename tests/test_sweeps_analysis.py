@@ -2,8 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +9,9 @@ import pytest
 from scipy import stats
 
 from pipeline.config.values import short_names, shortened
-from pipeline.sweeps import analysis, show
+from pipeline.sweeps import show
 from pipeline.sweeps.analysis import Result
 from pipeline.sweeps.results import Job
-from w2v import WordVectors
 
 
 def job(number: int, value: float | None, **settings: Any) -> Job:
@@ -55,55 +52,12 @@ def test_configurations_are_means_over_seeds() -> None:
             assert row["verdict"] == ("worse" if p < 0.05 else "within noise")
 
 
-def test_differences_are_those_of_tukeys_test() -> None:
-    random = np.random.default_rng(2)
-    samples = [random.normal(size=n).tolist() for n in (2, 3, 4)]
-    expected = stats.tukey_hsd(*samples).pvalue
-    for best in range(3):
-        assert analysis.tukey(samples, best) == pytest.approx(expected[best].tolist(), abs=1e-6)
-
-
-def test_noise_is_rarely_called_a_difference() -> None:
-    """The level holds for the pairs with the best one, which is chosen after looking."""
-    random = np.random.default_rng(1)
-    wrong = 0
-    for _ in range(200):
-        samples = random.normal(size=(6, 3))
-        ends = [int(samples.mean(axis=1).argmin()), int(samples.mean(axis=1).argmax())]
-        both = [samples[i].tolist() for i in range(6)]
-        (p,) = [analysis.tukey(both, ends[1])[ends[0]]] if could_differ(samples, ends) else [1.0]
-        wrong += p is not None and p < analysis.LEVEL
-    assert 1 <= wrong <= 20  # 10 expected of 200; 20 has a chance of 0.3 %
-
-
-def could_differ(samples: Any, ends: Sequence[int]) -> bool:
-    """Return whether the widest gap could be significant; if not, Tukey's test is not needed."""
-    low, high = (samples[i].mean() for i in ends)
-    return bool((high - low) / math.sqrt(samples.var(axis=1, ddof=1).mean() / 3) > 4)
-
-
 def test_a_real_difference_is_found() -> None:
     jobs = [
         job(i, (0.3 if dim == 10 else 0.5) + 0.01 * seed, model__dim=dim, seed=seed)
         for i, (dim, seed) in enumerate(itertools.product((10, 20), range(3)))
     ]
     assert list(Result("score", jobs).configurations["verdict"]) == ["best", "worse"]
-
-
-@pytest.mark.parametrize(
-    ("samples", "expected"),
-    [
-        ([[1.0], [2.0, 2.1]], [None, 1.0]),
-        ([[1.0, 1.0], [2.0, 2.0]], [0.0, 1.0]),
-        ([[2.0, 2.0], [2.0, 2.0]], [1.0, 1.0]),
-        ([[1.0], [2.0]], [None, None]),
-        ([[1.0, 1.2]], [1.0]),
-    ],
-)
-def test_tukey_on_samples_without_noise_or_seeds(
-    samples: list[list[float]], expected: list[float | None]
-) -> None:
-    assert analysis.tukey(samples, len(samples) - 1) == expected
 
 
 def test_losses_compare_only_with_equal_negatives() -> None:
@@ -159,35 +113,6 @@ def test_many_values_are_divided_at_their_quartiles() -> None:
     effects = Result("score", jobs).effects
     assert list(effects["jobs"]) == [3, 3, 3, 3]
     assert list(effects["mean"]) == [1, 4, 7, 10]
-
-
-def test_overlap_of_neighbours_between_seeds(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    words = [f"w{i}" for i in range(40)]
-    paths, nearest = [], []
-    for seed in range(3):
-        vectors = random.normal(size=(40, 5)).astype(np.float32)
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        WordVectors(words, vectors).save(folder)
-        paths.append(str(folder / "vectors.npy"))
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        nearest.append(
-            [
-                {j for _, j in sorted((-unit[i] @ unit[j], j) for j in range(40) if j != i)[:10]}
-                for i in range(40)
-            ]
-        )
-    expected = np.mean(
-        [
-            len(nearest[a][i] & nearest[b][i]) / 10
-            for a, b in ((0, 1), (0, 2), (1, 2))
-            for i in range(40)
-        ]
-    )
-    assert analysis.overlap(paths) == pytest.approx(expected)
-    assert analysis.overlap([paths[0], paths[0]]) == 1.0
-    assert analysis.overlap(paths[:1]) is None
 
 
 def test_close_values_stay_different() -> None:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, read_write
 
 from pipeline.config import schema
 from pipeline.sweeps import show
@@ -26,8 +25,9 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
     schema.register()
     with initialize_config_dir(str(ROOT / "conf"), **BASE):
         config = compose("config", return_hydra_config=True)
-        loader = GlobalHydra.instance().config_loader()
-        jobs = plan_jobs(config, loader, ["loss=negsample,softmax", "loss.negatives=2,3"])
+        with read_write(config):
+            config.hydra.overrides.task = ["loss=negsample,softmax", "loss.negatives=2,3"]
+        jobs = plan_jobs(config)
     assert jobs == [
         ["loss=negsample", "loss.negatives=2"],
         ["loss=negsample", "loss.negatives=3"],
@@ -37,14 +37,14 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
 
 
 def test_every_status_of_a_job(tmp_path: Path) -> None:
-    first, second = ({"given": {"a": i}, "choices": {}, "settings": {}} for i in (1, 2))
+    first, second = ({"overrides": [f"a={i}"], "choices": {}, "settings": {}} for i in (1, 2))
     failure = {"kind": "crashed", "reason": "MemoryError"}
     left: tuple[dict[str, Any], ...] = ({"job": first}, {"job": second, "failure": failure})
     for number, files in enumerate(left):
         (tmp_path / str(number)).mkdir()
         for name, content in files.items():
             (tmp_path / str(number) / f"{name}.json").write_text(json.dumps(content))
-    jobs = read_jobs(tmp_path, [{"a": 1}, {"a": 2}, {"a": 3}])
+    jobs = read_jobs(tmp_path, [["a=1"], ["a=2"], ["a=3"]])
     assert [(j.number, j.status, j.settings["a"]) for j in jobs] == [
         (0, "killed", 1),
         (1, "crashed", 2),
@@ -71,7 +71,7 @@ def test_a_job_that_crashes_is_written_down(
         number=3,
         overrides=["seed=1"],
         choices={},
-        varied=["seed"],
+        swept=["seed"],
         parent=None,
         objective="heldout_loss",
         cores=1,

@@ -23,6 +23,9 @@ REFUSED = {
         "search.objective=heldout_loss: does not compare over model.window;"
     ),
     ("search=optuna", "seed=range(3)"): "seed=range(3): a search would choose the luckiest seed;",
+    ("search=optuna", "loss=glob(*)", "search.objective=seconds"): (
+        "loss=glob(*): a search needs a list; name the choices"
+    ),
     ("search=optuna", "loss=negsample,softmax", "loss.negatives=2,5", "search.objective=seconds"): (
         "loss.negatives=2,5: no such setting where loss=softmax;"
     ),

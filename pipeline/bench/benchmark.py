@@ -4,13 +4,8 @@ Each training runs in a process of its own. The engines take turns, so that a ma
 down for a while slows all of them. The first round warms up and does not count.
 """
 
-import json
 import math
-import pickle
-import subprocess
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from timeit import Timer
 from typing import Any
 
@@ -24,11 +19,11 @@ from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
 from pipeline.stages.vocab import IDS
 from w2v.engines import ENGINES, check_loss
-from w2v.errors import InputError
 from w2v.objectives import LOSSES
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.cost import first_epoch_work, model_bytes
+from w2v.training.worker import run_worker
 from w2v.vectors import VOCABULARY
 
 PEER = "gensim"
@@ -50,12 +45,9 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
     if not names:
         check_loss(settings.engines[0], config.loss)
     corpus, vocab = context.entries["tokenize"].path, context.entries["vocab"].path
-    train = config.train
-    job: dict[str, Any] = {
-        "corpus": corpus.absolute(),
-        "vocab": vocab.absolute(),
-        "objective": config.objective,
-        "schedule": train,
+    train, words = config.train, Vocabulary.load(vocab / VOCABULARY)
+    files = corpus, vocab / VOCABULARY, vocab / IDS
+    seeds: dict[str, Any] = {
         "seed": config.seed,
         "heldout": train.heldout,
         "heldout_seed": train.heldout_seed,
@@ -66,16 +58,14 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
         for threads in counts:
             rate = sgemm_gflops(config.model.dim, threads)
             for engine in names:
-                trial = run_worker({**job, "engine": engine, "threads": threads})
+                trial = run_worker(*files, config.objective, train, engine, threads, **seeds)
                 label = f"repeat {turn}" if turn else "warm-up"
                 speed = f"{trial['words_per_second']:,.0f} words/s"
                 context.display.say(f"  {label}  {engine}, threads: {threads}  {speed}")
                 if turn:
                     trials.append({"repeat": turn, **trial, "sgemm_gflops": rate})
-    words = Vocabulary.load(vocab / VOCABULARY)
     text = open_text(corpus, np.load(vocab / IDS, allow_pickle=False))
-    seeds = (config.seed, train.heldout, train.heldout_seed)
-    work = first_epoch_work(text, words.counts, config.objective, train.horizon, *seeds)
+    work = first_epoch_work(text, words.counts, config.objective, train.horizon, **seeds)
     return {
         "rows": summarize(trials, work.flops * train.epochs),
         "trials": trials,
@@ -95,20 +85,6 @@ def sgemm_gflops(dim: int, threads: int) -> float:
         product.timeit(1)  # the first call allocates memory and starts threads
         seconds = product.timeit(3)
     return 3 * 2 * ROWS * COLUMNS * dim / seconds / 1e9
-
-
-def run_worker(job: dict[str, Any]) -> dict[str, Any]:
-    """Call `pipeline.bench.worker.train_once` in a fresh process, and return its figures."""
-    command = [sys.executable, "-m", "pipeline.bench.worker"]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, input=pickle.dumps(job), capture_output=True)
-    errors = done.stderr.decode(errors="replace").strip()
-    if done.returncode == 2:
-        raise InputError(errors.split("\n")[-1])
-    if done.returncode:
-        raise RuntimeError(f"the training of {job['engine']} ended with {errors}")
-    result: dict[str, Any] = json.loads(done.stdout.strip().split(b"\n")[-1])
-    return result
 
 
 def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, Any]]:

@@ -6,41 +6,25 @@ trains it and one pair at a time, as in the papers. For the softmax the latter i
 the call of a Python function would cost more.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from timeit import Timer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.config.settings import Complexity
-from pipeline.report.style import BLUE, DPI, ORANGE, set_title
 from pipeline.stages.base import Context
-from w2v import losses
-from w2v.engines import ENGINES, Task, make_engine
-from w2v.objectives import LOSSES, Loss, NegativeSampling, Softmax, initial_model
-from w2v.sampling import generator
-from w2v.text.tokens import Text
-from w2v.training.cost import work
+from w2v.engines import ENGINES
+from w2v.objectives import LOSSES, Loss, NegativeSampling, Softmax
+from w2v.plots.style import BLUE, DPI, ORANGE, set_title
+from w2v.training.timing import PAIRWISE, time_pair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Timings = Sequence[dict[str, Any]]
-
-TEXT_WORDS = {"negsample": 1 << 16, "softmax": 1 << 12}
-"""Length of the text for each loss."""
-
-DOCUMENT_WORDS = 1 << 10
-
-LEARNING_RATE = 1e-4
-"""So small that one timing does not change the vectors for the next."""
-
-PAIRWISE = "a pair at a time"
 
 
 class Slope(NamedTuple):
@@ -88,65 +72,12 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
                     "negatives": loss.negatives if isinstance(loss, NegativeSampling) else None,
                     "repeat": repeat,
                 }
-                timings.append(case | time_case(context, settings.seconds, way, size, loss))
+                objective = replace(context.config.objective, subsample=0.0, loss=loss)
+                seed, threads = context.config.seed, context.threads
+                timings.append(
+                    case | time_pair(way, objective, size, seed, threads, settings.seconds)
+                )
     return timings
-
-
-def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text whose word frequencies fall as 1 / rank, and the words' counts.
-
-    The text has `words` words from a vocabulary of the given size. The counts, int64 (size,), are
-    those expected in a text of ten million words.
-    """
-    shares = 1 / np.arange(1, size + 1)
-    shares /= shares.sum()
-    tokens = generator(seed, "zipf", size).choice(size, words, p=shares).astype(np.int32)
-    starts = np.arange(0, words, DOCUMENT_WORDS)
-    spans = np.stack([starts, np.minimum(starts + DOCUMENT_WORDS, words)], axis=1).astype(np.int64)
-    counts = np.maximum(1, np.round(shares * 1e7)).astype(np.int64)
-    return Text(tokens, np.arange(size, dtype=np.int32), spans), counts
-
-
-def time_case(context: Context, least: float, way: str, size: int, loss: Loss) -> dict[str, float]:
-    """Time a loss for a vocabulary of this size, and return the seconds and the scores per pair.
-
-    Scores are products of a center and an outside vector.
-    """
-    seed = context.config.seed
-    if way == PAIRWISE:
-        random = generator(seed, "reference", size)
-        center = random.normal(size=context.config.model.dim)
-        outside = random.normal(size=(size, len(center)))
-        pair = Timer(lambda: losses.naive_softmax(center, 1, outside))
-        seconds = shortest_time(lambda: pair.timeit(1), least)
-        return {"seconds_per_pair": seconds, "scores_per_pair": size}
-    text, counts = zipf_text(size, TEXT_WORDS[loss.name], seed)
-    objective = replace(context.config.objective, subsample=0.0, loss=loss)
-    start = initial_model(size, objective.dim, generator(seed, "init"))
-    task = Task(start, objective, counts, len(text.tokens), threads=context.threads)
-    need = work(text, task, generator(seed, "work"))
-    trainer = make_engine(way, task)
-
-    def train() -> float:
-        begun = time.perf_counter()
-        done = trainer.train(text, (LEARNING_RATE, LEARNING_RATE), generator(seed, "train"))
-        return time.perf_counter() - begun - done.setup_seconds
-
-    seconds = shortest_time(train, least) / need.pairs
-    return {"seconds_per_pair": seconds, "scores_per_pair": need.scores / need.pairs}
-
-
-def shortest_time(call: Callable[[], float], least: float) -> float:
-    """Return the shortest time of repeated calls: longer ones were slowed by other programs.
-
-    `call` returns the seconds that it took, and is repeated until they add up to `least`. The
-    first call warms up and does not count.
-    """
-    call()
-    spent = [call()]
-    while sum(spent) < least:
-        spent.append(call())
-    return min(spent)
 
 
 def series(

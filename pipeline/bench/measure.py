@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.bench import benchmark, complexity
 from pipeline.config.settings import Benchmark, Complexity
-from pipeline.report.style import save
 from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
+from w2v.plots.style import save
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:

@@ -33,13 +33,7 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return the template of Hydra's help.
-
-    Parameters
-    ----------
-    groups
-        The settings of each group by choice, as in `pipeline.config.schema.GROUPS`.
-    """
+    """Return the template of Hydra's help for the settings of each group by choice."""
     lines = [TEMPLATE["header"], ""]
     lines += ["Usage: python pipeline/run.py [group=name ...] [key=value ...]"]
     sections = {

@@ -308,13 +308,7 @@ MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """One experiment.
-
-    Raises
-    ------
-    InputError
-        Settings of several groups that do not fit together.
-    """
+    """One experiment. Settings of several groups that do not fit together are refused."""
 
     corpus: Corpus
     tokenizer: Any  # one of TOKENIZERS: OmegaConf has no unions of dataclasses

@@ -28,10 +28,7 @@ def as_text(value: Any) -> str:
 def shortened(texts: Iterable[str]) -> dict[str, str]:
     """Return numbers with four digits, or with as many as it takes to tell them apart.
 
-    Returns
-    -------
-    dict
-        The short form of each text; texts that are not numbers stay.
+    The result has the short form of each text; texts that are not numbers stay.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -65,10 +62,7 @@ def flatten(
 ) -> dict[str, Any]:
     """Return nested settings by dotted keys, ``{"model.dim": 100, ...}``.
 
-    Parameters
-    ----------
-    without
-        Keys that are left out, with all below them.
+    The keys in ``without`` are left out, with all below them.
     """
     found: dict[str, Any] = {}
     for key, value in settings.items():

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.report import map as word_maps
-from pipeline.report import plots
 from pipeline.report.findings import Findings
+from w2v.plots import charts
 
 LIST = "pictures.json"
 MAP = "map.html"
@@ -25,37 +25,17 @@ MAP_NEIGHBOURS = 60
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart in a folder.
-
-    Attributes
-    ----------
-    file
-        Its file name.
-    kind
-        ``loss``, ``map``, ``similarity``, ``analogy`` or ``zipf``.
-    title
-        One line for above the chart.
-    shows
-        What it shows, for people who cannot see it.
-    """
+    """A chart in a folder."""
 
     file: str
-    kind: str
+    kind: str  # ``loss``, ``map``, ``similarity``, ``analogy`` or ``zipf``
     title: str
-    shows: str
+    shows: str  # for people who cannot see it
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The types of a corpus, that is its different words.
-
-    Attributes
-    ----------
-    counts : (types,) int64
-        How often each occurs.
-    kept : (types,) bool
-        Whether it is in the vocabulary.
-    """
+    """The types of a corpus: how often each occurs, and whether it is in the vocabulary."""
 
     counts: NDArray[np.int64]
     kept: NDArray[np.bool_]
@@ -73,23 +53,10 @@ def draw(
 ) -> None:
     """Draw the charts of a run (PNG) and its interactive map (HTML) into a folder.
 
-    Parameters
-    ----------
-    out
-        The folder.
-    findings
-        What to draw.
-    title
-        Names the run.
-    counts
-        The types of the corpus; None if the vectors were not trained by this project.
-    methods
-        Projections, from `pipeline.report.map.METHODS`: a chart for each, and all of them in the
-        interactive map. If there are none, no map is made.
-    map_words
-        Words in the interactive map.
-    vocabulary
-        The interactive map lists neighbours among this many most frequent words.
+    There is a chart for each projection in ``methods`` (`pipeline.report.map.METHODS`), and all of
+    them are in the interactive map, which shows ``map_words`` words and lists neighbours among the
+    ``vocabulary`` most frequent ones. Without methods no map is made; ``counts`` is None for
+    vectors that were not trained by this project.
     """
     made = [
         *_loss(out, findings, title),
@@ -98,7 +65,7 @@ def draw(
         *_analogies(out, findings),
     ]
     if counts is not None:
-        plots.zipf(counts.counts, counts.kept, out / "zipf.png")
+        charts.zipf(counts.counts, counts.kept, out / "zipf.png")
         shows = (
             f"Occurrences over rank, on logarithmic axes: {int(counts.kept.sum()):,} of "
             f"{len(counts.counts):,} types are kept."
@@ -122,7 +89,7 @@ def _loss(out: Path, findings: Findings, title: str) -> Iterator[Picture]:
         for end, epoch in zip(ends, findings.epochs, strict=True)
     ]
     points = [(point.words, point.loss) for point in findings.points if point.loss is not None]
-    plots.loss_curve(points, epochs, out / "loss.png", title)
+    charts.loss_curve(points, epochs, out / "loss.png", title)
     last = findings.epochs[-1]
     losses = {"in training": last.loss, "held out": last.heldout_loss}
     final = " and ".join(
@@ -149,7 +116,7 @@ def _maps(
     counts = None if vectors.counts is None else vectors.counts[[vectors.row(w) for w in words]]
     for projection in word_maps.projections(vectors, words, methods):
         file = f"map-{projection.method}.png"
-        plots.word_map(words, projection.xy, out / file, counts, title, projection.axes)
+        charts.word_map(words, projection.xy, out / file, counts, title, projection.axes)
         shows = f"{len(words)} words in the plane by {projection.about}."
         yield Picture(file, "map", f"Words by {projection.name}", shows)
     words = word_maps.words_to_map(vectors, [*words, *neighbours["neighbour"]], map_words)
@@ -168,7 +135,9 @@ def _similarity(out: Path, findings: Findings) -> Iterator[Picture]:
         )
         interval = None if low is None or high is None else (low, high)
         file = f"similarity-{name}.png"  # settings allow only names that are safe in file names
-        plots.similarity_scatter(pairs, out / file, str(name), spearman, interval)
+        charts.similarity_scatter(
+            pairs.to_dict("records"), out / file, str(name), spearman, interval
+        )
         shows = f"Cosines over human scores of {int(pairs['used'].sum()):,} pairs of {name}."
         yield Picture(file, "similarity", f"Model and people: {name}", shows)
 
@@ -181,7 +150,7 @@ def _analogies(out: Path, findings: Findings) -> Iterator[Picture]:
         file = f"analogies-{name}.png"
         vocabulary = int(table["vocabulary"].iloc[0])
         title = f"{name}: answers among the {vocabulary:,} most frequent words"
-        plots.analogy_accuracy(parts, out / file, title)
+        charts.analogy_accuracy(parts.to_dict("records"), out / file, title)
         count = len(parts[["section", "category"]].drop_duplicates())
         shows = f"Accuracy of {name} in {count} categories that have questions, with intervals."
         yield Picture(file, "analogy", f"Analogies by category: {name}", shows)

@@ -23,18 +23,9 @@ def write_page(
 ) -> None:
     """Fill a template and write the page. If that fails, an older page stays as it was.
 
-    Parameters
-    ----------
-    path
-        The file to write.
-    template, styles, script
-        Names of files in ``templates/``. The template receives the contents of the last two as
-        ``style`` and ``script``, and a ``policy`` under which a browser refuses every request
-        and every other script.
-    filters
-        Functions that the template formats numbers with.
-    values
-        Everything else that the template shows. Strings are sanitized and escaped.
+    The template, the styles and the script are files in ``templates/``. The template also gets
+    ``policy``, under which a browser refuses every request and every other script. Strings in
+    ``values`` are sanitized and escaped; ``filters`` format numbers.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

@@ -31,21 +31,11 @@ MAX_LETTERS = 200
 
 @dataclass(frozen=True)
 class Projection:
-    """Where words are in two dimensions.
+    """Where words are in two dimensions."""
 
-    Attributes
-    ----------
-    method
-        A key of `METHODS`.
-    xy : (n, 2) float64
-        The positions.
-    axes
-        What the horizontal and the vertical direction mean.
-    """
-
-    method: str
-    xy: NDArray[np.float64]
-    axes: tuple[str, str]
+    method: str  # a key of `METHODS`
+    xy: NDArray[np.float64]  # (n, 2)
+    axes: tuple[str, str]  # what the two directions mean
 
     @property
     def name(self) -> str:
@@ -63,22 +53,9 @@ class Projection:
 def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int = 0) -> Projection:
     """Project words into two dimensions, each vector scaled to length 1 as for cosines.
 
-    Parameters
-    ----------
-    vectors
-        Contain all the words.
-    words
-        n words.
-    method
-        A key of `METHODS`. With fewer than `MIN_WORDS` words, or if all words have the same
-        vector, the result is PCA whatever the method.
-    seed
-        For the methods that start at random.
-
-    References
-    ----------
-    van der Maaten, Hinton (2008), Visualizing data using t-SNE. McInnes, Healy, Melville
-    (2018), UMAP.
+    ``method`` is a key of `METHODS`. With fewer than `MIN_WORDS` words, or if all words have the
+    same vector, the result is PCA. For the others see van der Maaten, Hinton (2008), Visualizing
+    data using t-SNE; McInnes, Healy, Melville (2018), UMAP.
     """
     unit = np.asarray(vectors.unit[[vectors.row(word) for word in words]], dtype=np.float32)
     if method == "pca" or len(words) < MIN_WORDS or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
@@ -134,25 +111,11 @@ def words_to_map(vectors: WordVectors, first: Iterable[str], size: int) -> list[
 def neighbour_rows(
     vectors: WordVectors, words: Sequence[str], k: int, vocabulary: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Find the k nearest neighbours of each word by cosine, among the most frequent words.
+    """Find the k nearest neighbours of n words by cosine, among the most frequent words.
 
-    Parameters
-    ----------
-    vectors
-        Contain all the words.
-    words
-        n words.
-    k
-        Neighbours per word; fewer if there are fewer other words.
-    vocabulary
-        Only this many most frequent words can be neighbours.
-
-    Returns
-    -------
-    rows : (n, k) intp
-        Of the vectors, the nearest first; of equally near ones, the more frequent first. A word
-        is not its own neighbour.
-    cosines : (n, k) float32
+    Returns their rows, (n, k) intp, the nearest first and of equally near ones the more frequent
+    first, and their cosines, (n, k) float32. Only the ``vocabulary`` most frequent words can be
+    neighbours; k is smaller if there are fewer.
     """
     candidates = vectors.by_frequency[:vocabulary]
     place = np.full(len(vectors), -1, dtype=np.intp)
@@ -174,22 +137,8 @@ def write_map(
 ) -> None:
     """Write the interactive page: zoom, search, and each word's neighbours.
 
-    Neighbours are found among the original vectors, not among the projected ones.
-
-    Parameters
-    ----------
-    path
-        The HTML file to write.
-    vectors
-        Contain all the words.
-    words
-        The words on the map. If two labels do not fit, the earlier word keeps its label.
-    projections
-        Of these words.
-    title
-        Names the run.
-    vocabulary
-        Only this many most frequent words can be neighbours.
+    Neighbours are found in the original space, among the ``vocabulary`` most frequent words. If
+    two labels do not fit, the earlier word keeps its label.
     """
     near, cosines = neighbour_rows(vectors, words, NEIGHBOURS, vocabulary)
     own = [vectors.row(word) for word in words]

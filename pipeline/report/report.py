@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.report.figures import read_pictures
-from pipeline.report.findings import COLUMNS
 from pipeline.report.html import embedded_image, write_page
+from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
 
 REPORT = "report.html"
@@ -38,17 +38,7 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis that the intervals of a table column share, and how their ends are written.
-
-    Attributes
-    ----------
-    low, high
-        The values at the ends of the axis.
-    digits
-        Decimals.
-    factor
-        What values are multiplied by when they are written.
-    """
+    """The axis that the intervals of a table column share, and how their ends are written."""
 
     low: float
     high: float
@@ -77,22 +67,9 @@ def write_report(
     command: str,
     when: datetime,
 ) -> None:
-    """Write the report of a run.
+    """Write the report of a run from the folder of its stage ``evaluate`` and its summary.
 
-    Parameters
-    ----------
-    path
-        The HTML file to write.
-    evaluated
-        The folder of the stage ``evaluate``.
-    summary
-        The contents of ``summary.json``.
-    title
-        Names the run.
-    command
-        Repeats the run. Passwords in URLs are left out, here and in the settings.
-    when
-        When the run ended, with a time zone.
+    Passwords in URLs are left out of the command and the settings; ``when`` has a time zone.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")

@@ -16,17 +16,18 @@ import numpy as np
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Evaluate
 from pipeline.report.figures import MAP, Counts, draw, read_pictures
-from pipeline.report.findings import COLUMNS, TABLES, Findings
+from pipeline.report.findings import TABLES, Findings
 from pipeline.report.report import REPORT, write_report
 from pipeline.stages.base import Context, Make, Stage
-from pipeline.stages.train import read_history
 from pipeline.stages.vocab import IDS
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate.metrics import METRICS, compute_scores, figures, score_lines
 from w2v.evaluate.metrics.base import MetricInput
+from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import content_sha256
 from w2v.text.tokens import read_counts
+from w2v.training.result import read_history
 from w2v.vectors import Use, WordVectors, find_vectors, vector_files
 
 if TYPE_CHECKING:

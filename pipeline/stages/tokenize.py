@@ -1,6 +1,5 @@
 """The stage ``tokenize``: text to token ids."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.errors import InputError
 from w2v.settings import SettingError
 from w2v.text.corpus import write_corpus
-from w2v.text.phrases import Joined, Phrase, Phrases, join_phrases
+from w2v.text.phrases import Phrases, join_phrases, write_phrases
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenizer import Tokenizer
@@ -106,14 +105,6 @@ def file_stamps(source: Source) -> list[Any]:
     """Return name, size and time of the source's files; nothing for other sources."""
     files = source.files if isinstance(source, Records) else source
     return list(files.stamps()) if isinstance(files, Files) else []
-
-
-def write_phrases(path: Path, joined: Joined) -> None:
-    """Write the table of phrases: by pass, the highest scores first."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["pass", *Phrase._fields[1:]])
-        table.writerows(joined.phrases)
 
 
 def origin_of(corpus: Corpus) -> str | list[str]:

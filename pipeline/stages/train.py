@@ -1,6 +1,5 @@
 """The stage ``train``: token ids to vectors."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,20 +15,16 @@ from pipeline.runtime import resources
 from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
-from w2v.objectives import Model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
-from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.checkpoint import Checkpoints
 from w2v.training.cost import model_bytes, training_memory
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import fingerprint, model_from
-from w2v.training.train import Trained, finished_state, train
-from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors
-
-HISTORY = "history.json"
-ENGINE = "engine.npz"
-"""The arrays beside the vectors that more epochs would need; absent if there are none."""
+from w2v.training.result import read_history, read_state, save_result
+from w2v.training.train import train
+from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY
 
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints in the outputs, by the key of the result that they lead to."""
@@ -54,9 +49,8 @@ class Train(Stage):
         """Train, and write the result into a folder."""
         config, entries, display = context.config, context.entries, context.display
         require_resources(context)
-        key = self.key(context, settings)
         checkpoints = Checkpoints(
-            context.outputs / CHECKPOINTS / key,
+            context.outputs / CHECKPOINTS / self.key(context, settings),
             config.train.checkpoint_every,
             config.train.checkpoint_words,
             lambda line: display.say(line, "yellow"),
@@ -88,7 +82,7 @@ class Train(Stage):
                 stop=context.stop.requested,
                 **callbacks(context),
             )
-        write_result(out, vocabulary, trained)
+        save_result(out, vocabulary, trained)
         return {
             "engine": config.engine.name,
             "threads": context.threads,
@@ -149,10 +143,8 @@ class Train(Stage):
             tracker.model(entry.path)
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        return {
-            "vectors": str(entry.path / VECTORS),
-            "vocabulary": str(entry.path / VOCABULARY),
-        }
+        names = {"vectors": VECTORS, "vocabulary": VOCABULARY}
+        return {key: str(entry.path / name) for key, name in names.items()}
 
 
 def key_settings(config: Config) -> dict[str, Any]:
@@ -207,36 +199,3 @@ def callbacks(context: Context) -> dict[str, Any]:
         tracker.epoch(epoch, epoch.words * epoch.epoch)
 
     return {"on_start": start, "on_resume": resume, "on_point": point, "on_epoch": epoch}
-
-
-def write_result(out: Path, vocabulary: Vocabulary, trained: Trained) -> None:
-    """Write the vectors, which `WordVectors.load` reads, the outside vectors and the history."""
-    WordVectors(vocabulary.words, trained.model.center, vocabulary.counts).save(out)
-    np.save(out / OUTSIDE, trained.model.outside, allow_pickle=False)
-    if trained.engine_state:
-        np.savez(out / ENGINE, **trained.engine_state)  # type: ignore[arg-type]
-    history = {
-        "epochs": [asdict(epoch) for epoch in trained.epochs],
-        "points": [point._asdict() for point in trained.points],
-    }
-    (out / HISTORY).write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
-
-
-def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
-    """Return the history that `write_result` wrote into a folder."""
-    history = json.loads((folder / HISTORY).read_bytes())
-    points = [Point(**point) for point in history["points"]]
-    return points, [Epoch(**epoch) for epoch in history["epochs"]]
-
-
-def read_state(folder: Path) -> Snapshot:
-    """Return the state at the end of the training whose result is in a folder."""
-    points, epochs = read_history(folder)
-    model = Model(
-        *(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, OUTSIDE))
-    )
-    engine: dict[str, Any] = {}
-    if (folder / ENGINE).is_file():
-        with np.load(folder / ENGINE, allow_pickle=False) as arrays:
-            engine = dict(arrays)
-    return finished_state(model, engine, epochs, points)

@@ -1,16 +1,10 @@
 """Analyse a sweep: compare its configurations over seeds, and find what each setting does.
 
 A configuration is what its jobs have in common apart from the seed. Tukey's test says whether two
-configurations differ by more than the noise of their seeds (in the version of Tukey and Kramer if
-their numbers of seeds differ). Its level holds for all pairs together, and so also for the pairs
-with the best configuration, which was chosen by looking at the results. The test assumes that the
-spread over seeds is equal in all configurations, and estimates it from all of them together,
-because three seeds of one configuration would not be enough.
+configurations differ by more than the noise of their seeds; see `w2v.evaluate.tukey_against`.
 """
 
-import itertools
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,34 +17,19 @@ from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, is_number, shortened
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.results import Job
-from w2v.evaluate import common_share
+from w2v.evaluate import mean_neighbour_overlap, student_interval, tukey_against
 from w2v.vectors import WordVectors
-from w2v.vectors.search import nearest_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = "seed"
-LEVEL = 0.05
-"""The level of the test: the chance to call some difference real if there is none at all."""
-
-MAX_VALUES = 6
-"""A numeric setting with more values than this is divided at its quartiles."""
-
-NEAREST = 10
-QUERIES = 500
-CANDIDATES = 30_000
+LEVEL = 0.05  # of Tukey's test: the chance to find some difference if there is none at all
 
 
 @dataclass(frozen=True)
 class Result:
-    """The jobs of a sweep and what follows from them.
-
-    Attributes
-    ----------
-    objective
-        The name of the figure by which jobs are compared.
-    """
+    """The jobs of a sweep and what follows from them. ``objective`` is the figure to compare."""
 
     objective: str
     jobs: list[Job]
@@ -71,10 +50,13 @@ class Result:
         return axes_of(self.jobs)
 
     @cached_property
+    def settings(self) -> list[str]:
+        """Return the settings that make a configuration: the axes apart from the seed."""
+        return [axis for axis in self.axes if axis != SEED]
+
+    @cached_property
     def compared_within(self) -> list[str]:
-        """Return the settings that differ between jobs and over which the objective does not
-        compare, such as ``loss`` for a held-out loss.
-        """
+        """Return the varied settings over which the objective does not compare, such as `loss`."""
         return incomparable(self.objective, axes_of(self.jobs, experiment=False))
 
     def group(self, job: Job) -> tuple[str, ...]:
@@ -96,76 +78,65 @@ class Result:
     def configurations(self) -> "pd.DataFrame":
         """Return one row for each configuration, best first within each group.
 
-        Returns
-        -------
-        DataFrame
-            The axes apart from the seed; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's
-            t) of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
-            ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, or ``alone`` where
-            there is nothing to compare with; ``overlap`` of nearest neighbours between seeds;
-            ``seconds`` of training; ``group``; ``jobs``.
+        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
+        of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
+        ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, or ``alone`` where there
+        is nothing to compare with; ``overlap`` of nearest neighbours between seeds; ``seconds`` of
+        training; ``group``; ``jobs``.
         """
         import pandas as pd
 
-        axes = [axis for axis in self.axes if axis != SEED]
         members: dict[tuple[str | None, ...], dict[str, Job]] = {}
         for job in self.finished:
-            key = tuple(as_text(job.settings[a]) if a in job.settings else None for a in axes)
+            given = job.settings
+            key = tuple(as_text(given[name]) if name in given else None for name in self.settings)
             # A search may try the same job twice, which is one observation.
-            members.setdefault(key, {}).setdefault(as_text(job.settings.get(SEED)), job)
-        rows: list[dict[str, Any]] = []
-        samples: list[list[float]] = []
+            members.setdefault(key, {}).setdefault(as_text(given.get(SEED)), job)
+        groups: dict[str, list[dict[str, Any]]] = {}
         for key, by_seed in members.items():
             jobs = list(by_seed.values())
             values = [job.figures[self.objective] for job in jobs]
-            low, high = interval(values)
+            low, high = student_interval(values) or (None, None)
             seconds = [job.seconds for job in jobs if job.seconds is not None]
-            rows.append(
+            group = " ".join(self.group(jobs[0]))
+            groups.setdefault(group, []).append(
                 {
-                    **dict(zip(axes, key, strict=True)),
+                    **dict(zip(self.settings, key, strict=True)),
                     "seeds": len(jobs),
                     "mean": float(np.mean(values)),
                     "low": low,
                     "high": high,
                     "overlap": overlap([job.vectors for job in jobs if job.vectors]),
                     "seconds": float(np.mean(seconds)) if seconds else None,
-                    "group": " ".join(self.group(jobs[0])),
+                    "group": group,
                     "jobs": " ".join(str(job.number) for job in jobs),
+                    "values": values,
                 }
             )
-            samples.append(values)
-        for group in {row["group"] for row in rows}:
-            inside = [i for i, row in enumerate(rows) if row["group"] == group]
-            best = max(inside, key=lambda i: self.sign * rows[i]["mean"])
-            against = tukey([samples[i] for i in inside], inside.index(best))
-            for i, p in zip(inside, against, strict=True):
-                rows[i]["difference"] = rows[i]["mean"] - rows[best]["mean"]
-                rows[i]["p"] = None if i == best else p
+        for rows in groups.values():
+            rows.sort(key=lambda row: -self.sign * row["mean"])
+            best = rows[0]
+            best |= {"difference": 0.0, "verdict": "best" if len(rows) > 1 else "alone"}
+            p_values = tukey_against([row["values"] for row in rows], 0)
+            for row, p in zip(rows[1:], p_values[1:], strict=True):
                 verdict = "one seed" if p is None else "worse" if p < LEVEL else "within noise"
-                if i == best:
-                    verdict = "best" if len(inside) > 1 else "alone"
-                rows[i]["verdict"] = verdict
-        rows.sort(key=lambda row: (row["group"], -self.sign * row["mean"]))
-        columns = [*axes, "seeds", "mean", "low", "high", "difference", "p", "verdict"]
-        columns += ["overlap", "seconds", "group", "jobs"]
-        table = pd.DataFrame(rows, columns=columns)
-        numbers = ("mean", "low", "high", "difference", "p", "overlap", "seconds")
-        return table.astype(dict.fromkeys(numbers, "float64"))
+                row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict}
+        numbers = ["mean", "low", "high", "difference", "p", "overlap", "seconds"]
+        columns = [*self.settings, "seeds", *numbers[:5], "verdict", *numbers[5:], "group", "jobs"]
+        ordered = [row for group in sorted(groups) for row in groups[group]]
+        return pd.DataFrame(ordered, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
     @cached_property
     def effects(self) -> "pd.DataFrame":
         """Return one row for each value of each setting: the objective there, over all else.
 
-        Returns
-        -------
-        DataFrame
-            ``setting``, ``value``, ``jobs``, ``mean`` of the objective (NaN if not all jobs
-            compare), and ``effect``: the mean of the objective less its mean over the jobs of the
-            same group. A numeric setting with many values is divided at its quartiles.
+        The columns are ``setting``, ``value``, ``jobs``, ``mean`` of the objective (NaN if not all
+        jobs compare), and ``effect``: the mean of the objective less its mean over the jobs of the
+        same group. A numeric setting with many values is divided at its quartiles.
         """
         import pandas as pd
 
-        rows: list[dict[str, Any]] = []
+        rows: list[list[Any]] = []
         for axis in self.axes:
             if axis in self.compared_within:
                 continue
@@ -175,17 +146,10 @@ class Result:
             labels, order = value_labels([job.settings[axis] for job in jobs])
             for label in order:
                 inside = [job for job, own in zip(jobs, labels, strict=True) if own == label]
-                figures = [job.figures[self.objective] for job in inside]
+                mean = float(np.mean([job.figures[self.objective] for job in inside]))
                 effect = float(np.mean([self.centered[job.number] for job in inside])) - center
-                rows.append(
-                    {
-                        "setting": axis,
-                        "value": label,
-                        "jobs": len(inside),
-                        "mean": None if self.compared_within else float(np.mean(figures)),
-                        "effect": effect,
-                    }
-                )
+                shown = None if self.compared_within else mean
+                rows.append([axis, label, len(inside), shown, effect])
         table = pd.DataFrame(rows, columns=["setting", "value", "jobs", "mean", "effect"])
         return table.astype({"mean": "float64", "effect": "float64", "value": "str"})
 
@@ -194,22 +158,19 @@ class Result:
         """Return one row for each job, by number: how it ended, its axes and its figures."""
         import pandas as pd
 
+        first = ["job", "status", *self.axes, self.objective]
+        last = ["seconds", "cached", "run_id", "reason"]
         rows = [
             {
                 "job": job.number,
                 "status": job.status,
                 **{axis: as_text(job.settings[axis]) for axis in self.axes if axis in job.settings},
-                **{k: v for k, v in job.figures.items() if k != "seconds"},
-                "seconds": job.seconds,
-                "cached": job.cached,
-                "run_id": job.run_id,
-                "reason": job.reason,
+                **job.figures,
+                **{name: getattr(job, name) for name in last},
             }
             for job in self.jobs
         ]
         table = pd.DataFrame(rows)
-        first = ["job", "status", *self.axes, self.objective]
-        last = ["seconds", "cached", "run_id", "reason"]
         other = [name for name in table if name not in first and name not in last]
         columns = [c for c in dict.fromkeys([*first, *other, *last]) if c in table]
         return table[columns].astype({axis: "str" for axis in self.axes if axis in table})
@@ -230,18 +191,14 @@ def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
 def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
     """Return the settings that differ between jobs: choices of groups first, the seed last.
 
-    A setting whose value follows from the choice of its group is left out.
-
-    Parameters
-    ----------
-    experiment
-        Also leave out a setting whose value follows from the choice of the experiment.
+    A setting whose value follows from the choice of its group is left out; if `experiment` is
+    true, also one whose value follows from the choice of the experiment.
     """
-    keys = list(dict.fromkeys(key for job in jobs for key in job.settings))
-    values = {
-        key: [as_text(job.settings[key]) for job in jobs if key in job.settings] for key in keys
-    }
-    varied = [key for key in keys if len(set(values[key])) > 1]
+    values: dict[str, list[str]] = {}
+    for job in jobs:
+        for key, value in job.settings.items():
+            values.setdefault(key, []).append(as_text(value))
+    varied = [key for key in values if len(set(values[key])) > 1]
     varied.sort(key=lambda key: (key == SEED, "." in key))
     axes: list[str] = []
     for key in varied:
@@ -260,7 +217,7 @@ def follows(jobs: Sequence[Job], key: str, choice: str) -> bool:
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Return a label for each value of a setting, and the different labels in order.
 
-    Many different numbers get only four labels, one for each quarter of the values.
+    More than six different numbers get only four labels, one for each quarter of the values.
     """
     import pandas as pd
 
@@ -268,7 +225,7 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     if not values or not all(is_number(value) for value in values):
         return labels, list(dict.fromkeys(labels))
     order = list(dict.fromkeys(as_text(value) for value in sorted(values)))
-    if len(order) <= MAX_VALUES:
+    if len(order) <= 6:
         return labels, order
     quarters = pd.qcut(pd.Series(values, dtype="float64"), 4, duplicates="drop")
     intervals = list(quarters.cat.categories)
@@ -277,78 +234,8 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     return [names[one] for one in quarters], list(names.values())
 
 
-def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the 95 % interval of a mean by Student's t; ``None`` for a single value."""
-    from scipy import stats
-
-    if len(values) < 2:
-        return None, None
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
-def tukey(samples: Sequence[Sequence[float]], best: int) -> list[float | None]:
-    """Compare each sample with one of them by Tukey's test over all pairs.
-
-    Unlike `scipy.stats.tukey_hsd`, this computes only the pairs with that one sample: each pair
-    takes a slow integral.
-
-    Parameters
-    ----------
-    best
-        The index of the sample that the others are compared with.
-
-    Returns
-    -------
-    list of float or None
-        The p-value of each sample; ``None`` if it or the best sample has only one value.
-    """
-    from scipy import stats
-
-    several = [i for i, sample in enumerate(samples) if len(sample) > 1]
-    found: list[float | None] = [None] * len(samples)
-    if best not in several:
-        return found
-    if all(len(set(samples[i])) == 1 for i in several):  # no noise at all
-        for i in several:
-            found[i] = float(samples[i][0] == samples[best][0])
-        return found
-    groups = [np.asarray(samples[i], dtype=np.float64) for i in several]
-    freedom = sum(len(group) - 1 for group in groups)
-    variance = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom
-    reference = np.asarray(samples[best], dtype=np.float64)
-    for i, group in zip(several, groups, strict=True):
-        error = math.sqrt(variance / 2 * (1 / len(group) + 1 / len(reference)))
-        q = abs(float(group.mean() - reference.mean())) / error
-        found[i] = float(stats.studentized_range.sf(q, len(groups), freedom)) if q > 0 else 1.0
-    return found
-
-
-def overlap(paths: Sequence[str]) -> float | None:
-    """Return the share of the ten nearest neighbours on which two seeds agree.
-
-    It is the mean over all pairs of seeds and over the 500 most frequent words, with neighbours
-    among the 30,000 most frequent words (Wendlandt et al. 2018).
-
-    Parameters
-    ----------
-    paths
-        The files of vectors, one for each seed. For fewer than two, or for vocabularies that
-        differ, the result is ``None``.
-    """
-    if len(paths) < 2:
+def overlap(files: Sequence[str]) -> float | None:
+    """Return on how many nearest neighbours seeds agree, from their files of vectors."""
+    if len(files) < 2 or not all(Path(file).exists() for file in files):
         return None
-    found = []
-    words: Sequence[str] | None = None
-    for path in paths:
-        if not Path(path).exists():
-            return None
-        vectors = WordVectors.load(Path(path).parent)
-        if words is not None and list(vectors.words) != list(words):
-            return None
-        words = vectors.words
-        unit = vectors.unit[:CANDIDATES]
-        asked = np.arange(min(QUERIES, len(unit)))
-        found.append(nearest_rows(unit[asked], unit, min(NEAREST, len(unit) - 1), asked)[0])
-    shares = [common_share(one, other) for one, other in itertools.combinations(found, 2)]
-    return float(np.mean(shares))
+    return mean_neighbour_overlap(WordVectors.load(Path(file).parent) for file in files)

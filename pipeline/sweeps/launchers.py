@@ -1,11 +1,20 @@
-"""What a sweep must know about Hydra's launchers: how many jobs each runs at the same time."""
+"""Run jobs with Hydra's launchers: how many at once, and what if one ends its whole process."""
 
+import itertools
+import logging
 import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from pipeline.runtime.resources import available_cores
+from pipeline.sweeps.results import JOB, failure_reason, has_ended, write_failure
 from w2v.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 def launcher_class(config: DictConfig) -> str:
@@ -25,16 +34,6 @@ def jobs_at_once(config: DictConfig) -> int | None:
     return None if name == "SlurmLauncher" else 1
 
 
-def batch_size(config: DictConfig, jobs: int) -> int:
-    """Return how many of the jobs to give to the launcher in one call.
-
-    Submitit's local launcher starts every job that it is given at once, so it gets only as many
-    as there are cores for. The other launchers queue their jobs themselves.
-    """
-    limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
-    return min(limit, jobs) if limit else jobs
-
-
 def check_launcher(config: DictConfig) -> None:
     """Refuse a launcher that cannot run any job here."""
     name = launcher_class(config)
@@ -45,3 +44,48 @@ def check_launcher(config: DictConfig) -> None:
         )
     if name == "JoblibLauncher" and config.hydra.launcher.n_jobs == 0:
         raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
+
+
+def run_all_jobs(
+    launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
+) -> None:
+    """Run all jobs of a sweep, given their overrides; `folder` is the folder of the sweep.
+
+    Submitit's local launcher starts every job that it is given at once, so it gets only as many
+    as there are cores for. The other launchers queue their jobs themselves.
+    """
+    limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
+    size = limit or len(jobs)
+    for first in range(0, len(jobs), size):
+        run_jobs(launcher, folder, jobs, range(first, min(first + size, len(jobs))))
+
+
+def run_jobs(
+    launcher: Launcher, folder: Path, jobs: Sequence[Sequence[str]], numbers: Sequence[int]
+) -> None:
+    """Run jobs with consecutive numbers; whatever happens to one, run the others.
+
+    A job may take its worker process with it, and a launcher then gives up all of its jobs. The
+    jobs that had not started run as before, and those that were running run one at a time, so
+    that a job which ends its process again ends only itself.
+    """
+    try:
+        launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])
+        return
+    except Exception as error:
+        started = [n for n in numbers if (folder / str(n) / JOB).exists()]
+        if not started:
+            raise
+        log.warning("%s: %s", type(error).__name__, error)
+    interrupted = [n for n in started if not has_ended(folder / str(n))]
+    waiting = [n for n in numbers if n not in started]
+    for _, run in itertools.groupby(enumerate(waiting), lambda pair: pair[1] - pair[0]):
+        run_jobs(launcher, folder, jobs, [n for _, n in run])
+    for n in interrupted:
+        try:
+            launcher.launch([jobs[n]], initial_job_idx=n)
+        except Exception as error:
+            if not has_ended(folder / str(n)):
+                reason = f"its process ended without a word ({failure_reason(error)})"
+                write_failure(folder / str(n), "killed", reason)
+                print(f"error: job {n}: {reason}", file=sys.stderr)

@@ -29,11 +29,7 @@ CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
     """Return those of the settings over which values of the objective do not compare."""
     if objective.endswith("loss"):
-        return [
-            key
-            for key in keys
-            if key in CHANGES_LOSS or key.partition(".")[0] in CHANGE_LOSS_GROUPS
-        ]
+        return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
 
 
@@ -50,6 +46,17 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
+def objective_value(summary: Mapping[str, Any], objective: str) -> float:
+    """Return the objective of a run from its summary, or refuse a run without such a figure."""
+    figures = figures_of(summary)
+    if objective not in figures:
+        raise InputError(
+            f"search.objective={objective}: this job has no such figure; "
+            f"it has {', '.join(sorted(figures))}"
+        )
+    return figures[objective]
+
+
 def objective_names(config: Config) -> list[str]:
     """Return the names of the figures that `figures_of` can find after such a run."""
     names: list[str] = []
@@ -61,14 +68,7 @@ def objective_names(config: Config) -> list[str]:
 
 
 def check_objective(config: Config, objective: str) -> None:
-    """Refuse an objective that a run with this configuration will not have.
-
-    Raises
-    ------
-    InputError
-        No figure has that name, no text is held out, or the stage that makes the figure is left
-        out.
-    """
+    """Refuse an objective that a run with this configuration will not have."""
     if objective == "heldout_loss" and config.train.heldout == 0:
         raise InputError(
             "search.objective=heldout_loss: train.heldout=0 holds nothing out; "

@@ -1,11 +1,15 @@
-"""Read the overrides of a sweep: what they set, what they vary, and whether a setting exists."""
+"""Read the overrides of a sweep: what they set, what they vary, and which groups they choose."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf
+
+from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -30,8 +34,9 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
-    parsed = OverridesParser.create().parse_overrides(texts)
-    return {override.get_key_element(): override for override in parsed}
+    # The loader finds the choices that glob(...) stands for.
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return {override.get_key_element(): override for override in parser.parse_overrides(texts)}
 
 
 def varied_overrides(config: DictConfig) -> dict[str, Override]:
@@ -39,15 +44,57 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
     return {key: one for key, one in sweep_overrides(config).items() if one.is_sweep_override()}
 
 
+def value_texts(override: Override) -> list[str]:
+    """Return the values of one override, as on the command line."""
+    if not override.is_sweep_override():
+        return [override.get_value_element_as_str()]
+    if not override.is_discrete_sweep():
+        raise InputError(
+            f"{override.input_line}: an interval has no end of values; "
+            "give a list or a range, or add search=optuna"
+        )
+    try:
+        texts = list(dict.fromkeys(override.sweep_string_iterator()))
+    except (ValueError, TypeError):
+        raise InputError(f"{override.input_line}: give a list of values, or one range") from None
+    if isinstance(override.value(), Glob):
+        texts = [text for text in texts if not text.endswith("schema")]
+        if not texts:
+            raise InputError(f"{override.input_line}: stands for none of the choices of a group")
+    return texts
+
+
+def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:
+    """Return the choices that overrides give for groups, such as ``loss``, by group."""
+    loader = GlobalHydra.instance().config_loader()
+    groups = [key for key in overrides if "." not in key and loader.get_group_options(key)]
+    return {group: value_texts(overrides[group]) for group in groups}
+
+
+def compose_choices(
+    config: DictConfig, groups: Mapping[str, Sequence[str]], fixed: Sequence[str] = ()
+) -> dict[tuple[str, ...], DictConfig]:
+    """Compose a configuration for each combination of choices, by overrides of the groups.
+
+    To compose takes 0.15 seconds, so jobs with the same choices share one.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]
+    return {
+        chosen: loader.load_sweep_config(config, [*fixed, *chosen])
+        for chosen in itertools.product(*texts)
+    }
+
+
 def is_plain(key: str) -> bool:
     """Return whether a key sets an existing setting: no ``+``, no ``~``, no ``@package``."""
     return not key.startswith(("+", "~")) and "@" not in key
 
 
-def has_setting(config: Any, key: str) -> bool:
-    """Return whether a composed configuration has a setting, even one without a value."""
+def has_setting(config: DictConfig, key: str) -> bool:
+    """Return whether a configuration has the setting of a key, or the key is not plain."""
     node: Any = config
-    for part in key.split("."):
+    for part in key.split(".") if is_plain(key) else ():
         if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
             return False
         if OmegaConf.get_type(node) is dict:  # the user chooses the names below

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.values import as_text, is_number, shortened
-from pipeline.report.labels import place_labels
-from pipeline.report.style import BLUE, INK, ORANGE, new_figure, save
 from pipeline.sweeps.analysis import SEED, Result
 from pipeline.sweeps.results import Job
+from w2v.plots.labels import place_labels
+from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
 
 COLORMAP = "viridis"
 """Its lightness grows evenly, so that it works in greyscale."""

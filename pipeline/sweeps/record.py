@@ -9,21 +9,15 @@ from pipeline.tracking import Tracker
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record the tables, pictures and figures of a sweep.
+    """Record the tables, pictures and figures in the folder of a sweep.
 
-    Parameters
-    ----------
-    tracker
-        Records the run of the sweep.
-    folder, summary
-        The folder of the sweep, and the summary that `pipeline.sweeps.show.write_results` returned.
-    note
-        The description of the sweep, in Markdown.
+    `summary` is what `pipeline.sweeps.show.write_results` returned, and `note` the description of
+    the sweep in Markdown.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
-    tracker.files(sorted([*folder.glob("*.csv"), *folder.glob("*.parquet")]), "tables")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
     tables = sorted(folder.glob("*.csv"), key=lambda csv: (csv.name != NEIGHBOURS, csv.name))
+    tracker.files(sorted([*tables, *folder.glob("*.parquet")]), "tables")
     for csv in tables:
         if csv.stat().st_size > 1:
             grouped = ("word", "neighbour") if csv.name == NEIGHBOURS else None

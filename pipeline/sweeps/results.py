@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.stages.evaluate import NEIGHBOURS
 from pipeline.sweeps.objective import figures_of
+from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError
 from w2v.files import written_aside
 
@@ -24,21 +25,10 @@ SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 class Job:
     """One job of a sweep, as its files describe it.
 
-    Attributes
-    ----------
-    status
-        ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with its
-        process; or ``missing`` if it never started.
-    reason
-        Why it did not finish.
-    settings
-        Its settings by dotted key, and the choices of its groups by group.
-    figures
-        Losses and scores by name.
-    seconds
-        Spent on training, now or when the cache was filled.
-    vectors, neighbours
-        The files that hold its vectors and its table of neighbours.
+    ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
+    its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
+    key, and the choices of groups by group. ``seconds`` were spent on training, now or when the
+    cache was filled. ``vectors`` and ``neighbours`` are paths of files.
     """
 
     number: int
@@ -53,36 +43,32 @@ class Job:
     neighbours: str | None = None
 
 
-def read_jobs(folder: Path, planned: Sequence[Mapping[str, Any]]) -> list[Job]:
-    """Read all jobs of a sweep.
+def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
+    """Read all jobs of a sweep from its folder.
 
-    Parameters
-    ----------
-    folder
-        The folder of the sweep.
-    planned
-        What each planned job sets; a job that never started is known from here only.
+    `planned` holds the overrides of each job; a job that never started is known from there only.
     """
     numbers = {int(path.parent.name) for path in folder.glob(f"[0-9]*/{JOB}")}
     return [
-        read_job(folder / str(number), planned[number] if number < len(planned) else {})
+        read_job(folder / str(number), planned[number] if number < len(planned) else ())
         for number in sorted(numbers | set(range(len(planned))))
     ]
 
 
-def read_job(folder: Path, planned: Mapping[str, Any]) -> Job:
+def read_job(folder: Path, planned: Sequence[str]) -> Job:
     """Read one job from its folder; see `read_jobs`."""
-    settings = dict(planned)
-    status, reason = "missing", "the sweep ended before it"
     job, failure = read_json(folder / JOB), read_json(folder / FAILURE)
     summary = read_json(folder / "summary.json")
+    status: str = "missing"
+    reason: str | None = "the sweep ended before it"
+    # A job that failed before its settings were resolved has only its overrides to show.
+    settings = override_values(job.get("overrides", planned))
     if job:
-        # A job that failed before its settings were resolved has only its overrides to show.
-        resolved = job["settings"]
-        settings = resolved | job["choices"] if resolved else job["choices"] | job["given"]
+        resolved, choices = job["settings"], job["choices"]
+        settings = resolved | choices if resolved else choices | settings
         status, reason = "killed", "its process ended without a word"
         if job.get("finished"):
-            status = "finished"
+            status, reason = "finished", None
     if failure:
         status, reason = failure["kind"], failure["reason"]
     stages, train = summary.get("stages", {}), summary.get("train", {})
@@ -90,7 +76,7 @@ def read_job(folder: Path, planned: Mapping[str, Any]) -> Job:
     return Job(
         number=int(folder.name),
         status=status,
-        reason=None if status == "finished" else reason,
+        reason=reason,
         settings=settings,
         figures=figures_of(summary),
         seconds=train.get("seconds"),
@@ -104,6 +90,12 @@ def read_job(folder: Path, planned: Mapping[str, Any]) -> Job:
 def has_ended(folder: Path) -> bool:
     """Return whether the files of a job tell how it ended."""
     return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
+
+
+def write_failure(folder: Path, kind: str, reason: str) -> None:
+    """Record how a job failed: ``refused``, ``crashed`` or ``killed``, and why."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / FAILURE, {"kind": kind, "reason": reason})
 
 
 def failure_reason(error: BaseException) -> str:

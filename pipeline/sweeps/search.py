@@ -5,7 +5,6 @@ of trials whose process was killed. Optuna is imported only when a search runs.
 """
 
 import hashlib
-import itertools
 import json
 import logging
 import re
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.config import schema
@@ -26,26 +24,24 @@ from pipeline.config.settings import Config, direction_of
 from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.sweeps.analysis import SEED
 from pipeline.sweeps.objective import check_objective, incomparable
-from pipeline.sweeps.overrides import has_setting, is_plain, sweep_overrides, varied_overrides
+from pipeline.sweeps.overrides import (
+    compose_choices,
+    group_choices,
+    has_setting,
+    sweep_overrides,
+    varied_overrides,
+)
 from w2v.errors import InputError
 
 log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+TRIED_AGAIN = "tried_again"
+"""The attribute of a study that keeps the parameters of trials that were killed, tried again."""
 
 
 class Progress(NamedTuple):
-    """How far a study is.
-
-    Attributes
-    ----------
-    finished
-        How many trials ended by themselves.
-    trials
-        How many trials there are, in any state.
-    complete
-        How many trials gave a value of the objective.
-    """
+    """How many trials of a study ended by themselves, exist in any state, and gave a value."""
 
     finished: int
     trials: int
@@ -61,19 +57,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     ``n_trials`` counts all trials of the study, so that a command that has finished trains
     nothing when it is given again.
 
-    Parameters
-    ----------
-    config
-        The configuration of the sweep. ``config.hydra.sweeper`` is changed into the settings of
-        Hydra's Optuna sweeper.
-    at_once
-        How many trials the launcher runs at the same time.
-
-    Raises
-    ------
-    InputError
-        The space cannot be searched, the objective does not compare over it, the storage cannot
-        be used, or another process is searching in the study.
+    ``config.hydra.sweeper`` is changed into the settings of Hydra's Optuna sweeper. `at_once` is
+    how many trials the launcher runs at the same time.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -88,15 +73,12 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     space = varied_overrides(config)
     settings = check_space(config, space, objective)
     set_sweeper(config, "_target_", OPTUNA_SWEEPER)
-    if sweeper.n_jobs < 1:
-        set_sweeper(config, "n_jobs", at_once)
-    if sweeper.direction is None:
-        set_sweeper(config, "direction", direction_of(objective))
+    set_sweeper(config, "n_jobs", sweeper.n_jobs if sweeper.n_jobs > 0 else at_once)
+    set_sweeper(config, "direction", sweeper.direction or direction_of(objective))
     if sweeper.storage is None:  # nothing is kept, so there is nothing to resume
         yield
         return
-    if sweeper.study_name is None:
-        set_sweeper(config, "study_name", study_name(settings, space))
+    set_sweeper(config, "study_name", sweeper.study_name or study_name(settings, space))
     if not re.fullmatch(r"[\w.-]+", sweeper.study_name):
         raise InputError(
             f"hydra.sweeper.study_name={sweeper.study_name}: must be of letters, digits, _, . and -"
@@ -120,9 +102,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
                 "what is searched, or raise hydra.sweeper.n_trials"
             )
         set_sweeper(config, "n_trials", left)
-        if "seed" in sweeper.sampler and sweeper.sampler.seed is not None:
-            # A sampler starts anew in every process; with the same seed it would draw the same
-            # trials again.
+        # A sampler starts anew in every process; with its old seed it would repeat its trials.
+        if sweeper.sampler.get("seed") is not None:
             set_sweeper(config, "sampler.seed", sweeper.sampler.seed + progress.trials)
         yield
 
@@ -142,41 +123,30 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Refuse a search space in which trials do not compare, or lack settings of other trials.
 
-    Returns
-    -------
-    Config
-        The settings of a trial, apart from those that are searched.
-
-    Raises
-    ------
-    InputError
+    Return the settings of a trial, apart from those that are searched.
     """
     if SEED in space:
         raise InputError(
             f"{space[SEED].input_line}: a search would choose the luckiest seed; search without "
             "it, and judge what was found over seeds with -m 'seed=range(3)'"
         )
+    for override in space.values():
+        if isinstance(override.value(), Glob):
+            raise InputError(f"{override.input_line}: a search needs a list; name the choices")
     clash = incomparable(objective, space)
     if clash:
         raise InputError(
             f"search.objective={objective}: does not compare over {', '.join(clash)}; search by a "
             "score, as in search.objective=similarity/wordsim353/spearman, or leave them out"
         )
-    loader = GlobalHydra.instance().config_loader()
-    groups = {
-        key: [str(choice) for choice in override.sweep_iterator()]
-        for key, override in space.items()
-        if is_plain(key) and "." not in key and loader.get_group_options(key)
-    }
+    groups = group_choices(space)
     fixed = [
         one.input_line or "" for key, one in sweep_overrides(config).items() if key not in space
     ]
     found: list[Config] = []
-    for choice in itertools.product(*groups.values()):
-        chosen = [f"{key}={value}" for key, value in zip(groups, choice, strict=True)]
-        base = loader.load_sweep_config(config, [*fixed, *chosen])
+    for chosen, base in compose_choices(config, groups, fixed).items():
         for key in space:
-            if is_plain(key) and key not in groups and not has_setting(base, key):
+            if key not in groups and not has_setting(base, key):
                 where = f"where {' '.join(chosen)}" if chosen else "here"
                 raise InputError(
                     f"{space[key].input_line}: no such setting {where}; a search has every "
@@ -218,20 +188,11 @@ def storage_errors(url: str) -> Iterator[None]:
         raise InputError(f"hydra.sweeper.storage={url}: cannot be used ({reason})") from None
 
 
-KILLED, TRIED_AGAIN = "killed", "tried_again"
-"""Attributes that are kept in a study: how many trials were killed, and their parameters."""
-
-
 def resume(url: str, study_name: str, direction: str) -> Progress:
     """Open or create a study, and put each trial that was killed back into its queue, once.
 
     No other process may be working on the study, so a trial that is still running was killed. A
-    trial that is killed twice is left out, for it may be what kills its process.
-
-    Parameters
-    ----------
-    url
-        The storage, as for ``optuna.create_study``.
+    trial that is killed twice is left out, because it may be what kills its process.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning
@@ -243,8 +204,7 @@ def resume(url: str, study_name: str, direction: str) -> Progress:
     study = optuna.create_study(
         study_name=study_name, storage=url, direction=direction, load_if_exists=True
     )
-    killed = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.RUNNING]
-    retried: int = study.user_attrs.get(KILLED, 0)
+    killed = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     again: list[Any] = study.user_attrs.get(TRIED_AGAIN, [])
     for trial in killed:
         study.tell(trial.number, state=TrialState.FAIL)
@@ -253,14 +213,12 @@ def resume(url: str, study_name: str, direction: str) -> Progress:
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 study.enqueue_trial(trial.params)
             again.append(trial.params)
-            retried += 1
     if killed:
-        study.set_user_attr(KILLED, retried)
         study.set_user_attr(TRIED_AGAIN, again)
         log.info("%d trials were killed", len(killed))
     trials = study.get_trials(deepcopy=False)
     return Progress(
-        finished=sum(trial.state.is_finished() for trial in trials) - retried,
+        finished=sum(trial.state.is_finished() for trial in trials) - len(again),
         trials=len(trials),
         complete=sum(trial.state == TrialState.COMPLETE for trial in trials),
     )

@@ -9,9 +9,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.runtime.resources import limit_threads_of_child_processes, threads_per_job
 from pipeline.sweeps.launchers import check_launcher, jobs_at_once
-from pipeline.sweeps.overrides import keys_and_texts, override_values, varied_overrides
+from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.record import record_sweep
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
 from pipeline.tracking import Tracker, track
@@ -36,195 +35,128 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Some jobs of a sweep did not finish.
-
-    Attributes
-    ----------
-    status
-        The exit status of the command: 2 if every job that failed was refused for its settings or
-        its input, otherwise 1.
-    """
+    """Some jobs of a sweep did not finish; `status` is the exit status of the command."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
         self.status = status
 
 
-@dataclass
-class Sweep:
-    """A sweep that is open in this process.
-
-    Attributes
-    ----------
-    folder
-        The folder that holds ``multirun.yaml`` and a folder for each job.
-    objective
-        The figure by which jobs are compared.
-    command
-        The command line that started the sweep.
-    jobs
-        The overrides of each job; empty if a search chooses them as it goes.
-    tracker
-        The tracked run of the sweep.
-    """
-
-    folder: Path
-    objective: str
-    command: str
-    jobs: list[list[str]]
-    tracker: Tracker
-    started: float = field(default_factory=time.time)
-
-
 @contextmanager
-def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Sweep]:
-    """Open a sweep for the block, and close it however the block ends.
+def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Path]:
+    """Open a sweep for the block, yield its folder, and close it however the block ends.
 
-    Parameters
-    ----------
-    config
-        The configuration of the sweep, as Hydra composed it.
-    jobs
-        The overrides of each job, if they are known.
-
-    Raises
-    ------
-    InputError
-        The tracking store cannot be used, another sweep is running in the folder, or a setting of
-        Hydra's does not suit a sweep.
-    SweepFailedError
-        When the block ends: some jobs did not finish.
+    `jobs` are the overrides of each job; there are none if a search chooses them as it goes. At
+    the end of the block, a `SweepFailedError` tells that some jobs did not finish.
     """
     check_hydra_settings(config)
-    folder, outputs = Path(config.hydra.sweep.dir), Path(config.outputs)
-    with ExitStack() as stack:
-        stack.enter_context(explain_write_errors(outputs))
-        stack.enter_context(exclusive_lock(folder))
-        sweep = Sweep(
-            folder=folder,
-            objective=str(config.search.objective),
-            command=shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
-            jobs=[list(job) for job in jobs],
-            tracker=stack.enter_context(open_tracked_run(config, folder)),
-        )
-        prepare_jobs(config, sweep)
+    folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
+    with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:
+        tracker.close_killed_sweeps()
+        started = time.time()
+        sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         error: BaseException | None = None
         try:
-            yield sweep
+            yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised
-        close_sweep(sweep, error)
+        close_sweep(folder, sweep, tracker, time.time() - started, error)
 
 
-@contextmanager
-def open_tracked_run(config: DictConfig, folder: Path) -> Iterator[Tracker]:
-    """Start the tracked run of a sweep, and end it with the block."""
+def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
+    """Return the context in which a sweep is tracked."""
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
-    keys = list(varied_overrides(config))
     parameters = {
         key: text
         for key, text in keys_and_texts(config.hydra.overrides.task)
         if key.split(".")[0] not in NOT_IDENTITY
     }
     tags = {"kind": "sweep", "sweep_dir": str(folder.absolute())}
-    name = f"sweep {' × '.join(keys) or 'of one job'}"
-    with track(Tracking(**settings), Path(config.outputs), name, parameters, tags) as tracker:
-        tracker.close_killed_sweeps()
-        yield tracker
+    name = f"sweep {' × '.join(varied_overrides(config)) or 'of one job'}"
+    return track(Tracking(**settings), Path(config.outputs), name, parameters, tags)
 
 
-def prepare_jobs(config: DictConfig, sweep: Sweep) -> None:
-    """Write what jobs must know about their sweep, and print how they will run."""
-    keys = list(varied_overrides(config))
-    at_once = jobs_at_once(config)
-    if at_once is not None and sweep.jobs:
-        at_once = min(at_once, len(sweep.jobs))
-    cores = None if at_once is None else threads_per_job(at_once)
-    if at_once is not None and at_once > 1:
-        assert cores is not None
-        limit_threads_of_child_processes(cores)
+def prepare_jobs(
+    config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]], run_id: str | None
+) -> dict[str, Any]:
+    """Write and return what jobs must know about their sweep, and print how they will run."""
+    swept = list(varied_overrides(config))
+    at_once, cores = jobs_at_once(config), None
+    many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
+    each = "as many at once as the cluster gives"
+    if at_once is not None:
+        at_once = min(at_once, len(jobs) or at_once)
+        cores = threads_per_job(at_once)
+        if at_once > 1:
+            limit_threads_of_child_processes(cores)
+        each = f"{at_once} at a time"
+        if "engine.threads" not in swept:
+            threads = OmegaConf.select(config, "engine.threads") or cores
+            each += f", {threads} thread{'s' * (threads != 1)} each"
     # Processes that a launcher starts must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    write_json(
-        sweep.folder / SWEEP,
-        {
-            "mlflow_run_id": sweep.tracker.run_id,
-            "objective": sweep.objective,
-            "command": sweep.command,
-            "cores": cores,
-            "parallel": at_once != 1,
-            "swept": keys,
-            "jobs": sweep.jobs,
-        },
-    )
-    count = len(sweep.jobs)
-    many = f"{count} job{'s' * (count != 1)}" if count else "jobs chosen as they go"
-    each = "as many at once as the cluster gives"
-    if at_once is not None:
-        threads = OmegaConf.select(config, "engine.threads") or cores
-        each = f"{at_once} at a time"
-        if "engine.threads" not in keys:
-            each += f", {threads} thread{'s' * (threads != 1)} each"
+    sweep = {
+        "mlflow_run_id": run_id,
+        "objective": str(config.search.objective),
+        "command": shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        "cores": cores,
+        "parallel": at_once != 1,
+        "swept": swept,
+        "jobs": [list(job) for job in jobs],
+    }
+    write_json(folder / SWEEP, sweep)
     print(f"sweep of {many}, {each}", flush=True)
+    return sweep
 
 
-def close_sweep(sweep: Sweep, error: BaseException | None) -> None:
+def close_sweep(
+    folder: Path,
+    sweep: Mapping[str, Any],
+    tracker: Tracker,
+    seconds: float,
+    error: BaseException | None,
+) -> None:
     """Write, record and show what came out of a sweep.
 
-    Parameters
-    ----------
-    error
-        What ended the sweep before its last job, if anything did.
-
-    Raises
-    ------
-    SweepFailedError
-        Some jobs did not finish.
-    BaseException
-        The error itself, unless it only says that all jobs failed.
+    `error` is what ended the sweep before its last job, if anything did. It is raised again unless
+    it only says that all jobs failed.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
     from pipeline.sweeps.analysis import Result
 
-    sweep.tracker.close_killed_jobs()
-    jobs = read_jobs(sweep.folder, [override_values(job) for job in sweep.jobs])
-    result = Result(sweep.objective, jobs)
+    tracker.close_killed_jobs()
+    jobs = read_jobs(folder, sweep["jobs"])
+    result = Result(sweep["objective"], jobs)
     facts = {
-        "sweep_dir": str(sweep.folder),
-        "mlflow_run_id": sweep.tracker.run_id,
-        "command": sweep.command,
-        "seconds": time.time() - sweep.started,
-        "search": not sweep.jobs,
+        "sweep_dir": str(folder),
+        "mlflow_run_id": sweep["mlflow_run_id"],
+        "command": sweep["command"],
+        "seconds": seconds,
+        "search": not sweep["jobs"],
         "error": None if error is None else failure_reason(error),
     }
-    summary = show.write_results(sweep.folder, result, facts)
-    record_sweep(sweep.tracker, sweep.folder, summary, show.markdown(result, summary))
-    display = Display()
-    show.print_results(display, result, summary)
-    show.print_study(display, sweep.folder)
+    summary = show.write_results(folder, result, facts)
+    record_sweep(tracker, folder, summary, show.markdown(result, summary))
+    show.print_results(Display(), result, summary)
     failed = [job for job in jobs if job.status != "finished"]
-    # A search of which every trial failed ends in an error of its own, which tells nothing new.
-    all_failed = jobs and all(job.status in ("refused", "crashed", "killed") for job in jobs)
-    if error is not None and not (isinstance(error, Exception) and all_failed):
-        if isinstance(error, InputError) or not isinstance(error, Exception) or not failed:
+    if error is not None:
+        if not isinstance(error, Exception):
             raise error
-        print(f"error: the sweep broke: {failure_reason(error)}", file=sys.stderr)
-    if failed:
+        # A search of which every trial failed ends in an error of its own, which tells nothing new.
+        if not jobs or any(job.status in ("finished", "missing") for job in jobs):
+            if isinstance(error, InputError) or not failed:
+                raise error
+            print(f"error: the sweep broke: {failure_reason(error)}", file=sys.stderr)
+    if failed:  # as for a single run, 2 says that the settings or the input are wrong
         status = 2 if all(job.status == "refused" for job in failed) else 1
         raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a sweep; if it holds an earlier sweep, rename that first.
-
-    Raises
-    ------
-    InputError
-        The earlier sweep is still running.
-    """
+    """Lock the folder of a sweep; if it holds an earlier sweep, rename that first."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
@@ -251,29 +183,25 @@ def check_hydra_settings(config: DictConfig) -> None:
     """Refuse settings of Hydra's with which jobs could not run, or could not be found."""
     if config.hydra.job.chdir:
         raise InputError(CHDIR)
-    sweep = OmegaConf.to_container(config.hydra.sweep)
-    assert isinstance(sweep, dict)
+    sweep: Any = OmegaConf.to_container(config.hydra.sweep)  # interpolations are not resolved
     if sweep["subdir"] != SUBDIR:
         raise InputError(f"hydra.sweep.subdir: must stay {SUBDIR}: jobs are found by their number")
     check_launcher(config)
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Refuse a single run whose settings need a sweep.
-
-    Raises
-    ------
-    InputError
-    """
+    """Refuse a single run whose settings need a sweep."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
-    again = f"needs -m, as in python pipeline/run.py -m {shlex.join(sys.argv[1:])}"
     launcher = choices.get("hydra/launcher", "basic")
     if hydra.job.chdir:
         raise InputError(CHDIR)
-    if launcher != "basic":
-        raise InputError(f"hydra/launcher={launcher}: {again}")
-    if choices.get("hydra/sweeper") != "grid":
-        raise InputError(f"search={choices.get('search')}: {again}")
-    if hydra.sweeper.params:
-        raise InputError(f"experiment={choices.get('experiment')}: {again}")
+    needs_sweep = {
+        f"hydra/launcher={launcher}": launcher != "basic",
+        f"search={choices.get('search')}": choices.get("hydra/sweeper") != "grid",
+        f"experiment={choices.get('experiment')}": hydra.sweeper.params,
+    }
+    for setting, needs in needs_sweep.items():
+        if needs:
+            again = f"python pipeline/run.py -m {shlex.join(sys.argv[1:])}"
+            raise InputError(f"{setting}: needs -m, as in {again}")

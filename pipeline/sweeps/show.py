@@ -1,10 +1,14 @@
 """Write and print what a sweep found: tables, pictures, ``summary.json``, a note in Markdown."""
 
+import itertools
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, shortened
@@ -13,12 +17,6 @@ from pipeline.stages.evaluate import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
-
-QUICKER = 0.8
-"""A configuration is called quicker if it takes at most this share of the best one's time."""
-
-NOTE_ROWS = 40
-"""How many configurations the note in Markdown lists."""
 
 VERDICTS = (
     "worse: beyond the noise of the seeds (Tukey's test over all pairs, 5 %); "
@@ -36,26 +34,16 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the tables, the pictures and ``summary.json`` of a sweep.
-
-    Parameters
-    ----------
-    facts
-        What the summary tells besides the results.
-
-    Returns
-    -------
-    dict
-        The summary.
-    """
-    tables = {"jobs": result.table, "configurations": result.configurations}
-    tables["effects"] = result.effects
+    """Write the tables, the pictures and ``summary.json``; return the summary, with `facts`."""
+    tables = {"configurations": result.configurations, "effects": result.effects}
+    tables["jobs"] = result.table
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
         table.to_parquet(folder / f"{name}.parquet", index=False)
-    best = [job for row in result.best for job in result.finished if job.number == first_job(row)]
-    if best and best[0].neighbours and Path(best[0].neighbours).exists():
-        shutil.copyfile(best[0].neighbours, folder / NEIGHBOURS)
+    for row in result.best[:1]:
+        best = next(job for job in result.jobs if str(job.number) == row["jobs"].split()[0])
+        if best.neighbours and Path(best.neighbours).exists():
+            shutil.copyfile(best.neighbours, folder / NEIGHBOURS)
     plots.draw(folder, result)
     summary = {
         **facts,
@@ -66,45 +54,35 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
         "counts": dict(Counter(job.status for job in result.jobs)),
         "trained": sum(job.cached is False for job in result.jobs),
         "best": result.best,
-        "configurations": records(result.configurations),
-        "effects": records(result.effects),
-        "jobs": records(result.table),
+        **{name: records(table) for name, table in tables.items()},
     }
     write_json(folder / "summary.json", summary)
     return summary
 
 
-def first_job(configuration: Mapping[str, Any]) -> int:
-    """Return the number of the first job of a row of ``configurations``."""
-    return int(configuration["jobs"].split()[0])
-
-
 def markdown(result: Result, summary: Mapping[str, Any]) -> str:
     """Return the note that the tracked run of a sweep shows."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
-    lines += [f"- {line}" for line in advice(result)] + [""]
-    axes = [axis for axis in result.axes if axis != SEED]
+    lines += [*(f"- {line}" for line in advice(result)), ""]
+    axes = result.settings
     head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
     lines += [" | ".join(head), " | ".join("---" for _ in head)]
-    rows = summary["configurations"][:NOTE_ROWS]
+    rows = summary["configurations"][:40]  # more would hide the rest of the page
     short = {axis: shortened(as_text(row[axis]) for row in rows) for axis in axes}
     for row in rows:
         spread = "–" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
         cells = [short[axis][as_text(row[axis])] for axis in axes]
         cells += [f"{row['mean']:.4f}", spread, str(row["seeds"]), row["verdict"]]
         lines.append(" | ".join(cell.replace("|", "\\|") for cell in cells))
-    failed = failures(result.jobs)
-    lines += [""] * bool(failed)
-    lines += [f"- {', '.join(numbers)} {reason}" for reason, numbers in failed.items()]
-    return "\n".join(lines)
+    failed = [f"- {line}" for line in failures(result.jobs)]
+    return "\n".join([*lines, *([""] if failed else []), *failed])
 
 
 def print_results(display: Display, result: Result, summary: Mapping[str, Any]) -> None:
     """Print the configurations of a sweep and what follows from them."""
-    groups = by_group(summary["configurations"])
+    groups = by_group(result)
     if groups:
-        axes = [axis for axis in result.axes if axis != SEED]
-        display.configurations(result.objective, axes, groups, result.compared_within)
+        display.configurations(result.objective, result.settings, groups, result.compared_within)
         verdicts = {row["verdict"] for row in summary["configurations"]}
         if verdicts & {"worse", "within noise"}:
             display.say(VERDICTS)
@@ -114,12 +92,18 @@ def print_results(display: Display, result: Result, summary: Mapping[str, Any]) 
             display.say(NOT_COMPARABLE)
     for line in [*effect_sizes(result), *advice(result)]:
         display.say(line)
-    for reason, numbers in failures(result.jobs).items():
-        display.say(f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)} {reason}", "red")
+    for line in failures(result.jobs):
+        display.say(line, "red")
     counts = ", ".join(f"{n} {status}" for status, n in summary["counts"].items())
     trained, seconds = summary["trained"], summary["seconds"]
     display.say(f"{counts or 'no jobs'}; {trained} trained now, {seconds:.0f} s in all")
     display.say(f"sweep     {summary['sweep_dir']}")
+    # Hydra's sweeper leaves this file when a search ends.
+    results = Path(summary["sweep_dir"], "optimization_results.yaml")
+    if results.exists():
+        study = OmegaConf.load(results)
+        params = " ".join(f"{key}={value}" for key, value in study.best_params.items())
+        display.say(f"best      {study.best_value:.4f} of the whole study: {params}")
 
 
 def effect_sizes(result: Result) -> list[str]:
@@ -136,14 +120,13 @@ def effect_sizes(result: Result) -> list[str]:
 def advice(result: Result) -> list[str]:
     """Return sentences of advice that follow from the results."""
     lines = []
-    axes = [axis for axis in result.axes if axis != SEED]
-    for best, *others in by_group(records(result.configurations)).values():
+    for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]
         quick = min(near, key=lambda row: float(row["seconds"]), default=best)
-        if best["seconds"] and quick["seconds"] < QUICKER * best["seconds"]:
+        if best["seconds"] and quick["seconds"] < 0.8 * best["seconds"]:
             settings = " ".join(
                 f"{axis}={'null' if quick[axis] == as_text(None) else quick[axis]}"
-                for axis in axes
+                for axis in result.settings
                 if quick[axis] is not None
             )
             lines.append(
@@ -163,29 +146,19 @@ def advice(result: Result) -> list[str]:
     return lines
 
 
-def by_group(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return rows of ``configurations`` by their group."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault(row["group"], []).append(row)
-    return groups
+def by_group(result: Result) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the configurations by their group."""
+    rows = itertools.groupby(records(result.configurations), itemgetter("group"))
+    return {group: list(inside) for group, inside in rows}
 
 
-def failures(jobs: Sequence[Job]) -> dict[str, list[str]]:
-    """Return the numbers of the jobs that did not finish, by status and reason."""
+def failures(jobs: Sequence[Job]) -> list[str]:
+    """Return a line for each reason why jobs did not finish, with the numbers of these jobs."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if job.status != "finished":
             found.setdefault(f"{job.status}: {job.reason}", []).append(str(job.number))
-    return found
-
-
-def print_study(display: Display, folder: Path) -> None:
-    """Print the best trial of the whole study, if the sweep was a search that ended."""
-    from omegaconf import OmegaConf
-
-    path = folder / "optimization_results.yaml"
-    if path.exists():
-        study = OmegaConf.load(path)
-        params = " ".join(f"{key}={value}" for key, value in study.best_params.items())
-        display.say(f"best      {study.best_value:.4f} of the whole study: {params}")
+    return [
+        f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)} {reason}"
+        for reason, numbers in found.items()
+    ]

@@ -32,19 +32,8 @@ def track(
 ) -> Iterator[Tracker]:
     """Open a run, and close it as FINISHED, FAILED or KILLED when the block ends.
 
-    Parameters
-    ----------
-    config
-        Where to record the run, and what; with the name ``none``, nothing is recorded.
-    outputs
-        The folder that holds the default store, and the artifacts unless the store is a server.
-    parameters
-        The settings of the run, as ``model.window``.
-
-    Raises
-    ------
-    InputError
-        The store cannot be reached or opened, or psutil is needed and not installed.
+    ``config`` says where to record the run, and what; ``outputs`` holds the default store, and the
+    artifacts unless the store is a server. A store that cannot be used is refused.
     """
     if config.name == "none":
         yield Tracker()

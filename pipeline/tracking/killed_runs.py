@@ -34,12 +34,9 @@ def close_killed_sweeps(client: MlflowClient, run_id: str) -> None:
 
 
 def close_killed_jobs(client: MlflowClient, sweep_run_id: str) -> None:
-    """Close the open runs of a sweep's jobs; each job holds the lock in its folder while it runs.
+    """Close the open runs of an ended sweep's jobs.
 
-    Parameters
-    ----------
-    sweep_run_id
-        The run of a sweep that has ended.
+    A job holds the lock in its folder while it runs.
     """
     run = client.get_run(sweep_run_id)
     open_jobs = f"attributes.status = 'RUNNING' and tags.`mlflow.parentRunId` = '{sweep_run_id}'"

@@ -45,15 +45,10 @@ DATASET_TRIES = 10
 
 
 class MlflowTracker(Tracker):
-    """Record one run of an MLflow experiment.
+    """Record one open run of an MLflow experiment.
 
-    Parameters
-    ----------
-    run
-        A run that is open.
-    register
-        The registered model that the run's model becomes a version of, and the alias of that
-        version: ``name`` or ``name@alias``.
+    Its model becomes a version of the registered model in ``register``: ``name`` or
+    ``name@alias``.
     """
 
     def __init__(self, client: MlflowClient, run: Run, register: str | None = None) -> None:

@@ -47,16 +47,9 @@ SIGNATURE = ModelSignature(
 
 
 def save_model(vectors: Path, out: Path, model: Model) -> None:
-    """Write an MLflow model of word vectors, as code and data, without pickle.
+    """Write an MLflow model of the vectors in a folder, as code and data, without pickle.
 
-    Parameters
-    ----------
-    vectors
-        A folder that `w2v.WordVectors.load` reads.
-    out
-        The folder of the model, which must not exist yet.
-    model
-        MLflow's description of the model, which names its run.
+    ``out`` must not exist yet; ``model`` is MLflow's description, which names the run.
     """
     mlflow.pyfunc.save_model(
         out,
@@ -72,15 +65,9 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 
 
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
-    """Log a model of word vectors for a run.
+    """Log a model of the vectors in a folder for a run.
 
-    Parameters
-    ----------
-    vectors
-        A folder that `w2v.WordVectors.load` reads.
-    register
-        Also make it a version of this registered model: ``name``, or ``name@alias`` to give the
-        alias to the new version. None registers nothing.
+    It also becomes a version of the registered model in ``register``, ``name`` or ``name@alias``.
     """
     run_id = run.info.run_id
     logged = client.create_logged_model(
@@ -119,18 +106,9 @@ def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | Non
 def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outputs")) -> Path:
     """Return the folder of a model's vectors, which `w2v.WordVectors.load` reads.
 
-    Parameters
-    ----------
-    model
-        ``models:/name@alias`` or ``models:/name/version`` of a registered model, or
-        ``models:/id`` of the model of a run.
-    uri
-        The address of the tracking store; None for the default store in ``outputs``.
-
-    Raises
-    ------
-    InputError
-        There is no such model, or it is not one of word vectors.
+    ``model`` is ``models:/name@alias`` or ``models:/name/version`` of a registered model, or
+    ``models:/id`` of the model of a run; ``uri`` is the tracking store, None for the one in
+    ``outputs``. Raises `InputError` if there is no such model of word vectors.
     """
     parts = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", model)
     if parts is None:

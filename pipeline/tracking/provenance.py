@@ -29,10 +29,7 @@ def provenance_tags() -> dict[str, str]:
 def git_tags(root: Path) -> dict[str, str]:
     """Return the commit of a checkout, and whether tracked files differ from it.
 
-    Returns
-    -------
-    dict
-        Empty if ``root`` is not the top folder of a git repository, or git is not installed.
+    Nothing is returned where ``root`` is not the top of a git repository, or git is missing.
     """
 
     def git(*arguments: str) -> str:

@@ -24,13 +24,8 @@ MAX_WAIT = 30.0
 class RetryQueue:
     """Make calls in a thread, one after the other, each again until it succeeds.
 
-    Parameters
-    ----------
-    is_temporary
-        Tells whether an error may go away, so that the call is worth repeating. A call that
-        raises any other error is dropped, and `close` returns the error's message.
-    name
-        The name of the store, for messages.
+    A call is repeated while ``is_temporary`` says that its error may go away. After any other
+    error it is dropped, and `close` returns the message. ``name`` is the store's, for messages.
     """
 
     def __init__(self, is_temporary: Callable[[Exception], bool], name: str) -> None:
@@ -50,11 +45,8 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made, and return what went wrong, or an empty string.
 
-        Parameters
-        ----------
-        max_wait
-            Seconds after which to give up on a store that cannot be reached. A store that is
-            only slow is waited for as long as it takes.
+        A store that cannot be reached is given up after ``max_wait`` seconds; a slow one is waited
+        for.
         """
         self.calls.put(None)
         waited = 0.0

@@ -32,10 +32,7 @@ T = TypeVar("T")
 def store_uri(uri: str | None, outputs: Path) -> str:
     """Return the address of the tracking store: ``uri``, or the SQLite file in ``outputs``.
 
-    Raises
-    ------
-    InputError
-        MLflow would read the path of ``outputs`` as the path of another folder.
+    A folder whose path MLflow would read as another one is refused.
     """
     if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
         raise InputError(
@@ -52,16 +49,9 @@ def sqlite_path(store: str) -> Path | None:
 
 
 def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient, str]:
-    """Open an experiment; the store and the experiment are made if they do not exist.
+    """Return a client and the id of an experiment; the store and the experiment are made if needed.
 
-    Returns
-    -------
-    client, experiment_id
-
-    Raises
-    ------
-    InputError
-        The store cannot be used, or the experiment has been deleted.
+    A store that cannot be used and an experiment that was deleted are refused.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     artifacts = outputs.absolute() / "mlartifacts"
@@ -98,13 +88,7 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient,
 
 
 def check_sqlite(store: str) -> None:
-    """Refuse at once an SQLite address that MLflow would try in vain for several seconds.
-
-    Raises
-    ------
-    InputError
-        The address names no file, a folder, or a file that is not an SQLite database.
-    """
+    """Refuse at once an SQLite address that MLflow would try in vain for several seconds."""
     path = sqlite_path(store)
     if path is None:
         raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")

@@ -9,13 +9,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Record nothing: used with ``tracking=none``, and the base class of `MlflowTracker`.
-
-    Attributes
-    ----------
-    run_id
-        The id of the run in the tracking store; None if nothing is recorded.
-    """
+    """Record nothing: used with ``tracking=none``, and the base class of `MlflowTracker`."""
 
     run_id: str | None = None
 
@@ -28,29 +22,13 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record the text that the run reads.
-
-        Parameters
-        ----------
-        digest
-            A hash of the content, of at most 36 characters.
-        origin
-            A path or an address, or several; or names of packages.
-        profile
-            The size of the text.
-        """
+        """Record the text that a run reads: a hash of it, where it is, and its size."""
 
     def point(self, point: "Point") -> None:
         """Record the loss and the learning rate at a point of the training."""
 
     def epoch(self, epoch: "Epoch", words: int) -> None:
-        """Record an epoch after its end.
-
-        Parameters
-        ----------
-        words
-            The words read by then, over all epochs.
-        """
+        """Record an epoch after its end; ``words`` were read by then, over all epochs."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
         """Record a whole training from the cache, with the metrics that a new one records."""
@@ -62,15 +40,10 @@ class Tracker:
         """Copy files into a folder of the run's artifacts; ``""`` is the top folder."""
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
-        """Record a CSV file as a table that MLflow's UI can show, and compare between runs.
+        """Record a CSV file as a table that MLflow's UI shows, and compares between runs.
 
-        Parameters
-        ----------
-        name
-            The path of the table among the artifacts, ending in ``.json``.
-        grouped
-            Two columns: the table gets one row for each value of the first, with all values of
-            the second in one cell. None keeps the rows of the file.
+        ``name`` ends in ``.json``. With two columns in ``grouped``, the table has one row for each
+        value of the first, with all values of the second in one cell.
         """
 
     def model(self, folder: Path) -> None:

@@ -17,6 +17,7 @@ from w2v.evaluate.analogies import (
     section_of,
     total_of,
 )
+from w2v.evaluate.comparison import mean_neighbour_overlap, student_interval, tukey_against
 from w2v.evaluate.datasets import BENCHMARKS, benchmark_path
 from w2v.evaluate.neighbours import (
     Neighbour,
@@ -57,6 +58,7 @@ __all__ = [
     "count_answers",
     "load_analogies",
     "load_pairs",
+    "mean_neighbour_overlap",
     "neighbour_overlap",
     "neighbours",
     "pair_cosines",
@@ -64,5 +66,7 @@ __all__ = [
     "project_2d",
     "section_of",
     "similarity",
+    "student_interval",
     "total_of",
+    "tukey_against",
 ]

@@ -9,6 +9,7 @@ The phrases and scores are those of gensim's ``Phrases``. As there, pairs are id
 text when they are counted: ``a_b c`` and ``a b_c`` are the same, and so is the word ``a_b_c``.
 """
 
+import csv
 import math
 import shutil
 from collections import defaultdict
@@ -555,3 +556,11 @@ def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) 
         (aside / name).replace(corpus.folder / name)
     aside.rmdir()
     return joined
+
+
+def write_phrases(path: Path, joined: Joined) -> None:
+    """Write the table of phrases: by pass, the highest scores first."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["pass", *Phrase._fields[1:]])
+        table.writerows(joined.phrases)

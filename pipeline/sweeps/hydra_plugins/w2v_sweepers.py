@@ -8,8 +8,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.sweeps.grid import plan_jobs, run_jobs
-from pipeline.sweeps.launchers import batch_size, jobs_at_once
+from pipeline.sweeps.grid import plan_jobs
+from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
 from pipeline.sweeps.session import open_sweep
 
 
@@ -31,18 +31,15 @@ class ProjectSweeper(Sweeper):
 class GridSweeper(ProjectSweeper):
     """Runs every combination of the given values: ``search=grid``."""
 
-    def sweep(self, arguments: list[str]) -> None:
+    def sweep(self, arguments: list[str]) -> None:  # noqa: ARG002
         """Plan all jobs, then open the sweep and run them."""
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
-        jobs = plan_jobs(self.config, self.hydra_context.config_loader, arguments)
-        with open_sweep(self.config, jobs) as sweep:
-            OmegaConf.save(self.config, sweep.folder / "multirun.yaml")
-            size = batch_size(self.config, len(jobs))
-            for first in range(0, len(jobs), size):
-                last = min(first + size, len(jobs))
-                run_jobs(launcher, sweep.folder, jobs, range(first, last))
+        jobs = plan_jobs(self.config)
+        with open_sweep(self.config, jobs) as folder:
+            OmegaConf.save(self.config, folder / "multirun.yaml")
+            run_all_jobs(launcher, self.config, folder, jobs)
 
 
 class SearchSweeper(ProjectSweeper):

@@ -123,7 +123,7 @@ class Metric(ABC):
     detailed
         Keys of a benchmark's scores that are left out of the summary, for their length.
     columns
-        Columns and dtypes of tables of its own, beside those that the built-in metrics share.
+        Columns and dtypes of tables of its own, beside those in `w2v.evaluate.metrics.tables`.
     """
 
     section: ClassVar[str]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.style import INK, LABEL_SIZE, MISSING_GLYPH
+from w2v.plots.style import INK, LABEL_SIZE, MISSING_GLYPH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,17 +37,8 @@ def place_labels(
 ) -> None:
     """Write labels inside the axes, each where it covers the fewest points and no other label.
 
-    The labels are placed one after another and never moved again. A label for which no place is
-    free is left out.
-
-    Parameters
-    ----------
-    labels
-        One per point.
-    xy : (n, 2)
-        The points, in data coordinates.
-    order
-        Indices of the labels to write, the most important first.
+    The labels of the points ``xy``, (n, 2) in data coordinates, are placed in the given order of
+    importance and never moved again. A label for which no place is free is left out.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from pipeline.report import plots, style
+from w2v.plots import charts, style
 
 SIZE = (round(style.HEIGHT * style.DPI), round(style.WIDTH * style.DPI))
 
@@ -66,11 +66,11 @@ def test_imports_load_no_plotting_library_and_drawing_changes_no_global_state(
     code = """
 import sys
 import pipeline.report.figures, pipeline.report.report
-from pipeline.report import plots
+from w2v.plots import charts
 print([name for name in ("matplotlib", "pandas", "sklearn") if name in sys.modules])
 import matplotlib
 before = matplotlib.rcParams.copy()
-plots.loss_curve([(1, 2), (2, 1)], [], sys.argv[1])
+charts.loss_curve([(1, 2), (2, 1)], [], sys.argv[1])
 print("matplotlib.pyplot" in sys.modules, before == matplotlib.rcParams.copy())
 """
     done = subprocess.run(
@@ -85,7 +85,7 @@ print("matplotlib.pyplot" in sys.modules, before == matplotlib.rcParams.copy())
 
 def test_the_loss_curve_shows_the_losses(tmp_path: Path, figures: list[Figure]) -> None:
     points, epochs = falling(200, 12_000_000), history(3, 4_000_000)
-    plots.loss_curve(points, epochs, tmp_path / "loss.png", title="corpus · seed 1")
+    charts.loss_curve(points, epochs, tmp_path / "loss.png", title="corpus · seed 1")
     (ax,) = figures[0].axes
     drawn = lines(ax)
     assert drawn["training"] == pytest.approx(np.array(points) / np.array([1e6, 1.0]))
@@ -110,14 +110,14 @@ def test_the_loss_curve_shows_the_losses(tmp_path: Path, figures: list[Figure]) 
 
 def test_the_smoothed_loss_follows_the_losses() -> None:
     line = np.linspace(4.0, 2.0, 301)
-    half = int(301 * plots.SMOOTHING / 2) + 1
+    half = int(301 * charts.SMOOTHING / 2) + 1
     # The centered mean of a straight line is the line. At the end, half of the window is missing.
-    np.testing.assert_allclose(plots._smoothed(line)[:-half], line[:-half], atol=1e-12)
-    assert abs(plots._smoothed(line)[-1] - line[-1]) < half * (2.0 / 300)
+    np.testing.assert_allclose(charts._smoothed(line)[:-half], line[:-half], atol=1e-12)
+    assert abs(charts._smoothed(line)[-1] - line[-1]) < half * (2.0 / 300)
     noise = np.random.default_rng(0).standard_normal(301)
-    assert plots._smoothed(noise).std() < 0.5 * noise.std()
+    assert charts._smoothed(noise).std() < 0.5 * noise.std()
     for size in (1, 2, 3, 5):
-        assert plots._smoothed(np.full(size, 7.0)) == pytest.approx(np.full(size, 7.0))
+        assert charts._smoothed(np.full(size, 7.0)) == pytest.approx(np.full(size, 7.0))
 
 
 def test_the_heldout_loss_is_drawn_without_a_training_loss(
@@ -127,13 +127,13 @@ def test_the_heldout_loss_is_drawn_without_a_training_loss(
         {"words": 10, "loss": None, "heldout_loss": 2.0},
         {"words": 20, "loss": None, "heldout_loss": 1.5},
     ]
-    plots.loss_curve([], epochs, tmp_path / "loss.png")
+    charts.loss_curve([], epochs, tmp_path / "loss.png")
     (axes,) = figures[0].axes
     assert axes.get_legend_handles_labels()[1] == ["held out, per epoch"]
 
 
 def test_the_epochs_are_drawn_without_points(tmp_path: Path, figures: list[Figure]) -> None:
-    plots.loss_curve([], history(3, 500, heldout=False), tmp_path / "loss.png")
+    charts.loss_curve([], history(3, 500, heldout=False), tmp_path / "loss.png")
     drawn = lines(figures[0].axes[0])
     np.testing.assert_allclose(
         drawn["training, per epoch"], np.array([[500, 3], [1000, 2.5], [1500, 2 + 1 / 3]])
@@ -156,13 +156,13 @@ def test_the_epochs_are_drawn_without_points(tmp_path: Path, figures: list[Figur
 def test_any_history_can_be_drawn(
     tmp_path: Path, points: list[tuple[float, float]], epochs: list[dict[str, Any]]
 ) -> None:
-    plots.loss_curve(points, epochs, tmp_path / "new" / "loss.png")
+    charts.loss_curve(points, epochs, tmp_path / "new" / "loss.png")
     assert imread(tmp_path / "new" / "loss.png").shape[:2] == SIZE
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["loss.png"]
 
 
 def test_a_long_title_is_broken_into_lines(tmp_path: Path, figures: list[Figure]) -> None:
-    plots.loss_curve(falling(9, 9), [], tmp_path / "x.png", title="loss=negsample " * 12)
+    charts.loss_curve(falling(9, 9), [], tmp_path / "x.png", title="loss=negsample " * 12)
     title = figures[0]._suptitle  # type: ignore[attr-defined]
     assert title.get_text().count("\n") >= 1
     assert title.get_window_extent().x1 <= figures[0].bbox.x1
@@ -180,7 +180,7 @@ def test_no_label_covers_another_and_few_are_left_out(
     generator = np.random.default_rng(n)
     words = [f"word{'x' * int(length)}{i}" for i, length in enumerate(generator.integers(0, 7, n))]
     xy = generator.standard_normal((n, 2))
-    plots.word_map(words, xy, tmp_path / "map.png", counts=generator.integers(1, 9999, n))
+    charts.word_map(words, xy, tmp_path / "map.png", counts=generator.integers(1, 9999, n))
     (ax,) = figures[0].axes
     np.testing.assert_allclose(np.asarray(ax.collections[0].get_offsets()), xy)
     labels = [text.get_text() for text in ax.texts]
@@ -201,7 +201,7 @@ def test_frequent_words_are_labelled_where_not_all_fit(
     tmp_path: Path, figures: list[Figure]
 ) -> None:
     words, xy = [f"crowded{i}" for i in range(200)], np.zeros((200, 2))
-    plots.word_map(words, xy, tmp_path / "map.png", counts=np.arange(200))
+    charts.word_map(words, xy, tmp_path / "map.png", counts=np.arange(200))
     named = [text.get_text() for text in figures[0].axes[0].texts]
     assert 6 <= len(named) < 100
     assert named[0] == "crowded199"
@@ -210,7 +210,7 @@ def test_frequent_words_are_labelled_where_not_all_fit(
 
 def test_more_frequent_words_have_larger_points(tmp_path: Path, figures: list[Figure]) -> None:
     xy = np.eye(3, 2)
-    plots.word_map(list("abc"), xy, tmp_path / "map.png", counts=[5, 500, 50], title="run")
+    charts.word_map(list("abc"), xy, tmp_path / "map.png", counts=[5, 500, 50], title="run")
     small, large, middle = figures[0].axes[0].collections[0].get_sizes()  # type: ignore[attr-defined]
     assert small < middle < large
     assert title_of(figures[0]) == "run"
@@ -220,7 +220,7 @@ def test_the_same_map_is_drawn_every_time(tmp_path: Path) -> None:
     xy = np.random.default_rng(0).standard_normal((30, 2))
     words = [f"word{i}" for i in range(30)]
     for name in ("a.png", "b.png"):
-        plots.word_map(words, xy, tmp_path / name)
+        charts.word_map(words, xy, tmp_path / name)
     np.testing.assert_array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
 
 
@@ -241,7 +241,7 @@ def test_any_words_can_be_drawn(tmp_path: Path, figures: list[Figure], words: li
         if "same" in words
         else np.random.default_rng(0).random((len(words), 2))
     )
-    plots.word_map(
+    charts.word_map(
         words, xy, tmp_path / "map.png", counts=np.ones(len(words)), title="".join(words)
     )
     assert len(figures[0].axes[0].texts) == len(words)
@@ -249,7 +249,7 @@ def test_any_words_can_be_drawn(tmp_path: Path, figures: list[Figure], words: li
 
 
 def test_dollar_signs_are_not_read_as_formulas(tmp_path: Path, figures: list[Figure]) -> None:
-    plots.word_map(["$x$"], [[0, 0]], tmp_path / "map.png", title="$y$")
+    charts.word_map(["$x$"], [[0, 0]], tmp_path / "map.png", title="$y$")
     assert not figures[0].axes[0].texts[0].get_parse_math()
     assert not figures[0]._suptitle.get_parse_math()  # type: ignore[attr-defined]
 
@@ -266,7 +266,7 @@ def test_the_old_file_survives_if_saving_fails(
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
-        plots.loss_curve(falling(3, 3), [], path)
+        charts.loss_curve(falling(3, 3), [], path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -283,14 +283,16 @@ def test_similarity_shows_the_used_pairs_and_names_those_that_disagree_most(
     rows[25] = ("far", "off", 25.0, -0.2, True)
     rows[7] = ("un", "known", 7.0, float("nan"), False)
     rows[8] = ("as", "zero", 8.0, float("nan"), True)
-    plots.similarity_scatter(pairs_table(rows), tmp_path / "x.png", "set", -0.5, (-0.7, -0.001))
+    charts.similarity_scatter(
+        pairs_table(rows).to_dict("records"), tmp_path / "x.png", "set", -0.5, (-0.7, -0.001)
+    )
     (ax,) = figures[0].axes
     drawn = np.asarray(ax.collections[0].get_offsets())
     expected = [(r[2], 0.0 if np.isnan(r[3]) else r[3]) for r in rows if r[4]]
     np.testing.assert_allclose(drawn, expected)
     named = {text.get_text() for text in ax.texts}
     assert {"high – $low$", "far – off"} <= named
-    assert len(named) == plots.NAMED_PAIRS
+    assert len(named) == charts.NAMED_PAIRS
     assert overlapping(list(ax.texts)) == 0
     assert title_of(figures[0]) == "set\nSpearman −0.50 (−0.70 … 0.00) · 29 of 30 pairs"
     assert ax.get_xlabel() == "human score (the benchmark's scale)"
@@ -301,7 +303,7 @@ def test_similarity_shows_the_used_pairs_and_names_those_that_disagree_most(
 @pytest.mark.parametrize("used", [0, 1, 11, 12])
 def test_any_number_of_pairs_can_be_drawn(tmp_path: Path, figures: list[Figure], used: int) -> None:
     rows = [("a", "b", 1.0, 0.5, i < used) for i in range(12)]
-    plots.similarity_scatter(pairs_table(rows), tmp_path / "x.png", "same")
+    charts.similarity_scatter(pairs_table(rows).to_dict("records"), tmp_path / "x.png", "same")
     assert title_of(figures[0]) == f"same\nSpearman not defined · {used} of 12 pairs"
 
 
@@ -332,7 +334,7 @@ def test_accuracies_are_drawn_beside_their_categories(
     tmp_path: Path, figures: list[Figure], categories: int, methods: tuple[str, ...]
 ) -> None:
     table = analogy_table(categories, methods)
-    plots.analogy_accuracy(table, tmp_path / "x.png", "google")
+    charts.analogy_accuracy(table.to_dict("records"), tmp_path / "x.png", "google")
     (ax,) = figures[0].axes
     places = {
         label.get_text(): y for label, y in zip(ax.get_yticklabels(), ax.get_yticks(), strict=True)
@@ -359,7 +361,7 @@ def test_accuracies_are_drawn_beside_their_categories(
 def test_zipf_shows_what_is_kept_and_what_is_dropped(tmp_path: Path, figures: list[Figure]) -> None:
     counts = np.array([3, 1000, 10, 1, 100, 5, 5, 1])
     kept = np.array([False, True, True, False, True, True, False, False])
-    plots.zipf(counts, kept, tmp_path / "x.png", "corpus")
+    charts.zipf(counts, kept, tmp_path / "x.png", "corpus")
     (ax,) = figures[0].axes
     drawn = lines(ax)
     names = [name for name in drawn if not name.startswith("_")]
@@ -383,7 +385,7 @@ def test_zipf_shows_what_is_kept_and_what_is_dropped(tmp_path: Path, figures: li
 )
 def test_any_counts_can_be_drawn(tmp_path: Path, counts: Any, kept: Any) -> None:
     counts = np.array(counts, dtype=np.int64)
-    plots.zipf(counts, counts > 5 if kept is None else kept, tmp_path / "x.png")
+    charts.zipf(counts, counts > 5 if kept is None else kept, tmp_path / "x.png")
     assert imread(tmp_path / "x.png").shape[:2] == SIZE
 
 

@@ -1,32 +1,20 @@
-"""The charts of a run, drawn from plain data and saved as PNG.
+"""Charts of a training, of word vectors and of a corpus, drawn from plain data, saved as PNG.
 
-One function per chart: loss over words seen, map of words, similarity, analogies, word frequency.
-Whatever differs in color differs in lightness or shape as well, for greyscale printing.
+What differs in color differs in lightness or shape as well, for greyscale printing. Matplotlib is
+imported when a chart is drawn.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.report.labels import place_labels
-from pipeline.report.style import (
-    BLUE,
-    INK,
-    LABEL_SIZE,
-    ORANGE,
-    WIDTH,
-    new_figure,
-    save,
-    set_title,
-)
 from w2v.errors import sanitize
-
-if TYPE_CHECKING:
-    import pandas as pd
+from w2v.plots.labels import place_labels
+from w2v.plots.style import BLUE, INK, LABEL_SIZE, ORANGE, WIDTH, new_figure, save, set_title
 
 SMOOTHING = 0.03
 """Fraction of all points over which the smoothed loss is averaged."""
@@ -40,25 +28,15 @@ MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
 
 def loss_curve(
     points: Sequence[tuple[float, float]],
-    epochs: Sequence[Mapping[str, Any]],
+    epochs: Sequence[Mapping[Any, Any]],
     path: str | Path,
     title: str = "",
 ) -> None:
     """Draw the training loss over words seen, and the held-out loss of each epoch.
 
-    Parameters
-    ----------
-    points
-        (words seen, mean loss per pair in nats) during training. May be empty; then the training
-        loss of each epoch is drawn instead.
-    epochs
-        One mapping per epoch: ``words`` (seen by its end, since the start of training), ``loss``
-        (None if the engine does not report it) and ``heldout_loss`` (None or absent if nothing
-        was held out).
-    path
-        The PNG file to write.
-    title
-        Names the run.
+    ``points`` are (words seen, mean loss per pair in nats); without any, the training loss of each
+    epoch is drawn. An epoch has ``words`` seen since the start, ``loss`` and ``heldout_loss`` (or
+    None).
     """
     fig, ax = new_figure()
     words, losses = np.array(points, dtype=np.float64).reshape(-1, 2).T
@@ -116,22 +94,10 @@ def word_map(
     title: str = "",
     axes: tuple[str, str] = ("first dimension", "second dimension"),
 ) -> None:
-    """Draw words as labelled points. A label that would cover another is left out.
+    """Draw words as labelled points at ``xy`` (n, 2). A label that would cover another is left out.
 
-    Parameters
-    ----------
-    words
-        n words.
-    xy : (n, 2)
-        Where the words are.
-    path
-        The PNG file to write.
-    counts : (n,), optional
-        Frequent words get a larger point, and their labels are placed first.
-    title
-        Names the run.
-    axes
-        What the horizontal and the vertical direction mean.
+    Words with larger ``counts`` get a larger point, and their labels are placed first. ``axes``
+    say what the horizontal and the vertical direction mean.
     """
     places = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     size = float(np.clip(3.6 + 0.04 * len(words), 5.0, 8.4))
@@ -153,125 +119,10 @@ def word_map(
     save(fig, path)
 
 
-def similarity_scatter(
-    pairs: "pd.DataFrame",
-    path: str | Path,
-    title: str = "",
-    spearman: float | None = None,
-    interval: tuple[float, float] | None = None,
-) -> None:
-    """Draw the model's cosines over people's scores, and name the pairs that disagree most.
-
-    Parameters
-    ----------
-    pairs
-        The rows of one benchmark in the table ``pairs`` (`pipeline.report.findings.COLUMNS`).
-        Pairs that are not used are not drawn; used pairs without a cosine count as 0.
-    path
-        The PNG file to write.
-    title
-        Names the benchmark.
-    spearman, interval
-        The correlation and its 95 % interval; None if undefined.
-    """
-    from scipy.stats import rankdata
-
-    used = pairs[pairs["used"]].fillna({"model": 0.0})
-    human = used["human"].to_numpy(np.float64)
-    model = used["model"].to_numpy(np.float64)
-    fig, ax = new_figure()
-    ax.scatter(human, model, s=16, color=BLUE, alpha=0.45, linewidths=0, zorder=2)
-    ax.margins(0.06, 0.1)
-    ax.set_xlabel("human score (the benchmark's scale)")
-    ax.set_ylabel("model score (cosine)")
-    ax.grid(alpha=0.15)
-    score = "not defined" if spearman is None else _two_decimals(spearman)
-    if interval is not None:
-        score += f" ({_two_decimals(interval[0])} … {_two_decimals(interval[1])})"
-    set_title(fig, f"{title}\nSpearman {score} · {len(used):,} of {len(pairs):,} pairs")
-    if len(used) >= 2 * NAMED_PAIRS:
-        # The correlation compares ranks, so disagreement is a difference of ranks as well.
-        order = np.argsort(rankdata(human) - rankdata(model), kind="stable")
-        order = np.concatenate((order[: NAMED_PAIRS // 2], order[-NAMED_PAIRS // 2 :]))
-        ax.scatter(human[order], model[order], s=26, facecolors="none", edgecolors=ORANGE, zorder=3)
-        names = [
-            sanitize(f"{a} – {b}") for a, b in zip(used["word_1"], used["word_2"], strict=True)
-        ]
-        place_labels(fig, ax, names, np.column_stack((human, model)), order)
-    save(fig, path)
-
-
-def analogy_accuracy(table: "pd.DataFrame", path: str | Path, title: str = "") -> None:
-    """Draw the accuracy in each analogy category with its 95 % interval, one mark per method.
-
-    Parameters
-    ----------
-    table
-        The rows of one benchmark in the table ``analogies`` (`pipeline.report.findings.COLUMNS`).
-        Categories are drawn in the order of the rows, with a gap between sections.
-    path
-        The PNG file to write.
-    title
-        Names the benchmark.
-    """
-    methods = list(dict.fromkeys(table["method"]))
-    rows = table[["section", "category", "questions"]].drop_duplicates(["section", "category"])
-    fig, ax = new_figure(WIDTH, 1.25 + 0.24 * max(len(rows), 3))
-    sections = rows["section"].to_numpy()
-    new_section = np.concatenate(([False], sections[1:] != sections[:-1]))[: len(rows)]
-    heights = np.arange(len(rows)) + 0.6 * np.cumsum(new_section)
-    height_of = dict(zip(zip(rows["section"], rows["category"], strict=True), heights, strict=True))
-    spread = 0.24 if len(methods) > 1 else 0.0
-    for number, method in enumerate(methods):
-        part = table[table["method"] == method]
-        y = np.array(
-            [height_of[key] for key in zip(part["section"], part["category"], strict=True)]
-        )
-        y += spread * (2 * number / max(len(methods) - 1, 1) - 1)
-        low, high, accuracy = 100 * part[["low", "high", "accuracy"]].to_numpy(np.float64).T
-        shape, face, edge = MARKERS[number % len(MARKERS)]
-        ax.hlines(y, low, high, color=edge, linewidth=1.3, alpha=0.8, zorder=2)
-        ax.plot(
-            accuracy,
-            y,
-            shape,
-            markersize=5,
-            markerfacecolor=face,
-            markeredgecolor=edge,
-            linestyle="none",
-            label=method,
-            zorder=3,
-        )
-    names = [
-        f"{textwrap.shorten(sanitize(str(category)), 34, placeholder='…')} ({questions:,})"
-        for category, questions in zip(rows["category"], rows["questions"], strict=True)
-    ]
-    ax.set_yticks(heights, names, fontsize=8, parse_math=False)
-    ax.set_ylim(heights.max(initial=0.0) + 0.6, -0.6)
-    largest = max(1.0, 100 * np.nanmax(table[["high", "accuracy"]].to_numpy(np.float64), initial=0))
-    ax.set_xlim(-0.02 * largest, min(1.05 * largest, 102.0))
-    ax.set_xlabel("accuracy (% of the questions), 95 % interval")
-    ax.grid(axis="x", alpha=0.2)
-    ax.tick_params(axis="y", length=0)
-    set_title(fig, title)
-    if len(methods) > 1:
-        fig.legend(frameon=False, loc="outside lower right", ncols=len(methods))
-    save(fig, path)
-
-
 def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") -> None:
-    """Draw the count of each word of the corpus over its frequency rank, on logarithmic axes.
+    """Draw the count of each type of the corpus over its frequency rank, on logarithmic axes.
 
-    Parameters
-    ----------
-    counts : (types,)
-        How often each type, that is each different word, occurs; in any order.
-    kept : (types,) bool
-        Which types are in the vocabulary.
-    path
-        The PNG file to write.
-    title
-        Names the corpus.
+    ``counts`` (types,) are in any order; ``kept`` (types,) says which types are in the vocabulary.
     """
     counts, kept = np.asarray(counts, dtype=np.int64), np.asarray(kept, dtype=bool)
     order = np.lexsort((~kept, -counts))  # of equally frequent types, the kept ones come first
@@ -329,11 +180,6 @@ def _unit(largest: float) -> tuple[float, str]:
     return 1.0, ""
 
 
-def _two_decimals(value: float) -> str:
-    """Format a number with two decimals and a true minus sign, and without a negative zero."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
-
-
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the running mean over `SMOOTHING` of the values.
 
@@ -347,3 +193,115 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     after = np.minimum(before, len(values) - 1 - index)
     sums = np.concatenate(([0.0], np.cumsum(values)))
     return np.asarray((sums[index + after + 1] - sums[index - before]) / (before + after + 1))
+
+
+def similarity_scatter(
+    pairs: Sequence[Mapping[Any, Any]],
+    path: str | Path,
+    title: str = "",
+    spearman: float | None = None,
+    interval: tuple[float, float] | None = None,
+) -> None:
+    """Draw the model's cosines over people's scores, and name the pairs that disagree most.
+
+    Parameters
+    ----------
+    pairs
+        The rows of one benchmark in the table ``pairs``; see `w2v.evaluate.metrics.tables`. Pairs
+        that are not used are not drawn; used pairs without a cosine count as 0.
+    path
+        The PNG file to write.
+    title
+        Names the benchmark.
+    spearman, interval
+        The correlation and its 95 % interval; None if undefined.
+    """
+    from scipy.stats import rankdata
+
+    used = [pair for pair in pairs if pair["used"]]
+    human = np.array([pair["human"] for pair in used], np.float64)
+    model = np.nan_to_num(np.array([pair["model"] for pair in used], np.float64))
+    fig, ax = new_figure()
+    ax.scatter(human, model, s=16, color=BLUE, alpha=0.45, linewidths=0, zorder=2)
+    ax.margins(0.06, 0.1)
+    ax.set_xlabel("human score (the benchmark's scale)")
+    ax.set_ylabel("model score (cosine)")
+    ax.grid(alpha=0.15)
+    score = "not defined" if spearman is None else _two_decimals(spearman)
+    if interval is not None:
+        score += f" ({_two_decimals(interval[0])} … {_two_decimals(interval[1])})"
+    set_title(fig, f"{title}\nSpearman {score} · {len(used):,} of {len(pairs):,} pairs")
+    if len(used) >= 2 * NAMED_PAIRS:
+        # The correlation compares ranks, so disagreement is a difference of ranks as well.
+        order = np.argsort(rankdata(human) - rankdata(model), kind="stable")
+        order = np.concatenate((order[: NAMED_PAIRS // 2], order[-NAMED_PAIRS // 2 :]))
+        ax.scatter(human[order], model[order], s=26, facecolors="none", edgecolors=ORANGE, zorder=3)
+        names = [sanitize(f"{pair['word_1']} – {pair['word_2']}") for pair in used]
+        place_labels(fig, ax, names, np.column_stack((human, model)), order)
+    save(fig, path)
+
+
+def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title: str = "") -> None:
+    """Draw the accuracy in each analogy category with its 95 % interval, one mark per method.
+
+    Parameters
+    ----------
+    rows
+        Those of one benchmark in the table ``analogies``; see `w2v.evaluate.metrics.tables`.
+        Categories are drawn in the order of the rows, with a gap between sections.
+    path
+        The PNG file to write.
+    title
+        Names the benchmark.
+    """
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    questions = {(row["section"], row["category"]): row["questions"] for row in reversed(rows)}
+    categories = list(dict.fromkeys((row["section"], row["category"]) for row in rows))
+    fig, ax = new_figure(WIDTH, 1.25 + 0.24 * max(len(categories), 3))
+    sections = np.array([section for section, _ in categories])
+    new_section = np.concatenate(([False], sections[1:] != sections[:-1]))[: len(categories)]
+    heights = np.arange(len(categories)) + 0.6 * np.cumsum(new_section)
+    height_of = dict(zip(categories, heights, strict=True))
+    spread = 0.24 if len(methods) > 1 else 0.0
+    for number, method in enumerate(methods):
+        part = [row for row in rows if row["method"] == method]
+        y = np.array([height_of[row["section"], row["category"]] for row in part])
+        y += spread * (2 * number / max(len(methods) - 1, 1) - 1)
+        low, high, accuracy = (
+            100 * np.array([row[key] for row in part], np.float64)
+            for key in ("low", "high", "accuracy")
+        )
+        shape, face, edge = MARKERS[number % len(MARKERS)]
+        ax.hlines(y, low, high, color=edge, linewidth=1.3, alpha=0.8, zorder=2)
+        ax.plot(
+            accuracy,
+            y,
+            shape,
+            markersize=5,
+            markerfacecolor=face,
+            markeredgecolor=edge,
+            linestyle="none",
+            label=method,
+            zorder=3,
+        )
+    names = [
+        f"{textwrap.shorten(sanitize(str(key[1])), 34, placeholder='…')} ({questions[key]:,})"
+        for key in categories
+    ]
+    ax.set_yticks(heights, names, fontsize=8, parse_math=False)
+    ax.set_ylim(heights.max(initial=0.0) + 0.6, -0.6)
+    ends = np.array([[row["high"], row["accuracy"]] for row in rows], np.float64)
+    largest = max(1.0, 100 * np.nanmax(ends, initial=0))
+    ax.set_xlim(-0.02 * largest, min(1.05 * largest, 102.0))
+    ax.set_xlabel("accuracy (% of the questions), 95 % interval")
+    ax.grid(axis="x", alpha=0.2)
+    ax.tick_params(axis="y", length=0)
+    set_title(fig, title)
+    if len(methods) > 1:
+        fig.legend(frameon=False, loc="outside lower right", ncols=len(methods))
+    save(fig, path)
+
+
+def _two_decimals(value: float) -> str:
+    """Format a number with two decimals and a true minus sign, and without a negative zero."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

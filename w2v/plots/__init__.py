@@ -1,0 +1,5 @@
+"""Charts as PNG files. They need matplotlib, which is imported when a chart is drawn."""
+
+from w2v.plots.charts import analogy_accuracy, loss_curve, similarity_scatter, word_map, zipf
+
+__all__ = ["analogy_accuracy", "loss_curve", "similarity_scatter", "word_map", "zipf"]

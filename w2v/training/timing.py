@@ -1,0 +1,95 @@
+"""Time what a (center, outside) pair costs, on a generated text of any vocabulary size."""
+
+import time
+from collections.abc import Callable
+from timeit import Timer
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v import losses
+from w2v.engines import Task, make_engine
+from w2v.objectives import SkipGram, initial_model
+from w2v.sampling import generator
+from w2v.text.tokens import Text
+from w2v.training.cost import work
+
+TEXT_WORDS = 1 << 12
+DOCUMENT_WORDS = 1 << 10
+
+LEARNING_RATE = 1e-4
+"""So small that one timing does not change the vectors for the next."""
+
+PAIRWISE = "a pair at a time"
+"""In place of an engine: the reference function for the exact softmax."""
+
+
+def time_pair(
+    way: str, objective: SkipGram, size: int, seed: int, threads: int, least: float
+) -> dict[str, float]:
+    """Time a loss for a vocabulary of a given size.
+
+    Parameters
+    ----------
+    way
+        An engine's name, or `PAIRWISE`.
+    size
+        V.
+    least
+        Seconds that are measured in all, at least.
+
+    Returns
+    -------
+    dict
+        ``seconds_per_pair``, and ``scores_per_pair``: products of a center and an outside vector.
+    """
+    if way == PAIRWISE:
+        random = generator(seed, "reference", size)
+        center = random.normal(size=objective.dim)
+        outside = random.normal(size=(size, len(center)))
+        pair = Timer(lambda: losses.naive_softmax(center, 1, outside))
+        seconds = shortest_time(lambda: pair.timeit(1), least)
+        return {"seconds_per_pair": seconds, "scores_per_pair": size}
+    # A loss that scores every word of the vocabulary gets a shorter text.
+    words = TEXT_WORDS if objective.loss.step_depends_on_length else 16 * TEXT_WORDS
+    text, counts = zipf_text(size, words, seed)
+    start = initial_model(size, objective.dim, generator(seed, "init"))
+    task = Task(start, objective, counts, len(text.tokens), threads=threads)
+    need = work(text, task, generator(seed, "work"))
+    trainer = make_engine(way, task)
+
+    def train() -> float:
+        begun = time.perf_counter()
+        done = trainer.train(text, (LEARNING_RATE, LEARNING_RATE), generator(seed, "train"))
+        return time.perf_counter() - begun - done.setup_seconds
+
+    seconds = shortest_time(train, least) / need.pairs
+    return {"seconds_per_pair": seconds, "scores_per_pair": need.scores / need.pairs}
+
+
+def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
+    """Return a random text whose word frequencies fall as 1 / rank, and the words' counts.
+
+    The text has `words` words from a vocabulary of the given size. The counts, int64 (size,), are
+    those expected in a text of ten million words.
+    """
+    shares = 1 / np.arange(1, size + 1)
+    shares /= shares.sum()
+    tokens = generator(seed, "zipf", size).choice(size, words, p=shares).astype(np.int32)
+    starts = np.arange(0, words, DOCUMENT_WORDS)
+    spans = np.stack([starts, np.minimum(starts + DOCUMENT_WORDS, words)], axis=1).astype(np.int64)
+    counts = np.maximum(1, np.round(shares * 1e7)).astype(np.int64)
+    return Text(tokens, np.arange(size, dtype=np.int32), spans), counts
+
+
+def shortest_time(call: Callable[[], float], least: float) -> float:
+    """Return the shortest time of repeated calls: longer ones were slowed by other programs.
+
+    `call` returns the seconds that it took, and is repeated until they add up to `least`. The
+    first call warms up and does not count.
+    """
+    call()
+    spent = [call()]
+    while sum(spent) < least:
+        spent.append(call())
+    return min(spent)

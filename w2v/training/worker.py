@@ -1,0 +1,136 @@
+"""Train once in a process of its own: ``run_worker`` starts it, JSON goes in and comes out.
+
+A fresh process holds no memory from other trainings and nothing that they compiled or cached.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2v.engines import Task, make_engine
+from w2v.errors import InputError
+from w2v.objectives import LOSSES, SkipGram, initial_model
+from w2v.sampling import generator
+from w2v.text.tokens import open_text
+from w2v.text.vocabulary import Vocabulary
+from w2v.training.schedule import Schedule
+from w2v.training.train import train
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_worker(
+    corpus: Path,
+    vocabulary: Path,
+    ids: Path,
+    objective: SkipGram,
+    schedule: Schedule,
+    engine: str,
+    threads: int,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train in a fresh process; returns the speed, the held-out loss and the memory.
+
+    Parameters
+    ----------
+    corpus
+        A corpus folder; see `w2v.text.tokens`.
+    vocabulary, ids
+        The file of the vocabulary, and that of the map from the corpus's token ids to word ids.
+    settings
+        Other arguments of `w2v.training.train.train` that JSON can hold.
+
+    Raises
+    ------
+    InputError
+        The training refuses a setting.
+    RuntimeError
+        It ends in any other error.
+    """
+    loss, model = objective.loss, asdict(objective)
+    plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
+    job = {
+        "files": [str(path.absolute()) for path in (corpus, vocabulary, ids)],
+        "loss": [loss.name, model.pop("loss")],
+        "model": model,
+        "schedule": plan,
+        "engine": engine,
+        "threads": threads,
+        **settings,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "w2v.training.worker"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **dict.fromkeys(POOLS, str(threads))},
+        input=json.dumps(job).encode(),
+        capture_output=True,
+    )
+    errors = done.stderr.decode(errors="replace").strip()
+    if done.returncode == 2:
+        raise InputError(errors.split("\n")[-1])
+    if done.returncode:
+        raise RuntimeError(f"the training of {engine} ended with {errors}")
+    result: dict[str, Any] = json.loads(done.stdout.strip().split(b"\n")[-1])
+    return result
+
+
+def train_once(
+    files: list[str],
+    loss: tuple[str, dict[str, Any]],
+    model: dict[str, Any],
+    schedule: list[Any],
+    engine: str,
+    threads: int,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train in this process, with the arguments that `run_worker` sends."""
+    name, values = loss
+    objective = SkipGram(**model, loss=LOSSES[name](**values))
+    # A model of two words makes the engine import and load everything that it needs.
+    small = initial_model(2, objective.dim, generator(0, "init"))
+    make_engine(engine, Task(small, objective, np.array([2, 1]), 3))
+    imports = memory_mb("VmRSS")
+    corpus, vocabulary, ids = map(Path, files)
+    counts = Vocabulary.load(vocabulary).counts
+    text = open_text(corpus, np.load(ids, allow_pickle=False))
+    plan = Schedule(*schedule)
+    with np.errstate(all="ignore"):
+        trained = train(text, counts, objective, plan, engine=engine, threads=threads, **settings)
+    return {
+        "engine": engine,
+        "threads": threads,
+        "words": trained.words,
+        "seconds": trained.seconds,
+        "words_per_second": trained.words / trained.seconds,
+        "compile_seconds": trained.compile_seconds,
+        "heldout_loss": trained.epochs[-1].heldout_loss,
+        "imports_mb": imports,
+        "peak_mb": memory_mb("VmHWM"),
+    }
+
+
+def memory_mb(field: str) -> float | None:
+    """Return a field of Linux's ``/proc/self/status`` in MiB, or None on other systems.
+
+    ``VmRSS`` is the memory that this process holds now, ``VmHWM`` the most it has held.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().split("\n")
+    except OSError:
+        return None
+    values = [line.split()[1] for line in lines if line.startswith(f"{field}:")]
+    return int(values[0]) / 1024 if values else None
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(train_once(**json.load(sys.stdin)), allow_nan=False))
+    except InputError as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)

@@ -18,8 +18,9 @@ from pipeline.config.settings import (
     Text8Corpus,
 )
 from pipeline.corpora.sources import make_source
+from pipeline.stages.tokenize import Tokenize
 from w2v.errors import InputError
-from w2v.text.sources import PyDocs
+from w2v.text.sources import Files, PyDocs
 
 
 def documents(path: str | list[str], unit: str = "line") -> list[str]:
@@ -59,6 +60,21 @@ def test_a_path_without_files_is_refused(tmp_path: Path) -> None:
         assert str(refusal.value) == (
             f"corpus.path={path}: no such file; give a path, a folder, a glob or a list"
         )
+
+
+def test_the_results_of_earlier_runs_are_not_read(folder: Path) -> None:
+    (folder / "outputs" / "runs").mkdir(parents=True)
+    (folder / "outputs" / "runs" / "run.log").write_text("log\n")
+    (folder / "old" / "cache" / "tokenize").mkdir(parents=True)
+    (folder / "old" / "summary.json").write_text("{}")
+    (folder / ".DS_Store").write_bytes(b"\0" * 100)
+    source = make_source(FilesCorpus(path=str(folder)), folder / "outputs")
+    assert isinstance(source, Files)
+    assert [text.strip() for text in source.documents()] == ["one", "two", "three", "four", "five"]
+    facts = {"hidden_files": source.found.hidden, "folders_left_out": source.found.left_out}
+    assert Tokenize().describe({"tokens": 5, "documents": 5, **facts}) == (
+        f"5 tokens in 5 documents; hidden files skipped: 1; {folder}/old, {folder}/outputs left out"
+    )
 
 
 def test_a_damaged_zst_is_refused(tmp_path: Path) -> None:

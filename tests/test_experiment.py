@@ -127,11 +127,11 @@ def names_of(module: str) -> set[str]:
 def test_a_result_depends_on_the_code_that_makes_it() -> None:
     train = names_of("pipeline.stages.train")
     assert {"train", "kernels", "numba", "gensim", "softmax", "sampling", "tokens"} <= train
-    assert not {"similarity", "plots", "tokenizer", "scanner"} & train
+    assert not {"similarity", "charts", "tokenizer", "scanner"} & train
     assert {"tokenizer", "scanner", "phrases", "sources"} <= names_of("pipeline.stages.tokenize")
     assert not {"kernels", "train", "vocab"} & names_of("pipeline.stages.tokenize")
     evaluate = names_of("pipeline.stages.evaluate")
-    assert {"similarity", "analogy", "stability", "plots", "map", "statistics"} <= evaluate
+    assert {"similarity", "analogy", "stability", "charts", "map", "statistics"} <= evaluate
 
 
 def test_imports_are_found_in_every_form() -> None:

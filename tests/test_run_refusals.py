@@ -60,13 +60,10 @@ REFUSED_RUNS = {
         "the corpus holds no word: the tokenizer finds none in 2 documents of 12 bytes"
     ),
     "corpus.path=latin.txt": (
-        "latin.txt: byte 7 (0xe9) is not UTF-8; "
-        "convert the file to UTF-8, or set errors=replace or errors=ignore"
+        "latin.txt: byte 7 (0xe9) is not UTF-8; name the encoding, as in "
+        "corpus.encoding=cp1252, or set corpus.errors=replace or corpus.errors=ignore"
     ),
-    "corpus.path=png.txt": (
-        "png.txt: byte 0 (0x89) is not UTF-8; "
-        "convert the file to UTF-8, or set errors=replace or errors=ignore"
-    ),
+    "corpus.path=png.txt": ("png.txt is an image; leave it out"),
     "corpus.path=rare.txt vocab.min_count=2": (
         "vocab.min_count=2: must be a count that leaves at least 2 of 6 types, not 0; the most frequent type occurs 1 times"
     ),
@@ -97,7 +94,7 @@ REFUSED_RUNS = {
         "corpus.path=nothing.zip: no such file; see conf/corpus/sst.yaml"
     ),
     "corpus.path=null": ("corpus.path=null: must be a path, a folder, a glob, or a list of them"),
-    "corpus.unit=word": "corpus.unit=word: must be line or file",
+    "corpus.unit=word": "corpus.unit=word: must be line, paragraph or file",
     "tokenizer.pattern='('": (
         "tokenizer.pattern=(: must be a regular expression (missing ), unterminated subpattern at position 0)"
     ),

@@ -16,8 +16,10 @@ import smart_open
 from pipeline.config.settings import FilesCorpus
 from pipeline.corpora.sources import make_source
 from w2v.errors import InputError
+from w2v.settings import SettingError
 from w2v.text import sources
-from w2v.text.sources import Source
+from w2v.text.records import Records
+from w2v.text.sources import Files, Source
 
 TEXTS = ["One, naïve.", "two\nlines", "", "last \U0001f600"]
 FILLED = [text for text in TEXTS if text]
@@ -78,10 +80,12 @@ def test_parquet_with_many_row_groups_is_read(tmp_path: Path) -> None:
 def test_the_fingerprint_depends_on_the_field(tmp_path: Path) -> None:
     path = tmp_path / "text.jsonl"
     path.write_bytes(lines_of(TEXTS))
-    prints = [source(path, field).fingerprint() for field in ("text", "id")]
+    prints = [Records(Files([str(path)]), field).fingerprint() for field in ("text", "id")]
     path.write_bytes(lines_of(TEXTS[1:]))
     prints.append(source(path).fingerprint())
-    assert len({str(one) for one in prints}) == 3
+    path.rename(tmp_path / "text.csv")  # it is read in another way then
+    prints.append(Records(Files([str(tmp_path / "text.csv")]), "text").fingerprint())
+    assert len({str(one) for one in prints}) == 4
 
 
 @pytest.mark.parametrize(
@@ -101,11 +105,12 @@ def test_the_fingerprint_depends_on_the_field(tmp_path: Path) -> None:
             b"{}",
             "line 2 has no field 'text'; field must name one of its fields, and it has none",
         ),
-        (b'{"text": ["a"]}', "line 2: the field 'text' holds list, not text"),
+        (b'{"text": 5}', "line 2: the field 'text' holds int, not text"),
+        (b'{"text": ["a", 5]}', "line 2: the field 'text' holds list, other than tokens"),
         (
             rb'{"text": "\ud83d"}',
             "line 2 holds half of a surrogate pair, which is no text; "
-            "set corpus.errors=replace or ignore",
+            "set errors=replace or errors=ignore",
         ),
     ],
 )
@@ -124,8 +129,8 @@ def test_bytes_that_are_not_utf8_are_refused_replaced_or_ignored(tmp_path: Path)
     path = tmp_path / "text.jsonl"
     path.write_bytes(b'{"text": "caf\xe9"}\n' + rb'{"text": "a\ud83db"}')
     assert refusal(path) == (
-        f"{path}: byte 13 (0xe9) is not UTF-8; convert the file to UTF-8, or set "
-        "errors=replace or errors=ignore"
+        f"{path}: byte 13 (0xe9) is not UTF-8; name the encoding, as in "
+        "encoding=cp1252, or set errors=replace or errors=ignore"
     )
     assert list(source(path, errors="replace").documents()) == ["caf\ufffd", "a\ufffdb"]
     assert list(source(path, errors="ignore").documents()) == ["caf", "ab"]
@@ -173,3 +178,190 @@ def test_files_are_read_over_http(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"/none.txt: cannot be read \(404"):
             list(source(f"{site}/none.txt", None).documents())
         server.shutdown()
+
+
+# Tables
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "field"),
+    [
+        ("a.csv", 'id,review\n1,"One, ""two""\nthree"\n\n2,four\n', "review"),
+        ("a.csv.gz", 'id;review\n1;"One, ""two""\nthree"\n2;four\n', "review"),
+        ("a.CSV", '\ufeffid,review\r\n1,"One, ""two""\nthree"\r\n2,four\r\n', "review"),
+        ("a.csv", '1,"One, ""two""\nthree"\n2,four\n', "2"),
+        ("a.txt", 'id|review\n1|"One, ""two""\nthree"\n2|four\n', "review"),
+        ("a.csv", 'review\n"One, ""two""\nthree"\nfour\n', "review"),
+    ],
+)
+@pytest.mark.parametrize("size", [3, 1 << 20])
+def test_a_column_of_a_table_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: str,
+    field: str,
+    size: int,
+) -> None:
+    monkeypatch.setattr(sources, "READ_BYTES", size)
+    path = tmp_path / name
+    with smart_open.open(str(path), "wb") as file:
+        file.write(content.encode())
+    assert list(source(path, field).documents()) == ['One, "two"\nthree', "four"]
+
+
+def test_quotes_in_tsv_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text('id\treview\n1\t"a b\n2\tc "d" e\n')
+    assert list(source(path, "review").documents()) == ['"a b', 'c "d" e']
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "reason"),
+    [
+        (
+            "id,review\n1,a\n",
+            "text",
+            "no column 'text'; field must name one of 'id', 'review', or give the number of a "
+            "column if there is no header",
+        ),
+        (
+            "id,review\n1,a, b\n",
+            "review",
+            "row 1 after the header has 3 columns, not 2; a cell that holds ',' must stand in "
+            "quotes",
+        ),
+        ('id,review\n1,"a\n', "review", "cannot be read as a table (unexpected end of data)"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path: Path, content: str, field: str, reason: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(InputError) as early:  # where the first record is bad
+        source(path, field)
+    assert str(early.value) == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "names"),
+    [
+        ("a.csv", "id,review\n1,a\n", "'id', 'review'"),
+        ("a.tsv", "id\treview,b\n1\ta\n", "'id', 'review,b'"),
+        ("a.jsonl", '{"id": 1, "a": {"text": "b"}}\n', "'id', 'a.text'"),
+        ("a.json", '[\n{"id": 1, "text": "b"}]', "'id', 'text'"),
+        ("a.txt", '{"id": 1, "text": "b"}\n', "'id', 'text'"),
+        ("a.txt", '[{"id": 1, "text": "b"}]\n', "'id', 'text'"),
+    ],
+)
+def test_the_fields_are_named_where_one_is_needed(
+    tmp_path: Path, name: str, content: str, names: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    assert refusal(path, None) == (
+        f"{path}: its text is in a field; name it by field, as in field=text; the fields are "
+        f"{names}"
+    )
+    path.with_suffix(".txt").write_text("[Chorus] plain {text}\n{a} b\n")
+    assert len(list(source(path.with_suffix(".txt"), None).documents())) == 2
+
+
+# JSON other than lines
+
+
+@pytest.mark.parametrize("size", [3, 100, 1 << 20])
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([{"id": 1, "text": text} for text in TEXTS]),
+        json.dumps([{"id": 1, "text": text} for text in TEXTS], indent=2, ensure_ascii=False),
+        " \n[ ]\n",
+        "\n".join(json.dumps({"id": [], "text": text}, indent=1) for text in TEXTS),
+    ],
+)
+def test_arrays_and_indented_objects_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, size: int
+) -> None:
+    indented = content.startswith("{")
+    monkeypatch.setattr(sources, "READ_BYTES", max(size, 100) if indented else size)
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    assert list(source(path).documents()) == (FILLED if "text" in content else [])
+
+
+def test_a_long_array_is_read_as_a_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "READ_BYTES", 50)
+    path = tmp_path / "a.json"
+    texts = ["x" * (1 + number % 399) for number in range(2000)]
+    path.write_text(json.dumps([{"text": text} for text in texts]))
+    assert list(source(path).documents()) == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('[{"text": "a"}, {"text": b}' + " " * 200, "record 2 is not JSON (Expecting value)"),
+        ('[{"text": "a"}, {"text": "b"', "record 2 is not JSON (Expecting ',' delimiter)"),
+        ('[{"text": "a"}', "the array is not closed; the file may be cut"),
+        (
+            '[{"text": "a"}]\n[{"text": "b"}]',
+            "text follows the end of the array; a file holds one array, or one object per line",
+        ),
+        ('["a"]', "record 1 is not a JSON object with fields"),
+    ],
+)
+def test_bad_arrays_are_refused(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    assert refusal(path) == f"{path}: {reason}"
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "text"),
+    [
+        ({"a": {"text": "one"}}, "a.text", "one"),
+        ({"a": {"b": {"c": "one"}}}, "a.b.c", "one"),
+        ({"a.text": "one", "a": {"text": "two"}}, "a.text", "one"),
+        ({"a.b": {"c": "one"}}, "a.b.c", "one"),
+        ({"tokens": ["The", "cat", None, "sat"]}, "tokens", "The cat sat"),
+        (["The", "cat"], ".", "The cat"),
+        ("one", ".", "one"),
+    ],
+)
+def test_nested_fields_and_lists_of_tokens(
+    tmp_path: Path, record: Any, field: str, text: str
+) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(record))
+    (tmp_path / "a.json").write_text(json.dumps([record]))
+    for name in ("a.jsonl", "a.json"):
+        assert list(source(tmp_path / name, field).documents()) == [text]
+    if isinstance(record, dict):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([record]), tmp_path / "a.parquet")
+        assert list(source(tmp_path / "a.parquet", field).documents()) == [text]
+
+
+def test_a_null_in_place_of_an_object_is_an_empty_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": null}\n{"a": {"text": "one"}}\n')
+    assert list(source(path, "a.text").documents()) == ["one"]
+    assert refusal(path, "a.body").endswith(
+        "line 2 has no field 'a.body'; field must name one of 'a.text'"
+    )
+
+
+def test_categories_in_parquet_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    save_parquet(path, pyarrow.array(["one", "two", "one", None]).dictionary_encode())
+    assert list(source(path).documents()) == ["one", "two", "one"]
+    save_parquet(path, pyarrow.array([1, 2]).dictionary_encode())
+    assert "the field 'text' holds int64, not text" in refusal(path)
+
+
+def test_paragraphs_and_fields_are_not_given_together(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(lines_of(TEXTS))
+    with pytest.raises(SettingError, match="unit=paragraph: must be line where a field is named"):
+        make_source(FilesCorpus(path=str(path), unit="paragraph", field="text"), Path("outputs"))

@@ -3,8 +3,11 @@
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -138,7 +141,6 @@ def test_damage_inside_a_compressed_file_is_refused(tmp_path: Path) -> None:
         (b"\xef\xbb\xbfcaf\xe9\n", 6, 0xE9),  # after a byte order mark
         (b"\xef\xbb\xbfone\ncaf\xe9\n", 10, 0xE9),
         (b"one\n\xed\xa0\x80\n", 4, 0xED),  # a surrogate
-        ("one\n".encode("utf-16"), 0, 0xFF),
     ],
 )
 def test_invalid_utf8_is_refused_with_its_offset(
@@ -150,13 +152,13 @@ def test_invalid_utf8_is_refused_with_its_offset(
     source = Files([str(path)], "line" if unit == "line" else "file")
     assert refusal(source) == (
         f"{path}: byte {offset} (0x{byte:02x}) is not UTF-8; "
-        "convert the file to UTF-8, or set errors=replace or errors=ignore"
+        "name the encoding, as in encoding=cp1252, or set errors=replace or errors=ignore"
     )
 
 
 def test_offsets_count_decompressed_bytes(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
-    path.write_bytes(gzip.compress(b"one\n" * 1000 + b"\xff"))
+    path.write_bytes(gzip.compress(b"one\n" * 1000 + b"\xff", mtime=0))
     assert f"{path}: byte 4000 (0xff) is not UTF-8" in refusal(Files([str(path)]))
 
 
@@ -248,7 +250,7 @@ def test_files_can_be_opened_by_another_function(tmp_path: Path) -> None:
     def opener(name: str) -> IO[bytes]:
         opened.append(name)
         compressed = tmp_path / "hidden.gz"
-        compressed.write_bytes(gzip.compress(b"content\n"))
+        compressed.write_bytes(gzip.compress(b"content\n", mtime=0))
         return open_binary(compressed)
 
     assert stripped(Files(["store://bucket/text"], open=opener)) == ["content"]
@@ -258,7 +260,7 @@ def test_files_can_be_opened_by_another_function(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"unit": "word"}, "unit=word: must be line or file"),
+        ({"unit": "word"}, "unit=word: must be line, paragraph or file"),
         ({"errors": "lax"}, "errors=lax: must be strict, replace or ignore"),
     ],
 )
@@ -429,3 +431,163 @@ def test_syntax_warnings_are_not_shown(tmp_path: Path, recwarn: pytest.WarningsR
 )
 def test_doctests_are_left_out_up_to_the_next_blank_line(text: str, prose: str) -> None:
     assert without_doctests(text) == prose
+
+
+# What is not text, other encodings, paragraphs
+
+
+def tar_bytes() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        member = tarfile.TarInfo("a.txt")
+        member.size = 4
+        archive.addfile(member, io.BytesIO(b"one\n"))
+    return out.getvalue()
+
+
+def zip_bytes() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.txt", "one")
+    return out.getvalue()
+
+
+CYRILLIC = "мама мыла раму и пела песню\n" * 3
+HINDI = "यह एक छोटा सा वाक्य है और यह दूसरा वाक्य है\n" * 3
+ENGLISH = "the cat sat on the mat, naïve\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (tar_bytes(), "is a tar archive; unpack it and name the folder"),
+        (zip_bytes(), "is a zip archive or an office document; unpack it and name the folder"),
+        (gzip.compress(b"1", mtime=0), "is compressed, which its name must say: let it end in .gz"),
+        (b"\x89PNG\r\n\x1a\n\0", "is an image; leave it out"),
+        (b"%PDF-1.4\n", "is a PDF document; convert it to text"),
+        (b"one\n" * 5 + b"\0" * 5, "is not text: 5 of its first 25 bytes are NUL or control "
+         "characters; it is binary data"),
+        (ENGLISH.encode("utf-16"), "is UTF-16, as its byte order mark says; set encoding=utf-16"),
+        (ENGLISH.encode("utf-32"), "is UTF-32, as its byte order mark says; set encoding=utf-32"),
+        *(
+            (text.encode(name), f"it looks like {name.upper()}; set encoding={name}")
+            for text in (ENGLISH, CYRILLIC, HINDI)
+            for name in ("utf-16-le", "utf-16-be")
+        ),
+        (ENGLISH.encode("utf-32-le"), "it looks like UTF-32-LE; set encoding=utf-32-le"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+@pytest.mark.parametrize("suffix", [".txt", ".txt.gz"])
+def test_what_is_not_text_is_refused(
+    tmp_path: Path, content: bytes, reason: str, errors: str, suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix.endswith(".gz") else content)
+    source = Files([str(path)], errors=errors)
+    line = refusal(source)
+    assert line.startswith(f"{path} ")
+    assert line.endswith(reason)
+    with pytest.raises(InputError) as early:
+        list(source.heads())
+    assert str(early.value) == line
+
+
+def test_nul_after_the_beginning_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(b"one two\n" * 1000 + "one two\n".encode("utf-16-le") * 1000)
+    assert "holds 8,000 NUL bytes among 24,000" in refusal(Files([str(path)]))
+
+
+@pytest.mark.parametrize("size", [1, 3, 1 << 20])
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "utf-8-sig", "UTF8"]
+)
+def test_other_encodings_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, size: int
+) -> None:
+    monkeypatch.setattr(sources, "READ_BYTES", size)
+    path = tmp_path / "text.txt"
+    path.write_bytes(ENGLISH.encode(encoding))
+    source = Files([str(path)], encoding=encoding)
+    assert len(list(source.heads())) == 1
+    assert "".join(source.documents()) == ENGLISH
+    assert (source.fingerprint() == Files([str(path)]).fingerprint()) == ("8" in encoding[:5])
+
+
+def test_bytes_that_an_encoding_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "READ_BYTES", 4)
+    path = tmp_path / "text.txt"
+    path.write_bytes("abcde".encode("utf-16-le") + b"\x00\xd8a\0\n\0")
+    assert refusal(Files([str(path)], encoding="utf-16-le")) == (
+        f"{path}: byte 10 is not utf-16-le; name the right encoding, or set errors=replace or "
+        "errors=ignore"
+    )
+    (block,) = Files([str(path)], encoding="utf-16-le", errors="replace").blocks()
+    assert (block.data.decode(), block.invalid) == ("abcde\ufffda\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "reason"),
+    [
+        (b"one two\n", "utf-16-le", "is not UTF-16-LE but UTF-8; set encoding=utf-8"),
+        (b"\xef\xbb\xbfone", "cp1252", "is UTF-8, as its byte order mark says; set encoding=utf-8"),
+        (b"o\0n\0e\0", "utf-16", "has no byte order mark; set encoding=utf-16-le or "
+         "encoding=utf-16-be"),
+    ],
+)  # fmt: skip
+def test_a_wrong_encoding_is_refused(
+    tmp_path: Path, content: bytes, encoding: str, reason: str
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(content)
+    assert refusal(Files([str(path)], encoding=encoding)) == f"{path} {reason}"
+
+
+@pytest.mark.parametrize("name", ["utf-17", "hex", ""])
+def test_an_encoding_must_be_known(name: str) -> None:
+    with pytest.raises(SettingError, match="must be the name of a text encoding"):
+        Files(["text.txt"], encoding=name)
+
+
+def paragraphs_of(text: str) -> list[str]:
+    """Return the paragraphs of a text, found line by line."""
+    found: list[str] = []
+    blank = True
+    for line in text.split("\n"):
+        if line.strip(" \t\r\v\f\x1c"):
+            if blank:
+                found.append("")
+            found[-1] += f"{line}\n"
+        blank = not line.strip(" \t\r\v\f\x1c")
+    return [" ".join(paragraph.split()) for paragraph in found]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(
+        st.text(st.sampled_from("ab \n\n\n\té\r\x1c"), max_size=40), min_size=1, max_size=3
+    ),
+    size=st.sampled_from([1, 3, 8, 1 << 20]),
+)
+def test_blank_lines_separate_paragraphs(texts: list[str], size: int) -> None:
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "BLOCK_BYTES", size)
+        patch.setattr(sources, "READ_BYTES", size)
+        paths = [str(Path(name) / str(number)) for number in range(len(texts))]
+        for path, text in zip(paths, texts, strict=True):
+            Path(path).write_bytes(text.encode())
+        source = Files(paths, "paragraph")
+        wanted = [one for text in texts for one in paragraphs_of(text) if one]
+        assert [" ".join(text.split()) for text in source.documents() if text.split()] == wanted
+        # A tokenizer that may be cut at every space makes blocks of parts of paragraphs.
+        found = [""]
+        for block in source.blocks(lambda data: data.rfind(b" ") + 1):
+            parts = list(sources.document_texts(block))
+            for number, part in enumerate(parts, start=1):
+                found[-1] += part
+                if number < len(parts) or block.whole:
+                    found.append("")
+        assert [" ".join(text.split()) for text in found if text.split()] == wanted

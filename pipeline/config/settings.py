@@ -24,7 +24,7 @@ from w2v.settings import (
     text,
 )
 from w2v.text.phrases import Phrases
-from w2v.text.sources import errors_setting, unit_setting
+from w2v.text.sources import encoding_setting, errors_setting, unit_setting
 from w2v.text.tokenizer import Whitespace, Words
 from w2v.text.vocabulary import VocabularySettings
 from w2v.training.schedule import TrainingSettings
@@ -83,10 +83,11 @@ class FilesCorpus(Corpus):
     )
     unit: str = unit_setting()
     field: str | None = setting(
-        "the field that holds the text, for JSON lines and Parquet",
+        "the field or column that holds the text, for JSON, CSV, TSV and Parquet; a.text is nested",
         text("the name of a field"),
         None,
     )
+    encoding: str = encoding_setting()
     errors: str = errors_setting()
 
 

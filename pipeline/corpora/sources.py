@@ -8,9 +8,11 @@ from pathlib import Path
 from pipeline.config import settings
 from pipeline.corpora.download import ShowDownload
 from pipeline.corpora.downloadable import ArchiveSource
-from pipeline.corpora.files import find_files, open_decompressed, open_raw
+from pipeline.corpora.files import open_decompressed, open_raw
+from w2v.errors import InputError
 from w2v.text import sources
 from w2v.text.archives import read_imdb, read_sst, read_text8
+from w2v.text.paths import find_files
 from w2v.text.records import files_or_records
 
 
@@ -34,9 +36,15 @@ def make_source(
         case settings.PyDocsCorpus():
             return sources.PyDocs(tuple(corpus.packages), workers=os.cpu_count() or 1)
         case settings.FilesCorpus():
-            paths = find_files(corpus.path if isinstance(corpus.path, list) else [corpus.path])
-            unit, errors = corpus.unit, corpus.errors
-            files = sources.Files(paths, unit, open_decompressed, errors, open_raw, show_hashing)
+            try:
+                paths = corpus.path if isinstance(corpus.path, list) else [corpus.path]
+                found = find_files(paths, [outputs], "cache/tokenize")
+            except InputError as error:
+                raise InputError(f"corpus.{error}") from None
+            files = sources.Files(
+                *(found.paths, corpus.unit, open_decompressed, corpus.errors, open_raw),
+                *(show_hashing, found, corpus.encoding),
+            )
             return files_or_records(files, corpus.field)
         case settings.Text8Corpus():
             words = corpus.document_words

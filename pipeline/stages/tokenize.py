@@ -1,5 +1,6 @@
 """The stage ``tokenize``: text to token ids."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +39,8 @@ class Tokenize(Stage):
         config, display = context.config, context.display
         tokenizer, phrases = config.tokenizer, config.tokenizer.phrases
         source = make_source(config.corpus, context.outputs, display.downloading, display.hashing)
-        before = file_stamps(source)
+        files = source.files if isinstance(source, Records) else source
+        before = file_stamps(files)
         with display.bar("checksum"):
             content = source.fingerprint()
         settings = {
@@ -60,6 +62,11 @@ class Tokenize(Stage):
                 out, source, tokenizer, config.corpus.limit, workers, display.reading
             )
             facts = asdict(corpus)
+            if isinstance(files, Files):
+                facts |= {
+                    "hidden_files": files.found.hidden,
+                    "folders_left_out": files.found.left_out,
+                }
             if phrases.passes:
                 joined = join_phrases(out, phrases, display.joining)
                 write_phrases(out / PHRASES, joined)
@@ -70,7 +77,7 @@ class Tokenize(Stage):
                     "tokens_joined": corpus.tokens - joined.tokens,
                 }
             # The key is a hash of the content as it was before.
-            changed = sorted({*before} ^ {*file_stamps(source)})
+            changed = sorted({*before} ^ {*file_stamps(files)})
             if changed:
                 raise InputError(
                     f"{changed[0][0]}: has changed while it was read; give the command again"
@@ -81,13 +88,19 @@ class Tokenize(Stage):
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
-        return line + (f", {facts['phrases']:,} phrases" if "phrases" in facts else "")
+        line += f", {facts['phrases']:,} phrases" if "phrases" in facts else ""
+        line += (
+            f"; hidden files skipped: {hidden:,}" if (hidden := facts.get("hidden_files")) else ""
+        )
+        left_out = ", ".join(facts.get("folders_left_out", []))
+        return line + (f"; {left_out} left out" if left_out else "")
 
     def explain(self, error: InputError, config: Config) -> InputError:
         if isinstance(error, SettingError) and not issubclass(error.owner, Tokenizer):
             group = "tokenizer.phrases" if error.owner is Phrases else "corpus"
             return InputError(f"{group}.{error}")
-        return super().explain(error, config)
+        arguments = r"(?<= )(encoding|errors|field|unit)="
+        return super().explain(InputError(re.sub(arguments, r"corpus.\1=", str(error))), config)
 
     def ready(self, context: Context, entry: Entry) -> None:
         tracker, config = context.tracker, context.config
@@ -103,8 +116,7 @@ class Tokenize(Stage):
 
 def file_stamps(source: Source) -> list[Any]:
     """Return name, size and time of the source's files; nothing for other sources."""
-    files = source.files if isinstance(source, Records) else source
-    return list(files.stamps()) if isinstance(files, Files) else []
+    return list(source.stamps()) if isinstance(source, Files) else []
 
 
 def origin_of(corpus: Corpus) -> str | list[str]:

@@ -1,9 +1,13 @@
-"""Documents in one field of JSON lines or Parquet files, read as a stream."""
+"""Documents in one field of JSON, CSV, TSV or Parquet files, read as a stream."""
 
+import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from itertools import chain, islice
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from w2v.errors import InputError
@@ -11,17 +15,21 @@ from w2v.text.sources import (
     Block,
     Border,
     Files,
-    bytes_of,
+    ValidText,
     document_texts,
     documents_to_blocks,
     size_of,
-    valid_utf8,
 )
 
 JSON_LINES = (".jsonl", ".ndjson")
+TABLES = (".csv", ".tsv", ".tab")
 PARQUET = (".parquet", ".pq")
 PARQUET_ROWS = 1024
 """Number of rows that are read at a time."""
+MAX_CELL = 1 << 26
+"""Characters in a cell of a table. A longer one is a sign of a quote that is not closed."""
+MAX_NAMES = 20
+"""How many names of fields a message lists."""
 
 
 def format_suffix(path: str) -> str:
@@ -33,16 +41,20 @@ def format_suffix(path: str) -> str:
 
 @dataclass(frozen=True)
 class Records:
-    """Documents in a field of records: rows of Parquet, or JSON objects, one per line.
+    """Documents in a field of records: rows of a table or of Parquet, or JSON objects.
 
-    Files that end in ``.parquet`` or ``.pq`` are read as Parquet, all others as JSON lines.
+    The suffix of a file tells its format. A file with another suffix is JSON if it begins with a
+    bracket, and otherwise a table. JSON is one object per line, or an array of objects, or objects
+    one after another.
 
     Parameters
     ----------
     files
         The paths, how to open them, and what to do about bytes that are not UTF-8.
     field
-        The name of the field that holds the text. A null there is an empty document.
+        The name of the field that holds a text or a list of tokens. ``a.text`` is the field
+        ``text`` of the object in field ``a``; ``.`` is the record itself; a number is a column of a
+        table without a header, counted from 1. A null is an empty document.
     """
 
     files: Files
@@ -54,8 +66,8 @@ class Records:
         Raises
         ------
         InputError
-            If a file cannot be read, a line is not a JSON object, or the field is missing or does
-            not hold text.
+            If a file cannot be read, a record is not in its format, or the field is missing or
+            does not hold text.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -75,51 +87,81 @@ class Records:
         return documents_to_blocks(self._texts(), limit)
 
     def fingerprint(self) -> list[Any]:
-        """Return the name of the field and the fingerprint of the files."""
-        return [self.field, *self.files.fingerprint()]
+        """Return the field, the suffixes, and the fingerprint of the files."""
+        return [self.field, [*map(format_suffix, self.files.paths)], *self.files.fingerprint()]
+
+    def check(self) -> None:
+        """Read the first record of each local file.
+
+        Raises
+        ------
+        InputError
+            See `documents`.
+        """
+        for path in self.files.paths:
+            if Path(path).is_file():
+                next(self._read(path), None)
 
     def _texts(self) -> Iterator[tuple[str, float | None]]:
         """Yield each document with the fraction of all bytes read so far, if known."""
         paths = self.files.paths
         total, before = size_of(paths), 0
         for path in paths:
-            read = self._parquet if format_suffix(path) in PARQUET else self._json_lines
-            for text, position in read(path):
+            for text, position in self._read(path):
                 yield text, min(1.0, (before + position) / total) if total else None
             before += (size_of([path]) or 0) if total else 0
 
-    def _json_lines(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document with the position in the file."""
-        rest, number = b"", 0
-        chunks = valid_utf8(path, bytes_of(path, self.files.open), self.files.errors)
-        for chunk in chunks:
-            *lines, rest = (rest + chunk.data).split(b"\n")
-            for line in lines:
-                number += 1
-                if line.strip():
-                    yield self._text_of(line, f"{path}: line {number}"), chunk.place
-        if rest.strip():
-            yield self._text_of(rest, f"{path}: line {number + 1}"), chunk.place
+    def _read(self, path: str) -> Iterator[tuple[str, int]]:
+        """Yield each document of a file with the position in the file."""
+        suffix = format_suffix(path)
+        if suffix in PARQUET:
+            yield from self._parquet(path)
+            return
+        texts = self.files.read(path)
+        first = list(islice(texts, 1))
+        begin = first[0].data.lstrip()[:1] if first else b""
+        texts = chain(first, texts)
+        if suffix in TABLES or (suffix not in (*JSON_LINES, ".json") and begin not in (b"{", b"[")):
+            yield from self._table(path, texts)
+        elif suffix not in JSON_LINES and is_json_document(first):
+            yield from self._json_document(path, texts)
+        else:
+            yield from self._json_lines(path, texts)
 
-    def _text_of(self, line: bytes, where: str) -> str:
-        """Return the text in a line of JSON."""
+    def _json_lines(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
+        for number, (line, place) in enumerate(lines_of(texts), start=1):
+            where = f"{path}: line {number}"
+            if line.strip():
+                try:
+                    record = json.loads(line.rstrip(b"\n"))
+                except (ValueError, RecursionError) as error:
+                    raise InputError(f"{where} is not JSON ({error})") from None
+                yield self._text_of(record, where), place
+
+    def _json_document(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
+        for number, (record, place) in enumerate(json_values(path, texts), start=1):
+            yield self._text_of(record, f"{path}: record {number}"), place
+
+    def _text_of(self, record: Any, where: str) -> str:
+        """Return the text in a record."""
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where} is not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise InputError(f"{where} is not a JSON object with fields")
-        if self.field not in record:
+            value = field_of(record, self.field)
+        except KeyError:
+            names = list(field_names(record))
             raise InputError(
                 f"{where} has no field {self.field!r}; field must name one of "
-                f"{', '.join(map(repr, record)) or 'its fields, and it has none'}"
-            )
-        text = record[self.field]
-        if not isinstance(text, str | None):
+                f"{listed(names) or 'its fields, and it has none'}"
+            ) from None
+        except TypeError:
+            raise InputError(f"{where} is not a JSON object with fields") from None
+        if isinstance(value, list) and all(isinstance(token, str | None) for token in value):
+            value = " ".join(token for token in value if token)
+        if not isinstance(value, str | None):
+            kind = "other than tokens" if isinstance(value, list) else "not text"
             raise InputError(
-                f"{where}: the field {self.field!r} holds {type(text).__name__}, not text"
+                f"{where}: the field {self.field!r} holds {type(value).__name__}, {kind}"
             )
-        return self._without_surrogates(text or "", where)
+        return self._without_surrogates(value or "", where)
 
     def _without_surrogates(self, text: str, where: str) -> str:
         r"""Refuse, replace or drop unpaired surrogates, such as ``\ud83d`` in JSON stands for."""
@@ -129,11 +171,50 @@ class Records:
             if self.files.errors == "strict":
                 raise InputError(
                     f"{where} holds half of a surrogate pair, which is no text; set "
-                    "corpus.errors=replace or ignore"
+                    "errors=replace or errors=ignore"
                 ) from None
             replacement = "" if self.files.errors == "ignore" else "\ufffd"
             return "".join(replacement if "\ud800" <= c <= "\udfff" else c for c in text)
         return text
+
+    def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
+        """Yield the cells of a column of CSV or TSV."""
+        lines = lines_of(texts)
+        first = next(((line, place) for line, place in lines if line.strip()), None)
+        if first is None:
+            return
+        place = first[1]
+
+        def decoded() -> Iterator[str]:
+            nonlocal place
+            for line, place in chain([first], lines):  # noqa: B007 (it is for the reader below)
+                yield line.decode("utf-8")
+
+        tab = "\t" if format_suffix(path) in (".tsv", ".tab") else ""
+        delimiter = tab or delimiter_of(first[0].decode("utf-8"), self.field)
+        csv.field_size_limit(MAX_CELL)
+        rows = rows_of(decoded(), delimiter)
+        try:
+            header = next(rows)
+            if self.field in header:
+                column = header.index(self.field)
+            elif self.field.isdecimal() and 0 < int(self.field) <= len(header):
+                column = int(self.field) - 1
+                rows = chain([header], rows)
+            else:
+                raise InputError(
+                    f"{path}: no column {self.field!r}; field must name one of {listed(header)}, "
+                    "or give the number of a column if there is no header"
+                )
+            for number, row in enumerate(rows, start=1):
+                if len(row) != len(header):
+                    raise InputError(
+                        f"{path}: row {number} after the header has {len(row)} columns, not "
+                        f"{len(header)}; a cell that holds {delimiter!r} must stand in quotes"
+                    )
+                yield row[column], place
+        except csv.Error as error:
+            raise InputError(f"{path}: cannot be read as a table ({error})") from None
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield each document with the position in the file."""
@@ -144,18 +225,21 @@ class Records:
         try:
             with self.files.open(path) as file:
                 table = pyarrow.parquet.ParquetFile(file)
-                names = table.schema_arrow.names
-                if self.field not in names:
+                names = list(parquet_names(table.schema_arrow))
+                root = self.field
+                while root not in table.schema_arrow.names and "." in root:
+                    root = root.rpartition(".")[0]
+                if self.field not in dict(names):
+                    shown = listed([name for name, _ in names])
                     raise InputError(
-                        f"{path}: no field {self.field!r}; field must name one of "
-                        f"{', '.join(map(repr, names))}"
+                        f"{path}: no field {self.field!r}; field must name one of {shown}"
                     )
-                kind = table.schema_arrow.field(self.field).type
-                if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
+                kind = dict(names)[self.field]
+                if not holds_text(kind):
                     raise InputError(f"{path}: the field {self.field!r} holds {kind}, not text")
-                for batch in table.iter_batches(PARQUET_ROWS, columns=[self.field]):
-                    for value in batch.column(0):
-                        yield value.as_py() or "", file.tell()
+                for batch in table.iter_batches(PARQUET_ROWS, columns=[root]):
+                    for record in batch.to_pylist():
+                        yield self._text_of(record, path), file.tell()
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; corpus.path must name text files") from None
         except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
@@ -165,14 +249,210 @@ class Records:
 def files_or_records(files: Files, field: str | None) -> Files | Records:
     """Return the source for files of plain text, or of records where a field is named.
 
+    Local files are looked at, so that what is wrong at their beginning is found at once.
+
     Raises
     ------
     InputError
-        If no field is named and a file's suffix says that it holds records.
+        If no field is named and a file holds records, or if a file cannot be read.
     """
     if field is not None:
-        return Records(files, field)
+        if files.unit == "paragraph":
+            files.refuse("unit", "line where a field is named: each record is a document")
+        records = Records(files, field)
+        records.check()
+        return records
     for path in files.paths:
-        if format_suffix(path) in (*JSON_LINES, *PARQUET):
-            raise InputError(f"{path}: its text is in a field; name it by field, as in field=text")
+        if format_suffix(path) in (*JSON_LINES, ".json", *TABLES, *PARQUET):
+            raise _needs_field(path, names_in(files, path))
+    for path, head in files.heads():
+        names = names_in(files, path) if head.lstrip()[:1] in (b"{", b"[") else []
+        if names:
+            raise _needs_field(path, names)
     return files
+
+
+def _needs_field(path: str, names: list[str]) -> InputError:
+    line = f"{path}: its text is in a field; name it by field, as in field=text"
+    return InputError(line + (f"; the fields are {listed(names)}" if names else ""))
+
+
+# Fields
+
+
+def field_of(record: Any, name: str) -> Any:
+    """Return the value of a field, which may be in an object in another field, as in ``a.text``.
+
+    Raises
+    ------
+    KeyError
+        There is no such field.
+    TypeError
+        The record is not an object.
+    """
+    if name == ".":
+        return record
+    if record is None:
+        return None
+    if not isinstance(record, dict):
+        raise TypeError(name)
+    if name in record:
+        return record[name]
+    root, dot, rest = name.partition(".")
+    while dot and root not in record:
+        more, dot, rest = rest.partition(".")
+        root = f"{root}.{more}"
+    if not dot or not isinstance(record[root], dict | None):
+        raise KeyError(name)
+    return field_of(record[root], rest)
+
+
+def field_names(record: Any) -> Iterator[str]:
+    """Yield the names of the fields of an object, and of the objects in it."""
+    for name, value in record.items() if isinstance(record, dict) else ():
+        if isinstance(value, dict) and value:
+            yield from (f"{name}.{inner}" for inner in field_names(value))
+        else:
+            yield str(name)
+
+
+def listed(names: list[str]) -> str:
+    """Return names for a message, without those that would make it too long."""
+    shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
+    return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
+
+
+def names_in(files: Files, path: str) -> list[str]:
+    """Return the names of the fields of a local file; none if they cannot be read."""
+    if not Path(path).is_file():
+        return []
+    with suppress(InputError, csv.Error, ValueError, StopIteration, RecursionError):
+        if format_suffix(path) in PARQUET:
+            import pyarrow.parquet
+
+            with suppress(OSError, pyarrow.ArrowException), files.open(path) as file:
+                schema = pyarrow.parquet.read_schema(file)
+                return [name for name, _ in parquet_names(schema)]
+            return []
+        text = next(files.read(path)).data.decode("utf-8").lstrip()
+        if format_suffix(path) in TABLES:
+            tab = "\t" if format_suffix(path) in (".tsv", ".tab") else ""
+            line = text.partition("\n")[0]
+            return next(rows_of(iter([line]), tab or delimiter_of(line, "")))
+        text = text.removeprefix("[").lstrip()
+        return list(field_names(json.JSONDecoder().raw_decode(text)[0]))
+    return []
+
+
+# Formats
+
+
+def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
+    """Yield the lines of a file, with the position in it."""
+    rest, place = b"", 0
+    for text in texts:
+        place = text.place
+        *lines, rest = (rest + text.data).split(b"\n")
+        yield from ((line + b"\n", place) for line in lines)
+    if rest:
+        yield rest, place
+
+
+GAP = re.compile(r"[\s,]*")
+"""What stands between values."""
+
+
+def is_json_document(first: list[ValidText]) -> bool:
+    """Return whether JSON is an array, or its first object is not on one line."""
+    text = first[0].data.lstrip() if first else b""
+    if text.startswith(b"["):
+        return True
+    try:
+        json.loads(text.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return b"\n" in text.rstrip() and text.startswith(b"{")
+    return False
+
+
+def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
+    """Yield the values in an array, or values one after another, with the position in the file.
+
+    Raises
+    ------
+    InputError
+        A value is not JSON.
+    """
+    decoder = json.JSONDecoder()
+    buffer, at, end, enough, number = "", 0, 0, 0, 0
+    started = array = closed = False
+    for text, place in chain(((t.data.decode("utf-8"), t.place) for t in texts), [("", -1)]):
+        last = place < 0
+        end = end if last else place
+        buffer, at = buffer[at:] + text, 0
+        if not started and buffer.strip():
+            buffer, started = buffer.lstrip(), True
+            array = buffer.startswith("[")
+            at = int(array)
+        if len(buffer) < enough and not last:
+            continue  # a long value is not tried again for each part of it
+        enough = 0
+        while (at := GAP.match(buffer, at).end()) < len(buffer):  # type: ignore[union-attr]
+            if closed:
+                raise InputError(
+                    f"{path}: text follows the end of the array; a file holds one array, or "
+                    "one object per line"
+                )
+            if array and buffer[at] == "]":
+                closed, at = True, at + 1
+                continue
+            try:
+                value, at = decoder.raw_decode(buffer, at)
+            except (ValueError, RecursionError) as error:
+                reason = str(error)
+                cut = "Unterminated" in reason or getattr(error, "pos", 0) > len(buffer) - 100
+                if cut and not last:
+                    enough = 2 * (len(buffer) - at)
+                    break
+                reason = reason.partition(": line")[0]
+                raise InputError(f"{path}: record {number + 1} is not JSON ({reason})") from None
+            number += 1
+            yield value, end
+    if array and not closed:
+        raise InputError(f"{path}: the array is not closed; the file may be cut")
+
+
+def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    """Return the rows of a table, without blank ones. Tabs separate cells that have no quotes."""
+    if delimiter == "\t":
+        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    return (row for row in reader if any(row))
+
+
+def delimiter_of(line: str, field: str) -> str:
+    """Return what separates the columns of a table, judged by its first line and a column."""
+
+    # The first line may end inside of quotes, which a strict reader refuses.
+    found = {one: next(csv.reader([line], delimiter=one)) for one in (",", "\t", ";", "|")}
+    return max(found, key=lambda one: (field in found[one], len(found[one])))
+
+
+def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the names and types of Arrow fields, and of those in structures."""
+    import pyarrow
+
+    for field in fields:
+        yield field.name, field.type
+        if pyarrow.types.is_struct(field.type):
+            inner = (field.type.field(number) for number in range(field.type.num_fields))
+            yield from ((f"{field.name}.{name}", kind) for name, kind in parquet_names(inner))
+
+
+def holds_text(kind: Any) -> bool:
+    """Return whether an Arrow type is text, categories of text, or a list of either."""
+    from pyarrow import types
+
+    if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):
+        return holds_text(kind.value_type)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
@@ -26,12 +28,17 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.files import Decompressed, open_binary, open_raw
-from w2v.settings import SettingError, Settings, one_of, setting
+from w2v.settings import Limit, SettingError, Settings, one_of, setting
+from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
+from w2v.text.paths import FoundFiles
 
 BLOCK_BYTES = 1 << 22
 """The size of a block, about: large enough that handing it to another thread costs little."""
 READ_BYTES = 1 << 20
 """How much is read from a file at a time."""
+
+BLANKS = bytes(range(ord("\t"), ord(" ") + 1))
+"""White space of ASCII, with control characters between tab and space."""
 
 Border = Callable[[bytes], int]
 """Where to cut a document that is too long for a block: `w2v.text.tokenizer.Tokenizer.border`."""
@@ -154,8 +161,12 @@ def document_texts(block: Block) -> Iterator[str]:
 # Files
 
 
-def bytes_of(path: str, opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[bytes, int]]:
+def bytes_of(
+    path: str, opener: Callable[[str], IO[bytes]], size: int | None = None
+) -> Iterator[tuple[bytes, int]]:
     """Yield the bytes of a file, each time with the position reached in the raw file.
+
+    They are read in parts of `size` bytes, or of `READ_BYTES`.
 
     Raises
     ------
@@ -164,7 +175,7 @@ def bytes_of(path: str, opener: Callable[[str], IO[bytes]]) -> Iterator[tuple[by
     """
     try:
         with opener(path) as file:
-            while data := file.read(READ_BYTES):
+            while data := file.read(size or READ_BYTES):
                 yield data, file.raw_position() if isinstance(file, Decompressed) else file.tell()
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; a text file is needed") from None
@@ -205,28 +216,49 @@ class ValidText(NamedTuple):
     place: int
 
 
-def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> Iterator[ValidText]:
+def read_text(
+    path: str, open: Callable[[str], IO[bytes]], encoding: str = "utf-8", errors: str = "strict"
+) -> Iterator[ValidText]:
     """Yield the text of a file as valid UTF-8, without its byte order mark.
 
     Parameters
     ----------
-    path
-        The name of the file, for messages.
-    reads
-        The file as `bytes_of` yields it.
-    errors
-        What to do about invalid bytes; see `Files`.
+    path, open
+        The name of the file, and how to open it.
+    encoding, errors
+        See `encoding_setting` and `errors_setting`.
 
     Raises
     ------
     InputError
-        The file is not UTF-8 and `errors` is ``"strict"``. The text before is yielded first.
+        The file cannot be read or is not text, or it is not in the encoding and `errors` is
+        ``"strict"``. The text before is yielded first.
     """
+    reads = bytes_of(path, open)
+    head, first = b"", []
+    for data, place in reads:
+        head += data
+        first.append((data, place))
+        if len(head) >= HEAD_BYTES:
+            break
+    refuse_what_is_not_text(path, head[:HEAD_BYTES], encoding)
+    decode = valid_utf8 if is_utf8(encoding) else partial(decoded, encoding=encoding)
+    yield from decode(path, chain(first, reads), errors=errors)
+
+
+def is_utf8(encoding: str) -> bool:
+    """Return whether an encoding is UTF-8, by any of its names."""
+    return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
+
+
+def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> Iterator[ValidText]:
+    """Yield UTF-8 as `read_text` does; `reads` are what `bytes_of` yields."""
     rest, offset, place, at_start = b"", 0, 0, True
     reads = iter(reads)
     final = False
     while not final:
         read, place = next(reads, (b"", place))
+        refuse_nul(path, read)
         final = not read
         data = rest + read
         if at_start and len(data) < len(codecs.BOM_UTF8) and not final:
@@ -246,8 +278,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
             if errors == "strict":
                 yield ValidText(data[:at], 0, mark, place)
                 raise InputError(
-                    f"{path}: byte {offset + at} (0x{data[at]:02x}) is not UTF-8; convert the "
-                    "file to UTF-8, or set errors=replace or errors=ignore"
+                    f"{path}: byte {offset + at} (0x{data[at]:02x}) is not UTF-8; name the "
+                    "encoding, as in encoding=cp1252, or set errors=replace or errors=ignore"
                 ) from None
             replaced, used = codecs.utf_8_decode(data, "replace", final)
             ignored, _ = codecs.utf_8_decode(data, "ignore", final)
@@ -257,10 +289,55 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
         rest, offset = data[used:], offset + used
 
 
+def decoded(
+    path: str, reads: Iterable[tuple[bytes, int]], errors: str, encoding: str
+) -> Iterator[ValidText]:
+    """Yield text of any encoding as `read_text` does; `reads` are what `bytes_of` yields."""
+    make = codecs.getincrementaldecoder(encoding)
+    decoder = make("strict" if errors == "strict" else "replace")
+    without = None if errors == "strict" else make("ignore")
+    offset, end, invalid, at_start = 0, 0, 0, True
+    for data, place in chain(reads, [(b"", -1)]):
+        final = place < 0
+        offset += len(data)
+        end = end if final else place
+        try:
+            text = decoder.decode(data, final)
+        except UnicodeError as error:
+            start = getattr(error, "start", 0) - len(getattr(error, "object", b""))
+            raise InputError(
+                f"{path}: byte {offset + start} is not {encoding}; name the right encoding, or "
+                "set errors=replace or errors=ignore"
+            ) from None
+        if without is not None:
+            ignored = without.decode(data, final)
+            invalid = text.count("\ufffd") - ignored.count("\ufffd")
+            text = text if errors == "replace" else ignored
+        mark = at_start and text.startswith("\ufeff")
+        at_start = at_start and not text
+        yield ValidText(text[mark:].encode("utf-8", "replace"), invalid, mark, end)
+
+
 def unit_setting() -> Any:
     """Make the field `unit` of `Files`, also for settings elsewhere that are passed on to it."""
-    meaning = "what a document is: each line that is not blank, or each file"
-    return setting(meaning, one_of(("line", "file")), "line")
+    meaning = "what a document is: each line, each paragraph (blank lines separate them) or file"
+    return setting(meaning, one_of(("line", "paragraph", "file")), "line")
+
+
+def encoding_setting() -> Any:
+    """Make the field `encoding` of `Files`, also for settings that are passed on to it."""
+    wanted = Limit("the name of a text encoding, such as utf-16 or cp1252", is_encoding)
+    return setting("the encoding of the files", wanted, "utf-8")
+
+
+def is_encoding(name: str) -> bool:
+    """Return whether Python can decode text by an encoding of this name."""
+    try:
+        codecs.getincrementaldecoder(name)
+        b"ab".decode(name, "replace")
+    except (LookupError, ValueError):
+        return False
+    return True
 
 
 def errors_setting() -> Any:
@@ -274,20 +351,22 @@ def errors_setting() -> Any:
 
 @dataclass(frozen=True)
 class Files(Settings):
-    """Text files in UTF-8.
+    """Text files.
 
     Parameters
     ----------
     paths
         The names of the files, in the order in which they are read.
-    unit, errors
-        See `unit_setting` and `errors_setting`.
+    unit, encoding, errors
+        See `unit_setting`, `encoding_setting` and `errors_setting`.
     open
         Opens a file of a given name for reading its decompressed bytes.
     raw
         Opens a file for reading its bytes on disk, for the checksums of `fingerprint`.
     hashed
         Reports how much has been read for the checksums.
+    found
+        What was skipped when the files were looked for.
     """
 
     paths: Sequence[str]
@@ -296,6 +375,26 @@ class Files(Settings):
     errors: str = errors_setting()
     raw: Callable[[str], IO[bytes]] = open_raw
     hashed: Progress = lambda *_: None
+    found: FoundFiles = field(default_factory=FoundFiles)
+    encoding: str = encoding_setting()
+
+    def heads(self) -> Iterator[tuple[str, bytes]]:
+        """Yield each local file with its first bytes.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read or is not text.
+        """
+        for path in self.paths:
+            if Path(path).is_file():
+                head = next(bytes_of(path, self.open, HEAD_BYTES), (b"", 0))[0]
+                refuse_what_is_not_text(path, head, self.encoding)
+                yield path, head
+
+    def read(self, path: str) -> Iterator[ValidText]:
+        """Yield the text of one of the files; see `read_text`."""
+        return read_text(path, self.open, self.encoding, self.errors)
 
     def documents(self) -> Iterator[str]:
         """Yield the documents that are not only white space, with their line ends.
@@ -321,11 +420,11 @@ class Files(Settings):
             A file cannot be read or decompressed, or is not UTF-8. Complete documents before the
             fault are yielded first.
         """
-        builder = BlockBuilder(self.unit == "line", border)
+        builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0
         try:
             for path in self.paths:
-                for text in valid_utf8(path, bytes_of(path, self.open), self.errors):
+                for text in self.read(path):
                     done = min(1.0, (before + text.place) / total) if total else None
                     yield from builder.add(text, done)
                 builder.end_file()
@@ -354,8 +453,9 @@ class Files(Settings):
                 read += len(data)
                 self.hashed(read, read / total if total else None)
             digests.append(digest.hexdigest())
-        errors = [] if self.errors == "strict" else [self.errors]
-        return [self.unit, *errors, *digests]
+        changed = [self.errors] if self.errors != "strict" else []
+        changed += [self.encoding] if not is_utf8(self.encoding) else []
+        return [self.unit, *changed, *digests]
 
 
 class BlockBuilder:
@@ -363,17 +463,19 @@ class BlockBuilder:
 
     Parameters
     ----------
-    lines
-        Whether documents are lines; otherwise they are files.
+    unit
+        See `unit_setting`.
     border
         See `BlockSource.blocks`.
     """
 
-    def __init__(self, lines: bool, border: Border | None) -> None:
-        self.lines = lines
+    def __init__(self, unit: str, border: Border | None) -> None:
+        self.unit = unit
         self.border = border
         self.parts: list[bytes] = []
         self.length = 0
+        self.enough = BLOCK_BYTES
+        """The length at which a block is made, if documents end in it."""
         self.finished = -1
         """The end of the last complete document; -1 if there is none."""
         self.file_ends: list[int] = []
@@ -390,23 +492,27 @@ class BlockBuilder:
         self.invalid += text.invalid
         self.marks += text.byte_order_mark
         self.done = done
-        if self.lines and (at := data.rfind(b"\n")) >= 0:
+        if self.unit == "line" and (at := data.rfind(b"\n")) >= 0:
             self.finished = start + at + 1
-        if self.length >= BLOCK_BYTES:
+        if self.length >= self.enough:
+            self._find_paragraphs()
             if self.finished >= 0:
                 yield self._block(self.finished, True)
-            elif self.border is not None and (at := self.border(data)):
+            elif self.border is not None and (at := self._cut(data)):
                 yield self._block(start + at, False)
+            elif self.unit == "paragraph":  # each search looks at all the text
+                self.enough = 2 * self.length
 
     def end_file(self) -> None:
         """End the document in which the current file ends."""
         rest = self.length > max(0, self.finished)
-        if not self.lines or rest or (self.open and self.finished < 0):
+        if self.unit == "file" or rest or (self.open and self.finished < 0):
             self.file_ends.append(self.length)
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
         """Yield the remaining complete documents; drop an incomplete one."""
+        self._find_paragraphs()
         if self.finished >= 0:
             yield self._block(self.finished, True)
 
@@ -414,14 +520,60 @@ class BlockBuilder:
         data = b"".join(self.parts)
         head, rest = data[:end], data[end:]
         stops = np.array([*self.file_ends, *([] if whole else [end])], np.int64)
-        if self.lines:
+        if self.unit == "line":
             ends = np.flatnonzero(np.frombuffer(head, np.uint8) == ord("\n")) + 1
             stops = np.sort(np.concatenate([ends, stops]), kind="stable")
+        elif self.unit == "paragraph":
+            ends = paragraph_ends(head, self.file_ends, self.open)
+            stops = np.unique(np.concatenate([ends, stops, [end]]))
         block = Block(head, stops, whole, self.done, self.invalid, self.marks)
-        self.parts, self.length = [rest], len(rest)
+        self.parts, self.length, self.enough = [rest], len(rest), BLOCK_BYTES
         self.finished, self.file_ends, self.open = -1, [], not whole
         self.invalid = self.marks = 0
         return block
+
+    def _find_paragraphs(self) -> None:
+        """Find the last place where a paragraph ends."""
+        if self.unit == "paragraph":
+            self.parts = [b"".join(self.parts)]
+            ends = paragraph_ends(self.parts[0], self.file_ends, self.open)
+            self.finished = max(self.finished, *ends[-1:].tolist(), -1)
+
+    def _cut(self, data: bytes) -> int:
+        """Return where a long document may be cut; 0 for nowhere."""
+        assert self.border is not None
+        at = self.border(data)
+        # The line ends around a cut must stay together, for two of them end a paragraph.
+        return len(data[:at].rstrip(BLANKS)) if self.unit == "paragraph" else at
+
+
+def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
+    """Return where paragraphs end because a blank line follows.
+
+    The blank lines belong to the paragraph before them: the next one begins with a line that is
+    not blank.
+
+    Parameters
+    ----------
+    data, file_ends
+        Text of files, and where files end in it.
+    continued
+        Whether the first line is the rest of a line that is not blank.
+
+    Returns
+    -------
+    int64 (paragraphs,)
+        Positions in `data`, in order, without that of the last paragraph.
+    """
+    if not data:
+        return np.zeros(0, np.int64)
+    values = np.frombuffer(data, np.uint8)
+    line_ends = np.flatnonzero(values == ord("\n")) + 1
+    starts = np.unique(np.concatenate([[0], line_ends, file_ends])).astype(np.int64)
+    starts = starts[starts < len(data)]
+    filled = np.logical_or.reduceat((values > BLANKS[-1]) | (values < BLANKS[0]), starts)
+    filled[0] |= continued
+    return starts[1:][filled[1:] & ~filled[:-1]]
 
 
 # Docstrings

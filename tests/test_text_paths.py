@@ -1,0 +1,89 @@
+"""Which files paths, folders and patterns stand for, and what is left out."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from w2v.errors import InputError
+from w2v.text.paths import find_files
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: texts, hidden files, and the results of an earlier run."""
+    for name in (
+        *("a.txt", "b/c.txt", ".DS_Store", ".secret.txt", ".git/notes.txt", "b/Thumbs.db"),
+        *("outputs/runs/run.log", "outputs/.hydra/config.yaml", "outputs/texts/d.txt"),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("text\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_hidden_files_and_results_are_left_out_and_counted(folder: Path) -> None:
+    found = find_files(["."], [Path("outputs")])
+    assert found.paths == ["a.txt", "b/c.txt"]
+    assert (found.hidden, found.left_out) == (4, ["outputs"])
+    found = find_files([str(folder)], [folder / "b" / ".." / "outputs"])
+    assert found.paths == [str(folder / "a.txt"), str(folder / "b" / "c.txt")]
+
+
+def test_patterns_leave_out_results_too(folder: Path) -> None:
+    found = find_files(["**/*.txt"], [folder / "outputs"])
+    assert found.paths == ["a.txt", "b/c.txt"]
+    assert found.left_out == ["outputs"]
+    found = find_files(["b/*"], [folder / "outputs"])
+    assert (found.paths, found.hidden, found.left_out) == (["b/c.txt"], 1, [])
+
+
+def test_folders_with_a_marker_are_left_out(folder: Path) -> None:
+    for pattern in (".", "**/*.*"):
+        found = find_files([pattern], [folder / "elsewhere"], "runs/run.log")
+        assert (found.paths, found.left_out) == (["a.txt", "b/c.txt"], ["outputs"])
+    assert find_files(["outputs"], [], "runs/run.log").paths == [
+        *("outputs/runs/run.log", "outputs/texts/d.txt")
+    ]
+
+
+def test_what_is_named_itself_is_read(folder: Path) -> None:
+    named = [".secret.txt", "outputs/runs/run.log"]
+    assert find_files(named, [folder / "outputs"]).paths == named
+    assert find_files([".git", "outputs/texts"], [Path("outputs")]).paths == [
+        *(".git/notes.txt", "outputs/texts/d.txt")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("outputs", "no such file (outputs is left out)"),
+        ("outputs/runs/**/*.txt", "no such file"),
+        ("empty", "no such file (1 hidden files and folders are skipped)"),
+        ("*.log", "no such file"),
+    ],
+)
+def test_nothing_found_is_refused_with_what_was_skipped(
+    folder: Path, path: str, reason: str
+) -> None:
+    (folder / "empty").mkdir()
+    (folder / "empty" / ".keep").touch()
+    with pytest.raises(InputError) as refusal:
+        find_files([path], [Path("outputs")])
+    assert str(refusal.value) == (f"path={path}: {reason}; give a path, a folder, a glob or a list")
+
+
+def test_a_pipe_is_named_as_one(folder: Path) -> None:
+    os.mkfifo("pipe")
+    with pytest.raises(InputError, match="path=pipe is a pipe or a device, which cannot be read"):
+        find_files(["pipe"])
+    assert find_files(["."]).paths.count("pipe") == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_read_is_refused(folder: Path) -> None:
+    (folder / "b").chmod(0)
+    with pytest.raises(InputError, match=r"path=\./b: cannot be read \(Permission denied\)"):
+        find_files(["."])
+    (folder / "b").chmod(0o700)

@@ -1,0 +1,135 @@
+"""Recognise files that are not text by their first bytes, and refuse them in a line."""
+
+import codecs
+import tarfile
+
+from w2v.errors import InputError
+
+HEAD_BYTES = 1 << 12
+"""How much of a file is looked at."""
+
+UNPACK = "unpack it and name the folder"
+RENAME = "is compressed, which its name must say: let it end in"
+CONVERT = "convert it to text"
+
+SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    *(
+        (mark, f"is a zip archive or an office document; {UNPACK}")
+        for mark in (b"PK\3\4", b"PK\5\6")
+    ),
+    (b"7z\xbc\xaf\x27\x1c", f"is a 7z archive; {UNPACK}"),
+    (b"Rar!\x1a\x07", f"is a rar archive; {UNPACK}"),
+    (b"!<arch>\n", f"is an ar archive; {UNPACK}"),
+    (b"\x1f\x8b\x08", f"{RENAME} .gz"),
+    (b"BZh", f"{RENAME} .bz2"),
+    (b"\xfd7zXZ\0", f"{RENAME} .xz"),
+    (b"\x28\xb5\x2f\xfd", f"{RENAME} .zst"),
+    (b"\x1f\x9d", "is compressed by compress, which is not known here; decompress it"),
+    (b"\x04\x22\x4d\x18", "is compressed by lz4, which is not known here; decompress it"),
+    (b"PAR1", "is a Parquet file; name the column that holds the text, as in field=text"),
+    (b"%PDF-", f"is a PDF document; {CONVERT}"),
+    (b"{\\rtf", f"is an RTF document; {CONVERT}"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", f"is an old office document; {CONVERT}"),
+    (b"SQLite format 3\0", "is an SQLite database; write its text to a file"),
+    (b"\x93NUMPY", "is a NumPy array; write its text to a file"),
+    (b"\x7fELF", "is a program; leave it out"),
+    *((mark, "is an image; leave it out") for mark in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
+)
+"""The first bytes of a file, and what is said about it."""
+
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+    (codecs.BOM_UTF8, "utf-8"),
+)
+
+CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
+"""Control characters that plain text does not need: not tabs, line ends, escapes, separators."""
+
+
+def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
+    """Raise an `InputError` for an archive, another known format, or another encoding.
+
+    Parameters
+    ----------
+    path
+        The name of the file, for the message.
+    head
+        Its first `HEAD_BYTES`, decompressed; all of it if it is shorter.
+    encoding
+        The encoding that the text is read as.
+    """
+    for mark, reason in SIGNATURES:
+        if head.startswith(mark) and (mark != b"BZh" or head[4:10] == b"1AY&SY"):
+            raise InputError(f"{path} {reason}")
+    if _is_tar(head):
+        raise InputError(f"{path} is a tar archive; {UNPACK}")
+    wanted = codecs.lookup(encoding).name
+    wide = wanted.startswith(("utf-16", "utf-32"))
+    for mark, name in BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            if not wanted.startswith(name):
+                raise InputError(
+                    f"{path} is {name.upper()}, as its byte order mark says; set encoding={name}"
+                )
+            return
+    if wide:
+        if _is_plain_utf8(head):
+            raise InputError(f"{path} is not {wanted.upper()} but UTF-8; set encoding=utf-8")
+        if wanted in ("utf-16", "utf-32"):
+            raise InputError(
+                f"{path} has no byte order mark; set encoding={wanted}-le or encoding={wanted}-be"
+            )
+    else:
+        _refuse_controls(path, head)
+
+
+def refuse_nul(path: str, data: bytes) -> None:
+    """Raise an `InputError` for text of which more than a tenth is NUL."""
+    if len(data) >= HEAD_BYTES and data.count(0) * 10 > len(data):
+        raise InputError(
+            f"{path} holds {data.count(0):,} NUL bytes among {len(data):,}; a part of it is not "
+            "text, or is in another encoding"
+        )
+
+
+def _refuse_controls(path: str, head: bytes) -> None:
+    """Raise an `InputError` for UTF-16 or UTF-32 without a mark, and for binary data."""
+    # Letters of Devanagari have the byte of a tab in UTF-16.
+    signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
+    places = [len(head[i::4]) - len(head[i::4].translate(None, signs)) for i in range(4)]
+    controls = sum(places)
+    if controls < 4 or controls * 10 <= len(head):
+        return
+    even, odd = places[0] + places[2], places[1] + places[3]
+    if controls > 0.6 * len(head):
+        guess = "utf-32-le" if places[0] < places[3] else "utf-32-be"
+    else:
+        guess = "utf-16-le" if odd > 4 * even else "utf-16-be" if even > 4 * odd else ""
+    hint = f"it looks like {guess.upper()}; set encoding={guess}" if guess else "it is binary data"
+    raise InputError(
+        f"{path} is not text: {controls:,} of its first {len(head):,} bytes are NUL "
+        f"or control characters; {hint}"
+    )
+
+
+def _is_plain_utf8(head: bytes) -> bool:
+    """Return whether the bytes are UTF-8 without control characters."""
+    try:
+        codecs.utf_8_decode(head, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return bool(head) and head == head.translate(None, CONTROLS)
+
+
+def _is_tar(head: bytes) -> bool:
+    """Return whether a file begins with the header of a member of a tar archive."""
+    if not head[148:156].strip(b" \0").isdigit():  # the checksum; most files end here
+        return False
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True

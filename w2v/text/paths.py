@@ -1,0 +1,141 @@
+"""Find the text files that paths, folders and patterns stand for, and say what is left out."""
+
+import glob
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+from w2v.errors import InputError
+
+SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"})
+"""Names of files and folders that systems put next to people's files without hiding them."""
+
+
+@dataclass
+class FoundFiles:
+    """The files that were found.
+
+    Attributes
+    ----------
+    paths
+        In the order in which they are read.
+    hidden
+        How many hidden files and folders, and files of the system, were skipped.
+    left_out
+        The folders that `find_files` was told not to search and would have searched.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    hidden: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+def find_files(
+    paths: Sequence[str], exclude: Sequence[Path] = (), marker: str | None = None
+) -> FoundFiles:
+    """List the files that paths stand for: in the order given, sorted within a folder or pattern.
+
+    Parameters
+    ----------
+    paths
+        Files, folders (searched with all their subfolders), glob patterns, or addresses such as
+        ``s3://bucket/text.gz``, which are not looked up. In folders, hidden files and folders are
+        skipped. A file that is named itself is always taken.
+    exclude
+        Folders that are not searched, unless the search begins inside of them.
+    marker
+        Other folders that hold this path are not searched either, unless the search begins there.
+
+    Raises
+    ------
+    InputError
+        A path stands for no file, is a pipe, or is a folder that cannot be read.
+    """
+    found = FoundFiles()
+    skip = _Excluded([folder.resolve() for folder in exclude], marker)
+    for path in paths:
+        before = len(found.paths), found.hidden, len(found.left_out)
+        if "://" in path or Path(path).is_file():
+            found.paths.append(path)
+        elif Path(path).is_dir():
+            _search(Path(path), skip, found)
+        elif Path(path).exists():
+            raise InputError(
+                f"path={path} is a pipe or a device, which cannot be read twice; name a file "
+                "(.gz, .bz2, .xz and .zst are decompressed)"
+            )
+        else:
+            _match(path, skip, found)
+        if len(found.paths) == before[0]:
+            hidden = found.hidden - before[1]
+            reasons = [f"{hidden} hidden files and folders are skipped"] * (hidden > 0)
+            reasons += [f"{folder} is left out" for folder in found.left_out[before[2] :]]
+            why = f" ({', '.join(reasons)})" if reasons else ""
+            raise InputError(
+                f"path={path}: no such file{why}; give a path, a folder, a glob or a list"
+            )
+    found.left_out = sorted(set(found.left_out))
+    return found
+
+
+class _Excluded(NamedTuple):
+    """The folders that are not searched; see `find_files`."""
+
+    folders: Sequence[Path]
+    marker: str | None
+
+    def holds(self, folder: Path, start: Path) -> bool:
+        """Return whether a folder is left out of a search that begins in another."""
+        if folder in self.folders:
+            return folder not in start.parents
+        marked = self.marker is not None and (folder / self.marker).exists()
+        return marked and folder != start and folder not in start.parents
+
+
+def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
+    """Add the files below a folder."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
+
+    start = root.resolve()
+    names: list[str] = []
+    if start in skip.folders:
+        found.left_out.append(str(root))
+        return
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        for kept in (folders, files):
+            shown = [name for name in kept if not _is_hidden(name)]
+            found.hidden += len(kept) - len(shown)
+            kept[:] = shown
+        own = [name for name in folders if skip.holds((Path(folder) / name).resolve(), start)]
+        found.left_out += [str(Path(folder) / name) for name in own]
+        folders[:] = [name for name in folders if name not in own]
+        paths = (Path(folder) / name for name in files)
+        names += [str(path) for path in paths if path.is_file()]
+    found.paths += sorted(names)
+
+
+def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
+    """Add the files that match a pattern."""
+    matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
+    start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
+    for name in sorted(matches):
+        path = Path(name)
+        if not path.is_file():
+            continue
+        above = path.resolve().parents
+        inside = [folder for folder in above if skip.holds(folder, start)]
+        if path.name in SYSTEM_FILES:
+            found.hidden += 1
+        elif inside:
+            found.left_out.append(os.path.relpath(inside[-1]))
+        else:
+            found.paths.append(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in SYSTEM_FILES

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +45,8 @@ class Experiment:
         last = max((i for i, stage in enumerate(self.stages) if stage.name in wanted), default=-1)
         self.stages = self.stages[: last + 1]
         for stage in self.stages:
-            with threadpool_limits(context.threads):
+            with threadpool_limits(context.threads), warnings.catch_warnings():
+                warnings.showwarning = self._show_warning
                 try:
                     context.entries[stage.name] = self._result(stage)
                 except InputError as error:
@@ -86,6 +88,9 @@ class Experiment:
         log.info("%s %s %s", stage.name, entry.path, "cached" if entry.cached else "made")
         context.display.stage(stage.name, stage.describe(entry.facts), entry.cached, entry.seconds)
         return entry
+
+    def _show_warning(self, message: Warning | str, *_: Any, **__: Any) -> None:
+        self.context.display.say(str(message), "yellow")
 
     def _damaged(self, path: Path, aside: Path, reason: str) -> None:
         line = f"{path} is damaged ({reason}): moved to {aside.name} and made again"

@@ -261,6 +261,7 @@ LIMITS = {
     "train.heldout_seed=-1": "train.heldout_seed=-1: must be at least 0",
     "evaluate.vocabulary=0": "evaluate.vocabulary=0: must be at least 1",
     "evaluate.neighbours=0": "evaluate.neighbours=0: must be at least 1",
+    "evaluate.counts=a.tsv": "evaluate.counts=a.tsv: must be null, or given with evaluate.vectors",
     "evaluate.use=u": "evaluate.use=u: must be v or v+u",
     "evaluate.oov=drop": "evaluate.oov=drop: must be skip or zero",
     "evaluate.seed=-1": "evaluate.seed=-1: must be at least 0",

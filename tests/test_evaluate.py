@@ -53,6 +53,20 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
     return WordVectors(words, array.astype(np.float32), counts)
 
 
+def frequent_as_asked(vectors: WordVectors) -> WordVectors:
+    """Exchange words so that no form in upper case is more frequent than another form.
+
+    gensim takes the most frequent form of a word, and this project the form that is asked for.
+    """
+    words = list(vectors.words)
+    row_of = {word: row for row, word in enumerate(words)}
+    for word, row in row_of.items():
+        other = row_of.get(word.upper(), row)
+        if other < row:
+            words[row], words[other] = words[other], words[row]
+    return WordVectors(words, vectors.vectors, vectors.counts)
+
+
 def subset(vectors: WordVectors, rows: list[int]) -> WordVectors:
     assert vectors.counts is not None
     return WordVectors(
@@ -142,7 +156,7 @@ def test_unreadable_files_are_refused(tmp_path: Path, load: Any) -> None:
 @pytest.mark.parametrize("name", ["wordsim353", "simlex999"])
 def test_similarity_equals_gensim(name: str, recase: bool) -> None:
     path = evaluate.benchmark_path(name)
-    vectors = plausible(1, recase)
+    vectors = frequent_as_asked(plausible(1, recase))
     result = evaluate.similarity(vectors, evaluate.load_pairs(path))
     pearson, spearman, unknown = vectors.to_gensim().evaluate_word_pairs(str(path))
     assert result.pearson == pytest.approx(float(pearson[0]), abs=1e-6)
@@ -269,7 +283,7 @@ def test_results_are_valid_json() -> None:
 @pytest.mark.parametrize("recase", [False, True])
 @pytest.mark.parametrize("vocabulary", [700, 30_000])
 def test_analogies_equal_gensim(tmp_path: Path, recase: bool, vocabulary: int) -> None:
-    vectors = plausible(3, recase)
+    vectors = frequent_as_asked(plausible(3, recase))
     sample = QUESTIONS[::7]
     lines: list[str] = []
     category = ""
@@ -316,7 +330,8 @@ def by_loops(vectors: WordVectors, asked: list[Question], vocabulary: int) -> li
     rows = sorted(range(len(vectors)), key=lambda row: -vectors.counts[row])[:vocabulary]  # type: ignore[index]
     first: dict[str, int] = {}
     for row in rows:
-        first.setdefault(vectors.words[row].upper(), row)
+        first.setdefault(vectors.words[row].lower(), row)
+    exact = {vectors.words[row]: row for row in rows}
 
     def unit(row: int) -> NDArray[np.float64]:
         vector = vectors.vectors[row].astype(np.float64)
@@ -325,13 +340,14 @@ def by_loops(vectors: WordVectors, asked: list[Question], vocabulary: int) -> li
 
     right = []
     for question in asked:
-        a, b, c, answer = (word.upper() for word in question[1:5])
-        if not {a, b, c, answer} <= set(first):
+        lower = [word.lower() for word in question[1:5]]
+        if not set(lower) <= set(first):
             continue
-        query = unit(first[b]) - unit(first[a]) + unit(first[c])
-        allowed = [row for row in rows if vectors.words[row].upper() not in (a, b, c)]
+        a, b, c = (exact.get(word, first[word.lower()]) for word in question[1:4])
+        query = unit(b) - unit(a) + unit(c)
+        allowed = [row for row in rows if vectors.words[row].lower() not in lower[:3]]
         best = max(allowed, key=lambda row: float(unit(row) @ query))
-        right.append(vectors.words[best].upper() == answer)
+        right.append(vectors.words[best].lower() == lower[3])
     return right
 
 
@@ -467,6 +483,18 @@ PAIR_FILES = {
     "commas": 'Word 1,Word 2,Human (mean)\ncat,dog,7.5\n"ice cream",sun,1\n',
     "semicolons": "cat;dog;7.5\nice cream;sun;1\n",
     "more columns": "cat\tdog\tN\t7.5\t9.9\tx\nice cream\tsun\tA\t1\t2.0\ty\n",
+    "an id": "1\tcat\tdog\t7.5\n2\tice cream\tsun\t1\n",
+    "an id with a name": "id,word1,word2,score\n4,cat,dog,7.5\n9,ice cream,sun,1\n",
+    "an id and a mean": "#\tx\ty\tmean\t1\t2\n4\tcat\tdog\t7.5\t7\t8\n9\tice cream\tsun\t1\t1\t1\n",
+    "names in another order": "score;word2;word1\n7.5;dog;cat\n1;sun;ice cream\n",
+    "an id and a score in front": "4\t7.5\tcat\tdog\n9\t1.0\tice cream\tsun\n",
+    "a score in front": "7.5\tcat\tdog\n1\tice cream\tsun\n",
+    "SCWS": "1\tcat\tn\tdog\tn\ta <b> cat </b> sat\tthe <b> dog </b> ran\t7.5\t7\t8\n"
+    "2\tice cream\tn\tsun\tn\tcold <b> ice cream </b>\tthe <b> sun </b> set\t1.0\t1\t1\n",
+    "SimLex": "word1\tword2\tPOS\tconc\tSimLex999\tSD(SimLex)\n"
+    "cat\tdog\tN\t2\t7.5\t0.4\nice cream\tsun\tN\t3\t1\t0.3\n",
+    "WordSim with its raters": "Word 1,Word 2,Human (mean),1,2\ncat,dog,7.5,7,8\n"
+    "ice cream,sun,1,1,1\n",
     "a byte order mark": "\ufeffcat\tdog\t7.5\nice cream\tsun\t1\n",
 }
 
@@ -476,6 +504,30 @@ def test_pairs_are_read_with_any_separator(tmp_path: Path, name: str) -> None:
     (tmp_path / "pairs").write_text(PAIR_FILES[name], encoding="utf-8")
     expected = [Pair("cat", "dog", 7.5), Pair("ice cream", "sun", 1.0)]
     assert evaluate.load_pairs(tmp_path / "pairs") == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\tcat\t7.5\n2\tsun\t1\n3\tdog\t2\n",
+        "14\tcat\t7.5\n20\tsun\t1\n3\tdog\t2\n",
+        "14\tcat\tdog\n20\tsun\tmoon\n3\tdog\tcat\n",
+        "p1\tcat\tdog\t7.5\np2\tsun\tmoon\t1\n",
+        "x\ty\tfirst rater\tsecond rater\ncat\tdog\t7\t8\nice\tsun\t1\t2\n",
+    ],
+)
+def test_pairs_in_columns_that_are_not_clear_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pairs").write_text(text)
+    with pytest.raises(InputError, match=r"name the columns in a first line|a finite score are"):
+        evaluate.load_pairs(tmp_path / "pairs")
+
+
+def test_words_may_be_numbers_and_names_of_columns(tmp_path: Path) -> None:
+    for text in ("1984 book 3\nword1 word2 4\nnan one 5\n", "1 2 0.5\n7 nan 0.25\n2 2 1\n"):
+        (tmp_path / "pairs").write_text(text)
+        lines = [line.split() for line in text.splitlines()]
+        expected = [Pair(a, b, float(score)) for a, b, score in lines]
+        assert evaluate.load_pairs(tmp_path / "pairs") == expected
 
 
 def test_pairs_separated_by_spaces_in_a_compressed_file(tmp_path: Path) -> None:
@@ -549,6 +601,33 @@ def test_pairs_ignore_case_and_match_underscores_for_spaces() -> None:
     cosines = evaluate.pair_cosines(vectors, [Pair("cAt", "CAT", 1), Pair("Ice Cream", "dog", 1)])
     assert cosines.tolist() == [1.0, 0.0]
     assert evaluate.pair_cosines(vectors, [Pair("new york", "dog", 1)]).tolist() != [0.0]
+
+
+MASS = WordVectors(["masse", "maße", "ilik", "ılık", "Cat", "CAT"], np.eye(6), [9, 8, 7, 6, 1, 5])
+
+
+def test_a_word_is_looked_up_as_it_is_written_before_case_is_ignored() -> None:
+    found = [MASS.find(word) for word in ("maße", "masse", "Maße", "ılık", "ilik", "Cat", "cat")]
+    assert found == [1, 0, 1, 3, 2, 4, 5]
+    assert evaluate.pair_cosines(MASS, [Pair("maße", "masse", 1)]).tolist() == [0.0]
+
+
+def test_analogies_tell_words_apart_that_only_look_alike_in_upper_case() -> None:
+    # maße is to masse as ılık is to ilik; masse is no answer where maße is asked for.
+    array = np.array([[0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1]], np.float32)
+    vectors = WordVectors(MASS.words[:4], array, [9, 8, 7, 6])
+    asked = [
+        Question("x", "maße", "masse", "ılık", "ilik"),
+        Question("x", "ilik", "ılık", "masse", "maße"),
+    ]
+    assert evaluate.analogies(vectors, asked, 4).correct == 2
+    other = [Question("x", "ilik", "ılık", "maße", "masse")]
+    assert evaluate.answer_ranks(vectors, other, 4)["3CosAdd"].tolist() == [1]
+    # Of two forms of a word, the one asked for is used while it is in the vocabulary.
+    forms = WordVectors(["CAT", "Cat", "b", "c"], np.eye(4)[[0, 1, 1, 2]], [5, 4, 3, 2])
+    for vocabulary, expected in ((4, 1.0), (2, None)):
+        question = [Question("x", "c", "Cat", "c", "b")]
+        assert evaluate.analogies(forms, question, vocabulary).accuracy == expected
 
 
 def test_a_repeated_pair_counts_each_time() -> None:

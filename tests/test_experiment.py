@@ -120,6 +120,29 @@ def test_a_stage_that_is_left_out_comes_from_the_cache(tmp_path: Path) -> None:
 # The version of a stage's code
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_warnings_of_a_stage_are_lines_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [f"{a}{b}" for a in "abcdefghijkl" for b in "abcdefghijkl"]
+    rows = "".join(f"{word} {row} 1\n" for row, word in enumerate(words))
+    (tmp_path / "a.vec").write_text("999 2\n" + rows)
+    (tmp_path / "counts").write_text("".join(f"{word} {row}\n" for row, word in enumerate(words)))
+    given = [f"evaluate.vectors={tmp_path / 'a.vec'}", "stages=[evaluate]"]
+    tests = ["evaluate.similarity={simlex999:null,wordsim353:null}", "evaluate.analogy.google=null"]
+    shown = []
+    for number, more in enumerate(([], [f"evaluate.counts={tmp_path / 'counts'}"])):
+        (tmp_path / str(number)).mkdir()
+        Experiment(context_of(config_of(tmp_path, *given, *tests, *more))).run(
+            tmp_path / str(number)
+        )
+        shown.append(" ".join("".join(capsys.readouterr()).split()))
+        assert "a.vec: has 144 rows, which are read; its header promises 999" in shown[-1]
+    assert "the 144 words are in alphabetical order and have no counts" in shown[0]
+    assert "in alphabetical order" not in shown[1]
+    assert "formats.py" not in "".join(shown)
+
+
 def names_of(module: str) -> set[str]:
     return {path.stem for path in source_files(module)}
 

@@ -359,7 +359,7 @@ BAD_VECTORS = {
         "(text or binary), fastText (.vec), GloVe or Parquet"
     ),
     "evaluate.vectors=cut.vec stages=[evaluate]": (
-        "cut.vec: byte 10: the file ends in row 2; the header promises 2 rows"
+        "cut.vec: byte 9: the file ends in row 1; the header promises 2 rows"
     ),
     "evaluate.vectors=cut.vec stages=[evaluate] evaluate.use=v+u": (
         "evaluate.vectors=cut.vec: has no outside_vectors.npy beside it, which use=v+u needs; "
@@ -376,7 +376,7 @@ BAD_VECTORS = {
 
 @pytest.mark.parametrize("overrides", BAD_VECTORS)
 def test_vectors_that_cannot_be_evaluated_are_refused(tmp_path: Path, overrides: str) -> None:
-    (tmp_path / "cut.vec").write_text("2 2\na 1 2\n")
+    (tmp_path / "cut.vec").write_text("2 2\na 1 2")
     (tmp_path / "good.vec").write_text("2 2\na 1 2\nb 2 1\n")
     result = run("tracking=none", *overrides.split(), cwd=tmp_path)
     assert (result.returncode, result.stderr) == (2, f"error: {BAD_VECTORS[overrides]}\n")

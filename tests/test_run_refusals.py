@@ -32,7 +32,7 @@ FILES = {
     "cut.xz": b"\xfd7zXZ\x00\x00\x04",
     "model.kv": b"\x80\x04\x95evil.",
     "cut.vec": b"3 2\na 1 2\nb 1",
-    "many.vec": b"999999999999 2\na 1 2\n",
+    "many.vec": b"999999999999 2\na 1 2",
     "negative.vec": b"-3 2\na 1 2\n",
     "wide.vec": b"1 99999999\na 1 2\n",
     "nan.vec": b"1 2\nthe nan 2\n",
@@ -122,23 +122,28 @@ REFUSED_RUNS = {
     ),
     "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
     "train.init=nothing": (
-        "train.init=nothing: no such file; give a folder of trained vectors or a word2vec file"
+        "train.init=nothing: no such file or folder; give a run's folder or its summary.json, a "
+        "folder with vectors.npy and vocabulary.tsv, or a file of word2vec (text or binary), "
+        "fastText (.vec), GloVe or Parquet"
     ),
     "train.init=folder": (
-        "train.init=folder: no such file; give a folder of trained vectors or a word2vec file"
+        "train.init=folder: holds no vectors; give a run's folder or its summary.json, a "
+        "folder with vectors.npy and vocabulary.tsv, or a file of word2vec (text or binary), "
+        "fastText (.vec), GloVe or Parquet"
     ),
     "train.init=model.kv": (
-        "train.init=model.kv: is a pickle, as gensim's save() writes it, and a pickle "
+        "model.kv: byte 0: is a pickle, as gensim's save() writes it, and a pickle "
         "can run code; write the vectors by save_word2vec_format()"
     ),
     "train.init=cut.vec": (
         "cut.vec: byte 10: row 2 is b'b 1' with 1 values; a word and 2 numbers are needed"
     ),
     "train.init=many.vec": (
-        "many.vec: byte 21: the file ends in row 2; the header promises 999999999999 rows"
+        "many.vec: byte 20: the file ends in row 1; the header promises 999999999999 rows"
     ),
     "train.init=negative.vec": (
-        "negative.vec: byte 0: the header is b'-3 2\\n'; 'words dimensions' is needed"
+        "negative.vec: byte 0: the first line is b'-3 2'; the header 'words dimensions', or a "
+        "word and its numbers are needed"
     ),
     "train.init=wide.vec": (
         "wide.vec: byte 0: 99999999 dimensions are promised; 1 to 65536 are read"

@@ -144,6 +144,18 @@ def test_nearest_accepts_a_vector_of_any_length() -> None:
     assert [word for word, _ in vectors.nearest(list(vectors["word5"]), 1)] == ["word5"]
 
 
+def test_nearest_accepts_several_words_which_are_not_answers() -> None:
+    vectors = random_vectors()
+    words = ["word5", "word7"]
+    mean = sum(vectors.unit[vectors.row(word)].astype(np.float64) for word in words)
+    for given_words in (words, tuple(words), np.array(words)):
+        found = vectors.nearest(given_words, 12)
+        assert [word for word, _ in found] == ranking(vectors, mean, set(words))[:12]
+    assert found[0][1] == pytest.approx(cosine(mean, vectors[found[0][0]]), abs=1e-6)
+    assert vectors.nearest(["word5"], 3) == vectors.nearest("word5", 3)
+    assert len(vectors.nearest(["word5", "word5"], 100)) == 39
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_nearest_is_accurate_for_very_short_and_very_long_vectors(scale: float) -> None:
     vectors = random_vectors()
@@ -181,6 +193,14 @@ def test_a_single_word_has_no_neighbours() -> None:
         ("word0", 0, "k=0"),
         (np.ones(3), 5, r"shape \(3,\)"),
         (np.full(7, np.nan), 5, "NaN"),
+        ("word0", "5", "k=5"),
+        (["word0", "word"], 5, "'word' is not among the 40 words; close to it"),
+        (["word0", 1.0], 5, "a word, a list of words, or a vector of 7 numbers is needed"),
+        ([[1.0], [2.0, 3.0]], 5, "the query is"),
+        ({"word0"}, 5, "the query is {'word0'}"),
+        ([], 5, r"shape \(0,\)"),
+        (None, 5, "the query is None"),
+        (3, 5, "the query is 3"),
     ],
 )
 def test_nearest_refuses_bad_arguments(query: Any, k: int, message: str) -> None:
@@ -255,6 +275,69 @@ def test_nearest_rows_equal_those_found_one_by_one(
         assert values.tolist() == pytest.approx(
             [cosine(vectors.vectors[word], vectors.vectors[row]) for row in found], abs=1e-6
         )
+
+
+# The order of words without counts
+
+
+def shuffled(words: list[str]) -> list[str]:
+    return [words[place] for place in np.random.default_rng(0).permutation(len(words))]
+
+
+def order_of(words: list[str]) -> NDArray[np.intp]:
+    return WordVectors(words, np.ones((len(words), 1), np.float32)).by_frequency
+
+
+def test_an_alphabetical_order_without_counts_is_said() -> None:
+    words = [f"{a}{b}{c}" for a in "abcdefghij" for b in "abcdefghij" for c in "ab"]
+    capitals = [word.upper() if row % 3 else word for row, word in enumerate(words)]
+    for order in (words, words[::-1], ["</s>", "the", *words], sorted(capitals), capitals):
+        with pytest.warns(UserWarning, match=r"the 20. words are in alphabetical order.*counts="):
+            assert order_of(order).tolist() == list(range(len(order)))
+    # Words of equal count may be in alphabetical order.
+    blocks = shuffled(words)[:50] + [word for start in range(5) for word in words[start::5]]
+    for order in (shuffled(words), words[:50], list(dict.fromkeys(blocks))):
+        assert order_of(order).tolist() == list(range(len(order)))
+
+
+def test_counts_can_be_given_to_vectors_without_counts(tmp_path: Path) -> None:
+    vectors = WordVectors(["a", "b", "ice cream", ","], np.eye(4, dtype=np.float32))
+    vectors.save(tmp_path / "folder")
+    counts = tmp_path / "counts"
+    for text in (
+        "a 3\nb 5\nice cream 7\n, 9\n",
+        "a\t3\r\nb\t5\r\nice cream\t7\r\n,\t9\r\n",
+        'word,count\nb,5\na,3\nice cream,7\n",",9\n',
+        "      9 ,\n      7 ice cream\n      5 b\n      3 a\n",
+    ):
+        counts.write_text(text)
+        loaded = WordVectors.load(tmp_path / "folder", counts=counts)
+        assert loaded.counts is not None
+        assert loaded.counts.tolist() == [3, 5, 7, 9]
+        assert loaded.by_frequency.tolist() == [3, 2, 1, 0]
+    counts.write_text("b\t5\n")
+    with pytest.warns(UserWarning, match="3 of 4 words have no count, such as 'a'; they count 0"):
+        assert WordVectors.load(tmp_path / "folder", counts=counts).by_frequency[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"a\t1\nb\n", "line 2 is 'b'; a word"),
+        (b"a\t1\nb\t-1\n", "line 2"),
+        (b"x 1\n", "has no count of any of the 1 words"),
+        (b"\xff 1\n", "byte 0 is not UTF-8"),
+    ],
+)
+def test_a_file_that_holds_no_counts_is_refused(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    WordVectors(["a"], np.ones((1, 1))).save(tmp_path)
+    if content is not None:
+        (tmp_path / "counts").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        WordVectors.load(tmp_path, counts=tmp_path / "counts")
 
 
 # The folder of this project

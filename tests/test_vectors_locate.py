@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from w2v.errors import InputError
-from w2v.vectors import OUTSIDE, VECTORS, Use, WordVectors, find_vectors, vector_files
+from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, Use, WordVectors, find_vectors, vector_files
 
 
 def vectors_of_five_words() -> WordVectors:
@@ -34,8 +34,9 @@ def finished_run(tmp_path: Path) -> Path:
 def test_a_run_is_found_from_any_working_folder(tmp_path: Path) -> None:
     run = finished_run(tmp_path)
     folder = tmp_path / "outputs" / "cache" / "train" / "key"
-    for path in (run, run / "summary.json", folder, folder / VECTORS):
+    for path in (run, run / "summary.json", folder, folder / VECTORS, folder / VOCABULARY):
         found = find(path)
+        assert WordVectors.load(path).words == found.words
         assert found.words == vectors_of_five_words().words
         np.testing.assert_array_equal(found.vectors, vectors_of_five_words().vectors)
 
@@ -45,6 +46,7 @@ def test_a_file_of_another_tool_is_found(tmp_path: Path) -> None:
     file = tmp_path / "vectors.glove.txt"
     assert find(file).words == vectors_of_five_words().words
     assert vector_files(find_vectors(file)) == [file]
+    assert find_vectors(tmp_path) == file
 
 
 def test_outside_vectors_are_added_on_request(tmp_path: Path) -> None:

@@ -176,6 +176,10 @@ class Evaluate(EvaluationSettings):
         "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
         default=None,
     )
+    counts: str | None = setting(
+        "with vectors that have no counts: a file of words and their counts", default=None
+    )
+    encoding: str = setting("of the words in a text or binary file of vectors", default="utf-8")
     neighbours: int = setting("neighbours listed for each probe word", at_least(1), 10)
     probes: list[str] | None = setting(
         "words whose neighbours are listed; null: the corpus's own, or chosen from the vocabulary",
@@ -193,6 +197,8 @@ class Evaluate(EvaluationSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.counts is not None and self.vectors is None:
+            self.refuse("counts", "null, or given with evaluate.vectors")
         if "umap" in self.map and find_spec("umap") is None:
             self.refuse(
                 "map", "without umap while umap-learn is not installed (pip install umap-learn)"

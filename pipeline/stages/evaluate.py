@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -51,7 +50,7 @@ class Evaluation(Stage):
     """
 
     name = "evaluate"
-    section = "evaluate"
+    section = group = "evaluate"
     consumes = ("train",)
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
@@ -60,6 +59,8 @@ class Evaluation(Stage):
         trained = context.entries["train"].path if "train" in context.entries else None
         path = trained or locate("vectors", config.vectors, use)
         other = locate("compare", config.compare, use) if config.compare else None
+        if config.counts is not None and not Path(config.counts).is_file():
+            raise InputError(f"evaluate.counts={config.counts}: no such file of words and counts")
         suggested = None if trained is None else context.config.corpus.probes
         settings = {
             **asdict(config),
@@ -67,6 +68,7 @@ class Evaluation(Stage):
             # Files count by their content.
             "vectors": None if trained else content_sha256(vector_files(path, use)),
             "compare": content_sha256(vector_files(other, use)) if other else None,
+            "counts": content_sha256([Path(config.counts)]) if config.counts else None,
             **{
                 metric.section: {
                     name: content_sha256([path]) for name, path in metric.benchmarks(config).items()
@@ -76,22 +78,20 @@ class Evaluation(Stage):
         }
 
         def make(out: Path) -> dict[str, Any]:
-            with warnings.catch_warnings(record=True) as warned:
-                compared = partial(WordVectors.load, other, use) if other else None
-                given = MetricInput(WordVectors.load(path, use), config, compared)
-                facts, findings = compute(out, given, config, trained, suggested)
-                given.vectors.export(out / EXPORTS, config.export)
-                draw(
-                    out,
-                    findings,
-                    title=context.config.title,
-                    counts=None if trained is None else type_counts(context),
-                    vocabulary=config.vocabulary,
-                    methods=config.map,
-                    map_words=config.map_words,
-                )
-            for warning in warned:
-                context.display.say(str(warning.message), "yellow")
+            compared = partial(WordVectors.load, other, use) if other else None
+            vectors = WordVectors.load(path, use, counts=config.counts, encoding=config.encoding)
+            given = MetricInput(vectors, config, compared)
+            facts, findings = compute(out, given, config, trained, suggested)
+            vectors.export(out / EXPORTS, config.export)
+            draw(
+                out,
+                findings,
+                title=context.config.title,
+                counts=None if trained is None else type_counts(context),
+                vocabulary=config.vocabulary,
+                methods=config.map,
+                map_words=config.map_words,
+            )
             return facts
 
         return settings, make

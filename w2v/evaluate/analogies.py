@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -231,8 +230,9 @@ def answer_ranks(
 
     3CosAdd ranks words by cos(x, b) - cos(x, a) + cos(x, c), and 3CosMul by
     cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted to the range from 0 to 1. The
-    words a, b and c cannot be answers. Case is ignored: words that differ only in case count as
-    one word, which is represented by the most frequent of them.
+    words a, b and c cannot be answers. A word of a question stands for the same word of the
+    vocabulary, or else for the most frequent one that differs only in case, as `str.lower` ignores
+    it. Words that differ only in case are the same answer.
 
     Parameters
     ----------
@@ -267,22 +267,28 @@ def answer_ranks(
         raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
     rows = vectors.by_frequency[:vocabulary]
     size = len(rows)
-    # From here on, a word is its frequency rank, from 0; `size` stands for words that are too rare.
-    rank_of_row = np.full(len(vectors), size, dtype=np.intp)
-    rank_of_row[rows] = np.arange(size)
+    # From here on, a word is its frequency rank, from 0.
+    words = [vectors.words[row] for row in rows.tolist()]
+    rank_of_word = {word: rank for rank, word in enumerate(words)}
+    first: dict[str, int] = {}
+    same_word = np.array(
+        [first.setdefault(word.lower(), rank) for rank, word in enumerate(words)], np.intp
+    )
 
-    @cache
     def rank_of(word: str) -> int:
-        """Return the rank of the most frequent word that differs in case only; -1: unknown."""
-        row = vectors.find(word)
-        return -1 if row is None or rank_of_row[row] == size else int(rank_of_row[row])
+        """Return the rank of a word, or of the most frequent one in another case; -1: unknown."""
+        for spelling in (word, "_".join(word.split())):
+            rank = rank_of_word.get(spelling, first.get(spelling.lower()))
+            if rank is not None:
+                return rank
+        return -1
 
-    same_word = np.array([rank_of(vectors.words[row]) for row in rows], np.intp)
     variants = _variants(same_word)
     asked, terms, correct = [], [], []
     for index, question in enumerate(questions):
         three = [rank_of(word) for word in question[1:4]]
         answers = {rank_of(word) for word in (question.answer, *question.others)} - {-1}
+        answers = set(same_word[list(answers)].tolist())
         if answers and -1 not in three:
             asked.append(index)
             terms.append(three)
@@ -291,15 +297,15 @@ def answer_ranks(
     unit = vectors.unit_rows(rows)
     scores = np.empty(size, np.float32)
     for start, end in _batches(terms, max(3, MAX_COSINES // max(1, size))):
-        words, where = np.unique(np.array(terms[start:end]), return_inverse=True)
-        cosines = unit[words] @ unit.T
+        chosen, where = np.unique(np.array(terms[start:end]), return_inverse=True)
+        cosines = unit[chosen] @ unit.T
         for method in methods:
             of_b_and_c, of_a = _factors(cosines, method)
             combine = np.add if method == "3CosAdd" else np.multiply
             for index, (a, b, c) in enumerate(where.reshape(-1, 3).tolist(), start=start):
                 combine(of_b_and_c[b], of_b_and_c[c], out=scores)
                 combine(scores, of_a[a], out=scores)
-                for term in terms[index]:
+                for term in same_word[terms[index]].tolist():
                     scores[variants.get(term, term)] = -np.inf
                 ranks[method][asked[index]] = _rank(scores, same_word, correct[index])
     return ranks

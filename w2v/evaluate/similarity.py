@@ -1,8 +1,10 @@
 """Word similarity: how well the cosines of word pairs agree with the scores that people gave."""
 
 import csv
+import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,6 +16,7 @@ from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.statistics import Interval, pearson, ratio, spearman, spearman_interval
 from w2v.vectors import WordVectors
+from w2v.vectors.formats import is_number
 
 Unknown = Literal["skip", "zero"]
 """How pairs and questions with a word that has no vector are treated.
@@ -70,16 +73,17 @@ class SimilarityResult:
 def load_pairs(path: str | Path) -> list[Pair]:
     """Read word pairs from a text file: each line is two words and a score.
 
-    The fields are separated by tabs, commas, semicolons or spaces; the first line tells which. The
-    score is the first column after the words that contains a number; other columns are ignored.
-    A first line without a number is a header. Blank lines and lines that start with # are
-    ignored.
+    The fields are separated by tabs, commas, semicolons or spaces; the first line tells which. A
+    header may name the columns, as in ``word1``, ``word2`` and ``score``. Otherwise the words are
+    the first two columns of words, and the score is the first column of numbers after them; other
+    columns, such as an id or a part of speech, are ignored. Blank lines and lines that start with #
+    are ignored.
 
     Raises
     ------
     InputError
-        The file cannot be read or has no pairs, a line has another form, or a score is not
-        finite.
+        The file cannot be read or has no pairs, it is not clear which columns hold the words and
+        the score, a line has another form, or a score is not finite.
     """
     lines = [
         (number, line)
@@ -89,17 +93,15 @@ def load_pairs(path: str | Path) -> list[Pair]:
     if not lines:
         raise InputError(f"{path}: holds no pairs; a line is two words and a score")
     separator = _separator(lines[0][1])
-    column = _first_number(_fields(lines[0][1], separator))
-    if column is None and len(lines) > 1:
-        del lines[0]
-        column = _first_number(_fields(lines[0][1], separator))
+    table = [_fields(line, separator) for _, line in lines]
+    try:
+        first, second, score, header = _columns(table)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     pairs = []
-    for number, line in lines:
-        fields = _fields(line, separator)
+    for (number, line), fields in list(zip(lines, table, strict=True))[header:]:
         try:
-            if column is None:
-                raise ValueError
-            pair = Pair(fields[0], fields[1], float(fields[column]))
+            pair = Pair(fields[first], fields[second], float(fields[score]))
             if not (pair.a and pair.b and math.isfinite(pair.score)):
                 raise ValueError
         except (ValueError, IndexError):
@@ -124,15 +126,98 @@ def _fields(line: str, separator: str | None) -> list[str]:
     return [field.strip() for field in next(csv.reader([line], delimiter=separator))]
 
 
-def _first_number(fields: Sequence[str]) -> int | None:
-    """Return the first column after the two words that contains a number."""
-    for column, field in enumerate(fields[2:], start=2):
-        try:
-            float(field)
-        except ValueError:
-            continue
-        return column
-    return None
+_WORD_NAME = re.compile(
+    r"(word|term|token|lemma|item|concept|noun|verb|phrase|wort|mot|w|t)[ _.-]*([12ab]|one|two)"
+)
+_SCORE_NAME = re.compile(r"human|score|simlex|similarity|relatedness|rating|mean|average|avg|gold")
+_OTHER_NAME = re.compile(r"\b(sd|std|stdev|id)\b|deviation")
+_PARTS_OF_SPEECH = frozenset(
+    "n v a r s nn vb jj rb noun verb adj adv adjective adverb propn pos".split()  # noqa: SIM905
+)
+_NAME_COLUMNS = "name the columns in a first line, such as word1, word2, score"
+MIN_ID_ROWS = 3
+"""In fewer rows, a column may count 1, 2 by chance."""
+
+
+def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
+    """Find the columns of the two words and of the score, and whether the first row is a header.
+
+    Raises
+    ------
+    InputError
+        They cannot be told from other columns.
+    """
+    names = [name.casefold() for name in table[0]]
+    width = max(map(len, table))
+    columns = [[row[place] for row in table if place < len(row)] for place in range(width)]
+    numbers = [place for place in range(width) if _mostly(is_number, columns[place])]
+    titles = [
+        place for place in range(len(names)) if place in numbers and not is_number(names[place])
+    ]
+    named = [place for place, name in enumerate(names) if _WORD_NAME.fullmatch(name)]
+    named.sort(key=names.__getitem__)
+    words = named if titles and len(named) == 2 else _word_columns(columns, numbers)
+    called = [
+        p for p in titles if _SCORE_NAME.search(names[p]) and not _OTHER_NAME.search(names[p])
+    ]
+    scores = [place for place in numbers if place > max(words)]
+    if called:
+        scores = called[:1]
+    elif not scores:  # a score may stand in front, but ids do, too
+        scores = [p for p in numbers if p not in words and not _is_whole(columns[p])]
+    if len(scores) > 1 and _is_id(columns[scores[0]]):
+        del scores[0]
+    header = bool(scores) and scores[0] in titles and len(table) > 1
+    if len(scores) > 1 and (header or scores[0] < min(words)):
+        raise InputError(
+            f"which of the columns {', '.join(map(repr, table[0]))} is the score? {_NAME_COLUMNS}"
+        )
+    # A place outside of all lines has the first line refused, which lacks a score.
+    return words[0], words[1], scores[0] if scores else width, header
+
+
+def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> Sequence[int]:
+    """Return the two columns that hold words, by their content."""
+    if len(columns) <= 3 and numbers in ([], [2], [0, 2], [1, 2], [0, 1, 2]):
+        # Words may be numbers, but a column of nothing else beside words is one of ids.
+        ids = _is_id(columns[0]) or (
+            1 not in numbers and len(columns[0]) >= MIN_ID_ROWS and all(map(is_number, columns[0]))
+        )
+        found = [1] if ids else [0, 1]
+    else:
+        texts = [place for place in range(len(columns)) if place not in numbers]
+        contexts = [p for p in texts if _mostly(lambda field: field.count(" ") > 1, columns[p])]
+        tags = [p for p in texts if _PARTS_OF_SPEECH.issuperset(map(str.casefold, columns[p][1:]))]
+        found = (
+            [p for p in texts if p not in contexts and p not in tags] if len(texts) > 2 else texts
+        )
+        # Behind the score, there may be remarks.
+        ends = [place for place in numbers if sum(p < place for p in found) >= 2]
+        found = [place for place in found if not ends or place < ends[0]]
+    if len(found) != 2:
+        raise InputError(
+            f"{len(found)} columns could hold the words, and 2 are needed; {_NAME_COLUMNS}"
+        )
+    return found
+
+
+def _mostly(test: Callable[[str], bool], column: Sequence[str]) -> bool:
+    """Tell whether a test is true of at least half of the fields."""
+    return sum(map(test, column)) * 2 >= len(column)
+
+
+def _is_whole(column: Sequence[str]) -> bool:
+    """Tell whether a column holds whole numbers, below a header or not."""
+    fields = column if is_number(column[0]) else column[1:]
+    return all(re.fullmatch("[0-9]{1,18}", field) for field in fields)
+
+
+def _is_id(column: Sequence[str]) -> bool:
+    """Tell whether a column counts the rows: 1, 2, 3 and so on."""
+    fields = column if is_number(column[0]) else column[1:]
+    if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
+        return False
+    return all(int(b) == int(a) + 1 for a, b in itertools.pairwise(fields))
 
 
 def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import NPY_ERRORS, file_sha256
 from w2v.objectives import Model, initial_model
-from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors
+from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
 
 def given_files(path: Path) -> list[Path]:
@@ -18,15 +18,16 @@ def given_files(path: Path) -> list[Path]:
     Raises
     ------
     InputError
-        There is no file at that path.
+        There are no vectors at that path.
     """
-    files = [path / name for name in (VECTORS, VOCABULARY, OUTSIDE)] if path.is_dir() else [path]
-    found = [file for file in files if file.is_file()]
-    if not found:
-        raise InputError(
-            f"init={path}: no such file; give a folder of trained vectors or a word2vec file"
-        )
-    return found
+    try:
+        found = find_vectors(path)
+    except InputError as error:
+        raise InputError(f"init={error}") from None
+    if not found.is_dir():
+        return [found]
+    files = [found / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
+    return [file for file in files if file.is_file()]
 
 
 def fingerprint(path: Path) -> list[str]:
@@ -40,22 +41,14 @@ def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
     Parameters
     ----------
     path
-        A folder written by `WordVectors.save`, or a file in word2vec's text or binary format.
+        Whatever `WordVectors.load` reads; only a folder has outside vectors.
 
     Raises
     ------
     InputError
-        There is no file, it is a pickle, or the files are damaged or do not match.
+        There are no vectors, or the files are damaged or do not match.
     """
     files = given_files(path)
-    if not path.is_dir():
-        with path.open("rb") as file:
-            if file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-                raise InputError(
-                    f"init={path}: is a pickle, as gensim's save() writes it, and a pickle "
-                    "can run code; write the vectors by save_word2vec_format()"
-                )
-        return WordVectors.load_word2vec(path), None
     vectors = WordVectors.load(path)
     if files[-1].name != OUTSIDE:
         return vectors, None

@@ -8,8 +8,10 @@
 import re
 import warnings
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import takewhile
 from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, NoReturn
@@ -49,13 +51,22 @@ WHITE_SPACE = b" \t\n\r\v\f"
 _NUMBER_BYTES = frozenset(b"0123456789+-.eEnaifNAIF \t\r\n")
 _HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
 _BLOCK = 1 << 20
+_COUNT_LINES = (
+    re.compile(r" *(?P<word>.*?[^ \t]) *[\t ,;] *(?P<count>\d{1,18}) *"),
+    re.compile(r" *(?P<count>\d{1,18})[ \t]+(?P<word>.*[^ \t]) *"),  # as uniq -c writes
+)
 
 _OTHER_FORMATS = {
-    b"\x80": "is a pickle, as gensim's own save writes; nothing is unpickled here",
+    b"\x80": (
+        "is a pickle, as gensim's save() writes it, and a pickle can run code; write the vectors "
+        "by save_word2vec_format()"
+    ),
     b"\xba\x16\x4f\x2f": "is a fastText model; its .vec file is what can be read",
     b"\x93NUMPY": "is an array without words; the folder of vectors.npy and vocabulary.tsv is read",
     b"PK\x03\x04": "is a zip archive; unpack it first",
     b"\x89HDF": "is an HDF5 file",
+    b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
+    b"\xfe\xff": "is UTF-16 text; convert it to UTF-8",
 }
 """The first bytes of other formats that people may try to load, and what the message says."""
 
@@ -78,7 +89,7 @@ class Contents(NamedTuple):
     counts: NDArray[np.int64] | None = None
 
 
-def read(path: Path, use: Use = "v") -> Contents:
+def read(path: Path, use: Use = "v", encoding: str = "utf-8") -> Contents:
     """Read word vectors from a file or a folder, whatever its format.
 
     Parameters
@@ -88,6 +99,8 @@ def read(path: Path, use: Use = "v") -> Contents:
         table whose name ends in ``.parquet``; or any file that `read_word2vec` reads.
     use
         ``v+u`` adds the outside vectors, which only a folder of a trained model has.
+    encoding
+        How the words of a file of word2vec, fastText or GloVe are encoded.
 
     Raises
     ------
@@ -98,7 +111,70 @@ def read(path: Path, use: Use = "v") -> Contents:
         return read_folder(path, use)
     if use != "v":
         raise InputError(f"{path}: has no outside vectors; only the folder of a model has them")
-    return read_parquet(path) if path.suffix == ".parquet" else read_word2vec(path, header=None)
+    if path.suffix == ".parquet":
+        return read_parquet(path)
+    return read_word2vec(path, header=None, encoding=encoding)
+
+
+def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
+    """Read how often words occur: a file with a word and a count in each line.
+
+    Parameters
+    ----------
+    path
+        UTF-8, decompressed if its name ends in .gz, .bz2 or .xz. A line is a word, then a tab, a
+        space, a comma or a semicolon, then a count; or first the count. The first line may be a
+        header.
+    words
+        V words.
+
+    Returns
+    -------
+    (V,) int64
+        0 for words that the file lacks.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, a line has another form, or no word has a count.
+
+    Warns
+    -----
+    UserWarning
+        Some words have no count.
+    """
+    try:
+        with open_binary(path) as file:
+            lines = file.read().decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
+    except (OSError, EOFError, LZMAError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    counted: dict[str, int] = {}
+    pattern = max(_COUNT_LINES, key=lambda form: sum(map(bool, map(form.fullmatch, lines[:100]))))
+    for number, line in enumerate(lines, start=1):
+        found = pattern.fullmatch(line.strip("\r"))
+        if found:
+            word, count = found["word"], int(found["count"])
+            counted.setdefault(word, count)
+            if len(word) > 2 and word[0] == word[-1] == '"':  # as CSV files quote it
+                counted.setdefault(word[1:-1].replace('""', '"'), count)
+        elif line.strip() and number > 1:
+            raise InputError(
+                f"{path}: line {number} is {line[:80]!r}; a word, a tab, a space or a comma, and "
+                "a count are needed"
+            )
+    counts = np.array([counted.get(word, 0) for word in words], np.int64)
+    lacking = [word for word in words if word not in counted]
+    if len(lacking) == len(words):
+        raise InputError(f"{path}: has no count of any of the {len(words):,} words")
+    if lacking:
+        warnings.warn(
+            f"{path}: {len(lacking):,} of {len(words):,} words have no count, such as "
+            f"{lacking[0]!r}; they count 0",
+            stacklevel=3,
+        )
+    return counts
 
 
 # The folder of this project
@@ -304,10 +380,17 @@ def write_word2vec(
                 file.write(f"{word} {pattern % tuple(vector.tolist())}\n".encode())
 
 
-def read_word2vec(path: Path, binary: bool | None = None, header: bool | None = True) -> Contents:
+def read_word2vec(
+    path: Path,
+    binary: bool | None = None,
+    header: bool | None = True,
+    encoding: str = "utf-8",
+) -> Contents:
     """Read the formats of word2vec, gensim (``save_word2vec_format``), fastText and GloVe.
 
-    Memory grows with the bytes that were read, whatever the header promises.
+    In text, the last d fields of a line are the vector, and the rest is the word, which may contain
+    spaces. Blank words are skipped, and so are blank lines. Memory grows with the bytes that were
+    read, whatever the header promises.
 
     Parameters
     ----------
@@ -317,28 +400,44 @@ def read_word2vec(path: Path, binary: bool | None = None, header: bool | None = 
         Whether the numbers are float32 instead of text. None: recognize it from the bytes after
         the first word.
     header
-        Whether the first line is ``words dimensions``. False: text as GloVe writes it, whose
-        words may contain spaces. None: recognize it from that line.
+        Whether the first line is ``words dimensions``. False: text as GloVe writes it. None:
+        recognize it from that line.
+    encoding
+        How the words are encoded.
 
     Returns
     -------
     Contents
-        Without counts, which the format lacks. Bytes that are not UTF-8 become escapes such as
-        ``\\xe2``, so that different words stay different: the word2vec tool cuts words inside a
-        character. If a word occurs several times, the first is kept, with a warning.
+        Without counts, which the format lacks. Bytes that are not of the encoding become escapes
+        such as ``\\xe2``, so that different words stay different: the word2vec tool cuts words
+        inside a character. If a word occurs several times, the first is kept.
 
     Raises
     ------
     InputError
-        The file cannot be read, ends early, continues after the last word, contains a number
-        that is not finite in float32, or has another format. The message names the offset in
-        (decompressed) bytes.
+        The file cannot be read, ends inside a row, contains a number that is not finite in
+        float32, or has another format; or the encoding is unknown. The message names the offset
+        in (decompressed) bytes.
+
+    Warns
+    -----
+    UserWarning
+        The header promises another number of rows, or words are blank, repeated, end in a number
+        or are not of the encoding. The message says how many.
     """
     try:
+        b"a".decode(encoding)
+    except (LookupError, ValueError):
+        raise InputError(
+            f"encoding={encoding}: no such encoding; utf-8, latin-1 and cp1252 are the most common"
+        ) from None
+    try:
         with open_binary(path) as file:
-            words, vectors = _Word2vecFile(file, str(path), header).read(binary)
+            source = _Word2vecFile(file, str(path), header)
+            found, vectors = source.read(binary)
     except (OSError, EOFError, LZMAError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
+    words, undecoded = _decode(found, encoding)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         word = words[int(np.argmin(finite))]
@@ -347,11 +446,40 @@ def read_word2vec(path: Path, binary: bool | None = None, header: bool | None = 
         )
     first = {word: row for row, word in reversed(list(enumerate(words)))}
     if len(first) < len(words):
-        repeated = len(words) - len(first)
-        warnings.warn(f"{path}: {repeated} repeated words; the first of each is kept", stacklevel=3)
+        source.notes.append(
+            f"{len(words) - len(first):,} repeated words; the first of each is kept"
+        )
         kept = sorted(first.values())
         words, vectors = [words[row] for row in kept], vectors[kept]
+    if undecoded:
+        source.notes.append(
+            f"{len(undecoded):,} words are not {encoding}, such as {undecoded[0]!r}; their bytes "
+            "became escapes; give encoding=, such as encoding=latin-1, if the file has another"
+        )
+    for note in source.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=3)
     return Contents(words, vectors)
+
+
+def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
+    """Decode words; return those that could not be decoded without escapes, too."""
+    words, undecoded = [], []
+    for word in found:
+        try:
+            words.append(word.decode(encoding))
+        except UnicodeDecodeError:
+            words.append(word.decode(encoding, "backslashreplace"))
+            undecoded.append(word)
+    return words, undecoded
+
+
+def is_number(field: str | bytes) -> bool:
+    """Tell whether a field is a decimal number."""
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
 
 
 class _Word2vecFile:
@@ -365,26 +493,37 @@ class _Word2vecFile:
         Named in messages.
     header
         As `read_word2vec` takes it.
+
+    Attributes
+    ----------
+    notes
+        What `read` found that a caller should know.
     """
 
     def __init__(self, file: IO[bytes], path: str, header: bool | None) -> None:
+        self.notes: list[str] = []
         self.file = file
         self.path = path
         self.buffer = b""
         self.start = 0  # of the unread bytes, in the buffer
         self.offset = 0  # of the same byte, in the file
         self.count: int | None = None
+        self.line_is_cut = False  # whether the last line that was read lacks its line break
         self._fill(64)
+        if self.buffer.startswith(BOM_UTF8):
+            self._skip(len(BOM_UTF8))
         for magic, problem in _OTHER_FORMATS.items():
             if self.buffer.startswith(magic):
                 self._fail(problem)
-        found = _HEADER.match(self.buffer[:64])
+        found = _HEADER.match(self.buffer[self.start : self.start + 64])
         if found is None and header:
             self._fail(f"the header is {self._line(64)!r}; 'words dimensions' is needed", 0)
         if found is None or header is False:
             self._fill(MAX_WORD + 64 * MAX_DIMENSIONS)
-            first = self.buffer.partition(b"\n")[0]
-            self.dimensions = len(first.split()) - 1
+            first = self.buffer[self.start :].partition(b"\n")[0]
+            fields = first.split()
+            numbers = list(takewhile(is_number, reversed(fields)))
+            self.dimensions = min(len(numbers), len(fields) - (not first[:1].isspace()))
             # Two fields could be a damaged header, unless the caller knows that there is none.
             if self.dimensions < 2 - (header is False):
                 self._fail(
@@ -399,59 +538,93 @@ class _Word2vecFile:
                 f"{self.dimensions} dimensions are promised; 1 to {MAX_DIMENSIONS} are read", 0
             )
 
-    def read(self, binary: bool | None) -> tuple[list[str], NDArray[np.float32]]:
+    def read(self, binary: bool | None) -> tuple[list[bytes], NDArray[np.float32]]:
         """Read all words and their vectors, (words, d) float32."""
-        words: list[str] = []
+        words: list[bytes] = []
         rows = bytearray()
+        count = 0
         if binary is None:
             binary = self.count is not None and self._looks_binary()
-        while self._fill(1) if self.count is None else len(words) < self.count:
-            word, vector = self._binary_row(len(words)) if binary else self._text_row(len(words))
-            words.append(word.decode("utf-8", "backslashreplace"))
-            rows += vector
-        while self._fill(1):
-            rest = self.buffer[self.start :].lstrip(WHITE_SPACE)
-            self._skip(len(self.buffer) - self.start - len(rest))
-            if rest:
-                self._fail(f"more follows after the {self.count} words of the header")
+        read_row = self._binary_row if binary else self._text_row
+        while (row := read_row(count)) is not None:
+            count += 1
+            if row[0].strip():
+                words.append(row[0])
+                rows += row[1]
+        if self.count is not None and count < self.count and (count == 0 or self.line_is_cut):
+            self._ends_early(max(0, count - 1))
+        if self.count not in (None, count):
+            self.notes.append(
+                f"has {count:,} rows, which are read; its header promises {self.count:,}"
+            )
+        if len(words) < count:
+            self.notes.append(f"{count - len(words):,} blank words are skipped")
+        if not binary:
+            self._check_numbers_in_words(words)
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
-    def _looks_binary(self) -> bool:
-        """Tell whether the first vector contains bytes that decimal numbers do not."""
-        self._fill(MAX_WORD + 64)
-        _, _, vector = self.buffer[self.start :].lstrip(b"\n").partition(b" ")
-        text, _, _ = vector[:64].partition(b"\n")
-        return not text.strip() or not _NUMBER_BYTES.issuperset(text)
+    def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
+        """Note words such as ``windows 95``, whose number may be a value too many.
 
-    def _binary_row(self, number: int) -> tuple[bytes, bytes]:
-        """Read a word and its vector; `number` counts the rows from 0."""
+        If all words are of this kind, the header has the wrong number of dimensions.
+        """
+        found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
+        if found and len(found) == len(words):
+            self._fail(
+                f"the word {found[0][:40]!r} ends in a number, as every word; are there more "
+                f"dimensions than {self.dimensions}?"
+            )
+        if found:
+            self.notes.append(
+                f"{len(found):,} words end in a number, such as {found[0][:40]!r}: their lines "
+                f"have more than {self.dimensions} numbers"
+            )
+
+    def _looks_binary(self) -> bool:
+        """Tell whether the first vector is not written as decimal numbers."""
+        self._fill(MAX_WORD + 64 * self.dimensions)
+        start = self.buffer[self.start :].lstrip(b"\n")
+        _, _, vector = start.partition(b" ")
+        text, _, _ = vector[:64].partition(b"\n")
+        if text.strip() and _NUMBER_BYTES.issuperset(text):
+            return False
+        fields = start.partition(b"\n")[0].split()  # of text, if the word contains spaces
+        return len(fields) <= self.dimensions or not all(map(is_number, fields[-self.dimensions :]))
+
+    def _binary_row(self, number: int) -> tuple[bytes, bytes] | None:
+        """Read a word and its vector, or None at the end; `number` counts the rows from 0."""
         self._fill(MAX_WORD + 2 + 4 * self.dimensions)
         # word2vec ends a vector with a line break, gensim does not.
         while self.buffer.startswith(b"\n", self.start):
             self._skip(1)
-        space = self.buffer.find(b" ", self.start, self.start + MAX_WORD + 1)
         size = 4 * self.dimensions
+        if len(self.buffer) - self.start <= size and not self.buffer[self.start :].strip():
+            return None
+        space = self.buffer.find(b" ", self.start, self.start + MAX_WORD + 1)
         if space < 0 and len(self.buffer) - self.start > MAX_WORD:
             self._fail(f"word {number + 1} has more than {MAX_WORD:,} bytes; is it binary?")
         if space < 0 or len(self.buffer) < space + 1 + size:
             self._ends_early(number)
         word = self.buffer[self.start : space]
-        if not word:
-            self._fail(f"word {number + 1} is empty")
         vector = self.buffer[space + 1 : space + 1 + size]
         self._skip(space + 1 + size - self.start)
         return word, vector
 
-    def _text_row(self, number: int) -> tuple[bytes, bytes]:
+    def _text_row(self, number: int) -> tuple[bytes, bytes] | None:
         """Read a line with a word and its numbers, which are returned as the bytes of float32."""
-        at = self.offset
-        line = self._line(MAX_WORD + 64 * self.dimensions)
-        word, *values = line.split() or [b""]
-        if self.count is None and len(values) > self.dimensions:
-            # Some words of GloVe contain spaces; word2vec's text format does not allow them.
-            word, *values = line.rstrip(WHITE_SPACE).rsplit(maxsplit=self.dimensions)
-        if not line:
-            self._ends_early(number)
+        fields: list[bytes] = []
+        while not fields:
+            at = self.offset
+            line = self._line(MAX_WORD + 64 * self.dimensions)
+            if not line:
+                return None
+            fields = line.split()
+        self.line_is_cut = not line.endswith(b"\n")
+        word, *values = fields
+        if len(fields) == self.dimensions and line[:1].isspace():
+            word, values = b"", fields
+        elif len(values) > self.dimensions:
+            word, *values = line.strip().rsplit(maxsplit=self.dimensions)
         try:
             if len(values) != self.dimensions or len(word) > MAX_WORD:
                 raise ValueError
@@ -469,7 +642,8 @@ class _Word2vecFile:
     def _ends_early(self, number: int) -> NoReturn:
         """Refuse a file that ends inside a row."""
         self.offset += len(self.buffer) - self.start
-        self._fail(f"the file ends in row {number + 1}; the header promises {self.count} rows")
+        promised = "" if self.count is None else f"; the header promises {self.count} rows"
+        self._fail(f"the file ends in row {number + 1}{promised}")
 
     def _line(self, limit: int) -> bytes:
         """Read a line, or the first `limit` bytes of a longer one."""

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.vectors.formats import OUTSIDE, VECTORS, VOCABULARY
+from w2v.vectors.formats import FORMATS, OUTSIDE, VECTORS, VOCABULARY
 
 SUMMARY = "summary.json"
 """What a run of the pipeline leaves in its folder; it names the vectors."""
@@ -16,8 +16,9 @@ def find_vectors(path: str | Path) -> Path:
     Parameters
     ----------
     path
-        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or the
-        array in it; or a file of word2vec, fastText, GloVe or Parquet.
+        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or a
+        file in it; a folder written by `WordVectors.export`; or a file of word2vec, fastText,
+        GloVe or Parquet.
 
     Returns
     -------
@@ -34,8 +35,11 @@ def find_vectors(path: str | Path) -> Path:
         return path
     if path.is_dir() and (path / SUMMARY).is_file():
         return find_vectors(path / SUMMARY)
-    if path.name == VECTORS and path.is_file():
+    if path.name in (VECTORS, VOCABULARY, OUTSIDE) and (path.parent / VECTORS).is_file():
         return path.parent
+    for format in FORMATS.values():
+        if (path / format.name).is_file():
+            return path / format.name
     if path.suffix == ".json" and path.is_file():
         return find_vectors(_vectors_of_run(path))
     if path.is_file():

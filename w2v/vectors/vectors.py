@@ -1,6 +1,7 @@
 """Trained word vectors: look words up, compare them, find neighbours, load and save."""
 
 import difflib
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from w2v.errors import InputError
 from w2v.vectors import formats
 from w2v.vectors.formats import Contents, Use
+from w2v.vectors.locate import find_vectors
 from w2v.vectors.search import top_k
 
 MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
 """Between these lengths, products of a vector with one of length 1 are accurate in float32."""
+
+MIN_ALPHABETICAL = 100
+"""Fewer words may be in alphabetical order by chance, or because a person wrote them so."""
 
 
 class WordVectors:
@@ -114,27 +119,43 @@ class WordVectors:
 
     @cached_property
     def by_frequency(self) -> NDArray[np.intp]:
-        """(V,) rows by falling count; words of equal count, or without counts, stay in order."""
+        """(V,) rows by falling count; words of equal count, or without counts, stay in order.
+
+        Warns
+        -----
+        UserWarning
+            There are no counts, and the words are in alphabetical order.
+        """
         if self.counts is None:
+            if _alphabetical(self.words):
+                warnings.warn(
+                    f"the {len(self):,} words are in alphabetical order and have no counts: what "
+                    "is done with the most frequent words, such as analogies, is done with the "
+                    "first ones instead; give counts=, a file of words and their counts",
+                    stacklevel=2,
+                )
             return np.arange(len(self))
         return np.argsort(-self.counts, kind="stable")
 
     @cached_property
-    def _row_of_uppercase(self) -> dict[str, int]:
-        """The row of the most frequent word with this spelling in upper case."""
-        return {self.words[row].upper(): row for row in self.by_frequency[::-1].tolist()}
+    def _row_of_lowercase(self) -> dict[str, int]:
+        """The row of the most frequent word with this spelling in lower case."""
+        return {self.words[row].lower(): row for row in self.by_frequency[::-1].tolist()}
 
     def find(self, word: str) -> int | None:
-        """Return the row of a word, ignoring case; None if there is no such word.
+        """Return the row of a word, or of one that differs only in case; None if there is none.
 
-        If several words differ only in case, the most frequent one is found. A word that contains
+        If several words differ from it only in case, the most frequent one is found. Case is
+        ignored as `str.lower` does, which keeps ``maße`` and ``masse`` apart. A word that contains
         spaces also matches a word with ``_`` in their place.
         """
-        spelling = word.upper()
-        row = self._row_of_uppercase.get(spelling)
-        if row is None and " " in spelling:
-            return self._row_of_uppercase.get("_".join(spelling.split()))
-        return row
+        for spelling in dict.fromkeys((word, "_".join(word.split()))):
+            row = self._rows.get(spelling)
+            if row is None:
+                row = self._row_of_lowercase.get(spelling.lower())
+            if row is not None:
+                return row
+        return None
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
@@ -201,13 +222,17 @@ class WordVectors:
         one, other = self.unit_rows([self.row(a), self.row(b)]).astype(np.float64)
         return float(np.clip(_direction(one) @ _direction(other), -1.0, 1.0))
 
-    def nearest(self, word: str | ArrayLike, k: int = 10) -> list[tuple[str, float]]:
+    def nearest(
+        self, query: str | Sequence[str] | ArrayLike, k: int = 10
+    ) -> list[tuple[str, float]]:
         """Find the k words with the largest cosines.
 
         Parameters
         ----------
-        word
-            A word, which is not listed as its own neighbour, or a vector (d,).
+        query
+            A word; several words, which stand for the mean of their vectors, each scaled to length
+            1; or a vector (d,) of numbers. The words given are not answers. A vector may be that
+            of a word, which is then the first answer.
         k
             At least 1. If there are fewer words, all of them are returned.
 
@@ -219,12 +244,26 @@ class WordVectors:
         Raises
         ------
         InputError
-            The word has no vector, the vector has another size or is not finite, or k < 1.
+            A word has no vector, the vector has another size or is not finite, the query is
+            neither words nor a vector, or k < 1.
         """
-        if isinstance(word, str):
-            row = self.row(word)
+        if isinstance(query, str):
+            row = self.row(query)
             return self._nearest(self.vectors[row].astype(np.float64), k, {row})
-        vector = np.asarray(word, dtype=np.float64)
+        given = np.asarray(query if hasattr(query, "__len__") else None, dtype=object)
+        if given.ndim == 1 and given.size and all(isinstance(word, str) for word in given):
+            rows = [self.row(str(word)) for word in given]
+            directions = np.array([_direction(self.vectors[row]) for row in rows])
+            return self._nearest(directions.mean(axis=0), k, set(rows))
+        try:
+            vector = np.asarray(query, dtype=np.float64)
+        except (TypeError, ValueError):
+            vector = np.empty(())
+        if vector.ndim == 0:
+            raise InputError(
+                f"the query is {query!r:.60}; a word, a list of words, or a vector of "
+                f"{self.dimensions} numbers is needed"
+            )
         if vector.shape != (self.dimensions,):
             raise InputError(
                 f"a vector of shape {vector.shape} was given; these have ({self.dimensions},)"
@@ -267,7 +306,7 @@ class WordVectors:
         self, vector: NDArray[np.floating], k: int, excluded: set[int]
     ) -> list[tuple[str, float]]:
         """Find the k words nearest to a vector, except those of the excluded rows."""
-        if k < 1:
+        if not isinstance(k, int | np.integer) or k < 1:
             raise InputError(f"k={k}: at least 1 neighbour must be asked for")
         k = min(k, len(self) - len(excluded))
         if k <= 0:
@@ -311,30 +350,52 @@ class WordVectors:
         formats.write_folder(Path(directory), self._contents())
 
     @classmethod
-    def load(cls, path: str | Path, use: Use = "v") -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        use: Use = "v",
+        *,
+        counts: str | Path | None = None,
+        encoding: str = "utf-8",
+    ) -> Self:
         """Load vectors from a file or folder of any format that this project reads.
 
         Parameters
         ----------
         path
-            A folder as `save` or a training run leaves it, whose vectors are mapped into memory
-            instead of read; or a file of word2vec (text or binary), fastText (``.vec``), GloVe or
-            Parquet. See `w2v.vectors.formats.read`.
+            A folder as `save` or a training run leaves it, or the ``vectors.npy`` in it, which is
+            mapped into memory instead of read; a run's folder or its ``summary.json``; or a file
+            of word2vec (text or binary), fastText (``.vec``), GloVe or Parquet. See
+            `w2v.vectors.find_vectors` and `w2v.vectors.formats.read`.
         use
             ``v+u`` adds the outside vectors, which training leaves in the folder, to the center
             vectors; this makes a copy in memory.
+        counts
+            A file of words and how often they occur, separated by a tab, a space, a comma or a
+            semicolon, for vectors without counts. Words that it lacks count 0, with a warning.
+        encoding
+            How the words of a file of word2vec, fastText or GloVe are encoded.
 
         Raises
         ------
         InputError
             A file is missing, damaged or of another format, or files do not agree.
 
+        Warns
+        -----
+        UserWarning
+            What `w2v.vectors.formats.read_word2vec` warns of.
+
         References
         ----------
         On sums with outside vectors: Pennington, Socher, Manning (2014), GloVe, section 4.2.
         Levy, Goldberg, Dagan (2015), Improving distributional similarity, section 3.3.
         """
-        contents = formats.read(Path(path), use)
+        path = find_vectors(path)
+        contents = formats.read(path, use, encoding)
+        if counts is not None:
+            found = formats.read_counts(Path(counts), contents.words)
+            contents = contents._replace(counts=found)
         try:
             return cls(*contents)
         except InputError as error:
@@ -368,13 +429,18 @@ class WordVectors:
 
     @classmethod
     def load_word2vec(
-        cls, path: str | Path, binary: bool | None = None, *, header: bool | None = True
+        cls,
+        path: str | Path,
+        binary: bool | None = None,
+        *,
+        header: bool | None = True,
+        encoding: str = "utf-8",
     ) -> Self:
         """Load a file of word2vec, gensim, fastText or GloVe, whose format the caller may know.
 
         See `w2v.vectors.formats.read_word2vec` for the parameters and errors.
         """
-        return cls(*formats.read_word2vec(Path(path), binary, header))
+        return cls(*formats.read_word2vec(Path(path), binary, header, encoding))
 
     def save_projector(self, directory: str | Path) -> None:
         """Write ``vectors.tsv`` and ``metadata.tsv`` for TensorBoard's embedding projector.
@@ -403,3 +469,17 @@ def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
     scaled = vector / np.float64(largest)  # keeps the squares from overflowing
     direction: NDArray[np.float64] = scaled / np.linalg.norm(scaled)
     return direction
+
+
+def _alphabetical(words: Sequence[str]) -> bool:
+    """Tell whether words are in alphabetical order, forwards or backwards, with few exceptions.
+
+    Words of equal count are often in alphabetical order, so this looks at the order as a whole.
+    """
+    if len(words) < MIN_ALPHABETICAL:
+        return False
+    places = np.linspace(0, len(words) - 1, min(len(words), 1000)).astype(np.intp)
+    sample = [words[place] for place in places]
+    orders = (sample, [word.casefold() for word in sample])
+    ranks = [np.argsort(np.argsort(np.array(order), kind="stable")) for order in orders]
+    return any(abs(np.corrcoef(rank, places)[0, 1]) > 0.9 for rank in ranks)

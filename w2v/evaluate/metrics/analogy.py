@@ -118,7 +118,8 @@ def question_bands(
         question = questions[index]
         answer = next(w for w in (question.answer, *question.others) if vectors.find(w) is not None)
         words.append((question.a, question.b, question.c, answer))
-    rarest = np.array(rarest_ranks(vectors, words), dtype=np.int64)
+    # A word outside the vocabulary was asked as the same word in another case.
+    rarest = np.minimum(rarest_ranks(vectors, words), vocabulary)
     rows = []
     for first, last in bands(vocabulary):
         found = ranks[asked[(first <= rarest) & (rarest <= last)]]

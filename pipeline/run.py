@@ -98,6 +98,9 @@ def main() -> int:
     # Hydra 1.3 does not understand a -m that stands between settings.
     flags = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
     sys.argv[1:] = [*flags, *(text for text in sys.argv[1:] if text not in flags)]
+    # Python has a keyword of this name, so the field of the settings is named otherwise.
+    phrases = "tokenizer.phrases.from"
+    sys.argv[1:] = [text.replace(f"{phrases}=", f"{phrases}_=", 1) for text in sys.argv[1:]]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     logging.raiseExceptions = False  # a full disk should not print a traceback for each log line
     schema.register()

@@ -5,6 +5,7 @@ A vector is a sequence of floats, a matrix a sequence of vectors, a word its row
 """
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -341,12 +342,15 @@ def words(
     hyphens: bool = False,
     lowercase: bool = True,
     nfc: bool = True,
+    normalize_punctuation: bool = True,
+    drop_invisible: bool = True,
 ) -> list[str]:
     """Return the words of a document, found character by character.
 
     The text is normalized first; the package normalizes the tokens.
     """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
+    text = replaced(text, normalize_punctuation, drop_invisible)
     if nfc:
         text = unicodedata.normalize("NFC", text)
     found: list[str] = []
@@ -366,10 +370,24 @@ def words(
     return [unicodedata.normalize("NFC", word) for word in found] if nfc else found
 
 
-def whitespace(text: str, lowercase: bool = True, nfc: bool = False) -> list[str]:
+def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
+    """Return a text with plain apostrophes and hyphens and without invisible marks, as wanted."""
+    if normalize_punctuation:
+        text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
+        text = re.sub("[\u2010\u2011]", "-", text)
+    return re.sub("[\xad\u2060\ufeff\u200e\u200f\u061c]", "", text) if drop_invisible else text
+
+
+def whitespace(
+    text: str,
+    lowercase: bool = True,
+    nfc: bool = False,
+    normalize_punctuation: bool = False,
+    drop_invisible: bool = False,
+) -> list[str]:
     """Return the tokens between white space."""
     found = [""]
-    for character in text:
+    for character in replaced(text, normalize_punctuation, drop_invisible):
         if character.isspace():
             found.append("")
         else:

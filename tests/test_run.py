@@ -266,6 +266,24 @@ def test_every_planned_sweep_runs(here: Path, experiment: str) -> None:
     assert made["counts"]["finished"] >= 3
 
 
+def test_text_of_other_people(here: Path) -> None:
+    """Runs of letters without spaces, a token of 70,000 letters, and words to drop."""
+    chinese = "今天天气很好我们去公园，大家都非常高兴\n"
+    (here / "text.txt").write_text(chinese * 9 + f"the cat don’t don't {'x' * 70_000} cat\n" * 2)
+    (here / "stop.txt").write_text("the 100\n")
+    settings = ("tracking=none", WITHOUT_SCORES, *SMALL, "train.heldout=0", "model.subsample=0")
+    for drop, line in {
+        "stop.txt": "4 words, 86.7% of the tokens; 1 left out with more than 1,000 characters",
+        "[The]": "5 words, 93.3% of the tokens; 1 left out with more than 1,000 characters; "
+        "none of the words to drop occurs",
+    }.items():
+        result = run(*settings, "stages=[tokenize,vocab,train]", f"vocab.drop={drop}", cwd=here)
+        assert result.returncode == 0, result.stderr
+        assert line in result.stdout
+        assert "60% of the tokens are long runs of a script" in result.stdout
+    assert summary_of(here)["vocab"]["too_long"] == 1
+
+
 def test_phrases_become_words(here: Path) -> None:
     wanted = ("tokenizer.phrases.passes=2", "tokenizer.phrases.threshold=0.2")
     settings = ("tracking=none", WITHOUT_SCORES, *SMALL, "stages=[tokenize,vocab]")
@@ -285,6 +303,17 @@ def test_phrases_become_words(here: Path) -> None:
     assert facts["corpus"]["tokens_joined"] == lost > 0
     assert facts["corpus"]["tokens"] == plain["corpus"]["tokens"] - lost
     assert f"{facts['corpus']['phrases']} phrases" in result.stdout
+    again = run(*settings, f"tokenizer.phrases.from={tokenized}", cwd=here)
+    assert again.returncode == 0, again.stderr
+    learnt = summary_of(here)
+    assert learnt["corpus"] == facts["corpus"]
+    assert learnt["stages"]["tokenize"]["path"] != facts["stages"]["tokenize"]["path"]
+    result = run(*settings, "tokenizer.phrases.from=nowhere", cwd=here)
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: tokenizer.phrases.from_=nowhere: must be a folder with phrases.csv, or such a file "
+        "(No such file or directory)\n"
+    )
 
 
 def test_sst_from_its_archive_over_http(tmp_path: Path) -> None:

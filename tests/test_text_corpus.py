@@ -90,9 +90,10 @@ WAYS = {"plain": (1 << 40, 1), "compiled": (0, 1), "threads": (0, 2)}
     st.integers(1, 40),
     st.none() | st.integers(1, 6),
     st.booleans(),
-    st.sampled_from([Words(hyphens=True), Whitespace(lowercase=False)]),
+    st.sampled_from([Words(hyphens=True), Whitespace(False, drop_invisible=True)]),
 )
 @example(["one", " ", "two"], 1, None, True, Words())
+@example(["don’t Do\u00adn\u00ad’\u00adt \u00ad a\u00ad", "’a"], 1, None, True, Words())
 @example(["the The THE e\u0301 E\u0301", "", "é a'b b"], 1, 2, True, Words())
 def test_a_corpus_equals_that_of_plain_python(
     way: str,
@@ -208,7 +209,7 @@ def test_a_document_with_blocks_of_white_space(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("tokenizer", [Words(hyphens=True), Whitespace(nfc=True)])
+@pytest.mark.parametrize("tokenizer", [Words(hyphens=True), Whitespace(False, True, True, True)])
 def test_difficult_characters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, tokenizer: Tokenizer
 ) -> None:
@@ -222,10 +223,9 @@ def test_difficult_characters(
     path.write_bytes(text.encode())
     write_corpus(tmp_path, Files([str(path)]), tokenizer, None, workers)
     lines = [line for line in text.split("\n") if line.strip()]
-    if isinstance(tokenizer, Words):
-        tokens = [naive.words(line, hyphens=True) for line in lines]
-    else:
-        tokens = [naive.whitespace(line, nfc=True) for line in lines]
+    oracle = naive.words if isinstance(tokenizer, Words) else naive.whitespace
+    choice = {k: v for k, v in asdict(tokenizer).items() if k not in ("pattern", "function")}
+    tokens = [oracle(line, **choice) for line in lines]
     assert len({word for line in tokens for word in line}) > 2000
     assert load(tmp_path) == expected(tokens)
 
@@ -269,9 +269,33 @@ def test_faults_of_the_text_are_counted(
         nul_bytes=4,
         crlf=12,
         byte_order_marks=2,
+        unsegmented=0,
     )
     words = ["one", "two", "three", "four", "five", "six", "seven"]
     assert load(tmp_path)["types"] == words
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("text", "unsegmented"),
+    [
+        ("我们今天去公园散步，天气非常好。很好\n我们今天去公园散步\n", 3),  # Chinese
+        ("我们 今天 去 公园 散步 ， 天气 非常 好 。\n", 0),
+        ("今日は公園へ散歩に行きました。コンピュータ\n", 2),  # Japanese
+        ("วันนี้อากาศดีมาก ไปเที่ยว\n", 1),  # Thai
+        ("ភាសាខ្មែរជាភាសាផ្លូវការ ភាសា\u200bខ្មែរ\n", 1),  # Khmer
+        ("Donaudampfschifffahrtsgesellschaft 오늘날씨가정말좋습니다\n", 0),
+    ],
+)
+def test_text_without_spaces_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, text: str, unsegmented: int
+) -> None:
+    small, workers = WAYS[way]
+    monkeypatch.setattr(corpus, "SMALL_BYTES", small)
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    size = write_corpus(tmp_path, Files([str(path)]), Words(), None, workers)
+    assert size.unsegmented == unsegmented
 
 
 def test_invalid_bytes_are_replaced_or_ignored(tmp_path: Path) -> None:

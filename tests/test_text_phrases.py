@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from gensim.models.phrases import ENGLISH_CONNECTOR_WORDS
 from gensim.models.phrases import Phrases as GensimPhrases
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import naive
 from w2v.settings import SettingError
 from w2v.text import phrases
-from w2v.text.phrases import Joined, Phrases, join_phrases
+from w2v.text.phrases import PHRASES, Joined, Phrase, Phrases, join_phrases, write_phrases
 from w2v.text.sources import PyDocs
 from w2v.text.tokens import read_types
 
@@ -64,6 +64,7 @@ WORDS = st.sampled_from(["a", "b", "c", "a_b", "b_c", "_", "a_", "of", "the", "o
 TEXTS = st.lists(st.lists(WORDS, max_size=12), min_size=1, max_size=8).filter(any)
 
 
+@example([["of_the"]], 1, ("default", 0.5), 1, ("of_the",), 1)
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(
     documents=TEXTS,
@@ -98,6 +99,10 @@ def test_against_the_oracle(
         assert lost == sum(p.joined * p.words.count(" ") for p in ours.values())
         assert all(0 <= phrase.joined <= phrase.occurrences for phrase in ours.values())
     assert after == text
+    # The phrases that were found join the same words in the same text.
+    with tempfile.TemporaryDirectory() as name:
+        write_phrases(Path(name) / PHRASES, result.phrases)
+        assert joined(documents, Phrases(from_=name), window) == (after, result)
 
 
 CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
@@ -167,6 +172,68 @@ def test_overlapping_pairs_are_joined_from_the_left_within_documents() -> None:
     assert [(p.words, p.occurrences, p.joined) for p in result.phrases] == [("a a", 5, 3)]
 
 
+def test_phrases_of_another_corpus_are_joined(tmp_path: Path) -> None:
+    there = [["new", "york", "bank", "of", "america"], ["big", "new", "york"]] * 4
+    _, learnt = joined(there, Phrases(2, 0.01, 1, "default", "-", ("of",)), 50)
+    write_phrases(tmp_path / "p.csv", learnt.phrases)
+    here = [["york", "new", "york"], ["bank", "of", "us", "bank", "of", "america"], ["new-york"]]
+    after, result = joined(here, Phrases(from_=str(tmp_path / "p.csv")), 50)
+    expected = [["york", "new-york"], ["bank", "of", "us", "bank-of-america"], ["new-york"]]
+    assert after == expected
+    assert {p.phrase: p.joined for p in result.phrases if p.joined} == {
+        "new-york": 1,
+        "bank-of-america": 1,
+    }
+    assert len(result.phrases) == len(learnt.phrases)
+    assert joined([["none", "here"]], Phrases(from_=str(tmp_path / "p.csv")), 50)[0] == [
+        ["none", "here"]
+    ]
+
+
+def test_the_fingerprint_depends_on_the_phrases_not_on_their_place(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.csv", tmp_path / PHRASES
+    phrase = Phrase(1, "new york", "new_york", 12.5, 9, 8)
+    write_phrases(one, [phrase])
+    write_phrases(other, [phrase])
+    prints = Phrases(from_=str(one)).fingerprint()
+    assert prints == Phrases(from_=str(tmp_path)).fingerprint()
+    write_phrases(one, [phrase._replace(words="new jersey")])
+    assert prints != Phrases(from_=str(one)).fingerprint()
+    assert not Phrases().wanted
+    assert Phrases().fingerprint()["from_"] is None
+
+
+HEADER = "pass,words,phrase,score,occurrences,joined\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "a folder with phrases.csv, or such a file (No such file or directory)"),
+        ("new york\n", "the phrases.csv of another corpus; it is damaged (its columns are others)"),
+        (f"{HEADER}1,new york\n", "the phrases.csv of another corpus; it is damaged (row 1)"),
+        (
+            f"{HEADER}1,a b,a_b,2.5,x,3\n",
+            "the phrases.csv of another corpus; it is damaged (row 1)",
+        ),
+        (
+            f"{HEADER}1,a b,a b,2.5,3,3\n",
+            "the phrases.csv of another corpus; it is damaged (row 1)",
+        ),
+        (f"{HEADER}1,a,a,2.5,3,3\n", "the phrases.csv of another corpus; it is damaged (row 1)"),
+    ],
+)
+def test_a_file_without_phrases_is_refused(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "p.csv"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SettingError) as refusal:
+        Phrases(from_=str(path)).fingerprint()
+    assert str(refusal.value) == f"from_={path}: must be {reason}"
+
+
 def test_many_connectors_in_a_row() -> None:
     documents = [["the"] * 9, ["bank", *["of", "the"] * 20, "us"] * 2, ["of", "us", "of"]]
     wanted = Phrases(1, 0.01, 1, connectors=("of", "the"))
@@ -209,6 +276,11 @@ def test_progress_rises_to_1(tmp_path: Path) -> None:
         ),
         ({"min_count": 0}, "min_count=0: must be at least 1"),
         ({"scoring": "pmi"}, "scoring=pmi: must be default or npmi"),
+        (
+            {"passes": 1, "from_": "a"},
+            "passes=1: must be 0 where phrases are from another corpus, with its passes",
+        ),
+        ({"from_": " "}, "from_=' ': must be a folder or a file or null"),
         ({"joiner": ""}, "joiner='': must be one character that is not white space"),
         ({"joiner": "__"}, "joiner=__: must be one character that is not white space"),
         ({"joiner": " "}, "joiner=' ': must be one character that is not white space"),

@@ -34,15 +34,19 @@ steady = settings(derandomize=True, deadline=None, max_examples=60)
 # lower case is two letters or depends on the context; all joiners; Hangul in parts; characters of
 # four bytes.
 HARD = (
-    "aB1'’-‐‑_ \n\r\t.\0éßΩΣςİıÅÅK\u0301\u0323\u0307\u0345\u0338\u20e3\ufe0f\u200c\u200d\u00ad"
+    "aB1'’‘ʼ´＇-‐‑_ \n\r\t.\0éßΩΣςİıÅÅK\u0301\u0323\u0307\u0345\u0338\u20e3\ufe0f\u200c\u200d\u00ad"
+    "\u2060\u200b\u200f"
     "\u0130\u01c5ᾳᾼנּ\u05b0\u05bcשׁ\u0928\u093c\u094dनमक한\u1112\u1161\u11ab各½²Ⅷ٣\u0e33"
     "\ufb01𝒳𐐀\U0001d15e\U0002f800❤=<>\u2028\x85\xa0\x1c\u3000\ufeff\ufffd"
 )
 texts = st.text(
     st.sampled_from(HARD) | st.characters(exclude_categories=["Cs"]), max_size=40
-) | st.text(st.sampled_from("ab cD'.-\n"), max_size=40)
+) | st.text(st.sampled_from("ab cD'’ʼ\u00ad\u0301.-\n"), max_size=40)
 settings_of_words = st.fixed_dictionaries(
-    dict.fromkeys(("apostrophes", "hyphens", "lowercase", "nfc"), st.booleans())
+    dict.fromkeys(
+        ("apostrophes", "hyphens", "lowercase", "nfc", "normalize_punctuation", "drop_invisible"),
+        st.booleans(),
+    )
 )
 
 
@@ -60,17 +64,23 @@ def test_words_are_runs_of_letters_marks_and_digits(text: str, choice: dict[str,
 
 
 @steady
-@given(texts, st.booleans(), st.booleans())
-def test_whitespace_splits_only_at_white_space(text: str, lowercase: bool, nfc: bool) -> None:
-    tokenizer = Whitespace(lowercase=lowercase, nfc=nfc)
-    assert tokenizer.tokens(text) == naive.whitespace(text, lowercase, nfc)
+@given(texts, st.booleans(), st.booleans(), st.booleans(), st.booleans())
+def test_whitespace_splits_only_at_white_space(
+    text: str, lowercase: bool, nfc: bool, plain: bool, drop: bool
+) -> None:
+    tokenizer = Whitespace(lowercase, nfc, plain, drop)
+    assert tokenizer.tokens(text) == naive.whitespace(text, lowercase, nfc, plain, drop)
 
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
     [
         ("Don't stop", ["don't", "stop"]),
-        ("rock’n’roll", ["rock’n’roll"]),
+        ("rock’n’roll don´t ‘quoted’", ["rock'n'roll", "don't", "quoted"]),
+        ("п’ять пʼять п'ять ʼa", ["п'ять", "п'ять", "п'ять", "a"]),
+        ("Donau\u00addampf zer\u2060o \ufeffa\ufeffb \u00ad", ["donaudampf", "zero", "ab"]),
+        ("don\u00ad’\u00adt a\u00ad\u0301", ["don't", "á"]),
+        ("ប្រទេស\u200bកម្ពុជា", ["ប្រទេស", "កម្ពុជា"]),
         ("'quoted' dogs' 'n' it''s", ["quoted", "dogs", "n", "it", "s"]),
         ("snake_case, 3.14 & x1", ["snake", "case", "3", "14", "x1"]),
         ("ÉCOLE E\u0301cole Straße ΟΔΟΣ", ["école", "école", "straße", "οδος"]),
@@ -88,7 +98,7 @@ def test_examples_of_words(text: str, tokens: list[str]) -> None:
 
 def test_hyphens_and_apostrophes_can_be_switched() -> None:
     text = "A well-known dog's tail, mid‐air"
-    assert Words(hyphens=True).tokens(text) == ["a", "well-known", "dog's", "tail", "mid‐air"]
+    assert Words(hyphens=True).tokens(text) == ["a", "well-known", "dog's", "tail", "mid-air"]
     assert Words(apostrophes=False).tokens("dog's") == ["dog", "s"]
 
 
@@ -123,7 +133,7 @@ def test_normalizing_does_not_change_kinds() -> None:
             assert kinds[point] == MARK
 
 
-CUT = (Words(hyphens=True), Whitespace())
+CUT = (Words(hyphens=True), Whitespace(), Whitespace(drop_invisible=True))
 
 
 @steady
@@ -171,6 +181,15 @@ def test_a_token_is_the_whole_match_even_with_groups(pattern: str, tokens: list[
 def test_lower_casing_can_be_switched_off() -> None:
     assert Words(lowercase=False).tokens("Ab aB") == ["Ab", "aB"]
     assert Words(pattern=r"\w+", lowercase=False).tokens("Ab aB") == ["Ab", "aB"]
+
+
+def test_a_pattern_sees_plain_apostrophes_and_no_soft_hyphens() -> None:
+    assert Words(pattern="[a-z']+").tokens("don’t Do\u00adnau") == ["don't", "donau"]
+    assert Words(normalize_punctuation=False, drop_invisible=False).tokens("don’t a\u00adb") == [
+        "don’t",
+        "a",
+        "b",
+    ]
 
 
 def test_a_pattern_is_matched_against_normalized_text() -> None:
@@ -223,6 +242,52 @@ def test_the_fingerprint_depends_on_the_code_of_the_function(module: str) -> Non
     path = Path(f"{module}.py")
     path.write_text(path.read_text() + "# changed\n")
     assert tokenizer.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "from {name}_helper import cut",
+        "import {name}_helper",
+        "def later(text):\n    import {name}_helper",
+        "from {name}_package.inner import cut",
+        "from {name}_package import inner",
+        "from {name}_package import *",
+    ],
+)
+def test_the_fingerprint_depends_on_the_users_own_imports(module: str, lines: str) -> None:
+    package = Path(f"{module}_package")
+    package.mkdir()
+    deepest = package / "_deep.py"
+    for path, code in {
+        Path(f"{module}_helper.py"): f"from {package}.inner import cut",
+        package / "__init__.py": "from .inner import cut",
+        package / "inner.py": "import json, numpy\nfrom . import _deep\ncut = str.split",
+        deepest: "",
+    }.items():
+        path.write_text(f"{code}\n")
+    path = Path(f"{module}.py")
+    path.write_text(f"{lines.format(name=module)}\n{path.read_text()}")
+    tokenizer = Words(function=f"{module}.pairs")
+    before = tokenizer.fingerprint()
+    assert before["packages"] == {"numpy": np.__version__}
+    assert tokenizer.fingerprint() == before
+    deepest.write_text("changed = True\n")
+    after = tokenizer.fingerprint()
+    assert after.pop("code") != before.pop("code")
+    assert after == before
+
+
+def test_a_function_imported_from_elsewhere_counts(module: str) -> None:
+    helper, path = Path(f"{module}_helper.py"), Path(f"{module}.py")
+    helper.write_text("def cut(text):\n    return text.split()\n")
+    path.write_text(f"from {module}_helper import cut\n")
+    tokenizer = Words(function=f"{module}.cut")
+    prints = [tokenizer.fingerprint()]
+    for changed in (helper, path):
+        changed.write_text(changed.read_text() + "# changed\n")
+        prints.append(tokenizer.fingerprint())
+    assert all(one != other for one, other in combinations(prints, 2))
 
 
 @dataclass(frozen=True)

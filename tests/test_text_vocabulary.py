@@ -81,7 +81,17 @@ def test_by_default_words_occur_five_times() -> None:
         ),
         (
             {"words": ["a", "d"]},
-            "words=(2 words): must be a list that leaves at least 2 of 3 types, not 1; "
+            "words=(2 words: 'a', 'd'): must be a list that leaves at least 2 of 3 types, not 1; "
+            "the most frequent type, 'c', occurs 3 times",
+        ),
+        (
+            {"min_count": 1, "drop": ["a", "b", "x"]},
+            "drop=(3 words): must be a list that leaves at least 2 of 3 types, not 1; "
+            "the most frequent type occurs 3 times",
+        ),
+        (
+            {"min_count": 1, "max_share": 0.2},
+            "max_share=0.2: must be a share that leaves at least 2 of 3 types, not 1; "
             "the most frequent type occurs 3 times",
         ),
         ({"max_size": 1}, "max_size=1: must be at least 2 (0 words are to be kept)"),
@@ -111,6 +121,12 @@ def test_a_corpus_without_types_is_refused() -> None:
         ({"words": " "}, "words=' ': must be a path or null"),
         ({"keep": ["a", "a"]}, "keep=['a', 'a']: must be different words"),
         ({"keep": ["a", ""]}, "keep=['a', '']: must be different words"),
+        ({"drop": ["a", ""]}, "drop=['a', '']: must be a file or a list of words"),
+        ({"drop": ["a", 3]}, "drop=['a', 3]: must be a file or a list of words"),
+        ({"drop": " "}, "drop=' ': must be a file or a list of words"),
+        ({"drop": 3}, "drop=3: must be a file or a list of words"),
+        ({"max_share": 0.0}, "max_share=0.0: must be above 0 and below 1 or null"),
+        ({"max_share": 1.0}, "max_share=1.0: must be above 0 and below 1 or null"),
     ],
 )
 def test_wrong_settings_are_refused(change: dict[str, Any], line: str) -> None:
@@ -178,6 +194,63 @@ def test_a_list_of_words_is_read(tmp_path: Path) -> None:
     Vocabulary(["word", "the"], np.array([12, 5])).save(path)
     assert read_words(path) == ["word", "the"]
     assert digest_of(["a", "b"]) != digest_of(["b", "a"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "the 100\n2000 7\n3D\n",
+        "the\t100\t0.5\n2000\t7\t1e-3\n3D\t1\t1\n",
+        "word count\nthe  100\n2000 7\n3D 1\n",
+        "the,100\n2000, 7\n3D,1\n",
+        'word,count\r\n"the",100\r\n2000,7\r\n"3D",1\r\n',
+        "    100 the\n      7 2000\n      1 3D\n",
+        "100\tthe\n7\t2000\n1\t3D\n",
+    ],
+)
+def test_counts_in_a_list_of_words_are_skipped(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(content)
+    assert read_words(path) == ["the", "2000", "3D"]
+
+
+def test_a_comma_may_be_part_of_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("1,000\nthe\nword 12\n")
+    assert read_words(path) == ["1,000", "the", "word"]
+    path.write_text("word 500\nthe 12\n")
+    assert read_words(path) == ["word", "the"]
+
+
+TYPES, COUNTS = ["the", "cat", "of", "x" * 1001, "rare"], np.array([50, 30, 10, 6, 4])
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({}, ["the", "cat", "of"]),
+        ({"drop": ["of", "dog"]}, ["the", "cat"]),
+        ({"max_share": 0.4}, ["cat", "of"]),
+        ({"max_share": 0.5}, ["the", "cat", "of"]),
+        ({"max_share": 0.2, "keep": ["cat"]}, ["cat", "of"]),
+        ({"drop": ["the"], "max_size": 2}, ["cat", "of"]),
+        ({"words": ["the", "of", "rare"], "drop": ["the"]}, ["of", "rare"]),
+        ({"words": ["the", "of", "x" * 1001], "keep": ["x" * 1001]}, ["the", "of"]),
+    ],
+)
+def test_words_are_dropped(choice: dict[str, Any], words: list[str]) -> None:
+    assert build(TYPES, COUNTS, **choice)[0].words == words
+
+
+def test_words_to_drop_come_from_a_list_or_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "stop words.txt"
+    path.write_text("the 100\nof 50\n")
+    assert VocabularySettings(drop=["a", "a"]).words_to_drop() == ["a", "a"]
+    assert VocabularySettings(drop=str(path)).words_to_drop() == ["the", "of"]
+    with pytest.raises(SettingError, match=r"drop=.*: must be a file that can be read"):
+        VocabularySettings(drop="nowhere").words_to_drop()
+    with pytest.raises(SettingError, match="must be words other than those of keep; 'of' is in"):
+        VocabularySettings(drop=str(path), keep=["of"]).words_to_drop()
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.errors import InputError
 from w2v.settings import SettingError
 from w2v.text.corpus import write_corpus
-from w2v.text.phrases import Phrases, join_phrases, write_phrases
+from w2v.text.phrases import PHRASES, Phrases, join_phrases, write_phrases
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenizer import Tokenizer
 
-PHRASES = "phrases.csv"
+MAX_UNSEGMENTED = 0.05
+"""A note is shown where a larger share of the tokens probably consists of several words."""
 
 
 class Tokenize(Stage):
@@ -49,8 +50,8 @@ class Tokenize(Stage):
             "limit": config.corpus.limit,
             "tokenizer": tokenizer.fingerprint(),
         }
-        if phrases.passes:
-            settings["phrases"] = asdict(phrases)
+        if phrases.wanted:
+            settings["phrases"] = phrases.fingerprint()
 
         def make(out: Path) -> dict[str, Any]:
             size = size_of(source.paths) if isinstance(source, Files) else None
@@ -67,9 +68,9 @@ class Tokenize(Stage):
                     "hidden_files": files.found.hidden,
                     "folders_left_out": files.found.left_out,
                 }
-            if phrases.passes:
+            if phrases.wanted:
                 joined = join_phrases(out, phrases, display.joining)
-                write_phrases(out / PHRASES, joined)
+                write_phrases(out / PHRASES, joined.phrases)
                 facts |= {
                     "tokens": joined.tokens,
                     "types": joined.types,
@@ -103,6 +104,14 @@ class Tokenize(Stage):
         return super().explain(InputError(re.sub(arguments, r"corpus.\1=", str(error))), config)
 
     def ready(self, context: Context, entry: Entry) -> None:
+        custom = context.config.tokenizer.custom
+        share = entry.facts.get("unsegmented", 0) / entry.facts["tokens"]
+        if share > MAX_UNSEGMENTED and not custom:
+            context.display.say(
+                f"          {share:.0%} of the tokens are long runs of a script that has no spaces "
+                "between words; a tokenizer.function can split them",
+                "yellow",
+            )
         tracker, config = context.tracker, context.config
         content = digest(entry.settings["content"])
         tracker.tag({"corpus.fingerprint": content})

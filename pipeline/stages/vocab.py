@@ -13,7 +13,7 @@ from pipeline.config.settings import Config
 from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.text import vocabulary
 from w2v.text.tokens import read_types
-from w2v.text.vocabulary import VocabularySettings, digest_of, read_words
+from w2v.text.vocabulary import MAX_WORD, VocabularySettings, digest_of, read_words
 from w2v.vectors import VOCABULARY
 
 IDS = "ids.npy"
@@ -43,14 +43,19 @@ class Vocab(Stage):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings = context.config.vocab
         words = None if settings.words is None else read_words(Path(settings.words))
-        key = {**asdict(settings), "words": words and digest_of(words)}
+        drop = settings.words_to_drop()
+        key = {**asdict(settings), "words": words and digest_of(words), "drop": digest_of(drop)}
         corpus = context.entries["tokenize"].path
-        return key, lambda out: make_vocabulary(out, corpus, settings, words)
+        return key, lambda out: make_vocabulary(out, corpus, settings, words, drop)
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])
         missing = facts.get("missing", 0)
         lost = f"; {missing} wanted words are not among them" if missing else ""
+        if "too_long" in facts:
+            lost += f"; {facts['too_long']:,} left out with more than {MAX_WORD:,} characters"
+        if facts.get("words_to_drop_found") == 0:
+            lost += "; none of the words to drop occurs"
         return f"{facts['size']:,} words, {share:.1%} of the tokens{lost}"
 
     def record(self, context: Context, entry: Entry) -> None:
@@ -59,16 +64,21 @@ class Vocab(Stage):
 
 
 def make_vocabulary(
-    out: Path, corpus: Path, settings: VocabularySettings, words: list[str] | None
+    out: Path,
+    corpus: Path,
+    settings: VocabularySettings,
+    words: list[str] | None,
+    drop: list[str],
 ) -> dict[str, Any]:
     """Write the files of the stage into a folder; returns what the summary says of it.
 
     ``corpus`` is a folder of the stage ``tokenize``; ``words`` are those that ``settings.words``
-    lists.
+    lists, and ``drop`` those to leave out.
     """
     types, counts = read_types(corpus)
+    limits = settings.min_count, settings.max_size
     chosen, ids = vocabulary.build(
-        types, counts, settings.min_count, settings.max_size, words, settings.keep
+        types, counts, *limits, words, settings.keep, drop, settings.max_share
     )
     chosen.save(out / VOCABULARY)
     np.save(out / IDS, ids)
@@ -85,6 +95,11 @@ def make_vocabulary(
         "out_of_vocabulary": (total - kept) / total,
         "once": int((counts == 1).sum()),
     }
+    too_long = int(vocabulary.too_long(types).sum())
+    if too_long:
+        facts["too_long"] = too_long
+    if drop:
+        facts["words_to_drop_found"] = int(vocabulary.contained(types, drop).sum())
     wanted = [*(words or ()), *settings.keep]
     if wanted:
         present = set(chosen.words)

@@ -11,6 +11,7 @@ or load. Both give the same result.
 """
 
 import ctypes
+import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -56,6 +57,9 @@ class CorpusSize:
     nul_bytes, crlf, byte_order_marks
         NUL bytes, CR LF line ends, and byte order marks at the start of files. They are counted
         because they may be a sign of a damaged corpus; no token holds them.
+    unsegmented
+        Tokens with a run of letters that is too long for a word, in scripts that are written
+        without spaces between words; see `count_unsegmented`.
     """
 
     documents: int
@@ -68,6 +72,7 @@ class CorpusSize:
     nul_bytes: int
     crlf: int
     byte_order_marks: int
+    unsegmented: int
 
 
 def write_corpus(
@@ -357,7 +362,8 @@ class CorpusWriter:
                 f"of {self.bytes} bytes"
             )
         counts = self.types.totals()
-        (self.folder / "types.txt").write_bytes(self.types.lines_of_types())
+        lines = self.types.lines_of_types()
+        (self.folder / "types.txt").write_bytes(lines)
         np.save(self.folder / "counts.npy", counts)
         return CorpusSize(
             documents=self.documents,
@@ -367,6 +373,7 @@ class CorpusWriter:
             empty_documents=self.empty,
             longest_document=self.longest,
             **self.faults,
+            unsegmented=count_unsegmented(bytes(lines), counts),
         )
 
     def _merge(
@@ -397,6 +404,33 @@ class CorpusWriter:
         self.faults["crlf"] += data.count(b"\r\n")
         self.faults["byte_order_marks"] += block.byte_order_marks
         return self.types.add(found.lines, found.size, found.ids), ends
+
+
+UNSEGMENTED = re.compile(
+    # Hiragana, Katakana, Han
+    "[\u3005-\u3007\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff]{5}"
+    # Thai, Lao, Burmese, Khmer
+    "|[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff]{12}"
+)
+"""Found in a token that is too long to be one word of these scripts, but for rare ones."""
+
+
+def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
+    """Count the tokens that probably consist of several words, because no spaces separate these.
+
+    Parameters
+    ----------
+    lines
+        The types in UTF-8, each followed by a line feed.
+    counts : int64 (types,)
+        How often each occurs.
+    """
+    text = lines.decode("utf-8")
+    if UNSEGMENTED.search(text) is None:  # as in most corpora
+        return 0
+    long = map(bool, map(UNSEGMENTED.search, text.split("\n")[:-1]))
+    return int(counts[np.fromiter(long, np.bool_, len(counts))].sum())
 
 
 def trim_memory() -> None:

@@ -10,26 +10,31 @@ text when they are counted: ``a_b c`` and ``a b_c`` are the same, and so is the 
 """
 
 import csv
+import hashlib
 import math
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
-from itertools import count
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.settings import Limit, Settings, at_least, finite, one_of, setting
+from w2v.settings import Limit, Settings, at_least, finite, one_of, setting, text
 from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
 WINDOW = 1 << 20
 """Tokens in memory at a time."""
 
 HASH_BASE = 0x9E3779B97F4A7C15
+
+PHRASES = "phrases.csv"
+"""The table of the phrases in a corpus folder; see `write_phrases`."""
 
 FILES = ("tokens.npy", "offsets.npy", "types.txt", "counts.npy")
 
@@ -83,6 +88,12 @@ class Phrases(Settings):
         Limit("words without white space", lambda words: not any(map(NOT_A_TOKEN.search, words))),
         (),
     )
+    from_: str | None = setting(
+        "phrases that were found in another corpus are joined, and no others: its folder of tokens "
+        "or its phrases.csv",
+        text("a folder or a file"),
+        None,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "connectors", tuple(self.connectors))
@@ -91,6 +102,25 @@ class Phrases(Settings):
             self.refuse("threshold", "from -1 to 1 for scoring=npmi")
         if self.scoring == "default" and self.threshold <= 0:
             self.refuse("threshold", "above 0")
+        if self.from_ is not None and self.passes:
+            self.refuse("passes", "0 where phrases are from another corpus, with its passes")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any phrases are joined."""
+        return self.passes > 0 or self.from_ is not None
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return everything that the phrases depend on besides the text, as JSON.
+
+        Raises
+        ------
+        SettingError
+            See `read_phrases`.
+        """
+        learnt = None if self.from_ is None else repr(read_phrases(self)).encode("utf-8")
+        digest = None if learnt is None else hashlib.sha256(learnt).hexdigest()
+        return {**asdict(self), "from_": digest}
 
 
 class Phrase(NamedTuple):
@@ -107,7 +137,7 @@ class Phrase(NamedTuple):
     score
         See `Phrases`.
     occurrences
-        How often the words occur next to each other.
+        How often the words occur next to each other; in the other corpus for `Phrases.from_`.
     joined
         How often they were joined; lower where one of them was joined with its other neighbor.
     """
@@ -146,13 +176,16 @@ def join_phrases(
     Raises
     ------
     SettingError
-        There are at least 2^63 / types^2 different sequences of connectors.
+        There are at least 2^63 / types^2 different sequences of connectors; or see `read_phrases`.
     """
 
     def half(number: int, start: float) -> Callable[[float], None]:
         return lambda fraction: progress(number, start + fraction / 2)
 
     phrases: list[Phrase] = []
+    learnt = [] if settings.from_ is None else read_phrases(settings)
+    for number, rows in groupby(learnt, key=lambda phrase: phrase.number):
+        phrases += _join_learnt(folder, settings, list(rows), partial(progress, number))
     for number in range(1, settings.passes + 1):
         corpus = _Corpus(folder, settings)
         found = _score(corpus, settings, half(number, 0.0))
@@ -173,6 +206,46 @@ def join_phrases(
         )
     types, counts = read_types(folder)
     return Joined(int(counts.sum()), len(types), phrases)
+
+
+def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
+    """Write a table of phrases: by pass, the highest scores first."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["pass", *Phrase._fields[1:]])
+        table.writerows(phrases)
+
+
+def read_phrases(settings: Phrases) -> list[Phrase]:
+    """Read the table of phrases that `Phrases.from_` names, by pass.
+
+    Raises
+    ------
+    SettingError
+        The file cannot be read or is not a table of phrases.
+    """
+    path = Path(str(settings.from_)).expanduser()
+    path = path / PHRASES if path.is_dir() else path
+    number = 0
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = csv.reader(file, strict=True)
+            if next(table, None) != ["pass", *Phrase._fields[1:]]:
+                raise ValueError("its columns are others")
+            phrases = []
+            for row in table:
+                number += 1
+                at, words, phrase, score, occurrences, joined = row
+                counts = int(occurrences), int(joined)
+                phrases.append(Phrase(int(at), words, phrase, float(score), *counts))
+                if NOT_A_TOKEN.search(phrase) or len(words.split()) < 2:
+                    raise ValueError
+    except OSError as error:
+        settings.refuse("from_", f"a folder with {PHRASES}, or such a file ({error.strerror})")
+    except (ValueError, csv.Error) as error:
+        place = f"row {number}" if number else error
+        settings.refuse("from_", f"the {PHRASES} of another corpus; it is damaged ({place})")
+    return sorted(phrases, key=lambda phrase: phrase.number)
 
 
 class _Window(NamedTuple):
@@ -224,15 +297,19 @@ class _Corpus:
         document = np.cumsum(borders)[words]
         pairs = np.flatnonzero(document[1:] == document[:-1])
         left, right = words[pairs], words[pairs + 1]
-        types = len(self.types)
         nodes = self._nodes(ids, left, right - left - 1)
+        return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
+
+    def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
+        """Return the keys of pairs, given the connectors between their words; see `_Window`."""
+        types = len(self.types)
         if len(self.sequences) * types**2 >= 1 << 63:
             self.settings.refuse(
                 "connectors",
                 f"fewer words: there are too many different sequences of them "
                 f"({len(self.sequences)}) for {types} types",
             )
-        return _Window(ids, words, pairs, (nodes * types + ids[left]) * types + ids[right])
+        return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
         """Return the node of each pair.
@@ -247,12 +324,12 @@ class _Corpus:
         while len(active):
             steps = nodes[active] * len(self.types) + ids[left[active] + depth]
             distinct, inverse = np.unique(steps, return_inverse=True)
-            nodes[active] = np.array([self._child(step) for step in distinct.tolist()])[inverse]
+            nodes[active] = np.array([self.child(step) for step in distinct.tolist()])[inverse]
             active = active[gaps[active] > depth]
             depth += 1
         return nodes
 
-    def _child(self, step: int) -> int:
+    def child(self, step: int) -> int:
         """Return the child of a node, new if need be; `step` is node * types + connector."""
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
@@ -349,10 +426,10 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
     of_words, of_pairs = corpus.counts.copy(), counts.copy()
     types = int((~corpus.connector).sum()) + len(keys)
     with_joiner = np.array([joiner in word for word in corpus.types], np.bool_)
-    if not with_joiner.any():
+    words = np.flatnonzero(with_joiner & ~corpus.connector)
+    if not with_joiner.any() or len(words) + len(keys) == 0:
         return _Counts(of_words, of_pairs, types)
     # Equal texts have equal hashes. Texts are compared only where a hash occurs more than once.
-    words = np.flatnonzero(with_joiner & ~corpus.connector)
     hashes = _hashes(corpus, words, keys)
     ordered = np.sort(hashes)
     repeated = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -460,6 +537,39 @@ def _npmi(
 # Joining
 
 
+def _join_learnt(
+    folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
+) -> list[Phrase]:
+    """Join phrases of one pass that were found in another corpus; return them for this one."""
+    between = {word for phrase in phrases for word in phrase.words.split()[1:-1]}
+    corpus = _Corpus(folder, replace(settings, connectors=tuple(sorted(between))))
+    needed = {word for phrase in phrases for word in phrase.words.split()}
+    number = {word: i for i, word in enumerate(corpus.types) if word in needed}
+    present: dict[tuple[int, int, int], int] = {}
+    for row, phrase in enumerate(phrases):
+        ids = [number.get(word, -1) for word in phrase.words.split()]
+        if -1 not in ids:
+            node = 0
+            for connector in ids[1:-1]:
+                node = corpus.child(node * len(corpus.types) + connector)
+            present.setdefault((node, ids[0], ids[-1]), row)
+    if not present:
+        return [phrase._replace(joined=0) for phrase in phrases]
+    keys = corpus.keys(*np.array(list(present), np.int64).T)
+    order = np.argsort(keys)
+    rows = np.array(list(present.values()))[order].tolist()
+    some = [phrases[row] for row in rows]
+    found = _Found(
+        keys[order],
+        np.array([phrase.score for phrase in some]),
+        np.array([phrase.occurrences for phrase in some], np.int64),
+        [phrase.words for phrase in some],
+        [phrase.phrase for phrase in some],
+    )
+    joined = dict(zip(rows, _rewrite(corpus, found, progress).tolist(), strict=True))
+    return [phrase._replace(joined=joined.get(row, 0)) for row, phrase in enumerate(phrases)]
+
+
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
     """Choose the phrases of a window to join, from left to right; none overlap.
 
@@ -491,12 +601,13 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
 def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) -> Ids:
     """Write the corpus with its phrases joined, and return how often each was joined."""
     types = [*corpus.types]
-    known = {word: i for i, word in enumerate(types) if corpus.settings.joiner in word}
-    for text in found.texts:
-        if text not in known:
-            known[text] = len(types)
-            types.append(text)
-    becomes = np.array([known[text] for text in found.texts], np.int64)
+    wanted = set(found.texts)
+    known = {word: i for i, word in enumerate(types) if word in wanted}
+    for phrase in found.texts:
+        if phrase not in known:
+            known[phrase] = len(types)
+            types.append(phrase)
+    becomes = np.array([known[phrase] for phrase in found.texts], np.int64)
     starts, ends = np.zeros((2, len(corpus.types)), np.bool_)
     left, _, right = corpus.split(found.keys)
     starts[left] = ends[right] = True
@@ -556,11 +667,3 @@ def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) 
         (aside / name).replace(corpus.folder / name)
     aside.rmdir()
     return joined
-
-
-def write_phrases(path: Path, joined: Joined) -> None:
-    """Write the table of phrases: by pass, the highest scores first."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["pass", *Phrase._fields[1:]])
-        table.writerows(joined.phrases)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.jit import one_process_at_a_time
-from w2v.text.tokenizer import INNER, LETTER, MARK
+from w2v.text.tokenizer import INNER, INVISIBLE, LETTER
 
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
@@ -166,13 +166,15 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
                     break
                 point, width = character(data, at)
                 kind = kinds[point]
-                if kind < MARK:
+                if kind < INVISIBLE:
                     break
                 if kind == INNER:
-                    if at + width == stop:
-                        break
-                    point, _ = character(data, at + width)
-                    if kinds[point] != LETTER:
+                    ahead, following = at + width, np.int64(INVISIBLE)
+                    while ahead < stop and following == INVISIBLE:
+                        point, size_ahead = character(data, ahead)
+                        following = np.int64(kinds[point])
+                        ahead += size_ahead
+                    if following != LETTER:
                         break
             if 2 * size >= len(slots):
                 slots = grown(slots, 4 * len(slots))

@@ -1,7 +1,5 @@
 """How a document is split into tokens: the settings of the tokenizers and their Python code."""
 
-import hashlib
-import importlib
 import re
 import sys
 import unicodedata
@@ -9,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,19 +14,31 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.settings import Settings, setting
+from w2v.text.functions import import_function, sources_fingerprint
 from w2v.text.tokens import NOT_A_TOKEN
 
-SPACE, OTHER, MARK, INNER, LETTER = range(5)
+SPACE, OTHER, INVISIBLE, MARK, INNER, LETTER = range(6)
 """The kinds of characters. A token starts with a `LETTER` (digits are letters too) and continues
 with letters and marks. One `INNER` character may stand inside a token, before another letter.
+`INVISIBLE` characters do not end a token and are removed from it.
 The order matters: the compiled scanner compares kinds."""
 
 APOSTROPHES = "'’"
 HYPHENS = "-\u2010\u2011"
+VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
+"""Other shapes of the apostrophe and the hyphen that people and word processors write."""
+INVISIBLES = "\u00ad\u2060\ufeff\u200e\u200f\u061c"
+"""SOFT HYPHEN, WORD JOINER, ZERO WIDTH NO-BREAK SPACE and marks of the writing direction. As in
+Unicode's rules for words (UAX #29), they are no part of a word and do not end it; ZERO WIDTH SPACE
+ends a word, as it does between the words of Thai and Khmer."""
 JOINERS = "\u200c\u200d"
 """ZERO WIDTH NON-JOINER and JOINER: they select letter shapes inside words, as in Persian."""
 
 NFC = "normalize tokens to Unicode NFC, so that a letter and its accent are one character"
+PUNCTUATION = (
+    "write typographic apostrophes as ' and hyphens as -, so that don’t and don't are one word"
+)
+INVISIBLE_MARKS = "remove soft hyphens and other invisible marks that do not separate words"
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Tokenizer(Settings, ABC):
 
     A subclass splits a document in its own way. Where `pattern` or `function` is given, it
     replaces that way: the tokenizer is then *custom*. A custom tokenizer sees whole documents,
-    which are lower-cased and normalized before; the other tokenizers do this to their tokens.
+    after `fold`; the other tokenizers fold their tokens.
 
     Raises
     ------
@@ -49,6 +58,8 @@ class Tokenizer(Settings, ABC):
 
     lowercase: bool = setting("convert tokens to lower case", default=True)
     nfc: bool = setting(NFC, default=True)
+    normalize_punctuation: bool = setting(PUNCTUATION, default=True)
+    drop_invisible: bool = setting(INVISIBLE_MARKS, default=True)
     pattern: str | None = setting(
         "regular expression (Python's re) of a custom tokenizer: each match is a token",
         default=None,
@@ -111,10 +122,23 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Lower-case and normalize a text as set. The number of line feeds stays the same."""
+        """Replace characters, lower-case and normalize as set. The line feeds stay the same."""
+        if not text.isascii():
+            for character, replacement in self._replacements:
+                text = text.replace(character, replacement)
         if self.lowercase:
             text = text.lower()
         return unicodedata.normalize("NFC", text) if self.nfc else text
+
+    @cached_property
+    def _replacements(self) -> list[tuple[str, str]]:
+        """The characters that `fold` replaces, each with its replacement."""
+        punctuation = [(one, plain) for plain, others in VARIANTS.items() for one in others]
+        return punctuation * self.normalize_punctuation + [(one, "") for one in self._invisible()]
+
+    def _invisible(self) -> str:
+        """Return the characters of the kind `INVISIBLE`."""
+        return INVISIBLES * self.drop_invisible
 
     @cached_property
     def kinds(self) -> NDArray[np.uint8]:
@@ -168,15 +192,16 @@ class Tokenizer(Settings, ABC):
     def fingerprint(self) -> dict[str, Any]:
         """Return everything that the tokens depend on besides the text, as JSON.
 
-        These are the settings, the version of Unicode, and the SHA-256 of the function's file.
+        These are the settings, the version of Unicode, and for a function the SHA-256 of its
+        module and of the user's own modules that this imports, and the versions of the installed
+        packages. Data files and modules that are imported by a name in a string do not count.
         """
         prints: dict[str, Any] = asdict(self.plain())
         prints |= {"split": self.split, "unicode": unicodedata.unidata_version}
         if self.function is not None:
-            module = sys.modules[import_function(self.function).__module__]
-            path = getattr(module, "__file__", None)
-            code = Path(path).read_bytes() if path else b""
-            prints["code"] = hashlib.sha256(code).hexdigest()
+            maker = getattr(import_function(self.function), "__module__", None)
+            named = self.function.rpartition(".")[0]
+            prints |= sources_fingerprint([named, *([maker] if maker else [])])
         return prints
 
     def _call(self, function: Callable[[str], Iterable[str]], text: str) -> list[str]:
@@ -210,17 +235,27 @@ class Words(Tokenizer):
 
     def make_splitter(self) -> Callable[[str], list[str]]:
         """See `Tokenizer.make_splitter`."""
-        return find_all(words_pattern(self._inner()))
+        return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:
         """See `Tokenizer.make_kinds`."""
         kinds = character_kinds().copy()
-        kinds[[ord(character) for character in self._inner()]] = INNER
+        for kind, characters in (
+            (OTHER, self._not_letters()),
+            (INNER, self._inner()),
+            (INVISIBLE, self._invisible()),
+        ):
+            kinds[[ord(character) for character in characters]] = kind
         return kinds
 
     def _inner(self) -> str:
         """Return the characters of the kind `INNER`."""
-        return JOINERS + APOSTROPHES * self.apostrophes + HYPHENS * self.hyphens
+        apostrophes = APOSTROPHES + VARIANTS["'"] * self.normalize_punctuation
+        return JOINERS + apostrophes * self.apostrophes + HYPHENS * self.hyphens
+
+    def _not_letters(self) -> str:
+        """Return the letters of Unicode that are treated as punctuation."""
+        return "ʼ" * self.normalize_punctuation
 
 
 @dataclass(frozen=True)
@@ -228,16 +263,24 @@ class Whitespace(Tokenizer):
     """Tokens are what stands between white space, for text that is tokenized already."""
 
     nfc: bool = setting(NFC, default=False)
+    normalize_punctuation: bool = setting(PUNCTUATION, default=False)
+    drop_invisible: bool = setting(INVISIBLE_MARKS, default=False)
 
     split: ClassVar[str] = "whitespace"
 
     def make_splitter(self) -> Callable[[str], list[str]]:
         """See `Tokenizer.make_splitter`."""
-        return str.split
+        if not self.drop_invisible:
+            return str.split
+        # A token of nothing but invisible characters must not become an empty one.
+        invisible = re.compile(f"[{self._invisible()}]")
+        return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
         """See `Tokenizer.make_kinds`."""
-        return np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
+        kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
+        kinds[[ord(character) for character in self._invisible()]] = INVISIBLE
+        return kinds
 
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, Whitespace)}
@@ -254,16 +297,6 @@ def find_all(pattern: str) -> Callable[[str], list[str]]:
     return whole_matches if compiled.groups else compiled.findall
 
 
-def import_function(name: str) -> Callable[[str], Iterable[str]]:
-    """Import a function by its dotted name. The current folder is searched last."""
-    module, _, attribute = name.rpartition(".")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    function: Callable[[str], Iterable[str]] = getattr(importlib.import_module(module), attribute)
-    return function
-
-
 @cache
 def character_kinds() -> NDArray[np.uint8]:
     """Return `SPACE`, `OTHER`, `MARK` or `LETTER` for each code point: uint8 (1114112,)."""
@@ -278,13 +311,15 @@ def character_kinds() -> NDArray[np.uint8]:
 
 
 @cache
-def words_pattern(inner: str) -> str:
+def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
     """Return the regular expression of `Words`: the same rule as the kinds of characters give.
 
     Parameters
     ----------
-    inner
-        The characters of the kind `INNER`.
+    inner, invisible
+        The characters of the kinds `INNER` and `INVISIBLE`.
+    not_letters
+        Letters of Unicode that do not have the kind `LETTER`.
     """
     marks = np.flatnonzero(character_kinds() == MARK)
     starts = marks[np.diff(marks, prepend=-2) > 1]
@@ -293,5 +328,6 @@ def words_pattern(inner: str) -> str:
         f"\\U{start:08x}-\\U{end:08x}" for start, end in zip(starts, ends, strict=True)
     )
     # Python's \w without the underscore is L and N.
-    word = rf"[^\W_]++(?:[{ranges}]++[^\W_]*+)*+"
-    return rf"{word}(?:[{re.escape(inner)}]{word})*+"
+    letter = rf"[^\W_{not_letters}]"
+    word = rf"{letter}++(?:[{ranges}{invisible}]++{letter}*+)*+"
+    return rf"{word}(?:[{re.escape(inner)}]{f'[{invisible}]*+' * bool(invisible)}{word})*+"

@@ -1,9 +1,11 @@
 """The vocabulary: which words have vectors, how it is chosen, and its file ``vocabulary.tsv``."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,17 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import read_vocabulary, write_vocabulary
 from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
+
+MAX_WORD = 1000
+"""Characters of a word. Longer tokens are data in the text, such as images in base64."""
+
+NUMBER = r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?"
+WORD_COUNT = re.compile(rf"\s*(\S+)(?:\s+{NUMBER})+\s*")
+COUNT_WORD = re.compile(rf"\s*{NUMBER}\s+(\S+)\s*")
+WORD_COMMA_COUNT = re.compile(rf"\s*\"?([^\s,;\"]+)\"?(?:\s*[,;]\s*{NUMBER})+\s*")
+"""Lines of lists of words with counts: ``the 100``, ``100 the`` (of ``uniq -c``), ``the,100``."""
+HEADER = re.compile(r"\W*(word|token|type|term)s?\W*[\s,;]\W*[a-z].*", re.IGNORECASE)
+"""The first line of a table of words."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +35,8 @@ class VocabularySettings(Settings):
         "keep at most this many words, the most frequent ones; null: all", at_least(2), None
     )
     words: str | None = setting(
-        "file with one word a line: these words are the vocabulary, if they occur, instead of "
-        "those that occur min_count times",
+        "file with one word a line, counts are skipped: these words are the vocabulary, if they "
+        "occur, instead of those that occur min_count times",
         text("a path"),
         None,
     )
@@ -32,6 +45,39 @@ class VocabularySettings(Settings):
         Limit("different words", lambda words: all(words) and len(set(words)) == len(words)),
         [],
     )
+    drop: Any = setting(
+        "words that are left out, such as stop words: a list, or a file with one word a line",
+        Limit(
+            "a file or a list of words",
+            lambda drop: (
+                bool(drop.strip())
+                if isinstance(drop, str)
+                else isinstance(drop, Sequence) and all(isinstance(w, str) and w for w in drop)
+            ),
+        ),
+        [],
+    )
+    max_share: float | None = setting(
+        "drop words that make up a larger share of the tokens, such as 0.01; null: none",
+        Limit("above 0 and below 1", lambda share: 0 < share < 1),
+        None,
+    )
+
+    def words_to_drop(self) -> list[str]:
+        """Return the words of `drop`, read from its file if it is one.
+
+        Raises
+        ------
+        SettingError
+            See `read_words`; or a word is to be kept and to be dropped.
+        """
+        drop = self.drop
+        words = read_words(Path(drop).expanduser(), "drop") if isinstance(drop, str) else [*drop]
+        both = sorted({*words} & {*self.keep})
+        if both:
+            wanted = f"words other than those of keep; {both[0]!r} is in both"
+            raise SettingError(VocabularySettings, "drop", self.drop, wanted)
+        return words
 
 
 @dataclass(frozen=True)
@@ -71,11 +117,17 @@ class Vocabulary:
         return cls(words, counts)
 
 
-def read_words(path: Path) -> list[str]:
-    """Read a list of words, which may also be a saved vocabulary.
+def read_words(path: Path, name: str = "words") -> list[str]:
+    """Read a list of words, which may also be a saved vocabulary or a list with counts.
 
-    A line is a word in UTF-8, up to a tab if there is one. Blank lines and repeated words are
-    skipped.
+    A line is a word in UTF-8. A count after white space is skipped, and so is all that follows a
+    tab. A count before the word or after a comma is skipped if every line has one, because numbers
+    and ``1,000`` may be words. A header, blank lines and repeated words are skipped.
+
+    Parameters
+    ----------
+    name
+        The setting that names the file, for messages.
 
     Raises
     ------
@@ -84,7 +136,7 @@ def read_words(path: Path) -> list[str]:
     """
 
     def refused(wanted: str) -> SettingError:
-        return SettingError(VocabularySettings, "words", str(path), wanted)
+        return SettingError(VocabularySettings, name, str(path), wanted)
 
     if path.exists() and not path.is_file():
         raise refused("a file of one word a line")
@@ -95,12 +147,27 @@ def read_words(path: Path) -> list[str]:
     except UnicodeDecodeError as error:
         raise refused(f"a file in UTF-8; byte {error.start} is not") from None
     lines = content.replace("\r\n", "\n").split("\n")
-    if lines[0] == "word\tcount":
+    if HEADER.fullmatch(lines[0]):
         del lines[0]
-    words = list(dict.fromkeys(word for line in lines if (word := line.partition("\t")[0].strip())))
+    lines = [line for line in lines if line.strip()]
+    words = list(dict.fromkeys(words_of(lines)))
     if not words:
         raise refused("a file with at least one word, one a line")
     return words
+
+
+def words_of(lines: list[str]) -> list[str]:
+    """Return the word of each line; see `read_words`."""
+    after = [WORD_COUNT.fullmatch(line) for line in lines]
+    for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):
+        matches = [pattern.fullmatch(line) for line in lines]
+        if all(matches):
+            return [match[1] for match in matches if match]
+    words = [
+        match[1] if match else line.partition("\t")[0].strip()
+        for match, line in zip(after, lines, strict=True)
+    ]
+    return [word for word in words if word]
 
 
 def digest_of(words: Sequence[str]) -> str:
@@ -115,6 +182,8 @@ def build(
     max_size: int | None = None,
     words: Sequence[str] | None = None,
     keep: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    max_share: float | None = None,
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary.
 
@@ -129,7 +198,13 @@ def build(
     words
         Choose these words, if they occur, instead of those that occur `min_count` times.
     keep
-        Words that stay if they occur, however rare. They count towards `max_size`.
+        Words that stay if they occur, however rare or frequent. They count towards `max_size`.
+    drop
+        Leave out these words.
+    max_share
+        Drop the types that make up a larger share of all tokens.
+
+    Types of more than `MAX_WORD` characters are always dropped.
 
     Returns
     -------
@@ -144,29 +219,68 @@ def build(
         is too small for the words to keep. The class of the error's settings is
         `VocabularySettings`.
     """
-    kept = contained(types, keep)
+    short = ~too_long(types)
+    kept = contained(types, keep) & short
     least = max(2, int(kept.sum()))
     if max_size is not None and max_size < least:
         wanted = f"at least {least} ({kept.sum()} words are to be kept)"
         raise SettingError(VocabularySettings, "max_size", max_size, wanted)
-    eligible = kept | (counts >= min_count if words is None else contained(types, words))
+    # Each step leaves fewer types. The first that leaves fewer than two is refused.
+    most = int(counts.argmax()) if len(counts) else None
+    occurs = f"occurs {counts.max(initial=0)} times"
+    found = f"the most frequent type {occurs}"
+    if words is None:
+        chosen = counts >= min_count
+        check_enough(kept | chosen & short, "min_count", min_count, "a count", found)
+    else:
+        chosen = contained(types, words)
+        shown = ", ".join([*map(shortened, words[:3]), *["…"] * (len(words) > 3)])
+        looked = f"({len(words)} words: {shown})"
+        if most is not None:
+            found = f"the most frequent type, {shortened(types[most])}, {occurs}"
+        check_enough(kept | chosen & short, "words", looked, "a list", found)
+    eligible = chosen & short & ~contained(types, drop)
+    check_enough(kept | eligible, "drop", f"({len(drop)} words)", "a list", found)
+    if max_share is not None:
+        eligible &= counts <= max_share * counts.sum()
+        check_enough(kept | eligible, "max_share", max_share, "a share", found)
+    eligible |= kept
     order = np.flatnonzero(eligible)
     order = np.array(sorted(order.tolist(), key=types.__getitem__), np.int64)
     order = order[np.argsort(-counts[order], kind="stable")]
     if max_size is not None and len(order) > max_size:
         others = np.flatnonzero(~kept[order])[max_size - int(kept.sum()) :]
         order = np.delete(order, others)
-    if len(order) < 2:
-        left = (
-            f"that leaves at least 2 of {len(types)} types, not {len(order)}; "
-            f"the most frequent type occurs {counts.max(initial=0)} times"
-        )
-        if words is None:
-            raise SettingError(VocabularySettings, "min_count", min_count, f"a count {left}")
-        raise SettingError(VocabularySettings, "words", f"({len(words)} words)", f"a list {left}")
     ids = np.full(len(types), -1, np.int32)
     ids[order] = np.arange(len(order), dtype=np.int32)
     return Vocabulary([types[i] for i in order.tolist()], counts[order]), ids
+
+
+def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, found: str) -> None:
+    """Refuse a setting that leaves fewer than two types.
+
+    Parameters
+    ----------
+    left : bool (types,)
+        The types that are left.
+    name, value, kind
+        The setting, its value, and what it is.
+    found
+        What the message says of the corpus.
+    """
+    if left.sum() < 2:
+        wanted = f"{kind} that leaves at least 2 of {len(left)} types, not {left.sum()}; {found}"
+        raise SettingError(VocabularySettings, name, value, wanted)
+
+
+def shortened(word: str) -> str:
+    """Return a word in quotes for a message, with at most 40 of its characters."""
+    return repr(word if len(word) <= 40 else f"{word[:39]}…")
+
+
+def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
+    """Return whether each type has more than `MAX_WORD` characters: bool (types,)."""
+    return np.fromiter(map(len, types), np.int64, len(types)) > MAX_WORD
 
 
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:

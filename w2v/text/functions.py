@@ -1,0 +1,104 @@
+"""Functions of the user's own that are named in settings: how they are found, and their code."""
+
+import ast
+import hashlib
+import importlib
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+from typing import Any
+
+
+def import_function(name: str) -> Callable[[str], Iterable[str]]:
+    """Import a function by its dotted name. The current folder is searched last."""
+    module, _, attribute = name.rpartition(".")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    function: Callable[[str], Iterable[str]] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
+    """Return the SHA-256 of the code of modules and of the user's own modules that they import.
+
+    Python's own modules do not count. Installed packages count by their version.
+
+    Returns
+    -------
+    dict
+        ``code``, the SHA-256 in hexadecimal, and ``packages``, versions by the name of the package.
+    """
+    code: dict[str, bytes] = {}
+    packages: dict[str, str] = {}
+    named = set(modules)
+    waiting = list(named)
+    while waiting:
+        module = waiting.pop()
+        top = module.partition(".")[0]
+        if module in code or top in sys.stdlib_module_names or top in packages:
+            continue
+        path = source_file(module)
+        if path is None:
+            continue
+        if is_installed(path) and module not in named:
+            packages[top] = version_of(top)
+            continue
+        code[module] = path.read_bytes()
+        waiting += imported_modules(code[module], module, is_package=path.stem == "__init__")
+    whole = hashlib.sha256()
+    for module in sorted(code):
+        whole.update(hashlib.sha256(code[module]).digest())
+    return {"code": whole.hexdigest(), "packages": dict(sorted(packages.items()))}
+
+
+def source_file(module: str) -> Path | None:
+    """Return the file of a module; None if there is none, or if the name is of something else."""
+    try:
+        spec = find_spec(module)  # imports the packages around the module
+    except Exception:  # whatever these packages raise when they are imported
+        return None
+    path = Path(spec.origin) if spec and spec.has_location and spec.origin else None
+    return path if path is not None and path.is_file() else None
+
+
+def is_installed(path: Path) -> bool:
+    """Return whether a file belongs to Python or to an installed package."""
+    folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return "site-packages" in path.parts or any(path.is_relative_to(one) for one in folders)
+
+
+def version_of(package: str) -> str:
+    """Return the version of an installed package; empty if it is installed by another name."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[str]:
+    """Yield the modules that a source file imports, also inside functions, and their packages.
+
+    For ``from a import b``, which may be a module or not, yield both ``a`` and ``a.b``.
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # a compiled module
+        return
+    package = module if is_package else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            try:
+                base = resolve_name("." * node.level + (node.module or ""), package)
+            except ImportError:  # relative to no package
+                continue
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[: end + 1]) for end in range(len(parts)))

@@ -13,10 +13,12 @@ from threadpoolctl import threadpool_limits
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
+from pipeline.config.values import as_yaml
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError
+from w2v.files import written_aside
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,23 @@ def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
     """Refuse a configuration that names a stage which does not exist."""
     names = [stage.name for stage in stages]
     if not set(config.stages) <= set(names):
-        raise InputError(f"stages={config.stages}: must be some of [{', '.join(names)}]")
+        raise InputError(f"stages={as_yaml(config.stages)}: must be some of [{', '.join(names)}]")
+
+
+def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
+    """Refuse a path in the settings, of a stage that is to run, at which nothing can be read."""
+    for stage in stages_of(config, stages):
+        try:
+            stage.check(config)
+        except InputError as error:
+            raise stage.explain(error, config) from None
+
+
+def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> list[Stage]:
+    """Return the stages that an experiment has, up to the last one that is asked for."""
+    found = [stage for stage in stages if stage.applies(config)]
+    last = max((i for i, stage in enumerate(found) if stage.name in config.stages), default=-1)
+    return found[: last + 1]
 
 
 class Experiment:
@@ -34,16 +52,14 @@ class Experiment:
     def __init__(self, context: Context, stages: Sequence[Stage] = STAGES) -> None:
         check_stages(context.config, stages)
         self.context = context
-        self.stages = [stage for stage in stages if stage.applies(context.config)]
+        self.stages = stages_of(context.config, stages)
 
     def run(self, run_dir: Path) -> dict[str, Any]:
         """Run the stages up to the last one that is asked for; returns the summary of the run.
 
         The results of stages that are left out must be in the cache.
         """
-        context, wanted = self.context, self.context.config.stages
-        last = max((i for i, stage in enumerate(self.stages) if stage.name in wanted), default=-1)
-        self.stages = self.stages[: last + 1]
+        context = self.context
         for stage in self.stages:
             with threadpool_limits(context.threads), warnings.catch_warnings():
                 warnings.showwarning = self._show_warning
@@ -55,9 +71,8 @@ class Experiment:
             stage.record(context, context.entries[stage.name])
         summary = self._summary(run_dir) | self._measure(run_dir)
         text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
-        aside = run_dir / ".summary.json.part"
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(run_dir / "summary.json")
+        with written_aside(run_dir / "summary.json") as aside:
+            aside.write_text(text + "\n", encoding="utf-8")
         context.tracker.files([run_dir / "summary.json"], "")
         for stage in self.stages:
             stage.finish(context, context.entries[stage.name], run_dir, summary)
@@ -79,8 +94,8 @@ class Experiment:
             found = store.find(folder, key, context.verify)
             if found is None:
                 raise InputError(
-                    f"stages={context.config.stages}: {stage.name} is left out, and the cache "
-                    f"does not hold its result; add {stage.name} to stages"
+                    f"stages={as_yaml(context.config.stages)}: {stage.name} is left out, and the "
+                    f"cache does not hold its result; add {stage.name} to stages"
                 )
             entry = found
         context.tracker.tag({f"stage.{stage.name}": key})

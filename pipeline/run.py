@@ -8,6 +8,7 @@ import inspect
 import logging
 import os
 import shlex
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ import hydra  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
+from yaml import MarkedYAMLError  # noqa: E402
 
 from pipeline.config import messages, schema  # noqa: E402
 from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
@@ -36,6 +38,7 @@ from pipeline.sweeps.session import SweepFailedError, refuse_sweep_without_multi
 from pipeline.tracked_run import run_tracked  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError, sanitize  # noqa: E402
+from w2v.settings import with_home  # noqa: E402
 
 log = logging.getLogger("pipeline")
 
@@ -82,6 +85,11 @@ def line_of(error: Exception, starting: bool) -> str | None:
             return schema.explain(error)
         case OSError() if starting:
             return write_error_line(error)
+        case MarkedYAMLError():
+            return messages.not_yaml(error)
+        case UnicodeDecodeError() if starting:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return f"line {line} of a file of settings is not UTF-8; convert the file"
         case UnicodeEncodeError() if starting:
             name = error.object
             return f"{name}: a name that is not UTF-8; rename the file, or give a glob for it"
@@ -90,20 +98,26 @@ def line_of(error: Exception, starting: bool) -> str | None:
     return None
 
 
+def is_setting(argument: str) -> bool:
+    """Return whether an argument is ``key=value`` or ``~key``, not an option or its value."""
+    return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
+
+
 def main() -> int:
     """Run the command line and return the exit status."""
     # In Hydra 1.4 the program lists which objects a configuration may make; 1.3 has its own list.
     newer = "execution_whitelist" in inspect.signature(hydra.main).parameters
     options: Any = {"execution_whitelist": ("logging.*",)} if newer else {"version_base": "1.3"}
-    # Hydra 1.3 does not understand a -m that stands between settings.
+    # Hydra 1.3 does not understand a -m or --cfg job that stands between settings.
+    expanded = [text if "pattern=" in text else with_home(text) for text in sys.argv[1:]]
+    sys.argv[1:] = sorted(expanded, key=is_setting)
     flags = [text for text in sys.argv[1:] if text in ("-m", "--multirun")]
-    sys.argv[1:] = [*flags, *(text for text in sys.argv[1:] if text not in flags)]
     # Python has a keyword of this name, so the field of the settings is named otherwise.
     phrases = "tokenizer.phrases.from"
     sys.argv[1:] = [text.replace(f"{phrases}=", f"{phrases}_=", 1) for text in sys.argv[1:]]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     logging.raiseExceptions = False  # a full disk should not print a traceback for each log line
-    schema.register()
+    schema.register(with_help=bool({"--help", "-h"} & {*sys.argv}))
     program = Program()
     status = 0
     try:
@@ -113,6 +127,9 @@ def main() -> int:
             hydra.main(str(ROOT / "conf"), "config", **options)(program.run)()
         if program.error is not None:
             raise program.error
+    except BrokenPipeError:  # of standard output, as with | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except SweepFailedError as failed:
         status = failed.status
     except Exception as error:

@@ -26,12 +26,14 @@ def run_tracked(
     `job` is the job of a sweep that this run is, and `stop` tells when a signal asks it to stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
-    from pipeline.experiment import Experiment
+    from pipeline.experiment import Experiment, check_paths, check_stages
     from pipeline.runtime.console import Display
     from pipeline.runtime.resources import available_cores
     from pipeline.stages.base import Context
     from pipeline.tracking import track
 
+    check_stages(config)
+    check_paths(config)
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     display = Display() if job is None else Display(quiet=True, bars=not job.parallel)
     tracking, name = config.tracking, config.run_name
@@ -49,7 +51,8 @@ def run_tracked(
         threads = config.engine.threads or cores
         command = shlex.join(["python", sys.argv[0], *HydraConfig.get().overrides.task])
         command = f"cd {shlex.quote(str(Path.cwd()))}\n{command}"  # works from any folder
-        context = Context(config, display, tracker, stop, cores, threads, command)
+        entries = {} if job is None else job.entries
+        context = Context(config, display, tracker, stop, cores, threads, command, entries)
         summary = Experiment(context).run(run_dir)
         if job is not None:
             objective_value(summary, job.objective)  # without such a figure, the tracked run fails

@@ -46,7 +46,7 @@ def log_sum_exp(xs: Sequence[float]) -> float:
 
 
 def softmax_loss(center_vector: Vector, outside_index: int, outside_vectors: Matrix) -> Result:
-    """Loss, gradient of the centre vector (d) and of the outside vectors (V × d)."""
+    """Loss, gradient of the center vector (d) and of the outside vectors (V × d)."""
     d, size = len(center_vector), len(outside_vectors)
     scores = [dot(u, center_vector) for u in outside_vectors]
     log_partition = log_sum_exp(scores)
@@ -122,7 +122,7 @@ def skipgram_loss(
 def window_pairs(
     documents: Iterable[Sequence[int]], window: int, dynamic: bool
 ) -> list[tuple[int, int, float]]:
-    """Every (centre, outside, weight), in order of the text; no pair crosses a document.
+    """Every (center, outside, weight), in order of the text; no pair crosses a document.
 
     A dynamic window draws its half-width b uniformly from 1 … m, and a word at distance t is inside
     when b >= t: with probability (m - t + 1) / m, the pair's weight.  A fixed window weighs 1.
@@ -141,7 +141,7 @@ def window_pairs(
 def softmax_objective(
     pairs: Iterable[tuple[int, int, float]], center_vectors: Matrix, outside_vectors: Matrix
 ) -> float:
-    """Weighted mean of the exact softmax loss per pair (centre, outside, weight)."""
+    """Weighted mean of the exact softmax loss per pair (center, outside, weight)."""
     losses, weights = [], []
     for center, outside, weight in pairs:
         scores = [dot(u, center_vectors[center]) for u in outside_vectors]
@@ -155,7 +155,7 @@ def negative_sampling_objective(
     center_vectors: Matrix,
     outside_vectors: Matrix,
 ) -> float:
-    """Weighted mean of the negative-sampling loss per pair (centre, outside, weight, noise).
+    """Weighted mean of the negative-sampling loss per pair (center, outside, weight, noise).
 
     `noise` lists (word, weight): a draw that counts once has weight 1, and one of 32 shared words
     that stand for 5 draws has weight 5/32.

@@ -181,6 +181,34 @@ def test_what_stands_at_the_limits_is_allowed() -> None:
     assert settled("train.min_lr=0.025", "train.heldout=0.999").train.min_lr == 0.025
 
 
+PATHS = {
+    "outputs='~/x'": ("outputs", "HOME/x"),
+    "corpus=files corpus.path='~/a.txt'": ("corpus.path", "HOME/a.txt"),
+    "corpus=files corpus.path=['~/a.txt',b.txt,'a~/b']": (
+        *("corpus.path", ["HOME/a.txt", "b.txt", "a~/b"]),
+    ),
+    "vocab.words='~/w.txt'": ("vocab.words", "HOME/w.txt"),
+    "train.init='~/run'": ("train.init", "HOME/run"),
+    "evaluate.compare='~/run'": ("evaluate.compare", "HOME/run"),
+    "evaluate.analogy.google='~/q.txt'": (*("evaluate.analogy", {"google": "HOME/q.txt"}),),
+    "tracking.uri='sqlite:///~/x.db'": ("tracking.uri", "sqlite:///HOME/x.db"),
+    "tokenizer.pattern='~/x'": ("tokenizer.pattern", "~/x"),
+    "vocab.keep=['~']": ("vocab.keep", ["~"]),
+}
+
+
+@pytest.mark.parametrize("overrides", PATHS)
+def test_a_path_may_start_in_the_home_folder(
+    overrides: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "HOME")
+    key, wanted = PATHS[overrides]
+    found: Any = settled(*overrides.split())
+    for name in key.split("."):
+        found = getattr(found, name)
+    assert found == wanted
+
+
 # Refusals
 
 LIMITS = {
@@ -337,7 +365,10 @@ def one_of(group: str) -> str:
 
 
 NO_SUCH = "no such setting here"
-QUOTES = "a value with special characters stands in quotes, as in \"key='a b'\""
+SYNTAX = "not of the form key=value, with every bracket and quote closed"
+QUOTES = "special characters stand in quotes; write"
+SHELL_QUOTED = "'vocab.words='\"'\"'it\\'\"'\"'s.txt'\"'\"''"
+FILES_HINT = "no such choice; did you mean corpus=files corpus.path="
 
 COMPOSITION = {
     # Typos
@@ -375,10 +406,19 @@ COMPOSITION = {
     "engine=abacus": f"engine=abacus: {one_of('engine')}",
     "experiment=nil": f"experiment=nil: {one_of('experiment')}",
     # Syntax
-    "model.window": f"model.window: not of the form key=value; {QUOTES}",
+    "model.window": f"model.window: {SYNTAX}",
+    "stages=[tokenize": f"stages=[tokenize: {SYNTAX}",
+    "vocab.words='a": f"vocab.words='a: {SYNTAX}",
+    "grösse=3": f"grösse=3: {SYNTAX}",
     "corpus.path=my text (1).txt": (
-        f"corpus.path=my text (1).txt: not of the form key=value; {QUOTES}"
+        f"corpus.path=my text (1).txt: {QUOTES} \"corpus.path='my text (1).txt'\""
     ),
+    "vocab.words=größe.txt": f"vocab.words=größe.txt: {QUOTES} \"vocab.words='größe.txt'\"",
+    "vocab.words=it's.txt": f"vocab.words=it's.txt: {QUOTES} {SHELL_QUOTED}",
+    "corpus=größe.txt": f"corpus=größe.txt: {QUOTES} corpus=files \"corpus.path='größe.txt'\"",
+    "corpus=/data/x.txt": f"corpus=/data/x.txt: {FILES_HINT}/data/x.txt",
+    "corpus=x.txt": f"corpus=x.txt: {FILES_HINT}x.txt",
+    "corpus=texts/": f"corpus=texts/: {FILES_HINT}texts/",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from w2v import WordVectors
-from w2v.evaluate import mean_neighbour_overlap, student_interval, tukey_against
+from w2v.evaluate import mean_neighbour_overlap, pareto_front, student_interval, tukey_against
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
@@ -88,3 +88,19 @@ def test_overlap_of_neighbours_between_seeds() -> None:
     assert mean_neighbour_overlap(runs[:1]) is None
     other = WordVectors([*words[:-1], "other"], vectors)
     assert mean_neighbour_overlap([runs[0], other]) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_pareto_front_is_what_nothing_beats(seed: int, sign: int) -> None:
+    random = np.random.default_rng(seed)
+    pairs = {(float(a), float(b)) for a, b in random.integers(0, 6, (12, 2))}  # with many ties
+    points = sorted(pairs, key=lambda _: random.random())
+    expected = {
+        (cost, value)
+        for cost, value in points
+        if not any(c <= cost and sign * v >= sign * value for c, v in pairs - {(cost, value)})
+    }
+    front = [points[index] for index in pareto_front(points, sign)]
+    assert front == sorted(expected)
+    assert pareto_front([(1.0, 2.0), (1.0, 2.0)], sign) == [0]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.config.settings import PROJECTIONS
 from pipeline.report import map as word_maps
+from w2v.evaluate.neighbours import neighbour_rows
+from w2v.evaluate.projection import NAMES, project, project_by
 from w2v.vectors import WordVectors
 
 METHODS = ["pca", "tsne", pytest.param("umap", marks=pytest.mark.long)]  # UMAP compiles for long
@@ -28,19 +30,19 @@ def test_a_projection_keeps_clusters_together_and_repeats_itself(method: str) ->
     cluster = np.repeat(np.arange(3), 12)
     made = 8 * np.eye(3, 10)[cluster] + np.random.default_rng(0).standard_normal((36, 10))
     vectors = WordVectors([f"w{i}" for i in range(36)], made)
-    projection = word_maps.project(vectors, vectors.words, method)
-    assert (projection.name, projection.xy.shape) == (word_maps.METHODS[method], (36, 2))
+    projection = project(vectors, vectors.words, method)
+    assert (projection.name, projection.xy.shape) == (NAMES[method], (36, 2))
     distances = np.linalg.norm(projection.xy[:, None] - projection.xy, axis=2)
     np.fill_diagonal(distances, np.inf)
     near = np.argsort(distances, axis=1)[:, :5]
     assert (cluster[near] == cluster[:, None]).mean() > 0.95
-    again = word_maps.project(vectors, vectors.words, method)
+    again = project(vectors, vectors.words, method)
     np.testing.assert_array_equal(again.xy, projection.xy)
 
 
 def test_pca_equals_the_eigenvectors_of_the_covariance_of_unit_vectors() -> None:
     vectors = vectors_of(30)
-    projection = word_maps.project(vectors, vectors.words, "pca")
+    projection = project(vectors, vectors.words, "pca")
     unit = vectors.vectors / np.linalg.norm(vectors.vectors, axis=1, keepdims=True)
     centered = (unit - unit.mean(axis=0)).astype(np.float64)
     values, directions = np.linalg.eigh(centered.T @ centered)
@@ -53,13 +55,13 @@ def test_pca_equals_the_eigenvectors_of_the_covariance_of_unit_vectors() -> None
 
 
 def test_the_settings_offer_every_projection() -> None:
-    assert tuple(word_maps.METHODS) == PROJECTIONS
+    assert tuple(NAMES) == PROJECTIONS
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_too_few_words_get_one_map_by_pca(n: int) -> None:
     vectors = vectors_of(n)
-    made = word_maps.projections(vectors, vectors.words, list(word_maps.METHODS))
+    made = project_by(vectors, vectors.words, list(NAMES))
     assert [projection.method for projection in made] == ["pca"]
     assert made[0].xy.shape == (n, 2)
     assert np.isfinite(made[0].xy).all()
@@ -69,16 +71,16 @@ def test_too_few_words_get_one_map_by_pca(n: int) -> None:
 @pytest.mark.parametrize(("n", "d"), [(5, 3), (6, 1), (16, 2)])
 def test_few_words_and_few_dimensions_can_be_projected(method: str, n: int, d: int) -> None:
     vectors = vectors_of(n, d)
-    xy = word_maps.project(vectors, vectors.words, method).xy
+    xy = project(vectors, vectors.words, method).xy
     assert xy.shape == (n, 2)
     assert np.isfinite(xy).all()
 
 
-@pytest.mark.parametrize("method", word_maps.METHODS)
+@pytest.mark.parametrize("method", NAMES)
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_equal_vectors_can_be_projected(method: str, value: float) -> None:
     vectors = WordVectors([f"w{i}" for i in range(8)], np.full((8, 3), value))
-    xy = word_maps.project(vectors, vectors.words, method).xy
+    xy = project(vectors, vectors.words, method).xy
     np.testing.assert_allclose(xy, 0, atol=1e-6)
 
 
@@ -106,7 +108,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
     made = random.integers(-levels, levels + 1, (size, 3)).astype(np.float32)
     vectors = WordVectors([f"w{i}" for i in range(size)], made, random.integers(0, 9, size))
     words = [f"w{i}" for i in random.permutation(size)]
-    rows, cosines = word_maps.neighbour_rows(vectors, words, k, vocabulary)
+    rows, cosines = neighbour_rows(vectors, words, k, vocabulary)
     by_frequency = sorted(range(size), key=lambda row: (-int(vectors.counts[row]), row))  # type: ignore[index]
     candidates = by_frequency[:vocabulary]
     assert rows.shape == (size, max(0, min(k, len(candidates) - 1)))
@@ -122,7 +124,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
 
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
     """Write the page, by PCA and t-SNE, and return the data in it."""
-    made = word_maps.projections(vectors, words, ["pca", "tsne"])
+    made = project_by(vectors, words, ["pca", "tsne"])
     word_maps.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
@@ -142,13 +144,13 @@ def test_the_page_holds_words_places_and_neighbours(tmp_path: Path, counts: bool
     assert (data["dimensions"], data["vocabulary"]) == (4, 25)
     names = [*words, *data["others"]]
     assert len(set(names)) == len(names)
-    rows, cosines = word_maps.neighbour_rows(vectors, words, word_maps.NEIGHBOURS, 25)
+    rows, cosines = neighbour_rows(vectors, words, word_maps.NEIGHBOURS, 25)
     assert [names[i] for i in data["neighbours"]] == [vectors.words[r] for r in rows.ravel()]
     np.testing.assert_allclose(np.array(data["cosines"]) / 1000, cosines.ravel(), atol=6e-4)
     assert [one["name"] for one in data["maps"]] == ["PCA", "t-SNE"]
     xy = np.array(data["maps"][0]["xy"]).reshape(-1, 2)
     assert np.abs(xy).max() == 10_000
-    pca = word_maps.project(vectors, words, "pca").xy
+    pca = project(vectors, words, "pca").xy
     scaled = pca - (pca.max(axis=0) + pca.min(axis=0)) / 2
     np.testing.assert_allclose(xy, 10_000 * scaled / np.abs(scaled).max(), atol=0.6)
 

@@ -395,10 +395,10 @@ BAD_VECTORS = {
         "give use=v"
     ),
     "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.mine=nowhere": (
-        "nowhere: cannot be read (No such file or directory)"
+        "evaluate.similarity.mine=nowhere: cannot be read (No such file or directory)"
     ),
     "evaluate.vectors=good.vec stages=[evaluate] evaluate.similarity.men=gensim": (
-        "no benchmark is named 'men'; there are wordsim353, simlex999, google"
+        "evaluate.similarity: no benchmark is named 'men'; there are wordsim353, simlex999, google"
     ),
 }
 
@@ -445,6 +445,26 @@ def test_missing_words_are_reported(tmp_path: Path) -> None:
     assert metrics["vocab/types"] == made["vocab"]["types"]
     (table,) = (tmp_path / "outputs" / "mlartifacts").rglob("frequencies.csv")
     assert table.read_text().startswith("rank,count\n1,")
+
+
+def test_outputs_and_text_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "conf" / "experiment").mkdir(parents=True)
+    write_text(home)
+    monkeypatch.setenv("HOME", str(home))
+    (home / "conf" / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\noutputs: ~/x\nseed: 4\n"
+    )
+    base = [*SMALL, "tracking=none", "stages=[tokenize]", "corpus.path=~/text.txt"]
+    for more in (["outputs=~/x"], ["outputs='~/x'"], ["--config-dir", str(home / "conf")]):
+        experiment = ["experiment=mine"] if "--config-dir" in more else []
+        done = run(*base, *more, *experiment, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert len(list(home.glob("x/runs/*/*/summary.json"))) == 3
+    assert len(list(home.glob("x/cache/tokenize/*/manifest.json"))) == 1
 
 
 @pytest.mark.parametrize("place", ["cache", "cache/train"])

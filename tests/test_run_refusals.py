@@ -26,6 +26,7 @@ FILES = {
     "signs.txt": b"!!! ...\n???\n",
     "png.txt": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
     "rare.txt": b"every word here stands once only\n",
+    "few.txt": b"the cat and the dog sat\n",
     "lonely.txt": b"one\none\ntwo\ntwo\n" * 3,
     "broken.gz": b"\x1f\x8b\x08\x00rubbish",
     "plain.gz": b"not packed at all\n",
@@ -117,8 +118,8 @@ REFUSED_RUNS = {
     "train.patience=2 train.heldout=0": (
         "train.patience=2: must be null where heldout=0: held-out text is what it is judged by"
     ),
-    "train.patience=2 train.heldout=0.001": (
-        "train.patience=2: no document is held out to measure the loss on; raise heldout=0.001, or give more than 40 documents"
+    "corpus.path=few.txt train.patience=2": (
+        "train.patience=2: nothing is held out to measure the loss on; raise heldout=0.01, or give more than 6 words"
     ),
     "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
     "train.init=nothing": (
@@ -154,19 +155,15 @@ REFUSED_RUNS = {
     ),
     "train.init=cat.vec": ("train.init=cat.vec: its vectors have 3 numbers; set dim=3, not 2"),
     "cache.verify=md5": "cache.verify=md5: must be size or sha256",
-    "evaluate.probes=[zebra] stages=[tokenize,vocab,train,evaluate]": (
-        "evaluate.probes: zebra not in the vocabulary"
-    ),
     "stages=[all]": "stages=['all']: must be some of [tokenize, vocab, train, evaluate]",
     "seed=none": "seed: Value 'none' of type 'str' could not be converted to Integer",
     "+extra=1": "extra: no such setting here; did you mean train?",
     "~seed": "seed is not set; give it as seed=...",
-    "model": (
-        "model: not of the form key=value; a value with special characters stands in "
-        "quotes, as in \"key='a b'\""
-    ),
+    "model": "model: not of the form key=value, with every bracket and quote closed",
     "seed=${sed}": "seed: Interpolation key 'sed' not found",
     "model.window=1000000000": "model.window=1000000000: must be from 1 to 10,000",
+    "vocab.drop=no.txt": "vocab.drop=no.txt: must be a file that can be read (No such file or directory)",
+    "tokenizer.phrases.from_=no.csv": "tokenizer.phrases.from_=no.csv: must be a folder with phrases.csv, or such a file (No such file or directory)",
     "vocab.words=/dev/zero": ("vocab.words=/dev/zero: must be a file of one word a line"),
     "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
 }
@@ -201,6 +198,9 @@ REFUSED_COMMANDS = {
     "search=optuna": "search=optuna: needs -m, as in python pipeline/run.py -m COMMAND",
     "experiment=compare_windows": (
         "experiment=compare_windows: needs -m, as in python pipeline/run.py -m COMMAND"
+    ),
+    "tracking=mlflow evaluate.similarity.men=no.csv stages=[evaluate]": (
+        "evaluate.similarity.men=no.csv: cannot be read (No such file or directory)"
     ),
     "outputs=/proc/nothing": (
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
@@ -267,6 +267,51 @@ def test_a_configuration_cannot_make_hydra_run_a_program(tmp_path: Path) -> None
     assert done.returncode == 2
     assert done.stderr.startswith("error: Target 'os.system'")
     assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+GLOBAL = "the first line of its file must be '# @package _global_'; without it, "
+
+SETTINGS_FILES = {
+    b"model: {dim: 7}\nseed: 3\n": f"experiment=mine: {GLOBAL}model, seed in it changes nothing",
+    b"# mine\n# @package _global_\nseed: 3\n": f"experiment=mine: {GLOBAL}seed in it changes nothing",
+    b"": f"experiment=mine: {GLOBAL}all in it changes nothing",
+    b"# @package _global_\nmodel: {dimm: 7}\n": (
+        "experiment/mine.yaml: model.dimm: no such setting here; did you mean model.dim?"
+    ),
+    b"# @package _global_\nmodel:\n\tdim: 7\n": (
+        "HERE/mine.yaml: line 3, column 1: is not YAML: "
+        "found character '\\t' that cannot start any token"
+    ),
+    b"# @package _global_\nseed: [3\n": (
+        "HERE/mine.yaml: line 3, column 1: is not YAML: expected ',' or ']', but got '<stream end>'"
+    ),
+    b"# @package _global_\nseed: 3\nseed: 4\n": (
+        "HERE/mine.yaml: line 3, column 1: is not YAML: found duplicate key seed"
+    ),
+    b"# @package _global_\nseed: 3 # caf\xe9\n": (
+        "line 2 of a file of settings is not UTF-8; convert the file"
+    ),
+    b"# @package _global_\ndefaults: softmax\n": (
+        "Invalid defaults list in 'experiment/mine', defaults must be a list (got str)"
+    ),
+}
+"""Files of settings that cannot be used."""
+
+
+@pytest.mark.parametrize("content", SETTINGS_FILES)
+def test_a_file_of_settings_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_bytes(content)
+    done = run("tracking=none", "--config-dir", "conf", "experiment=mine", cwd=tmp_path)
+    wanted = SETTINGS_FILES[content].replace("HERE", str(folder))
+    assert (done.returncode, done.stderr) == (2, f"error: {wanted}\n")
+
+
+def test_options_that_exclude_each_other_are_refused_in_the_words_of_hydra(tmp_path: Path) -> None:
+    done = run("-m", "seed=1", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Only one of --run, --multirun, --cfg, --info and ")
 
 
 def test_a_setting_is_refused_before_any_work(here: Path, tmp_path: Path) -> None:

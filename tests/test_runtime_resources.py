@@ -14,7 +14,7 @@ from pipeline.runtime import resources
 from pipeline.runtime.outputs import explain_write_errors
 from w2v.errors import InputError
 from w2v.objectives import NegativeSampling, SkipGram, Softmax
-from w2v.training.cost import model_bytes, training_memory
+from w2v.training.cost import model_bytes, training_disk, training_memory
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,7 +116,7 @@ def test_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    need = resources.training_disk(2_400_000_000, False, checkpoints=True, tracked=True)
+    need = training_disk(2_400_000_000, False, checkpoints=True, tracked=True)
     assert need == {
         "the vectors": 2_400_000_000,
         "checkpoints": 7_200_000_000,

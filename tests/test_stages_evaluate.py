@@ -13,7 +13,6 @@ from pipeline.config.settings import Evaluate
 from pipeline.report.findings import TABLES, Findings
 from pipeline.stages import evaluate as stage
 from pipeline.stages.evaluate import compute
-from w2v.errors import InputError
 from w2v.evaluate import METHODS, metrics
 from w2v.evaluate.metrics import METRICS, base, figure_names, figures, score_lines
 from w2v.evaluate.metrics.base import (
@@ -178,9 +177,10 @@ def test_intervals_change_with_the_seed_alone(tmp_path: Path) -> None:
     assert one["similarity"]["mine"]["spearman"] == other["similarity"]["mine"]["spearman"]
 
 
-def test_an_unknown_probe_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"evaluate\.probes: zebra not in the vocabulary"):
-        evaluated(tmp_path, probes=["cat", "zebra"])
+def test_an_unknown_probe_is_left_out(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"evaluate\.probes: zebra not in the vocabulary, so left"):
+        facts, _ = evaluated(tmp_path, probes=["cat", "zebra"])
+    assert list(facts["neighbours"]) == ["cat"]
 
 
 class NormSpread(Metric):

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from pipeline.runtime.resources import available_cores
 from tests.commands import Done, query, run, run_process, start, write_text
+from w2v.errors import InputError
 
 SMALL = (
     *("-m", "corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
@@ -105,6 +106,19 @@ def test_a_job_that_fails_stops_no_other_job(here: Path) -> None:
     assert "1 of 3 jobs did not finish" in reasons.pop(made["mlflow_run_id"])
     assert failed["reason"] in reasons.popitem()[1]
     assert not reasons
+
+
+def test_jobs_that_fail_after_their_training_have_trained(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("no disk")
+
+    monkeypatch.setattr("pipeline.stages.train.Train.record", fail)
+    for trained in (2, 0):  # the second time, the trainings are in the cache
+        made = sweep("seed=0,1", "tracking=none", cwd=here, status=2)
+        assert (made["counts"], made["trained"]) == ({"refused": 2}, trained)
+        assert f"2 refused; {trained} trained now" in made["stdout"]
 
 
 @pytest.mark.long

@@ -13,6 +13,8 @@ SMALL = (
     *("train.epochs=1", "engine=numpy", "stages=[tokenize,vocab,train]"),
 )
 
+EVALUATED = ("seed=0,1", "stages=[tokenize,vocab,train,evaluate]")
+
 REFUSED = {
     ("model.window=2,0",): "model.window=0: must be from 1 to 10,000",
     ("model.windw=2,3",): "model.windw: no such setting here; did you mean model.window?",
@@ -55,6 +57,26 @@ REFUSED = {
     ("seed=0,1", "hydra.sweep.dir=."): "hydra.sweep.dir=.: must be a folder of its own",
     ("seed=0,1", "hydra/sweeper=basic"): "hydra/sweeper=basic: cannot be used here; choose search=",
     ("seed=0,1", "outputs=/proc/nothing"): "/proc/nothing: No such file or directory; outputs must",
+    ("corpus.path=text.txt,no.txt",): "corpus.path=no.txt: no such file;",
+    ("seed=0,1", "corpus=sst", "corpus.path=no.zip"): "corpus.path=no.zip: no such file;",
+    ("vocab.drop=[a],no.txt",): "vocab.drop=no.txt: must be a file that can be read (No",
+    ("seed=0,1", "vocab.words=no.txt"): "vocab.words=no.txt: must be a file that can be read (No",
+    ("seed=0,1", "train.init=no"): "train.init=no: no such file; give a folder of trained vectors",
+    ("search=optuna", "train.lr=interval(0.1,0.2)", "train.init=no"): "train.init=no: no such file",
+    (*EVALUATED, "evaluate.similarity.men=no.csv"): (
+        "evaluate.similarity.men=no.csv: cannot be read (No such file or directory)"
+    ),
+    (*EVALUATED, "evaluate.similarity.men=text.txt"): (
+        "evaluate.similarity.men=text.txt: line 2 is"
+    ),
+    (*EVALUATED, "evaluate.analogy.google=no.txt"): (
+        "evaluate.analogy.google=no.txt: cannot be read (No such file or directory)"
+    ),
+    (*EVALUATED, "evaluate.compare=no"): "evaluate.compare=no: no such file or folder; give a run",
+    (
+        *("stages=[evaluate]", "evaluate.vectors=no,text.txt"),
+        "search.objective=similarity/wordsim353/spearman",
+    ): ("evaluate.vectors=no: no such file or folder; give a run"),
     ("seed=0,1", "outputs=a%20b"): "outputs=a%20b: MLflow cannot keep its database in a folder",
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from w2v.text.tokens import (
     Text,
     cut,
     hold_out,
+    holds_out_passage,
     open_text,
 )
 
@@ -197,6 +198,7 @@ def test_an_opened_corpus_is_memory_mapped(tmp_path: Path) -> None:
 def test_each_document_is_either_held_out_or_for_training(
     text: Text, fraction: float, seed: int
 ) -> None:
+    assume(not holds_out_passage(len(text.spans), fraction))
     train, held = hold_out(text, fraction, np.random.default_rng(seed))
     assert len(held.spans) == round(fraction * len(text.spans))
     documents = text.spans.tolist()
@@ -217,7 +219,33 @@ def test_held_out_documents_come_from_the_whole_text() -> None:
     assert {int(start) // 250 for start in chosen[0][:, 0]} == {0, 1, 2, 3}
 
 
-def test_a_single_document_is_not_held_out() -> None:
+@steady
+@given(texts(), st.sampled_from([0.01, 0.1, 0.4]), st.integers(0, 5))
+def test_a_passage_is_held_out_of_few_documents(text: Text, fraction: float, seed: int) -> None:
+    assume(text.size > 0 and holds_out_passage(len(text.spans), fraction))
+    train, held = hold_out(text, fraction, np.random.default_rng(seed))
+    assert held.size == max(round(fraction * text.size), min(100, text.size // 10))
+    positions = [np.arange(*span) for part in (train, held) for span in part.spans]
+    every = [np.arange(*span) for span in text.spans]
+    assert sorted(np.concatenate(positions)) == sorted(np.concatenate(every))
+    for span in [*train.spans.tolist(), *held.spans.tolist()]:  # no document reaches over a cut
+        assert any(first <= span[0] <= span[1] <= end for first, end in text.spans.tolist())
+
+
+def test_the_passage_is_one_run_of_words_at_a_random_place() -> None:
+    numbers = np.arange(8000, dtype=np.int32)
+    text = Text(numbers, numbers, np.arange(0, 8001, 1000).repeat(2)[1:-1].reshape(8, 2))
+    firsts = set()
+    for seed in range(3):
+        train, held = hold_out(text, 0.025, np.random.default_rng(seed))
+        ids = held.read().ids
+        assert ids.tolist() == list(range(ids[0], ids[0] + 200))
+        assert (len(train.spans), train.size) == (8 + 2 - len(held.spans), 7800)
+        firsts.add(int(ids[0]))
+    assert len(firsts) == 3
+
+
+def test_nothing_is_held_out_of_three_words() -> None:
     text = Text(np.arange(3, dtype=np.int32), np.arange(3, dtype=np.int32), np.array([[0, 3]]))
     train, held = hold_out(text, 0.1, np.random.default_rng(0))
     assert (train.size, held.size) == (3, 0)

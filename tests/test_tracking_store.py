@@ -1,6 +1,7 @@
 """Opening a tracking store in SQLite, and closing the runs whose process was killed."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -8,6 +9,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from filelock import FileLock
@@ -51,6 +54,49 @@ def test_a_process_killed_while_it_makes_a_store_leaves_none(tmp_path: Path) -> 
     client, experiment = open_experiment(f"sqlite:///{database}", "w2v", tmp_path)
     assert client.get_experiment(experiment).name == "w2v"
     assert not part.exists()
+
+
+def artifact_of(run_id: str, outputs: Path) -> str:
+    """Return the content of the artifact of a run, from the store in a folder."""
+    client, _ = open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
+    return Path(client.download_artifacts(run_id, "note.txt")).read_text()
+
+
+@pytest.mark.parametrize("change", ["move", "copy", "link"])
+def test_artifacts_are_found_where_the_outputs_are(
+    outputs: Path, tmp_path_factory: pytest.TempPathFactory, change: str
+) -> None:
+    old = outputs / "a b" / "mlartifacts"
+    shutil.copytree(outputs, old.parent, ignore=lambda *_: ["a b"])
+    client, experiment = open_experiment(f"sqlite:///{old.parent}/mlflow.db", "w2v", old.parent)
+    run_id = client.create_run(experiment).info.run_id
+    client.log_text(run_id, "kept", "note.txt")
+    new = tmp_path_factory.mktemp("elsewhere") / "outputs"
+    if change == "link":
+        new.symlink_to(old.parent)
+    else:
+        (shutil.move if change == "move" else shutil.copytree)(old.parent, new)
+    assert artifact_of(run_id, new) == "kept"
+    client = MlflowClient(f"sqlite:///{new}/mlflow.db")
+    location = str(client.get_run(run_id).info.artifact_uri)
+    assert Path(url2pathname(urlsplit(location).path)).is_relative_to(
+        old if change == "link" else new
+    )
+    assert old.exists() == (change != "move")
+    if change == "copy":  # each has its own
+        assert artifact_of(run_id, old.parent) == "kept"
+
+
+def test_artifacts_kept_away_from_the_database_stay_where_they_are(outputs: Path) -> None:
+    store = f"sqlite:///{outputs}/mlflow.db"
+    places = [outputs / "one", outputs / "two"]
+    for place in places:
+        (place / "mlartifacts").mkdir(parents=True)
+    for place in places:
+        client, experiment = open_experiment(store, "shared", place)
+        assert client.get_experiment(experiment).artifact_location == (
+            (places[0] / "mlartifacts").as_uri()
+        )
 
 
 @pytest.mark.long

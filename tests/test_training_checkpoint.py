@@ -295,7 +295,7 @@ def test_a_gain_below_the_least_does_not_count(gain: float, best: int) -> None:
 
 
 def test_nothing_to_judge_by_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^patience=2: no document is held out .* raise "):
+    with pytest.raises(InputError, match=r"^patience=2: nothing is held out .* raise "):
         train(
             text_of([[0, 1], [1, 0]]),
             np.array([2, 2]),

@@ -41,6 +41,14 @@ def test_a_run_is_found_from_any_working_folder(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.vectors, vectors_of_five_words().vectors)
 
 
+def test_the_vectors_of_a_run_are_found_after_the_outputs_have_been_moved(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    vectors = tmp_path / "outputs" / "cache" / "train" / "key" / VECTORS
+    (run / "summary.json").write_text(json.dumps({"files": {"vectors": str(vectors)}}))
+    (tmp_path / "outputs").rename(tmp_path / "moved")
+    assert find(tmp_path / "moved" / "runs" / "today").words == vectors_of_five_words().words
+
+
 def test_a_file_of_another_tool_is_found(tmp_path: Path) -> None:
     vectors_of_five_words().export(tmp_path, ["glove-text"])
     file = tmp_path / "vectors.glove.txt"

@@ -161,9 +161,14 @@ class Decompressed(io.RawIOBase):
         super().close()
 
 
+def local_path(path: str | Path) -> Path:
+    """Return a path with the home folder in place of a leading ``~``."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path fails for a file named ~name)
+
+
 def open_raw(path: str | Path) -> IO[bytes]:
     """Open a local file for reading its bytes, compressed or not, as they are on disk."""
-    return Path(path).open("rb")
+    return local_path(path).open("rb")
 
 
 def open_binary(path: str | Path) -> IO[bytes]:

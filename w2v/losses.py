@@ -1,6 +1,7 @@
 """The reference implementation: losses and gradients for one center word, as they are derived.
 
 ``w2v/README.md`` derives every formula, and every engine is tested against this module.
+The settings of the losses are in `w2v.objectives`.
 
 Each loss is a function of the scores ``s = U v`` alone, so each function has the same three steps:
 the scores, the loss with ``g = dJ/ds``, and the chain rule ``dJ/dv = Uᵀ g``, ``dJ/dU = g vᵀ``.

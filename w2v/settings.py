@@ -8,8 +8,9 @@ text to whoever lists the settings, so that a limit is written once.
 import math
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
@@ -218,3 +219,26 @@ def _words(kinds: tuple[Any, ...]) -> list[str]:
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     names |= {NoneType: "null", list: "a list", tuple: "a list", dict: "name=value pairs"}
     return [names.get(get_origin(kind) or kind, getattr(kind, "__name__", "")) for kind in kinds]
+
+
+HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
+"""The ``~`` of a path in an argument such as ``key=~/a.txt`` or ``key=[~/a.txt,'~/b.txt']``."""
+
+
+def with_home(value: Any) -> Any:
+    """Return settings, a value or an argument with the home folder in place of each ``~/``.
+
+    A setting named ``pattern`` stays: it is a regular expression.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        old = {one.name: getattr(value, one.name) for one in fields(value)}
+        new = {name: with_home(one) for name, one in old.items() if name != "pattern"}
+        changed = {name: one for name, one in new.items() if one != old[name]}
+        return replace(value, **changed) if changed else value
+    if isinstance(value, list):
+        return [with_home(one) for one in value]
+    if isinstance(value, dict):
+        return {name: with_home(one) for name, one in value.items()}
+    if isinstance(value, str) and "~" in value:
+        return HOME.sub(lambda _: str(Path.home()), f"={value}")[1:]
+    return value

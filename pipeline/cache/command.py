@@ -61,8 +61,9 @@ def prune(
 ) -> list[Item]:
     """Remove old entries and checkpoints, and everything that is unfinished or damaged.
 
-    What a running job works on is kept. The parameters are the options of the command. Return what
-    was removed, or would have been if this were not a `dry` run.
+    What was not used for `older` days is old. If more than `to` bytes are left, what was not used
+    for longest goes, too. What a running job works on is kept. Return the removed items; with
+    `dry`, remove nothing and return what would be removed.
     """
     found = sorted(list_items(outputs, stages), key=lambda item: item.used)
     left = sum(item.bytes for item in found)

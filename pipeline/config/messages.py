@@ -1,10 +1,17 @@
 """One line for everything that can be wrong with settings: what, where, and what would be right."""
 
+import re
+import shlex
+import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from pipeline.config.values import as_yaml
 from w2v.settings import SettingError
@@ -41,11 +48,17 @@ def no_such(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     return f"{key}: no such setting here; {hint}"
 
 
-def unknown_key(error: HydraException | OmegaConfBaseException) -> str | None:
-    """Return the key that an error of composition is about, if the schema does not have it."""
+def unknown_key(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
+    """Return the file and the key that an error of composition is about.
+
+    The key is empty if the schema has it; the file, if the key is of the command line.
+    """
+    found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
+    if found:
+        return f"{found[1]}.yaml: ", found[2]
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
-    return key if key and "not in" in str(cause).split("\n")[0] else None
+    return "", key if "not in" in str(cause).split("\n")[0] else ""
 
 
 def explain(error: HydraException | OmegaConfBaseException) -> str:
@@ -57,18 +70,46 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return no_such_choice(error.missing_cfg_file, error.options or [])
     if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override}: not of the form key=value; "
-            "a value with special characters stands in quotes, as in \"key='a b'\""
-        )
+        return not_parsed(str(error.override))
     noise = ("See https", "full_key:", "object_type=")
     lines = [line.strip() for line in str(error).split("\n")]
     return " ".join(line for line in lines if line and not line.startswith(noise))
 
 
+def not_parsed(override: str) -> str:
+    """Return the line for an argument that Hydra cannot read, with the argument as it must be."""
+    key, _, value = override.partition("=")
+    parts = value.split(",") if "-m" in sys.argv or "--multirun" in sys.argv else [value]
+    quoted = ",".join(QuotedString(part, Quote.single).with_quotes() for part in parts)
+    key, group = ("corpus.path", "corpus=files ") if key == "corpus" else (key, "")
+    try:
+        if not value or value[0] in "[{'\"":
+            raise HydraException
+        OverridesParser.create().parse_override(f"{key}={quoted}")
+    except HydraException:
+        return f"{override}: not of the form key=value, with every bracket and quote closed"
+    argument = group + shell(f"{key}={quoted}")
+    return f"{override}: special characters stand in quotes; write {argument}"
+
+
+def shell(argument: str) -> str:
+    """Return an argument as a shell must be given it."""
+    return shlex.quote(argument) if set(argument) & set('"$`\\!') else f'"{argument}"'
+
+
+def not_yaml(error: MarkedYAMLError) -> str:
+    """Return the line for a file of settings that is not YAML."""
+    mark = error.problem_mark or error.context_mark
+    place = f"{mark.name}: line {mark.line + 1}, column {mark.column + 1}" if mark else "a file"
+    return f"{place}: is not YAML: {error.problem or error.context}"
+
+
 def no_such_choice(file: str, options: Sequence[str]) -> str:
-    """Return the line for a choice that a group does not have."""
+    """Return the line for a choice that does not exist, as in ``loss=foo``."""
     group, _, name = file.rpartition("/")
+    path = file.removeprefix("corpus/")
+    if path != file and (set(path) & set("/.*") or Path(path).exists()):
+        return f"corpus={path}: no such choice; did you mean corpus=files corpus.path={path}"
     offered = [option for option in options if "schema" not in option]
     hint = f"there are {', '.join(offered)}" if offered else "--help lists the choices"
     extra = "submitit" if name.startswith("submitit") else name
@@ -89,5 +130,5 @@ def unclear(error: ValueError | AssertionError) -> str | None:
     while place is not None and place.tb_next is not None:
         place = place.tb_next
     if place is not None and place.tb_frame.f_globals.get("__name__", "").startswith("hydra."):
-        return "a setting is not of the form key=value; --help lists the groups and settings"
+        return reason or "a setting is not of the form key=value; --help lists the settings"
     return None

@@ -6,9 +6,10 @@ makes the frozen objects, once, before any work. Stages get these objects and ne
 
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,7 +27,7 @@ from pipeline.config.settings import (
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
 from w2v.objectives import LOSSES, Architecture
-from w2v.settings import SettingError
+from w2v.settings import SettingError, with_home
 
 GROUPS: dict[str, dict[str, type]] = {
     "corpus": dict(CORPORA),
@@ -41,9 +42,16 @@ GROUPS: dict[str, dict[str, type]] = {
 """The settings of each group of ``conf/``, by choice; under "" where all choices share them."""
 
 
+# For Hydra's own folders, which are made before the settings are. Here, for processes of a sweep.
+OmegaConf.register_new_resolver("home", with_home, replace=True)
+
+
 @cache  # Hydra 1.4 warns of names that are registered twice
-def register() -> None:
-    """Make the schema known to Hydra, under the names that the files of ``conf/`` refer to."""
+def register(with_help: bool = False) -> None:
+    """Make the schema known to Hydra, under the names that the files of ``conf/`` refer to.
+
+    The text of ``--help`` is part of every run's ``hydra.yaml``, so it is there only if asked for.
+    """
     store = ConfigStore.instance()
     nodes: list[tuple[str, str | None, type]] = [("schema", None, Config)]
     for group, choices in GROUPS.items():
@@ -52,7 +60,8 @@ def register() -> None:
         node = OmegaConf.structured(kind)
         thaw(node)
         store.store(name=name, group=place, node=node)
-    store.store(name="w2v", group="hydra/help", node={**TEMPLATE, "template": help_text(GROUPS)})
+    text = help_text(GROUPS) if with_help else ""
+    store.store(name="w2v", group="hydra/help", node={**TEMPLATE, "template": text})
 
 
 def thaw(node: Any) -> None:
@@ -70,12 +79,21 @@ def resolve(composed: DictConfig) -> Config:
 
     A setting that the schema lacks, and a value that is missing or out of its limits, is refused.
     """
-    if "hydra" in composed:  # as it is outside a job
+    hydra = composed.hydra if "hydra" in composed else None  # it is there outside a job
+    if hydra is not None:
         composed = composed.copy()
         OmegaConf.set_struct(composed, False)
         composed.pop("hydra")
         OmegaConf.set_struct(composed, True)
     check_keys(composed)
+    if composed.experiment is not None:  # Hydra put its settings below this key
+        if hydra is None and HydraConfig.initialized():
+            hydra = HydraConfig.get()
+        name = hydra.runtime.choices.experiment if hydra is not None else "..."
+        raise InputError(
+            f"experiment={name}: the first line of its file must be '# @package _global_'; "
+            f"without it, {', '.join(map(str, composed.experiment)) or 'all'} in it changes nothing"
+        )
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
         raise InputError(messages.not_set(missing[0]))
@@ -83,8 +101,7 @@ def resolve(composed: DictConfig) -> Config:
         settings = OmegaConf.to_object(composed)
     except SettingError as error:
         raise InputError(messages.out_of_limits(error, key_of(error.owner, composed))) from None
-    assert isinstance(settings, Config)
-    return settings
+    return cast(Config, with_home(settings))
 
 
 def key_of(owner: type, node: Any) -> str:
@@ -154,5 +171,5 @@ def keys_below(kind: type, prefix: str) -> set[str]:
 
 def explain(error: HydraException | OmegaConfBaseException) -> str:
     """Return one line for an error of composition, with the setting that was probably meant."""
-    key = messages.unknown_key(error)
-    return no_such(key) if key else messages.explain(error)
+    file, key = messages.unknown_key(error)
+    return file + no_such(key) if key else messages.explain(error)

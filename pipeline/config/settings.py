@@ -93,7 +93,7 @@ class FilesCorpus(Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadedCorpus(Corpus):
-    """An archive of known content, downloaded when it is first needed."""
+    """An archive that is downloaded when it is first needed and checked against its SHA-256."""
 
     path: str | None = setting("a copy to read instead of downloading", default=None)
     url: str = setting(

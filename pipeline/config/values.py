@@ -13,6 +13,8 @@ def as_yaml(value: Any) -> str:
     """Return a value as it is written on the command line; blank text is put in quotes."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_yaml, value))}]"
     plain = str(value).isprintable() and str(value).strip()
     return str(value) if plain else repr(value)
 

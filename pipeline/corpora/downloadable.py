@@ -25,6 +25,11 @@ class ArchiveSource:
     read_settings: tuple[object, ...]
     show_download: ShowDownload
 
+    def __post_init__(self) -> None:
+        path, name = self.corpus.path, self.corpus.name
+        if path is not None and not Path(path).is_file():
+            raise InputError(f"corpus.path={path}: no such file; see conf/corpus/{name}.yaml")
+
     def documents(self) -> Iterator[str]:
         """Yield the documents in the order of the archive."""
         path = self._archive()
@@ -42,10 +47,7 @@ class ArchiveSource:
     def _archive(self) -> Path:
         corpus = self.corpus
         if corpus.path is not None:
-            if Path(corpus.path).is_file():
-                return Path(corpus.path)
-            see = f"see conf/corpus/{corpus.name}.yaml"
-            raise InputError(f"corpus.path={corpus.path}: no such file; {see}")
+            return Path(corpus.path)
         path = self.folder / corpus.url.rpartition("/")[2]
         try:
             download(corpus.url, corpus.sha256, path, self.show_download)

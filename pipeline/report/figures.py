@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from pipeline.report import map as word_maps
 from pipeline.report.findings import Findings
+from w2v.evaluate.projection import project_by
 from w2v.plots import charts
 
 LIST = "pictures.json"
 MAP = "map.html"
 
-MAP_NEIGHBOURS = 60
-"""Words in a map chart besides the probe words."""
+KINDS = ("loss", "map", "similarity", "analogy", "zipf")
+MAP_NEIGHBOURS = 60  # words in a map chart besides the probe words
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Picture:
     """A chart in a folder."""
 
     file: str
-    kind: str  # ``loss``, ``map``, ``similarity``, ``analogy`` or ``zipf``
+    kind: str  # one of `KINDS`
     title: str
     shows: str  # for people who cannot see it
 
@@ -53,8 +54,8 @@ def draw(
 ) -> None:
     """Draw the charts of a run (PNG) and its interactive map (HTML) into a folder.
 
-    There is a chart for each projection in ``methods`` (`pipeline.report.map.METHODS`), and all of
-    them are in the interactive map, which shows ``map_words`` words and lists neighbours among the
+    There is a chart for each method (see `w2v.evaluate.projection.NAMES`), and all of them are
+    in the interactive map, which shows ``map_words`` words and lists neighbours among the
     ``vocabulary`` most frequent ones. Without methods no map is made; ``counts`` is None for
     vectors that were not trained by this project.
     """
@@ -114,13 +115,13 @@ def _maps(
     words = list(dict.fromkeys([*findings.probes, *nearest]))
     words = words[: len(findings.probes) + MAP_NEIGHBOURS]
     counts = None if vectors.counts is None else vectors.counts[[vectors.row(w) for w in words]]
-    for projection in word_maps.projections(vectors, words, methods):
+    for projection in project_by(vectors, words, methods):
         file = f"map-{projection.method}.png"
         charts.word_map(words, projection.xy, out / file, counts, title, projection.axes)
         shows = f"{len(words)} words in the plane by {projection.about}."
         yield Picture(file, "map", f"Words by {projection.name}", shows)
     words = word_maps.words_to_map(vectors, [*words, *neighbours["neighbour"]], map_words)
-    projections = word_maps.projections(vectors, words, methods)
+    projections = project_by(vectors, words, methods)
     word_maps.write_map(out / MAP, vectors, words, projections, title, vocabulary)
 
 

@@ -7,16 +7,16 @@ matplotlib, so that a run whose stages are all cached gets its report at once.
 import csv
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.figures import read_pictures
-from pipeline.report.html import embedded_image, write_page
+from pipeline.report.figures import KINDS, read_pictures
+from pipeline.report.page import embedded_image, write_page
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
 
@@ -24,15 +24,9 @@ REPORT = "report.html"
 
 Row = dict[str, Any]
 
-NEIGHBOURS = 8
-"""Neighbours of each word in the report."""
-
+NEIGHBOURS = 8  # of each word
 FREQUENT_WORDS = 24
-"""Words in the list of the most frequent ones."""
-
 SOFTWARE = ("w2v-experiments", "numpy", "numba", "scipy")
-
-_PASSWORD = re.compile(r"(://)[^/@\s]+@")
 DASH = "–"
 
 
@@ -84,7 +78,7 @@ def write_report(
         path,
         "report.html",
         ("style.css", "report.css"),
-        filters=FILTERS,
+        filters=(number, percent, count, seconds),
         title=title,
         kind="trained and evaluated" if training else "evaluated",
         when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
@@ -136,19 +130,20 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     methods = list(dict.fromkeys(row["method"] for row in totals))
     benchmarks = list(dict.fromkeys(row["benchmark"] for row in totals))
     totals.sort(key=lambda row: (benchmarks.index(row["benchmark"]), row["section"] != "all"))
-    found: dict[tuple[str, str], Row] = {}
+    accuracies: dict[tuple[str, str], dict[str, float | None]] = {}
     for row in totals:
-        used, total = row["questions"], row["total"]
-        if row["method"] == methods[0]:
-            found[row["benchmark"], row["section"]] = {
-                **row,
-                "accuracy_5": row["correct_5"] / used if used else None,
-                "coverage": used / total if total else None,
-                "others": {},
-            }
-    for row in totals:
-        found[row["benchmark"], row["section"]]["others"][row["method"]] = row["accuracy"]
-    return methods, list(found.values())
+        key = row["benchmark"], row["section"]
+        accuracies.setdefault(key, {})[row["method"]] = row["accuracy"]
+    return methods, [
+        row
+        | {
+            "accuracy_5": row["correct_5"] / row["questions"] if row["questions"] else None,
+            "coverage": row["questions"] / row["total"] if row["total"] else None,
+            "others": accuracies[row["benchmark"], row["section"]],
+        }
+        for row in totals
+        if row["method"] == methods[0]
+    ]
 
 
 def tiles(
@@ -202,12 +197,10 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 def pictures(evaluated: Path) -> dict[str, list[Row]]:
     """Return the charts by kind, each with its title, its description and its image."""
-    found: dict[str, list[Row]] = {
-        kind: [] for kind in ("loss", "map", "similarity", "analogy", "zipf")
-    }
+    found: dict[str, list[Row]] = {kind: [] for kind in KINDS}
     for picture in read_pictures(evaluated):
-        image = embedded_image(evaluated / picture.file)
-        found[picture.kind].append({"image": image, "title": picture.title, "shows": picture.shows})
+        row = {**asdict(picture), "image": embedded_image(evaluated / picture.file)}
+        found[picture.kind].append(row)
     return found
 
 
@@ -235,7 +228,7 @@ def setting_text(value: Any) -> str:
 
 def without_passwords(text: str) -> str:
     """Replace ``user:password@`` in URLs by ``***@``."""
-    return _PASSWORD.sub(r"\1***@", text)
+    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
 
 def software() -> str:
@@ -278,12 +271,3 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s" if value >= 0.05 else "< 0.1 s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
-
-
-FILTERS: dict[str, Callable[..., str]] = {
-    "number": number,
-    "percent": percent,
-    "count": count,
-    "seconds": seconds,
-}
-"""How the template formats numbers."""

@@ -31,7 +31,7 @@ def format_rate(words_per_second: float) -> str:
 
 def format_figure(value: float | None, form: str = ".3f") -> str:
     """Return a number, with three decimals unless `form` says otherwise, or a dash for ``None``."""
-    return "–" if value is None else f"{value:{form}}"
+    return "–" if value is None else f"{value:z{form}}"
 
 
 def format_duration(seconds: float) -> str:
@@ -42,7 +42,7 @@ def format_duration(seconds: float) -> str:
 
 def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
     """Return an interval such as ``0.12 … 0.34``, or a dash if its ends are ``None``."""
-    return "–" if low is None else f"{low:{form}} … {high:{form}}"
+    return "–" if low is None else f"{low:z{form}} … {high:z{form}}"
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from w2v.errors import InputError
-from w2v.training.checkpoint import KEPT
 
 TOKENS_PER_BYTE = 0.6
 """Bytes of token ids for each byte of text in a language of short words."""
@@ -97,18 +96,6 @@ def read_field(path: Path, name: str) -> int:
     if found is None:
         raise ValueError(f"{path} has no {name}")
     return int(found[1])
-
-
-def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
-    """Estimate the bytes that training writes, by kind of file, for a model of `model` bytes.
-
-    `tracked` is whether the tracking store gets a copy of the vectors.
-    """
-    return {
-        "the vectors": model,
-        "checkpoints": (KEPT + 1) * model * (1 + keeps_best) * checkpoints,
-        "the tracked copy": model * tracked,
-    }
 
 
 def require_disk(need: dict[str, int], folder: Path, what: str) -> None:

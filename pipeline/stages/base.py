@@ -67,6 +67,9 @@ class Stage(ABC):
         """Return whether an experiment has this stage at all."""
         return True
 
+    def check(self, config: Config) -> None:
+        """Refuse paths in the settings at which nothing is that can be read, before any work."""
+
     @abstractmethod
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         """Return the settings that the result depends on, as JSON values, and how it is made.
@@ -125,7 +128,7 @@ ROOMS = ("w2v.", "pipeline.stages.", "pipeline.report.", "pipeline.corpora.")
 SHARED = ("w2v", "pipeline.stages.base")
 """Modules that all stages share and that change no result."""
 
-DATA = {"pipeline.report.html": "templates/*"}
+DATA = {"pipeline.report.page": "templates/*"}
 """Other files that a module reads."""
 
 IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
@@ -135,7 +138,7 @@ LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
 
 @cache
 def digest_of_sources(module: str) -> str:
-    """Return the SHA-256 of a module's source and of the project's modules that it imports."""
+    """Return the SHA-256 of a module's source and of those in `ROOMS` that it imports."""
     whole = hashlib.sha256()
     for path in source_files(module):
         whole.update(path.read_bytes())

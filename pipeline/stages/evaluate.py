@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pipeline.cache.store import Entry
-from pipeline.config.settings import Evaluate
+from pipeline.config.settings import Config, Evaluate
 from pipeline.report.figures import MAP, Counts, draw, read_pictures
 from pipeline.report.findings import TABLES, Findings
 from pipeline.report.report import REPORT, write_report
@@ -21,7 +22,7 @@ from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
 from w2v import evaluate
 from w2v.errors import InputError
-from w2v.evaluate.metrics import METRICS, compute_scores, figures, score_lines
+from w2v.evaluate.metrics import METRICS, check_benchmarks, compute_scores, figures, score_lines
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import content_sha256
@@ -53,14 +54,24 @@ class Evaluation(Stage):
     section = group = "evaluate"
     consumes = ("train",)
 
+    def check(self, config: Config) -> None:
+        settings = config.evaluate
+        for name in ("vectors", "compare"):
+            if getattr(settings, name) is not None:
+                locate(name, getattr(settings, name), cast(Use, settings.use))
+        if settings.counts is not None and not Path(settings.counts).is_file():
+            raise InputError(f"evaluate.counts={settings.counts}: no such file of words and counts")
+        try:
+            check_benchmarks(settings)
+        except InputError as error:
+            raise InputError(f"evaluate.{error}") from None
+
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config = context.config.evaluate
         use = cast(Use, config.use)
         trained = context.entries["train"].path if "train" in context.entries else None
         path = trained or locate("vectors", config.vectors, use)
         other = locate("compare", config.compare, use) if config.compare else None
-        if config.counts is not None and not Path(config.counts).is_file():
-            raise InputError(f"evaluate.counts={config.counts}: no such file of words and counts")
         suggested = None if trained is None else context.config.corpus.probes
         settings = {
             **asdict(config),
@@ -182,9 +193,10 @@ def probe_words(
     """Return the words whose neighbours are listed."""
     unknown = [word for word in settings.probes or () if word not in vectors]
     if unknown:
-        raise InputError(f"evaluate.probes: {', '.join(unknown)} not in the vocabulary")
-    chosen = settings.probes or [word for word in suggested or () if word in vectors]
-    return list(chosen) or evaluate.probe_words(vectors, PROBES)
+        line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
+        warnings.warn(line, stacklevel=2)
+    wanted = [*(settings.probes or ())] or [*(suggested or ())]
+    return [word for word in wanted if word in vectors] or evaluate.probe_words(vectors, PROBES)
 
 
 def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":

@@ -36,6 +36,10 @@ class Tokenize(Stage):
     def applies(self, config: Config) -> bool:
         return config.evaluate.vectors is None
 
+    def check(self, config: Config) -> None:
+        config.tokenizer.phrases.fingerprint()
+        make_source(config.corpus, Path(config.outputs))
+
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config, display = context.config, context.display
         tokenizer, phrases = config.tokenizer, config.tokenizer.phrases

@@ -16,12 +16,12 @@ from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
 from w2v.sampling import generator
-from w2v.text.tokens import open_text
+from w2v.text.tokens import holds_out_passage, open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
-from w2v.training.cost import model_bytes, training_memory
+from w2v.training.cost import model_bytes, training_disk, training_memory
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.init import fingerprint, model_from
+from w2v.training.init import fingerprint, given_files, model_from
 from w2v.training.result import read_history, read_state, save_result
 from w2v.training.train import train
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY
@@ -40,6 +40,10 @@ class Train(Stage):
 
     def applies(self, config: Config) -> bool:
         return config.evaluate.vectors is None
+
+    def check(self, config: Config) -> None:
+        if config.train.init is not None:
+            given_files(Path(config.train.init))
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings = key_settings(context.config)
@@ -64,6 +68,9 @@ class Train(Stage):
             words = vocabulary.words
             initial, count = model_from(Path(config.train.init), words, config.model.dim, random)
             given = {"initial": {"given": count, "of": len(words)}}
+        documents = entries["tokenize"].facts["documents"]
+        if holds_out_passage(documents, config.train.heldout):
+            display.say(f"  a passage of the text is held out: it has {documents:,} documents only")
         with np.errstate(all="ignore"):
             trained = train(
                 open_text(entries["tokenize"].path, ids),
@@ -122,7 +129,8 @@ class Train(Stage):
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         final = facts["epochs"][-1]
-        line = f"loss {format_figure(final['loss'])} after {final['epoch']} epochs"
+        epochs = f"{final['epoch']} epoch{'s' * (final['epoch'] > 1)}"
+        line = f"loss {format_figure(final['loss'])} after {epochs}"
         if facts["kept_epoch"] != final["epoch"]:
             line += f", vectors of epoch {facts['kept_epoch']}, the best"
         if "initial" in facts:
@@ -174,7 +182,7 @@ def require_resources(context: Context) -> None:
     checkpoints = config.train.checkpoint_every is not None
     tracked = config.tracking.name == "mlflow" and config.tracking.uri is None
     model = model_bytes(words, config.model.dim)
-    disk = resources.training_disk(model, keeps_best, checkpoints, tracked)
+    disk = training_disk(model, keeps_best, checkpoints, tracked)
     resources.require_disk(disk, context.outputs, what)
 
 

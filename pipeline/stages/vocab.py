@@ -40,6 +40,11 @@ class Vocab(Stage):
     def applies(self, config: Config) -> bool:
         return config.evaluate.vectors is None
 
+    def check(self, config: Config) -> None:
+        if config.vocab.words is not None:
+            read_words(Path(config.vocab.words))
+        config.vocab.words_to_drop()
+
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings = context.config.vocab
         words = None if settings.words is None else read_words(Path(settings.words))
@@ -85,24 +90,5 @@ def make_vocabulary(
     ranks, falling = vocabulary.frequencies(counts, POINTS)
     table = pd.DataFrame({"rank": ranks, "count": falling})
     table.to_csv(out / FREQUENCIES, index=False, lineterminator="\n")
-    kept, total = int(chosen.counts.sum()), int(counts.sum())
-    facts: dict[str, Any] = {
-        "size": len(chosen),
-        "types": len(types),
-        "types_dropped": len(types) - len(chosen),
-        "tokens_kept": kept,
-        "tokens_dropped": total - kept,
-        "out_of_vocabulary": (total - kept) / total,
-        "once": int((counts == 1).sum()),
-    }
-    too_long = int(vocabulary.too_long(types).sum())
-    if too_long:
-        facts["too_long"] = too_long
-    if drop:
-        facts["words_to_drop_found"] = int(vocabulary.contained(types, drop).sum())
     wanted = [*(words or ()), *settings.keep]
-    if wanted:
-        present = set(chosen.words)
-        missing = [word for word in dict.fromkeys(wanted) if word not in present]
-        facts |= {"missing": len(missing), "missing_words": missing[:20]}
-    return facts
+    return vocabulary.coverage(types, counts, chosen, wanted, drop)

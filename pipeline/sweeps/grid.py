@@ -7,6 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config import schema
+from pipeline.config.settings import Config
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.sweeps.objective import check_objective
 from pipeline.sweeps.overrides import (
@@ -28,6 +29,8 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
     setting is left out of the jobs whose choices do not have it (``loss.negatives`` where
     ``loss=softmax``), and a job that would then occur twice occurs once.
     """
+    from pipeline.experiment import check_paths  # imports pandas, which takes a second
+
     overrides = sweep_overrides(config)
     values = {key: value_texts(override) for key, override in overrides.items()}
     for key, override in overrides.items():
@@ -48,6 +51,7 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
         if not any(has_setting(base, key) for base in bases.values()):
             raise InputError(schema.no_such(key))
     jobs: dict[tuple[str, ...], None] = {}
+    checked: set[str] = set()
     left_out: dict[str, str] = {}
     for combination in itertools.product(*values.values()):
         job = dict(zip(values, combination, strict=True))
@@ -63,7 +67,12 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
             for key, value in job.items()
         )
         if texts not in jobs:
-            check_job(config, base, texts, groups)
+            made = check_job(config, base, texts, groups)
+            words = made.vocab.words, made.vocab.drop, made.tokenizer.phrases.from_
+            named = repr((made.corpus, words, made.train.init, made.evaluate))
+            if named not in checked:
+                check_paths(made)
+            checked.add(named)
         jobs[texts] = None
     for key, where in left_out.items():
         print(f"{key} is left out where {where}, which has no such setting")
@@ -72,8 +81,8 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
 
 def check_job(
     config: DictConfig, base: DictConfig, job: Sequence[str], groups: Collection[str]
-) -> None:
-    """Refuse a job whose settings are wrong, or that will not have the objective.
+) -> Config:
+    """Return the settings of a job; refuse them if they are wrong or give no objective.
 
     `base` is the configuration for the choices of the job. Its other settings are set on a copy
     where that gives the same as composing anew, which is much slower.
@@ -85,4 +94,6 @@ def check_job(
                 OmegaConf.update(composed, key, value, merge=True)
     else:
         composed = GlobalHydra.instance().config_loader().load_sweep_config(config, list(job))
-    check_objective(schema.resolve(composed), str(composed.search.objective))
+    settings = schema.resolve(composed)
+    check_objective(settings, str(composed.search.objective))
+    return settings

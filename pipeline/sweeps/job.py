@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from pipeline.cache.store import Entry
 from pipeline.config import schema
 from pipeline.config.settings import Config
 from pipeline.config.values import NOT_IDENTITY, flatten, short_names
@@ -38,7 +39,7 @@ class JobContext:
 
     ``swept`` are the keys that the sweep varies, ``parent`` is the id of its tracked run, and
     ``parallel`` tells whether jobs run at the same time. ``cores`` bounds the threads of the job;
-    ``None`` allows all cores of its process.
+    ``None`` allows all cores of its process. ``entries`` are the results of its stages so far.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class JobContext:
     objective: str
     cores: int | None
     parallel: bool
+    entries: dict[str, Entry] = field(default_factory=dict)
 
     @property
     def varied(self) -> list[str]:
@@ -132,7 +134,8 @@ def run_job(
             kind = "refused" if isinstance(error, InputError) else "crashed"
             log.error("%s", error, exc_info=kind == "crashed")
             reason = failure_reason(error)
-            write_failure(context.folder, kind, reason)
+            train = context.entries.get("train")
+            write_failure(context.folder, kind, reason, None if train is None else train.cached)
             line = f"error: job {context.number} ({label}): {reason}"
             print(sanitize(line, terminal=True), file=sys.stderr, flush=True)
             return None

@@ -1,4 +1,4 @@
-"""Read the overrides of a sweep: what they set, what they vary, and which groups they choose."""
+"""Read overrides, the ``key=value`` arguments of a sweep: what they set, vary and choose."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,5 @@
 """The charts of a sweep: parallel coordinates, main effects, objective over training time."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.config.values import as_text, is_number, shortened
 from pipeline.sweeps.analysis import SEED, Result
 from pipeline.sweeps.results import Job
+from w2v.evaluate import pareto_front
 from w2v.plots.labels import place_labels
 from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
 
@@ -179,10 +179,15 @@ def objective_over_seconds(result: Result, path: Path) -> None:
             key = tuple(as_text(job.settings.get(axis)) for axis in axes)
             points.setdefault(key, []).append((job.seconds, y[job.number]))
             group_of[key] = result.group(job)
-    means = {key: tuple(np.mean(of_seeds, axis=0)) for key, of_seeds in points.items()}
+    means: dict[Key, Point] = {}
+    for key, of_seeds in points.items():
+        seconds, value = np.mean(of_seeds, axis=0).tolist()
+        means[key] = seconds, value
     best: set[Key] = set()
     for group in set(group_of.values()):
-        best.update(pareto_front((k for k in means if group_of[k] == group), means, result.sign))
+        keys = [key for key in means if group_of[key] == group]
+        front = pareto_front([means[key] for key in keys], result.sign)
+        best.update(keys[index] for index in front)
     fig, ax = new_figure(6.8, 4.6)
     for of_seeds in points.values():
         if len(of_seeds) > 1:
@@ -206,24 +211,3 @@ def objective_over_seconds(result: Result, path: Path) -> None:
     order = [index for index, key in enumerate(means) if key in best]
     place_labels(fig, ax, labels, np.array(list(means.values())), order[:MAX_LABELS])
     save(fig, path)
-
-
-def pareto_front(keys: Iterable[Key], means: dict[Key, Point], sign: int) -> list[Key]:
-    """Return the configurations that no other one beats in both seconds and objective.
-
-    Parameters
-    ----------
-    keys
-        The configurations to compare.
-    means
-        Seconds and objective of each configuration.
-    sign
-        1 if a larger objective is better, -1 if a smaller one is.
-    """
-    front: list[Key] = []
-    best = -np.inf
-    for key in sorted(keys, key=lambda key: (means[key][0], -sign * means[key][1])):
-        if sign * means[key][1] > best:
-            best = sign * means[key][1]
-            front.append(key)
-    return front

@@ -80,7 +80,7 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
         settings=settings,
         figures=figures_of(summary),
         seconds=train.get("seconds"),
-        cached=stages.get("train", {}).get("cached"),
+        cached=stages.get("train", failure).get("cached"),
         run_id=summary.get("mlflow_run_id"),
         vectors=summary.get("files", {}).get("vectors") if train else None,
         neighbours=evaluated and str(Path(evaluated) / NEIGHBOURS),
@@ -92,10 +92,13 @@ def has_ended(folder: Path) -> bool:
     return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
 
 
-def write_failure(folder: Path, kind: str, reason: str) -> None:
-    """Record how a job failed: ``refused``, ``crashed`` or ``killed``, and why."""
+def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
+    """Record how a job failed: ``refused``, ``crashed`` or ``killed``, and why.
+
+    ``cached`` tells whether its training came from the cache; None if it failed before.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / FAILURE, {"kind": kind, "reason": reason})
+    write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})
 
 
 def failure_reason(error: BaseException) -> str:

@@ -139,6 +139,8 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
             f"search.objective={objective}: does not compare over {', '.join(clash)}; search by a "
             "score, as in search.objective=similarity/wordsim353/spearman, or leave them out"
         )
+    from pipeline.experiment import check_paths  # imports pandas, which takes a second
+
     groups = group_choices(space)
     fixed = [
         one.input_line or "" for key, one in sweep_overrides(config).items() if key not in space
@@ -154,6 +156,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
                 )
         found.append(schema.resolve(base))
         check_objective(found[-1], objective)
+        check_paths(found[-1])
     return found[0]
 
 

@@ -110,9 +110,9 @@ def effect_sizes(result: Result) -> list[str]:
     """Return a line that ranks the settings by how much they move the objective."""
     effects = result.effects[result.effects["setting"] != SEED]
     spans = effects.groupby("setting", sort=False)["effect"].agg(lambda one: one.max() - one.min())
-    if spans.empty:
+    ranked = sorted(spans.index[spans > 0], key=lambda name: -spans[name])
+    if not ranked:
         return []
-    ranked = sorted(spans.index, key=lambda name: -spans[name])
     sizes = ", ".join(f"{name} by {spans[name]:.4f}" for name in ranked)
     return [f"what moves {result.objective}, from its lowest mean to its highest: {sizes}"]
 

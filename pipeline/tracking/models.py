@@ -17,7 +17,7 @@ from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, 
 
 import w2v
 from pipeline.tracking.retry_queue import one_line
-from pipeline.tracking.store import DATABASE, store_uri
+from pipeline.tracking.store import DATABASE, follow_artifacts, store_uri
 from w2v.errors import InputError
 from w2v.vectors import VECTORS, VOCABULARY
 
@@ -117,6 +117,8 @@ def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outpu
     store = store_uri(uri, outputs)
     if uri is None and not (outputs / DATABASE).exists():
         raise InputError(f"{outputs / DATABASE}: no such store; give uri or outputs")
+    if uri is None:
+        follow_artifacts(outputs / DATABASE, outputs.absolute() / "mlartifacts")
     try:
         client = MlflowClient(store, registry_uri=store)
         if alias:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -22,6 +24,13 @@ from w2v.errors import InputError
 
 DATABASE = "mlflow.db"
 """The file of the default store, in the folder of the outputs."""
+
+LOCATIONS = (
+    *(("experiments", "artifact_location"), ("runs", "artifact_uri")),
+    *(("logged_models", "artifact_location"), ("model_versions", "source")),
+    ("model_versions", "storage_location"),
+)
+"""The tables and columns of MLflow's database that hold addresses of artifacts."""
 
 CONNECT_RETRIES = 6
 """How often MLflow tries to connect to a database: for 6 seconds instead of its own 2 minutes."""
@@ -70,6 +79,8 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient,
             if database is not None and not database.exists():
                 database.parent.mkdir(parents=True, exist_ok=True)
                 make_sqlite_store(database, artifacts)
+            if database is not None:
+                follow_artifacts(database, artifacts)
             client = retry_while_locked(lambda: MlflowClient(store, registry_uri=store))
             found = retry_while_locked(lambda: client.get_experiment_by_name(name))
             if found is None:
@@ -80,7 +91,14 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient,
     except InputError:
         raise
     # ImportError: the driver of a database is missing. ValueError: the address is malformed.
-    except (MlflowException, SQLAlchemyError, OSError, ImportError, ValueError) as error:
+    except (
+        MlflowException,
+        SQLAlchemyError,
+        sqlite3.Error,
+        OSError,
+        ImportError,
+        ValueError,
+    ) as error:
         raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
     if found.lifecycle_stage == "deleted":
         raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
@@ -127,6 +145,32 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
     with part.open("rb+") as file:
         os.fsync(file.fileno())
     part.replace(database)
+
+
+def follow_artifacts(database: Path, artifacts: Path) -> None:
+    """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
+
+    MLflow keeps absolute addresses. Those of a folder `artifacts` at another place are changed if
+    that folder is gone, or if it is not the one beside the database, as after a copy.
+    """
+    new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
+    with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:
+        roots = {
+            match[1]
+            for (location,) in store.execute("select artifact_location from experiments")
+            if (match := re.fullmatch(rf"(file:.*/{artifacts.name})(/\d+)?", str(location)))
+        }
+        for old in roots - {new}:
+            folder = Path(url2pathname(urlsplit(old).path))
+            same = folder.exists() and artifacts.exists() and folder.samefile(artifacts)
+            if same or (folder.exists() and not beside):
+                continue
+            for table, column in LOCATIONS:
+                store.execute(
+                    f"update {table} set {column} = ? || substr({column}, ?) "
+                    f"where substr({column} || '/', 1, ?) = ?",
+                    (new, len(old) + 1, len(old) + 1, f"{old}/"),
+                )
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:

@@ -80,7 +80,7 @@ class NegativeSamplingStep:
     def draw(self, batch: Batch, random: np.random.Generator) -> Draw:
         """Arrange a batch in tiles and draw the noise words of each.
 
-        The weights are valid until the next draw.
+        The `weights` of the result are a buffer that the next draw overwrites.
         """
         m = self.window
         missing = CENTERS * TILES + 2 * m - len(batch.ids)

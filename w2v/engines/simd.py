@@ -187,7 +187,7 @@ def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
 
 
 def write_splat(builder: Any, number: Any) -> Any:
-    """Write a vector of equal lanes."""
+    """Write instructions that copy a number into every lane of a vector."""
     undefined = ir.Constant(llvm_type(FLOATS), ir.Undefined)
     one = builder.insert_element(undefined, number, ir.IntType(32)(0))
     return shuffle(builder, one, undefined, [0] * LANES)

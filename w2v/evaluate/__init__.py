@@ -17,17 +17,17 @@ from w2v.evaluate.analogies import (
     section_of,
     total_of,
 )
-from w2v.evaluate.comparison import mean_neighbour_overlap, student_interval, tukey_against
 from w2v.evaluate.datasets import BENCHMARKS, benchmark_path
 from w2v.evaluate.neighbours import (
     Neighbour,
     Overlap,
     common_share,
+    mean_neighbour_overlap,
     neighbour_overlap,
     neighbours,
     probe_words,
-    project_2d,
 )
+from w2v.evaluate.projection import Projection, project, project_2d, project_by
 from w2v.evaluate.similarity import (
     UNKNOWN,
     Pair,
@@ -37,6 +37,7 @@ from w2v.evaluate.similarity import (
     pair_cosines,
     similarity,
 )
+from w2v.evaluate.statistics import pareto_front, student_interval, tukey_against
 
 __all__ = [
     "BENCHMARKS",
@@ -48,6 +49,7 @@ __all__ = [
     "Neighbour",
     "Overlap",
     "Pair",
+    "Projection",
     "Question",
     "SimilarityResult",
     "Unknown",
@@ -62,8 +64,11 @@ __all__ = [
     "neighbour_overlap",
     "neighbours",
     "pair_cosines",
+    "pareto_front",
     "probe_words",
+    "project",
     "project_2d",
+    "project_by",
     "section_of",
     "similarity",
     "student_interval",

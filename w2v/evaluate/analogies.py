@@ -13,6 +13,7 @@ from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.similarity import Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
+from w2v.files import local_path
 from w2v.vectors import WordVectors
 
 Method = Literal["3CosAdd", "3CosMul"]
@@ -152,7 +153,7 @@ def load_analogies(path: str | Path) -> list[Question]:
     Gladkova, Drozd, Matsuoka (2016), Analogy-based detection of morphological and semantic
     relations with word embeddings (BATS).
     """
-    path = Path(path)
+    path = local_path(path)
     if path.is_dir():
         files = sorted(path.rglob("*.txt"))
         questions = [question for file in files for question in _bats(file, path)]

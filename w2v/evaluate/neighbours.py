@@ -1,6 +1,7 @@
-"""Looking at single words: their neighbours, how stable these are, and a plane to draw words on."""
+"""The nearest neighbours of words, and how far different runs agree on them."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -81,30 +82,23 @@ def probe_words(vectors: WordVectors, n: int) -> list[str]:
     return [words[rank] for rank in ranks]
 
 
-def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64]:
-    """Project the vectors of n words onto their first two principal components.
+def neighbour_rows(
+    vectors: WordVectors, words: Sequence[str], k: int, vocabulary: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Find the k nearest neighbours of n words by cosine, among the most frequent words.
 
-    Returns
-    -------
-    (n, 2) float64
-        With mean 0. Each component has the sign that makes its largest coordinate in size
-        positive. If the words or dimensions are too few for a component, it is 0.
-
-    Raises
-    ------
-    InputError
-        A word has no vector.
+    Returns their rows, (n, k) intp, the nearest first and of equally near ones the more frequent
+    first, and their cosines, (n, k) float32. Only the ``vocabulary`` most frequent words can be
+    neighbours; k is smaller if there are fewer.
     """
-    rows = [vectors.row(word) for word in words]
-    chosen = vectors.vectors[rows].astype(np.float64)
-    xy = np.zeros((len(rows), 2))
-    if len(rows) == 0:
-        return xy
-    left, singular, _ = np.linalg.svd(chosen - chosen.mean(axis=0), full_matrices=False)
-    shown = min(2, len(singular))
-    xy[:, :shown] = left[:, :shown] * singular[:shown]
-    largest = xy[np.abs(xy).argmax(axis=0), np.arange(2)]
-    return xy * np.where(largest < 0, -1.0, 1.0)
+    candidates = vectors.by_frequency[:vocabulary]
+    place = np.full(len(vectors), -1, dtype=np.intp)
+    place[candidates] = np.arange(len(candidates))
+    asked = np.array([vectors.row(word) for word in words], dtype=np.intp)
+    k = min(k, len(candidates) - 1)
+    unit = vectors.unit
+    near, cosines = nearest_rows(unit[asked], unit[candidates], k, place[asked])
+    return candidates[near], cosines
 
 
 def neighbour_overlap(
@@ -167,3 +161,43 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
     common = [len(set(a) & set(b)) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
     shares: NDArray[np.float64] = np.array(common) / one.shape[1]
     return shares
+
+
+def mean_neighbour_overlap(
+    runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
+) -> float | None:
+    """Return the share of nearest neighbours on which two runs agree, the mean over all pairs.
+
+    Parameters
+    ----------
+    runs
+        The vectors of runs that differ in their seed. They are read one after the other, so a
+        generator that loads them keeps only one in memory.
+    k
+        Neighbours of a word; fewer if there are fewer other words.
+    limit
+        Only the words of the first rows, which are the most frequent ones, can be neighbours.
+    words
+        The neighbours of this many first words are compared.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1; None for fewer than two runs, or if their vocabularies differ.
+
+    References
+    ----------
+    Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of
+    word embeddings.
+    """
+    found = []
+    vocabulary: list[str] | None = None
+    for vectors in runs:
+        if vocabulary is not None and list(vectors.words) != vocabulary:
+            return None
+        vocabulary = list(vectors.words)
+        unit = vectors.unit[:limit]
+        rows = np.arange(min(words, len(unit)))
+        found.append(nearest_rows(unit[rows], unit, min(k, len(unit) - 1), rows)[0])
+    shares = [common_share(one, other) for one, other in itertools.combinations(found, 2)]
+    return float(np.mean(shares)) if shares else None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from w2v.errors import InputError
+from w2v.files import local_path
 
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"})
 """Names of files and folders that systems put next to people's files without hiding them."""
@@ -56,7 +57,7 @@ def find_files(
     """
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
-    for path in paths:
+    for path in (path if "://" in path else str(local_path(path)) for path in paths):
         before = len(found.paths), found.hidden, len(found.left_out)
         if "://" in path or Path(path).is_file():
             found.paths.append(path)

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.files import local_path
 from w2v.settings import Limit, Settings, at_least, finite, one_of, setting, text
 from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
@@ -224,7 +225,7 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
     SettingError
         The file cannot be read or is not a table of phrases.
     """
-    path = Path(str(settings.from_)).expanduser()
+    path = local_path(str(settings.from_))
     path = path / PHRASES if path.is_dir() else path
     number = 0
     try:

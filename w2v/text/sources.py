@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import Decompressed, open_binary, open_raw
+from w2v.files import Decompressed, local_path, open_binary, open_raw
 from w2v.settings import Limit, SettingError, Settings, one_of, setting
 from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles
@@ -190,7 +190,7 @@ def bytes_of(
 def size_of(paths: Sequence[str]) -> int | None:
     """Return the bytes of local files on disk, or None if one of them is not local."""
     try:
-        return sum(Path(path).stat().st_size for path in paths)
+        return sum(local_path(path).stat().st_size for path in paths)
     except OSError:
         return None
 
@@ -387,7 +387,7 @@ class Files(Settings):
             A file cannot be read or is not text.
         """
         for path in self.paths:
-            if Path(path).is_file():
+            if local_path(path).is_file():
                 head = next(bytes_of(path, self.open, HEAD_BYTES), (b"", 0))[0]
                 refuse_what_is_not_text(path, head, self.encoding)
                 yield path, head
@@ -439,7 +439,7 @@ class Files(Settings):
         found = []
         for path in self.paths:
             with suppress(OSError):
-                status = Path(path).stat()
+                status = local_path(path).stat()
                 found.append((path, status.st_size, status.st_mtime_ns))
         return found
 

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
 """Found in strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
 
+MIN_PASSAGE = 100
+"""The shortest passage that is held out of a text of few documents, in tokens."""
+
 SHARD_TOKENS = 1 << 20
 """Tokens in memory at a time where the text is read once."""
 
@@ -165,14 +168,45 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
 
 
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
-    """Split documents at random into a training text and a held-out text.
+    """Split a text at random into a training text and a held-out text.
 
-    ``round(fraction * documents)`` documents are held out, which may be none.
+    ``round(fraction * documents)`` documents are held out. If that is none, because there are few
+    documents, a passage of the text is held out: `fraction` of its tokens, or if that is more
+    `MIN_PASSAGE` tokens, but then no more than a tenth of the text. The parts of a document on
+    either side of a cut become documents, so that no window reaches across it.
     """
     documents = len(text.spans)
+    if holds_out_passage(documents, fraction):
+        length = max(round(fraction * text.size), min(MIN_PASSAGE, text.size // 10))
+        if length > 0:
+            return _hold_out_passage(text, length, generator)
     chosen = np.zeros(documents, bool)
     chosen[generator.choice(documents, round(fraction * documents), replace=False)] = True
     return (
         Text(text.tokens, text.ids, text.spans[~chosen]),
         Text(text.tokens, text.ids, text.spans[chosen]),
+    )
+
+
+def holds_out_passage(documents: int, fraction: float) -> bool:
+    """Return whether `hold_out` takes a passage, because it cannot take whole documents."""
+    return fraction > 0 and round(fraction * documents) == 0
+
+
+def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -> tuple[Text, Text]:
+    size = text.size
+    first = int(generator.integers(size - length + 1))
+    # Positions count tokens of the documents one after another, wherever these are in the file.
+    lengths = text.spans[:, 1] - text.spans[:, 0]
+    before = np.cumsum(lengths) - lengths
+
+    def between(start: int, end: int) -> NDArray[np.int64]:
+        inside = np.stack([np.maximum(start, before), np.minimum(end, before + lengths)], axis=1)
+        spans: NDArray[np.int64] = inside + (text.spans[:, 0] - before)[:, np.newaxis]
+        return spans[inside[:, 0] < inside[:, 1]]
+
+    left = np.concatenate([between(0, first), between(first + length, size)])
+    return (
+        Text(text.tokens, text.ids, left),
+        Text(text.tokens, text.ids, between(first, first + length)),
     )

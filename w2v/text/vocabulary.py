@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import read_vocabulary, write_vocabulary
+from w2v.files import local_path, read_vocabulary, write_vocabulary
 from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
 
 MAX_WORD = 1000
@@ -72,7 +72,7 @@ class VocabularySettings(Settings):
             See `read_words`; or a word is to be kept and to be dropped.
         """
         drop = self.drop
-        words = read_words(Path(drop).expanduser(), "drop") if isinstance(drop, str) else [*drop]
+        words = read_words(drop, "drop") if isinstance(drop, str) else [*drop]
         both = sorted({*words} & {*self.keep})
         if both:
             wanted = f"words other than those of keep; {both[0]!r} is in both"
@@ -117,7 +117,7 @@ class Vocabulary:
         return cls(words, counts)
 
 
-def read_words(path: Path, name: str = "words") -> list[str]:
+def read_words(path: str | Path, name: str = "words") -> list[str]:
     """Read a list of words, which may also be a saved vocabulary or a list with counts.
 
     A line is a word in UTF-8. A count after white space is skipped, and so is all that follows a
@@ -138,6 +138,7 @@ def read_words(path: Path, name: str = "words") -> list[str]:
     def refused(wanted: str) -> SettingError:
         return SettingError(VocabularySettings, name, str(path), wanted)
 
+    path = local_path(path)
     if path.exists() and not path.is_file():
         raise refused("a file of one word a line")
     try:
@@ -287,6 +288,53 @@ def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each type is one of the words: bool (types,)."""
     wanted = frozenset(words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
+
+
+def coverage(
+    types: Sequence[str],
+    counts: NDArray[np.int64],
+    chosen: Vocabulary,
+    wanted: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return how much of a corpus a vocabulary covers.
+
+    Parameters
+    ----------
+    types, counts
+        The types of the corpus, and how often each occurs, (n,) int64.
+    chosen
+        The vocabulary.
+    wanted, drop
+        Words that the vocabulary should have, and words that it should not have.
+
+    Returns
+    -------
+    dict
+        Numbers of types and of tokens that are in the vocabulary and that are not, the share
+        ``out_of_vocabulary`` of the tokens, and ``once``: the types that occur only once. Where
+        they apply, also the types that are too long, the words to drop that occur, and the
+        wanted words that are missing, with the first 20 of them.
+    """
+    kept, total = int(chosen.counts.sum()), int(counts.sum())
+    facts: dict[str, Any] = {
+        "size": len(chosen),
+        "types": len(types),
+        "types_dropped": len(types) - len(chosen),
+        "tokens_kept": kept,
+        "tokens_dropped": total - kept,
+        "out_of_vocabulary": (total - kept) / total,
+        "once": int((counts == 1).sum()),
+    }
+    if count := int(too_long(types).sum()):
+        facts["too_long"] = count
+    if drop:
+        facts["words_to_drop_found"] = int(contained(types, drop).sum())
+    if wanted:
+        present = set(chosen.words)
+        missing = [word for word in dict.fromkeys(wanted) if word not in present]
+        facts |= {"missing": len(missing), "missing_words": missing[:20]}
+    return facts
 
 
 def frequencies(

@@ -15,6 +15,7 @@ from w2v.engines.step import make_step
 from w2v.objectives import SkipGram, initial_model
 from w2v.sampling import generator, keep_probabilities
 from w2v.text.tokens import Text, hold_out
+from w2v.training.checkpoint import KEPT
 
 SHARD = 1 << 16
 """Tokens that are read at a time, at least."""
@@ -109,3 +110,15 @@ def training_memory(words: int, documents: int, objective: SkipGram, keeps_best:
     model = model_bytes(words, objective.dim)
     need = 2 * model + words * BYTES_PER_WORD + documents * BYTES_PER_DOCUMENT
     return need + objective.loss.scratch_bytes(words, objective.dim) + model * keeps_best
+
+
+def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
+    """Estimate the bytes that training writes, by kind of file, for a model of `model` bytes.
+
+    `tracked` is whether the tracking store gets a copy of the vectors.
+    """
+    return {
+        "the vectors": model,
+        "checkpoints": (KEPT + 1) * model * (1 + keeps_best) * checkpoints,
+        "the tracked copy": model * tracked,
+    }

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import NPY_ERRORS, file_sha256
+from w2v.files import NPY_ERRORS, file_sha256, local_path
 from w2v.objectives import Model, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
 
-def given_files(path: Path) -> list[Path]:
+def given_files(path: str | Path) -> list[Path]:
     """Return the files that `given_vectors` reads.
 
     Raises
@@ -35,7 +35,7 @@ def fingerprint(path: Path) -> list[str]:
     return [file_sha256(file) for file in given_files(path)]
 
 
-def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
+def given_vectors(path: str | Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
     """Read word vectors and, if there are any, their outside vectors.
 
     Parameters
@@ -48,6 +48,7 @@ def given_vectors(path: Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
     InputError
         There are no vectors, or the files are damaged or do not match.
     """
+    path = local_path(path)
     files = given_files(path)
     vectors = WordVectors.load(path)
     if files[-1].name != OUTSIDE:

@@ -69,7 +69,8 @@ class TrainingSettings(Schedule):
     """All settings of a training beside the objective and the engine."""
 
     heldout: float = setting(
-        "fraction of the documents that is not trained on; it measures the held-out loss",
+        "fraction of the documents, or of the text where they are few, that is not trained on; "
+        "it measures the held-out loss",
         fraction(),
         0.01,
     )

@@ -47,7 +47,7 @@ class Trained:
     model
         The vectors after epoch ``kept_epoch``: the last one, or with early stopping the best.
     epochs, points
-        The history.
+        The losses after each epoch, and at points in between.
     words
         Words of the vocabulary read over all epochs, before sub-sampling.
     seconds
@@ -55,7 +55,7 @@ class Trained:
     compile_seconds
         Time spent on compiling kernels, or on loading compiled ones.
     engine_state
-        The arrays beside the model that more epochs would need.
+        What the engine needs, besides the model, to train more epochs.
     """
 
     model: Model
@@ -107,7 +107,7 @@ def train(
         Of everything that is random in training.
     heldout
         The fraction of documents that is not trained on. The held-out loss is measured on it
-        after each epoch.
+        after each epoch. Of few documents a passage is held out, see `w2v.text.tokens.hold_out`.
     heldout_seed
         Chooses these documents and the noise words for their loss. It is apart from ``seed`` so
         that runs of different seeds are measured on the same text.
@@ -136,7 +136,7 @@ def train(
     ------
     InputError
         No document holds two words of the vocabulary; the loss is no longer finite; or early
-        stopping is set and no document is held out.
+        stopping is set and nothing is held out.
     Stopped
         ``stop`` returned True.
     """
@@ -146,8 +146,8 @@ def train(
         raise no_pairs_error(objective)
     if early and len(held_out.spans) == 0:
         raise InputError(
-            f"patience={early.patience}: no document is held out to measure the loss on; raise "
-            f"heldout={heldout}, or give more than {len(text.spans):,} documents"
+            f"patience={early.patience}: nothing is held out to measure the loss on; raise "
+            f"heldout={heldout}, or give more than {text.size:,} words"
         )
     trainer = make_engine(
         engine,

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from w2v.errors import InputError
+from w2v.files import local_path
 from w2v.vectors.formats import FORMATS, OUTSIDE, VECTORS, VOCABULARY
 
 SUMMARY = "summary.json"
@@ -30,7 +31,7 @@ def find_vectors(path: str | Path) -> Path:
     InputError
         There are no vectors at the path.
     """
-    path = Path(path)
+    path = local_path(path)
     if path.is_dir() and (path / VECTORS).is_file():
         return path
     if path.is_dir() and (path / SUMMARY).is_file():
@@ -57,8 +58,11 @@ def _vectors_of_run(summary: Path) -> Path:
         target = Path(json.loads(summary.read_bytes())["files"]["vectors"])
     except (OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{summary}: is no summary of a run with vectors") from None
-    # Paths in a summary are relative to the folder in which the run was started.
-    for place in (target, *(parent / target for parent in summary.absolute().parents)):
+    # Paths in a summary may be relative to the folder in which the run was started. After the
+    # outputs have been moved, the vectors are in cache/train/<key>/ above the summary.
+    moved = Path(*target.parts[-4:])
+    parents = summary.absolute().parents
+    for place in (target, *(parent / path for path in (target, moved) for parent in parents)):
         if place.exists():
             return place
     raise InputError(f"{summary}: the vectors of that run, {target}, are not there any more")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from w2v.errors import InputError
+from w2v.files import local_path
 from w2v.vectors import formats
 from w2v.vectors.formats import Contents, Use
 from w2v.vectors.locate import find_vectors
@@ -347,7 +348,7 @@ class WordVectors:
         InputError
             A word is empty, contains a tab or a line feed, or is not valid Unicode.
         """
-        formats.write_folder(Path(directory), self._contents())
+        formats.write_folder(local_path(directory), self._contents())
 
     @classmethod
     def load(
@@ -394,7 +395,7 @@ class WordVectors:
         path = find_vectors(path)
         contents = formats.read(path, use, encoding)
         if counts is not None:
-            found = formats.read_counts(Path(counts), contents.words)
+            found = formats.read_counts(local_path(counts), contents.words)
             contents = contents._replace(counts=found)
         try:
             return cls(*contents)
@@ -418,14 +419,14 @@ class WordVectors:
         """
         for name in names:
             target = formats.FORMATS[name]
-            target.write(Path(folder) / target.name, self._contents())
+            target.write(local_path(folder) / target.name, self._contents())
 
     def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
         """Write the format of word2vec, which gensim and many others read.
 
         See `w2v.vectors.formats.write_word2vec` for the parameters and errors.
         """
-        formats.write_word2vec(Path(path), self._contents(), binary, header)
+        formats.write_word2vec(local_path(path), self._contents(), binary, header)
 
     @classmethod
     def load_word2vec(
@@ -440,14 +441,14 @@ class WordVectors:
 
         See `w2v.vectors.formats.read_word2vec` for the parameters and errors.
         """
-        return cls(*formats.read_word2vec(Path(path), binary, header, encoding))
+        return cls(*formats.read_word2vec(local_path(path), binary, header, encoding))
 
     def save_projector(self, directory: str | Path) -> None:
         """Write ``vectors.tsv`` and ``metadata.tsv`` for TensorBoard's embedding projector.
 
         See `w2v.vectors.formats.write_projector`.
         """
-        formats.write_projector(Path(directory), self._contents())
+        formats.write_projector(local_path(directory), self._contents())
 
     def to_gensim(self) -> Any:
         """Return a copy as ``gensim.models.KeyedVectors``, with the counts if they are known."""

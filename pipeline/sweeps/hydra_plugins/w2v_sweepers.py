@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
 from pipeline.sweeps.session import open_sweep
+from w2v.settings import with_home
 
 
 class ProjectSweeper(Sweeper):
@@ -26,6 +27,8 @@ class ProjectSweeper(Sweeper):
         self.hydra_context: HydraContext = hydra_context
         self.task_function = task_function
         self.config: DictConfig = config
+        for group, key in ((config, "outputs"), (config.tracking, "uri")):
+            group[key] = with_home(group[key])
 
 
 class GridSweeper(ProjectSweeper):

@@ -3,12 +3,31 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2v.errors import InputError
 from w2v.evaluate.metrics.analogy import Analogy
 from w2v.evaluate.metrics.base import EvaluationSettings, Metric, MetricInput, ScoreLine
 from w2v.evaluate.metrics.similarity import Similarity
 from w2v.evaluate.metrics.stability import Stability
 
 METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
+
+
+def check_benchmarks(settings: EvaluationSettings) -> None:
+    """Read every benchmark once, to find out before any work whether it can be read.
+
+    Raises
+    ------
+    InputError
+        A benchmark that cannot; the message opens with the setting that names it.
+    """
+    for metric in METRICS:
+        setting = f"{metric.section}: "
+        try:
+            for name, path in metric.benchmarks(settings).items():
+                setting = f"{metric.section}.{name}="
+                metric.load(path)
+        except InputError as error:
+            raise InputError(f"{setting}{error}") from None
 
 
 def compute_scores(

@@ -43,6 +43,9 @@ class Analogy(Metric):
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
         return benchmark_files(settings.analogy, evaluate.benchmark_path)
 
+    def load(self, path: Path) -> Sequence[Any]:
+        return evaluate.load_analogies(path)
+
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
         result = MetricResult({}, {"analogies": [], "bands": []})

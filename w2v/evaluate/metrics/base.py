@@ -141,6 +141,16 @@ class Metric(ABC):
             A benchmark that is not there.
         """
 
+    def load(self, path: Path) -> Sequence[Any]:
+        """Read one of the `benchmarks`.
+
+        Raises
+        ------
+        InputError
+            A file that cannot be read.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def compute(self, given: MetricInput) -> MetricResult | None:
         """Compute the scores; None if nothing is asked.
@@ -231,6 +241,9 @@ def band_row(
 def benchmark_files(
     named: Mapping[str, str | None], shipped: Callable[[str], Path]
 ) -> dict[str, Path]:
-    """Return the files of benchmarks; ``gensim`` stands for the file that gensim ships."""
+    """Return the file of each benchmark that has one.
+
+    The path ``gensim`` means the file that gensim ships.
+    """
     files = {name: path for name, path in named.items() if path is not None}
     return {name: shipped(name) if path == "gensim" else Path(path) for name, path in files.items()}

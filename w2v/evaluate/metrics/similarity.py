@@ -33,6 +33,9 @@ class Similarity(Metric):
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
         return benchmark_files(settings.similarity, evaluate.benchmark_path)
 
+    def load(self, path: Path) -> Sequence[Any]:
+        return evaluate.load_pairs(path)
+
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
         result = MetricResult({}, {"similarity": [], "pairs": [], "bands": []})

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ def write_page(
     template: str,
     styles: Sequence[str],
     script: str | None = None,
-    filters: Mapping[str, Callable[..., Any]] | None = None,
+    filters: Sequence[Callable[..., str]] = (),
     **values: Any,
 ) -> None:
     """Fill a template and write the page. If that fails, an older page stays as it was.
 
     The template, the styles and the script are files in ``templates/``. The template also gets
     ``policy``, under which a browser refuses every request and every other script. Strings in
-    ``values`` are sanitized and escaped; ``filters`` format numbers.
+    ``values`` are sanitized and escaped. The template knows ``filters`` by the functions' names.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -40,7 +40,7 @@ def write_page(
             sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
         ),
     )
-    environment.filters |= filters or {}
+    environment.filters |= {function.__name__: function for function in filters}
     style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in styles)
     code = "" if script is None else (TEMPLATES / script).read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()

@@ -58,15 +58,15 @@ class Program:
     def run(self, composed: DictConfig) -> float | None:
         """Run one experiment; a job of a sweep returns its objective."""
         self.started = True
-        run = partial(run_tracked, stop=self.stop)
         try:
             context = job_context()
             if context is not None:
-                return run_job(context, composed, run)
+                return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
             config = schema.resolve(composed)
-            with explain_write_errors(Path(config.outputs)), compiled_ahead(config.engine.name):
-                run(config)
+            trained = config.engine.name * ("train" in config.stages)
+            with explain_write_errors(Path(config.outputs)), compiled_ahead(trained):
+                run_tracked(config, stop=self.stop)
         except (InputError, OmegaConfBaseException) as error:
             log.error("%s", error)
             self.error = error
@@ -117,7 +117,7 @@ def main() -> int:
     sys.argv[1:] = [text.replace(f"{phrases}=", f"{phrases}_=", 1) for text in sys.argv[1:]]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function as they are
     logging.raiseExceptions = False  # a full disk should not print a traceback for each log line
-    schema.register(with_help=bool({"--help", "-h"} & {*sys.argv}))
+    schema.register()
     program = Program()
     status = 0
     try:

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from pipeline.bench.benchmark import benchmark, sgemm_gflops, summarize
+from pipeline.bench.benchmark import benchmark, summarize
 from pipeline.config.settings import Benchmark
 from pipeline.stages.base import Context
 from tests.commands import SMALL, TEXT, run, runs_in, summary_of
 from w2v.errors import InputError
 from w2v.objectives import NegativeSampling, SkipGram, Softmax
 from w2v.training.schedule import Schedule
+from w2v.training.timing import sgemm_gflops
 from w2v.training.worker import memory_mb, run_worker
 
 

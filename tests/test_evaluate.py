@@ -496,6 +496,7 @@ PAIR_FILES = {
     "WordSim with its raters": "Word 1,Word 2,Human (mean),1,2\ncat,dog,7.5,7,8\n"
     "ice cream,sun,1,1,1\n",
     "a byte order mark": "\ufeffcat\tdog\t7.5\nice cream\tsun\t1\n",
+    "quoted cells": '"cat"\t"dog"\t"7.5"\n"ice cream"\t"sun"\t1\n',
 }
 
 
@@ -514,6 +515,8 @@ def test_pairs_are_read_with_any_separator(tmp_path: Path, name: str) -> None:
         "14\tcat\tdog\n20\tsun\tmoon\n3\tdog\tcat\n",
         "p1\tcat\tdog\t7.5\np2\tsun\tmoon\t1\n",
         "x\ty\tfirst rater\tsecond rater\ncat\tdog\t7\t8\nice\tsun\t1\t2\n",
+        "cat,dog,\nice,sun,1\n",
+        "cat\tdog\tN/A\nice\tsun\t1\n",
     ],
 )
 def test_pairs_in_columns_that_are_not_clear_are_refused(tmp_path: Path, text: str) -> None:
@@ -610,6 +613,12 @@ def test_a_word_is_looked_up_as_it_is_written_before_case_is_ignored() -> None:
     found = [MASS.find(word) for word in ("maße", "masse", "Maße", "ılık", "ilik", "Cat", "cat")]
     assert found == [1, 0, 1, 3, 2, 4, 5]
     assert evaluate.pair_cosines(MASS, [Pair("maße", "masse", 1)]).tolist() == [0.0]
+
+
+def test_analogies_take_typographic_apostrophes_for_plain_ones() -> None:
+    vectors = WordVectors(["don't", "stop", "we", "they"], np.eye(4))
+    result = evaluate.analogies(vectors, [Question("x", "Don’t", "stop", "we", "they")])
+    assert (result.known, result.correct) == (1, 1)
 
 
 def test_analogies_tell_words_apart_that_only_look_alike_in_upper_case() -> None:

@@ -102,7 +102,7 @@ def test_a_stage_is_one_class_and_one_line(
 
 
 def test_an_unknown_stage_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^stages=\['train', 'test'\]: must be some of \[toke"):
+    with pytest.raises(InputError, match=r"^stages=\[train, test\]: must be some of \[toke"):
         check_stages(settled("stages=[train,test]"))
 
 

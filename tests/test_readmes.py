@@ -89,7 +89,9 @@ def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
     words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
     random = np.random.default_rng(0)
-    WordVectors(words, random.normal(size=(7, 4))).save(tmp_path / "outputs/cache/train/<key>")
+    vectors = WordVectors(words, random.normal(size=(7, 4)))
+    for folder in ("cache/train/<key>", "runs/<date>/<time>"):
+        vectors.save(tmp_path / "outputs" / folder)
     for block in blocks(name, "python"):
         code = compile(block, name, "exec")
         if name == NEEDS_A_SERVER:

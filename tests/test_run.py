@@ -12,12 +12,16 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from pipeline import run as entry
 from pipeline.sweeps.objective import figures_of, objective_names
 from tests.commands import (
     ROOT,
@@ -136,7 +140,7 @@ def test_stages_that_are_left_out_come_from_the_cache(here: Path) -> None:
     refused = run("tracking=none", *SMALL, "stages=[evaluate]", cwd=here)
     assert (refused.returncode, refused.stderr) == (
         2,
-        "error: stages=['evaluate']: tokenize is left out, and the cache does not hold its result; "
+        "error: stages=[evaluate]: tokenize is left out, and the cache does not hold its result; "
         "add tokenize to stages\n",
     )
     assert run("tracking=none", *SMALL, "stages=[tokenize,vocab]", cwd=here).returncode == 0
@@ -508,3 +512,26 @@ def test_hostile_words_are_only_words(tmp_path: Path) -> None:
         text = page.read_text(encoding="utf-8")
         assert "<script>alert(1)" not in text
         assert "<img/src=x" not in text
+
+
+@pytest.mark.parametrize(("stages", "engine"), [(["tokenize", "vocab"], ""), (["train"], "numba")])
+def test_kernels_are_compiled_ahead_only_for_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stages: list[str], engine: str
+) -> None:
+    config = OmegaConf.create(
+        {"engine": {"name": "numba"}, "stages": stages, "outputs": str(tmp_path)}
+    )
+    asked = []
+
+    @contextmanager
+    def compiled(name: str) -> Iterator[None]:
+        asked.append(name)
+        yield
+
+    monkeypatch.setattr(entry, "compiled_ahead", compiled)
+    monkeypatch.setattr(entry, "run_tracked", lambda config, stop: None)
+    monkeypatch.setattr(entry, "job_context", lambda: None)
+    monkeypatch.setattr(entry, "refuse_sweep_without_multirun", lambda: None)
+    monkeypatch.setattr("pipeline.config.schema.resolve", lambda composed: composed)
+    entry.Program().run(config)
+    assert asked == [engine]

@@ -14,7 +14,13 @@ from pipeline.runtime import resources
 from pipeline.runtime.outputs import explain_write_errors
 from w2v.errors import InputError
 from w2v.objectives import NegativeSampling, SkipGram, Softmax
-from w2v.training.cost import model_bytes, training_disk, training_memory
+from w2v.training.memory import (
+    cgroup_free_memory,
+    free_memory,
+    model_bytes,
+    training_disk,
+    training_memory,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -135,7 +141,7 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_free_memory_and_disk_are_plausible(tmp_path: Path) -> None:
-    free = resources.free_memory()
+    free = free_memory()
     assert free is not None
     total = int(re.findall(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
     assert resource.getpagesize() < free <= total
@@ -165,6 +171,6 @@ def test_control_groups_limit_the_free_memory(
         (folder / "memory.stat").write_text(f"anon 3\n{reclaimable} {cached}\n")
     (base / limit).write_text("max\n")
     (base / used).write_text("7\n")
-    assert list(resources.cgroup_free_memory(kinds, "/user/job", tmp_path)) == [150, 10]
-    assert list(resources.cgroup_free_memory("cpu", "/user/job", tmp_path)) == []
-    assert list(resources.cgroup_free_memory(kinds, "/elsewhere", tmp_path)) == []
+    assert list(cgroup_free_memory(kinds, "/user/job", tmp_path)) == [150, 10]
+    assert list(cgroup_free_memory("cpu", "/user/job", tmp_path)) == []
+    assert list(cgroup_free_memory(kinds, "/elsewhere", tmp_path)) == []

@@ -183,6 +183,11 @@ def test_an_unknown_probe_is_left_out(tmp_path: Path) -> None:
     assert list(facts["neighbours"]) == ["cat"]
 
 
+def test_probes_are_looked_up_as_the_words_of_benchmarks_are(tmp_path: Path) -> None:
+    facts, _ = evaluated(tmp_path, probes=["CAT", "cat"])
+    assert list(facts["neighbours"]) == ["cat"]
+
+
 class NormSpread(Metric):
     """A toy metric: how much the lengths of the vectors differ."""
 

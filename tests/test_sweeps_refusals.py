@@ -61,13 +61,13 @@ REFUSED = {
     ("seed=0,1", "corpus=sst", "corpus.path=no.zip"): "corpus.path=no.zip: no such file;",
     ("vocab.drop=[a],no.txt",): "vocab.drop=no.txt: must be a file that can be read (No",
     ("seed=0,1", "vocab.words=no.txt"): "vocab.words=no.txt: must be a file that can be read (No",
-    ("seed=0,1", "train.init=no"): "train.init=no: no such file; give a folder of trained vectors",
+    ("seed=0,1", "train.init=no"): "train.init=no: no such file or folder; give a run's folder",
     ("search=optuna", "train.lr=interval(0.1,0.2)", "train.init=no"): "train.init=no: no such file",
     (*EVALUATED, "evaluate.similarity.men=no.csv"): (
         "evaluate.similarity.men=no.csv: cannot be read (No such file or directory)"
     ),
     (*EVALUATED, "evaluate.similarity.men=text.txt"): (
-        "evaluate.similarity.men=text.txt: line 2 is"
+        "evaluate.similarity.men=text.txt: 15 columns could hold the words"
     ),
     (*EVALUATED, "evaluate.analogy.google=no.txt"): (
         "evaluate.analogy.google=no.txt: cannot be read (No such file or directory)"

@@ -487,10 +487,28 @@ def test_what_is_not_text_is_refused(
     source = Files([str(path)], errors=errors)
     line = refusal(source)
     assert line.startswith(f"{path} ")
+    if content.startswith(b"\x1f\x8b") and suffix.endswith(".gz"):
+        reason = "is compressed twice; decompress it once"
     assert line.endswith(reason)
     with pytest.raises(InputError) as early:
         list(source.heads())
     assert str(early.value) == line
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.gz", "is compressed twice; decompress it once"),
+        ("a.tgz", "is a compressed tar archive, by its name; unpack it and name the folder"),
+    ],
+)
+def test_what_is_compressed_twice_or_a_tar_by_name_is_named_so(
+    tmp_path: Path, name: str, reason: str
+) -> None:
+    once = gzip.compress(b"one two\n")
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(once) if name == "a.gz" else once)
+    assert refusal(Files([str(path)])) == f"{path} {reason}"
 
 
 def test_nul_after_the_beginning_is_refused(tmp_path: Path) -> None:

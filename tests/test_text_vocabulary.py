@@ -16,6 +16,7 @@ from w2v.text.vocabulary import (
     Vocabulary,
     VocabularySettings,
     build,
+    coverage,
     digest_of,
     frequencies,
     read_words,
@@ -240,6 +241,16 @@ TYPES, COUNTS = ["the", "cat", "of", "x" * 1001, "rare"], np.array([50, 30, 10, 
 )
 def test_words_are_dropped(choice: dict[str, Any], words: list[str]) -> None:
     assert build(TYPES, COUNTS, **choice)[0].words == words
+
+
+def test_lists_of_words_may_have_typographic_apostrophes() -> None:
+    types, counts = ["don't", "can’t", "can't", "cat", "dog"], np.array([9, 8, 7, 6, 5])
+    words = ["don’t", "can’t", "won’t"]
+    assert build(types, counts, drop=words)[0].words == ["cat", "dog"]
+    chosen = build(types, counts, words=words)[0]
+    assert chosen.words == ["don't", "can’t", "can't"]
+    facts = coverage(types, counts, chosen, wanted=words)
+    assert facts["missing_words"] == ["won’t"]
 
 
 def test_words_to_drop_come_from_a_list_or_a_file(tmp_path: Path) -> None:

@@ -96,6 +96,13 @@ def test_find_ignores_case_and_prefers_the_most_frequent_word() -> None:
     assert [vectors.find(word) for word in words] == [1, 1, 3, 2, None, None]
 
 
+def test_find_takes_typographic_apostrophes_and_hyphens_for_plain_ones() -> None:
+    vectors = WordVectors(["don't", "can’t", "can't", "well-known"], np.eye(4))
+    words = ["don’t", "Don’t", "can’t", "can't", "well\u2011known", "won’t"]
+    assert [vectors.find(word) for word in words] == [0, 0, 1, 2, 3, None]
+    assert ["don't"] not in vectors  # cannot be hashed
+
+
 # Cosines
 
 

@@ -253,6 +253,8 @@ def test_a_file_may_have_another_encoding(tmp_path: Path) -> None:
     assert WordVectors.load(path, encoding="latin-1").words == ("café", "b")
     with pytest.raises(InputError, match="encoding=latin1000: no such encoding"):
         WordVectors.load(path, encoding="latin1000")
+    with pytest.raises(InputError, match="encoding=utf-16: has characters of several bytes only"):
+        WordVectors.load(path, encoding="utf-16")
 
 
 @pytest.mark.parametrize(

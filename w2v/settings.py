@@ -226,9 +226,9 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Return settings, a value or an argument with the home folder in place of each ``~/``.
+    """Return settings, a value or an argument with the home folder for the ``~`` of each path.
 
-    A setting named ``pattern`` stays: it is a regular expression.
+    A setting named ``pattern`` is left unchanged, because it is a regular expression.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

@@ -6,13 +6,11 @@ down for a while slows all of them. The first round warms up and does not count.
 
 import math
 from collections.abc import Sequence
-from timeit import Timer
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from rich.table import Table
-from threadpoolctl import threadpool_limits
 
 from pipeline.config.settings import Benchmark
 from pipeline.runtime.console import make_table
@@ -22,15 +20,14 @@ from w2v.engines import ENGINES, check_loss
 from w2v.objectives import LOSSES
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
-from w2v.training.cost import first_epoch_work, model_bytes
+from w2v.training.cost import first_epoch_work
+from w2v.training.memory import model_bytes
+from w2v.training.timing import sgemm_gflops
 from w2v.training.worker import run_worker
 from w2v.vectors import VOCABULARY
 
 PEER = "gensim"
 """The engine that the others are compared with."""
-
-ROWS, COLUMNS = 2000, 50_000
-"""Shape of the matrix product that measures the machine: large enough for its full speed."""
 
 
 def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
@@ -72,19 +69,6 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
         "matrices_mb": model_bytes(len(words), config.model.dim) / 2**20,
         "tokens_mb": (corpus / "tokens.npy").stat().st_size / 2**20,
     }
-
-
-def sgemm_gflops(dim: int, threads: int) -> float:
-    """Return the speed of NumPy's product of float32 (ROWS, dim) by (dim, COLUMNS), in GFLOP/s."""
-    random = np.random.default_rng(0)
-    a = random.random((ROWS, dim), dtype=np.float32)
-    b = random.random((COLUMNS, dim), dtype=np.float32)
-    out = np.empty((ROWS, COLUMNS), np.float32)
-    product = Timer(lambda: np.matmul(a, b.T, out=out))
-    with threadpool_limits(threads):
-        product.timeit(1)  # the first call allocates memory and starts threads
-        seconds = product.timeit(3)
-    return 3 * 2 * ROWS * COLUMNS * dim / seconds / 1e9
 
 
 def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, Any]]:

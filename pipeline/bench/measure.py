@@ -15,6 +15,7 @@ from pipeline.config.settings import Benchmark, Complexity
 from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
 from w2v.plots.style import save
+from w2v.training import timing
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
@@ -72,7 +73,7 @@ def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[
     display.console.print(benchmark.format_table(rows, context.config.title))
     speeds = {row["threads"]: row["sgemm_gflops"] for row in rows}
     rates = ", ".join(f"{speed:.0f} with {threads}" for threads, speed in speeds.items())
-    shape = f"{benchmark.ROWS:,} × {context.config.model.dim} × {benchmark.COLUMNS:,}"
+    shape = f"{timing.ROWS:,} × {context.config.model.dim} × {timing.COLUMNS:,}"
     display.say(
         f"sgemm ({shape}): {rates} threads, GFLOP/s. Beside the imports: matrices "
         f"{facts['matrices_mb']:.0f} MB, mapped tokens {facts['tokens_mb']:.0f} MB."

@@ -79,11 +79,14 @@ def explain(error: HydraException | OmegaConfBaseException) -> str:
 def not_parsed(override: str) -> str:
     """Return the line for an argument that Hydra cannot read, with the argument as it must be."""
     key, _, value = override.partition("=")
-    parts = value.split(",") if "-m" in sys.argv or "--multirun" in sys.argv else [value]
-    quoted = ",".join(QuotedString(part, Quote.single).with_quotes() for part in parts)
+    inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+    several = inner != value or "-m" in sys.argv or "--multirun" in sys.argv
+    parts = inner.split(",") if several else [value]
+    quoted = ",".join(QuotedString(part.strip(), Quote.single).with_quotes() for part in parts)
+    quoted = f"[{quoted}]" if inner != value else quoted
     key, group = ("corpus.path", "corpus=files ") if key == "corpus" else (key, "")
     try:
-        if not value or value[0] in "[{'\"":
+        if not inner or inner[0] in "[{'\"":
             raise HydraException
         OverridesParser.create().parse_override(f"{key}={quoted}")
     except HydraException:

@@ -5,7 +5,8 @@ makes the frozen objects, once, before any work. Stages get these objects and ne
 """
 
 from dataclasses import fields, is_dataclass
-from functools import cache
+from functools import cache, partial
+from inspect import signature
 from typing import Any, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -42,16 +43,19 @@ GROUPS: dict[str, dict[str, type]] = {
 """The settings of each group of ``conf/``, by choice; under "" where all choices share them."""
 
 
+# OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
+register_resolver: Any = OmegaConf.register_resolver
+if "replace" not in signature(register_resolver).parameters:
+    register_resolver = OmegaConf.register_new_resolver
 # For Hydra's own folders, which are made before the settings are. Here, for processes of a sweep.
-OmegaConf.register_new_resolver("home", with_home, replace=True)
+register_resolver("home", with_home, replace=True)
+# A name, so that the hydra.yaml of every run does not hold the text.
+register_resolver("help", partial(help_text, GROUPS), replace=True)
 
 
 @cache  # Hydra 1.4 warns of names that are registered twice
-def register(with_help: bool = False) -> None:
-    """Make the schema known to Hydra, under the names that the files of ``conf/`` refer to.
-
-    The text of ``--help`` is part of every run's ``hydra.yaml``, so it is there only if asked for.
-    """
+def register() -> None:
+    """Make the schema known to Hydra, under the names that the files of ``conf/`` refer to."""
     store = ConfigStore.instance()
     nodes: list[tuple[str, str | None, type]] = [("schema", None, Config)]
     for group, choices in GROUPS.items():
@@ -60,8 +64,7 @@ def register(with_help: bool = False) -> None:
         node = OmegaConf.structured(kind)
         thaw(node)
         store.store(name=name, group=place, node=node)
-    text = help_text(GROUPS) if with_help else ""
-    store.store(name="w2v", group="hydra/help", node={**TEMPLATE, "template": text})
+    store.store(name="w2v", group="hydra/help", node={**TEMPLATE, "template": "${help:}"})
 
 
 def thaw(node: Any) -> None:
@@ -91,7 +94,7 @@ def resolve(composed: DictConfig) -> Config:
             hydra = HydraConfig.get()
         name = hydra.runtime.choices.experiment if hydra is not None else "..."
         raise InputError(
-            f"experiment={name}: the first line of its file must be '# @package _global_'; "
+            f"experiment={name}: its file and its defaults must begin with '# @package _global_'; "
             f"without it, {', '.join(map(str, composed.experiment)) or 'all'} in it changes nothing"
         )
     missing = sorted(OmegaConf.missing_keys(composed))

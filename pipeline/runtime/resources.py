@@ -1,15 +1,13 @@
 """Decide how many cores and threads are used, and refuse work that lacks memory or disk space."""
 
 import os
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from rich.filesize import decimal
 
 from w2v.errors import InputError
+from w2v.training.memory import free_memory
 
 TOKENS_PER_BYTE = 0.6
 """Bytes of token ids for each byte of text in a language of short words."""
@@ -49,53 +47,6 @@ def require_memory(need: int, what: str) -> None:
             f"{what} takes {decimal(need)} of memory and {decimal(free)} is free; lower "
             "model.dim or vocab.max_size, or raise vocab.min_count"
         )
-
-
-def free_memory() -> int | None:
-    """Return how many bytes this process can still allocate, or ``None`` if that is unknown.
-
-    On Linux, the limits of its control groups (of a container or a batch system) count too.
-    """
-    free = []
-    with suppress(OSError, ValueError):
-        free.append(read_field(Path("/proc/meminfo"), "MemAvailable") * 1024)
-        for line in Path("/proc/self/cgroup").read_text().split():
-            _, controllers, path = line.split(":", 2)
-            free += cgroup_free_memory(controllers, path)
-    return min(free, default=None)
-
-
-def cgroup_free_memory(
-    controllers: str, path: str, root: Path = Path("/sys/fs/cgroup")
-) -> Iterator[int]:
-    """Yield the free bytes of a control group and of each group around it that has a limit.
-
-    `controllers` and `path` are fields of a line of ``/proc/self/cgroup``.
-    """
-    if controllers == "":  # version 2
-        limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"
-    elif "memory" in controllers.split(","):
-        root /= "memory"
-        limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
-        reclaimable = "total_inactive_file"
-    else:
-        return
-    folder = root / path.strip("/")
-    for group in (folder, *folder.parents):
-        with suppress(OSError, ValueError):  # a limit of "max" is no number
-            free = int((group / limit).read_text()) - int((group / used).read_text())
-            # The kernel frees this cache on demand.
-            yield max(0, free + read_field(group / "memory.stat", reclaimable))
-        if group == root:
-            return
-
-
-def read_field(path: Path, name: str) -> int:
-    """Return the number that follows a name in a file such as ``/proc/meminfo``."""
-    found = re.search(rf"^{name}:?\s+(\d+)", path.read_text(errors="replace"), re.MULTILINE)
-    if found is None:
-        raise ValueError(f"{path} has no {name}")
-    return int(found[1])
 
 
 def require_disk(need: dict[str, int], folder: Path, what: str) -> None:

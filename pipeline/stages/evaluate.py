@@ -191,12 +191,12 @@ def probe_words(
     vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
 ) -> list[str]:
     """Return the words whose neighbours are listed."""
-    unknown = [word for word in settings.probes or () if word not in vectors]
-    if unknown:
+    if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
         warnings.warn(line, stacklevel=2)
-    wanted = [*(settings.probes or ())] or [*(suggested or ())]
-    return [word for word in wanted if word in vectors] or evaluate.probe_words(vectors, PROBES)
+    rows = dict.fromkeys(map(vectors.find, settings.probes or suggested or ()))
+    words = [vectors.words[row] for row in rows if row is not None]
+    return words or evaluate.probe_words(vectors, PROBES)
 
 
 def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":

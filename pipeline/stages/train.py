@@ -19,9 +19,9 @@ from w2v.sampling import generator
 from w2v.text.tokens import holds_out_passage, open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
-from w2v.training.cost import model_bytes, training_disk, training_memory
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import fingerprint, given_files, model_from
+from w2v.training.memory import model_bytes, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
 from w2v.training.train import train
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY
@@ -70,7 +70,7 @@ class Train(Stage):
             given = {"initial": {"given": count, "of": len(words)}}
         documents = entries["tokenize"].facts["documents"]
         if holds_out_passage(documents, config.train.heldout):
-            display.say(f"  a passage of the text is held out: it has {documents:,} documents only")
+            display.say(f"  documents are few ({documents:,}): a passage of the text is held out")
         with np.errstate(all="ignore"):
             trained = train(
                 open_text(entries["tokenize"].path, ids),

@@ -155,7 +155,7 @@ class Result:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """Return one row for each job, by number: how it ended, its axes and its figures."""
+        """Return one row for each job, by number: its status, swept settings and measurements."""
         import pandas as pd
 
         first = ["job", "status", *self.axes, self.objective]

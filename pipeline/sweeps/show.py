@@ -79,7 +79,7 @@ def markdown(result: Result, summary: Mapping[str, Any]) -> str:
 
 
 def print_results(display: Display, result: Result, summary: Mapping[str, Any]) -> None:
-    """Print the configurations of a sweep and what follows from them."""
+    """Print a sweep's configurations, effects of its settings, advice, failed jobs and totals."""
     groups = by_group(result)
     if groups:
         display.configurations(result.objective, result.settings, groups, result.compared_within)

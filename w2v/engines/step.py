@@ -31,7 +31,7 @@ class Step(Protocol[Draw]):
         ...
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the pairs and the summed loss of a batch. The model is not changed."""
+        """Return how many pairs a batch has and the sum of their losses. The model stays."""
         ...
 
     def update(self, draw: Draw, rate: float) -> Tally:

@@ -15,6 +15,7 @@ from w2v.evaluate.similarity import Unknown
 from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
 from w2v.vectors import WordVectors
+from w2v.vectors.vectors import spellings
 
 Method = Literal["3CosAdd", "3CosMul"]
 
@@ -278,7 +279,7 @@ def answer_ranks(
 
     def rank_of(word: str) -> int:
         """Return the rank of a word, or of the most frequent one in another case; -1: unknown."""
-        for spelling in (word, "_".join(word.split())):
+        for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
             if rank is not None:
                 return rank

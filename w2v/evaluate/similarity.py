@@ -119,10 +119,9 @@ def _separator(line: str) -> str | None:
 
 def _fields(line: str, separator: str | None) -> list[str]:
     """Split a line into its fields."""
-    if separator is None:
-        return line.split()
-    if separator == "\t":
-        return [field.strip() for field in line.split("\t")]
+    if separator in (None, "\t"):
+        fields = [field.strip() for field in line.split(separator)]
+        return [field[1:-1] if _QUOTED.fullmatch(field) else field for field in fields]
     return [field.strip() for field in next(csv.reader([line], delimiter=separator))]
 
 
@@ -134,6 +133,8 @@ _OTHER_NAME = re.compile(r"\b(sd|std|stdev|id)\b|deviation")
 _PARTS_OF_SPEECH = frozenset(
     "n v a r s nn vb jj rb noun verb adj adv adjective adverb propn pos".split()  # noqa: SIM905
 )
+_QUOTED = re.compile('"[^"]+"')
+_NO_VALUE = frozenset(["", "-", "?", "na", "n/a", "none", "null"])
 _NAME_COLUMNS = "name the columns in a first line, such as word1, word2, score"
 MIN_ID_ROWS = 3
 """In fewer rows, a column may count 1, 2 by chance."""
@@ -152,7 +153,9 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     columns = [[row[place] for row in table if place < len(row)] for place in range(width)]
     numbers = [place for place in range(width) if _mostly(is_number, columns[place])]
     titles = [
-        place for place in range(len(names)) if place in numbers and not is_number(names[place])
+        place
+        for place in range(len(names))
+        if place in numbers and not is_number(names[place]) and names[place] not in _NO_VALUE
     ]
     named = [place for place, name in enumerate(names) if _WORD_NAME.fullmatch(name)]
     named.sort(key=names.__getitem__)

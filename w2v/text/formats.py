@@ -10,6 +10,8 @@ HEAD_BYTES = 1 << 12
 
 UNPACK = "unpack it and name the folder"
 RENAME = "is compressed, which its name must say: let it end in"
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+TAR_NAMES = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 CONVERT = "convert it to text"
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -63,6 +65,11 @@ def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
     """
     for mark, reason in SIGNATURES:
         if head.startswith(mark) and (mark != b"BZh" or head[4:10] == b"1AY&SY"):
+            name = path.lower()
+            if reason.startswith(RENAME) and name.endswith(COMPRESSED):
+                reason = "is compressed twice; decompress it once"
+            elif reason.startswith(RENAME) and name.endswith(TAR_NAMES):
+                reason = f"is a compressed tar archive, by its name; {UNPACK}"
             raise InputError(f"{path} {reason}")
     if _is_tar(head):
         raise InputError(f"{path} is a tar archive; {UNPACK}")

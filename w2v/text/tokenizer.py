@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.settings import Settings, setting
 from w2v.text.functions import import_function, sources_fingerprint
+from w2v.text.punctuation import PLAIN, VARIANTS
 from w2v.text.tokens import NOT_A_TOKEN
 
 SPACE, OTHER, INVISIBLE, MARK, INNER, LETTER = range(6)
@@ -25,8 +26,6 @@ The order matters: the compiled scanner compares kinds."""
 
 APOSTROPHES = "'’"
 HYPHENS = "-\u2010\u2011"
-VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
-"""Other shapes of the apostrophe and the hyphen that people and word processors write."""
 INVISIBLES = "\u00ad\u2060\ufeff\u200e\u200f\u061c"
 """SOFT HYPHEN, WORD JOINER, ZERO WIDTH NO-BREAK SPACE and marks of the writing direction. As in
 Unicode's rules for words (UAX #29), they are no part of a word and do not end it; ZERO WIDTH SPACE
@@ -133,7 +132,7 @@ class Tokenizer(Settings, ABC):
     @cached_property
     def _replacements(self) -> list[tuple[str, str]]:
         """The characters that `fold` replaces, each with its replacement."""
-        punctuation = [(one, plain) for plain, others in VARIANTS.items() for one in others]
+        punctuation = [(chr(one), plain) for one, plain in PLAIN.items()]
         return punctuation * self.normalize_punctuation + [(one, "") for one in self._invisible()]
 
     def _invisible(self) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import local_path, read_vocabulary, write_vocabulary
 from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
+from w2v.text.punctuation import PLAIN
 
 MAX_WORD = 1000
 """Characters of a word. Longer tokens are data in the text, such as images in base64."""
@@ -285,8 +286,12 @@ def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type is one of the words: bool (types,)."""
-    wanted = frozenset(words)
+    """Return whether each type is one of the words: bool (types,).
+
+    Words with a typographic apostrophe or hyphen also stand for the plain form, which the
+    tokenizers make of it.
+    """
+    wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
 
 
@@ -332,7 +337,7 @@ def coverage(
         facts["words_to_drop_found"] = int(contained(types, drop).sum())
     if wanted:
         present = set(chosen.words)
-        missing = [word for word in dict.fromkeys(wanted) if word not in present]
+        missing = [w for w in dict.fromkeys(wanted) if present.isdisjoint((w, w.translate(PLAIN)))]
         facts |= {"missing": len(missing), "missing_words": missing[:20]}
     return facts
 

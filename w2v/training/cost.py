@@ -1,6 +1,6 @@
-"""What training needs: arithmetic, counted, and memory, estimated.
+"""Count the arithmetic that a training needs.
 
-The arithmetic is the same for every engine. A score, the product of a center and an outside
+It is the same for every engine. A score, the product of a center and an outside
 vector, takes 2 d operations, and each of the two gradients that it leads to takes as many: 6 d for
 a score. ``w2v/README.md`` has the derivation.
 """
@@ -15,16 +15,9 @@ from w2v.engines.step import make_step
 from w2v.objectives import SkipGram, initial_model
 from w2v.sampling import generator, keep_probabilities
 from w2v.text.tokens import Text, hold_out
-from w2v.training.checkpoint import KEPT
 
 SHARD = 1 << 16
 """Tokens that are read at a time, at least."""
-
-BYTES_PER_WORD = 500
-"""Memory for a word's string, its entries in tables and its share of the noise distribution."""
-
-BYTES_PER_DOCUMENT = 64
-"""Memory for a document's position in the corpus and in the shuffled order of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Work:
 
 
 def work(text: Text, task: Task, random: np.random.Generator) -> Work:
-    """Count the work of one pass over a text.
+    """Count the pairs, scores and floating-point operations of one pass over a text.
 
     Parameters
     ----------
@@ -90,35 +83,3 @@ def first_epoch_work(
     model = initial_model(len(counts), objective.dim, generator(seed, "init"))
     task = Task(model, objective, counts, training.words(), epochs)
     return work(training.shuffled(generator(seed, "order", 1)), task, generator(seed, "work"))
-
-
-def model_bytes(words: int, dim: int) -> int:
-    """Return the size of a model: two float32 vectors of length `dim` for each word."""
-    return 2 * words * dim * 4
-
-
-def training_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> int:
-    """Estimate the most memory, in bytes, that training takes beside the memory-mapped text.
-
-    Parameters
-    ----------
-    words, documents
-        Size of the vocabulary and of the corpus.
-    keeps_best
-        Whether early stopping keeps a copy of the best model.
-    """
-    model = model_bytes(words, objective.dim)
-    need = 2 * model + words * BYTES_PER_WORD + documents * BYTES_PER_DOCUMENT
-    return need + objective.loss.scratch_bytes(words, objective.dim) + model * keeps_best
-
-
-def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
-    """Estimate the bytes that training writes, by kind of file, for a model of `model` bytes.
-
-    `tracked` is whether the tracking store gets a copy of the vectors.
-    """
-    return {
-        "the vectors": model,
-        "checkpoints": (KEPT + 1) * model * (1 + keeps_best) * checkpoints,
-        "the tracked copy": model * tracked,
-    }

@@ -1,4 +1,4 @@
-"""Time what a (center, outside) pair costs, on a generated text of any vocabulary size."""
+"""Time what a (center, outside) pair costs, on a generated text, and what the machine can do."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from timeit import Timer
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from w2v import losses
 from w2v.engines import Task, make_engine
@@ -22,6 +23,10 @@ LEARNING_RATE = 1e-4
 
 PAIRWISE = "a pair at a time"
 """In place of an engine: the reference function for the exact softmax."""
+
+
+ROWS, COLUMNS = 2000, 50_000
+"""Shape of the matrix product that measures the machine: large enough for its full speed."""
 
 
 def time_pair(
@@ -65,6 +70,19 @@ def time_pair(
 
     seconds = shortest_time(train, least) / need.pairs
     return {"seconds_per_pair": seconds, "scores_per_pair": need.scores / need.pairs}
+
+
+def sgemm_gflops(dim: int, threads: int) -> float:
+    """Return the speed of NumPy's product of float32 (ROWS, dim) by (dim, COLUMNS), in GFLOP/s."""
+    random = np.random.default_rng(0)
+    a = random.random((ROWS, dim), dtype=np.float32)
+    b = random.random((COLUMNS, dim), dtype=np.float32)
+    out = np.empty((ROWS, COLUMNS), np.float32)
+    product = Timer(lambda: np.matmul(a, b.T, out=out))
+    with threadpool_limits(threads):
+        product.timeit(1)  # the first call allocates memory and starts threads
+        seconds = product.timeit(3)
+    return 3 * 2 * ROWS * COLUMNS * dim / seconds / 1e9
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:

@@ -427,6 +427,10 @@ def read_word2vec(
     """
     try:
         b"a".decode(encoding)
+    except UnicodeDecodeError:
+        raise InputError(
+            f"encoding={encoding}: has characters of several bytes only; convert the file to UTF-8"
+        ) from None
     except (LookupError, ValueError):
         raise InputError(
             f"encoding={encoding}: no such encoding; utf-8, latin-1 and cp1252 are the most common"

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from w2v.errors import InputError
 from w2v.files import local_path
+from w2v.text.punctuation import PLAIN
 from w2v.vectors import formats
 from w2v.vectors.formats import Contents, Use
 from w2v.vectors.locate import find_vectors
@@ -79,7 +80,7 @@ class WordVectors:
         return iter(self.words)
 
     def __contains__(self, word: object) -> bool:
-        return word in self._rows
+        return isinstance(word, str) and word in self._rows
 
     def __getitem__(self, word: str) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self.vectors[self.row(word)]
@@ -148,9 +149,10 @@ class WordVectors:
 
         If several words differ from it only in case, the most frequent one is found. Case is
         ignored as `str.lower` does, which keeps ``maße`` and ``masse`` apart. A word that contains
-        spaces also matches a word with ``_`` in their place.
+        spaces also matches a word with ``_`` in their place, and typographic apostrophes and
+        hyphens match plain ones.
         """
-        for spelling in dict.fromkeys((word, "_".join(word.split()))):
+        for spelling in spellings(word):
             row = self._rows.get(spelling)
             if row is None:
                 row = self._row_of_lowercase.get(spelling.lower())
@@ -460,6 +462,12 @@ class WordVectors:
             for word, count in zip(self.words, self.counts.tolist(), strict=True):
                 keyed.set_vecattr(word, "count", count)
         return keyed
+
+
+def spellings(word: str) -> list[str]:
+    """Return the forms in which a word is looked up, in this order; see `WordVectors.find`."""
+    joined = "_".join(word.split())
+    return list(dict.fromkeys((word, joined, joined.translate(PLAIN))))
 
 
 def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:

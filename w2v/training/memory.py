@@ -1,0 +1,94 @@
+"""What a training takes of memory and disk, and how much memory this process may still take."""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from w2v.objectives import SkipGram
+from w2v.training.checkpoint import KEPT
+
+BYTES_PER_WORD = 500
+"""Memory for a word's string, its entries in tables and its share of the noise distribution."""
+
+BYTES_PER_DOCUMENT = 64
+"""Memory for a document's position in the corpus and in the shuffled order of an epoch."""
+
+
+def model_bytes(words: int, dim: int) -> int:
+    """Return the size of a model: two float32 vectors of length `dim` for each word."""
+    return 2 * words * dim * 4
+
+
+def training_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> int:
+    """Estimate the most memory, in bytes, that training takes beside the memory-mapped text.
+
+    Parameters
+    ----------
+    words, documents
+        Size of the vocabulary and of the corpus.
+    keeps_best
+        Whether early stopping keeps a copy of the best model.
+    """
+    model = model_bytes(words, objective.dim)
+    need = 2 * model + words * BYTES_PER_WORD + documents * BYTES_PER_DOCUMENT
+    return need + objective.loss.scratch_bytes(words, objective.dim) + model * keeps_best
+
+
+def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
+    """Estimate the bytes that training writes, by kind of file, for a model of `model` bytes.
+
+    `tracked` is whether the tracking store gets a copy of the vectors.
+    """
+    return {
+        "the vectors": model,
+        "checkpoints": (KEPT + 1) * model * (1 + keeps_best) * checkpoints,
+        "the tracked copy": model * tracked,
+    }
+
+
+def free_memory() -> int | None:
+    """Return how many bytes this process can still allocate, or ``None`` if that is unknown.
+
+    On Linux, the limits of its control groups (of a container or a batch system) count too.
+    """
+    free = []
+    with suppress(OSError, ValueError):
+        free.append(read_field(Path("/proc/meminfo"), "MemAvailable") * 1024)
+        for line in Path("/proc/self/cgroup").read_text().split():
+            _, controllers, path = line.split(":", 2)
+            free += cgroup_free_memory(controllers, path)
+    return min(free, default=None)
+
+
+def cgroup_free_memory(
+    controllers: str, path: str, root: Path = Path("/sys/fs/cgroup")
+) -> Iterator[int]:
+    """Yield the free bytes of a control group and of each group around it that has a limit.
+
+    `controllers` and `path` are fields of a line of ``/proc/self/cgroup``.
+    """
+    if controllers == "":  # version 2
+        limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"
+    elif "memory" in controllers.split(","):
+        root /= "memory"
+        limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        reclaimable = "total_inactive_file"
+    else:
+        return
+    folder = root / path.strip("/")
+    for group in (folder, *folder.parents):
+        with suppress(OSError, ValueError):  # a limit of "max" is no number
+            free = int((group / limit).read_text()) - int((group / used).read_text())
+            # The kernel frees this cache on demand.
+            yield max(0, free + read_field(group / "memory.stat", reclaimable))
+        if group == root:
+            return
+
+
+def read_field(path: Path, name: str) -> int:
+    """Return the number that follows a name in a file such as ``/proc/meminfo``."""
+    found = re.search(rf"^{name}:?\s+(\d+)", path.read_text(errors="replace"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{path} has no {name}")
+    return int(found[1])

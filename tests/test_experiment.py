@@ -1,4 +1,4 @@
-"""Running the stages of an experiment, and adding a stage or a loss of one's own."""
+"""Running the stages of an experiment, and adding a custom stage or loss."""
 
 import json
 import re
@@ -169,7 +169,7 @@ def test_imports_are_found_in_every_form() -> None:
     assert not any(name.startswith(("pipeline", "os")) for name in found)
 
 
-# A loss of one's own
+# A custom loss
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from w2v.engines import Task, kernels
 from w2v.engines.kernels import BATCH, MR, NOISE, Batch, Problem, Scratch, Sizes
 from w2v.engines.numba import NumbaEngine
-from w2v.objectives import NegativeSampling, SkipGram, initial_model
+from w2v.losses import NegativeSampling
+from w2v.objectives import SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import Text
 

@@ -13,7 +13,8 @@ from pipeline.config.settings import Benchmark
 from pipeline.stages.base import Context
 from tests.commands import SMALL, TEXT, run, runs_in, summary_of
 from w2v.errors import InputError
-from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import SkipGram
 from w2v.training.schedule import Schedule
 from w2v.training.timing import sgemm_gflops
 from w2v.training.worker import memory_mb, run_worker

@@ -21,7 +21,8 @@ from pipeline.config.schema import explain, resolve
 from pipeline.config.settings import Config
 from w2v.engines import ENGINES
 from w2v.errors import InputError
-from w2v.objectives import NegativeSampling, SkipGram
+from w2v.losses import NegativeSampling
+from w2v.objectives import SkipGram
 from w2v.text.tokenizer import Whitespace
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,8 @@ from w2v.engines import ENGINES, Tally, Task, make_engine
 from w2v.engines.negative_sampling import NOISE, Draw, NegativeSamplingStep, descend, logistic
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.softmax import SoftmaxStep
-from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.losses import Loss, NegativeSampling, Softmax
+from w2v.objectives import Model, SkipGram
 from w2v.sampling import generator
 from w2v.text.tokens import Text
 

@@ -13,7 +13,8 @@ from tests.test_engines import Documents, random_documents, random_model, task_o
 from w2v.engines import Task, make_engine
 from w2v.engines.gensim import MIN_THREAD_WORDS, GensimEngine
 from w2v.errors import InputError
-from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.losses import Loss, NegativeSampling, Softmax
+from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, generator, keep_probabilities
 from w2v.text.tokens import Text
 

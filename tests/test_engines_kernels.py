@@ -24,7 +24,8 @@ from w2v.engines.numba import JOB_TOKENS, NumbaEngine, align_rows, source_of
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.simd import FAST_MATH, LANES, address, host_features
 from w2v.jit import one_process_at_a_time
-from w2v.objectives import NegativeSampling, SkipGram
+from w2v.losses import NegativeSampling
+from w2v.objectives import SkipGram
 from w2v.sampling import generator
 from w2v.text.tokens import Text
 

@@ -13,7 +13,8 @@ import pytest
 from pipeline.runtime import resources
 from pipeline.runtime.outputs import explain_write_errors
 from w2v.errors import InputError
-from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import SkipGram
 from w2v.training.memory import (
     cgroup_free_memory,
     free_memory,
@@ -29,7 +30,8 @@ import re, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 from w2v.engines import ENGINES
-from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import SkipGram
 from w2v.text.tokens import Text
 from w2v.training.schedule import EarlyStopping, Schedule
 from w2v.training.train import train

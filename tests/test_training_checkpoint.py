@@ -18,7 +18,8 @@ from w2v.engines import ENGINES, Engine, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
 from w2v.files import verify_checksum, with_checksum
-from w2v.objectives import Model, NegativeSampling, SkipGram, Softmax, initial_model
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.training.checkpoint import KEPT, MAX_TIME_SHARE, Checkpoints, Snapshot
 from w2v.training.history import Epoch, Point, TrainState

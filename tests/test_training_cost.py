@@ -6,7 +6,8 @@ import pytest
 from tests import naive
 from tests.test_engines import random_documents, task_of, text_of
 from w2v.engines.numpy import NumpyEngine
-from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import SkipGram
 from w2v.sampling import generator, keep_probabilities
 from w2v.training.cost import first_epoch_work, work
 

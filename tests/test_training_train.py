@@ -11,7 +11,8 @@ from tests.test_engines import Documents, engines_and, random_documents, text_of
 from w2v.engines import Tally
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
-from w2v.objectives import Loss, Model, NegativeSampling, SkipGram, Softmax
+from w2v.losses import Loss, NegativeSampling, Softmax
+from w2v.objectives import Model, SkipGram
 from w2v.sampling import generator
 from w2v.text.tokens import Text, hold_out
 from w2v.training.history import Epoch, Point

@@ -5,7 +5,8 @@ The library has no configuration files and no tracking; ``pipeline`` adds those.
 
 from w2v import losses
 from w2v.errors import InputError
-from w2v.objectives import NegativeSampling, SkipGram, Softmax
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import SkipGram
 from w2v.training.schedule import Schedule
 from w2v.vectors import WordVectors
 

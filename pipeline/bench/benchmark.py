@@ -17,7 +17,7 @@ from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
 from pipeline.stages.vocab import IDS
 from w2v.engines import ENGINES, check_loss
-from w2v.objectives import LOSSES
+from w2v.losses import LOSSES
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.cost import first_epoch_work

@@ -17,7 +17,7 @@ from scipy import stats
 from pipeline.config.settings import Complexity
 from pipeline.stages.base import Context
 from w2v.engines import ENGINES
-from w2v.objectives import LOSSES, Loss, NegativeSampling, Softmax
+from w2v.losses import LOSSES, Loss, NegativeSampling, Softmax
 from w2v.plots.style import BLUE, DPI, ORANGE, set_title
 from w2v.training.timing import PAIRWISE, time_pair
 

@@ -27,7 +27,8 @@ from pipeline.config.settings import (
 )
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
-from w2v.objectives import LOSSES, Architecture
+from w2v.losses import LOSSES
+from w2v.objectives import Architecture
 from w2v.settings import SettingError, with_home
 
 GROUPS: dict[str, dict[str, type]] = {

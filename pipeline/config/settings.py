@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 from w2v.engines import ENGINES, EngineSettings, check_loss
 from w2v.evaluate.metrics.base import EvaluationSettings
-from w2v.objectives import Architecture, Loss, SkipGram
+from w2v.losses import Loss
+from w2v.objectives import Architecture, SkipGram
 from w2v.settings import (
     Limit,
     Settings,

@@ -9,7 +9,8 @@ from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics import figures as scores_of
-from w2v.objectives import LOSSES, SkipGram
+from w2v.losses import LOSSES
+from w2v.objectives import SkipGram
 
 CHANGES_LOSS = {
     "loss",

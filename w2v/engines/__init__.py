@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.objectives import Loss, Model, SkipGram
+from w2v.losses import Loss
+from w2v.objectives import Model, SkipGram
 from w2v.settings import Settings, at_least, one_of, setting
 from w2v.text.tokens import Text
 
@@ -131,7 +132,7 @@ class EngineEntry(NamedTuple):
     path
         The class, as ``module:class``. It is imported when an engine is made.
     losses
-        The names of the losses it can train; None for all of `w2v.objectives.LOSSES`.
+        The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
     reports_loss
         Whether it reports a training loss. Every engine has a held-out loss.
     """

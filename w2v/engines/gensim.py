@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
-from w2v.objectives import Model, NegativeSampling
+from w2v.losses import NegativeSampling
+from w2v.objectives import Model
 from w2v.sampling import keep_probabilities
 from w2v.text.tokens import SHARD_TOKENS, Text, cut
 

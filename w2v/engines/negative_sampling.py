@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
-from w2v.objectives import NegativeSampling
+from w2v.losses import NegativeSampling
 from w2v.sampling import NoiseDistribution
 from w2v.text.tokens import Batch
 

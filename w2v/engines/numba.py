@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from w2v.engines import Tally, Task, kernels, simd
 from w2v.engines.numpy import NumpyEngine
 from w2v.jit import one_process_at_a_time
-from w2v.objectives import Model, NegativeSampling, SkipGram
+from w2v.losses import NegativeSampling
+from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
 from w2v.text.tokens import Text
 

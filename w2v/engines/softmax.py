@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
-from w2v.objectives import Softmax
+from w2v.losses import Softmax
 from w2v.sampling import keep_probabilities
 from w2v.text.tokens import Batch
 

@@ -29,7 +29,7 @@ class Work:
     pairs
         (center, outside) pairs by weight, after one draw of the sub-sampling.
     scores
-        Products of a center and an outside vector; see `w2v.objectives.Loss.scores`.
+        Products of a center and an outside vector; see `w2v.losses.Loss.scores`.
     flops
         Floating-point operations: 6 d for each score.
     """

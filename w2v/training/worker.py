@@ -15,7 +15,8 @@ import numpy as np
 
 from w2v.engines import Task, make_engine
 from w2v.errors import InputError
-from w2v.objectives import LOSSES, SkipGram, initial_model
+from w2v.losses import LOSSES
+from w2v.objectives import SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary

@@ -1,7 +1,7 @@
 """Analyse a sweep: compare its configurations over seeds, and find what each setting does.
 
 A configuration is what its jobs have in common apart from the seed. Tukey's test says whether two
-configurations differ by more than the noise of their seeds; see `w2v.evaluate.tukey_against`.
+configurations differ by more than the noise of their seeds; see `pipeline.sweeps.significance`.
 """
 
 import json
@@ -17,14 +17,14 @@ from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, is_number, shortened
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.results import Job
-from w2v.evaluate import mean_neighbour_overlap, student_interval, tukey_against
+from pipeline.sweeps.significance import tukey_p_values, verdict
+from w2v.evaluate import mean_neighbour_overlap, student_interval
 from w2v.vectors import WordVectors
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEED = "seed"
-LEVEL = 0.05  # of Tukey's test: the chance to find some difference if there is none at all
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,9 @@ class Result:
             rows.sort(key=lambda row: -self.sign * row["mean"])
             best = rows[0]
             best |= {"difference": 0.0, "verdict": "best" if len(rows) > 1 else "alone"}
-            p_values = tukey_against([row["values"] for row in rows], 0)
+            p_values = tukey_p_values([row["values"] for row in rows], 0)
             for row, p in zip(rows[1:], p_values[1:], strict=True):
-                verdict = "one seed" if p is None else "worse" if p < LEVEL else "within noise"
-                row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict}
+                row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict(p)}
         numbers = ["mean", "low", "high", "difference", "p", "overlap", "seconds"]
         columns = [*self.settings, "seeds", *numbers[:5], "verdict", *numbers[5:], "group", "jobs"]
         ordered = [row for group in sorted(groups) for row in groups[group]]

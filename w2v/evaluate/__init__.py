@@ -37,7 +37,7 @@ from w2v.evaluate.similarity import (
     pair_cosines,
     similarity,
 )
-from w2v.evaluate.statistics import pareto_front, student_interval, tukey_against
+from w2v.evaluate.statistics import pareto_front, student_interval
 
 __all__ = [
     "BENCHMARKS",
@@ -73,5 +73,4 @@ __all__ = [
     "similarity",
     "student_interval",
     "total_of",
-    "tukey_against",
 ]

@@ -1,4 +1,4 @@
-"""Correlations, 95 % confidence intervals, Tukey's test between settings, the Pareto front.
+"""Correlations (Spearman, Pearson), 95 % confidence intervals, and the Pareto front.
 
 Values that the data leave undefined are None, never NaN, so that results are valid JSON.
 `scipy.stats` is imported when a function needs it, because that takes most of a second.
@@ -78,50 +78,6 @@ def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
         return None
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
     return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
-def tukey_against(samples: Sequence[Sequence[float]], best: int) -> list[float | None]:
-    """Compare each sample with one of them by Tukey's test over all pairs.
-
-    The level of the test holds for all pairs together, and so also for the pairs with a sample
-    that was chosen because it is the best. Samples of different sizes are compared in the version
-    of Tukey and Kramer. The test assumes that all samples have the same spread, and estimates it
-    from all of them together, because three seeds of one sample would not be enough.
-
-    Unlike `scipy.stats.tukey_hsd`, this computes only the pairs with the one sample: each pair
-    takes a slow integral.
-
-    Parameters
-    ----------
-    samples
-        For each configuration, one value for each seed.
-    best
-        The index of the sample that the others are compared with.
-
-    Returns
-    -------
-    list of float or None
-        The p-value of each sample; None if it or the best sample has only one value.
-    """
-    from scipy import stats
-
-    several = [i for i, sample in enumerate(samples) if len(sample) > 1]
-    found: list[float | None] = [None] * len(samples)
-    if best not in several:
-        return found
-    if all(len(set(samples[i])) == 1 for i in several):  # no noise at all
-        for i in several:
-            found[i] = float(samples[i][0] == samples[best][0])
-        return found
-    groups = [np.asarray(samples[i], dtype=np.float64) for i in several]
-    freedom = sum(len(group) - 1 for group in groups)
-    variance = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / freedom
-    reference = np.asarray(samples[best], dtype=np.float64)
-    for i, group in zip(several, groups, strict=True):
-        error = math.sqrt(variance / 2 * (1 / len(group) + 1 / len(reference)))
-        q = abs(float(group.mean() - reference.mean())) / error
-        found[i] = float(stats.studentized_range.sf(q, len(groups), freedom)) if q > 0 else 1.0
-    return found
 
 
 def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:

@@ -82,7 +82,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
         case InputError():
             return str(error)
         case HydraException() | OmegaConfBaseException():
-            return schema.explain(error)
+            return schema.error_line(error)
         case OSError() if starting:
             return write_error_line(error)
         case MarkedYAMLError():

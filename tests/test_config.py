@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import schema
 from pipeline.config.help import help_text
-from pipeline.config.schema import explain, resolve
+from pipeline.config.schema import error_line, resolve
 from pipeline.config.settings import Config
 from w2v.engines import ENGINES
 from w2v.errors import InputError
@@ -65,7 +65,7 @@ def line_of(error: Exception) -> str:
     """As the command line words it."""
     match error:
         case HydraException() | OmegaConfBaseException():
-            line = explain(error)
+            line = error_line(error)
         case _:
             line = str(error)
     assert line == " ".join(line.split())
@@ -97,7 +97,7 @@ def test_the_page_of_settings_has_the_defaults_of_the_classes(section: str) -> N
 
 def test_the_default_choices() -> None:
     config = settled()
-    assert (config.corpus_name, config.loss_name) == ("pydocs", "negsample")
+    assert (config.corpus.name, config.loss.name) == ("pydocs", "negsample")
     assert config.run_name == "negsample w5 k5 d100 s0"
     assert config.tracking.name == "mlflow"
     assert config.objective == SkipGram()
@@ -142,8 +142,8 @@ def test_every_choice_composes(row: int) -> None:
         chosen["loss"] = "negsample"
     path = [FILES[1]] if chosen["corpus"] == "files" else []
     config = settled(*(f"{group}={choice}" for group, choice in chosen.items()), *path)
-    assert config.loss_name == chosen["loss"]
-    assert config.corpus_name == chosen["corpus"]
+    assert config.loss.name == chosen["loss"]
+    assert config.corpus.name == chosen["corpus"]
     assert config.engine.name == chosen["engine"]
     assert config.tracking.name == chosen["tracking"]
 

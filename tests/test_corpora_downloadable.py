@@ -10,7 +10,7 @@ from pipeline.config.settings import SstCorpus
 from pipeline.corpora.downloadable import ArchiveSource
 from tests.webserver import Site, serving
 from w2v.errors import InputError
-from w2v.text.archives import read_sst
+from w2v.text.archives.sst import read_sst
 
 
 def source_of(site: Site, folder: Path, path: str | None = None) -> ArchiveSource:

@@ -245,4 +245,4 @@ def test_a_loss_in_the_table_is_in_the_schema_and_the_help(
     assert re.search("loss=squarednorm +Shortens vectors", text)
     assert "loss.weight=1.0" in text
     assert "how strongly vectors are shortened (a number, at least 0)" in text
-    assert "it belongs to loss=squarednorm" in schema.no_such("loss.weight")
+    assert "it belongs to loss=squarednorm" in schema.suggest_setting("loss.weight")

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from pipeline.config.settings import SstCorpus
 from pipeline.corpora.downloadable import ArchiveSource
 from w2v.errors import InputError
-from w2v.text import archives
-from w2v.text.archives import read_imdb, read_sst, read_text8
+from w2v.text.archives import text8 as text8_archive
+from w2v.text.archives.imdb import read_imdb
+from w2v.text.archives.sst import read_sst
+from w2v.text.archives.text8 import read_text8
 
 URL = "https://example.org/archive.zip"
 TEXT = " anarchism originated as a term of abuse first used against early working class radicals"
@@ -84,7 +86,7 @@ def test_text8_does_not_depend_on_where_blocks_end(
     path = tmp_path_factory.mktemp("text8") / "text8"
     path.write_text(" ".join(words))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archives, "blocks", lambda file: iter(lambda: file.read(size), b""))
+        patch.setattr(text8_archive, "blocks", lambda file: iter(lambda: file.read(size), b""))
         texts = documents(text8(3), path)
     assert " ".join(texts) == " ".join(words)
     assert [len(text.split()) for text in texts[:-1]] == [3] * (len(texts) - 1)

@@ -30,7 +30,7 @@ def out_of_limits(error: SettingError, prefix: str) -> str:
     return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
 
-def no_such(key: str, choices: Sequence[str], known: Collection[str]) -> str:
+def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     """Return the line for an unknown setting, with the one that was probably meant.
 
     ``choices`` of its group, like ``loss=negsample``, do have it; ``known`` are all keys.
@@ -48,7 +48,7 @@ def no_such(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     return f"{key}: no such setting here; {hint}"
 
 
-def unknown_key(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
+def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
     """Return the file and the key that an error of composition is about.
 
     The key is empty if the schema has it; the file, if the key is of the command line.
@@ -61,14 +61,14 @@ def unknown_key(error: HydraException | OmegaConfBaseException) -> tuple[str, st
     return "", key if "not in" in str(cause).split("\n")[0] else ""
 
 
-def explain(error: HydraException | OmegaConfBaseException) -> str:
+def composition_error(error: HydraException | OmegaConfBaseException) -> str:
     """Return the line for an error of composition."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
     if key:
         return f"{key}: {str(cause).split(chr(10))[0]}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return no_such_choice(error.missing_cfg_file, error.options or [])
+        return unknown_choice(error.missing_cfg_file, error.options or [])
     if isinstance(error, OverrideParseException):
         return not_parsed(str(error.override))
     noise = ("See https", "full_key:", "object_type=")
@@ -107,7 +107,7 @@ def not_yaml(error: MarkedYAMLError) -> str:
     return f"{place}: is not YAML: {error.problem or error.context}"
 
 
-def no_such_choice(file: str, options: Sequence[str]) -> str:
+def unknown_choice(file: str, options: Sequence[str]) -> str:
     """Return the line for a choice that does not exist, as in ``loss=foo``."""
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")

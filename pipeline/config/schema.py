@@ -135,14 +135,14 @@ def check_keys(node: Any, prefix: str = "") -> None:
         unknown = [key for key in node if key not in names]
         absent = [name for name in names if name not in list(node)]
         if unknown:
-            raise InputError(no_such(f"{prefix}{unknown[0]!s}"))
+            raise InputError(suggest_setting(f"{prefix}{unknown[0]!s}"))
         if absent:
             raise InputError(messages.not_set(f"{prefix}{absent[0]}"))
     for key in node:
         check_keys(node._get_node(key), f"{prefix}{key!s}.")
 
 
-def no_such(key: str) -> str:
+def suggest_setting(key: str) -> str:
     """Return the line for an unknown setting, with the one that was probably meant."""
     group, _, name = key.rpartition(".")
     choices = [
@@ -150,7 +150,7 @@ def no_such(key: str) -> str:
         for choice, kind in GROUPS.get(group, {}).items()
         if choice and name in {field.name for field in fields(kind)}
     ]
-    return messages.no_such(key, choices, known_keys())
+    return messages.unknown_setting(key, choices, known_keys())
 
 
 def known_keys() -> set[str]:
@@ -173,7 +173,7 @@ def keys_below(kind: type, prefix: str) -> set[str]:
     return keys
 
 
-def explain(error: HydraException | OmegaConfBaseException) -> str:
+def error_line(error: HydraException | OmegaConfBaseException) -> str:
     """Return one line for an error of composition, with the setting that was probably meant."""
-    file, key = messages.unknown_key(error)
-    return file + no_such(key) if key else messages.explain(error)
+    file, key = messages.file_and_key_of(error)
+    return file + suggest_setting(key) if key else messages.composition_error(error)

@@ -354,16 +354,6 @@ class Config(Settings):
         return SkipGram(**vars(self.model), loss=self.loss)
 
     @property
-    def loss_name(self) -> str:
-        """The name of the loss in ``conf/loss``."""
-        return self.loss.name
-
-    @property
-    def corpus_name(self) -> str:
-        """The name of the corpus in ``conf/corpus``."""
-        return self.corpus.name
-
-    @property
     def run_name(self) -> str:
         """A short name for lists of runs: ``negsample w5 k5 d100 s0``, or the file evaluated."""
         if isinstance(self.measure, Complexity):

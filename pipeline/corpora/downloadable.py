@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.settings import DownloadedCorpus
-from pipeline.corpora.download import ShowDownload, download
 from w2v.errors import InputError
 from w2v.files import file_sha256
 from w2v.text.archives import DAMAGE
+from w2v.text.download import ShowDownload, download
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import settings
-from pipeline.corpora.download import ShowDownload
 from pipeline.corpora.downloadable import ArchiveSource
-from pipeline.corpora.files import open_decompressed, open_raw
 from w2v.errors import InputError
 from w2v.text import sources
-from w2v.text.archives import read_imdb, read_sst, read_text8
+from w2v.text.archives.imdb import read_imdb
+from w2v.text.archives.sst import read_sst
+from w2v.text.archives.text8 import read_text8
+from w2v.text.download import ShowDownload
 from w2v.text.paths import find_files
 from w2v.text.records import files_or_records
+from w2v.text.remote import open_decompressed, open_raw
 
 
 def make_source(

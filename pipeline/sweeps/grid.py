@@ -49,7 +49,7 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
     settings = [key for key in values if key not in groups]
     for key in settings:
         if not any(has_setting(base, key) for base in bases.values()):
-            raise InputError(schema.no_such(key))
+            raise InputError(schema.suggest_setting(key))
     jobs: dict[tuple[str, ...], None] = {}
     checked: set[str] = set()
     left_out: dict[str, str] = {}

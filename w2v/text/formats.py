@@ -1,7 +1,15 @@
-"""Recognise files that are not text by their first bytes, and refuse them in a line."""
+"""Recognise the format of a file: JSON, CSV, TSV or Parquet, or something that is not text.
+
+Records (JSON and tables) are recognised by the suffix of the name or by the first bytes. Archives,
+images, documents and other encodings are recognised by the first bytes and refused in a line.
+"""
 
 import codecs
+import csv
+import json
 import tarfile
+from enum import Enum
+from pathlib import PurePosixPath
 
 from w2v.errors import InputError
 
@@ -13,6 +21,12 @@ RENAME = "is compressed, which its name must say: let it end in"
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 TAR_NAMES = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst")
 CONVERT = "convert it to text"
+
+JSON_LINES = (".jsonl", ".ndjson")
+JSON = (".json",)
+TABS = (".tsv", ".tab")
+TABLES = (".csv", *TABS)
+PARQUET = (".parquet", ".pq")
 
 SIGNATURES: tuple[tuple[bytes, str], ...] = (
     *(
@@ -49,6 +63,72 @@ BYTE_ORDER_MARKS = (
 
 CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
 """Control characters that plain text does not need: not tabs, line ends, escapes, separators."""
+
+
+class RecordFormat(Enum):
+    """How a file holds records."""
+
+    TABLE = "a table: CSV, TSV, or columns separated by ; or |"
+    JSON_LINES = "one JSON object per line"
+    JSON = "one JSON array, or JSON objects one after another"
+    PARQUET = "Parquet"
+
+
+def format_suffix(path: str) -> str:
+    """Return the suffix that tells the format of a file: ``.jsonl`` for ``a.jsonl.gz``."""
+    name = PurePosixPath(path)
+    compressed = name.suffix.lower() in COMPRESSED
+    return (name.with_suffix("") if compressed else name).suffix.lower()
+
+
+def record_format(path: str, head: bytes) -> RecordFormat | None:
+    """Return the format of the records in a file, or None if nothing shows that it holds records.
+
+    The suffix of the name decides. A file with another suffix is JSON if it begins with a bracket.
+
+    Parameters
+    ----------
+    path
+        The name of the file.
+    head
+        Its first bytes, decompressed, with the whole first line if possible. They are not looked
+        at where the suffix is enough.
+    """
+    suffix = format_suffix(path)
+    if suffix in PARQUET:
+        return RecordFormat.PARQUET
+    if suffix in TABLES:
+        return RecordFormat.TABLE
+    if suffix in JSON_LINES:
+        return RecordFormat.JSON_LINES
+    if suffix in JSON or head.lstrip()[:1] in (b"{", b"["):
+        return RecordFormat.JSON if _is_json_document(head) else RecordFormat.JSON_LINES
+    return None
+
+
+def _is_json_document(head: bytes) -> bool:
+    """Return whether JSON is an array, or its first object is not on one line."""
+    text = head.lstrip()
+    if text.startswith(b"["):
+        return True
+    try:
+        json.loads(text.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return b"\n" in text.rstrip() and text.startswith(b"{")
+    return False
+
+
+def delimiter_of(path: str, line: str, field: str) -> str:
+    """Return what separates the columns of a table.
+
+    The suffixes .tsv and .tab stand for tabs. Otherwise it is the delimiter that makes `field` one
+    of the columns of the first line, or else the one that makes the most columns.
+    """
+    if format_suffix(path) in TABS:
+        return "\t"
+    # The first line may end inside of quotes, which a strict reader refuses.
+    found = {one: next(csv.reader([line], delimiter=one)) for one in (",", "\t", ";", "|")}
+    return max(found, key=lambda one: (field in found[one], len(found[one])))
 
 
 def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from w2v.errors import InputError
+from w2v.text.formats import RecordFormat, delimiter_of, format_suffix, record_format
 from w2v.text.sources import (
     Block,
     Border,
@@ -21,9 +22,6 @@ from w2v.text.sources import (
     size_of,
 )
 
-JSON_LINES = (".jsonl", ".ndjson")
-TABLES = (".csv", ".tsv", ".tab")
-PARQUET = (".parquet", ".pq")
 PARQUET_ROWS = 1024
 """Number of rows that are read at a time."""
 MAX_CELL = 1 << 26
@@ -32,20 +30,12 @@ MAX_NAMES = 20
 """How many names of fields a message lists."""
 
 
-def format_suffix(path: str) -> str:
-    """Return the suffix that tells the format of a file: ``.jsonl`` for ``a.jsonl.gz``."""
-    name = PurePosixPath(path)
-    compressed = name.suffix.lower() in (".gz", ".bz2", ".xz", ".zst")
-    return (name.with_suffix("") if compressed else name).suffix.lower()
-
-
 @dataclass(frozen=True)
 class Records:
     """Documents in a field of records: rows of a table or of Parquet, or JSON objects.
 
-    The suffix of a file tells its format. A file with another suffix is JSON if it begins with a
-    bracket, and otherwise a table. JSON is one object per line, or an array of objects, or objects
-    one after another.
+    `w2v.text.formats.record_format` recognises the format of each file. Where nothing shows it, the
+    file is a table.
 
     Parameters
     ----------
@@ -113,20 +103,17 @@ class Records:
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield each document of a file with the position in the file."""
-        suffix = format_suffix(path)
-        if suffix in PARQUET:
+        if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
             return
         texts = self.files.read(path)
         first = list(islice(texts, 1))
-        begin = first[0].data.lstrip()[:1] if first else b""
-        texts = chain(first, texts)
-        if suffix in TABLES or (suffix not in (*JSON_LINES, ".json") and begin not in (b"{", b"[")):
-            yield from self._table(path, texts)
-        elif suffix not in JSON_LINES and is_json_document(first):
-            yield from self._json_document(path, texts)
-        else:
-            yield from self._json_lines(path, texts)
+        form = record_format(path, first[0].data if first else b"")
+        readers = {
+            RecordFormat.JSON: self._json_document,
+            RecordFormat.JSON_LINES: self._json_lines,
+        }
+        yield from readers.get(form or RecordFormat.TABLE, self._table)(path, chain(first, texts))
 
     def _json_lines(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
         for number, (line, place) in enumerate(lines_of(texts), start=1):
@@ -190,8 +177,7 @@ class Records:
             for line, place in chain([first], lines):  # noqa: B007 (it is for the reader below)
                 yield line.decode("utf-8")
 
-        tab = "\t" if format_suffix(path) in (".tsv", ".tab") else ""
-        delimiter = tab or delimiter_of(first[0].decode("utf-8"), self.field)
+        delimiter = delimiter_of(path, first[0].decode("utf-8"), self.field)
         csv.field_size_limit(MAX_CELL)
         rows = rows_of(decoded(), delimiter)
         try:
@@ -241,7 +227,7 @@ class Records:
                     for record in batch.to_pylist():
                         yield self._text_of(record, path), file.tell()
         except FileNotFoundError:
-            raise InputError(f"{path}: no such file; corpus.path must name text files") from None
+            raise InputError(f"{path}: no such file") from None
         except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
             raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
 
@@ -263,10 +249,10 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
         records.check()
         return records
     for path in files.paths:
-        if format_suffix(path) in (*JSON_LINES, ".json", *TABLES, *PARQUET):
+        if record_format(path, b"") is not None:
             raise _needs_field(path, names_in(files, path))
     for path, head in files.heads():
-        names = names_in(files, path) if head.lstrip()[:1] in (b"{", b"[") else []
+        names = names_in(files, path) if record_format(path, head) is not None else []
         if names:
             raise _needs_field(path, names)
     return files
@@ -327,7 +313,8 @@ def names_in(files: Files, path: str) -> list[str]:
     if not Path(path).is_file():
         return []
     with suppress(InputError, csv.Error, ValueError, StopIteration, RecursionError):
-        if format_suffix(path) in PARQUET:
+        form = record_format(path, b"")
+        if form is RecordFormat.PARQUET:
             import pyarrow.parquet
 
             with suppress(OSError, pyarrow.ArrowException), files.open(path) as file:
@@ -335,16 +322,15 @@ def names_in(files: Files, path: str) -> list[str]:
                 return [name for name, _ in parquet_names(schema)]
             return []
         text = next(files.read(path)).data.decode("utf-8").lstrip()
-        if format_suffix(path) in TABLES:
-            tab = "\t" if format_suffix(path) in (".tsv", ".tab") else ""
+        if form is RecordFormat.TABLE:
             line = text.partition("\n")[0]
-            return next(rows_of(iter([line]), tab or delimiter_of(line, "")))
+            return next(rows_of(iter([line]), delimiter_of(path, line, "")))
         text = text.removeprefix("[").lstrip()
         return list(field_names(json.JSONDecoder().raw_decode(text)[0]))
     return []
 
 
-# Formats
+# The content of files
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
@@ -360,18 +346,6 @@ def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
 
 GAP = re.compile(r"[\s,]*")
 """What stands between values."""
-
-
-def is_json_document(first: list[ValidText]) -> bool:
-    """Return whether JSON is an array, or its first object is not on one line."""
-    text = first[0].data.lstrip() if first else b""
-    if text.startswith(b"["):
-        return True
-    try:
-        json.loads(text.partition(b"\n")[0])
-    except (ValueError, RecursionError):
-        return b"\n" in text.rstrip() and text.startswith(b"{")
-    return False
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
@@ -428,14 +402,6 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     else:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
     return (row for row in reader if any(row))
-
-
-def delimiter_of(line: str, field: str) -> str:
-    """Return what separates the columns of a table, judged by its first line and a column."""
-
-    # The first line may end inside of quotes, which a strict reader refuses.
-    found = {one: next(csv.reader([line], delimiter=one)) for one in (",", "\t", ";", "|")}
-    return max(found, key=lambda one: (field in found[one], len(found[one])))
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:

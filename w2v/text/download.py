@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from w2v.errors import InputError
-from w2v.files import file_sha256
+from w2v.files import file_sha256, written_aside
 
 ShowDownload = Callable[[str, int, int | None], None]
 """Shows the progress of a download: file name, bytes received, and total bytes if known."""
@@ -17,15 +15,19 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
     """Download a file to `path`, unless a file with this SHA-256 is there already.
 
     The file gets its name only after its checksum has been compared. Processes that want the same
-    file at the same time download it once. The message of an `InputError` is only the reason, to
-    be put into a sentence.
+    file at the same time download it once.
+
+    Raises
+    ------
+    InputError
+        The download failed. The message is only the reason, to be put into a sentence.
     """
-    # pooch and requests are slow to import, and most runs download nothing.
+    # Most runs download nothing, and these imports are slow.
     import pooch
     import requests
     import urllib3
+    from filelock import FileLock
 
-    pooch.get_logger().setLevel("WARNING")
     try:
         if path.is_file() and file_sha256(path) == sha256:
             return
@@ -38,19 +40,20 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
             hooks={"response": ignore_content_encoding},
         )
         with FileLock(path.with_name(f".{path.name}.lock")):
-            pooch.retrieve(
-                url, f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=downloader
-            )
+            if path.is_file() and file_sha256(path) == sha256:
+                return  # another process downloaded it
+            with written_aside(path) as aside:
+                downloader(url, str(aside), None)
+                if file_sha256(aside) != sha256:
+                    raise InputError("the file received has another SHA-256 and was not kept")
     except requests.HTTPError as error:
         status = "unknown" if error.response is None else error.response.status_code
         raise InputError(f"HTTP status {status}") from None
-    # The texts of these errors are long. Some of them are OSErrors or ValueErrors too.
+    # The texts of these errors are long. Some of them are OSErrors, too.
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise InputError(type(error).__name__) from None
     except OSError as error:
         raise InputError(error.strerror or str(error)) from None
-    except ValueError:  # raised by pooch
-        raise InputError("the file received has another SHA-256 and was not kept") from None
 
 
 class PoochProgress:

@@ -1,4 +1,4 @@
-"""Open the files that ``corpus.path`` names: local or remote, compressed or not."""
+"""Open a file by its path or its address (https, s3, gs, …), compressed or not."""
 
 from typing import IO, cast
 from urllib.parse import urlsplit
@@ -30,4 +30,4 @@ def open_raw(path: str) -> IO[bytes]:
         return cast(IO[bytes], smart_open(path, "rb", compression="disable"))
     # smart_open does not know the scheme of the address, or lacks a library for it.
     except (ImportError, NotImplementedError, ValueError) as error:
-        raise InputError(f"corpus.path={path}: cannot be opened ({error})") from None
+        raise InputError(f"{path}: cannot be opened ({error})") from None

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.corpora.download import download
 from tests.webserver import Site, serving
 from w2v.errors import InputError
+from w2v.text.download import download
 
 ROOT = Path(__file__).parents[1]
 CONTENT = random.Random(0).randbytes(300_000)
@@ -47,6 +47,13 @@ def test_a_file_is_downloaded_once_and_progress_is_shown(tmp_path: Path, has_len
     assert done == sorted(done)
     assert len(set(done)) > 3
     assert done[-1] == 300_000 or not has_length
+
+
+def test_a_downloaded_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    with serving(Site(CONTENT)) as site:
+        download(site.url, SHA256, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 @pytest.mark.parametrize(
@@ -98,14 +105,15 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 PROGRAM = """
 import sys
 from pathlib import Path
-from pipeline.corpora import download
+import filelock
+from w2v.text import download
 
-class ReportedLock(download.FileLock):
+class ReportedLock(filelock.FileLock):
     def acquire(self, *arguments, **options):
         print("locking", flush=True)
         return super().acquire(*arguments, **options)
 
-download.FileLock = ReportedLock
+filelock.FileLock = ReportedLock
 download.download(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
 """
 

@@ -1,0 +1,45 @@
+"""Read the film reviews of IMDB (Large Movie Review Dataset) from their archive."""
+
+import gzip
+import html
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from w2v.errors import InputError
+from w2v.text.archives import blocks, decode
+
+REVIEW = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg|unsup)/\d+_\d+\.txt")
+LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+HTML_ENTITY = re.compile(r"&(?:#\d+|#[xX][\da-fA-F]+|\w+);")
+
+
+def read_imdb(path: Path, splits: tuple[str, ...]) -> Iterator[str]:
+    """Yield the reviews in ``aclImdb_v1.tar.gz`` as plain text, one per document.
+
+    The splits are ``train`` and ``test`` (25,000 labelled reviews each) and ``unsup`` (50,000
+    unlabelled reviews, which the archive keeps in the folder ``train``).
+    """
+    found = False
+    with cast(IO[bytes], gzip.open(path)) as unpacked:
+        # "r|" reads a stream, without seeking.
+        with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+            while (member := archive.next()) is not None:
+                # tarfile keeps every member it has read: 100,000 here. Its stubs lack the list.
+                archive.members.clear()  # type: ignore[attr-defined]
+                match = REVIEW.fullmatch(member.name)
+                if match is None or not member.isreg():
+                    continue
+                found = True
+                split = "unsup" if match[2] == "unsup" else match[1]
+                file = archive.extractfile(member) if split in splits else None
+                if file is not None:
+                    text = decode(file.read(), f"{path}: {member.name}")
+                    text = LINE_BREAK.sub(" ", text)
+                    yield HTML_ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+        for _ in blocks(unpacked):
+            pass  # gzip compares its checksum only at the end of the file
+    if not found:
+        raise InputError(f"{path}: no review is in it; it must be aclImdb_v1.tar.gz")

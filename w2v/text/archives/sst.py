@@ -1,0 +1,27 @@
+"""Read the sentences of the Stanford Sentiment Treebank from its archive."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from w2v.files import open_binary
+from w2v.text.archives import Open, decode, open_member
+
+
+def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
+    """Yield the sentences of the Stanford Sentiment Treebank.
+
+    `path` is ``stanfordSentimentTreebank.zip``, its ``datasetSentences.txt``, or a file with one
+    sentence per line.
+    """
+    with open_member(path, "datasetSentences.txt", open) as file:
+        lines = (
+            decode(line, f"{path}: line {number}").strip("\r\n")
+            for number, line in enumerate(file, start=1)
+        )
+        first = next(lines, "").removeprefix("\ufeff")
+        is_table = first == "sentence_index\tsentence"
+        for text in lines if is_table else chain([first], lines):
+            sentence = text.partition("\t")[2] if is_table else text
+            if sentence.strip():
+                yield sentence

@@ -1,0 +1,36 @@
+"""Read text8, the first 100 MB of the English Wikipedia's text, from its archive."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from w2v.errors import InputError
+from w2v.files import open_binary
+from w2v.text.archives import Open, blocks, decode, open_member
+
+MAX_WORD_BYTES = 1 << 20
+"""A file with a longer word than this cannot be text8."""
+
+
+def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str]:
+    """Yield the text of text8 in documents of a number of words, since it is one long line.
+
+    `path` is ``text8.zip``, or the file ``text8`` in it, compressed or not.
+    """
+    document: list[str] = []
+    rest, offset = b"", 0
+    with open_member(path, "text8", open) as file:
+        for block in chain(blocks(file), [b" "]):
+            text, space, rest = (rest + block).rpartition(b" ")
+            if len(rest) > MAX_WORD_BYTES:
+                raise InputError(
+                    f"{path}: no space in {MAX_WORD_BYTES} bytes; it must be the text of text8"
+                )
+            document += decode(text, str(path), offset).split()
+            offset += len(text + space)
+            full = len(document) - len(document) % words
+            for first in range(0, full, words):
+                yield " ".join(document[first : first + words])
+            del document[:full]
+    if document:
+        yield " ".join(document)

@@ -35,7 +35,7 @@ class WordVectorModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Answer every row.
+        """Answer every row of a table.
 
         Parameters
         ----------
@@ -47,16 +47,9 @@ class WordVectorModel(PythonModel):
         Returns
         -------
         list of dict
-            For each row: ``word``; ``unknown``, the words of the row that have no vector; and the
-            answer, which is None if ``unknown`` is not empty. For the task vector, the answer is
-            ``vector``, a list of numbers; for the others it is ``neighbours``, a list of dicts
-            with ``word`` and ``cosine``, by falling cosine.
-
-        Raises
-        ------
-        MlflowException
-            The task does not exist, k is below 1, or a word or a column is missing. A server
-            answers with status 400.
+            For each row: ``word``; ``unknown``, the words of the row that have no vector; and
+            ``vector``, a list of numbers, or ``neighbours``, a list of dicts with ``word`` and
+            ``cosine``, by falling cosine. The last is None if ``unknown`` is not empty.
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))
@@ -71,21 +64,20 @@ class WordVectorModel(PythonModel):
                 if not isinstance(word, str):
                     raise bad_request(f"{column} of row {row}: {word!r} is no word")
         rows = model_input[COLUMNS[task]].itertuples(index=False, name=None)
-        return [self._answer(task, list(words), k) for words in rows]
+        return [self._answer(task, words, k) for words in rows]
 
-    def _answer(self, task: str, words: list[str], k: int) -> dict[str, Any]:
+    def _answer(self, task: str, words: tuple[str, ...], k: int) -> dict[str, Any]:
         unknown = [word for word in words if word not in self.vectors]
-        answer: list[Any] | None = None
-        if not unknown and task == "vector":
-            answer = self.vectors[words[0]].tolist()
-        elif not unknown:
-            if task == "neighbours":
-                found = self.vectors.nearest(words[0], k)
-            else:
-                found = self.vectors.analogy(words[0], words[1], words[2], k)
-            answer = [{"word": word, "cosine": cosine} for word, cosine in found]
-        name = "vector" if task == "vector" else "neighbours"
-        return {"word": words[-1], "unknown": unknown, name: answer}
+        row: dict[str, Any] = {"word": words[-1], "unknown": unknown}
+        if task == "vector":
+            return row | {"vector": None if unknown else self.vectors[words[0]].tolist()}
+        if unknown:
+            return row | {"neighbours": None}
+        if task == "neighbours":
+            found = self.vectors.nearest(words[0], k)
+        else:
+            found = self.vectors.analogy(words[0], words[1], words[2], k)
+        return row | {"neighbours": [{"word": word, "cosine": cosine} for word, cosine in found]}
 
 
 def bad_request(message: str) -> MlflowException:

@@ -24,6 +24,7 @@ from pipeline.config.settings import Tracking
 from pipeline.tracking import Tracker, mlflow_tracker, retry_queue, track
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
+from pipeline.tracking.retry_queue import RetryQueue
 from pipeline.tracking.store import open_experiment
 from w2v.errors import InputError
 from w2v.training.history import Epoch, Point
@@ -246,7 +247,10 @@ def test_the_text_is_recorded_as_a_dataset_that_mlflow_can_read(
     assert (read._get_source_type(), read.to_dict()) == (kind, source)
 
 
-def test_jobs_record_the_same_text_at_the_same_time(outputs: Path) -> None:
+def test_jobs_record_the_same_text_at_the_same_time(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry_queue, "RETRY_PAUSES", (0.01,))
     store = f"sqlite:///{outputs}/mlflow.db"
     _, experiment = open_experiment(store, "w2v", outputs)
     jobs, texts = 6, 15
@@ -256,8 +260,10 @@ def test_jobs_record_the_same_text_at_the_same_time(outputs: Path) -> None:
         client = MlflowClient(store)
         tracker = MlflowTracker(client, client.create_run(experiment))
         for text in range(texts):
+            calls = RetryQueue(store)
             together.wait(60)
-            tracker.dataset("sst", f"{text:016}", "text.txt", {"documents": number})
+            calls.put(tracker.dataset, "sst", f"{text:016}", "text.txt", {"documents": number})
+            assert calls.close() == ""
         return tracker.run_id
 
     with ThreadPoolExecutor(jobs) as pool:

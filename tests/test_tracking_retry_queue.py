@@ -11,7 +11,7 @@ from pipeline.tracking.retry_queue import QueueProxy, RetryQueue
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> RetryQueue:
     monkeypatch.setattr("pipeline.tracking.retry_queue.RETRY_PAUSES", (0.0, 0.01))
-    return RetryQueue(lambda error: isinstance(error, OSError), "the store")
+    return RetryQueue("the store")
 
 
 def test_calls_are_made_in_order_and_retried_until_they_succeed(queue: RetryQueue) -> None:

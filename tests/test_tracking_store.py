@@ -1,6 +1,5 @@
 """Opening a tracking store in SQLite, and closing the runs whose process was killed."""
 
-import os
 import shutil
 import signal
 import sqlite3
@@ -13,12 +12,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import pytest
-from filelock import FileLock
 from mlflow import MlflowClient
 
-from pipeline.tracking import killed_runs
-from pipeline.tracking.killed_runs import close_killed_jobs, close_killed_runs, close_killed_sweeps
-from pipeline.tracking.process import TAG, has_ended, identity_tag
+from pipeline.tracking.killed_runs import FOLDER, TAG, close_killed_runs, run_lock
 from pipeline.tracking.store import open_experiment, retry_while_locked
 from w2v.errors import InputError
 
@@ -160,41 +156,14 @@ def test_a_locked_database_is_retried_until_it_is_free(tmp_path: Path) -> None:
         retry_while_locked(lambda: sqlite3.connect(path).execute("select * from u"))
 
 
-# Which process a run belongs to
-
-
-def identity() -> str:
-    return identity_tag()[TAG]
-
-
-@pytest.fixture(scope="module")
-def ended() -> str:
-    """The identity of a process that has ended."""
-    program = "from pipeline.tracking.process import *; print(identity_tag()[TAG])"
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def test_a_process_that_runs_has_not_ended(ended: str) -> None:
-    assert not has_ended(identity())
-    assert has_ended(ended)
-
-
-def test_a_process_has_ended_only_if_that_is_certain() -> None:
-    host, boot, namespace, pid, started = identity().split(" ")
-    assert pid == str(os.getpid())
-    free = 4194304  # above the largest process id
-    assert has_ended(f"{host} {boot} {namespace} {pid} {int(started) - 1}")  # the id was reused
-    assert has_ended(f"{host} {boot} {namespace} {free} {started}")
-    assert has_ended(f"{host} another {namespace} {pid} {started}")  # the machine restarted
-    assert not has_ended(f"elsewhere another {namespace} {free} {started}")
-    assert not has_ended(f"{host} {boot} pid:[1] {free} {started}")  # in another container
-    for malformed in ("", "x", "a b c d e", f"{host} {boot} {namespace} x {started}"):
-        assert not has_ended(malformed)
-
-
 # Runs whose process was killed
+
+
+def status(experiment: tuple[MlflowClient, str], run_id: str) -> str:
+    """Return the status of a run after the runs of killed processes have been closed."""
+    close_killed_runs(*experiment)
+    found: str = experiment[0].get_run(run_id).info.status
+    return found
 
 
 def start_run(experiment: tuple[MlflowClient, str], **tags: str) -> str:
@@ -203,44 +172,77 @@ def start_run(experiment: tuple[MlflowClient, str], **tags: str) -> str:
     return run_id
 
 
-def statuses(experiment: tuple[MlflowClient, str], *runs: str) -> list[str]:
-    client, _ = experiment
-    return [client.get_run(run).info.status for run in runs]
-
-
-def test_runs_of_ended_processes_are_closed(
-    experiment: tuple[MlflowClient, str], ended: str
+@pytest.mark.long
+def test_a_run_is_closed_after_its_process_was_killed(
+    experiment: tuple[MlflowClient, str], outputs: Path
 ) -> None:
-    killed = start_run(experiment, **{TAG: ended})
-    alive = start_run(experiment, **identity_tag())
-    foreign = start_run(experiment)
-    close_killed_runs(*experiment)
-    assert statuses(experiment, killed, alive, foreign) == ["KILLED", "RUNNING", "RUNNING"]
+    program = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from pipeline.config.settings import Tracking\nfrom pipeline.tracking import track\n"
+        "with track(Tracking(), Path(sys.argv[1]), 'run', {}, {}) as tracker:\n"
+        "    print(tracker.run_id, flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", program, str(outputs)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        run_id = process.stdout.readline().strip()
+        assert status(experiment, run_id) == "RUNNING"
+        process.kill()
+    assert status(experiment, run_id) == "KILLED"
+    assert experiment[0].get_run(run_id).data.tags["failure"] == "its process was killed"
+    assert list((outputs / FOLDER).iterdir()) == []
 
 
-def test_runs_of_killed_sweeps_and_their_jobs_are_closed(
-    experiment: tuple[MlflowClient, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_stays_open_as_long_as_its_process_holds_the_lock(
+    experiment: tuple[MlflowClient, str], outputs: Path
 ) -> None:
-    """A run is closed if its folder has a lock file that no process holds."""
-    monkeypatch.setattr(killed_runs, "JOB_SECONDS", 0.01)
+    with run_lock(outputs) as lock:
+        run_id = start_run(experiment, **{TAG: str(lock)})
+        assert status(experiment, run_id) == "RUNNING"
+    assert status(experiment, run_id) == "KILLED"
 
-    def sweep(name: str) -> tuple[str, str, str]:
-        """Start the runs of a sweep and of its jobs 0 and 1."""
-        for folder in (tmp_path / name, tmp_path / name / "0", tmp_path / name / "1"):
-            folder.mkdir()
-            (folder / ".lock").touch()
-        parent = start_run(experiment, kind="sweep", sweep_dir=str(tmp_path / name))
-        jobs = [start_run(experiment, **{"mlflow.parentRunId": parent, "job": n}) for n in "01"]
-        return parent, jobs[0], jobs[1]
 
-    mine, alive, killed = sweep("mine"), sweep("alive"), sweep("killed")
-    elsewhere = start_run(experiment, kind="sweep", sweep_dir=str(tmp_path / "elsewhere"))
+def test_a_run_of_another_machine_stays_open_and_no_other_file_is_touched(
+    experiment: tuple[MlflowClient, str], outputs: Path
+) -> None:
+    other = outputs / "other.lock"
+    other.write_text("content")
+    for tags in ({}, {TAG: str(outputs / FOLDER / "missing.lock")}, {TAG: str(other)}):
+        assert status(experiment, start_run(experiment, **tags)) == "RUNNING"
+    assert other.read_text() == "content"
+    assert not (outputs / FOLDER).exists()
+
+
+def test_a_run_that_was_closed_after_the_search_keeps_its_status(
+    experiment: tuple[MlflowClient, str], outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, _ = experiment
-    with FileLock(tmp_path / "alive" / ".lock"), FileLock(tmp_path / "killed" / "1" / ".lock"):
-        close_killed_sweeps(client, mine[0])
-        assert statuses(experiment, *killed) == ["KILLED", "KILLED", "RUNNING"]
-        assert statuses(experiment, *alive, *mine, elsewhere) == ["RUNNING"] * 7
-    close_killed_jobs(client, killed[0])
-    close_killed_jobs(client, mine[0])
-    assert statuses(experiment, *killed, *mine) == [*["KILLED"] * 3, "RUNNING", *["KILLED"] * 2]
-    assert client.get_run(killed[0]).data.tags["failure"] == "its process was killed"
+    with run_lock(outputs) as lock:
+        run_id = start_run(experiment, **{TAG: str(lock)})
+    found = client.search_runs([experiment[1]])
+    monkeypatch.setattr(client, "search_runs", lambda *_: found)
+    client.set_terminated(run_id, "FINISHED")
+    assert status(experiment, run_id) == "FINISHED"
+
+
+def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
+    experiment: tuple[MlflowClient, str], outputs: Path
+) -> None:
+    client, number = experiment
+    sweep = start_run(experiment)
+    locked, waits = threading.Event(), threading.Event()
+
+    def job() -> None:
+        with run_lock(outputs) as lock:
+            runs.append(start_run(experiment, **{"mlflow.parentRunId": sweep, TAG: str(lock)}))
+            locked.set()
+            waits.wait(60)
+
+    runs: list[str] = []
+    thread = threading.Thread(target=job)
+    thread.start()
+    locked.wait(60)
+    threading.Timer(0.2, waits.set).start()
+    close_killed_runs(client, number, sweep)
+    thread.join()
+    assert client.get_run(runs[0]).info.status == "KILLED"

@@ -52,7 +52,6 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
     check_hydra_settings(config)
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:
-        tracker.close_killed_sweeps()
         started = time.time()
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         error: BaseException | None = None

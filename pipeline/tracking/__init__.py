@@ -1,8 +1,8 @@
 """Recording of runs: `track` opens a run, and a `Tracker` records it. Only here is MLflow used."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,23 +22,20 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
 
 
-@contextmanager
 def track(
     config: "Tracking",
     outputs: Path,
     run_name: str,
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
-) -> Iterator[Tracker]:
-    """Open a run, and close it as FINISHED, FAILED or KILLED when the block ends.
+) -> AbstractContextManager[Tracker]:
+    """Return a context that opens a run, and closes it as FINISHED, FAILED or KILLED.
 
     ``config`` says where to record the run, and what; ``outputs`` holds the default store, and the
     artifacts unless the store is a server. A store that cannot be used is refused.
     """
     if config.name == "none":
-        yield Tracker()
-        return
+        return nullcontext(Tracker())
     from pipeline.tracking.mlflow_tracker import track_in_mlflow  # importing MLflow takes seconds
 
-    with track_in_mlflow(config, outputs, run_name, parameters, tags) as tracker:
-        yield tracker
+    return track_in_mlflow(config, outputs, run_name, parameters, tags)

@@ -3,26 +3,23 @@
 import importlib.util
 import json
 import logging
-import random
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking import killed_runs
+from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock
 from pipeline.tracking.models import log_model
-from pipeline.tracking.process import identity_tag
 from pipeline.tracking.provenance import provenance_tags
 from pipeline.tracking.retry_queue import QueueProxy, RetryQueue, one_line
-from pipeline.tracking.store import is_temporary, open_experiment, retry_while_locked, store_uri
+from pipeline.tracking.store import open_experiment, retry_while_locked, store_uri
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
 
@@ -40,16 +37,9 @@ MAX_NOTE = 5000
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
 
-DATASET_TRIES = 10
-"""How often recording a dataset is tried while other jobs record the same one."""
-
 
 class MlflowTracker(Tracker):
-    """Record one open run of an MLflow experiment.
-
-    Its model becomes a version of the registered model in ``register``: ``name`` or
-    ``name@alias``.
-    """
+    """Record one open run; ``register`` is the setting ``tracking.register``."""
 
     def __init__(self, client: MlflowClient, run: Run, register: str | None = None) -> None:
         self.client = client
@@ -62,17 +52,18 @@ class MlflowTracker(Tracker):
         self.began: float | None = None  # when training began, in seconds since 1970
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
-    def flush(self) -> None:
-        """Send the metrics and tags that have been collected."""
+    def flush(self, min_seconds: float = 0.0) -> None:
+        """Send the collected metrics and tags, if ``min_seconds`` have passed since the last time.
+
+        A call that fails is repeated as a whole, so it must flush before it collects a metric.
+        """
+        if time.monotonic() - self.flushed < min_seconds:
+            return
         tags = [RunTag(key, value[:MAX_TAG]) for key, value in self.tags.items()]
         self.client.log_batch(self.run_id, metrics=self.metrics, tags=tags)
         self.metrics.clear()
         self.tags.clear()
         self.flushed = time.monotonic()
-
-    def _flush_if_due(self) -> None:
-        if time.monotonic() - self.flushed > FLUSH_SECONDS:
-            self.flush()
 
     def _add(self, values: Mapping[str, float | None], words: int, seconds: float) -> None:
         when = int(seconds * 1000)
@@ -82,7 +73,7 @@ class MlflowTracker(Tracker):
 
     def tag(self, tags: Mapping[str, str]) -> None:
         self.tags.update(tags)
-        self._flush_if_due()
+        self.flush(FLUSH_SECONDS)
 
     def note(self, markdown: str) -> None:
         self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:MAX_NOTE])
@@ -93,22 +84,13 @@ class MlflowTracker(Tracker):
         kind, source = dataset_source(origin)
         dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
         inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-        # MLflow looks for the dataset and adds it if it finds none. When several jobs do so at
-        # the same time, all but one fail to add it, and find it when they try again.
-        for left in reversed(range(DATASET_TRIES)):
-            try:
-                self.client.log_inputs(self.run_id, datasets=inputs)
-                return
-            except MlflowException as error:
-                if left == 0 or not re.search("UNIQUE|[Dd]uplicate", str(error)):
-                    raise
-                time.sleep(random.uniform(0, 0.1))
+        self.client.log_inputs(self.run_id, datasets=inputs)
 
     # The time of a metric is the time when training began plus the seconds of training so far.
     # So runs from the cache and runs on busy machines have the same time axis in MLflow's UI.
 
     def point(self, point: "Point") -> None:
-        self._flush_if_due()  # before adding: a call whose flush fails is repeated as a whole
+        self.flush(FLUSH_SECONDS)
         self._add_point(point)
 
     def _add_point(self, point: "Point") -> None:
@@ -162,10 +144,7 @@ class MlflowTracker(Tracker):
                 self.client.set_registered_model_alias(name, alias, version.version)
 
     def close_killed_jobs(self) -> None:
-        killed_runs.close_killed_jobs(self.client, self.run_id)
-
-    def close_killed_sweeps(self) -> None:
-        killed_runs.close_killed_sweeps(self.client, self.run_id)
+        close_killed_runs(self.client, self.run.info.experiment_id, self.run_id)
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -176,20 +155,6 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
     if scheme in ("http", "https"):
         return "http", {"url": origin}
     return scheme if separator else "local", {"uri": origin}
-
-
-@contextmanager
-def system_metrics(run_id: str, store: str) -> Iterator[None]:
-    """Record the load of the machine while the block runs."""
-    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-
-    make: Any = SystemMetricsMonitor
-    monitor = make(run_id, sampling_interval=SYSTEM_SECONDS, tracking_uri=store)
-    monitor.start()
-    try:
-        yield
-    finally:
-        monitor.finish()
 
 
 @contextmanager
@@ -211,38 +176,48 @@ def track_in_mlflow(
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
     store = store_uri(config.uri, outputs)
     client, experiment_id = open_experiment(store, config.experiment, outputs)
-    tags = {**provenance_tags(), **tags, **identity_tag()}
-    params = [Param(key, str(value)) for key, value in parameters.items()]
-    try:
-        run = retry_while_locked(
-            lambda: client.create_run(experiment_id, run_name=run_name, tags=tags)
-        )
-        run_id = run.info.run_id
-        client.log_batch(run_id, params=params)
-    except MlflowException as error:
-        raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
-    tracker = MlflowTracker(client, run, config.register)
-    calls = RetryQueue(is_temporary, store)
-    calls.put(killed_runs.close_killed_runs, client, experiment_id)
-    status = RunStatus.FAILED
-    try:
-        with system_metrics(run_id, store) if config.system_metrics else nullcontext():
-            yield cast(Tracker, QueueProxy(tracker, calls))
-        status = RunStatus.FINISHED
-    except (KeyboardInterrupt, SystemExit):
-        status = RunStatus.KILLED
-        raise
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        calls.put(tracker.tag, {"failure": reason})
-        raise
-    finally:
-        calls.put(tracker.flush)
-        calls.put(client.set_terminated, run_id, RunStatus.to_string(status))
-        problem = calls.close()
-        if problem:
-            print(
-                f"warning: {store} did not take all of this run ({problem}); the results are on "
-                "disk, and the same command, given again, logs them from there",
-                file=sys.stderr,
+    with run_lock(outputs) as lock:
+        tags = {**provenance_tags(), **tags, TAG: str(lock)}
+        params = [Param(key, str(value)) for key, value in parameters.items()]
+        try:
+            run = retry_while_locked(
+                lambda: client.create_run(experiment_id, run_name=run_name, tags=tags)
             )
+            client.log_batch(run.info.run_id, params=params)
+        except MlflowException as error:
+            raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
+        tracker = MlflowTracker(client, run, config.register)
+        calls = RetryQueue(store)
+        calls.put(close_killed_runs, client, experiment_id)
+        status = "FAILED"
+        try:
+            with ExitStack() as stack:
+                if config.system_metrics:
+                    from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+                    make: Any = SystemMetricsMonitor
+                    monitor = make(
+                        tracker.run_id, sampling_interval=SYSTEM_SECONDS, tracking_uri=store
+                    )
+                    monitor.start()
+                    stack.callback(monitor.finish)
+                yield cast(Tracker, QueueProxy(tracker, calls))
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            calls.put(tracker.tag, {"failure": reason})
+            raise
+        finally:
+            calls.put(tracker.flush)
+            calls.put(client.set_terminated, tracker.run_id, status)
+            calls.put(lock.unlink, missing_ok=True)
+            problem = calls.close()
+            if problem:
+                print(
+                    f"warning: {store} did not take all of this run ({problem}); the results are "
+                    "on disk, and the same command, given again, logs them from there",
+                    file=sys.stderr,
+                )

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, 
 
 import w2v
 from pipeline.tracking.retry_queue import one_line
-from pipeline.tracking.store import DATABASE, follow_artifacts, store_uri
+from pipeline.tracking.store import DATABASE, STORE_ERRORS, follow_artifacts, store_uri
 from w2v.errors import InputError
 from w2v.vectors import VECTORS, VOCABULARY
 
@@ -25,20 +26,15 @@ MODEL = "words"
 """The name of every run's model: MLflow's UI shows models of the same name side by side."""
 
 NEIGHBOUR = Object([Property("word", "string"), Property("cosine", "double")])
+optional = partial(ColSpec, required=False)
 SIGNATURE = ModelSignature(
-    inputs=Schema(
-        [
-            ColSpec("string", "word"),
-            ColSpec("string", "a", required=False),
-            ColSpec("string", "b", required=False),
-        ]
-    ),
+    inputs=Schema([ColSpec("string", "word"), optional("string", "a"), optional("string", "b")]),
     outputs=Schema(
         [
             ColSpec("string", "word"),
             ColSpec(Array("string"), "unknown"),
-            ColSpec(Array("float"), "vector", required=False),
-            ColSpec(Array(NEIGHBOUR), "neighbours", required=False),
+            optional(Array("float"), "vector"),
+            optional(Array(NEIGHBOUR), "neighbours"),
         ]
     ),
     params=ParamSchema([ParamSpec("task", "string", "vector"), ParamSpec("k", "integer", 10)]),
@@ -70,24 +66,15 @@ def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | Non
     It also becomes a version of the registered model in ``register``, ``name`` or ``name@alias``.
     """
     run_id = run.info.run_id
-    logged = client.create_logged_model(
-        run.info.experiment_id,
-        name=MODEL,
-        source_run_id=run_id,
-        params=client.get_run(run_id).data.params,
-    )
+    parameters = client.get_run(run_id).data.params
+    logged = client.create_logged_model(run.info.experiment_id, MODEL, run_id, params=parameters)
+    location, model_id = logged.artifact_location, logged.model_id
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / MODEL
-        description = Model(
-            artifact_path=logged.artifact_location,
-            model_uuid=logged.model_id,
-            run_id=run_id,
-            model_id=logged.model_id,
-        )
-        save_model(vectors, folder, description)
-        client.log_model_artifacts(logged.model_id, str(folder))
-    client.finalize_logged_model(logged.model_id, "READY")
-    client.log_outputs(run_id, models=[LoggedModelOutput(logged.model_id, step=0)])
+        save_model(vectors, folder, Model(location, run_id, model_uuid=model_id, model_id=model_id))
+        client.log_model_artifacts(model_id, str(folder))
+    client.finalize_logged_model(model_id, "READY")
+    client.log_outputs(run_id, models=[LoggedModelOutput(model_id, step=0)])
     if register is None:
         return
     name, _, alias = register.partition("@")
@@ -97,8 +84,7 @@ def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | Non
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     # MLflow would look up an address of the form models:/id in another store, the global one.
-    location = logged.artifact_location
-    version = client.create_model_version(name, location, run_id, model_id=logged.model_id)
+    version = client.create_model_version(name, location, run_id, model_id=model_id)
     if alias:
         client.set_registered_model_alias(name, alias, version.version)
 
@@ -117,9 +103,9 @@ def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outpu
     store = store_uri(uri, outputs)
     if uri is None and not (outputs / DATABASE).exists():
         raise InputError(f"{outputs / DATABASE}: no such store; give uri or outputs")
-    if uri is None:
-        follow_artifacts(outputs / DATABASE, outputs.absolute() / "mlartifacts")
     try:
+        if uri is None:
+            follow_artifacts(outputs / DATABASE, outputs.absolute() / "mlartifacts")
         client = MlflowClient(store, registry_uri=store)
         if alias:
             version = client.get_model_version_by_alias(name, alias).version
@@ -129,7 +115,7 @@ def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outpu
         else:
             location = client.get_logged_model(name).artifact_location
         folder = Path(download_artifacts(location, tracking_uri=store)) / "artifacts"
-    except (MlflowException, OSError) as error:
+    except STORE_ERRORS as error:
         raise InputError(f"{model}: not found in {store} ({one_line(error)})") from None
     if not (folder / VECTORS).is_file():
         raise InputError(f"{model}: not a model of word vectors")

@@ -10,7 +10,10 @@ import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
+
+from mlflow.exceptions import MlflowException
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +25,12 @@ MAX_WAIT = 30.0
 
 
 class RetryQueue:
-    """Make calls in a thread, one after the other, each again until it succeeds.
+    """Make calls in a thread, one after the other, each again while `is_temporary` its error.
 
-    A call is repeated while ``is_temporary`` says that its error may go away. After any other
-    error it is dropped, and `close` returns the message. ``name`` is the store's, for messages.
+    A call that fails for another reason is dropped. ``name`` is the store's, for messages.
     """
 
-    def __init__(self, is_temporary: Callable[[Exception], bool], name: str) -> None:
-        self.is_temporary = is_temporary
+    def __init__(self, name: str) -> None:
         self.name = name
         self.calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self.problem = ""  # why the present call keeps failing; empty if it does not
@@ -45,8 +46,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made, and return what went wrong, or an empty string.
 
-        A store that cannot be reached is given up after ``max_wait`` seconds; a slow one is waited
-        for.
+        A store that cannot be reached is given up after ``max_wait`` seconds; a slow one is not.
         """
         self.calls.put(None)
         waited = 0.0
@@ -64,19 +64,18 @@ class RetryQueue:
 
     def _work(self) -> None:
         while (call := self.calls.get()) is not None:
-            tries = 0
-            while not self.stopped.is_set():
+            for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
                 try:
                     call()
                     break
                 except Exception as error:
-                    if not self.is_temporary(error):
+                    if not is_temporary(error):
                         log.info("a call to %s was dropped", self.name, exc_info=True)
                         self.dropped.append(one_line(error))
                         break
                     self.problem = one_line(error)
-                self.stopped.wait(RETRY_PAUSES[min(tries, len(RETRY_PAUSES) - 1)])
-                tries += 1
+                if self.stopped.wait(pause):
+                    return
             self.problem = ""
 
 
@@ -90,6 +89,15 @@ class QueueProxy:
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._target, name)
         return partial(self._calls.put, attribute) if callable(attribute) else attribute
+
+
+def is_temporary(error: Exception) -> bool:
+    """Return whether a call may succeed later: the store is unreachable, locked, full or busy."""
+    if isinstance(error, MlflowException):
+        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+        # Of several jobs that add the same dataset at once, all but one fail, and find it later.
+        return status >= 500 or re.search("UNIQUE|[Dd]uplicate", str(error)) is not None
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
 
 
 def one_line(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """Open a tracking store: find its address, make its SQLite file, and open the experiment."""
 
 import logging
-import os
 import re
 import sqlite3
 import time
@@ -15,25 +14,30 @@ from urllib.request import url2pathname
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils as db_utils
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.tracking.retry_queue import MAX_WAIT, one_line
 from w2v.errors import InputError
+from w2v.files import fsync
 
 DATABASE = "mlflow.db"
 """The file of the default store, in the folder of the outputs."""
 
-LOCATIONS = (
-    *(("experiments", "artifact_location"), ("runs", "artifact_uri")),
-    *(("logged_models", "artifact_location"), ("model_versions", "source")),
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
 """The tables and columns of MLflow's database that hold addresses of artifacts."""
 
-CONNECT_RETRIES = 6
-"""How often MLflow tries to connect to a database: for 6 seconds instead of its own 2 minutes."""
+STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError, ValueError)
+"""Errors of an unusable store, such as a missing driver (ImportError) or a malformed address."""
 
 T = TypeVar("T")
 
@@ -51,10 +55,16 @@ def store_uri(uri: str | None, outputs: Path) -> str:
     return uri or f"sqlite:///{outputs.absolute() / DATABASE}"
 
 
-def sqlite_path(store: str) -> Path | None:
-    """Return the file of an SQLite address, or None for other stores and databases in memory."""
-    scheme, _, path = store.partition("?")[0].partition(":///")
-    return Path(path) if scheme == "sqlite" and path not in ("", ":memory:") else None
+def sqlite_file(store: str) -> Path | None:
+    """Return the file of an SQLite store, or None for another store; refuse what is no file."""
+    if not store.startswith("sqlite:"):
+        return None
+    _, _, path = store.partition("?")[0].partition(":///")
+    if path in ("", ":memory:"):
+        raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")
+    if Path(path).is_dir():
+        raise InputError(f"tracking.uri={store}: cannot be used ({path} is a folder)")
+    return Path(path)
 
 
 def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient, str]:
@@ -63,62 +73,30 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient,
     A store that cannot be used and an experiment that was deleted are refused.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
+    db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
     artifacts = outputs.absolute() / "mlartifacts"
-    on_server = store.startswith(("http://", "https://"))
-    if not on_server:
-        from mlflow.store.db import utils
-
-        utils.MAX_RETRY_COUNT = CONNECT_RETRIES
-    if store.startswith("sqlite:"):
-        check_sqlite(store)
-    database = sqlite_path(store)
+    database = sqlite_file(store)
     try:
         outputs.mkdir(parents=True, exist_ok=True)
         # Of parallel jobs, the first makes the store and the experiment; the others find them.
         with FileLock(outputs / ".mlflow.lock"):
-            if database is not None and not database.exists():
-                database.parent.mkdir(parents=True, exist_ok=True)
-                make_sqlite_store(database, artifacts)
             if database is not None:
+                if not database.exists():
+                    make_sqlite_store(database, artifacts)
                 follow_artifacts(database, artifacts)
             client = retry_while_locked(lambda: MlflowClient(store, registry_uri=store))
             found = retry_while_locked(lambda: client.get_experiment_by_name(name))
             if found is None:
-                location = None if on_server else artifacts.as_uri()
+                on_server = store.startswith(("http://", "https://"))
                 # With this tag, MLflow's UI shows its pages for training, not for language models.
                 tags = {"mlflow.experimentKind": "custom_model_development"}
+                location = None if on_server else artifacts.as_uri()
                 return client, client.create_experiment(name, location, tags)
-    except InputError:
-        raise
-    # ImportError: the driver of a database is missing. ValueError: the address is malformed.
-    except (
-        MlflowException,
-        SQLAlchemyError,
-        sqlite3.Error,
-        OSError,
-        ImportError,
-        ValueError,
-    ) as error:
+    except STORE_ERRORS as error:
         raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
     if found.lifecycle_stage == "deleted":
         raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
     return client, found.experiment_id
-
-
-def check_sqlite(store: str) -> None:
-    """Refuse at once an SQLite address that MLflow would try in vain for several seconds."""
-    path = sqlite_path(store)
-    if path is None:
-        raise InputError(f"tracking.uri={store}: names no file, so all would be lost with the run")
-    if path.is_dir():
-        raise InputError(f"tracking.uri={store}: cannot be used ({path} is a folder)")
-    if path.exists():
-        try:
-            with closing(sqlite3.connect(path, timeout=0)) as database:
-                database.execute("pragma schema_version").fetchone()
-        except sqlite3.Error as error:
-            if "locked" not in str(error):
-                raise InputError(f"tracking.uri={store}: cannot be used ({error})") from None
 
 
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
@@ -128,12 +106,12 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
     the schema without waiting, in another file that is renamed when it is complete: this is
     seconds faster, and a process that is killed on the way leaves no incomplete database.
     """
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     def do_not_sync(connection: Any, _: Any) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = MEMORY")
 
+    database.parent.mkdir(parents=True, exist_ok=True)
     part = database.with_name(f".{database.name}.part")
     part.unlink(missing_ok=True)
     event.listen(Engine, "connect", do_not_sync)
@@ -143,7 +121,7 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
     finally:
         event.remove(Engine, "connect", do_not_sync)
     with part.open("rb+") as file:
-        os.fsync(file.fileno())
+        fsync(file)
     part.replace(database)
 
 
@@ -165,7 +143,7 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
             same = folder.exists() and artifacts.exists() and folder.samefile(artifacts)
             if same or (folder.exists() and not beside):
                 continue
-            for table, column in LOCATIONS:
+            for table, column in ADDRESSES:
                 store.execute(
                     f"update {table} set {column} = ? || substr({column}, ?) "
                     f"where substr({column} || '/', 1, ?) = ?",
@@ -183,11 +161,3 @@ def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
             if "database is locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.2)
-
-
-def is_temporary(error: Exception) -> bool:
-    """Return whether a call may succeed later: the store is unreachable, locked or full."""
-    if isinstance(error, MlflowException):
-        status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
-        return status >= 500
-    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)

@@ -54,6 +54,3 @@ class Tracker:
 
     def close_killed_jobs(self) -> None:
         """Close the runs of this sweep's jobs whose process was killed."""
-
-    def close_killed_sweeps(self) -> None:
-        """Close the runs of other sweeps whose process was killed, and of their jobs."""

@@ -28,9 +28,9 @@ def run_tracked(
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages
     from pipeline.runtime.console import Display
-    from pipeline.runtime.resources import available_cores
     from pipeline.stages.base import Context
     from pipeline.tracking import track
+    from w2v.training.memory import available_cores
 
     check_stages(config)
     check_paths(config)

@@ -53,7 +53,7 @@ def test_the_library_finds_files_in_the_home_folder(
     assert (tmp_path / "run").is_dir()
     for path in ("~/run", "~/a.vec"):
         assert list(WordVectors.load(path).words) == ["a", "b"]
-        assert list(given_vectors(path)[0].words) == ["a", "b"]
+        assert list(given_vectors(path).words) == ["a", "b"]
     assert list(WordVectors.load_word2vec("~/a.vec").words) == ["a", "b"]
     assert find_vectors("~/run") == tmp_path / "run"
     (tmp_path / "a.txt").write_text(": family\nking queen man woman\n")

@@ -91,12 +91,16 @@ def test_a_damaged_folder_of_vectors_is_read_or_refused(data: st.DataObject) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                vectors, outside = given_vectors(folder)
+                vectors = given_vectors(folder)
             except InputError as error:
                 assert_one_line(error)
             else:
-                assert outside is not None
-                assert outside.shape == vectors.vectors.shape == (len(vectors), vectors.dimensions)
+                assert vectors.outside is not None
+                assert (
+                    vectors.outside.shape
+                    == vectors.vectors.shape
+                    == (len(vectors), vectors.dimensions)
+                )
         if name == "vocabulary.tsv":
             try:
                 words = Vocabulary.load(folder / name)
@@ -170,5 +174,5 @@ def test_the_files_are_valid_before_they_are_damaged(name: str, tmp_path: Path) 
     for file, data in VALID.items():
         (tmp_path / file).write_bytes(data)
     path = tmp_path / name if name.endswith(".vec") else tmp_path
-    vectors, _ = given_vectors(path)
+    vectors = given_vectors(path)
     assert vectors.words == ("the", "cat")

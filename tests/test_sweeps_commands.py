@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from pipeline.runtime.resources import available_cores
 from tests.commands import Done, query, run, run_process, start, write_text
 from w2v.errors import InputError
+from w2v.training.memory import available_cores
 
 SMALL = (
     *("-m", "corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),

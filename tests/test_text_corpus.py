@@ -20,6 +20,7 @@ from tests import naive
 from tests.test_text_tokenizer import HARD, texts
 from w2v.errors import InputError
 from w2v.text import corpus, scanner, sources
+from w2v.text.blocks import Block, TokenizedBlock
 from w2v.text.corpus import CorpusSize, write_corpus
 from w2v.text.sources import Files
 from w2v.text.tokenizer import Tokenizer, Whitespace, Words
@@ -234,7 +235,7 @@ def test_blocks_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bloc
     sizes: list[int] = []
     tokenize = corpus.tokenize_compiled
 
-    def watched(tokenizer: Tokenizer, block: sources.Block) -> corpus.TokenizedBlock:
+    def watched(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
         sizes.append(len(block.data))
         return tokenize(tokenizer, block)
 

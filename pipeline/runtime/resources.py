@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.filesize import decimal
 
 from w2v.errors import InputError
-from w2v.training.memory import free_memory
+from w2v.training.memory import available_cores, free_memory
 
 TOKENS_PER_BYTE = 0.6
 """Bytes of token ids for each byte of text in a language of short words."""
@@ -17,12 +17,6 @@ THREAD_POOL_VARIABLES = (
     *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
 """Environment variables that libraries read for the size of their thread pools when they load."""
-
-
-def available_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    known = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
 def threads_per_job(jobs_at_once: int) -> int:

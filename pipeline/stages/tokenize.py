@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ from pipeline.runtime import resources
 from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.errors import InputError
 from w2v.settings import SettingError
-from w2v.text.corpus import write_corpus
-from w2v.text.phrases import PHRASES, Phrases, join_phrases, write_phrases
+from w2v.text.phrases import PHRASES, Phrases
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
+from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
 
 MAX_UNSEGMENTED = 0.05
@@ -62,24 +61,20 @@ class Tokenize(Stage):
             if size is not None and config.corpus.limit is None:
                 need = {"the tokens": int(size * resources.TOKENS_PER_BYTE)}
                 resources.require_disk(need, context.outputs, "tokenizing")
-            workers = tokenizer.workers or context.cores
-            corpus = write_corpus(
-                out, source, tokenizer, config.corpus.limit, workers, display.reading
+            facts = tokenize(
+                out,
+                source,
+                tokenizer,
+                phrases,
+                limit=config.corpus.limit,
+                workers=tokenizer.workers or context.cores,
+                on_read=display.reading,
+                on_join=display.joining,
             )
-            facts = asdict(corpus)
             if isinstance(files, Files):
                 facts |= {
                     "hidden_files": files.found.hidden,
                     "folders_left_out": files.found.left_out,
-                }
-            if phrases.wanted:
-                joined = join_phrases(out, phrases, display.joining)
-                write_phrases(out / PHRASES, joined.phrases)
-                facts |= {
-                    "tokens": joined.tokens,
-                    "types": joined.types,
-                    "phrases": len({phrase.phrase for phrase in joined.phrases if phrase.joined}),
-                    "tokens_joined": corpus.tokens - joined.tokens,
                 }
             # The key is a hash of the content as it was before.
             changed = sorted({*before} ^ {*file_stamps(files)})

@@ -15,15 +15,14 @@ from pipeline.runtime import resources
 from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
-from w2v.sampling import generator
-from w2v.text.tokens import holds_out_passage, open_text
+from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
+from w2v.training.fit import fit
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.init import fingerprint, given_files, model_from
+from w2v.training.init import fingerprint, given_files, given_vectors
 from w2v.training.memory import model_bytes, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
-from w2v.training.train import train
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY
 
 CHECKPOINTS = "checkpoints"
@@ -62,34 +61,29 @@ class Train(Stage):
         start = None if checkpoints.folder.exists() else self.fewer_epochs(context, settings)
         vocabulary = Vocabulary.load(entries["vocab"].path / VOCABULARY)
         ids = np.load(entries["vocab"].path / IDS, allow_pickle=False)
-        initial, given = None, {}
-        if config.train.init is not None:
-            random = generator(config.seed, "init")
-            words = vocabulary.words
-            initial, count = model_from(Path(config.train.init), words, config.model.dim, random)
-            given = {"initial": {"given": count, "of": len(words)}}
+        given = None if config.train.init is None else given_vectors(config.train.init)
         documents = entries["tokenize"].facts["documents"]
         if holds_out_passage(documents, config.train.heldout):
             display.say(f"  documents are few ({documents:,}): a passage of the text is held out")
-        with np.errstate(all="ignore"):
-            trained = train(
-                open_text(entries["tokenize"].path, ids),
-                vocabulary.counts,
-                config.objective,
-                config.train,
-                engine=config.engine.name,
-                threads=context.threads,
-                seed=config.seed,
-                heldout=config.train.heldout,
-                heldout_seed=config.train.heldout_seed,
-                early=config.train.early_stopping,
-                initial=initial,
-                start=None if start is None else read_state(start),
-                checkpoints=checkpoints,
-                stop=context.stop.requested,
-                **callbacks(context),
-            )
+        trained = fit(
+            entries["tokenize"].path,
+            vocabulary,
+            ids,
+            config.objective,
+            config.train,
+            given=given,
+            name=str(config.train.init),
+            engine=config.engine.name,
+            threads=context.threads,
+            seed=config.seed,
+            start=None if start is None else read_state(start),
+            checkpoints=checkpoints,
+            stop=context.stop.requested,
+            **callbacks(context),
+        )
         save_result(out, vocabulary, trained)
+        count, of = trained.given, len(vocabulary)
+        initial = {} if count is None else {"initial": {"given": count, "of": of}}
         return {
             "engine": config.engine.name,
             "threads": context.threads,
@@ -99,7 +93,7 @@ class Train(Stage):
             "compile_seconds": trained.compile_seconds,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
             "kept_epoch": trained.kept_epoch,
-            **given,
+            **initial,
         }
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:

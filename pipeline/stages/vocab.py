@@ -81,10 +81,7 @@ def make_vocabulary(
     lists, and ``drop`` those to leave out.
     """
     types, counts = read_types(corpus)
-    limits = settings.min_count, settings.max_size
-    chosen, ids = vocabulary.build(
-        types, counts, *limits, words, settings.keep, drop, settings.max_share
-    )
+    chosen, ids = vocabulary.choose(types, counts, settings, words, drop)
     chosen.save(out / VOCABULARY)
     np.save(out / IDS, ids)
     ranks, falling = vocabulary.frequencies(counts, POINTS)

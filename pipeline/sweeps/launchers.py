@@ -10,9 +10,9 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from pipeline.runtime.resources import available_cores
 from pipeline.sweeps.results import JOB, failure_reason, has_ended, write_failure
 from w2v.errors import InputError
+from w2v.training.memory import available_cores
 
 log = logging.getLogger(__name__)
 

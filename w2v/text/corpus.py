@@ -16,17 +16,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.text.sources import Block, Source, document_texts, read_blocks
+from w2v.text.blocks import Block, Numbering, TokenizedBlock
+from w2v.text.sources import Source, document_texts, read_blocks
+from w2v.text.token_lists import TokenLists
 from w2v.text.tokenizer import Tokenizer
 from w2v.text.tokens import ArrayWriter
 
@@ -77,7 +79,7 @@ class CorpusSize:
 
 def write_corpus(
     folder: Path,
-    source: Source,
+    source: Source | TokenLists,
     tokenizer: Tokenizer,
     limit: int | None = None,
     workers: int = 1,
@@ -91,6 +93,9 @@ def write_corpus(
     ----------
     folder
         An existing folder.
+    source
+        The documents. The tokenizer is not applied to `TokenLists`, whose ``bytes`` are counted
+        with one byte after each token.
     limit
         Stop after this many documents that are not empty.
     workers
@@ -105,6 +110,12 @@ def write_corpus(
         There are no documents or no tokens, a document cannot be read, or a custom tokenizer
         fails or returns something that is not a token.
     """
+    if isinstance(source, TokenLists):
+        writer = CorpusWriter(folder, TypeTable(), limit, progress)
+        size = writer.write(source.tokenized(limit))
+        lengths = map(len, bytes(writer.types.lines_of_types()).split(b"\n")[:-1])
+        per_token = np.fromiter(lengths, np.int64, size.types) + 1
+        return replace(size, bytes=int(per_token @ writer.types.totals()))
     blocks = read_blocks(source, None if tokenizer.custom else tokenizer.border, limit)
     first, large = read_first(blocks, limit)
     blocks = chain(drain(first), blocks)
@@ -135,37 +146,6 @@ def write_corpus(
 
 
 # Tokenizing a block
-
-
-class TokenizedBlock(NamedTuple):
-    """The tokens of a block.
-
-    Attributes
-    ----------
-    ids : int32 (tokens,)
-        The types of the tokens, numbered by first appearance in the block.
-    ends : int64 (documents,)
-        The number of tokens up to the end of each document.
-    filled : bool (documents,)
-        Whether the document holds more than white space.
-    lines, size
-        The types as lines of UTF-8, and their number. Lower-casing and normalizing can have made
-        some of them equal.
-    """
-
-    ids: NDArray[np.int32]
-    ends: NDArray[np.int64]
-    filled: NDArray[np.bool_]
-    lines: bytes
-    size: int
-
-
-class Numbering(dict[Any, int]):
-    """Gives each new key the next number, starting from 0."""
-
-    def __missing__(self, key: Any) -> int:
-        self[key] = number = len(self)
-        return number
 
 
 def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from w2v.errors import InputError
+from w2v.text.blocks import Block
 from w2v.text.formats import RecordFormat, delimiter_of, format_suffix, record_format
 from w2v.text.sources import (
-    Block,
     Border,
     Files,
     ValidText,

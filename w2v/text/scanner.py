@@ -134,7 +134,7 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     Returns
     -------
     ids, ends, filled, lines, size
-        The fields of `w2v.text.corpus.TokenizedBlock`, with `lines` as uint8.
+        The fields of `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import Decompressed, local_path, open_binary, open_raw
 from w2v.settings import Limit, SettingError, Settings, one_of, setting
+from w2v.text.blocks import Block
 from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles
 
@@ -45,32 +46,6 @@ Border = Callable[[bytes], int]
 
 Progress = Callable[[int, float | None], None]
 """Called with the bytes read so far and their fraction of all bytes, or None if unknown."""
-
-
-class Block(NamedTuple):
-    """Consecutive documents as bytes.
-
-    Attributes
-    ----------
-    data
-        The text, valid UTF-8.
-    stops : int64 (documents,)
-        The end of each document in `data`; the last is the end of `data`. Documents of white
-        space are included.
-    whole
-        False if the last document continues in the next block.
-    done
-        The fraction of the source that has been read, from 0 to 1; None if unknown.
-    invalid, byte_order_marks
-        How many invalid byte sequences and byte order marks of files were removed from `data`.
-    """
-
-    data: bytes
-    stops: NDArray[np.int64]
-    whole: bool = True
-    done: float | None = None
-    invalid: int = 0
-    byte_order_marks: int = 0
 
 
 class Source(Protocol):

@@ -258,6 +258,26 @@ def build(
     return Vocabulary([types[i] for i in order.tolist()], counts[order]), ids
 
 
+def choose(
+    types: Sequence[str],
+    counts: NDArray[np.int64],
+    settings: VocabularySettings,
+    words: Sequence[str] | None,
+    drop: Sequence[str],
+) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """Choose the words of the vocabulary by settings; see `build`.
+
+    Parameters
+    ----------
+    types, counts
+        See `build`.
+    words, drop
+        The words that the files or lists in ``settings.words`` and ``settings.drop`` hold.
+    """
+    limits = settings.min_count, settings.max_size
+    return build(types, counts, *limits, words, settings.keep, drop, settings.max_share)
+
+
 def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, found: str) -> None:
     """Refuse a setting that leaves fewer than two types.
 

@@ -1,13 +1,12 @@
-"""Initial vectors from a file: words that it has start from there, other words at random."""
+"""Initial vectors: words that were given a vector start from it, other words at random."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.files import NPY_ERRORS, file_sha256, local_path
+from w2v.files import file_sha256
 from w2v.objectives import Model, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
@@ -35,8 +34,8 @@ def fingerprint(path: Path) -> list[str]:
     return [file_sha256(file) for file in given_files(path)]
 
 
-def given_vectors(path: str | Path) -> tuple[WordVectors, NDArray[np.float32] | None]:
-    """Read word vectors and, if there are any, their outside vectors.
+def given_vectors(path: str | Path) -> WordVectors:
+    """Read word vectors, with their outside vectors if there are any.
 
     Parameters
     ----------
@@ -48,37 +47,27 @@ def given_vectors(path: str | Path) -> tuple[WordVectors, NDArray[np.float32] | 
     InputError
         There are no vectors, or the files are damaged or do not match.
     """
-    path = local_path(path)
-    files = given_files(path)
-    vectors = WordVectors.load(path)
-    if files[-1].name != OUTSIDE:
-        return vectors, None
-    try:
-        outside = np.load(files[-1], mmap_mode="r", allow_pickle=False)
-    except NPY_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{files[-1]}: cannot be read ({reason})") from None
-    shape, dtype = vectors.vectors.shape, np.float32
-    if getattr(outside, "shape", None) != shape or outside.dtype != dtype:
-        raise InputError(f"{files[-1]}: float32 of shape {shape} is needed, as in {VECTORS}")
-    return vectors, outside
+    given_files(path)
+    return WordVectors.load(path)
 
 
 def model_from(
-    path: Path, words: Sequence[str], dim: int, random: np.random.Generator
+    given: WordVectors, words: Sequence[str], dim: int, random: np.random.Generator, name: str
 ) -> tuple[Model, int]:
-    """Make an initial model from vectors in a file.
+    """Make an initial model from given vectors.
 
     Parameters
     ----------
-    path
-        See `given_vectors`.
+    given
+        Vectors, and outside vectors if they have them.
     words
         The words of the vocabulary.
     dim
         The length of a vector.
     random
-        Draws the vectors of words that the file does not have, as `initial_model` does.
+        Draws the vectors of words that are not given, as `initial_model` does.
+    name
+        What messages call the vectors, such as their path.
 
     Returns
     -------
@@ -93,23 +82,22 @@ def model_from(
         The given vectors have another length, are not finite, or share no word with the
         vocabulary.
     """
-    vectors, outside = given_vectors(path)
-    if vectors.dimensions != dim:
+    if given.dimensions != dim:
         raise InputError(
-            f"init={path}: its vectors have {vectors.dimensions} numbers; "
-            f"set dim={vectors.dimensions}, not {dim}"
+            f"init={name}: its vectors have {given.dimensions} numbers; "
+            f"set dim={given.dimensions}, not {dim}"
         )
-    rows = np.array([i for i, word in enumerate(words) if word in vectors], np.int64)
-    given_rows = np.array([vectors.row(words[i]) for i in rows], np.int64)
+    rows = np.array([i for i, word in enumerate(words) if word in given], np.int64)
+    given_rows = np.array([given.row(words[i]) for i in rows], np.int64)
     if len(rows) == 0:
         raise InputError(
-            f"init={path}: none of its {len(vectors):,} words is among the {len(words):,} "
+            f"init={name}: none of its {len(given):,} words is among the {len(words):,} "
             "of the vocabulary"
         )
     model = initial_model(len(words), dim, random)
-    model.center[rows] = vectors.vectors[given_rows]
-    if outside is not None:
-        model.outside[rows] = outside[given_rows]
+    model.center[rows] = given.vectors[given_rows]
+    if given.outside is not None:
+        model.outside[rows] = given.outside[given_rows]
     if not all(np.isfinite(array.sum(dtype=np.float64)) for array in model):
-        raise InputError(f"init={path}: a vector holds NaN or an infinity")
+        raise InputError(f"init={name}: a vector holds NaN or an infinity")
     return model, len(rows)

@@ -1,10 +1,12 @@
-"""What a training takes of memory and disk, and how much memory this process may still take."""
+"""What a training takes of memory and disk, and what of memory and cores this process may use."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from w2v.errors import InputError
 from w2v.objectives import SkipGram
 from w2v.training.checkpoint import KEPT
 
@@ -45,6 +47,28 @@ def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool
         "checkpoints": (KEPT + 1) * model * (1 + keeps_best) * checkpoints,
         "the tracked copy": model * tracked,
     }
+
+
+def available_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    known = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def require_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> None:
+    """Refuse a training that needs more memory than is free; see `training_memory`.
+
+    Raises
+    ------
+    InputError
+        It does. Where the free memory is unknown, nothing is refused.
+    """
+    need, free = training_memory(words, documents, objective, keeps_best), free_memory()
+    if free is not None and need > free:
+        raise InputError(
+            f"training {words:,} words with dim={objective.dim} takes {need / 1e9:.1f} GB of "
+            f"memory and {free / 1e9:.1f} GB is free; lower dim or max_size, or raise min_count"
+        )
 
 
 def free_memory() -> int | None:

@@ -1,12 +1,15 @@
 """The result of a training as a folder of files, from which more epochs can continue."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from w2v.files import written_aside
 from w2v.objectives import Model
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Snapshot
@@ -21,15 +24,31 @@ ENGINE = "engine.npz"
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
     """Write a folder that `WordVectors.load`, `read_history` and `read_state` read."""
-    WordVectors(vocabulary.words, trained.model.center, vocabulary.counts).save(folder)
-    np.save(folder / OUTSIDE, trained.model.outside, allow_pickle=False)
-    if trained.engine_state:
-        np.savez(folder / ENGINE, **trained.engine_state)  # type: ignore[arg-type]
+    center, outside = trained.model
+    vectors = WordVectors(vocabulary.words, center, vocabulary.counts, outside)
+    write_result(folder, vectors, trained.epochs, trained.points, trained.engine_state)
+
+
+def write_result(
+    folder: Path,
+    vectors: WordVectors,
+    epochs: Sequence[Epoch],
+    points: Sequence[Point],
+    engine_state: Mapping[str, NDArray[Any]],
+) -> None:
+    """Write the parts of a result into a folder; see `save_result`."""
+    vectors.save(folder)
+    if engine_state:
+        with written_aside(folder / ENGINE) as aside, aside.open("wb") as file:
+            np.savez(file, **engine_state)  # type: ignore[arg-type]
+    else:
+        (folder / ENGINE).unlink(missing_ok=True)
     history = {
-        "epochs": [asdict(epoch) for epoch in trained.epochs],
-        "points": [point._asdict() for point in trained.points],
+        "epochs": [asdict(epoch) for epoch in epochs],
+        "points": [point._asdict() for point in points],
     }
-    (folder / HISTORY).write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
+    with written_aside(folder / HISTORY) as aside:
+        aside.write_text(json.dumps(history, allow_nan=False), encoding="utf-8")
 
 
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
@@ -45,8 +64,12 @@ def read_state(folder: Path) -> Snapshot:
     model = Model(
         *(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, OUTSIDE))
     )
-    engine: dict[str, Any] = {}
-    if (folder / ENGINE).is_file():
-        with np.load(folder / ENGINE, allow_pickle=False) as arrays:
-            engine = dict(arrays)
-    return finished_state(model, engine, epochs, points)
+    return finished_state(model, read_engine_state(folder), epochs, points)
+
+
+def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays beside the vectors that more epochs need, by name."""
+    if not (folder / ENGINE).is_file():
+        return {}
+    with np.load(folder / ENGINE, allow_pickle=False) as arrays:
+        return dict(arrays)

@@ -35,7 +35,17 @@ def no_pairs_error(objective: SkipGram) -> InputError:
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Training has stopped on request. The last checkpoint holds its whole state."""
+    """Training has stopped on request. The last checkpoint holds its whole state.
+
+    Attributes
+    ----------
+    so_far
+        Returns what has been learnt: the vectors as they are, not those of the best epoch.
+    """
+
+    def __init__(self, so_far: "Callable[[], Trained]") -> None:
+        super().__init__()
+        self.so_far = so_far
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,8 @@ class Trained:
         Time spent on compiling kernels, or on loading compiled ones.
     engine_state
         What the engine needs, besides the model, to train more epochs.
+    given
+        How many words began with a given vector; None if none were given.
     """
 
     model: Model
@@ -66,6 +78,7 @@ class Trained:
     compile_seconds: float
     kept_epoch: int
     engine_state: dict[str, NDArray[Any]]
+    given: int | None = None
 
 
 def train(
@@ -189,7 +202,7 @@ def train(
             if checkpoints and (stopping or checkpoints.due(at.words)):
                 checkpoints.save(identity, at.words, run.snapshot())
             if stopping:
-                raise Stopped
+                raise Stopped(run.so_far)
         on_epoch(run.end_epoch(heldout_loss))
     return run.trained()
 
@@ -320,15 +333,23 @@ class _Training:
             assert self.best is not None
             for array, best in zip(model, self.best, strict=True):
                 array[:] = best
-        # The very last step may overshoot after its loss was computed.
         at.epoch = last
+        return self._result(kept)
+
+    def so_far(self) -> Trained:
+        """Return the vectors as they are, in the middle of an epoch perhaps."""
+        return self._result(len(self.at.epochs))
+
+    def _result(self, kept: int) -> Trained:
+        at, model = self.at, self.task.model
+        # The very last step may overshoot after its loss was computed.
         self._check(sum(float(array.sum(dtype=np.float64)) for array in model))
         return Trained(
             model,
             at.epochs,
             at.points,
             at.words,
-            at.seconds,
+            at.seconds + at.epoch_seconds,
             self.engine.compile_seconds,
             kept,
             self.engine.state(),

@@ -82,11 +82,14 @@ class Contents(NamedTuple):
         (V, d) float32.
     counts
         (V,) int64, how often each word occurs in the corpus; None if the file does not tell.
+    outside
+        (V, d) float32, the outside vectors; None if there are none.
     """
 
     words: Sequence[str]
     vectors: NDArray[np.float32]
     counts: NDArray[np.int64] | None = None
+    outside: NDArray[np.float32] | None = None
 
 
 def read(path: Path, use: Use = "v", encoding: str = "utf-8") -> Contents:
@@ -183,6 +186,9 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
 def write_folder(folder: Path, contents: Contents) -> None:
     """Write ``vectors.npy`` and ``vocabulary.tsv`` (`w2v.files.write_vocabulary`) into a folder.
 
+    Outside vectors, if there are any, go to ``outside_vectors.npy``. If there are none, such a
+    file is removed, because it would belong to other vectors.
+
     Raises
     ------
     InputError
@@ -190,13 +196,20 @@ def write_folder(folder: Path, contents: Contents) -> None:
     """
     check_words(contents.words, "\t\n", VOCABULARY)
     folder.mkdir(parents=True, exist_ok=True)
-    with written_aside(folder / VECTORS) as aside, aside.open("wb") as file:
-        np.save(file, contents.vectors, allow_pickle=False)
+    arrays = {VECTORS: contents.vectors, OUTSIDE: contents.outside}
+    for name, array in arrays.items():
+        if array is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        with written_aside(folder / name) as aside, aside.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
     write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
 
 
 def read_folder(folder: Path, use: Use = "v") -> Contents:
     """Read what `write_folder` wrote; the vectors are mapped into memory unless they are summed.
+
+    Sums have no outside vectors.
 
     Raises
     ------
@@ -205,15 +218,16 @@ def read_folder(folder: Path, use: Use = "v") -> Contents:
     """
     vectors = _map_array(folder / VECTORS)
     words, counts = read_vocabulary(folder / VOCABULARY)
+    if use == "v" and not (folder / OUTSIDE).is_file():
+        return Contents(words, vectors, counts)
+    outside = _map_array(folder / OUTSIDE)
+    if outside.shape != vectors.shape:
+        raise InputError(
+            f"{folder / OUTSIDE}: has the shape {outside.shape}; the vectors have {vectors.shape}"
+        )
     if use == "v+u":
-        outside = _map_array(folder / OUTSIDE)
-        if outside.shape != vectors.shape:
-            raise InputError(
-                f"{folder / OUTSIDE}: has the shape {outside.shape}; "
-                f"the vectors have {vectors.shape}"
-            )
-        vectors = vectors + outside
-    return Contents(words, vectors, counts)
+        return Contents(words, vectors + outside, counts)
+    return Contents(words, vectors, counts, outside)
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:
@@ -366,7 +380,7 @@ def write_word2vec(
     """
     if binary and not header:
         raise InputError("binary files need the header: it says where a vector ends")
-    words, vectors, _ = contents
+    words, vectors = contents.words, contents.vectors
     check_words(words, WHITE_SPACE.decode(), path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     pattern = " ".join(["%.9g"] * vectors.shape[1])

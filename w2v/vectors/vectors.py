@@ -37,6 +37,8 @@ class WordVectors:
         read through this object.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
+    outside
+        (V, d) float32, the outside vectors of the same model; None if unknown. Not copied either.
 
     Raises
     ------
@@ -49,7 +51,11 @@ class WordVectors:
     """
 
     def __init__(
-        self, words: Sequence[str], vectors: ArrayLike, counts: ArrayLike | None = None
+        self,
+        words: Sequence[str],
+        vectors: ArrayLike,
+        counts: ArrayLike | None = None,
+        outside: ArrayLike | None = None,
     ) -> None:
         self.words = tuple(words)
         array = np.asarray(vectors, dtype=np.float32).view()
@@ -62,6 +68,15 @@ class WordVectors:
                 f"vectors have the shape {self.vectors.shape}; "
                 f"{len(self.words)} words need ({len(self.words)}, dimensions)"
             )
+        self.outside: NDArray[np.float32] | None = None
+        if outside is not None:
+            self.outside = np.asarray(outside, dtype=np.float32).view()
+            self.outside.flags.writeable = False
+            if self.outside.shape != self.vectors.shape:
+                raise InputError(
+                    f"outside vectors have the shape {self.outside.shape}; the vectors have "
+                    f"{self.vectors.shape}"
+                )
         if self.counts is not None and self.counts.shape != (len(self.words),):
             raise InputError(
                 f"counts have the shape {self.counts.shape}; "
@@ -338,10 +353,12 @@ class WordVectors:
         return np.clip(cosines, -1.0, 1.0, out=cosines)
 
     def _contents(self) -> Contents:
-        return Contents(self.words, self.vectors, self.counts)
+        return Contents(self.words, self.vectors, self.counts, self.outside)
 
     def save(self, directory: str | Path) -> None:
-        """Write ``vectors.npy`` and ``vocabulary.tsv`` into a directory, which is created.
+        """Write ``vectors.npy``, ``vocabulary.tsv`` and, if known, ``outside_vectors.npy``.
+
+        The directory is created.
 
         See `w2v.vectors.formats.write_folder`.
 

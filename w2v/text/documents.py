@@ -1,0 +1,171 @@
+"""What a caller of the library gives as text: paths, or any iterable of strings or token lists."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from glob import has_magic
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from w2v.errors import InputError
+from w2v.files import local_path
+from w2v.settings import Settings, setting, text
+from w2v.text.blocks import Block
+from w2v.text.paths import find_files
+from w2v.text.records import Records, files_or_records
+from w2v.text.remote import open_decompressed, open_raw
+from w2v.text.sources import (
+    Border,
+    Files,
+    documents_to_blocks,
+    encoding_setting,
+    errors_setting,
+    unit_setting,
+)
+from w2v.text.token_lists import TokenLists, shown
+
+MAX_PATH = 4096
+"""Characters of the longest string that is looked up as a path."""
+
+
+@dataclass(frozen=True)
+class FileSettings(Settings):
+    """How files of text are read."""
+
+    unit: str = unit_setting()
+    field: str | None = setting("the field or column that holds the text", text("a name"), None)
+    encoding: str = encoding_setting()
+    errors: str = errors_setting()
+
+
+class Texts:
+    """Documents that are strings, of which no checksum can be computed. They are read once.
+
+    Parameters
+    ----------
+    texts
+        Yields strings.
+    """
+
+    def __init__(self, texts: Iterable[Any]) -> None:
+        self.texts = texts
+
+    def documents(self) -> Iterator[str]:
+        """Yield each document.
+
+        Raises
+        ------
+        InputError
+            A document is not a string.
+        """
+        for number, document in enumerate(self.texts, start=1):
+            if not isinstance(document, str):
+                raise InputError(
+                    f"documents: document {number} is {shown(document)}; a string is needed, as "
+                    "documents are all texts or all lists"
+                )
+            yield document
+
+    def blocks(
+        self,
+        border: Border | None = None,  # noqa: ARG002 (no document is cut)
+        limit: int | None = None,
+    ) -> Iterator[Block]:
+        """Yield the documents as blocks; see `w2v.text.sources.BlockSource.blocks`."""
+        return documents_to_blocks(((text, None) for text in self.documents()), limit)
+
+    def fingerprint(self) -> None:
+        """Return nothing: the documents can be read only once."""
+
+
+def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:
+    """Return the source of what a caller gives as documents.
+
+    Parameters
+    ----------
+    documents
+        A string or `pathlib.Path` is a path: a file, a folder or a glob pattern. A list or tuple
+        is one of paths if its first item is a `pathlib.Path`, or a string that names an existing
+        file or folder, or is a glob pattern or address without white space. Everything else is an
+        iterable of documents: all of them strings, or all of them iterables of tokens.
+    files
+        How to read files.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is not text, or `documents` or its first item is of another type.
+    """
+    if isinstance(documents, str | Path):
+        return _files([documents], files)
+    if isinstance(documents, bytes | Mapping) or hasattr(documents, "columns"):
+        _refuse(documents)
+    if isinstance(documents, list | tuple) and documents and is_path(documents[0]):
+        for one in documents:
+            if not isinstance(one, str | Path):
+                raise InputError(f"documents: {documents[0]} is a path and {shown(one)} is none")
+        return _files(documents, files)
+    changed = [one.name for one in fields(files) if getattr(files, one.name) != one.default]
+    if changed:
+        value = getattr(files, changed[0])
+        raise InputError(f"{changed[0]}={value}: is for files; the documents are no paths")
+    try:
+        iterator = iter(documents)
+    except TypeError:
+        _refuse(documents)
+    for first in iterator:
+        if isinstance(first, str):
+            return Texts(chain([first], iterator))
+        if isinstance(first, bytes | Mapping) or not isinstance(first, Iterable):
+            raise InputError(
+                f"documents: the first document is {shown(first)}; strings or lists of tokens "
+                "are needed"
+            )
+        return TokenLists(chain([first], iterator))
+    raise InputError("documents: there are none; paths, strings or lists of tokens are needed")
+
+
+def _refuse(documents: object) -> Any:
+    raise InputError(
+        f"documents={shown(documents)}: a path, a list of paths, or an iterable of strings or of "
+        "lists of tokens is needed"
+    )
+
+
+def is_path(item: object) -> bool:
+    """Return whether the first item of a list is a path and not a document; see `source_of`."""
+    if not isinstance(item, str):
+        return isinstance(item, Path)
+    if not 0 < len(item) <= MAX_PATH or "\n" in item:
+        return False
+    if item.split() == [item] and (has_magic(item) or "://" in item):
+        return "/" in item or Path(item).suffix != ""
+    try:
+        return local_path(item).exists()
+    except (OSError, ValueError):  # too long a name, or a NUL byte
+        return False
+
+
+def _files(paths: Sequence[str | Path], settings: FileSettings) -> Files | Records:
+    """Return the source of the files that paths stand for."""
+    try:
+        found = find_files([str(path) for path in paths])
+    except InputError as error:
+        text = str(paths[0])
+        if len(paths) == 1 and len(text.split()) > 1:  # it was meant as the text itself
+            error = InputError(f"{error}; a text goes into a list, as in [text]")
+        raise error from None
+    except (OSError, ValueError):
+        raise InputError(
+            f"path={shown(str(paths[0]))}: is no path; a text goes into a list, as in [text]"
+        ) from None
+    files = Files(
+        found.paths,
+        settings.unit,
+        open_decompressed,
+        settings.errors,
+        open_raw,
+        found=found,
+        encoding=settings.encoding,
+    )
+    return files_or_records(files, settings.field)

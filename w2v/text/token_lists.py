@@ -1,0 +1,109 @@
+"""Documents that are lists of tokens already: numbered by looking each token up in a dictionary."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, NoReturn
+
+import numpy as np
+
+from w2v.errors import InputError
+from w2v.text.blocks import Block, Numbering, TokenizedBlock
+from w2v.text.tokens import NOT_A_TOKEN
+
+BLOCK_TOKENS = 1 << 18
+"""Tokens that are held in memory at a time."""
+
+
+class TokenLists:
+    """Documents that are lists of tokens. The tokens are used as they are, and read once.
+
+    Parameters
+    ----------
+    lists
+        Yields iterables of strings.
+    """
+
+    def __init__(self, lists: Iterable[Any]) -> None:
+        self.lists = lists
+
+    def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
+        """Yield blocks of documents by the numbers of their types, beside empty blocks of text.
+
+        Parameters
+        ----------
+        limit
+            Stop after this many documents that are not empty.
+
+        Raises
+        ------
+        InputError
+            A document is not a list of tokens, or a token is not a string of at least one
+            character without white space.
+        """
+        lists: list[list[Any]] = []
+        size = filled = before = 0
+        for number, document in enumerate(self.lists, start=1):
+            if isinstance(document, str | bytes | Mapping) or not isinstance(document, Iterable):
+                raise InputError(
+                    f"documents: document {number} is {shown(document)}; a list of tokens is "
+                    "needed, as documents are all texts or all lists"
+                )
+            lists.append(document if isinstance(document, list) else list(document))
+            size += len(lists[-1])
+            filled += bool(lists[-1])
+            if size >= BLOCK_TOKENS or filled == limit:
+                yield number_types(lists, before)
+                lists, size, before = [], 0, number
+            if filled == limit:
+                return
+        if lists:
+            yield number_types(lists, before)
+
+
+def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedBlock]:
+    """Number the types of some documents by first appearance.
+
+    Parameters
+    ----------
+    lists
+        The tokens of each document.
+    before
+        How many documents came before them, for messages.
+    """
+    numbering = Numbering()
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    try:
+        numbers = map(numbering.__getitem__, chain.from_iterable(lists))
+        ids = np.fromiter(numbers, np.int32, int(lengths.sum()))
+    except TypeError:  # no dictionary can hold a list in place of a token
+        refuse_token(lists, before)
+    if not all(map(is_token, numbering)):
+        refuse_token(lists, before)
+    lines = "".join(f"{word}\n" for word in numbering).encode("utf-8")
+    block = Block(b"", np.zeros(len(lists), np.int64))
+    return block, TokenizedBlock(ids, np.cumsum(lengths), lengths > 0, lines, len(numbering))
+
+
+def is_token(token: object) -> bool:
+    """Return whether an object can be a token."""
+    return isinstance(token, str) and NOT_A_TOKEN.search(token) is None
+
+
+def refuse_token(lists: list[list[Any]], before: int) -> NoReturn:
+    """Raise the error that names the first token that cannot be one; see `number_types`."""
+    number, token = next(
+        (number, token)
+        for number, tokens in enumerate(lists, start=before + 1)
+        for token in tokens
+        if not is_token(token)
+    )
+    raise InputError(
+        f"documents: document {number} holds the token {shown(token)}; a token is a string of at "
+        "least one character without white space"
+    )
+
+
+def shown(value: object) -> str:
+    """Return an object for a message, on one line of at most 60 characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,215 @@
+"""What `w2v.train` is given: every argument is checked before any work."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2v.engines import EngineSettings, check_loss
+from w2v.errors import InputError
+from w2v.files import local_path
+from w2v.losses import LOSSES, Loss
+from w2v.objectives import SkipGram
+from w2v.settings import SettingError, Settings, at_least, setting
+from w2v.text.phrases import Phrases
+from w2v.text.sources import Source
+from w2v.text.token_lists import TokenLists, shown
+from w2v.text.tokenizer import Tokenizer, Words
+from w2v.text.vocabulary import read_words
+from w2v.training.init import given_vectors
+from w2v.training.model import TrainedModel
+from w2v.vectors import WordVectors
+
+Split = Callable[[str], Iterable[str]]
+"""A function from a text to its tokens."""
+
+OTHER_NAMES = {
+    "vector_size": "dim",
+    "size": "dim",
+    "negative": "negatives",
+    "ns_exponent": "exponent",
+    "sample": "subsample",
+    "alpha": "lr",
+    "min_alpha": "min_lr",
+    "iter": "epochs",
+    "max_final_vocab": "max_size",
+    "max_vocab_size": "max_size",
+    "sentences": "documents",
+    "corpus_file": "documents",
+}
+"""Names of the same arguments in gensim, where they differ."""
+
+
+@dataclass(frozen=True)
+class OtherSettings(Settings):
+    """The settings of `w2v.train` that belong to no other class."""
+
+    seed: int = setting("of everything that is random in training", at_least(0), 0)
+    limit: int | None = setting("read at most this many documents", at_least(1), None)
+    workers: int | None = setting("threads that tokenize; null: all cores", at_least(1), None)
+
+
+def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
+    """Refuse arguments that a function does not have, and say where they belong.
+
+    Parameters
+    ----------
+    unknown
+        What was given beside the arguments of `function`.
+    """
+    for given in unknown:
+        name = OTHER_NAMES.get(given, given)
+        if name in {one.name for one in fields(SkipGram)} - {"loss"}:
+            right = f"it belongs to the objective, as in w2v.SkipGram({name}=...)"
+        elif any(name in {one.name for one in fields(loss)} for loss in LOSSES.values()):
+            right = f"it belongs to the loss, as in w2v.NegativeSampling({name}=...)"
+        else:
+            known = [*inspect.signature(function).parameters]
+            close = [name] if name in known else difflib.get_close_matches(name, known, n=1)
+            right = f"did you mean {close[0]}?" if close else f"there are {', '.join(known[:-1])}"
+        raise InputError(f"{given}: no such argument here; {right}")
+
+
+def objective_of(objective: object) -> SkipGram:
+    """Return the objective, `SkipGram` if it is None; refuse what is none."""
+    if objective is None:
+        return SkipGram()
+    if not isinstance(objective, SkipGram):
+        raise InputError(
+            f"objective={shown(objective)}: must be an objective, as in w2v.SkipGram(dim=100)"
+        )
+    if not isinstance(objective.loss, Loss):
+        raise InputError(
+            f"objective: its loss is {shown(objective.loss)}; must be w2v.NegativeSampling(...) or "
+            "w2v.Softmax(...)"
+        )
+    return objective
+
+
+def check_engine(engine: str, threads: int | None, loss: Loss) -> None:
+    """Refuse an engine that does not exist or cannot train the loss, and impossible threads."""
+    try:
+        EngineSettings(engine, threads)
+    except SettingError as error:
+        name = "engine" if error.name == "name" else error.name
+        raise SettingError(error.owner, name, error.value, error.wanted) from None
+    check_loss(engine, loss)
+
+
+def check_others(progress: object, checkpoints: object) -> None:
+    """Refuse a `progress` that is neither true nor false, and checkpoints that are no folder."""
+    if not isinstance(progress, bool | np.bool_):
+        raise InputError(f"progress={shown(progress)}: must be True or False")
+    if checkpoints is not None and (
+        not isinstance(checkpoints, str | Path) or local_path(checkpoints).is_file()
+    ):
+        raise InputError(f"checkpoints={shown(checkpoints)}: must be a folder or None")
+
+
+def phrases_of(phrases: object) -> Phrases:
+    """Return the settings of phrases, for None those that join none."""
+    if phrases is None:
+        return Phrases()
+    if not isinstance(phrases, Phrases):
+        raise InputError(f"phrases={shown(phrases)}: must be w2v.Phrases(...) or None")
+    phrases.fingerprint()  # reads the phrases of another corpus
+    return phrases
+
+
+def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | None, Any, Any]:
+    """Return the arguments of the vocabulary as lists, with the content of files.
+
+    Returns
+    -------
+    words
+        None: those that occur often enough.
+    keep, drop
+
+    Raises
+    ------
+    InputError
+        An argument is neither a list of words nor, but for `keep`, a file of them.
+    """
+    return (
+        None if words is None else _words("words", words, file=True),
+        _words("keep", keep, file=False),
+        _words("drop", drop, file=True),
+    )
+
+
+def _words(name: str, value: Any, file: bool) -> list[str]:
+    if isinstance(value, str | Path) and file:
+        return read_words(value, name)
+    alternative = "a file or " * file
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise InputError(f"{name}={shown(value)}: must be {alternative}a list of words")
+    found = list(value)
+    for word in found:
+        if not isinstance(word, str) or not word:
+            raise InputError(f"{name}: holds {shown(word)}; words are strings")
+    if name == "words" and not found:
+        raise InputError("words=[]: must be a list of at least two words")
+    return list(dict.fromkeys(found))
+
+
+def initial_vectors(init: object, objective: SkipGram) -> tuple[WordVectors | None, str]:
+    """Return the initial vectors, and what messages call them.
+
+    Raises
+    ------
+    InputError
+        They cannot be read, or have another length than those of the objective.
+    """
+    if init is None:
+        return None, ""
+    name = str(init) if isinstance(init, str | Path) else "(vectors)"
+    if isinstance(init, str | Path):
+        given = given_vectors(init)
+    elif isinstance(init, TrainedModel):
+        given = init.vectors
+    elif isinstance(init, WordVectors):
+        given = init
+    else:
+        raise InputError(
+            f"init={shown(init)}: must be a model, word vectors, or the path of vectors"
+        )
+    if given.dimensions != objective.dim:
+        raise InputError(
+            f"init={name}: its vectors have {given.dimensions} numbers; give an objective of that "
+            f"length, as in w2v.SkipGram(dim={given.dimensions})"
+        )
+    return given, name
+
+
+def apply_tokenizer(
+    source: Source | TokenLists, tokenizer: object
+) -> tuple[Source | TokenLists, Tokenizer]:
+    """Return the documents with a tokenizer for them.
+
+    A function in place of a tokenizer makes lists of tokens of the documents.
+
+    Raises
+    ------
+    InputError
+        It is no tokenizer, or the documents are lists of tokens, which are not split again.
+    """
+    if tokenizer is None:
+        return source, Words()
+    if not isinstance(tokenizer, Tokenizer) and not callable(tokenizer):
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}: must be w2v.Words(...), w2v.Whitespace(...) or a "
+            "function from a text to its tokens"
+        )
+    if isinstance(source, TokenLists):
+        raise InputError(
+            f"tokenizer={shown(tokenizer)}: must be None where the documents are lists of tokens, "
+            "which are used as they are"
+        )
+    if isinstance(tokenizer, Tokenizer):
+        return source, tokenizer
+    texts = (text.removesuffix("\n").removesuffix("\r") for text in source.documents())
+    return TokenLists(map(tokenizer, texts)), Words()

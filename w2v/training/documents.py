@@ -1,0 +1,299 @@
+"""`w2v.train`: from documents to a trained model in one call."""
+
+import errno
+import hashlib
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Never
+
+import numpy as np
+
+from w2v.engines import compiled_ahead
+from w2v.errors import InputError
+from w2v.files import local_path
+from w2v.objectives import SkipGram
+from w2v.text.documents import FileSettings, source_of
+from w2v.text.phrases import Phrases
+from w2v.text.tokenize import tokenize
+from w2v.text.tokenizer import Tokenizer
+from w2v.text.tokens import read_types
+from w2v.text.vocabulary import VocabularySettings, choose, coverage
+from w2v.training import arguments
+from w2v.training.arguments import Split
+from w2v.training.checkpoint import Checkpoints
+from w2v.training.fit import fit
+from w2v.training.interrupt import Interrupt
+from w2v.training.memory import available_cores, require_memory
+from w2v.training.model import TrainedModel
+from w2v.training.progress import ProgressBar
+from w2v.training.schedule import TrainingSettings
+from w2v.training.train import Stopped, Trained
+from w2v.vectors import WordVectors
+
+Documents = str | Path | Iterable[str | Path] | Iterable[Iterable[str]]
+"""Paths of files, texts, or lists of tokens; see `train`."""
+
+
+def train(
+    documents: Documents,
+    objective: SkipGram | None = None,
+    *,
+    tokenizer: Tokenizer | Split | None = None,
+    phrases: Phrases | None = None,
+    unit: str = "line",
+    field: str | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    limit: int | None = None,
+    workers: int | None = None,
+    min_count: int = 5,
+    max_size: int | None = None,
+    words: str | Path | Sequence[str] | None = None,
+    keep: Sequence[str] = (),
+    drop: str | Path | Sequence[str] = (),
+    max_share: float | None = None,
+    epochs: int = 5,
+    lr: float = 0.025,
+    min_lr: float = 1e-4,
+    decay_epochs: int | None = None,
+    heldout: float = 0.01,
+    heldout_seed: int = 0,
+    patience: int | None = None,
+    min_gain: float = 0.0,
+    init: str | Path | WordVectors | TrainedModel | None = None,
+    checkpoints: str | Path | None = None,
+    checkpoint_every: float | None = 60.0,
+    checkpoint_words: int | None = None,
+    engine: str = "numba",
+    threads: int | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    **unknown: Never,
+) -> TrainedModel:
+    """Train word vectors on files, texts or lists of tokens.
+
+    It does what the stages ``tokenize``, ``vocab`` and ``train`` of the pipeline do, by the same
+    functions: with equal settings and one thread, the vectors are bit for bit the same. The
+    arguments have the names and the defaults of the pipeline's settings.
+
+    Parameters
+    ----------
+    documents
+        A path, a folder or a glob pattern, or a list of them; ``.gz``, ``.bz2``, ``.xz`` and
+        ``.zst`` are decompressed. Or any iterable of strings, each a document, or of lists of
+        tokens, which are used as they are. It is read once, as a stream. A list of strings is one
+        of paths if its first item is the path of an existing file or folder, or a pattern such
+        as ``texts/*.txt``.
+    objective
+        The architecture and its loss; ``w2v.SkipGram()`` if None, that is 100 dimensions, a window
+        of 5 and negative sampling with 5 noise words.
+    tokenizer
+        How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function
+        from a text to its tokens.
+    phrases
+        Joins words that often occur together, as in ``w2v.Phrases(passes=2)``; None: no phrases.
+    unit, field, encoding, errors
+        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field of
+        records that holds the text (of JSON, CSV, TSV and Parquet), the encoding, and what to do
+        about bytes that are not of it (``strict``, ``replace`` or ``ignore``).
+    limit
+        Read at most this many documents.
+    workers
+        Threads that tokenize; None: one for each core.
+    min_count, max_size, words, keep, drop, max_share
+        Which words get a vector; see `w2v.text.vocabulary.build`. ``words`` and ``drop`` are
+        lists of words, or the path of a file with one word a line.
+    epochs, lr, min_lr, decay_epochs
+        Passes over the text, and the learning rate at the start and at the end; it falls linearly
+        over ``decay_epochs``, or over all epochs if None.
+    heldout, heldout_seed
+        The share of documents that is not trained on but measures the held-out loss after each
+        epoch, and the seed that chooses it.
+    patience, min_gain
+        Stop after this many epochs without a gain in held-out loss of more than ``min_gain`` nats
+        per pair, and keep the best epoch; None: never.
+    init
+        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Words that
+        they lack start at random.
+    checkpoints
+        A folder from which the same call continues if it was interrupted. It is emptied when the
+        training ends. None: no checkpoints.
+    checkpoint_every, checkpoint_words
+        The seconds and the words between checkpoints.
+    engine, threads
+        A key of `w2v.engines.ENGINES`, and its number of threads; None: all cores.
+    seed
+        Of everything that is random in training.
+    progress
+        Whether bars show how far reading and training are.
+
+    Returns
+    -------
+    TrainedModel
+        The vectors, with the losses of all epochs.
+
+    Raises
+    ------
+    InputError
+        An argument has a value that is not allowed, a file cannot be read, a document is neither
+        a string nor a list of tokens, or there is nothing to learn from. The message is one line
+        that names the argument or the document.
+    KeyboardInterrupt
+        Ctrl-C was pressed before training began, or twice.
+
+    Warns
+    -----
+    UserWarning
+        Training was interrupted by Ctrl-C. The vectors are those learnt so far.
+
+    Notes
+    -----
+    The text is never in memory. Its token ids, 4 bytes each, are in a temporary folder (where
+    ``TMPDIR`` says) until the training ends. Memory holds some blocks of text, the different
+    tokens with their counts, about 150 bytes each, 24 bytes for each document, and the model:
+    16 bytes for each word and dimension.
+
+    References
+    ----------
+    Mikolov, Chen, Corrado, Dean (2013), Efficient Estimation of Word Representations in Vector
+    Space. Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words
+    and Phrases and their Compositionality.
+
+    Examples
+    --------
+    >>> model = w2v.train("reviews.txt", w2v.SkipGram(dim=200), epochs=3)
+    >>> model.vectors.nearest("plot")
+    """
+    arguments.refuse_unknown(unknown, train)
+    objective = arguments.objective_of(objective)
+    settings = TrainingSettings(
+        epochs=epochs,
+        lr=lr,
+        min_lr=min_lr,
+        decay_epochs=decay_epochs,
+        heldout=heldout,
+        heldout_seed=heldout_seed,
+        patience=patience,
+        min_gain=min_gain,
+        checkpoint_every=checkpoint_every,
+        checkpoint_words=checkpoint_words,
+    )
+    arguments.OtherSettings(seed, limit, workers)
+    arguments.check_engine(engine, threads, objective.loss)
+    arguments.check_others(progress, checkpoints)
+    phrases = arguments.phrases_of(phrases)
+    wanted, kept, dropped = arguments.word_lists(words, keep, drop)
+    choice = VocabularySettings(min_count, max_size, None, kept, dropped, max_share)
+    choice.words_to_drop()
+    given, name = arguments.initial_vectors(init, objective)
+    found = source_of(documents, FileSettings(unit, field, encoding, errors))
+    source, split = arguments.apply_tokenizer(found, tokenizer)
+    cores = available_cores()
+    with (
+        ProgressBar(progress) as bar,
+        TemporaryDirectory(prefix="w2v-", ignore_cleanup_errors=True) as temporary,
+        Interrupt() as interrupt,
+    ):
+        folder = Path(temporary)
+        with compiled_ahead(engine), _explain_full_disk(folder):
+            corpus = tokenize(
+                folder,
+                source,
+                split,
+                phrases,
+                limit=limit,
+                workers=workers or cores,
+                on_read=bar.reading,
+                on_join=bar.joining,
+            )
+        types, counts = read_types(folder)
+        vocabulary, ids = choose(types, counts, choice, wanted, dropped)
+        covered = coverage(types, counts, vocabulary, [*(wanted or ()), *kept], dropped)
+        del types
+        keeps_best = settings.early_stopping is not None
+        require_memory(len(vocabulary), corpus["documents"], objective, keeps_best)
+        saved = None
+        if checkpoints is not None:
+            parts = objective, settings, engine, seed, vocabulary.words
+            path = local_path(checkpoints) / _digest(folder, parts, given)
+            saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
+        interrupt.defer()
+        try:
+            trained = fit(
+                folder,
+                vocabulary,
+                ids,
+                objective,
+                settings,
+                given=given,
+                name=name,
+                engine=engine,
+                threads=threads or cores,
+                seed=seed,
+                checkpoints=saved,
+                stop=interrupt.requested,
+                on_start=bar.start,
+                on_resume=bar.resume,
+                on_point=bar.point,
+                on_epoch=bar.epoch,
+            )
+        except Stopped as stopped:
+            trained = stopped.so_far()
+        if saved is not None and not interrupt.received:
+            saved.clear()
+    if interrupt.received:
+        _warn(interrupted_line(trained, settings.epochs, saved is not None))
+    center, outside = map(np.ascontiguousarray, trained.model)
+    return TrainedModel(
+        WordVectors(vocabulary.words, center, vocabulary.counts, outside),
+        trained.epochs,
+        trained.points,
+        trained.kept_epoch,
+        trained.words,
+        trained.seconds,
+        corpus,
+        covered,
+        interrupt.received,
+        trained.engine_state,
+    )
+
+
+def interrupted_line(trained: Trained, epochs: int, saved: bool) -> str:
+    """Return what is said of a training that was interrupted; `saved`: it has checkpoints."""
+    way = "the same call continues" if saved else "with checkpoints='folder' it could continue"
+    return (
+        f"interrupted in epoch {len(trained.epochs) + 1} of {epochs}: these vectors are learnt "
+        f"from the {trained.words:,} words read so far; {way}"
+    )
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, stacklevel=3)
+
+
+def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
+    """Return a name for the checkpoints of one training: the same for equal text and settings."""
+    digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
+    arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]
+    arrays += [] if given is None else [given.vectors]
+    for array in arrays:
+        digest.update(zlib.crc32(np.ascontiguousarray(array).data).to_bytes(4, "big"))
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _explain_full_disk(folder: Path) -> Iterator[None]:
+    """Raise an error that says what to do where the disk of the temporary folder is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"{folder}: the disk is full; set the environment variable TMPDIR to a folder with "
+            "space for 4 bytes a token"
+        ) from None

@@ -1,0 +1,80 @@
+"""Progress of a training as a bar, in terminals and notebooks."""
+
+import warnings
+from types import TracebackType
+from typing import Any
+
+from w2v.training.history import Epoch, Point, TrainState
+
+
+class ProgressBar:
+    """A bar for reading the text, and then one for training, which tqdm draws.
+
+    Parameters
+    ----------
+    shown
+        False: nothing is drawn.
+    """
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown
+        self.bar: Any = None
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def reading(self, documents: int, size: int, fraction: float | None) -> None:  # noqa: ARG002
+        """Show how many documents have been read."""
+        self._open("reading", None, " documents")
+        self._move_to(documents)
+
+    def joining(self, number: int, fraction: float) -> None:
+        """Show how much of a pass that joins words to phrases is done."""
+        self._open(f"phrases, pass {number}", 100, "%")
+        self._move_to(round(100 * fraction))
+
+    def start(self, words: int) -> None:
+        """Begin the bar of the training, of so many words over all epochs."""
+        self._open("training", words, " words")
+
+    def resume(self, state: TrainState) -> None:
+        """Move on to where a training continues."""
+        self._move_to(state.words)
+
+    def point(self, point: Point) -> None:
+        """Show how far training has come."""
+        self._move_to(point.words)
+        if self.bar is not None and point.loss is not None:
+            self.bar.set_postfix_str(f"epoch {point.epoch}, loss {point.loss:.4f}")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Show the losses of an epoch."""
+        if self.bar is not None and epoch.heldout_loss is not None:
+            self.bar.set_postfix_str(f"epoch {epoch.epoch}, held-out loss {epoch.heldout_loss:.4f}")
+
+    def _open(self, title: str, total: int | None, unit: str) -> None:
+        if not self.shown or (self.bar is not None and self.bar.desc.startswith(title)):
+            return
+        self._close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # in a notebook without widgets, tqdm draws text
+            from tqdm.auto import tqdm
+
+            self.bar = tqdm(desc=title, total=total, unit=unit, unit_scale=True, leave=True)
+
+    def _move_to(self, done: int) -> None:
+        if self.bar is not None:
+            self.bar.update(done - self.bar.n)
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

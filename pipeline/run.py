@@ -87,14 +87,11 @@ def line_of(error: Exception, starting: bool) -> str | None:
             return write_error_line(error)
         case MarkedYAMLError():
             return messages.not_yaml(error)
-        case UnicodeDecodeError() if starting:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            return f"line {line} of a file of settings is not UTF-8; convert the file"
         case UnicodeEncodeError() if starting:
             name = error.object
             return f"{name}: a name that is not UTF-8; rename the file, or give a glob for it"
-        case ValueError() | AssertionError():
-            return messages.unclear(error)
+        case ValueError() | AssertionError() | KeyError():
+            return messages.built_in_error(error)
     return None
 
 

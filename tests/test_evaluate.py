@@ -116,6 +116,8 @@ def test_a_missing_benchmark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ("a,b,1\na b 1\n", 2),
         ("a\tb\tnan\n", 1),
         ("\tb\t1\n", 1),
+        ("a\tb\t1\nc\td\t1_000\n", 2),  # a number to Python only
+        ("a b 1\nc d ٣\n", 2),  # a number in Arabic digits
     ],
 )
 def test_lines_that_are_not_pairs_are_refused(tmp_path: Path, text: str, line: int) -> None:

@@ -269,15 +269,14 @@ def test_a_configuration_cannot_make_hydra_run_a_program(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["conf"]
 
 
-GLOBAL = "its file and its defaults must begin with '# @package _global_'; without it, "
+GLOBAL = "the first line must be '# @package _global_'; without it, the file has no effect"
 
 SETTINGS_FILES = {
-    b"model: {dim: 7}\nseed: 3\n": f"experiment=mine: {GLOBAL}model, seed in it changes nothing",
-    b"# mine\n# @package _global_\nseed: 3\n": f"experiment=mine: {GLOBAL}seed in it changes nothing",
-    b"# @package _global_\ndefaults: [/experiment/other]\n": (
-        f"experiment=mine: {GLOBAL}seed in it changes nothing"
-    ),
-    b"": f"experiment=mine: {GLOBAL}all in it changes nothing",
+    b"model: {dim: 7}\nseed: 3\n": f"experiment/mine.yaml: {GLOBAL}",
+    b"# mine\n# @package _global_\nseed: 3\n": f"experiment/mine.yaml: {GLOBAL}",
+    b"# @package _global_\ndefaults: [/experiment/other]\n": f"experiment/other.yaml: {GLOBAL}",
+    b"defaults:\n- override /loss: softmax\nseed: 3\n": f"experiment/mine.yaml: {GLOBAL}",
+    b"": f"experiment/mine.yaml: {GLOBAL}",
     b"# @package _global_\nmodel: {dimm: 7}\n": (
         "experiment/mine.yaml: model.dimm: no such setting here; did you mean model.dim?"
     ),
@@ -307,6 +306,24 @@ def test_a_file_of_settings_is_refused_in_one_line(content: bytes, tmp_path: Pat
     # The words of the two parsers of YAML differ.
     assert done.stderr.startswith(f"error: {wanted}")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("mode", [["--cfg", "job"], ["-m", "seed=0,1"]])
+@pytest.mark.parametrize("content", [b"seed: 3\n", b"# @package _global_\nseed: 3 # caf\xe9\n"])
+def test_a_file_of_settings_is_refused_by_options_too(
+    content: bytes, mode: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_bytes(content)
+    done = run("tracking=none", "--config-dir", "conf", "experiment=mine", *mode, cwd=tmp_path)
+    wanted = SETTINGS_FILES.get(content, f"experiment/mine.yaml: {GLOBAL}")
+    assert (done.returncode, done.stderr) == (2, f"error: {wanted}\n")
+
+
+def test_a_variable_that_the_environment_lacks_is_named(tmp_path: Path) -> None:
+    done = run("hydra.job.env_copy=[W2V_NO_SUCH]", cwd=tmp_path)
+    wanted = "error: hydra.job.env_copy: the environment has no variable W2V_NO_SUCH\n"
+    assert (done.returncode, done.stderr) == (2, wanted)
 
 
 def test_options_that_exclude_each_other_are_refused_in_the_words_of_hydra(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_folders_with_a_marker_are_left_out(folder: Path) -> None:
 
 
 def test_what_is_named_itself_is_read(folder: Path) -> None:
+    (folder / "linked").symlink_to(folder / "b")
+    assert find_files(["linked"]).paths == ["linked/c.txt"]
     named = [".secret.txt", "outputs/runs/run.log"]
     assert find_files(named, [folder / "outputs"]).paths == named
     assert find_files([".git", "outputs/texts"], [Path("outputs")]).paths == [
@@ -79,6 +81,21 @@ def test_a_pipe_is_named_as_one(folder: Path) -> None:
     with pytest.raises(InputError, match="path=pipe is a pipe or a device, which cannot be read"):
         find_files(["pipe"])
     assert find_files(["."]).paths.count("pipe") == 0
+
+
+def test_what_is_no_file_is_counted(folder: Path) -> None:
+    os.mkfifo("b/pipe")
+    (folder / "b" / "broken.txt").symlink_to("nowhere.txt")
+    (folder / "b" / "linked.txt").symlink_to(folder / "a.txt")
+    (folder / "c").symlink_to(folder / "b")
+    found = find_files(["."], [folder / "outputs"])
+    assert found.paths == ["a.txt", "b/c.txt", "b/linked.txt"]
+    assert (found.no_files, found.left_out) == (2, ["c", "outputs"])
+    assert find_files(["b/*"]).no_files == 2
+    (folder / "d").mkdir()
+    (folder / "d" / "broken.txt").symlink_to("nowhere.txt")
+    with pytest.raises(InputError, match="1 broken links, pipes or devices are skipped"):
+        find_files(["d"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")

@@ -190,6 +190,7 @@ def test_files_are_read_over_http(tmp_path: Path) -> None:
         ("a.csv.gz", 'id;review\n1;"One, ""two""\nthree"\n2;four\n', "review"),
         ("a.CSV", '\ufeffid,review\r\n1,"One, ""two""\nthree"\r\n2,four\r\n', "review"),
         ("a.csv", '1,"One, ""two""\nthree"\n2,four\n', "2"),
+        ("a.csv", 'x,"One, ""two""\nthree"\n2,four\n', "2"),  # of one row, x could be a value
         ("a.txt", 'id|review\n1|"One, ""two""\nthree"\n2|four\n', "review"),
         ("a.csv", 'review\n"One, ""two""\nthree"\nfour\n', "review"),
     ],
@@ -208,6 +209,20 @@ def test_a_column_of_a_table_is_read(
     with smart_open.open(str(path), "wb") as file:
         file.write(content.encode())
     assert list(source(path, field).documents()) == ['One, "two"\nthree', "four"]
+
+
+def test_rows_without_a_header_are_counted_from_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a b,1\nc d\n")
+    with pytest.raises(InputError, match="row 2 has 1 columns, not 2"):
+        list(source(tmp_path / "a.csv", "1").documents())
+
+
+def test_columns_of_parquet_that_share_a_name_are_refused(tmp_path: Path) -> None:
+    table = pyarrow.table([["a"], ["b"]], names=["text", "text"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert refusal(tmp_path / "a.parquet").endswith(
+        "several columns are called 'text'; rename them"
+    )
 
 
 def test_quotes_in_tsv_are_text(tmp_path: Path) -> None:
@@ -230,6 +245,17 @@ def test_quotes_in_tsv_are_text(tmp_path: Path) -> None:
             "review",
             "row 1 after the header has 3 columns, not 2; a cell that holds ',' must stand in "
             "quotes",
+        ),
+        ("text,text\na,b\n", "text", "2 columns are called 'text'; rename the others"),
+        (
+            "review\na\n",
+            "1",
+            "its first row is a header, 'review'; name the column, as in field=review",
+        ),
+        (
+            "words,stars\na,1\nb,2\n",
+            "1",
+            "its first row is a header, 'words', 'stars'; name the column, as in field=words",
         ),
         ('id,review\n1,"a\n', "review", "cannot be read as a table (unexpected end of data)"),
     ],

@@ -26,7 +26,7 @@ letters = st.one_of(
     st.sampled_from("ab0.-é世\u00a0\u2028\x85\x1c😀"),
     st.characters(exclude_characters=" \t\n\r\v\f", exclude_categories=["Cs"]),
 )
-tokens = st.text(letters, min_size=1, max_size=12)
+tokens = st.text(letters, min_size=1, max_size=12).filter(str.strip)  # blank words are skipped
 
 
 @st.composite
@@ -263,6 +263,7 @@ def test_a_file_may_have_another_encoding(tmp_path: Path) -> None:
         (b"3 2\na 1 2\n  3 4\nmy name 5 6\n", ("a", "my name"), "1 blank words are skipped"),
         (b"2 2\na 1 2\n\n 3 4\n", ("a",), "1 blank words"),  # the word is a line break
         (b"2 1\na \0\0\0\1 \0\0\0\0", ("a",), "1 blank words"),
+        ("3 2\na 1 2\n\u00a0 3 4\n\u3000 3 4\n".encode(), ("a",), "2 words of white space are"),
         (b"3 1\na 1\nb 2\n", ("a", "b"), "has 2 rows, which are read; its header promises 3"),
         (
             b"3 1\na \0\0\0\0\nb \0\0\0\0\n",
@@ -284,6 +285,16 @@ def test_rows_that_other_tools_write_are_read_with_a_warning(
     with pytest.warns(UserWarning, match=message):
         vectors = WordVectors.load(written(tmp_path, content))
     assert vectors.words == words
+
+
+@pytest.mark.parametrize("number", ["1_000", "٣"])
+@pytest.mark.parametrize("header", ["2 2\n", ""])
+def test_what_only_python_takes_for_a_number_is_none(
+    tmp_path: Path, header: str, number: str
+) -> None:
+    path = written(tmp_path, f"{header}a 1 2\nb {number} 4\n".encode())
+    with pytest.raises(InputError, match=r"a word and 2 numbers are needed|ends in row 2"):
+        WordVectors.load(path)
 
 
 def test_text_may_begin_with_a_mark_and_have_blank_lines(tmp_path: Path) -> None:

@@ -27,6 +27,20 @@ NPY_ERRORS: tuple[type[Exception], ...] = (
 """What `np.load` raises for a damaged file: it parses the header as a Python expression."""
 
 
+_DECIMAL = re.compile(
+    r"[-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf|infinity)", re.ASCII | re.IGNORECASE
+)
+
+
+def is_number(field: str | bytes) -> bool:
+    """Tell whether a field is a decimal number as C, NumPy and pandas read it.
+
+    Python's ``1_000`` and digits of other scripts, which `float` takes, are none.
+    """
+    text = field if isinstance(field, str) else field.decode("latin-1")
+    return _DECIMAL.fullmatch(text) is not None
+
+
 def with_checksum(body: dict[str, Any]) -> bytes:
     """Return a JSON object as bytes, with the SHA-256 of its content as its first entry."""
     digest = hashlib.sha256(canonical_json(body)).hexdigest()

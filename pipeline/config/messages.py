@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from traceback import walk_tb
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -71,6 +72,15 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
         return unknown_choice(error.missing_cfg_file, error.options or [])
     if isinstance(error, OverrideParseException):
         return not_parsed(str(error.override))
+    # Without its first line, Hydra puts the settings of the file below the key "experiment".
+    misplaced = re.match(
+        r"In '(experiment/.+?)': (Could not override '\S+@experiment|.*'DictConfig' to string)",
+        str(error),
+        re.DOTALL,
+    )
+    if misplaced:
+        first = "the first line must be '# @package _global_'; without it, the file has no effect"
+        return f"{misplaced[1]}.yaml: {first}"
     noise = ("See https", "full_key:", "object_type=")
     lines = [line.strip() for line in str(error).split("\n")]
     return " ".join(line for line in lines if line and not line.startswith(noise))
@@ -121,17 +131,23 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
     return f"{group}={name}: no such choice; {hint}"
 
 
-def unclear(error: ValueError | AssertionError) -> str | None:
-    """Return the line for an error of composition without a class of its own, or None.
+def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
+    """Return the line for one of Python's own errors, if composing by Hydra raised it, or None.
 
-    Hydra raises such errors for ``model=3``, for a list that is set to nothing, and for ``+=``.
+    Hydra raises such errors for ``model=3``, for a list that is set to nothing, for ``+=``, for a
+    file that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.
     """
     reason = str(error)
     if reason.startswith(("Config group override", "Unexpected type for root")):
         return f"{reason.partition(' : ')[0]}; --help lists the groups and settings"
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None and place.tb_frame.f_globals.get("__name__", "").startswith("hydra."):
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    if isinstance(error, UnicodeDecodeError):
+        if "hydra._internal.core_plugins.file_config_source" in modules:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return f"line {line} of a file of settings is not UTF-8; convert the file"
+    elif isinstance(error, KeyError):
+        if modules[-2:] == ["hydra._internal.config_loader_impl", "os"]:
+            return f"hydra.job.env_copy: the environment has no variable {error.args[0]}"
+    elif modules[-1].startswith("hydra."):
         return reason or "a setting is not of the form key=value; --help lists the settings"
     return None

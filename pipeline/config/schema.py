@@ -10,7 +10,6 @@ from inspect import signature
 from typing import Any, cast, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -83,21 +82,12 @@ def resolve(composed: DictConfig) -> Config:
 
     A setting that the schema lacks, and a value that is missing or out of its limits, is refused.
     """
-    hydra = composed.hydra if "hydra" in composed else None  # it is there outside a job
-    if hydra is not None:
+    if "hydra" in composed:  # as it is outside a job
         composed = composed.copy()
         OmegaConf.set_struct(composed, False)
         composed.pop("hydra")
         OmegaConf.set_struct(composed, True)
     check_keys(composed)
-    if composed.experiment is not None:  # Hydra put its settings below this key
-        if hydra is None and HydraConfig.initialized():
-            hydra = HydraConfig.get()
-        name = hydra.runtime.choices.experiment if hydra is not None else "..."
-        raise InputError(
-            f"experiment={name}: its file and its defaults must begin with '# @package _global_'; "
-            f"without it, {', '.join(map(str, composed.experiment)) or 'all'} in it changes nothing"
-        )
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
         raise InputError(messages.not_set(missing[0]))

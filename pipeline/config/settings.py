@@ -335,7 +335,7 @@ class Config(Settings):
     )
     outputs: str = setting("the folder for everything that is made", text("a folder"), "outputs")
     measure: Measure | None = None
-    experiment: Any = None
+    experiment: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -74,6 +74,7 @@ class Tokenize(Stage):
             if isinstance(files, Files):
                 facts |= {
                     "hidden_files": files.found.hidden,
+                    "no_files": files.found.no_files,
                     "folders_left_out": files.found.left_out,
                 }
             # The key is a hash of the content as it was before.
@@ -89,9 +90,9 @@ class Tokenize(Stage):
     def describe(self, facts: Mapping[str, Any]) -> str:
         line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
         line += f", {facts['phrases']:,} phrases" if "phrases" in facts else ""
-        line += (
-            f"; hidden files skipped: {hidden:,}" if (hidden := facts.get("hidden_files")) else ""
-        )
+        skipped = {"hidden_files": "hidden files", "no_files": "broken links, pipes and devices"}
+        for key, meaning in skipped.items():
+            line += f"; {meaning} skipped: {facts[key]:,}" if facts.get(key) else ""
         left_out = ", ".join(facts.get("folders_left_out", []))
         return line + (f"; {left_out} left out" if left_out else "")
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.evaluate.datasets import read_lines
 from w2v.evaluate.statistics import Interval, pearson, ratio, spearman, spearman_interval
+from w2v.files import is_number
 from w2v.vectors import WordVectors
-from w2v.vectors.formats import is_number
 
 Unknown = Literal["skip", "zero"]
 """How pairs and questions with a word that has no vector are treated.
@@ -83,7 +83,7 @@ def load_pairs(path: str | Path) -> list[Pair]:
     ------
     InputError
         The file cannot be read or has no pairs, it is not clear which columns hold the words and
-        the score, a line has another form, or a score is not finite.
+        the score, a line has another form, or a score is not a finite decimal number.
     """
     lines = [
         (number, line)
@@ -102,7 +102,8 @@ def load_pairs(path: str | Path) -> list[Pair]:
     for (number, line), fields in list(zip(lines, table, strict=True))[header:]:
         try:
             pair = Pair(fields[first], fields[second], float(fields[score]))
-            if not (pair.a and pair.b and math.isfinite(pair.score)):
+            finite = is_number(fields[score]) and math.isfinite(pair.score)
+            if not (pair.a and pair.b and finite):
                 raise ValueError
         except (ValueError, IndexError):
             raise InputError(

@@ -25,12 +25,16 @@ class FoundFiles:
         In the order in which they are read.
     hidden
         How many hidden files and folders, and files of the system, were skipped.
+    no_files
+        How many broken links, pipes, sockets and devices were skipped.
     left_out
-        The folders that `find_files` was told not to search and would have searched.
+        The folders that would hold files but were not searched: those that `find_files` was told
+        to leave out, and folders that are symbolic links.
     """
 
     paths: list[str] = field(default_factory=list)
     hidden: int = 0
+    no_files: int = 0
     left_out: list[str] = field(default_factory=list)
 
 
@@ -44,7 +48,8 @@ def find_files(
     paths
         Files, folders (searched with all their subfolders), glob patterns, or addresses such as
         ``s3://bucket/text.gz``, which are not looked up. In folders, hidden files and folders are
-        skipped. A file that is named itself is always taken.
+        skipped, and so is what is no file; symbolic links to folders are not followed. A file that
+        is named itself is always taken.
     exclude
         Folders that are not searched, unless the search begins inside of them.
     marker
@@ -58,7 +63,7 @@ def find_files(
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
     for path in (path if "://" in path else str(local_path(path)) for path in paths):
-        before = len(found.paths), found.hidden, len(found.left_out)
+        before = len(found.paths), found.hidden, len(found.left_out), found.no_files
         if "://" in path or Path(path).is_file():
             found.paths.append(path)
         elif Path(path).is_dir():
@@ -74,6 +79,8 @@ def find_files(
             hidden = found.hidden - before[1]
             reasons = [f"{hidden} hidden files and folders are skipped"] * (hidden > 0)
             reasons += [f"{folder} is left out" for folder in found.left_out[before[2] :]]
+            others = found.no_files - before[3]
+            reasons += [f"{others} broken links, pipes or devices are skipped"] * (others > 0)
             why = f" ({', '.join(reasons)})" if reasons else ""
             raise InputError(
                 f"path={path}: no such file{why}; give a path, a folder, a glob or a list"
@@ -112,11 +119,17 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
             shown = [name for name in kept if not _is_hidden(name)]
             found.hidden += len(kept) - len(shown)
             kept[:] = shown
-        own = [name for name in folders if skip.holds((Path(folder) / name).resolve(), start)]
+        own = [
+            name
+            for name in folders
+            if (Path(folder) / name).is_symlink()
+            or skip.holds((Path(folder) / name).resolve(), start)
+        ]
         found.left_out += [str(Path(folder) / name) for name in own]
         folders[:] = [name for name in folders if name not in own]
-        paths = (Path(folder) / name for name in files)
-        names += [str(path) for path in paths if path.is_file()]
+        inside = [str(path) for name in files if (path := Path(folder) / name).is_file()]
+        found.no_files += len(files) - len(inside)
+        names += inside
     found.paths += sorted(names)
 
 
@@ -127,6 +140,7 @@ def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
     for name in sorted(matches):
         path = Path(name)
         if not path.is_file():
+            found.no_files += not path.is_dir()
             continue
         above = path.resolve().parents
         inside = [folder for folder in above if skip.holds(folder, start)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from w2v.errors import InputError
+from w2v.files import is_number
 from w2v.text.blocks import Block
 from w2v.text.formats import RecordFormat, delimiter_of, format_suffix, record_format
 from w2v.text.sources import (
@@ -177,30 +178,56 @@ class Records:
             for line, place in chain([first], lines):  # noqa: B007 (it is for the reader below)
                 yield line.decode("utf-8")
 
-        delimiter = delimiter_of(path, first[0].decode("utf-8"), self.field)
+        name = "" if self.field.isdecimal() else self.field
+        delimiter = delimiter_of(path, first[0].decode("utf-8"), name)
         csv.field_size_limit(MAX_CELL)
         rows = rows_of(decoded(), delimiter)
         try:
-            header = next(rows)
-            if self.field in header:
-                column = header.index(self.field)
-            elif self.field.isdecimal() and 0 < int(self.field) <= len(header):
-                column = int(self.field) - 1
-                rows = chain([header], rows)
-            else:
-                raise InputError(
-                    f"{path}: no column {self.field!r}; field must name one of {listed(header)}, "
-                    "or give the number of a column if there is no header"
-                )
-            for number, row in enumerate(rows, start=1):
-                if len(row) != len(header):
+            first_rows = list(islice(rows, HEADER_ROWS))
+            column, has_header = self._column(path, first_rows)
+            after = " after the header" * has_header
+            width = len(first_rows[0])
+            for number, row in enumerate(chain(first_rows[has_header:], rows), start=1):
+                if len(row) != width:
                     raise InputError(
-                        f"{path}: row {number} after the header has {len(row)} columns, not "
-                        f"{len(header)}; a cell that holds {delimiter!r} must stand in quotes"
+                        f"{path}: row {number}{after} has {len(row)} columns, not {width}; "
+                        f"a cell that holds {delimiter!r} must stand in quotes"
                     )
                 yield row[column], place
         except csv.Error as error:
             raise InputError(f"{path}: cannot be read as a table ({error})") from None
+
+    def _column(self, path: str, rows: list[list[str]]) -> tuple[int, bool]:
+        """Return the index of the column that `field` stands for, and whether it is named.
+
+        Parameters
+        ----------
+        path
+            The name of the file, for messages.
+        rows
+            The first rows of the table.
+        """
+        first = rows[0]
+        # A number is never a name: in a table without a header, any cell may hold that number.
+        if re.fullmatch("[0-9]{1,9}", self.field) and 0 < int(self.field) <= len(first):
+            column = int(self.field) - 1
+            if is_header(first, rows[1:], column):
+                raise InputError(
+                    f"{path}: its first row is a header, {listed(first)}; name the column, as in "
+                    f"field={first[column]}"
+                )
+            return column, False
+        if self.field not in first:
+            raise InputError(
+                f"{path}: no column {self.field!r}; field must name one of {listed(first)}, "
+                "or give the number of a column if there is no header"
+            )
+        if first.count(self.field) > 1:
+            raise InputError(
+                f"{path}: {first.count(self.field)} columns are called {self.field!r}; rename the "
+                "others"
+            )
+        return first.index(self.field), True
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
         """Yield each document with the position in the file."""
@@ -215,6 +242,8 @@ class Records:
                 root = self.field
                 while root not in table.schema_arrow.names and "." in root:
                     root = root.rpartition(".")[0]
+                if table.schema_arrow.names.count(root) > 1:
+                    raise InputError(f"{path}: several columns are called {root!r}; rename them")
                 if self.field not in dict(names):
                     shown = listed([name for name, _ in names])
                     raise InputError(
@@ -393,6 +422,35 @@ def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, in
             yield value, end
     if array and not closed:
         raise InputError(f"{path}: the array is not closed; the file may be cut")
+
+
+TEXT_COLUMNS = frozenset(
+    (
+        *("abstract", "body", "comment", "content", "description", "document", "headline"),
+        *("message", "question", "review", "sentence", "summary", "text", "title", "tweet"),
+    )
+)
+"""Usual names of columns that hold text."""
+
+HEADER_ROWS = 20
+"""How many rows are compared with the first one, which may be a header."""
+
+
+def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
+    """Return whether the first row of a table can only be a header.
+
+    That is so if its cell in the column of the text is a usual name of such columns, or if another
+    column has numbers in all further rows, at least two, and none in the first.
+    """
+    if first[column].strip().casefold() in TEXT_COLUMNS:
+        return True
+    if len(rows) < 2 or any(len(row) != len(first) for row in rows):
+        return False
+    columns = [[cell.strip() for cell in cells] for cells in zip(first, *rows, strict=True)]
+    del columns[column]
+    return any(
+        name and not is_number(name) and all(map(is_number, cells)) for name, *cells in columns
+    )
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:

@@ -23,6 +23,7 @@ from w2v.errors import InputError
 from w2v.files import (
     NPY_ERRORS,
     OPENERS,
+    is_number,
     open_binary,
     read_vocabulary,
     write_vocabulary,
@@ -462,6 +463,11 @@ def read_word2vec(
         raise InputError(
             f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
         )
+    # Bytes that are white space in Unicode alone, such as a no-break space, are a blank word, too.
+    kept = [row for row, word in enumerate(words) if word.strip()]
+    if len(kept) < len(words):
+        source.notes.append(f"{len(words) - len(kept):,} words of white space are skipped")
+        words, vectors = [words[row] for row in kept], vectors[kept]
     first = {word: row for row, word in reversed(list(enumerate(words)))}
     if len(first) < len(words):
         source.notes.append(
@@ -489,15 +495,6 @@ def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[byte
             words.append(word.decode(encoding, "backslashreplace"))
             undecoded.append(word)
     return words, undecoded
-
-
-def is_number(field: str | bytes) -> bool:
-    """Tell whether a field is a decimal number."""
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True
 
 
 class _Word2vecFile:
@@ -646,6 +643,8 @@ class _Word2vecFile:
         try:
             if len(values) != self.dimensions or len(word) > MAX_WORD:
                 raise ValueError
+            if b"_" in line and any(b"_" in value for value in values):
+                raise ValueError  # `float` takes 1_000
             with np.errstate(over="ignore"):
                 vector = np.array(list(map(float, values)), dtype="<f4")
         except ValueError:

@@ -37,14 +37,14 @@ SMALL = (
 
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
-    """Write the text that `SMALL` reads."""
+    """Write the small text that the arguments in `SMALL` train on."""
     (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
     return folder
 
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ended."""
+    """The exit status of a command that has ended, and what it printed."""
 
     returncode: int
     stdout: str
@@ -52,7 +52,7 @@ class Done:
 
 
 def run(*arguments: str, cwd: Path) -> Done:
-    """Run a command in this process, and restore what it changes."""
+    """Run ``pipeline/run.py`` in this process, then restore the state that it has changed."""
     out, err = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -78,12 +78,12 @@ def run(*arguments: str, cwd: Path) -> Done:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return a command for a process of its own."""
+    """Return the command line of ``pipeline/run.py`` with these arguments, for `subprocess`."""
     return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
-    """Start a command in a process and a session of its own."""
+    """Start ``pipeline/run.py`` in a new process, which leads a session of its own."""
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
@@ -95,25 +95,25 @@ def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
 
 
 def run_process(*arguments: str, cwd: Path) -> Done:
-    """Run a command in a process of its own."""
+    """Run ``pipeline/run.py`` in a new process, and wait for its end."""
     with start(*arguments, cwd=cwd) as process:
         out, err = process.communicate(timeout=300)
     return Done(process.returncode, out, err)
 
 
 def summary_of(cwd: Path) -> dict[str, Any]:
-    """Return the newest summary of a run under a folder."""
+    """Return the content of the newest ``summary.json`` below a folder."""
     found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
     summary: dict[str, Any] = json.loads(found[-1].read_bytes())
     return summary
 
 
 def query(cwd: Path, sql: str) -> list[Any]:
-    """Return what a query finds in the tracking database under a folder."""
+    """Return the rows that an SQL query finds in the tracking database below a folder."""
     with contextlib.closing(sqlite3.connect(cwd / "outputs" / "mlflow.db")) as database:
         return database.execute(sql).fetchall()
 
 
 def runs_in(cwd: Path) -> list[tuple[str, str]]:
-    """Return the name and the status of every tracked run, by start."""
+    """Return the name and the status of every tracked run, in the order of their start."""
     return query(cwd, "select name, status from runs order by start_time")

@@ -1,4 +1,4 @@
-"""Options, markers and fixtures that tests of different rooms share."""
+"""Options, markers and fixtures that several files of tests share."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ settings.load_profile("w2v")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of these tests."""
+    """Add this project's own options to the command line of pytest."""
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
     parser.addoption(
         "--require-browser",
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a browser, and keep tests that share a server in one worker."""
+    """Mark the tests that use a browser, and run those that share a server in one process."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SQLite file of a tracking store without runs: making one takes a second."""
+    """Make the SQLite file of a tracking store without runs, once: that takes a second."""
     from pipeline.tracking.store import make_sqlite_store
 
     folder = tmp_path_factory.mktemp("store")
@@ -55,14 +55,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def outputs(empty_store: Path, tmp_path: Path) -> Path:
-    """A folder for outputs, with an empty tracking store."""
+    """Return a folder for outputs, with a copy of the empty tracking store."""
     shutil.copy(empty_store, tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for pictures of pages."""
+    """Return the folder for screenshots: that of ``--screenshots``, or a temporary one."""
     chosen = request.config.getoption("--screenshots")
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Start Chromium under Playwright, without any requests of its own.
+    """Start Chromium under Playwright, with its background requests to the network turned off.
 
     Where Chromium is not installed the test is skipped. It fails instead if the environment
     variable ``CI`` is set, or with ``--require-browser``.

@@ -1,4 +1,4 @@
-"""Run the command line many times quickly: each run is forked from a process with all imports.
+"""Run the command line many times quickly: each run is a fork of a process with all imports.
 
 Run as a program, this file reads one request per line. It answers
 ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ...}`` with the id of the new process,
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that was started; its standard output and standard error are in the file `out`."""
+    """A command that was started. The file `out` gets its standard output and standard error."""
 
     server: "Forks"
     number: int
@@ -37,13 +37,13 @@ class Forked:
 
 
 class Forks:
-    """The process that forks, and how to talk to it."""
+    """A process with all imports, in forks of which commands can be started."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
     def ask(self, **request: Any) -> int:
-        """Send a request, and return the answer."""
+        """Send a request as a line of JSON, and return the number that is the answer."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -51,16 +51,16 @@ class Forks:
         return int(self.process.stdout.readline())
 
     def start(self, arguments: Sequence[str], cwd: Path, largest: int | None = None) -> Forked:
-        """Start ``pipeline/run.py``.
+        """Start ``pipeline/run.py`` in a fork.
 
         Parameters
         ----------
         arguments
             What follows ``pipeline/run.py`` on the command line.
         cwd
-            Its current folder.
+            The current folder of the command.
         largest
-            The size in bytes at which writing a file fails; None for no limit.
+            The largest size of a file in bytes; to write more fails. None for no limit.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         number = self.ask(start=list(arguments), cwd=str(cwd), out=str(out), largest=largest)
@@ -85,7 +85,7 @@ def forks() -> Iterator[Forks]:
 
 
 def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
-    """Run ``pipeline/run.py`` in a forked process as if a shell had started it."""
+    """Run ``pipeline/run.py`` in this forked process, as if a shell had started it."""
     os.setsid()
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
@@ -110,7 +110,7 @@ def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
 
 
 def serve() -> None:
-    """Import everything, then answer requests."""
+    """Import everything, then answer the requests on standard input."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg

@@ -1,7 +1,7 @@
-"""Slow oracles: plain loops over Python floats, one formula each, nothing taken from the package.
+"""Slow oracles: each computes one formula in plain loops, without any code of the package.
 
-A vector is a sequence of floats, a matrix a sequence of vectors, a word its row.  Sums are
-``math.fsum``, so an oracle's only errors are those of its products and exponentials.
+A vector is a sequence of floats, a matrix is a sequence of vectors, and a word is the index of its
+row. Sums are computed by `math.fsum`, so that only products and exponentials are rounded.
 """
 
 import math
@@ -46,7 +46,7 @@ def log_sum_exp(xs: Sequence[float]) -> float:
 
 
 def softmax_loss(center_vector: Vector, outside_index: int, outside_vectors: Matrix) -> Result:
-    """Loss, gradient of the center vector (d) and of the outside vectors (V × d)."""
+    """Return the exact softmax loss of a pair, and its gradients by v, (d), and by U, (V, d)."""
     d, size = len(center_vector), len(outside_vectors)
     scores = [dot(u, center_vector) for u in outside_vectors]
     log_partition = log_sum_exp(scores)
@@ -67,7 +67,10 @@ def negative_sampling_loss(
     negative_indices: Iterable[int],
     outside_vectors: Matrix,
 ) -> Result:
-    """The same three; every draw is a term of its own."""
+    """Return the negative-sampling loss of a pair, and its gradients by v, (d), and by U, (V, d).
+
+    A word that was drawn twice counts twice.
+    """
     d = len(center_vector)
     negatives = [int(k) for k in negative_indices]
     u_o = outside_vectors[outside_index]
@@ -95,7 +98,11 @@ def skipgram_loss(
     outside_vectors: Matrix,
     negatives: Sequence[Sequence[int]] | None = None,
 ) -> tuple[float, list[list[float]], list[list[float]]]:
-    """The sum over a window: softmax, or negative sampling with one list of draws per word."""
+    """Return the loss of a window, and its gradients by both matrices.
+
+    The losses of the outside words are added up: of negative sampling if `negatives` has a list of
+    drawn words for each outside word, otherwise of the exact softmax.
+    """
     v = center_vectors[center_index]
     d = len(v)
     losses = []
@@ -122,10 +129,11 @@ def skipgram_loss(
 def window_pairs(
     documents: Iterable[Sequence[int]], window: int, dynamic: bool
 ) -> list[tuple[int, int, float]]:
-    """Every (center, outside, weight), in order of the text; no pair crosses a document.
+    """Return the pairs (center, outside, weight) of all documents, in the order of the text.
 
-    A dynamic window draws its half-width b uniformly from 1 … m, and a word at distance t is inside
-    when b >= t: with probability (m - t + 1) / m, the pair's weight.  A fixed window weighs 1.
+    Both words of a pair are in the same document. The half-width of a dynamic window is uniform in
+    1 … m. So a word at distance t is inside with probability (m - t + 1) / m, which is the weight
+    of the pair. In a fixed window, the weight is 1.
     """
     pairs = []
     for document in documents:
@@ -141,7 +149,7 @@ def window_pairs(
 def softmax_objective(
     pairs: Iterable[tuple[int, int, float]], center_vectors: Matrix, outside_vectors: Matrix
 ) -> float:
-    """Weighted mean of the exact softmax loss per pair (center, outside, weight)."""
+    """Return the weighted mean of the exact softmax loss of pairs (center, outside, weight)."""
     losses, weights = [], []
     for center, outside, weight in pairs:
         scores = [dot(u, center_vectors[center]) for u in outside_vectors]
@@ -155,10 +163,10 @@ def negative_sampling_objective(
     center_vectors: Matrix,
     outside_vectors: Matrix,
 ) -> float:
-    """Weighted mean of the negative-sampling loss per pair (center, outside, weight, noise).
+    """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
-    `noise` lists (word, weight): a draw that counts once has weight 1, and one of 32 shared words
-    that stand for 5 draws has weight 5/32.
+    The noise of a pair is a list of (word, weight). A word that was drawn for the pair alone has
+    weight 1. Where 32 words that several pairs share stand for 5 draws, each has weight 5/32.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -174,7 +182,7 @@ def negative_sampling_objective(
 
 
 def average_ranks(xs: Sequence[float]) -> list[float]:
-    """Ranks from 1; equal values share the mean of the ranks they take up."""
+    """Return the rank of each value, from 1; equal values get the mean of their ranks."""
     ranks = []
     for x in xs:
         below = sum(1 for y in xs if y < x)
@@ -184,7 +192,7 @@ def average_ranks(xs: Sequence[float]) -> list[float]:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Pearson's correlation of the average ranks; NaN when either side is constant."""
+    """Return Spearman's correlation; NaN if all values of x, or all of y, are equal."""
     rank_x, rank_y = average_ranks(x), average_ranks(y)
     mean = (len(rank_x) + 1) / 2
     centered_x = [rank - mean for rank in rank_x]
@@ -194,7 +202,7 @@ def spearman(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def unit(vector: Vector) -> list[float]:
-    """The vector at length 1; a zero vector stays zero."""
+    """Return the vector scaled to length 1; a zero vector stays zero."""
     length = math.sqrt(dot(vector, vector))
     return [float(x) / length if length else 0.0 for x in vector]
 
@@ -202,7 +210,10 @@ def unit(vector: Vector) -> list[float]:
 def nearest_rows(
     vectors: Matrix, target: Vector, k: int, excluded: Iterable[int]
 ) -> list[tuple[int, float]]:
-    """The k rows of greatest cosine with `target`, (row, cosine), equal ones by row."""
+    """Return the k rows with the largest cosine to `target`, as pairs (row, cosine).
+
+    Of equal cosines the smaller row comes first. `excluded` rows are left out.
+    """
     left_out = set(excluded)
     direction = unit(target)
     found = [(w, dot(unit(u), direction)) for w, u in enumerate(vectors) if w not in left_out]
@@ -210,12 +221,15 @@ def nearest_rows(
 
 
 def most_similar(vectors: Matrix, query: int, k: int) -> list[tuple[int, float]]:
-    """The k nearest rows to row `query`, itself left out: (row, cosine)."""
+    """Return the k rows nearest to another row, which is left out, as pairs (row, cosine)."""
     return nearest_rows(vectors, vectors[query], k, [query])
 
 
 def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
-    """a is to b as c is to …: the k nearest rows to b̂ - â + ĉ, the three left out."""
+    """Return the k rows nearest to b - a + c, which answer "a is to b as c is to what?".
+
+    Vectors are scaled to length 1 before they are added. Rows a, b and c are left out.
+    """
     target = [
         y - x + z
         for x, y, z in zip(unit(vectors[a]), unit(vectors[b]), unit(vectors[c]), strict=True)
@@ -224,7 +238,10 @@ def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
-    """The k rows x of greatest P(x, b) P(x, c) / (P(x, a) + 1e-6), P = (1 + cosine) / 2."""
+    """Return the k rows x with the largest p(x, b) p(x, c) / (p(x, a) + 1e-6).
+
+    Here p = (1 + cosine) / 2. Rows a, b and c are left out.
+    """
 
     def shifted(x: int, y: int) -> float:
         return (1 + dot(unit(vectors[x]), unit(vectors[y]))) / 2
@@ -238,7 +255,7 @@ def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
-    """For each row, the share of its k nearest rows that both matrices agree on."""
+    """Return, for each row, the share of its k nearest rows that are the same in both matrices."""
     shares = []
     for row in range(len(one)):
         ours, theirs = ({x for x, _ in most_similar(m, row, k)} for m in (one, other))
@@ -252,10 +269,10 @@ def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
 def phrase_counts(
     documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
 ) -> tuple[dict[str, int], int]:
-    """Count the words and pairs of documents by their text, and all tokens.
+    """Return how often each word and each pair of words occurs, by its text, and all tokens.
 
-    A pair is two words of a document with nothing or only connectors between them. Connectors are
-    not words. Words and pairs of equal text are counted together.
+    A pair is two words of a document between which there are only connectors or nothing. A
+    connector does not count as a word. A word and a pair with the same text are counted together.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -296,7 +313,7 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """Return the documents after one pass, and the scores above the threshold by words."""
+    """Join the phrases of documents once; return the documents, and the score of each phrase."""
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}
     results = []
@@ -347,7 +364,8 @@ def words(
 ) -> list[str]:
     """Return the words of a document, found character by character.
 
-    The text is normalized first; the package normalizes the tokens.
+    Here the text is normalized before it is split. The package splits first and normalizes the
+    tokens, which must give the same words.
     """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
     text = replaced(text, normalize_punctuation, drop_invisible)
@@ -371,7 +389,7 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Return a text with plain apostrophes and hyphens and without invisible marks, as wanted."""
+    """Return a text with plain apostrophes and hyphens, without invisible marks, or both."""
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)
@@ -385,7 +403,7 @@ def whitespace(
     normalize_punctuation: bool = False,
     drop_invisible: bool = False,
 ) -> list[str]:
-    """Return the tokens between white space."""
+    """Return the tokens of a document, which are separated by white space."""
     found = [""]
     for character in replaced(text, normalize_punctuation, drop_invisible):
         if character.isspace():

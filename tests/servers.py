@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A server that runs, in a process group of its own."""
+    """A running server, which leads a process group of its own."""
 
     address: str
     process: "subprocess.Popen[bytes]"
@@ -35,7 +35,7 @@ class Server:
 
 @contextmanager
 def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
-    """Run ``mlflow <command>`` as long as the block runs, which starts when the server answers."""
+    """Run ``mlflow <command>`` during a block, which begins when the server answers."""
     port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = cwd / f"server-{port}.log"
@@ -74,7 +74,7 @@ def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Ite
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers with status 200."""
+    """Return whether the server at an address answers with HTTP status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return bool(reply.status == 200)

@@ -1,4 +1,4 @@
-"""The benchmark: medians, refusals, and runs that compare engines or measure the complexity."""
+"""``measure=benchmark``: its medians, its refusals, and whole runs of both measurements."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ from w2v.training.worker import memory_mb, run_worker
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return the figures of one training."""
+    """Return made-up figures of one training, as the worker of the benchmark reports them."""
     return {
         "engine": engine,
         "threads": threads,
@@ -72,7 +72,7 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Run the worker on a corpus that does not exist."""
+    """Let the worker of the benchmark train on a corpus that does not exist."""
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")
     run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)

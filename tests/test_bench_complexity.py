@@ -1,4 +1,4 @@
-"""The time per pair: the random text, the fitted slopes, the plot."""
+"""``measure=complexity``: its random text, its fitted slopes and its plot."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,11 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return timings that grow as V^1.2, as V, as K, and not at all."""
+    """Return made-up timings, as `measure` returns them.
+
+    The seconds per pair of the softmax grow as V^1.2 with the engine, and as V one pair at a time.
+    Those of negative sampling grow as K with gensim, and not at all with another engine.
+    """
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):
         for size in SETTINGS.over_vocabulary:

@@ -1,4 +1,4 @@
-"""The command of the cache: list, verify, prune; entries in use are kept."""
+"""``python pipeline/cache`` lists, verifies and prunes entries; those in use are kept."""
 
 import os
 import subprocess
@@ -18,8 +18,10 @@ DAY = 86400
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """Three entries of 1 to 3 MB that are 1 to 3 days old, an unfinished and a damaged one, and a
-    checkpoint."""
+    """Fill a cache: entries of 1, 2 and 3 MB, used 1, 2 and 3 days ago, and others.
+
+    The others are an unfinished entry, a damaged one and a checkpoint.
+    """
     folder = tmp_path / "outputs"
     for age, stage in enumerate(("tokenize", "vocab", "train"), start=1):
         where = folder / "cache" / stage
@@ -39,7 +41,7 @@ def outputs(tmp_path: Path) -> Path:
 
 
 def left(outputs: Path) -> list[str]:
-    """Return the beginning of each key that is left."""
+    """Return the first characters of each key that is still in the cache."""
     return [item.key[:4] for item in list_items(outputs)]
 
 

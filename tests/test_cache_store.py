@@ -1,4 +1,4 @@
-"""The stage cache: entries are made once, and complete or absent after errors, kills and races."""
+"""The cache: an entry is made once; after errors, kills and races it is complete or absent."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ KEY = stage_key("stage", "v1", SETTINGS, UPSTREAM)
 
 
 class Maker:
-    """Makes two files, one of them in a folder, and counts how often it is called."""
+    """Writes the files of an entry, one of them in a folder, and counts how often it is called."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -45,7 +45,7 @@ def get(folder: Path, make: Callable[[Path], dict[str, Any]], **more: Any) -> En
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names in the folder of a stage, except locks."""
+    """Return the names in the cache folder of a stage, without those of locks."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 

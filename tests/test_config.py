@@ -1,4 +1,4 @@
-"""The settings: what they are by default, and every line that refuses one."""
+"""The settings: their defaults, and the line with which each bad value is refused."""
 
 import functools
 import re
@@ -41,16 +41,17 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """What Hydra composes; not to be changed."""
+    """Return what Hydra composes for overrides. The result is cached, so do not change it."""
     schema.register()
     with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
 
 
 def settled(*overrides: str) -> Config:
-    """The settings for overrides; choices of groups come first.
+    """Return the settings that overrides stand for.
 
-    Composing takes a sixth of a second, so values are set as Hydra would, on a copy.
+    To compose takes a sixth of a second. So only the choices of groups are composed, once for all
+    tests, and the other overrides are set on a copy, as Hydra would set them.
     """
     groups = [text for text in overrides if text.partition("=")[0] in GROUPS]
     settings = composed(*groups).copy()
@@ -62,7 +63,7 @@ def settled(*overrides: str) -> Config:
 
 
 def line_of(error: Exception) -> str:
-    """As the command line words it."""
+    """Return the line that the command line prints for an error."""
     match error:
         case HydraException() | OmegaConfBaseException():
             line = error_line(error)
@@ -77,7 +78,7 @@ def line_of(error: Exception) -> str:
 
 @pytest.mark.parametrize("group", schema.GROUPS)
 def test_the_files_have_the_defaults_of_the_classes(group: str) -> None:
-    """The library and the files of ``conf/`` say the same, so neither can mislead."""
+    """A default stands in a class of the library and in a file of ``conf/``: they are equal."""
     for name in choices(group):
         node = composed(f"{group}={name}")[group]
         kind = OmegaConf.get_type(node)
@@ -437,7 +438,7 @@ def test_what_cannot_be_composed_is_refused(override: str) -> None:
 
 
 def listed(text: str) -> list[str]:
-    """Return the names that a line opens with: ``a · b: words``."""
+    """Return the names at the start of a line: a and b for ``a · b: some words``."""
     found = re.match(r"[\w-]+(?: · [\w-]+)*", text)
     return found.group().split(" · ") if found else []
 

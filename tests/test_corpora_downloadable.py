@@ -1,4 +1,4 @@
-"""Downloadable corpora: archives are downloaded when they are read, or a copy is read."""
+"""Corpora that are downloaded: when their text is read, or a local copy is read instead."""
 
 import hashlib
 import zipfile

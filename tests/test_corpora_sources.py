@@ -1,4 +1,4 @@
-"""The documents that the settings of a corpus stand for."""
+"""`make_source`: which documents the settings of a corpus stand for."""
 
 import io
 import os

@@ -49,7 +49,7 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
 def explicit_pairs(
     draw: Draw, negatives: int
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
-    """Return a drawn batch in the form of the oracle: each pair with its weighted noise words."""
+    """Return the pairs of a batch as `naive.negative_sampling_objective` takes them."""
     pairs = []
     for tile, rows in enumerate(draw.rows):
         noise = [(int(word), negatives / NOISE) for word in rows[-NOISE:]]
@@ -65,7 +65,7 @@ def explicit_pairs(
 
 
 def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> NDArray[np.float64]:
-    """Return the weight of each (center, outside) pair of words, summed over an epoch."""
+    """Return the weights of an epoch's pairs, summed by center and outside word: (V, V)."""
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
     _, cut = engine._batches(text_of(documents), generator(0, "test"))
@@ -286,7 +286,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int) -> Documents:
-    """Return documents in which every second word is word 0."""
+    """Return documents in which half of the words are word 0."""
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=20_000)
     return [
@@ -335,7 +335,7 @@ def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Parametrize over all engines and those of the losses that each can train."""
+    """Return the mark that repeats a test for each engine and each loss that it can train."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

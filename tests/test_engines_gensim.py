@@ -1,4 +1,4 @@
-"""``engine=gensim``: it trains on the given vocabulary, text and matrices, and loses no word."""
+"""``engine=gensim`` trains the given matrices on every word of the given text."""
 
 import math
 import tempfile
@@ -28,7 +28,7 @@ def engine_of(documents: Documents, objective: SkipGram, threads: int = 1) -> Ge
 
 
 def trained_words(engine: GensimEngine, text: Text) -> tuple[int, int]:
-    """Return what gensim reports of an epoch: words after sub-sampling, and words read."""
+    """Train an epoch; return what gensim reports: words after sub-sampling, and words read."""
     reported: list[tuple[int, int]] = []
     inner = engine.gensim.train
 
@@ -105,12 +105,15 @@ def test_gensim_gets_the_other_settings(dynamic: bool) -> None:
 
 
 def looked_up(score: float) -> float:
-    """Return gensim's sigmoid, which like word2vec's comes from a table of 1000 values."""
+    """Return the sigmoid of a score as gensim and word2vec take it from a table of 1000 values."""
     return naive.sigmoid((int((score + 6) * 83) / 1000 * 2 - 1) * 6)
 
 
 def test_the_update_is_the_gradient_step() -> None:
-    """The text has one pair in each direction, and every noise word is the third word."""
+    """gensim changes the vectors by the gradient that the reference computes.
+
+    The text has two words, so two pairs; the noise distribution always draws a third word.
+    """
     task = task_of(3, 5, SkipGram(dim=5, window=1, subsample=0, loss=NegativeSampling(4)))
     v, u = (matrix.astype(np.float64) for matrix in task.model)
     engine = GensimEngine(task)

@@ -50,7 +50,7 @@ def engine_of(
 
 
 def batches_of(engine: NumbaEngine, documents: Documents, seed: int = 1) -> list[Batch]:
-    """Return the batches that the engine would train on."""
+    """Return the batches of an epoch as the kernel draws them."""
     text = text_of(documents)
     (first, second), scratch = engine.workers[0]
     scratch.state[0] = seed
@@ -65,7 +65,11 @@ def batches_of(engine: NumbaEngine, documents: Documents, seed: int = 1) -> list
 
 
 def entries(engine: NumbaEngine, batch: Batch) -> list[tuple[int, int, int, int, float]]:
-    """Return the scores with a weight: positions i, j in the batch, both words and the weight."""
+    """Return what the matrix of weights of a batch holds, apart from zeros.
+
+    An item is (row, column, center word, outside or noise word, weight). The weight of a noise
+    word is negative.
+    """
     m, band, row, contexts, _ = engine.sizes
     found = []
     for i, center in enumerate(batch.centers.tolist()):
@@ -80,7 +84,11 @@ def entries(engine: NumbaEngine, batch: Batch) -> list[tuple[int, int, int, int,
 
 
 def oracle(engine: NumbaEngine, batch: Batch, v: F64, u: F64, rate: float) -> float:
-    """Take a step in float64 in place, each word's limited by its curvature; return the loss."""
+    """Learn from a batch as the kernel should, in float64; return the loss.
+
+    `v` and `u` are changed in place. The step of each word is limited by the curvature of its row;
+    see ``w2v/README.md``.
+    """
     moved = {"v": np.zeros_like(v), "u": np.zeros_like(u)}
     curvature = {"v": np.zeros(len(v)), "u": np.zeros(len(u))}
     losses = []
@@ -230,7 +238,7 @@ def test_four_threads_reach_the_loss_of_one() -> None:
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into one buffer, each directly behind the one before."""
+    """Copy arrays into one buffer, in which each begins where the one before ends."""
     ends = np.cumsum([kernels.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
@@ -241,7 +249,10 @@ def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
-    """Compilers check at run time whether arrays overlap, and may then sum in another order."""
+    """Adjacent arrays give the same bits as separate ones.
+
+    Compiled code may check whether arrays overlap, and then sum in another order.
+    """
     documents = random_documents(8, 2000, 100)
     trained = []
     for shift in (None, *range(0, 30, 3)):
@@ -287,9 +298,10 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 def start_with_features(
     features: str, compile_for: str, cache: Path, tests: str
 ) -> "subprocess.Popen[str]":
-    """Run tests in a process whose vectors are those of another processor.
+    """Start tests in a process that compiles for another processor, with its vector length.
 
-    Numba looks at its setting when it first compiles, `w2v.engines.simd` when it is imported.
+    This needs a new process: `w2v.engines.simd` finds the vector length when it is imported, and
+    Numba reads its setting when it first compiles.
     """
     code = f"""
 import sys, numba, pytest

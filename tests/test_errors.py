@@ -1,4 +1,4 @@
-"""Text that comes from anywhere is safe to show."""
+"""`sanitize`: control characters in text from outside cannot act on a terminal or a page."""
 
 import unicodedata
 

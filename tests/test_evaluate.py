@@ -1,4 +1,4 @@
-"""Scores agree with gensim, SciPy and plain loops; probe words and projections are as described."""
+"""`w2v.evaluate`: scores equal those of gensim, SciPy and plain loops; words and projections."""
 
 import dataclasses
 import gzip
@@ -30,10 +30,10 @@ few = settings(max_examples=30)
 
 
 def plausible(seed: int, recase: bool = False) -> WordVectors:
-    """Return vectors for words of the benchmarks, which answer some of the analogies correctly.
+    """Return random vectors for words of the benchmarks that answer some analogies correctly.
 
-    The vectors of some answers are computed from their questions and noise. `recase` keeps the case
-    of the benchmarks and adds words in upper case; otherwise all words are in lower case.
+    The vector of such an answer is b - a + c plus noise. Without `recase`, all words are in lower
+    case. With it, they keep the case of the benchmarks, and some are added in upper case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -54,9 +54,10 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Exchange words so that no form in upper case is more frequent than another form.
+    """Return the vectors with words exchanged, so that upper case is never the more frequent form.
 
-    gensim takes the most frequent form of a word, and this project the form that is asked for.
+    For a word of a question, gensim looks up the most frequent of the forms that differ in case;
+    this project looks up the form of the question. After the exchange, both find the same.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}
@@ -200,7 +201,7 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors, and pairs ("hub", w_i) whose cosines fall with i."""
+    """Return vectors, and pairs of the word "hub" with w1, w2, … whose cosines fall."""
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
@@ -413,7 +414,7 @@ def test_neighbours_have_one_row_per_word_and_rank() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Return vectors of `size` words by falling count, and of words that should not be chosen."""
+    """Return vectors of `size` words to choose from, and of words that should never be chosen."""
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)
@@ -777,7 +778,7 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """Its ends are the shares p from which correct / asked is 1.96 standard errors away."""
+    """The interval ends at the shares p that are 1.96 standard errors from correct / asked."""
     share = min(correct, asked) / asked
     interval = statistics.wilson(min(correct, asked), asked)
     assert interval is not None
@@ -815,7 +816,11 @@ def test_resampled_correlations_equal_scipy(pairs: list[tuple[int, int]], seed: 
 def test_intervals_cover_the_truth_in_95_of_100_samples(
     size: int, correlation: float, levels: int
 ) -> None:
-    """Samples are of two normal variables; people's scores are rounded, so that some are equal."""
+    """The bootstrap interval holds the true correlation in about 95 of 100 random samples.
+
+    The samples are of two normal variables. One is rounded, as people's scores are, so that some
+    of its values are equal.
+    """
     generator = np.random.default_rng(0)
 
     def sample(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -840,7 +845,7 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """By the binomial distribution, coverage is 95 % on average over shares, never much less."""
+    """The interval holds the true share with probability 95 % on average, never much less."""
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)
     chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])

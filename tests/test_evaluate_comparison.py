@@ -1,4 +1,4 @@
-"""The interval of a mean over seeds, the overlap of neighbours and the Pareto front."""
+"""What compares runs: intervals of means, the overlap of neighbours, the Pareto front."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Running the stages of an experiment, and adding a custom stage or loss."""
+"""`Experiment`: it runs stages and uses the cache; a custom stage or loss is easily added."""
 
 import json
 import re
@@ -29,7 +29,7 @@ from w2v.text.tokens import Batch
 
 
 class Recorder(Tracker):
-    """Keeps the scores and the files that a run records."""
+    """A tracker that keeps what a run records: scores and files."""
 
     def __init__(self) -> None:
         self.scored: dict[str, float] = {}
@@ -60,7 +60,7 @@ def config_of(folder: Path, *overrides: str) -> Config:
 
 
 class LongestWord(Stage):
-    """A toy stage: the longest word of the vocabulary."""
+    """A toy stage, which finds the longest word of the vocabulary."""
 
     name = "longest"
     section = "longest"
@@ -86,7 +86,7 @@ class LongestWord(Stage):
 def test_a_stage_is_one_class_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It runs, is cached, shown, recorded and summed up, without another change."""
+    """A new stage in the list of stages runs, is cached, shown, recorded and in the summary."""
     tokenize, vocab, *others = STAGES
     stages = (tokenize, vocab, LongestWord(), *others)
     config = config_of(tmp_path, "stages=[tokenize,vocab,longest]")
@@ -186,7 +186,7 @@ class SquaredNorm(Loss):
 
 
 class SquaredNormStep:
-    """Shortens every vector of the batch by a share of its length."""
+    """The step of the toy loss: shortens every center vector of a batch."""
 
     batch_words = 100
 
@@ -219,7 +219,7 @@ class SquaredNormStep:
 def test_a_loss_is_its_settings_its_step_and_its_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """A loss that no other file names trains on every engine that takes all losses."""
+    """A loss that only this file knows trains with both engines that take every loss."""
     monkeypatch.setitem(LOSSES, SquaredNorm.name, SquaredNorm)
     config = config_of(tmp_path, f"engine={engine}", "stages=[tokenize,vocab,train]")
     object.__setattr__(config, "loss", SquaredNorm(weight=2.0))

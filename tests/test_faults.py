@@ -1,4 +1,4 @@
-"""A run that is killed, or whose files, disk or server fail, gives the same vectors when repeated.
+"""After kills, damaged files, a full disk or a lost server, a command gives the same vectors.
 
 ``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 18.
 """
@@ -45,7 +45,7 @@ COMMANDS = {
 
 @dataclass
 class Reference:
-    """The results of a command that was not interrupted."""
+    """What a command leaves if it is not interrupted."""
 
     vectors: dict[str, bytes]
     history: Any
@@ -61,7 +61,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a text and an MLflow database without runs."""
+    """Make a folder with a text and an MLflow database without runs."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
@@ -78,7 +78,7 @@ def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_folder(template: Path, folder: Path) -> Path:
-    """Make a folder with the text and the database of the template."""
+    """Make a new folder with copies of the text and the database of the template."""
     (folder / "outputs").mkdir(parents=True)
     shutil.copy(template / "mlflow.db", folder / "outputs" / "mlflow.db")
     (folder / "text.txt").hardlink_to(template / "text.txt")
@@ -86,7 +86,7 @@ def new_folder(template: Path, folder: Path) -> Path:
 
 
 def entries(folder: Path, stage: str) -> list[Path]:
-    """Return the cache entries of a stage, without hidden and damaged ones."""
+    """Return the complete cache entries of a stage, for a command that ran in `folder`."""
     return entries_in(folder / "outputs", stage)
 
 
@@ -97,14 +97,14 @@ def entries_in(outputs: Path, stage: str) -> list[Path]:
 
 
 def untimed(history: Any) -> Any:
-    """Return a history without its times."""
+    """Return a training history without the times in it, which differ between equal runs."""
     if isinstance(history, dict):
         return {key: untimed(value) for key, value in history.items() if key != "seconds"}
     return [untimed(item) for item in history] if isinstance(history, list) else history
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the bytes of the vectors and the history of the only training in the cache."""
+    """Return the bytes of the arrays, and the history, of the one training in the cache."""
     return outcome_in(folder / "outputs")
 
 
@@ -135,24 +135,25 @@ def references(
 
 
 def running(number: int) -> bool:
-    """Return whether a process that nobody has waited for still runs."""
+    """Return whether a process runs and is no zombie, one that has ended and is not waited for."""
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: Any) -> str:
-    """Kill a command at a random time, and return the stage it was in.
+    """Kill a command at a random time, and return the stage that it was in.
 
     Parameters
     ----------
     stage
         The stage to wait for; ``"any"`` counts from the start of the command.
     longest
-        Seconds within which it is killed.
+        It is killed within this many seconds.
 
     Returns
     -------
     str
-        The name of a stage, ``"between"`` two stages, or ``"ended"`` if it had ended before.
+        The name of the stage; ``"between"`` if it was between two stages; ``"ended"`` if it had
+        ended before it was killed.
     """
     cache = folder / "outputs" / "cache"
     while stage != "any" and running(started.number):
@@ -167,7 +168,7 @@ def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: A
 
 
 def check_whole(folder: Path) -> None:
-    """Check that no file is incomplete, and that all have the recorded sizes and SHA-256."""
+    """Check that every file of the cache is complete, with the recorded size and SHA-256."""
     outputs = folder / "outputs"
     assert not list(outputs.glob("checkpoints/*"))
     for stage in STAGES:
@@ -184,7 +185,7 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check that no run is open, and that the last one has the complete history once."""
+    """Check that no tracked run is left open, and that the last has each epoch's loss once."""
     with sqlite3.connect(store or folder / "outputs" / "mlflow.db") as database:
         runs = database.execute("select run_uuid, status from runs order by start_time").fetchall()
         assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
@@ -238,7 +239,7 @@ def test_a_run_after_kills_at_random_times_gives_the_same_vectors(
 
 @pytest.fixture(scope="module")
 def finished(server: Forks, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose cache has the results of all stages of a command."""
+    """Make a folder in whose cache are the results of all stages of a command."""
     folder = new_folder(template, tmp_path_factory.mktemp("finished") / "softmax")
     assert server.start((*COMMANDS["softmax"], "tracking=none"), folder).wait() == 0
     return folder
@@ -275,7 +276,7 @@ def test_a_damaged_file_in_the_cache_is_found_and_made_again(server: Forks, fini
     names["evaluate"] = [*{Path(name).suffix: name for name in names["evaluate"]}.values()]
 
     def damage_and_repair(files: Mapping[str, str], harm: Callable[[Path], None], how: str) -> None:
-        """Damage a file in the entry of each stage, and run the command again."""
+        """Damage the named file of each stage, run the command again, and compare its results."""
         damaged = {stage: entries(finished, stage)[0] for stage in files}
         for stage, name in files.items():
             harm(damaged[stage] / name)
@@ -329,7 +330,7 @@ def test_training_resumes_from_an_older_checkpoint_or_starts_again_if_all_are_da
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path | None]:
-    """The folder of a file system of 64 MB; None if this process may not mount one."""
+    """Mount a file system of 64 MB and yield its folder; None if this process may not."""
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
@@ -350,7 +351,10 @@ def test_a_full_disk_is_refused_and_finished_stages_are_kept(
     small_disk: Path | None,
     tmp_path: Path,
 ) -> None:
-    """If no file system can be mounted, ``disk`` limits the size of files, as ``limit`` does."""
+    """``disk`` fills a small file system; ``limit`` limits the size of files.
+
+    Where no file system can be mounted, ``disk`` limits the size of files, too.
+    """
     place = small_disk if way == "disk" and small_disk else tmp_path
     folder = new_folder(template, tmp_path / "here")
     arguments = (*COMMANDS["negsample"], "tracking=none", f"outputs={place / 'outputs'}")

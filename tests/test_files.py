@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and their content has a digest."""
+"""`w2v.files`: files are written completely or not at all, and have checksums."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Damaged files and random settings are read, or refused in one line."""
+"""Randomly damaged files and random settings are accepted, or refused in one line."""
 
 import io
 import warnings
@@ -42,7 +42,11 @@ def assert_one_line(error: InputError) -> None:
 
 @st.composite
 def damaged(draw: st.DrawFn, name: str) -> bytes:
-    """Return a valid file in which bytes are changed, cut or repeated, or numbers made huge."""
+    """Draw the content of a damaged file.
+
+    It is a valid file called `name` in which bytes are changed, cut or repeated, or a number is
+    made huge.
+    """
     data = bytearray(VALID[name])
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, max(0, len(data) - 1)))

@@ -1,7 +1,8 @@
-"""The reference losses equal difference quotients, plain loops and automatic differentiation.
+"""`w2v.reference` equals difference quotients, plain loops and automatic differentiation.
 
-Finite input of any size gives finite output, which exact rational arithmetic confirms. The errors
-of the note that w2v/README.md corrects fail the gradient check that the reference passes.
+It is right for finite input of any size, by rational arithmetic. The worked note (a solution of
+CS224N's assignment 2) has errors; w2v/README.md has the right formulas. Here, the formulas of the
+note fail the gradient check that the reference passes.
 """
 
 import doctest
@@ -42,7 +43,7 @@ steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 class Case:
-    """A pair and its negatives, and a window and its draws for skip-gram, of random shapes."""
+    """Random input of random shape: for one pair with its negatives, and for a whole window."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -338,7 +339,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """(c), row o: the numerator of the softmax is exp(u_x·v), where x is another word."""
+    """Part (c) of the note, gradient by u_o: the softmax of another word in place of o."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     grad_outside[OUTSIDE] = (y_hat[OUTSIDE + 1] - 1) * v
@@ -346,7 +347,7 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """(c), all other rows: the same error."""
+    """Part (c) of the note, gradients by the other rows: each has the softmax of another word."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     others = [w for w in range(len(U)) if w != OUTSIDE]
@@ -355,7 +356,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """(e): the sum over k contains u_o instead of u_k."""
+    """Part (e) of the note, gradient by v: the sum over k contains u_o instead of u_k."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -364,7 +365,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """(e), gradient by v: (1 - σ(-u_k·v)) - u_k instead of the product with -u_k."""
+    """Part (e) of the note, gradient by v: (1 - σ(-u_k·v)) - u_k instead of a product."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -373,7 +374,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """(e), gradient by u_k: v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v))."""
+    """Part (e) of the note, gradient by u_k: v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v))."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
     grad_outside[OUTSIDE] = -sigmoid(-U[OUTSIDE] @ v) * v
@@ -405,7 +406,7 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """(d): the Jacobian is diag(σ(1 - σ)); the note writes diag(σ) and diag(-σ²) on the way."""
+    """Part (d): the Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as in the note."""
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -428,7 +429,7 @@ def block() -> tuple[Array, Array, Array]:
 
 
 def test_block_form_of_softmax() -> None:
-    """All pairs of a center word share a row of logits: G = n_c ŷ - N."""
+    """The pairs of several center words at once: G = diag(n) Ŷ - N, as in w2v/README.md."""
     C, U, N = block()
     S = C @ U.T
     n = N.sum(axis=1, keepdims=True)
@@ -447,7 +448,10 @@ def test_block_form_of_softmax() -> None:
 
 
 def test_block_form_of_negative_sampling() -> None:
-    """G = W⁺ (σ(S) - 1) + W⁻ σ(S); a word may be an outside word and noise at once."""
+    """The pairs and noise of several center words at once: G = W⁺ (σ(S) - 1) + W⁻ σ(S).
+
+    As in w2v/README.md. A word may be an outside word and a noise word of the same center.
+    """
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
     S = C @ R.T
@@ -485,7 +489,11 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """σ' ≤ κ ≤ κ̄ ≤ 4/3 κ, and the parabolas of κ and κ̄ bound the loss from above."""
+    """κ and κ̄ of w2v/README.md are curvatures of parabolas that are never below the loss.
+
+    κ = tanh(s / 2) / 2s is the smallest such curvature, the second derivative σ' is too small, and
+    κ̄, which the engines use, is at most 4/3 κ.
+    """
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
 
@@ -503,7 +511,11 @@ def test_curvature_that_holds_at_any_distance() -> None:
 
 
 def test_curvature_of_a_row() -> None:
-    """Σ w σ'(s) |x|² is the trace of the row's Hessian, and h is an upper bound of it."""
+    """The sum of w σ'(s) |x|² is the trace of the Hessian of a row's loss.
+
+    With κ̄ in place of σ' it is the bound h of w2v/README.md: at least the trace, which is at least
+    the largest eigenvalue.
+    """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
     positive, noise = rng.random((2, 9))
@@ -515,7 +527,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """For a row with many entries, plain steps increase the loss, and limited steps never do."""
+    """Plain steps of a row that has many pairs can increase its loss; limited steps never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -538,7 +550,7 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """From s = 6, with 500 pairs and 500 draws, steps of 1 / h converge with κ̄ but not with σ'."""
+    """A score of 6 with 500 pairs and 500 draws goes to 0 if steps are limited by κ̄, not by σ'."""
 
     def converges(curvature: Callable[[Array], Array]) -> bool:
         s, lr, count = np.array(6.0), 0.025, 500
@@ -575,7 +587,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """Compute loss and gradients in rational arithmetic; only exp and log are in float64."""
+    """Compute the softmax loss and its gradients in fractions; only exp and log are rounded."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -614,7 +626,7 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Draw small integers times a power of two per row, which float64 multiplies exactly."""
+    """Draw v and U: integers times a power of two for each row, so that products are exact."""
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
@@ -627,7 +639,10 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """Check to within 1e-12 of the value plus `scale`, the largest term of the sum."""
+    """Check that two values differ by at most 1e-12 of the value and of `scale`.
+
+    `scale` is the largest term of the sum that the value is.
+    """
     difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
     assert (difference <= allowed).all(), (ours, true)
@@ -676,7 +691,7 @@ def test_terms_that_overflow_can_cancel() -> None:
 
 @pytest.mark.parametrize("size", [1e-300, 1.0, 1e8, 1e100, 1e150, 1e200, 1e300])
 def test_equal_rows_share_the_probability_at_any_size(size: float) -> None:
-    """Equal rows have bit-identical scores, whatever their number and position."""
+    """If all rows of U are equal, all words have the same probability, to the bit."""
     rng = np.random.default_rng(5)
     v, u = size * rng.normal(size=(2, 33))
     for count in range(2, 20):
@@ -694,7 +709,7 @@ def test_scores_may_overflow_if_their_difference_does_not() -> None:
 
 
 def test_partial_sums_may_overflow() -> None:
-    """The gradient does not overflow although the sum of its first terms would."""
+    """A gradient is right although the sum of its first terms alone would overflow."""
     u = 0.9 * LARGEST
     v, U = np.array([0.0]), np.array([[-u], [u], [u], [-u], [-u]])
     with no_warnings():

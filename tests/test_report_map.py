@@ -123,7 +123,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
 
 
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
-    """Write the page, by PCA and t-SNE, and return the data in it."""
+    """Write ``map.html`` with PCA and t-SNE, and return the data that the page holds."""
     made = project_by(vectors, words, ["pca", "tsne"])
     word_maps.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")

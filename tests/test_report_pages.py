@@ -1,4 +1,4 @@
-"""``report.html`` and ``map.html``: what they say, and in Chromium how they look and respond.
+"""``report.html`` and ``map.html``: what they say, and how they look and react in Chromium.
 
 The words of the vectors are chosen to break pages: scripts, markup, control characters.
 """
@@ -50,7 +50,7 @@ COMMAND = (
 
 @dataclass(frozen=True)
 class Site:
-    """A folder with both pages, the vectors they show, and the results of the evaluation."""
+    """A folder with both pages, the vectors that they show, and the results of the evaluation."""
 
     folder: Path
     vectors: WordVectors
@@ -62,7 +62,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Let the stage ``evaluate`` make the pages."""
+    """Make both pages by the stage ``evaluate``, once for all tests."""
     folder = tmp_path_factory.mktemp("pages")
     random = np.random.default_rng(3)
     made = random.standard_normal((len(WORDS), 8))
@@ -135,7 +135,7 @@ def screen(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Any]:
-    """Open pages; the test fails if one logs to its console, requests something, or throws."""
+    """Yield a function that opens pages; a page that logs, throws or makes a request fails."""
     contexts: list[Any] = []
     faults: list[str] = []
 
@@ -176,18 +176,18 @@ def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
 
 
 def settled(page: Page) -> Page:
-    """Wait until the map stands still and is drawn."""
+    """Wait until the map no longer moves and is drawn; return the page."""
     wait_until(page, "wordMap.still()")
     return page
 
 
 def painted(page: Page) -> str:
-    """Return the image on the canvas."""
+    """Return the image on the canvas of the map, as a data URL."""
     return str(settled(page).evaluate("document.getElementById('plot').toDataURL()"))
 
 
 def place_of(page: Page, word: str) -> tuple[float, float]:
-    """Return the position of a word in the window."""
+    """Return where a word of the map is in the window, (x, y) in pixels."""
     at = settled(page).evaluate("word => wordMap.locate(word)", word)
     box = page.locator("#plot").bounding_box()
     assert box is not None
@@ -195,7 +195,7 @@ def place_of(page: Page, word: str) -> tuple[float, float]:
 
 
 def nearest(vectors: WordVectors, word: str, k: int, among: int) -> list[tuple[str, float]]:
-    """Return the nearest neighbours by plain arithmetic."""
+    """Return the k nearest of the `among` most frequent words, with cosines, in plain loops."""
     own = vectors.words.index(word)
     lengths = np.linalg.norm(vectors.vectors.astype(float), axis=1)
     cosines = vectors.vectors.astype(float) @ vectors.vectors[own] / lengths / lengths[own]

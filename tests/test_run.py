@@ -1,4 +1,4 @@
-"""The command line, as a person uses it, on small real text."""
+"""Whole runs of the command line on small real texts: what they print, leave and cache."""
 
 import csv
 import functools
@@ -270,8 +270,8 @@ def test_every_planned_sweep_runs(here: Path, experiment: str) -> None:
     assert made["counts"]["finished"] >= 3
 
 
-def test_text_of_other_people(here: Path) -> None:
-    """Runs of letters without spaces, a token of 70,000 letters, and words to drop."""
+def test_what_is_unusual_in_a_text_is_reported(here: Path) -> None:
+    """Text without spaces, a token of 70,000 letters and dropped words are reported."""
     chinese = "今天天气很好我们去公园，大家都非常高兴\n"
     (here / "text.txt").write_text(chinese * 9 + f"the cat don’t don't {'x' * 70_000} cat\n" * 2)
     (here / "stop.txt").write_text("the 100\n")

@@ -1,4 +1,4 @@
-"""What a run shows: a bar in a terminal, plain lines elsewhere, and tables that fit."""
+"""What a run prints: a progress bar in a terminal, lines elsewhere, tables that fit."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""Threads for each job; and work that lacks memory or disk space is refused with figures."""
+"""How many threads a job gets; work that lacks memory or disk is refused with figures."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one stops cleanly, the second at once, and none shows a trace."""
+"""Ctrl-C and SIGTERM: the first stops a run cleanly, the second at once; no traceback."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """Defer signals in a block in which a signal arrives and then an error is raised."""
+    """Send a signal, then raise an error, in a block in which signals are deferred."""
     with stop.handling_signals(), stop.deferrable():
         stop.defer()
         if signum is not None:

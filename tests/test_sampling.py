@@ -1,4 +1,4 @@
-"""Random generators, sub-sampling and the noise distribution."""
+"""`w2v.sampling`: random generators, sub-sampling and the noise distribution."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def test_each_seed_purpose_and_index_has_its_own_generator() -> None:
 
 
 def test_a_generator_is_the_same_in_every_process() -> None:
-    """It would not be if the purpose were hashed by Python's hash()."""
+    """The generator of a seed and a purpose does not depend on Python's randomized hash()."""
     sequence = generator(7, "noise", 2, 3).bit_generator.seed_seq
     assert isinstance(sequence, np.random.SeedSequence)
     assert (sequence.entropy, sequence.spawn_key) == (7, (4255749673, 2, 3))
@@ -89,7 +89,7 @@ def test_threshold_zero_keeps_every_word() -> None:
 
 
 def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
-    """Return the probability of each word that follows from the table of cells."""
+    """Return the probability with which the table of a noise distribution draws each word."""
     size = len(noise.alias)
     total = [0.0] * size
     for cell in range(size):
@@ -99,7 +99,7 @@ def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
 
 
 def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
-    """Return count ** exponent over the sum of all, computed by logarithms."""
+    """Return count ** exponent for each word, divided by the sum; computed by logarithms."""
     logs = [exponent * math.log(count) for count in counts]
     weights = [math.exp(log - max(logs)) for log in logs]
     return np.array(weights) / math.fsum(weights)

@@ -1,4 +1,4 @@
-"""The analysis of sweeps, against slow oracles."""
+"""`pipeline.sweeps.analysis`: configurations over seeds and effects, against slow oracles."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Whole sweeps, with every launcher, in searches, and when processes are killed."""
+"""Whole sweeps: with every launcher, as searches, and with processes that are killed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check the exit status of a sweep, and return the newest summary."""
+    """Check the exit status of a sweep, and return its ``summary.json``."""
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())
@@ -39,7 +39,7 @@ def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
 
 
 def sweep_process(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in a process of its own, as its launcher needs it."""
+    """Run a sweep in a new process, which some launchers need, and return its summary."""
     return summary_of(run_process(*SMALL, *arguments, cwd=cwd), cwd, status)
 
 
@@ -49,7 +49,7 @@ def statuses(cwd: Path) -> dict[str, int]:
 
 
 def train_entries(cwd: Path) -> dict[str, int]:
-    """Return when each entry of the training cache was made."""
+    """Return the modification time of each cached training, by key."""
     return {
         path.parent.name: path.stat().st_mtime_ns
         for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")
@@ -262,14 +262,14 @@ def test_fixed_settings_of_an_experiment_are_part_of_a_study(here: Path) -> None
 
 
 def wait_for(cwd: Path, pattern: str, count: int, process: "subprocess.Popen[str]") -> None:
-    """Wait until that many files match a pattern."""
+    """Wait until `count` files below a folder match a pattern, while the process runs."""
     while len(list(cwd.glob(pattern))) < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the processes below one, as Linux lists them."""
+    """Return the ids of all processes that descend from one, as Linux lists them."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):

@@ -1,4 +1,4 @@
-"""Sweeps that are refused in one line, before any work."""
+"""Sweeps that cannot run are refused in one line, before the first job."""
 
 from collections.abc import Sequence
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""Tukey's test between the configurations of a sweep: SciPy's p-values, and how often it errs."""
+"""Tukey's test between configurations has SciPy's p-values and errs as rarely as it says."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def test_differences_are_those_of_tukeys_test() -> None:
 
 
 def test_noise_is_rarely_called_a_difference() -> None:
-    """The level holds for the pairs with the best one, which is chosen after looking."""
+    """Equal configurations are rarely told apart, although the best is chosen after the fact."""
     random = np.random.default_rng(1)
     wrong = 0
     for _ in range(200):
@@ -33,7 +33,10 @@ def test_noise_is_rarely_called_a_difference() -> None:
 
 
 def could_differ(samples: Any, ends: Sequence[int]) -> bool:
-    """Return whether the widest gap could be significant; if not, Tukey's test is not needed."""
+    """Return whether the gap between two means is so wide that it could be significant.
+
+    The test itself is slow, so that it is computed only then.
+    """
     low, high = (samples[i].mean() for i in ends)
     return bool((high - low) / math.sqrt(samples.var(axis=1, ddof=1).mean() / 3) > 4)
 

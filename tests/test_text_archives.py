@@ -1,4 +1,4 @@
-"""The archives of well-known corpora: their documents, and one line for a damaged or other one."""
+"""Archives of text8, SST and IMDB are read; damaged and other archives are refused."""
 
 import gzip
 import io
@@ -47,7 +47,7 @@ def tarred(path: Path, entries: list[Entry]) -> Path:
 
 
 def documents(read: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
-    """Return the documents of a copy, as a run reads them."""
+    """Return the documents of an archive that `corpus.path` names."""
     corpus = SstCorpus(path=str(path), url=URL, sha256="0" * 64)
     source = ArchiveSource(corpus, Path("none"), read, (), lambda *_: None)
     return list(source.documents())

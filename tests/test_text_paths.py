@@ -1,4 +1,4 @@
-"""Which files paths, folders and patterns stand for, and what is left out."""
+"""`find_files`: which files a path, folder or pattern stands for, and what is left out."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from w2v.text.paths import find_files
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: texts, hidden files, and the results of an earlier run."""
+    """Fill the current folder with texts, hidden files and the results of an earlier run."""
     for name in (
         *("a.txt", "b/c.txt", ".DS_Store", ".secret.txt", ".git/notes.txt", "b/Thumbs.db"),
         *("outputs/runs/run.log", "outputs/.hydra/config.yaml", "outputs/texts/d.txt"),

@@ -1,4 +1,4 @@
-"""Phrases against gensim and a slow oracle, for windows of different sizes."""
+"""Phrases equal those of gensim and of a slow oracle, however the text is cut."""
 
 import math
 import tempfile
@@ -24,7 +24,7 @@ Documents = list[list[str]]
 
 
 def write(folder: Path, documents: Documents) -> None:
-    """Write a corpus folder (see `w2v.text.tokens`)."""
+    """Write documents as a corpus folder; see `w2v.text.tokens`."""
     types = list(dict.fromkeys(word for document in documents for word in document))
     number = {word: i for i, word in enumerate(types)}
     ids = np.array([number[word] for document in documents for word in document], np.int32)
@@ -35,7 +35,7 @@ def write(folder: Path, documents: Documents) -> None:
 
 
 def read(folder: Path) -> Documents:
-    """Read the documents of a corpus folder, and check its files."""
+    """Read the documents of a corpus folder, and check that its files agree."""
     types, counts = read_types(folder)
     tokens = np.load(folder / "tokens.npy", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
@@ -109,7 +109,7 @@ CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 
 def real_text() -> Documents:
-    """Return sentences of the treebank if its file is there, otherwise docstrings of NumPy."""
+    """Return tokens of real text: the Stanford Sentiment Treebank's, or docstrings of NumPy."""
     path = CORPORA / "sst.txt"
     if path.is_file():
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -1,4 +1,4 @@
-"""Documents in fields of JSON lines and Parquet, and one line for each record that is bad."""
+"""Documents in a field of JSON, CSV, TSV or Parquet; bad records are refused in one line."""
 
 import functools
 import gzip

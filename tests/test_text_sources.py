@@ -1,4 +1,4 @@
-"""Sources: text files, compressed or damaged, and docstrings of packages."""
+"""Sources of documents: text files, also compressed or damaged, and docstrings."""
 
 import bz2
 import gzip
@@ -341,7 +341,7 @@ DOCUMENTS = [
 
 @pytest.fixture
 def fakedocs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a distribution under a new folder, and return its RECORD."""
+    """Install a package in a new folder; return the RECORD, where pip lists its files."""
     site = tmp_path / "site"
     for name, content in MODULES.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -571,7 +571,7 @@ def test_an_encoding_must_be_known(name: str) -> None:
 
 
 def paragraphs_of(text: str) -> list[str]:
-    """Return the paragraphs of a text, found line by line."""
+    """Return the paragraphs of a text, found line by line: a slow oracle."""
     found: list[str] = []
     blank = True
     for line in text.split("\n"):

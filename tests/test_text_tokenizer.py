@@ -1,4 +1,4 @@
-"""Tokenizers against a slow one that goes through the text character by character."""
+"""Tokenizers find the same tokens as an oracle that looks at one character at a time."""
 
 import re
 import sys
@@ -118,7 +118,10 @@ def test_every_character_has_the_right_kind() -> None:
 
 
 def test_normalizing_does_not_change_kinds() -> None:
-    """This is why tokens can be found before they are normalized."""
+    """The first character that a character is normalized to has its kind.
+
+    So tokens may be found before they are normalized.
+    """
     kinds = character_kinds()
     for point in ASSIGNED:
         character = chr(point)
@@ -218,7 +221,7 @@ def test_a_pattern_that_matches_the_empty_string_is_refused(pattern: str) -> Non
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a module in the current folder."""
+    """Write a module with tokenizer functions into the current folder, and return its name."""
     name = f"own_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(
         "def pairs(text):\n    return [text[i:i+2] for i in range(0, len(text), 2)]\n"
@@ -292,7 +295,7 @@ def test_a_function_imported_from_elsewhere_counts(module: str) -> None:
 
 @dataclass(frozen=True)
 class Extended(Words):
-    """A subclass with a field that does not change the tokens."""
+    """A tokenizer with one more setting, which does not change the tokens."""
 
     workers: int = 1
 

@@ -1,4 +1,4 @@
-"""The vocabulary: choice and order of its words against sorted lists, its file, refusals."""
+"""The vocabulary: which words it has and in which order, its file, and what is refused."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""What a run records, in a real SQLite store."""
+"""What a run records with MLflow, in a real SQLite store."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def recorded(outputs: Path, query: str, *values: Any) -> list[Any]:
 
 
 def training(points: int, epochs: int) -> tuple[list[Point], list[Epoch]]:
-    """The history of a training: ``points`` points in epochs of equal length."""
+    """Return the made-up history of a training: its points, and epochs of equal length."""
     each = points // epochs
     history = [
         Point(1 + i // each, 20_000 * (i + 1), 3 / (i + 1), 0.025 / (i + 1), 0.01 * (i + 1))

@@ -1,4 +1,4 @@
-"""Calls to a tracking store that fails for a while, fails for good, or is slow."""
+"""The retry queue, with a tracking store that fails for a while, for ever, or is slow."""
 
 import threading
 import time

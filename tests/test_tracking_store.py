@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def experiment(outputs: Path) -> tuple[MlflowClient, str]:
-    """A client of a new store, and the id of an experiment in it."""
+    """Return a client of a new tracking store, and the id of an experiment in it."""
     return open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
 
 
@@ -53,7 +53,7 @@ def test_a_process_killed_while_it_makes_a_store_leaves_none(tmp_path: Path) -> 
 
 
 def artifact_of(run_id: str, outputs: Path) -> str:
-    """Return the content of the artifact of a run, from the store in a folder."""
+    """Return the text of the artifact that a run recorded in the store of `outputs`."""
     client, _ = open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
     return Path(client.download_artifacts(run_id, "note.txt")).read_text()
 

@@ -1,4 +1,4 @@
-"""MLflow's UI with a sweep in it, as a user sees it: a real server in a real browser.
+"""MLflow's web pages show a sweep as a user expects: a real server, a real browser.
 
 ``--screenshots FOLDER`` saves the pictures there; otherwise they go to a temporary folder.
 """
@@ -33,7 +33,7 @@ TABLE = "tables/neighbours.json"
 
 
 class Store(NamedTuple):
-    """A sweep over two sizes of the vectors, and the server that shows it."""
+    """A tracked sweep over two lengths of the vectors, and the server that shows it."""
 
     address: str
     experiment: str
@@ -41,7 +41,7 @@ class Store(NamedTuple):
     """The ids of the sweep's own run and of its jobs' runs, by name."""
 
     def artifact(self, run: str, path: str) -> str:
-        """Return the address of the page that shows a file of a run."""
+        """Return the address of the page that shows an artifact of a run."""
         return (
             f"{self.address}/#/experiments/{self.experiment}/runs/{self.runs[run]}/artifacts/{path}"
         )
@@ -76,7 +76,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def open_runs(page: Any, store: Store, mode: str = "TABLE") -> None:
-    """Open the list of runs, unfold the sweep, and switch to a mode: TABLE, CHART or ARTIFACT."""
+    """Open the list of runs with the jobs of the sweep, as a TABLE, CHART or ARTIFACT view."""
     address = f"{store.address}/#/experiments/{store.experiment}/runs"
     page.goto(address, wait_until="domcontentloaded")
     page.get_by_text(SWEEP, exact=True).wait_for()

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, checked, and the same vectors after any interruption."""
+"""Checkpoints are complete or absent, and a resumed training gives the same vectors."""
 
 import hashlib
 import itertools
@@ -38,7 +38,7 @@ DOCUMENTS = random_documents(0, 6000, 40)
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several shards an epoch, in a text that trains in no time."""
+    """Make shards so small that an epoch of a tiny text has several."""
 
     def make(name: str, task: Task) -> Engine:
         engine = make_engine(name, task)
@@ -57,7 +57,7 @@ def run(loss: Any, engine: str = "numpy", epochs: int = 3, **more: Any) -> Train
 
 
 def timeless(trained: Trained) -> tuple[list[Point], list[Epoch]]:
-    """The history without what the clock adds."""
+    """Return the history of a training without the times in it."""
     return (
         [point._replace(seconds=0.0) for point in trained.points],
         [Epoch(**{**vars(epoch), "seconds": 0.0}) for epoch in trained.epochs],
@@ -76,7 +76,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Ask to stop after so many shards."""
+    """Return a function that asks the training to stop after a number of shards."""
     count = itertools.count(1)
     return lambda: next(count) >= shards
 
@@ -224,7 +224,7 @@ HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the held-out losses be those above, whatever is learnt."""
+    """Replace the held-out loss of each epoch by the values of `HELD_OUT`."""
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(
         "w2v.training.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))
@@ -234,7 +234,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def models_by_epoch(loss: Any) -> list[Model]:
-    """The model after each epoch of a run that does not stop early."""
+    """Return the model after each epoch of a training that does not stop early."""
     models: list[Model] = []
     text = text_of(DOCUMENTS)
     counts = np.bincount(text.tokens).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What training has to compute, counted pair by pair."""
+"""How many products an epoch computes equals a count pair by pair."""
 
 import numpy as np
 import pytest

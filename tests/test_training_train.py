@@ -1,4 +1,4 @@
-"""The loop over epochs: schedule, held-out text, history, reproducibility."""
+"""The training loop: learning rate, held-out text, history, equal bits for equal seeds."""
 
 import math
 from typing import Any
@@ -23,7 +23,7 @@ LOSSES: list[Loss] = [NegativeSampling(), Softmax(batch_words=200)]
 
 
 def topics(documents: int = 400) -> Documents:
-    """Each document draws from one of two halves of the vocabulary."""
+    """Return documents of two topics: each draws its words from one half of the vocabulary."""
     random = np.random.default_rng(0)
     return [(10 * (i % 2) + random.integers(0, 10, size=20)).tolist() for i in range(documents)]
 

@@ -1,4 +1,4 @@
-"""Looking up words and neighbours agrees with plain loops, and saved vectors come back."""
+"""`WordVectors`: words and neighbours are those of plain loops; saved vectors come back."""
 
 import math
 from pathlib import Path

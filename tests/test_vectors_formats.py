@@ -1,5 +1,7 @@
-"""Files of vectors come back as they were written, and other tools and this project read each
-other's files. Damaged files are refused with the offset of the damage."""
+"""Vectors written to a file are read back unchanged, here and by other tools.
+
+Damaged files are refused with the offset of the damage.
+"""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback interface that can fail as real servers do."""
+"""An HTTP server on the loopback interface, which can be told to fail."""
 
 import http.server
 import threading
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Site:
-    """One file at one address, and how it is served.
+    """A file, and how the server serves it.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Site:
     has_length
         Whether the reply says how long it is.
     gate
-        After the first half of the file, the server waits for this event.
+        After the first half of the file, the server waits until this event is set.
     requests
         The number of requests so far.
     """
@@ -41,7 +41,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Serve a site in the block; its `url` ends in ``/archive.bin``."""
+    """Serve a site during a block; its `url` ends in ``/archive.bin``."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

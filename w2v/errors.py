@@ -1,4 +1,4 @@
-"""The exception for mistakes that users can correct, and text made safe to show them."""
+"""`InputError`, for mistakes that users can correct; `sanitize`, for text that is shown."""
 
 import re
 
@@ -20,7 +20,7 @@ _ACTIVE = re.compile(
 
 
 def sanitize(text: str, *, terminal: bool = False) -> str:
-    """Replace every character that acts on its surroundings instead of being shown.
+    """Replace every character that is a command to the terminal or page rather than text.
 
     Words, paths and messages may come from anywhere: a control character among them could
     command a terminal, and a direction mark could reorder a page. Joiners stay, because Persian

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, with checksums; compressed ones; and ``vocabulary.tsv``."""
+"""Read and write files: complete or not at all, with checksums, compressed; vocabulary.tsv."""
 
 import bz2
 import gzip
@@ -33,9 +33,9 @@ _DECIMAL = re.compile(
 
 
 def is_number(field: str | bytes) -> bool:
-    """Tell whether a field is a decimal number as C, NumPy and pandas read it.
+    """Return whether a field of a text file is a decimal number, as C, NumPy and pandas read it.
 
-    Python's ``1_000`` and digits of other scripts, which `float` takes, are none.
+    Python's `float` reads more: ``1_000``, and digits of other scripts.
     """
     text = field if isinstance(field, str) else field.decode("latin-1")
     return _DECIMAL.fullmatch(text) is not None
@@ -69,7 +69,7 @@ def verify_checksum(data: bytes) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return JSON that is equal for equal values: its keys are sorted, NaN is refused."""
+    """Return a value as JSON in one form: equal values give equal bytes. NaN is refused."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -82,12 +82,12 @@ def file_sha256(path: Path) -> str:
 def content_sha256(paths: Sequence[Path]) -> str:
     """Return one SHA-256, in hexadecimal, of the content of several files and folders.
 
-    A folder counts with the names and the content of all files below it.
+    For a folder, the names and the content of all files below it are hashed.
 
     Raises
     ------
     InputError
-        A file that cannot be read.
+        A file cannot be read.
     """
     whole = hashlib.sha256()
     for path in paths:
@@ -109,7 +109,7 @@ def fsync(file: IO[bytes]) -> None:
 
 
 def fsync_folder(path: Path) -> None:
-    """Wait until the names in a folder have reached the disk; outside POSIX, do nothing."""
+    """Wait until new and renamed files of a folder are on disk; outside POSIX, do nothing."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -144,7 +144,7 @@ OPENERS: dict[str, Callable[..., Any]] = {
 
 
 class Decompressed(io.RawIOBase):
-    """The decompressed bytes of a file, which also tells how much of the raw file was read.
+    """A file of decompressed bytes that also knows how much of the raw file was read.
 
     Parameters
     ----------

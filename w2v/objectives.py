@@ -14,7 +14,7 @@ from w2v.settings import Settings, at_least, between, setting
 
 
 class Model(NamedTuple):
-    """The parameters: two vectors for every word.
+    """The parameters that are learnt: two vectors for every word.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ def initial_model(size: int, dim: int, random: np.random.Generator) -> Model:
 
 @dataclass(frozen=True)
 class Architecture(Settings):
-    """The length of the vectors, and which pairs of words of the text they learn from."""
+    """The length of the vectors, and which pairs of words they are learnt from."""
 
     dim: int = setting("d, the length of a vector", at_least(1), 100)
     # A larger window would take very long, and words so far apart say nothing of each other.
@@ -56,7 +56,7 @@ class Architecture(Settings):
     """The settings that change which pairs the loss is a mean of."""
 
     def pair_weights(self) -> NDArray[np.float32]:
-        """Return the weight of a pair at distance 1 ... m, float32 (m,)."""
+        """Return the weight of a pair of words by their distance, 1 ... m: float32 (m,)."""
         if not self.dynamic_window:
             return np.ones(self.window, np.float32)
         return np.arange(self.window, 0, -1, dtype=np.float32) / np.float32(self.window)

@@ -18,14 +18,14 @@ from w2v.errors import InputError
 
 
 class SettingError(InputError):
-    """A setting that has a value it cannot have.
+    """The error for a setting whose value is not allowed.
 
     Attributes
     ----------
     owner
         The class of the settings.
     name, value
-        Of the field.
+        The name of the field, and its value.
     wanted
         What would be right, as in "must be ...".
     """
@@ -43,9 +43,9 @@ class Limit(NamedTuple):
     Attributes
     ----------
     wanted
-        In words, as in "must be ...".
+        The limit in words that follow "must be".
     holds
-        Whether a value is allowed; it is never asked about None.
+        Returns whether a value is allowed. It is not called for None.
     """
 
     wanted: str
@@ -53,38 +53,38 @@ class Limit(NamedTuple):
 
 
 def at_least(least: float) -> Limit:
-    """Finite numbers from `least` on."""
+    """Allow finite numbers of at least `least`."""
     return Limit(f"at least {least}", lambda value: math.isfinite(value) and value >= least)
 
 
 def above(bound: float) -> Limit:
-    """Finite numbers above `bound`."""
+    """Allow finite numbers greater than `bound`."""
     return Limit(f"a finite number above {bound}", lambda v: math.isfinite(v) and v > bound)
 
 
 def between(least: float, most: float) -> Limit:
-    """Numbers from `least` to `most`, both allowed."""
+    """Allow numbers from `least` to `most`, including both."""
     return Limit(f"from {least:,} to {most:,}", lambda value: least <= value <= most)
 
 
 def fraction() -> Limit:
-    """Numbers from 0 on and below 1."""
+    """Allow numbers from 0 to 1, without 1 itself."""
     return Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 def finite() -> Limit:
-    """Any finite number."""
+    """Allow any finite number."""
     return Limit("a finite number", math.isfinite)
 
 
 def one_of(choices: Collection[str]) -> Limit:
-    """One of some words."""
+    """Allow one of the given words."""
     *most, last = choices
     return Limit(f"{', '.join(most)} or {last}" if most else last, lambda v: v in choices)
 
 
 def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """A list of some words, each once, and at least so many of them."""
+    """Allow lists of at least `least` of the given words, each of them once."""
     return Limit(
         f"some of [{', '.join(choices)}], each once",
         lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,
@@ -92,27 +92,27 @@ def some_of(choices: Collection[str], least: int = 0) -> Limit:
 
 
 def text(what: str) -> Limit:
-    """Text that is not blank; `what` it stands for, as in "a folder"."""
+    """Allow text that is not blank. Messages call it `what`, such as "a folder"."""
     return Limit(what, lambda value: bool(value.strip()))
 
 
 def matching(pattern: str, what: str) -> Limit:
-    """Text that matches a regular expression as a whole, in any case; `what` it stands for."""
+    """Allow text that matches a pattern as a whole, in any case. Messages call it `what`."""
     found = re.compile(pattern, re.IGNORECASE)
     return Limit(what, lambda value: found.fullmatch(value) is not None)
 
 
 def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) -> Any:
-    """A field of a `Settings` class.
+    """Return a dataclass field for a class derived from `Settings`.
 
     Parameters
     ----------
     meaning
-        One line for people.
+        What the setting means, in a line, for ``--help``.
     limit
-        Which values are allowed beside None, which the field's type may allow.
+        Which values are allowed. None is allowed if the type of the field allows it.
     default
-        Copied where it is a list or a dictionary. Without one, a value must be given.
+        A list or dictionary is copied for each object. Without a default, a value must be given.
     """
     metadata = {"meaning": meaning, "limit": limit}
     if isinstance(default, list | dict):
@@ -127,7 +127,7 @@ class Settings:
     Raises
     ------
     SettingError
-        A value that its field does not allow.
+        A field does not allow its value.
     """
 
     def __post_init__(self) -> None:
@@ -141,17 +141,17 @@ class Settings:
                 self.refuse(name, limit.wanted + (" or null" if NoneType in kinds else ""))
 
     def refuse(self, name: str, wanted: str) -> None:
-        """Raise the `SettingError` that says what a field must be."""
+        """Raise a `SettingError` for the field `name`, which must be `wanted`."""
         raise SettingError(type(self), name, getattr(self, name), wanted)
 
 
 class Description(NamedTuple):
-    """A setting as people read it.
+    """A setting in words.
 
     Attributes
     ----------
     name, meaning
-        Of the field.
+        The name of the field, and what it means.
     allowed
         The type and the limits, as in "a whole number, at least 1, or null".
     """
@@ -162,7 +162,7 @@ class Description(NamedTuple):
 
 
 def describe(owner: type) -> Iterator[Description]:
-    """The settings of a dataclass; fields that were not made by `setting` are left out."""
+    """Yield a description of each field of a dataclass that was made by `setting`."""
     hints = get_type_hints(owner)
     for one in fields(owner):
         if "meaning" in one.metadata:
@@ -181,7 +181,7 @@ def describe(owner: type) -> Iterator[Description]:
 
 @cache
 def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
-    """The allowed types and the limit of each field."""
+    """Return the allowed types and the limit of each field, by its name."""
     hints = get_type_hints(owner)
     made: tuple[Field[Any], ...] = fields(owner)
     return {
@@ -192,12 +192,12 @@ def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type itself."""
+    """Return the types in a union, or the type itself."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Whether a value is of one of the types, as far as limits need to know."""
+    """Return whether a value is of one of the types; only numbers, text and bool are checked."""
     for kind in kinds:
         if kind in (int, float):
             # bool is an int to Python, and no number to a reader.
@@ -215,7 +215,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
 
 
 def _words(kinds: tuple[Any, ...]) -> list[str]:
-    """The types as people read them."""
+    """Return the name of each type in plain words, such as "a whole number"."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     names |= {NoneType: "null", list: "a list", tuple: "a list", dict: "name=value pairs"}
     return [names.get(get_origin(kind) or kind, getattr(kind, "__name__", "")) for kind in kinds]
@@ -226,7 +226,7 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Return settings, a value or an argument with the home folder for the ``~`` of each path.
+    """Return settings, a value or an argument in which each path's ``~`` is the home folder.
 
     A setting named ``pattern`` is left unchanged, because it is a regular expression.
     """

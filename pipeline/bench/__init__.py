@@ -1,1 +1,1 @@
-"""Speed measurements: engines compared on a corpus, and how the cost of a pair grows."""
+"""Measurements of speed: engines on a corpus, and how the time per pair grows."""

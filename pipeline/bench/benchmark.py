@@ -33,8 +33,8 @@ PEER = "gensim"
 def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
     """Measure the engines, print a line after each training, and return the figures.
 
-    ``rows`` are the medians for each engine and number of threads, ``trials`` the figures of every
-    training, ``matrices_mb`` and ``tokens_mb`` the size of the model and of the text.
+    These are ``rows``, the medians for each engine and number of threads; ``trials``, the figures
+    of every training; and ``matrices_mb`` and ``tokens_mb``, the size of the model and the text.
     """
     config = context.config
     loss = config.loss.name
@@ -103,7 +103,7 @@ def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, 
 
 
 def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
-    """Return the table that is shown in the terminal."""
+    """Return the table of the medians for the terminal; `rows` are from `summarize`."""
     columns = {
         "threads": "{threads}",
         "words/s": "{words_per_second:,.0f}",

@@ -1,9 +1,9 @@
 """Measure how the time per pair grows with the vocabulary size V and the number of noise words K.
 
-The exact softmax should take O(V d), negative sampling O(K d). Each loss is timed as the engine
-trains it and one pair at a time, as in the papers. For the softmax the latter is
-`w2v.losses.naive_softmax`. For negative sampling it is gensim: a pair takes so little work that
-the call of a Python function would cost more.
+The exact softmax should take O(V d), negative sampling O(K d). Each loss is timed in two ways: as
+the engine trains it, in batches, and one pair at a time, as in the papers. For the softmax, the
+second way is `w2v.losses.naive_softmax`. For negative sampling it is gensim, because a pair takes
+less time than the call of a Python function.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,9 +30,9 @@ Timings = Sequence[dict[str, Any]]
 class Slope(NamedTuple):
     """The exponent b of seconds = a · x^b, fitted by least squares to the logarithms.
 
-    x is the axis: ``vocabulary``, ``negatives``, or ``scores``, the products computed per pair,
-    which are fewer than V where pairs share them. It is fitted from the first to the last x. The
-    95 % confidence interval of the slope is from low to high.
+    x is what the axis names: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the products
+    computed per pair, which are fewer than V where pairs share them. The fit covers the values of x
+    from `first` to `last`. The slope b has the 95 % confidence interval from `low` to `high`.
     """
 
     loss: str
@@ -49,8 +49,8 @@ class Slope(NamedTuple):
 def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
     """Time both losses for each V and K in the settings, and return the timings.
 
-    In a timing, ``way`` is the name of the engine, or `PAIRWISE` for the reference of the softmax.
-    ``negatives`` is K, or ``None`` for the softmax.
+    The ``way`` of a timing is the name of the engine, or `PAIRWISE` for the softmax one pair at a
+    time. Its ``negatives`` are K, or ``None`` for the softmax.
     """
     engine, timings = context.config.engine.name, []
     # In rounds, so that a machine that is slow for a while slows only one of them.
@@ -83,7 +83,7 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
 def series(
     timings: Timings, settings: Complexity
 ) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Yield each loss and way, with its timings for all V with one K and for one V with all K."""
+    """Yield each loss and way with two tables of its timings: over V at one K, over K at one V."""
     table = pd.DataFrame(timings)
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = table[(table["loss"] == loss) & (table["way"] == way)]
@@ -92,7 +92,7 @@ def series(
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Return the slope of each loss over each axis that it depends on."""
+    """Return the slope of each loss and way over each axis on which its time depends."""
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))
@@ -106,7 +106,7 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
     """Fit a slope to the upper half of the values of x, at least three of them.
 
-    The part of the time that does not grow distorts the slope least there.
+    There, the part of the time that does not grow with x distorts the slope least.
     """
     column = timings["scores_per_pair" if axis == "scores" else axis].astype(float)
     values = np.unique(column)
@@ -128,7 +128,8 @@ def plot(
 ) -> "Figure":
     """Plot the seconds per pair over V and over K, on logarithmic axes.
 
-    Points are medians. The line is thicker where a slope is fitted. `engine` is that of the run.
+    Points are medians. The line is thicker where a slope was fitted. What `engine`, the engine of
+    the run, trained has solid lines; what was timed one pair at a time has dashed ones.
     """
     from matplotlib.figure import Figure
 

@@ -1,1 +1,1 @@
-"""Settings: what can be set, and how mistakes are reported."""
+"""The settings of an experiment: what can be set, and the message for each mistake."""

@@ -33,7 +33,10 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return the template of Hydra's help for the settings of each group by choice."""
+    """Return the whole text of ``--help``, as Hydra's template for it.
+
+    `groups` has the classes of settings of each group of ``conf/``, by the name of the choice.
+    """
     lines = [TEMPLATE["header"], ""]
     lines += ["Usage: python pipeline/run.py [group=name ...] [key=value ...]"]
     sections = {
@@ -61,7 +64,7 @@ def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
 
 
 def meaning(path: Path) -> str:
-    """Return the first sentence of the comments at the top of a file of ``conf/``."""
+    """Return what a file of ``conf/`` is for: the first sentence of the comments at its top."""
     comments = takewhile(lambda line: line.startswith("#"), path.read_text().split("\n"))
     lines = [line.removeprefix("# ") for line in comments]
     text = " ".join(line for line in lines if not line.startswith(("@package", "python ")))
@@ -69,7 +72,10 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield the key with its default, and the meaning, of each setting of a class."""
+    """Yield ``key=default`` and the meaning of each setting of a class.
+
+    `prefix` stands before each key, such as ``loss.``.
+    """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):
         field = made[one.name]
@@ -82,7 +88,7 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def entry(left: str, right: str) -> list[str]:
-    """Return the lines of a row with two columns. The second column is wrapped."""
+    """Return the lines of one entry in two columns. The right column is wrapped."""
     wrapped = textwrap.wrap(right, WIDTH - COLUMN)
     first = [] if len(left) < COLUMN else [left]
     rows = [f"{' ' * COLUMN}{line}" for line in wrapped]

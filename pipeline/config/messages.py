@@ -1,4 +1,4 @@
-"""One line for everything that can be wrong with settings: what, where, and what would be right."""
+"""The message for every mistake in settings: one line with what, where and what would be right."""
 
 import re
 import shlex
@@ -22,19 +22,20 @@ PLUGINS = ("joblib", "optuna", "submitit")
 
 
 def not_set(key: str) -> str:
-    """Return the line for a setting without a value."""
+    """Return the message for a setting that has no value."""
     return f"{key} is not set; give it as {key}=..."
 
 
 def out_of_limits(error: SettingError, prefix: str) -> str:
-    """Return the line for a value that its setting, in a group like ``loss.``, cannot have."""
+    """Return the message for a value outside its limits; `prefix` is as in ``loss.negatives``."""
     return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
 
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
-    """Return the line for an unknown setting, with the one that was probably meant.
+    """Return the message for an unknown setting, with the one that was probably meant.
 
-    ``choices`` of its group, like ``loss=negsample``, do have it; ``known`` are all keys.
+    `choices` are the choices of its group that have such a setting, like ``loss=negsample``.
+    `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)
@@ -50,9 +51,10 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
 
 
 def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
-    """Return the file and the key that an error of composition is about.
+    """Return the file and the unknown key that an error of composition is about.
 
-    The key is empty if the schema has it; the file, if the key is of the command line.
+    The file is empty if the key is from the command line. The key is empty if the error is about
+    something other than an unknown key.
     """
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
@@ -63,7 +65,7 @@ def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str
 
 
 def composition_error(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the line for an error of composition."""
+    """Return the message for an error that Hydra or OmegaConf raised while composing."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
     if key:
@@ -87,7 +89,7 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
 
 
 def not_parsed(override: str) -> str:
-    """Return the line for an argument that Hydra cannot read, with the argument as it must be."""
+    """Return the message for an argument that Hydra cannot parse, with quotes that mend it."""
     key, _, value = override.partition("=")
     inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
     several = inner != value or "-m" in sys.argv or "--multirun" in sys.argv
@@ -106,19 +108,19 @@ def not_parsed(override: str) -> str:
 
 
 def shell(argument: str) -> str:
-    """Return an argument as a shell must be given it."""
+    """Return an argument in quotes for a shell."""
     return shlex.quote(argument) if set(argument) & set('"$`\\!') else f'"{argument}"'
 
 
 def not_yaml(error: MarkedYAMLError) -> str:
-    """Return the line for a file of settings that is not YAML."""
+    """Return the message for a file of settings that is not YAML."""
     mark = error.problem_mark or error.context_mark
     place = f"{mark.name}: line {mark.line + 1}, column {mark.column + 1}" if mark else "a file"
     return f"{place}: is not YAML: {error.problem or error.context}"
 
 
 def unknown_choice(file: str, options: Sequence[str]) -> str:
-    """Return the line for a choice that does not exist, as in ``loss=foo``."""
+    """Return the message for a choice of a group that does not exist, as in ``loss=foo``."""
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")
     if path != file and (set(path) & set("/.*") or Path(path).exists()):
@@ -132,7 +134,7 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 
 
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
-    """Return the line for one of Python's own errors, if composing by Hydra raised it, or None.
+    """Return the message for a built-in exception that Hydra raised while composing, or None.
 
     Hydra raises such errors for ``model=3``, for a list that is set to nothing, for ``+=``, for a
     file that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.

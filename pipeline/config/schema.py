@@ -1,7 +1,8 @@
-"""From YAML to settings: the schema that Hydra composes by, and the objects made at the end.
+"""From YAML to settings: the schema that Hydra composes with, and `resolve`, which uses it.
 
-Hydra checks the names and types of settings while it composes. Limits are checked when `resolve`
-makes the frozen objects, once, before any work. Stages get these objects and never see Hydra.
+Hydra checks the names and types of settings while it composes files and arguments. `resolve` makes
+the frozen settings from the result, which checks their limits, before any work. Stages get these
+settings and never see Hydra.
 """
 
 from dataclasses import fields, is_dataclass
@@ -55,7 +56,7 @@ register_resolver("help", partial(help_text, GROUPS), replace=True)
 
 @cache  # Hydra 1.4 warns of names that are registered twice
 def register() -> None:
-    """Make the schema known to Hydra, under the names that the files of ``conf/`` refer to."""
+    """Register the schema with Hydra, under the names that the files of ``conf/`` use."""
     store = ConfigStore.instance()
     nodes: list[tuple[str, str | None, type]] = [("schema", None, Config)]
     for group, choices in GROUPS.items():
@@ -68,7 +69,7 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Let Hydra fill in a node. OmegaConf makes nodes of frozen dataclasses read-only."""
+    """Make a node writable: OmegaConf makes nodes of frozen dataclasses read-only."""
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
         if OmegaConf.get_type(node) is dict:
@@ -78,9 +79,10 @@ def thaw(node: Any) -> None:
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Resolve every interpolation and make the settings. Hydra's own settings are left out.
+    """Return the settings that Hydra composed, with every interpolation resolved and checked.
 
-    A setting that the schema lacks, and a value that is missing or out of its limits, is refused.
+    Hydra's own settings are left out. An `InputError` is raised for a setting that the schema does
+    not have, and for a value that is missing or outside its limits.
     """
     if "hydra" in composed:  # as it is outside a job
         composed = composed.copy()
@@ -99,9 +101,10 @@ def resolve(composed: DictConfig) -> Config:
 
 
 def key_of(owner: type, node: Any) -> str:
-    """Return the key of the node of a class, with a dot; empty for the root and if there is none.
+    """Return the key, with a dot, of the node that holds the settings of a class: ``loss.``.
 
-    A library class may be a base of the class of its node.
+    It is empty for the root, and if there is no such node. The class may be a base class of that
+    of the node.
     """
     for key in node if isinstance(node, DictConfig) and not node._is_none() else ():
         child = node._get_node(key)
@@ -116,7 +119,7 @@ def key_of(owner: type, node: Any) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Refuse what ``+key=...`` added and what ``~key`` removed; composition allows both."""
+    """Refuse keys that ``+key=...`` added or ``~key`` removed, which Hydra allows."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -133,7 +136,7 @@ def check_keys(node: Any, prefix: str = "") -> None:
 
 
 def suggest_setting(key: str) -> str:
-    """Return the line for an unknown setting, with the one that was probably meant."""
+    """Return the message for an unknown setting, with the one that was probably meant."""
     group, _, name = key.rpartition(".")
     choices = [
         f"{group}={choice}"
@@ -144,7 +147,7 @@ def suggest_setting(key: str) -> str:
 
 
 def known_keys() -> set[str]:
-    """Return every key that some choice of the groups has."""
+    """Return the keys of all settings, of every choice of every group."""
     keys = keys_below(Config, "")
     for group, choices in GROUPS.items():
         for kind in choices.values():
@@ -153,7 +156,7 @@ def known_keys() -> set[str]:
 
 
 def keys_below(kind: type, prefix: str) -> set[str]:
-    """Return the keys of a class of settings and of those in it."""
+    """Return the keys of a class of settings and of the classes in it, after a prefix."""
     keys = set()
     for name, hint in get_type_hints(kind).items():
         if name in {field.name for field in fields(kind)}:
@@ -164,6 +167,6 @@ def keys_below(kind: type, prefix: str) -> set[str]:
 
 
 def error_line(error: HydraException | OmegaConfBaseException) -> str:
-    """Return one line for an error of composition, with the setting that was probably meant."""
+    """Return the message for an error while composing, with the setting probably meant."""
     file, key = messages.file_and_key_of(error)
     return file + suggest_setting(key) if key else messages.composition_error(error)

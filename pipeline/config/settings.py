@@ -1,7 +1,7 @@
-"""The settings of an experiment: one tree of frozen dataclasses that check themselves.
+"""The settings of an experiment: a tree of frozen dataclasses that check themselves.
 
-The library's settings are used as they are. The values are in ``conf/``; `pipeline.config.schema`
-makes these objects from them.
+Many of the classes are the library's. `pipeline.config.schema` makes the objects from the values in
+``conf/`` and on the command line.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ SPLITS = ("train", "test", "unsup")
 
 @dataclass(frozen=True)
 class Corpus(Settings):
-    """What every corpus has."""
+    """The settings that every corpus has."""
 
     name: ClassVar[str]
 
@@ -74,7 +74,7 @@ def _are_paths(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class FilesCorpus(Corpus):
-    """Text files of your own."""
+    """Text files of the user."""
 
     name = "files"
 
@@ -208,7 +208,7 @@ class Evaluate(EvaluationSettings):
 
 @dataclass(frozen=True)
 class Tracking(Settings):
-    """Where runs are recorded."""
+    """Whether and where runs are recorded."""
 
     name: str = setting("mlflow or none", one_of(("mlflow", "none")), "mlflow")
     uri: str | None = setting(
@@ -263,7 +263,7 @@ class Cache(Settings):
 
 @dataclass(frozen=True)
 class Measure(Settings):
-    """What every kind of timing has."""
+    """The settings that every measurement of speed has."""
 
     name: str = setting("the kind of timing", default="")
     repeats: int = setting("how often everything is timed", at_least(1), 3)
@@ -278,7 +278,7 @@ def _numbers(least: int) -> Limit:
 
 @dataclass(frozen=True)
 class Complexity(Measure):
-    """Seconds a pair over the size of the vocabulary and over K, on generated text."""
+    """Measures the seconds per pair over the size of the vocabulary and over K, on random text."""
 
     over_vocabulary: list[int] = setting(
         "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
@@ -298,7 +298,7 @@ class Complexity(Measure):
 
 @dataclass(frozen=True)
 class Benchmark(Measure):
-    """Engines in turn on the corpus, each training in a process of its own."""
+    """Measures the speed of engines on the corpus, each training in a process of its own."""
 
     engines: list[str] = setting(
         "the engines", some_of(ENGINES, least=1), ["numba", "numpy", "gensim"]
@@ -316,7 +316,7 @@ MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """One experiment. Settings of several groups that do not fit together are refused."""
+    """All settings of one experiment. It is refused if they do not fit together."""
 
     corpus: Corpus
     tokenizer: Any  # one of TOKENIZERS: OmegaConf has no unions of dataclasses
@@ -350,7 +350,7 @@ class Config(Settings):
 
     @property
     def objective(self) -> SkipGram:
-        """What the library trains."""
+        """The architecture and the loss, as the library takes them."""
         return SkipGram(**vars(self.model), loss=self.loss)
 
     @property

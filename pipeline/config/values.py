@@ -1,4 +1,4 @@
-"""Keys and values of settings as people read them in tables, plots and lists of runs."""
+"""Keys and values of settings as text, for tables, plots and lists of runs."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ how it is compared. A sweep has one value of each."""
 
 
 def as_yaml(value: Any) -> str:
-    """Return a value as it is written on the command line; blank text is put in quotes."""
+    """Return a value as the command line takes it. Text that is blank or invisible is quoted."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
@@ -20,7 +20,7 @@ def as_yaml(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text, such that only equal values have equal texts."""
+    """Return a value as text, shortened only where it stays different from all other values."""
     if isinstance(value, float):
         short = f"{value:.4g}"
         return short if float(short) == value else repr(value)
@@ -28,9 +28,9 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Return numbers with four digits, or with as many as it takes to tell them apart.
+    """Return a short form of each text, by text: numbers are rounded to four digits.
 
-    The result has the short form of each text; texts that are not numbers stay.
+    If that would make two of them equal, they get more digits. Other texts stay as they are.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -47,12 +47,12 @@ def _rounded(text: str, digits: int) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number; true and false are none."""
+    """Return whether a value is a number. True and False do not count."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return keys without their groups, where that leaves no two alike: ``model.dim`` → ``dim``."""
+    """Return a short name of each key: ``dim`` for ``model.dim``, if only one key ends so."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
@@ -62,9 +62,9 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 def flatten(
     settings: Mapping[str, Any], without: Sequence[str] = (), prefix: str = ""
 ) -> dict[str, Any]:
-    """Return nested settings by dotted keys, ``{"model.dim": 100, ...}``.
+    """Return nested settings as one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
 
-    The keys in ``without`` are left out, with all below them.
+    The keys in `without` are left out, with all keys below them. `prefix` stands before each key.
     """
     found: dict[str, Any] = {}
     for key, value in settings.items():

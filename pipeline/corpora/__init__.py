@@ -1,1 +1,1 @@
-"""Where text comes from: downloadable corpora, and people's own files of text or records."""
+"""The text of an experiment: from corpora that are downloaded, or from the user's files."""

@@ -1,4 +1,4 @@
-"""A downloadable corpus: its archive is downloaded when its documents are first read."""
+"""The source for a corpus that is downloaded when its documents are first read."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from w2v.text.download import ShowDownload, download
 class ArchiveSource:
     """The documents in the archive of a downloadable corpus.
 
-    Downloads are kept in `folder`. `read` yields the documents of the archive at a path. Its
-    settings, as JSON values, are a part of the fingerprint.
+    The archive is kept in `folder`. `read` is a function that yields the documents of the archive
+    at a path; `read_settings`, JSON values, are the settings of it that change the documents.
     """
 
     corpus: DownloadedCorpus
@@ -39,7 +39,7 @@ class ArchiveSource:
             raise InputError(f"{path}: cannot be read ({error})") from None
 
     def fingerprint(self) -> list[object]:
-        """Return the SHA-256 of the archive or of the given copy, and the settings."""
+        """Return the SHA-256 of the archive, or of the copy that was given, and the settings."""
         if self.corpus.path is None:
             return [self.corpus.sha256, *self.read_settings]
         return [file_sha256(self._archive()), *self.read_settings]

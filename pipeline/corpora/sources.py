@@ -1,4 +1,4 @@
-"""Make the source of documents that the corpus settings describe."""
+"""Make the source of documents that the settings ``corpus.*`` describe."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """Evaluate word vectors: word similarity, analogies, nearest neighbours and their stability.
 
-All functions are pure: vectors and questions go in, a result comes out. Values that the data leave
-undefined are None, never NaN, so that results are valid JSON.
+All functions are pure: vectors and questions go in, a result comes out. Where a value is undefined
+for the given data, it is None, never NaN, so that results are valid JSON.
 """
 
 from w2v.evaluate.analogies import (

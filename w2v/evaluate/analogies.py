@@ -1,4 +1,4 @@
-"""Analogy questions ("a is to b as c is to what?"): reading them, and how many are answered."""
+"""Analogy questions ("a is to b as c is to what?"): read them, answer them, count answers."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -37,9 +37,9 @@ class Question(NamedTuple):
     Attributes
     ----------
     category
-        The kind of relation, as the file names it.
+        The name that the file has for the kind of relation, such as ``capital-common-countries``.
     a, b, c, answer
-        Words.
+        The words of the question, and its answer.
     others
         Further answers that are equally correct.
     """
@@ -66,7 +66,7 @@ by the name of their file (``I01 [...]`` and ``D01 [...]``) if a single folder o
 
 
 def section_of(category: str) -> str:
-    """Return ``syntactic`` for ``gram...`` of Google and morphology of BATS, else ``semantic``."""
+    """Return ``syntactic`` for a category of grammar, in Google's file or BATS, or ``semantic``."""
     return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
@@ -278,7 +278,10 @@ def answer_ranks(
     )
 
     def rank_of(word: str) -> int:
-        """Return the rank of a word, or of the most frequent one in another case; -1: unknown."""
+        """Return the frequency rank of a word, or of its most frequent spelling in another case.
+
+        -1 if there is none.
+        """
         for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
             if rank is not None:
@@ -314,7 +317,7 @@ def answer_ranks(
 
 
 def _variants(same_word: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
-    """Return, for each word with several spellings by case, the ranks of all of them."""
+    """Return the ranks of all spellings of each word that has several, which differ in case."""
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
         int(word): np.append(rarer[same_word[rarer] == word], word)
@@ -337,7 +340,7 @@ def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, 
 def _factors(
     cosines: NDArray[np.float32], method: Method
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what the words b and c contribute to a score, and what a contributes."""
+    """Return what a word adds to a score (or multiplies it by) as b or c, and what as a."""
     if method == "3CosAdd":
         return cosines, -cosines
     shifted: NDArray[np.float32] = np.maximum((1 + cosines) / 2, 0)

@@ -1,6 +1,7 @@
-"""The word tests that gensim ships (WordSim-353, SimLex-999, Google's analogies), and reading one.
+"""The files of the benchmarks that gensim ships: WordSim-353, SimLex-999, Google's analogies.
 
-`w2v.evaluate.similarity` and `w2v.evaluate.analogies` parse the lines.
+This module finds a file and reads its lines; `w2v.evaluate.similarity` and
+`w2v.evaluate.analogies` parse them.
 """
 
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""The nearest neighbours of words, and how far different runs agree on them."""
+"""The nearest neighbours of words, and the share on which different runs agree."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 class Neighbour(NamedTuple):
-    """A word and one of its neighbours: the one with the rank-th largest cosine, from 1."""
+    """A word and one of its nearest neighbours, which has rank 1 if no cosine is larger."""
 
     word: str
     rank: int
@@ -87,9 +87,9 @@ def neighbour_rows(
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Find the k nearest neighbours of n words by cosine, among the most frequent words.
 
-    Returns their rows, (n, k) intp, the nearest first and of equally near ones the more frequent
-    first, and their cosines, (n, k) float32. Only the ``vocabulary`` most frequent words can be
-    neighbours; k is smaller if there are fewer.
+    Only the `vocabulary` most frequent words can be neighbours; if they are fewer than k, so are
+    the neighbours. The result is their rows, (n, k) intp, the nearest first, and their cosines,
+    (n, k) float32. Of equally near words, the more frequent comes first.
     """
     candidates = vectors.by_frequency[:vocabulary]
     place = np.full(len(vectors), -1, dtype=np.intp)
@@ -112,13 +112,13 @@ def neighbour_overlap(
     Parameters
     ----------
     vectors, other
-        In any order of the words.
+        The order of the words may differ.
     k
-        Neighbours of a word; fewer if there are fewer other words.
+        The number of neighbours of a word; fewer if there are fewer other words.
     limit
-        Only this many common words are considered, the most frequent ones of `vectors`.
+        Only this many common words are considered, the most frequent ones by `vectors`.
     words
-        Of these, this many are compared, evenly spaced by frequency rank.
+        The neighbours of this many of them are compared, evenly spaced by frequency rank.
 
     Raises
     ------
@@ -150,13 +150,13 @@ def neighbour_overlap(
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the share of entries that the rows of two arrays have in common, (n,) from 0 to 1.
+    """Return, for each row, the share of its entries that are in the same row of both arrays.
 
     Parameters
     ----------
     one, other
-        (n, k), such as the neighbours that `w2v.vectors.search.nearest_rows` finds in two sets of
-        vectors for the same words. The entries of a row are different.
+        (n, k) each, such as the neighbours of the same words in two sets of vectors, from
+        `w2v.vectors.search.nearest_rows`. The entries of a row are different.
     """
     common = [len(set(a) & set(b)) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
     shares: NDArray[np.float64] = np.array(common) / one.shape[1]
@@ -166,7 +166,7 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 def mean_neighbour_overlap(
     runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
-    """Return the share of nearest neighbours on which two runs agree, the mean over all pairs.
+    """Return the mean share of nearest neighbours on which two runs agree, over all pairs.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ PERPLEXITY = 30.0
 
 @dataclass(frozen=True)
 class Projection:
-    """Where words are in two dimensions."""
+    """The positions of words in two dimensions."""
 
     method: str  # a key of `NAMES`
     xy: NDArray[np.float64]  # (n, 2)
@@ -31,21 +31,21 @@ class Projection:
 
     @property
     def name(self) -> str:
-        """Return the method's name as papers write it."""
+        """Return the name of the method as papers write it, such as t-SNE."""
         return NAMES[self.method]
 
     @property
     def about(self) -> str:
-        """Return a line that names the method and says how to read the map."""
+        """Return a line for readers of the map: the method, and what positions mean."""
         if self.method == "pca":
             return f"{self.name}: {self.axes[0]} across, {self.axes[1]} up"
         return f"{self.name}: only small distances mean something, not directions nor large ones"
 
 
 def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int = 0) -> Projection:
-    """Project words into two dimensions, each vector scaled to length 1 as for cosines.
+    """Project words into two dimensions; each vector is scaled to length 1 before.
 
-    ``method`` is a key of `NAMES`. With fewer than `MIN_WORDS` words, or if all words have the
+    `method` is a key of `NAMES`. With fewer than `MIN_WORDS` words, or if all words have the
     same vector, the result is PCA. For the others see van der Maaten, Hinton (2008), Visualizing
     data using t-SNE; McInnes, Healy, Melville (2018), UMAP.
     """
@@ -67,7 +67,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
 def project_by(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """Project words by several methods. With too few words only PCA is returned, once."""
+    """Project words by each of the methods. If the words are too few, return only PCA."""
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
 
@@ -78,8 +78,8 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
     Returns
     -------
     (n, 2) float64
-        With mean 0. Each component has the sign that makes its largest coordinate in size
-        positive. If the words or dimensions are too few for a component, it is 0.
+        Coordinates, with mean 0. The sign of each component is such that the coordinate of largest
+        absolute value is positive. A component is 0 if there are too few words or dimensions.
 
     Raises
     ------

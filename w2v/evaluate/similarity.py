@@ -1,4 +1,4 @@
-"""Word similarity: how well the cosines of word pairs agree with the scores that people gave."""
+"""Word similarity: do the cosines of word pairs agree with the scores that people gave?"""
 
 import csv
 import itertools
@@ -28,7 +28,7 @@ UNKNOWN: tuple[Unknown, ...] = ("skip", "zero")
 
 
 class Pair(NamedTuple):
-    """Two words and how similar people find them, on any scale that grows with similarity."""
+    """Two words and the score that people gave for their similarity, larger if more similar."""
 
     a: str
     b: str
@@ -42,7 +42,8 @@ class SimilarityResult:
     Attributes
     ----------
     spearman, pearson
-        Rank and linear correlation; None for fewer than two pairs or constant scores.
+        Rank and linear correlation; None for fewer than two pairs, or if all scores or all cosines
+        are equal.
     ci95
         95 % bootstrap interval of `spearman` (`w2v.evaluate.statistics.spearman_interval`); None
         if it was not requested, for fewer than ten pairs, or if the correlation is None.
@@ -147,7 +148,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     Raises
     ------
     InputError
-        They cannot be told from other columns.
+        It is not clear which columns they are.
     """
     names = [name.casefold() for name in table[0]]
     width = max(map(len, table))
@@ -181,7 +182,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
 
 
 def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> Sequence[int]:
-    """Return the two columns that hold words, by their content."""
+    """Return which two columns hold words, judged by the content of all columns."""
     if len(columns) <= 3 and numbers in ([], [2], [0, 2], [1, 2], [0, 1, 2]):
         # Words may be numbers, but a column of nothing else beside words is one of ids.
         ids = _is_id(columns[0]) or (
@@ -206,18 +207,18 @@ def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> S
 
 
 def _mostly(test: Callable[[str], bool], column: Sequence[str]) -> bool:
-    """Tell whether a test is true of at least half of the fields."""
+    """Return whether a test is true for at least half of the fields."""
     return sum(map(test, column)) * 2 >= len(column)
 
 
 def _is_whole(column: Sequence[str]) -> bool:
-    """Tell whether a column holds whole numbers, below a header or not."""
+    """Return whether a column holds whole numbers, apart from a header."""
     fields = column if is_number(column[0]) else column[1:]
     return all(re.fullmatch("[0-9]{1,18}", field) for field in fields)
 
 
 def _is_id(column: Sequence[str]) -> bool:
-    """Tell whether a column counts the rows: 1, 2, 3 and so on."""
+    """Return whether a column numbers the rows: 1, 2, 3 and so on."""
     fields = column if is_number(column[0]) else column[1:]
     if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
         return False

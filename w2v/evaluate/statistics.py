@@ -1,6 +1,6 @@
 """Correlations (Spearman, Pearson), 95 % confidence intervals, and the Pareto front.
 
-Values that the data leave undefined are None, never NaN, so that results are valid JSON.
+A value that is undefined for the given data is None, never NaN, so that results are valid JSON.
 `scipy.stats` is imported when a function needs it, because that takes most of a second.
 """
 
@@ -28,14 +28,14 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    """Return the rank correlation; None for fewer than two pairs or if a side is constant."""
+    """Return Spearman's correlation; None for fewer than two pairs, or if x or y is constant."""
     from scipy.stats import rankdata
 
     return pearson(rankdata(x), rankdata(y))
 
 
 def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
-    """Return the linear correlation; None for fewer than two pairs or if a side is constant."""
+    """Return Pearson's correlation; None for fewer than two pairs, or if x or y is constant."""
     from scipy.stats import pearsonr
 
     if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
@@ -59,9 +59,9 @@ def wilson(correct: int, asked: int) -> Interval | None:
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval | None:
-    """Return the normal interval (95 %) of a mean; None for fewer than two values.
+    """Return the 95 % interval of a mean by the normal distribution.
 
-    The interval is cut to the range of the values.
+    It does not extend beyond the range of the values. None for fewer than two values.
     """
     if len(values) < 2:
         return None
@@ -112,7 +112,7 @@ def spearman_interval(
 ) -> Interval | None:
     """Return the percentile bootstrap interval (95 %) of the rank correlation.
 
-    Pairs are drawn with replacement. Samples in which a side is constant, so that the correlation
+    Pairs are drawn with replacement. Samples in which x or y is constant, so that the correlation
     is undefined, are left out.
 
     Parameters
@@ -157,7 +157,7 @@ def spearman_interval(
 def _resampled_spearman(
     x: NDArray[np.float64], y: NDArray[np.float64], times: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the rank correlation of each sample, NaN if it is undefined.
+    """Return the rank correlation in each bootstrap sample, (samples,); NaN if undefined.
 
     Parameters
     ----------
@@ -176,7 +176,10 @@ def _resampled_spearman(
 
 
 def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the rank of each value in each sample, (samples, n); equal values share a mean."""
+    """Return the rank of each value in each bootstrap sample, (samples, n).
+
+    Equal values have the mean of their ranks. `times` is as in `_resampled_spearman`.
+    """
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)
     sizes = np.add.reduceat(times[:, order], starts, axis=1)

@@ -94,10 +94,10 @@ def word_map(
     title: str = "",
     axes: tuple[str, str] = ("first dimension", "second dimension"),
 ) -> None:
-    """Draw words as labelled points at ``xy`` (n, 2). A label that would cover another is left out.
+    """Draw words as points at `xy`, (n, 2), with labels, of which none covers another.
 
-    Words with larger ``counts`` get a larger point, and their labels are placed first. ``axes``
-    say what the horizontal and the vertical direction mean.
+    Words with larger `counts` have larger points, and their labels are placed first; a label for
+    which there is no place is left out. `axes` are the labels of the two axes.
     """
     places = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     size = float(np.clip(3.6 + 0.04 * len(words), 5.0, 8.4))
@@ -122,7 +122,8 @@ def word_map(
 def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") -> None:
     """Draw the count of each type of the corpus over its frequency rank, on logarithmic axes.
 
-    ``counts`` (types,) are in any order; ``kept`` (types,) says which types are in the vocabulary.
+    `counts`, (types,), are in any order; `kept`, bool (types,), is true for the types that are in
+    the vocabulary.
     """
     counts, kept = np.asarray(counts, dtype=np.int64), np.asarray(kept, dtype=bool)
     order = np.lexsort((~kept, -counts))  # of equally frequent types, the kept ones come first
@@ -173,7 +174,7 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """Choose the unit of an axis that reaches up to a value, with its name."""
+    """Return the unit for an axis that ends at `largest`, with its name: (1e6, "millions")."""
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
             return unit, name
@@ -181,7 +182,7 @@ def _unit(largest: float) -> tuple[float, str]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the running mean over `SMOOTHING` of the values.
+    """Return the running mean of the values, over windows of a share `SMOOTHING` of them.
 
     The window is centered, so that the mean does not lag behind. At the start, where the loss
     falls fast, it shrinks on both sides; at the end only its right half is missing, so that the
@@ -202,7 +203,7 @@ def similarity_scatter(
     spearman: float | None = None,
     interval: tuple[float, float] | None = None,
 ) -> None:
-    """Draw the model's cosines over people's scores, and name the pairs that disagree most.
+    """Draw cosines over people's scores, and label the pairs for which they disagree most.
 
     Parameters
     ----------
@@ -247,7 +248,7 @@ def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title:
     Parameters
     ----------
     rows
-        Those of one benchmark in the table ``analogies``; see `w2v.evaluate.metrics.tables`.
+        The rows of one benchmark in the table ``analogies``; see `w2v.evaluate.metrics.tables`.
         Categories are drawn in the order of the rows, with a gap between sections.
     path
         The PNG file to write.

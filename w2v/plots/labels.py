@@ -35,7 +35,7 @@ WITHOUT_LINE = 8.0
 def place_labels(
     fig: "Figure", ax: "Axes", labels: Sequence[str], xy: Array, order: Iterable[int]
 ) -> None:
-    """Write labels inside the axes, each where it covers the fewest points and no other label.
+    """Write labels beside points, each where it covers no other label and the fewest points.
 
     The labels of the points ``xy``, (n, 2) in data coordinates, are placed in the given order of
     importance and never moved again. A label for which no place is free is left out.
@@ -86,6 +86,9 @@ def place_labels(
 
 
 def _overlap(low: Array, high: Array, other_low: Array, other_high: Array) -> NDArray[np.bool_]:
-    """Return which of n boxes overlap which of m others, (n, m); corners are (n, 2), (m, 2)."""
+    """Return which of n boxes overlap which of m others, (n, m).
+
+    A box is given by its lower left and its upper right corner: (n, 2) each, and (m, 2) each.
+    """
     meets = (high[:, None] > other_low) & (low[:, None] < other_high)
     return np.asarray(meets.all(axis=2))

@@ -1,4 +1,4 @@
-"""What the tokenizers work on: a block of documents, as text and as token ids."""
+"""The blocks of documents that tokenizers read, and the tokens that they make of a block."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class Block(NamedTuple):
     done
         The fraction of the source that has been read, from 0 to 1; None if unknown.
     invalid, byte_order_marks
-        How many invalid byte sequences and byte order marks of files were removed from `data`.
+        How many invalid byte sequences, and how many byte order marks, were removed from `data`.
     """
 
     data: bytes
@@ -33,7 +33,7 @@ class Block(NamedTuple):
 
 
 class TokenizedBlock(NamedTuple):
-    """The tokens of a block.
+    """The tokens of a block of documents.
 
     Attributes
     ----------

@@ -230,9 +230,9 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read until it is known whether there is much text: (blocks read, more than `SMALL_BYTES`).
+    """Read the first blocks, until it is known whether there are more than `SMALL_BYTES`.
 
-    `limit` is as in `write_corpus`.
+    Returns the blocks, and whether there are more. `limit` is as in `write_corpus`.
     """
     first: deque[Block] = deque()
     size = documents = 0
@@ -246,7 +246,7 @@ def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block]
 
 
 def drain(items: deque[Item]) -> Iterator[Item]:
-    """Yield the items and remove them, so that their memory can be freed."""
+    """Yield each item and remove it from the queue, so that its memory can be freed."""
     while items:
         yield items.popleft()
 
@@ -359,7 +359,7 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block to the totals; return its tokens and the ends of its documents."""
+        """Add a block to the types and totals; return its tokens, renumbered, and document ends."""
         filled = found.filled.copy()
         filled[:1] |= self.open_filled
         last = len(filled) - (not block.whole)
@@ -397,14 +397,14 @@ UNSEGMENTED = re.compile(
 
 
 def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
-    """Count the tokens that probably consist of several words, because no spaces separate these.
+    """Count the tokens that probably are several words, in a script without spaces.
 
     Parameters
     ----------
     lines
         The types in UTF-8, each followed by a line feed.
     counts : int64 (types,)
-        How often each occurs.
+        How often each type occurs.
     """
     text = lines.decode("utf-8")
     if UNSEGMENTED.search(text) is None:  # as in most corpora

@@ -57,7 +57,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """A progress bar as pooch expects one, which passes the progress on to a function."""
+    """A progress bar for pooch that calls a function instead of drawing."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0
@@ -71,13 +71,13 @@ class PoochProgress:
             self.show(self.name, done, self.total or None)
 
     def reset(self) -> None:
-        """Start from 0 again: pooch does so before it reports the total at the end."""
+        """Forget what was received: pooch calls this before it reports the total at the end."""
         self.done = 0
 
     def close(self) -> None:
-        """Do nothing: whoever shows the progress removes it."""
+        """Do nothing: pooch calls this at the end, and there is no bar to remove."""
 
 
 def ignore_content_encoding(response: Any, **_: Any) -> None:
-    """Keep a ``.gz`` file compressed where the server declares gzip to be a content encoding."""
+    """Make requests keep a ``.gz`` file compressed, also if the server calls gzip an encoding."""
     response.raw.headers.pop("Content-Encoding", None)

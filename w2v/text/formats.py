@@ -107,7 +107,7 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether JSON is an array, or its first object is not on one line."""
+    """Return whether JSON is an array or an indented object, not one object per line."""
     text = head.lstrip()
     if text.startswith(b"["):
         return True
@@ -174,7 +174,7 @@ def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
 
 
 def refuse_nul(path: str, data: bytes) -> None:
-    """Raise an `InputError` for text of which more than a tenth is NUL."""
+    """Raise an `InputError` if more than a tenth of some text is NUL bytes."""
     if len(data) >= HEAD_BYTES and data.count(0) * 10 > len(data):
         raise InputError(
             f"{path} holds {data.count(0):,} NUL bytes among {len(data):,}; a part of it is not "

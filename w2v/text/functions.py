@@ -1,4 +1,4 @@
-"""Functions of the user's own that are named in settings: how they are found, and their code."""
+"""Functions of the user that settings name: import them, and hash the code they depend on."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     """Return the SHA-256 of the code of modules and of the user's own modules that they import.
 
-    Python's own modules do not count. Installed packages count by their version.
+    Modules of Python are left out. Of an installed package, the version is returned.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def source_file(module: str) -> Path | None:
-    """Return the file of a module; None if there is none, or if the name is of something else."""
+    """Return the file of a module; None if it has none, or if the name is not a module's."""
     try:
         spec = find_spec(module)  # imports the packages around the module
     except Exception:  # whatever these packages raise when they are imported
@@ -72,7 +72,7 @@ def is_installed(path: Path) -> bool:
 
 
 def version_of(package: str) -> str:
-    """Return the version of an installed package; empty if it is installed by another name."""
+    """Return the version of an installed package; empty if no package has this name."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -80,7 +80,7 @@ def version_of(package: str) -> str:
 
 
 def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[str]:
-    """Yield the modules that a source file imports, also inside functions, and their packages.
+    """Yield the modules that some source code imports, anywhere in it, and their packages.
 
     For ``from a import b``, which may be a module or not, yield both ``a`` and ``a.b``.
     """

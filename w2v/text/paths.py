@@ -1,4 +1,4 @@
-"""Find the text files that paths, folders and patterns stand for, and say what is left out."""
+"""Find the files that paths, folders and patterns stand for, and count what is left out."""
 
 import glob
 import os
@@ -17,12 +17,12 @@ SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"
 
 @dataclass
 class FoundFiles:
-    """The files that were found.
+    """The files that `find_files` found, and what it left out.
 
     Attributes
     ----------
     paths
-        In the order in which they are read.
+        The files, in the order in which they are read.
     hidden
         How many hidden files and folders, and files of the system, were skipped.
     no_files
@@ -96,7 +96,7 @@ class _Excluded(NamedTuple):
     marker: str | None
 
     def holds(self, folder: Path, start: Path) -> bool:
-        """Return whether a folder is left out of a search that begins in another."""
+        """Return whether a search that begins in `start` leaves a folder out."""
         if folder in self.folders:
             return folder not in start.parents
         marked = self.marker is not None and (folder / self.marker).exists()

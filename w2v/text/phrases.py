@@ -108,7 +108,7 @@ class Phrases(Settings):
 
     @property
     def wanted(self) -> bool:
-        """Whether any phrases are joined."""
+        """Whether these settings ask for phrases at all."""
         return self.passes > 0 or self.from_ is not None
 
     def fingerprint(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Phrase(NamedTuple):
     phrase
         The token that they become.
     score
-        See `Phrases`.
+        The score of the pair; see `Phrases`.
     occurrences
         How often the words occur next to each other; in the other corpus for `Phrases.from_`.
     joined
@@ -210,7 +210,7 @@ def join_phrases(
 
 
 def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
-    """Write a table of phrases: by pass, the highest scores first."""
+    """Write a table of phrases in the order of passes, and in a pass of falling score."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["pass", *Phrase._fields[1:]])
@@ -218,7 +218,7 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that `Phrases.from_` names, by pass.
+    """Read the table of phrases that `Phrases.from_` names, in the order of the passes.
 
     Raises
     ------
@@ -271,7 +271,7 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A corpus folder, read in windows, and the connectors inside its pairs.
+    """A corpus folder, which is read in windows, and the connectors inside its pairs of words.
 
     The sequences of connectors inside pairs form a tree (a trie): its root, node 0, is the empty
     sequence, and the child of a node is its sequence with one more connector.
@@ -302,7 +302,7 @@ class _Corpus:
         return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
 
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
-        """Return the keys of pairs, given the connectors between their words; see `_Window`."""
+        """Return the keys of pairs, from the node of their connectors and their two words."""
         types = len(self.types)
         if len(self.sequences) * types**2 >= 1 << 63:
             self.settings.refuse(
@@ -313,7 +313,7 @@ class _Corpus:
         return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
-        """Return the node of each pair.
+        """Return the node of the connectors between the words of each pair.
 
         Parameters
         ----------
@@ -331,7 +331,7 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return the child of a node, new if need be; `step` is node * types + connector."""
+        """Return a child of a node, made if it is new; `step` is node * types + connector."""
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
             self.children[step] = len(self.sequences)
@@ -356,16 +356,16 @@ class _Corpus:
 
 
 class _PairCounter:
-    """Counts keys exactly, in sorted runs of which each is more than twice as long as the next.
+    """Counts keys, in sorted arrays of which each is more than twice as long as the next.
 
-    As in a merge sort, this limits how often each key is moved.
+    As in a merge sort, this limits how often each key is copied.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[Ids, Ids]] = []
 
     def add(self, keys: Ids) -> None:
-        """Increase the count of each key by one for each time that it occurs."""
+        """Count the keys of an array, which may occur several times."""
         self.runs.append(np.unique(keys, return_counts=True))
         while len(self.runs) > 1 and 2 * len(self.runs[-1][0]) >= len(self.runs[-2][0]):
             self._merge()
@@ -406,7 +406,7 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """Occurrences of each type and of each pair, and how many different texts they have."""
+    """How often each type and each pair occurs, and how many different texts they have."""
 
     words: Ids
     pairs: Ids
@@ -414,7 +414,7 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of words and pairs, with those of equal text counted together.
+    """Return the counts of types and pairs, where those with equal text are added up.
 
     Texts can be equal only if one of the two contains a word with the joiner in it.
 
@@ -476,7 +476,7 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
 
 
 def _slices(array: NDArray[Any]) -> list[slice]:
-    """Return slices of `WINDOW` items that together cover an array, to limit memory."""
+    """Return slices of `WINDOW` items that together cover an array."""
     return [slice(i, i + WINDOW) for i in range(0, len(array), WINDOW)]
 
 
@@ -499,7 +499,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the pairs that score above the threshold."""
+    """Find the pairs whose score is above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -526,7 +526,7 @@ def _npmi(
     Parameters
     ----------
     a, b, together : float64 (n,)
-        The counts of the first word, of the second word, and of both next to each other.
+        The counts of the first word, of the second word, and of the pair.
     """
     pab = together / tokens
     ratio = pab / ((a / tokens) * (b / tokens))
@@ -541,7 +541,7 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Join phrases of one pass that were found in another corpus; return them for this one."""
+    """Join the phrases of one pass of another corpus; return them with the counts of this one."""
     between = {word for phrase in phrases for word in phrase.words.split()[1:-1]}
     corpus = _Corpus(folder, replace(settings, connectors=tuple(sorted(between))))
     needed = {word for phrase in phrases for word in phrase.words.split()}
@@ -572,7 +572,7 @@ def _join_learnt(
 
 
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
-    """Choose the phrases of a window to join, from left to right; none overlap.
+    """Choose which phrases of a window to join, from left to right, so that none overlap.
 
     Parameters
     ----------

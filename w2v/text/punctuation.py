@@ -1,4 +1,4 @@
-"""The plain apostrophe and hyphen, and the other shapes that stand for them in text."""
+"""The apostrophe and the hyphen of ASCII, and the characters that stand for them in text."""
 
 VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
 """Other shapes of the apostrophe and the hyphen that people and word processors write."""

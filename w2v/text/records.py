@@ -78,11 +78,11 @@ class Records:
         return documents_to_blocks(self._texts(), limit)
 
     def fingerprint(self) -> list[Any]:
-        """Return the field, the suffixes, and the fingerprint of the files."""
+        """Return a JSON value of all that the documents depend on: field, suffixes and files."""
         return [self.field, [*map(format_suffix, self.files.paths)], *self.files.fingerprint()]
 
     def check(self) -> None:
-        """Read the first record of each local file.
+        """Read the first record of each local file, so that mistakes are found before any work.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class Records:
         return self._without_surrogates(value or "", where)
 
     def _without_surrogates(self, text: str, where: str) -> str:
-        r"""Refuse, replace or drop unpaired surrogates, such as ``\ud83d`` in JSON stands for."""
+        r"""Refuse, replace or drop unpaired surrogates, such as the escape ``\ud83d`` in JSON."""
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
@@ -198,7 +198,7 @@ class Records:
             raise InputError(f"{path}: cannot be read as a table ({error})") from None
 
     def _column(self, path: str, rows: list[list[str]]) -> tuple[int, bool]:
-        """Return the index of the column that `field` stands for, and whether it is named.
+        """Return the index of the column with the text, and whether the first row is a header.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class Records:
 def files_or_records(files: Files, field: str | None) -> Files | Records:
     """Return the source for files of plain text, or of records where a field is named.
 
-    Local files are looked at, so that what is wrong at their beginning is found at once.
+    The beginning of local files is read, so that mistakes there are found before any work.
 
     Raises
     ------
@@ -296,7 +296,7 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return the value of a field, which may be in an object in another field, as in ``a.text``.
+    """Return the value of a field; ``a.text`` is the field ``text`` of the object in ``a``.
 
     Raises
     ------
@@ -332,7 +332,7 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names for a message, without those that would make it too long."""
+    """Return names in quotes for a message, shortened if they are many or long."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
@@ -378,7 +378,7 @@ GAP = re.compile(r"[\s,]*")
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
-    """Yield the values in an array, or values one after another, with the position in the file.
+    """Yield the values of a JSON array, or JSON values in a row, with the position in the file.
 
     Raises
     ------
@@ -454,7 +454,7 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Return the rows of a table, without blank ones. Tabs separate cells that have no quotes."""
+    """Return the rows of a table that are not blank. Between tabs, quotes are part of the text."""
     if delimiter == "\t":
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:

@@ -106,7 +106,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """Return the same hash table with `length` slots, a power of two."""
+    """Return a hash table with the same entries and `length` slots, a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -230,10 +230,10 @@ def merge(
 
 
 class CompiledTypeTable:
-    """Does the same as `w2v.text.corpus.TypeTable`, by the kernels.
+    """The same as `w2v.text.corpus.TypeTable`, in compiled code.
 
-    A type takes 27 to 45 bytes besides its line, and up to one and a half times its line. While an
-    array grows, both the old and the new one are in memory.
+    A type takes 27 to 45 bytes, and one to one and a half times the bytes of its line. While an
+    array grows, the old and the new one are in memory.
     """
 
     def __init__(self) -> None:
@@ -272,7 +272,7 @@ class CompiledTypeTable:
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return the array, or a copy that zeros extend to at least `length` items."""
+    """Return the array if it has `length` items, or else a longer copy that ends in zeros."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)

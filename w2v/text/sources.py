@@ -1,4 +1,4 @@
-"""Where text comes from: sources yield documents from files or from the docstrings of packages.
+"""Sources of documents: text files, and the docstrings of installed packages.
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
 fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source
@@ -49,14 +49,14 @@ Progress = Callable[[int, float | None], None]
 
 
 class Source(Protocol):
-    """What the tokenizer reads."""
+    """What the tokenizer reads: any object with these two methods."""
 
     def documents(self) -> Iterator[str]:
         """Yield each document, in an order that depends only on the text."""
         ...
 
     def fingerprint(self) -> Any:
-        """Return a JSON value that is equal for equal text and differs for different text."""
+        """Return a JSON value that changes when the text changes."""
         ...
 
 
@@ -70,7 +70,7 @@ class BlockSource(Protocol):
         Parameters
         ----------
         border
-            Where long documents may be cut. None: nowhere, so that all blocks are whole.
+            Returns where a long document may be cut. None: documents are never cut.
         limit
             The source may stop after this many documents.
         """
@@ -78,7 +78,7 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Return the documents of any source as blocks; see `BlockSource.blocks`."""
+    """Return the documents of a source as blocks, also if it has no method `blocks`."""
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
     return documents_to_blocks(((text, None) for text in source.documents()), limit)
@@ -87,7 +87,7 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
 def documents_to_blocks(
     documents: Iterable[tuple[str, float | None]], limit: int | None = None
 ) -> Iterator[Block]:
-    """Yield blocks of documents.
+    """Gather documents, and yield them in blocks.
 
     Parameters
     ----------
@@ -139,9 +139,10 @@ def document_texts(block: Block) -> Iterator[str]:
 def bytes_of(
     path: str, opener: Callable[[str], IO[bytes]], size: int | None = None
 ) -> Iterator[tuple[bytes, int]]:
-    """Yield the bytes of a file, each time with the position reached in the raw file.
+    """Yield the bytes of a file in parts, each with the position reached in the raw file.
 
-    They are read in parts of `size` bytes, or of `READ_BYTES`.
+    A part has `size` bytes, by default `READ_BYTES`. In a compressed file, the position is that of
+    the compressed bytes.
 
     Raises
     ------
@@ -294,13 +295,13 @@ def decoded(
 
 
 def unit_setting() -> Any:
-    """Make the field `unit` of `Files`, also for settings elsewhere that are passed on to it."""
+    """Return the dataclass field `unit`, for `Files` and for settings with the same meaning."""
     meaning = "what a document is: each line, each paragraph (blank lines separate them) or file"
     return setting(meaning, one_of(("line", "paragraph", "file")), "line")
 
 
 def encoding_setting() -> Any:
-    """Make the field `encoding` of `Files`, also for settings that are passed on to it."""
+    """Return the dataclass field `encoding`, for `Files` and for settings of the same meaning."""
     wanted = Limit("the name of a text encoding, such as utf-16 or cp1252", is_encoding)
     return setting("the encoding of the files", wanted, "utf-8")
 
@@ -316,7 +317,7 @@ def is_encoding(name: str) -> bool:
 
 
 def errors_setting() -> Any:
-    """Make the field `errors` of `Files`, also for settings elsewhere that are passed on to it."""
+    """Return the dataclass field `errors`, for `Files` and for settings of the same meaning."""
     meaning = (
         "what to do about bytes that are not UTF-8: strict refuses the file, replace puts U+FFFD "
         "in their place, ignore leaves them out"
@@ -326,7 +327,7 @@ def errors_setting() -> Any:
 
 @dataclass(frozen=True)
 class Files(Settings):
-    """Text files.
+    """A source that reads text files.
 
     Parameters
     ----------
@@ -339,7 +340,7 @@ class Files(Settings):
     raw
         Opens a file for reading its bytes on disk, for the checksums of `fingerprint`.
     hashed
-        Reports how much has been read for the checksums.
+        Called with the progress of computing the checksums.
     found
         What was skipped when the files were looked for.
     """
@@ -354,7 +355,7 @@ class Files(Settings):
     encoding: str = encoding_setting()
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each local file with its first bytes.
+        """Yield the path and the first bytes of each local file.
 
         Raises
         ------
@@ -460,7 +461,7 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file, and yield a block if there is enough."""
+        """Add text of the current file, and yield a block if there is enough text for one."""
         start, data = self.length, text.data
         self.parts.append(data)
         self.length += len(data)
@@ -508,7 +509,7 @@ class BlockBuilder:
         return block
 
     def _find_paragraphs(self) -> None:
-        """Find the last place where a paragraph ends."""
+        """Find the end of the last complete paragraph in the text that has been added."""
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]
             ends = paragraph_ends(self.parts[0], self.file_ends, self.open)
@@ -523,15 +524,15 @@ class BlockBuilder:
 
 
 def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
-    """Return where paragraphs end because a blank line follows.
+    """Return where paragraphs end, which blank lines separate.
 
-    The blank lines belong to the paragraph before them: the next one begins with a line that is
-    not blank.
+    Blank lines belong to the paragraph before them, so that each paragraph begins with a line that
+    is not blank.
 
     Parameters
     ----------
     data, file_ends
-        Text of files, and where files end in it.
+        The text of one or more files, and the positions in it where files end.
     continued
         Whether the first line is the rest of a line that is not blank.
 
@@ -610,7 +611,7 @@ class PyDocs:
                         yield text, number / len(files)
 
     def fingerprint(self) -> list[list[str]]:
-        """Return each package's name and the SHA-256 of pip's list of its files and checksums."""
+        """Return each package's name, and the SHA-256 of the list of its files that pip wrote."""
         prints = []
         for package in self.packages:
             if package == STANDARD_LIBRARY:
@@ -634,12 +635,12 @@ class PyDocs:
 
 
 def distribution(package: str) -> metadata.Distribution:
-    """Return the installed distribution of a name.
+    """Return the installed distribution that has a name.
 
     Raises
     ------
     SettingError
-        There is none.
+        No such distribution is installed.
     """
     try:
         return metadata.distribution(package)
@@ -670,7 +671,7 @@ def file_docstrings(path: Path) -> list[str]:
 
 
 def without_doctests(text: str) -> str:
-    """Return the text without examples: lines from a ``>>>`` prompt to the next blank line."""
+    """Return the text without doctests: lines from ``>>>`` to the next blank line."""
     kept, example = [], False
     for line in text.split("\n"):
         stripped = line.strip()

@@ -1,4 +1,4 @@
-"""Documents that are lists of tokens already: numbered by looking each token up in a dictionary."""
+"""A source of documents that are lists of tokens already."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -15,7 +15,7 @@ BLOCK_TOKENS = 1 << 18
 
 
 class TokenLists:
-    """Documents that are lists of tokens. The tokens are used as they are, and read once.
+    """A source of documents that are lists of tokens. The tokens are not changed, and read once.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class TokenLists:
         self.lists = lists
 
     def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
-        """Yield blocks of documents by the numbers of their types, beside empty blocks of text.
+        """Yield tokenized blocks of documents, each with a block of text that is empty.
 
         Parameters
         ----------

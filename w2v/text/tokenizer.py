@@ -93,7 +93,7 @@ class Tokenizer(Settings, ABC):
 
     @abstractmethod
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """Return the function from a text to its tokens, before lower-casing and normalizing."""
+        """Return the function that splits a text into tokens, before they are folded."""
 
     @abstractmethod
     def make_kinds(self) -> NDArray[np.uint8]:
@@ -101,7 +101,7 @@ class Tokenizer(Settings, ABC):
 
     @property
     def custom(self) -> bool:
-        """Whether a pattern or a function finds the tokens."""
+        """Whether a pattern or a function of the user finds the tokens."""
         return self.pattern is not None or self.function is not None
 
     def tokens(self, text: str) -> list[str]:
@@ -111,7 +111,7 @@ class Tokenizer(Settings, ABC):
 
     @cached_property
     def find(self) -> Callable[[str], list[str]]:
-        """The function from a document to its tokens, which are folded only if custom."""
+        """The function that splits a document into tokens; a custom one folds the text first."""
         if self.function is not None:
             function = import_function(self.function)
             return lambda text: self._call(function, self.fold(text))
@@ -121,7 +121,7 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Replace characters, lower-case and normalize as set. The line feeds stay the same."""
+        """Replace characters, lower-case and normalize, as the settings say; keep line feeds."""
         if not text.isascii():
             for character, replacement in self._replacements:
                 text = text.replace(character, replacement)
@@ -131,7 +131,7 @@ class Tokenizer(Settings, ABC):
 
     @cached_property
     def _replacements(self) -> list[tuple[str, str]]:
-        """The characters that `fold` replaces, each with its replacement."""
+        """The characters that `fold` replaces, each with what replaces it."""
         punctuation = [(chr(one), plain) for one, plain in PLAIN.items()]
         return punctuation * self.normalize_punctuation + [(one, "") for one in self._invisible()]
 
@@ -147,7 +147,7 @@ class Tokenizer(Settings, ABC):
         return kinds
 
     def border(self, data: bytes) -> int:
-        """Return the last place where a text may be cut without cutting a token or a CR LF.
+        """Return the last position where a text may be cut without cutting a token or a CR LF.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class Tokenizer(Settings, ABC):
         Returns
         -------
         int
-            A number of bytes; 0 where there is no such place.
+            The position in bytes; 0 if there is none.
         """
         text = data.decode("utf-8")
         points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
@@ -168,7 +168,7 @@ class Tokenizer(Settings, ABC):
         return len(text[: last + (text[last] != "\r")].encode("utf-8"))
 
     def check(self, types: Iterable[str]) -> None:
-        """Refuse types that are not tokens, which only a custom tokenizer can make.
+        """Refuse what cannot be a token, which only a custom tokenizer can return.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class Tokenizer(Settings, ABC):
                 )
 
     def plain(self) -> "Tokenizer":
-        """Return an equal tokenizer of this module, without the fields that a subclass adds."""
+        """Return an equal object of the class in this module, without the fields of a subclass."""
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
 
@@ -253,13 +253,13 @@ class Words(Tokenizer):
         return JOINERS + apostrophes * self.apostrophes + HYPHENS * self.hyphens
 
     def _not_letters(self) -> str:
-        """Return the letters of Unicode that are treated as punctuation."""
+        """Return the letters, by Unicode's categories, that are treated as punctuation."""
         return "ʼ" * self.normalize_punctuation
 
 
 @dataclass(frozen=True)
 class Whitespace(Tokenizer):
-    """Tokens are what stands between white space, for text that is tokenized already."""
+    """Tokens are separated by white space, for text that is tokenized already."""
 
     nfc: bool = setting(NFC, default=False)
     normalize_punctuation: bool = setting(PUNCTUATION, default=False)
@@ -286,7 +286,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, W
 
 
 def find_all(pattern: str) -> Callable[[str], list[str]]:
-    """Return the function from a text to all matches of a pattern; groups do not matter."""
+    """Return the function that finds all matches of a pattern, whole, also if it has groups."""
     compiled = re.compile(pattern)
 
     def whole_matches(text: str) -> list[str]:
@@ -311,7 +311,7 @@ def character_kinds() -> NDArray[np.uint8]:
 
 @cache
 def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
-    """Return the regular expression of `Words`: the same rule as the kinds of characters give.
+    """Return a regular expression that finds the same tokens as the kinds of characters.
 
     Parameters
     ----------

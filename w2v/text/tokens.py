@@ -44,7 +44,7 @@ class ArrayWriter:
         self.length += len(block)
 
     def close(self) -> None:
-        """Write the final length into the header and close the file."""
+        """Write the number of items into the header of the file, and close it."""
         self.file.seek(0)
         self._write_header()
         self.file.close()
@@ -101,7 +101,7 @@ class Text:
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
     def shards(self, size: int) -> list["Text"]:
-        """Split into consecutive shards of `size` tokens on average, each below ``2 * size``.
+        """Split into consecutive shards of about `size` tokens, each of fewer than ``2 * size``.
 
         Documents of up to `size` tokens stay whole. A longer one is cut into several, and no
         window reaches across a cut.
@@ -143,7 +143,7 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Cut spans (n, 2) longer than `size` into spans of `size` and a rest."""
+    """Cut each span that is longer than `size` into spans of `size`, the last one shorter."""
     lengths = spans[:, 1] - spans[:, 0]
     parts = np.maximum(1, -(-lengths // size))
     if (parts == 1).all():
@@ -170,10 +170,10 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split a text at random into a training text and a held-out text.
 
-    ``round(fraction * documents)`` documents are held out. If that is none, because there are few
-    documents, a passage of the text is held out: `fraction` of its tokens, or if that is more
-    `MIN_PASSAGE` tokens, but then no more than a tenth of the text. The parts of a document on
-    either side of a cut become documents, so that no window reaches across it.
+    ``round(fraction * documents)`` documents are held out. If that is 0, because there are few
+    documents, a passage of the text is held out. It has `fraction` of the tokens; or `MIN_PASSAGE`
+    tokens if these are more, but then at most a tenth of the text. A document is cut where the
+    passage begins or ends in it, and its parts become documents, so that no window reaches across.
     """
     documents = len(text.spans)
     if holds_out_passage(documents, fraction):
@@ -189,7 +189,7 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` takes a passage, because it cannot take whole documents."""
+    """Return whether `hold_out` takes a passage, because the documents are too few."""
     return fraction > 0 and round(fraction * documents) == 0
 
 

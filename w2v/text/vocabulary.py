@@ -83,14 +83,14 @@ class VocabularySettings(Settings):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words by falling count; words of equal count by code points.
+    """Words by falling count; words with equal counts are in the order of their code points.
 
     Attributes
     ----------
     words : list of str
         The word of each id.
     counts : int64 (V,)
-        Occurrences in the corpus.
+        How often each word occurs in the corpus.
     """
 
     words: list[str]
@@ -284,11 +284,11 @@ def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, f
     Parameters
     ----------
     left : bool (types,)
-        The types that are left.
+        Whether each type is left.
     name, value, kind
-        The setting, its value, and what it is.
+        The setting, its value, and what kind of value it is, such as "a count".
     found
-        What the message says of the corpus.
+        What the message says about the corpus.
     """
     if left.sum() < 2:
         wanted = f"{kind} that leaves at least 2 of {len(left)} types, not {left.sum()}; {found}"
@@ -365,7 +365,7 @@ def coverage(
 def frequencies(
     counts: NDArray[np.int64], points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the curve of count over rank, at ranks evenly spaced on a logarithmic axis.
+    """Return how often the types of some frequency ranks occur, for a plot on logarithmic axes.
 
     Parameters
     ----------
@@ -377,7 +377,8 @@ def frequencies(
     Returns
     -------
     ranks, counts : int64 (n,)
-        Ranks from 1 to the number of types, and the counts of the types at these ranks.
+        Ranks from 1 to the number of types, evenly spaced by their logarithm, and the counts of the
+        types with these ranks.
     """
     falling = np.sort(counts)[::-1]
     if len(falling) == 0:

@@ -1,4 +1,4 @@
-"""All metrics at once. To add a metric, write its file here and add it to `METRICS`."""
+"""Compute and describe all metrics. To add one, write its file here and add it to `METRICS`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
 
 
 def check_benchmarks(settings: EvaluationSettings) -> None:
-    """Read every benchmark once, to find out before any work whether it can be read.
+    """Read every benchmark once, so that one that cannot be read is refused before any work.
 
     Raises
     ------
     InputError
-        A benchmark that cannot; the message opens with the setting that names it.
+        A benchmark cannot be read. The message begins with the setting that names it.
     """
     for metric in METRICS:
         setting = f"{metric.section}: "
@@ -38,16 +38,16 @@ def compute_scores(
     Returns
     -------
     scores : dict
-        By the metric's section, as JSON values.
+        The scores of each metric, by its section, as JSON values.
     summary : dict
         The same without long lists.
     rows : dict
-        Rows of tables, by the table's name; see `MetricResult`.
+        The rows of each table, by its name; see `MetricResult`.
 
     Raises
     ------
     InputError
-        A benchmark that cannot be read.
+        A benchmark cannot be read.
     """
     scores: dict[str, Any] = {}
     summary: dict[str, Any] = {}
@@ -63,7 +63,7 @@ def compute_scores(
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures in a summary of scores, as ``similarity/wordsim353/spearman``."""
+    """Return the figures in a summary, by names such as ``similarity/wordsim353/spearman``."""
     found: dict[str, float] = {}
     for metric in METRICS:
         if metric.section in summary:
@@ -77,7 +77,7 @@ def figure_names(settings: EvaluationSettings) -> list[str]:
 
 
 def score_lines(summary: Mapping[str, Any]) -> list[ScoreLine]:
-    """Return the scores in a summary as lines for people."""
+    """Return the scores in a summary as lines of a printed table."""
     return [
         line
         for metric in METRICS

@@ -1,4 +1,4 @@
-"""Analogies: is a to b as c to which word?"""
+"""The metric ``analogy``: which word is to c as b is to a?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -31,7 +31,7 @@ SUMS = {"semantic": ("semantic",), "syntactic": ("syntactic",), "all": ("semanti
 
 
 class Analogy(Metric):
-    """Accuracies of 3CosAdd and 3CosMul, overall, by section and by category."""
+    """The accuracy of 3CosAdd and of 3CosMul: overall, by section and by category."""
 
     section = "analogy"
     figures = (
@@ -82,7 +82,7 @@ class Analogy(Metric):
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a method for the table ``analogies``: its categories, then the sums."""
+    """Yield the rows of a result for the table ``analogies``: each category, then the totals."""
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
         for name, sections in SUMS.items()
@@ -107,7 +107,7 @@ def question_bands(
     ranks: NDArray[np.int64],
     vocabulary: int,
 ) -> list[dict[str, Any]]:
-    """Return accuracies by the frequency of a question's rarest word.
+    """Return the accuracy by frequency: in each band, for questions whose rarest word is in it.
 
     Parameters
     ----------

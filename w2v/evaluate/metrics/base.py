@@ -1,4 +1,4 @@
-"""What every metric has: what it reads, what it computes, and how its scores are shown."""
+"""The base class of metrics: what one reads and computes, and how its scores are shown."""
 
 import re
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ from w2v.vectors import USES, WordVectors
 
 @dataclass(frozen=True)
 class EvaluationSettings(Settings):
-    """What vectors are evaluated on, and how."""
+    """On which benchmarks vectors are evaluated, and how."""
 
     use: str = setting(
         "center vectors (v), or their sums with the outside vectors (v+u)", one_of(USES), "v"
@@ -58,7 +58,7 @@ class EvaluationSettings(Settings):
 
 @dataclass(frozen=True)
 class MetricInput:
-    """What a metric is asked about.
+    """What a metric is computed from.
 
     Attributes
     ----------
@@ -76,14 +76,14 @@ class MetricInput:
 
 
 class MetricResult(NamedTuple):
-    """What a metric has found.
+    """What a metric has computed.
 
     Attributes
     ----------
     scores
-        JSON values, as they stand under the metric's section in ``scores.json``.
+        JSON values, which ``scores.json`` has under the section of the metric.
     rows
-        Rows of tables, by the table's name: tuples or dictionaries of the table's columns.
+        The rows of each table, by its name: tuples or dictionaries of the columns.
     """
 
     scores: dict[str, Any]
@@ -91,7 +91,7 @@ class MetricResult(NamedTuple):
 
 
 class ScoreLine(NamedTuple):
-    """A score as a line for people.
+    """A score as a line of a printed table.
 
     Attributes
     ----------
@@ -117,13 +117,13 @@ class Metric(ABC):
     Attributes
     ----------
     section
-        Its key in ``scores.json`` and in the summary.
+        The key of its scores in ``scores.json`` and in the summary.
     figures
-        The scores that runs are compared by, of each benchmark.
+        The scores of a benchmark by which runs are compared.
     detailed
-        Keys of a benchmark's scores that are left out of the summary, for their length.
+        The scores of a benchmark that are left out of the summary because they are long.
     columns
-        Columns and dtypes of tables of its own, beside those in `w2v.evaluate.metrics.tables`.
+        The columns, with dtypes, of tables that `w2v.evaluate.metrics.tables` does not have.
     """
 
     section: ClassVar[str]
@@ -133,16 +133,16 @@ class Metric(ABC):
 
     @abstractmethod
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
-        """Return the files it reads, by the name of the benchmark.
+        """Return the file of each benchmark that it reads, by the name of the benchmark.
 
         Raises
         ------
         InputError
-            A benchmark that is not there.
+            A benchmark does not exist.
         """
 
     def load(self, path: Path) -> Sequence[Any]:
-        """Read one of the `benchmarks`.
+        """Read the file of a benchmark.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, given: MetricInput) -> MetricResult | None:
-        """Compute the scores; None if nothing is asked.
+        """Compute the scores; None if the settings name nothing to compute.
 
         Raises
         ------
@@ -163,17 +163,17 @@ class Metric(ABC):
 
     @abstractmethod
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
-        """Yield the scores as lines for people."""
+        """Yield the scores as lines of a printed table."""
 
     def summary(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the scores without what is `detailed`."""
+        """Return the scores without those that are `detailed`."""
         return {
             name: {key: value for key, value in result.items() if key not in self.detailed}
             for name, result in scores.items()
         }
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
-        """Return the names of the figures that `figures_of` will find, before the work."""
+        """Return the names that `figures_of` will return, before anything is computed."""
         return [
             f"{self.section}/{name}/{figure}"
             for name in getattr(settings, self.section)
@@ -182,9 +182,9 @@ class Metric(ABC):
         ]
 
     def figures_of(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the figures by name, as in ``similarity/wordsim353/spearman``.
+        """Return the figures by names such as ``similarity/wordsim353/spearman``.
 
-        Undefined ones are left out.
+        Figures that are undefined are left out.
         """
         return {
             f"{self.section}/{name}/{figure}": value
@@ -194,7 +194,7 @@ class Metric(ABC):
         }
 
     def figure(self, result: Mapping[str, Any], figure: str) -> float | None:
-        """Return one of the `figures` from the scores of a benchmark."""
+        """Return one of the `figures` of a benchmark, from its scores."""
         value: float | None = result.get(figure)
         return value
 
@@ -204,15 +204,15 @@ BANDS = (1_000, 5_000, 20_000)
 
 
 def bands(size: int) -> list[tuple[int, int]]:
-    """Return the first and the last rank, from 1, of each band of a vocabulary."""
+    """Divide a vocabulary into bands by frequency; return the first and last rank of each."""
     ends = [*(end for end in BANDS if end < size), size]
     return list(zip([1, *(end + 1 for end in ends)], ends, strict=False))
 
 
 def rarest_ranks(vectors: WordVectors, items: Sequence[Sequence[str]]) -> list[int]:
-    """Return the frequency rank, from 1, of the rarest word of each item.
+    """Return the frequency rank, from 1, of the rarest word of each pair or question.
 
-    It is 0 for an item with a word that has no vector.
+    It is 0 if one of the words has no vector.
     """
     rank_of_row = np.empty(len(vectors), dtype=np.int64)
     rank_of_row[vectors.by_frequency] = np.arange(1, len(vectors) + 1)
@@ -232,7 +232,7 @@ def band_row(
     value: float | None,
     interval: tuple[float, float] | None,
 ) -> dict[str, Any]:
-    """Return a row of the table ``bands``."""
+    """Return a row of the table ``bands``: a score over the words of one band of frequency."""
     low, high = interval or (None, None)
     found = {"used": used, "value": value, "low": low, "high": high}
     return {"benchmark": benchmark, "metric": metric, "first": band[0], "last": band[1], **found}
@@ -241,9 +241,9 @@ def band_row(
 def benchmark_files(
     named: Mapping[str, str | None], shipped: Callable[[str], Path]
 ) -> dict[str, Path]:
-    """Return the file of each benchmark that has one.
+    """Return the file of each benchmark; those whose path is None are left out.
 
-    The path ``gensim`` means the file that gensim ships.
+    For the path ``gensim``, `shipped` returns the file that gensim ships.
     """
     files = {name: path for name, path in named.items() if path is not None}
     return {name: shipped(name) if path == "gensim" else Path(path) for name, path in files.items()}

@@ -1,4 +1,4 @@
-"""Word similarity: does the cosine of two words rank pairs as people do?"""
+"""The metric ``similarity``: do cosines rank word pairs as people do?"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -24,7 +24,7 @@ from w2v.vectors import WordVectors
 
 
 class Similarity(Metric):
-    """Spearman's and Pearson's correlation with human scores, over pairs of words."""
+    """The correlation, Spearman's and Pearson's, of cosines and the scores that people gave."""
 
     section = "similarity"
     figures = ("spearman", "pearson", "coverage")
@@ -69,7 +69,7 @@ def pair_bands(
     pairs: Sequence[evaluate.Pair],
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Return Spearman's correlation by the frequency of a pair's rarer word.
+    """Return the correlation by frequency: in each band, for pairs whose rarer word is in it.
 
     Pairs with a word that has no vector are left out.
     """

@@ -1,4 +1,4 @@
-"""Stability: how many nearest neighbours do two runs agree on?"""
+"""The metric ``stability``: on how many nearest neighbours do two runs agree?"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ K = 10
 
 
 class Stability(Metric):
-    """The mean share of nearest neighbours that the run has in common with another."""
+    """The mean share of nearest neighbours that are the same in another run."""
 
     section = "stability"
     figures = ("overlap",)

@@ -1,4 +1,4 @@
-"""The tables that the built-in metrics fill, and their columns."""
+"""The tables that the built-in metrics fill: their names, columns and dtypes."""
 
 COLUMNS = {
     # One row per word pair of a similarity benchmark.

@@ -1,4 +1,4 @@
-"""The archives of well-known corpora, one module for each. What the modules share is here.
+"""Readers for the archives of well-known corpora, a module for each; here is what they share.
 
 Documents are read as streams; nothing is extracted to disk.
 """
@@ -21,7 +21,7 @@ Open = Callable[[str], IO[bytes]]
 
 
 def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
-    """Open the only file called `name` in a zip archive, or `path` itself if it is no archive."""
+    """Open the one file called `name` in a zip archive; or `path` itself, if it is no archive."""
     if not zipfile.is_zipfile(path):
         return open(str(path))
     with zipfile.ZipFile(path) as archive:
@@ -42,7 +42,7 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def decode(data: bytes, where: str, offset: int = 0) -> str:
-    """Decode UTF-8 at a position of a file or line, which the message for invalid bytes names."""
+    """Decode UTF-8. If it is invalid, the message has `where` and the position, plus `offset`."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -13,7 +13,7 @@ MAX_WORD_BYTES = 1 << 20
 
 
 def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str]:
-    """Yield the text of text8 in documents of a number of words, since it is one long line.
+    """Yield the text of text8, which is one long line, in documents of `words` words.
 
     `path` is ``text8.zip``, or the file ``text8`` in it, compressed or not.
     """

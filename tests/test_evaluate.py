@@ -21,6 +21,7 @@ from tests import naive
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate import Pair, Question, datasets, statistics
+from w2v.evaluate.metrics import METRICS
 from w2v.vectors import WordVectors
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
@@ -881,3 +882,13 @@ def test_equal_vectors_overlap_fully_in_any_order_and_with_other_words() -> None
 def test_neighbours_of_few_words_are_all_other_words() -> None:
     one = WordVectors(["a", "b", "c"], np.eye(3))
     assert [row.overlap for row in evaluate.neighbour_overlap(one, one)] == [1.0] * 3
+
+
+def test_a_benchmark_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    similarity = METRICS[0]
+    path.write_text("a\tb\t1\n")
+    first = similarity.load(path)
+    assert similarity.load(path) is first
+    path.write_text("a\tb\t1\nc\td\t2\n")
+    assert len(similarity.load(path)) == 2

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -277,6 +278,7 @@ def answer_ranks(
         [first.setdefault(word.lower(), rank) for rank, word in enumerate(words)], np.intp
     )
 
+    @cache  # the same few hundred words are in thousands of questions
     def rank_of(word: str) -> int:
         """Return the frequency rank of a word, or of its most frequent spelling in another case.
 

@@ -50,12 +50,13 @@ def wilson(correct: int, asked: int) -> Interval | None:
     ----------
     E. B. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
     """
-    from scipy.stats import binomtest
-
     if asked == 0:
         return None
-    low, high = binomtest(correct, asked).proportion_ci(0.95, method="wilson")
-    return float(low), float(high)
+    share, z = correct / asked, NORMAL_QUANTILE
+    middle = 2 * correct + z**2
+    half = z * math.sqrt(4 * correct * (1 - share) + z**2)
+    low, high = ((middle + side) / (2 * (asked + z**2)) for side in (-half, half))
+    return low if correct else 0.0, high if correct < asked else 1.0
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from w2v.evaluate.metrics.base import (
     bands,
     benchmark_files,
     rarest_ranks,
+    read_once,
 )
 from w2v.evaluate.statistics import ratio, wilson
 from w2v.vectors import WordVectors
@@ -44,7 +46,7 @@ class Analogy(Metric):
         return benchmark_files(settings.analogy, evaluate.benchmark_path)
 
     def load(self, path: Path) -> Sequence[Any]:
-        return evaluate.load_analogies(path)
+        return read_once(evaluate.load_analogies, path)
 
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
@@ -52,7 +54,7 @@ class Analogy(Metric):
         oov = cast(evaluate.Unknown, settings.oov)
         vocabulary = min(settings.vocabulary, len(vectors))
         for name, path in self.benchmarks(settings).items():
-            questions = evaluate.load_analogies(path)
+            questions = self.load(path)
             ranks = evaluate.answer_ranks(vectors, questions, settings.vocabulary)
             first, *others = [
                 evaluate.count_answers(questions, ranks[method], vocabulary, method, oov)
@@ -116,10 +118,11 @@ def question_bands(
         below 0, of questions with unknown words, are left out.
     """
     asked = np.flatnonzero(ranks >= 0)
+    known = cache(vectors.find)
     words = []
     for index in asked.tolist():
         question = questions[index]
-        answer = next(w for w in (question.answer, *question.others) if vectors.find(w) is not None)
+        answer = next(w for w in (question.answer, *question.others) if known(w) is not None)
         words.append((question.a, question.b, question.c, answer))
     # A word outside the vocabulary was asked as the same word in another case.
     rarest = np.minimum(rarest_ranks(vectors, words), vocabulary)

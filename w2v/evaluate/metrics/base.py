@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -199,6 +200,35 @@ class Metric(ABC):
         return value
 
 
+_read: dict[tuple[object, ...], Sequence[Any]] = {}
+
+
+def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
+    """Read a benchmark, or return what was read before if its files have not changed since.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read.
+    """
+    local = Path(path)
+    try:
+        files = sorted(local.rglob("*")) if local.is_dir() else [local]
+        stamps = tuple((str(f), s.st_size, s.st_mtime_ns) for f in files for s in [f.stat()])
+    except OSError:
+        return read(path)
+    key = (read, *stamps)
+    if key not in _read:
+        found = read(path)
+        if len(_read) >= MAX_READ:
+            _read.clear()
+        _read[key] = found
+    return _read[key]
+
+
+MAX_READ = 16
+"""How many benchmarks are kept in memory."""
+
 BANDS = (1_000, 5_000, 20_000)
 """The frequency ranks at which bands of words end."""
 
@@ -216,9 +246,10 @@ def rarest_ranks(vectors: WordVectors, items: Sequence[Sequence[str]]) -> list[i
     """
     rank_of_row = np.empty(len(vectors), dtype=np.int64)
     rank_of_row[vectors.by_frequency] = np.arange(1, len(vectors) + 1)
+    find = cache(vectors.find)
     ranks = []
     for words in items:
-        rows = [vectors.find(word) for word in words]
+        rows = [find(word) for word in words]
         known = [int(rank_of_row[row]) for row in rows if row is not None]
         ranks.append(max(known, default=0) if None not in rows else 0)
     return ranks

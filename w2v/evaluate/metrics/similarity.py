@@ -18,6 +18,7 @@ from w2v.evaluate.metrics.base import (
     bands,
     benchmark_files,
     rarest_ranks,
+    read_once,
 )
 from w2v.sampling import generator
 from w2v.vectors import WordVectors
@@ -34,14 +35,14 @@ class Similarity(Metric):
         return benchmark_files(settings.similarity, evaluate.benchmark_path)
 
     def load(self, path: Path) -> Sequence[Any]:
-        return evaluate.load_pairs(path)
+        return read_once(evaluate.load_pairs, path)
 
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
         result = MetricResult({}, {"similarity": [], "pairs": [], "bands": []})
         oov = cast(evaluate.Unknown, settings.oov)
         for name, path in self.benchmarks(settings).items():
-            pairs = evaluate.load_pairs(path)
+            pairs = self.load(path)
             random = generator(settings.seed, f"bootstrap {name}")
             found = evaluate.similarity(vectors, pairs, oov=oov, generator=random)
             result.scores[name] = asdict(found)

@@ -3,11 +3,14 @@
 Hydra imports this file whenever it starts, so it imports nothing slow.
 """
 
+from typing import Any
+
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
 from pipeline.sweeps.session import open_sweep
@@ -24,7 +27,8 @@ class ProjectSweeper(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep the arguments; see `hydra.plugins.sweeper.Sweeper`."""
-        self.hydra_context: HydraContext = hydra_context
+        shared: Any = SharedComposition(hydra_context.config_loader)
+        self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.task_function = task_function
         self.config: DictConfig = config
         for group, key in ((config, "outputs"), (config.tracking, "uri")):

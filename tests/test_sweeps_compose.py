@@ -1,0 +1,90 @@
+"""Jobs composed from a shared composition equal those that Hydra composes one by one."""
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config import schema
+from pipeline.sweeps.compose import SharedComposition
+from tests.commands import ROOT
+from tests.test_config import BASE
+
+
+@pytest.fixture
+def master() -> Iterator[DictConfig]:
+    schema.register()
+    with initialize_config_dir(str(ROOT / "conf"), **BASE):
+        yield compose("config", return_hydra_config=True)
+
+
+class Counter:
+    """Hydra's loader, which counts how often it composes."""
+
+    def __init__(self) -> None:
+        self.composed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(GlobalHydra.instance().config_loader(), name)
+
+    def load_sweep_config(self, *arguments: Any) -> DictConfig:
+        self.composed += 1
+        return GlobalHydra.instance().config_loader().load_sweep_config(*arguments)
+
+
+def everything(config: DictConfig) -> Any:
+    return OmegaConf.to_container(config, resolve=False)
+
+
+JOBS = (
+    ["loss=negsample", "loss.negatives=3", "seed=1"],
+    ["loss=softmax", "seed=2", "corpus.limit=4"],
+    ["corpus=files", "corpus.path=[a.txt,'b c.txt']", "train.lr=1e-3", "seed=2"],
+    ["evaluate.analogy={google: null}", "stages=[tokenize]"],
+    ["~evaluate.similarity.simlex999", "+evaluate.similarity.own=x.tsv", "seed=3"],
+    ["experiment=softmax", "model.window=7", "train.decay_epochs=null"],
+)
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_shared_composition_equals_hydras_own(master: DictConfig, job: list[str]) -> None:
+    shared = SharedComposition(GlobalHydra.instance().config_loader())
+    own = GlobalHydra.instance().config_loader().load_sweep_config(master, list(job))
+    for _ in range(2):
+        assert everything(shared.load_sweep_config(master, job)) == everything(own)
+
+
+def test_jobs_with_the_same_choices_are_composed_once(master: DictConfig) -> None:
+    counter = Counter()
+    shared = SharedComposition(counter)
+    for loss in ("negsample", "softmax"):
+        for seed in range(3):
+            job = shared.load_sweep_config(master, [f"loss={loss}", f"seed={seed}"])
+            assert ("negatives" in job.loss, job.seed) == (loss == "negsample", seed)
+    assert counter.composed == 2
+    assert SharedComposition(counter).load_sweep_config(master, ["loss=softmax"]).seed == 0
+
+
+def test_a_worker_process_shares_too(master: DictConfig) -> None:
+    shared = SharedComposition(Counter())
+    shared.load_sweep_config(master, ["seed=1"])
+    copy = pickle.loads(pickle.dumps(shared))
+    assert copy.load_sweep_config(master, ["seed=2"]).seed == 2
+    assert copy.loader.composed == 1
+
+
+@pytest.mark.parametrize("override", ["seed=x", "model.windw=3"])
+def test_what_hydra_refuses_is_refused_in_its_words(master: DictConfig, override: str) -> None:
+    loader = GlobalHydra.instance().config_loader()
+    messages = []
+    for one in (loader, SharedComposition(loader)):
+        with pytest.raises((ConfigCompositionException, OmegaConfBaseException)) as raised:
+            one.load_sweep_config(master, [override])
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]

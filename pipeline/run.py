@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import MarkedYAMLError  # noqa: E402
 
 from pipeline.config import messages, schema  # noqa: E402
+from pipeline.config.settings import REPORTS  # noqa: E402
 from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
 from pipeline.runtime.signals import StopRequest  # noqa: E402
 from pipeline.sweeps.job import job_context, run_job  # noqa: E402
@@ -95,6 +97,24 @@ def line_of(error: Exception, starting: bool) -> str | None:
     return None
 
 
+def reports_wanted(arguments: Sequence[str]) -> list[Path]:
+    """Return the folders for which ``report=`` asks, where a command has no other arguments."""
+    values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
+    folders = [Path(value) for value in values if value not in REPORTS]
+    if folders and len(folders) < len(arguments):
+        other = next(text for text in arguments if not text.startswith("report="))
+        raise InputError(f"{other}: report=<folder> takes the settings of the run; leave this out")
+    return folders
+
+
+def make_reports(folders: Sequence[Path]) -> None:
+    """Make the reports of runs that ended earlier."""
+    from pipeline.stages.report import report_later, runs_below
+
+    for run_dir in [run for folder in folders for run in runs_below(folder)]:
+        print(f"report    {os.path.relpath(report_later(run_dir))}", flush=True)
+
+
 def is_setting(argument: str) -> bool:
     """Return whether an argument is ``key=value`` or ``~key``, not an option or its value."""
     return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
@@ -120,7 +140,11 @@ def main() -> int:
     try:
         for text in sys.argv:
             text.encode()
+        reports = reports_wanted(sys.argv[1:])
         with program.stop.handling_signals():
+            if reports:
+                make_reports(reports)
+                return 0
             hydra.main(str(ROOT / "conf"), "config", **options)(program.run)()
         if program.error is not None:
             raise program.error

@@ -52,7 +52,9 @@ def run_tracked(
         command = shlex.join(["python", sys.argv[0], *HydraConfig.get().overrides.task])
         command = f"cd {shlex.quote(str(Path.cwd()))}\n{command}"  # works from any folder
         entries = {} if job is None else job.entries
-        context = Context(config, display, tracker, stop, cores, threads, command, entries)
+        context = Context(
+            config, display, tracker, stop, cores, threads, command, job is None, entries
+        )
         summary = Experiment(context).run(run_dir)
         if job is not None:
             objective_value(summary, job.objective)  # without such a figure, the tracked run fails

@@ -111,6 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     write_report(
         folder / REPORT,
         folder,
+        folder,
         summary,
         title=TITLE,
         command=COMMAND,

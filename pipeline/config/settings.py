@@ -37,6 +37,9 @@ MAX_MAPPED = 20_000
 PROJECTIONS = ("pca", "tsne", "umap")
 """The methods that place words in the plane."""
 
+REPORTS = ("best", "all", "none")
+"""Which jobs of a sweep get pictures and pages."""
+
 SPLITS = ("train", "test", "unsup")
 """The parts of the Large Movie Review Dataset."""
 
@@ -332,6 +335,12 @@ class Config(Settings):
     seed: int = setting("of everything that is random in training", at_least(0), 0)
     stages: list[str] = setting(
         "the stages to run; the results of others come from the cache", default=[]
+    )
+    report: str = setting(
+        "the jobs of a sweep that get pictures and pages: best, all or none; or, as the only "
+        "setting, a folder of a sweep or of one of its jobs that get them now",
+        one_of(REPORTS),
+        "best",
     )
     outputs: str = setting("the folder for everything that is made", text("a folder"), "outputs")
     measure: Measure | None = None

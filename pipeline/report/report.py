@@ -55,14 +55,16 @@ class Scale:
 def write_report(
     path: Path,
     evaluated: Path,
+    drawn: Path,
     summary: Mapping[str, Any],
     *,
     title: str,
     command: str,
     when: datetime,
 ) -> None:
-    """Write the report of a run from the folder of its stage ``evaluate`` and its summary.
+    """Write the report of a run from its summary and the files of two folders.
 
+    ``evaluated`` is the folder of its stage ``evaluate``, and ``drawn`` that of its pictures.
     Passwords in URLs are left out of the command and the settings; ``when`` has a time zone.
     """
     similarity, all_analogies, neighbours, bands = (
@@ -97,7 +99,7 @@ def write_report(
         ],
         corpus=corpus_facts(summary),
         frequent=frequent_words(summary),
-        pictures=pictures(evaluated),
+        pictures=pictures(drawn),
         command=command.split("\n"),
         redacted=any("://***@" in text for text in texts),
         stages=summary["stages"],
@@ -195,11 +197,11 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [] if counts is None else list(zip(words, counts.tolist(), strict=True))[:FREQUENT_WORDS]
 
 
-def pictures(evaluated: Path) -> dict[str, list[Row]]:
+def pictures(folder: Path) -> dict[str, list[Row]]:
     """Return the charts by kind, each with its title, its description and its image."""
     found: dict[str, list[Row]] = {kind: [] for kind in KINDS}
-    for picture in read_pictures(evaluated):
-        row = {**asdict(picture), "image": embedded_image(evaluated / picture.file)}
+    for picture in read_pictures(folder):
+        row = {**asdict(picture), "image": embedded_image(folder / picture.file)}
         found[picture.kind].append(row)
     return found
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from pipeline.cache.store import Entry, stage_key
 from pipeline.config.settings import Config
 from pipeline.config.values import is_number
+from pipeline.report.findings import Findings
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
@@ -30,7 +31,9 @@ class Context:
     cores: int  # that the run may use
     threads: int  # of the engine
     command: str = ""  # repeats the run
+    report: bool = True  # whether pictures and pages are made at the end
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
+    findings: Findings | None = None  # of an evaluation that was made now
 
     @property
     def outputs(self) -> Path:

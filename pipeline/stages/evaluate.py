@@ -1,32 +1,25 @@
-"""The stage ``evaluate``: vectors to scores, tables, plots and a report."""
+"""The stage ``evaluate``: vectors to scores and tables, and the report on them."""
 
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config, Evaluate
-from pipeline.report.figures import MAP, Counts, draw, read_pictures
 from pipeline.report.findings import TABLES, Findings
-from pipeline.report.report import REPORT, write_report
 from pipeline.stages.base import Context, Make, Stage
-from pipeline.stages.vocab import IDS
+from pipeline.stages.report import Ended, leave_for_later, make_report
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate.metrics import METRICS, check_benchmarks, compute_scores, figures, score_lines
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import content_sha256
-from w2v.text.tokens import read_counts
 from w2v.training.result import read_history
 from w2v.vectors import Use, WordVectors, find_vectors, vector_files
 
@@ -47,7 +40,7 @@ LISTED = 5
 class Evaluation(Stage):
     """Computes the metrics of the run's vectors, or of vectors made by any tool.
 
-    It writes ``scores.json``, tables as Parquet and CSV, the pictures, and exports.
+    It writes ``scores.json``, tables as Parquet and CSV, and exports.
     """
 
     name = "evaluate"
@@ -92,28 +85,18 @@ class Evaluation(Stage):
             compared = partial(WordVectors.load, other, use) if other else None
             vectors = WordVectors.load(path, use, counts=config.counts, encoding=config.encoding)
             given = MetricInput(vectors, config, compared)
-            facts, findings = compute(out, given, config, trained, suggested)
+            facts, context.findings = compute(out, given, config, trained, suggested)
             vectors.export(out / EXPORTS, config.export)
-            draw(
-                out,
-                findings,
-                title=context.config.title,
-                counts=None if trained is None else type_counts(context),
-                vocabulary=config.vocabulary,
-                methods=config.map,
-                map_words=config.map_words,
-            )
             return facts
 
         return settings, make
 
     def describe(self, facts: Mapping[str, Any]) -> str:  # noqa: ARG002
-        return "scores, tables and plots"
+        return "scores and tables"
 
     def record(self, context: Context, entry: Entry) -> None:
         tracker, folder = context.tracker, entry.path
         tracker.scores(figures(entry.facts), context.words)
-        tracker.files([folder / picture.file for picture in read_pictures(folder)], "plots")
         tables = [*folder.glob("*.csv"), *folder.glob("*.parquet")]
         tracker.files(sorted(tables), "tables")
         tracker.table(folder / NEIGHBOURS, "tables/neighbours.json", ("word", "neighbour"))
@@ -131,15 +114,22 @@ class Evaluation(Stage):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write the report and the map into the folder of the run, and show the scores."""
-        title, pages = context.config.title, [run_dir / REPORT]
-        now = datetime.now().astimezone()
-        write_report(pages[0], entry.path, summary, title=title, command=context.command, when=now)
-        if (entry.path / MAP).exists():
-            pages.append(Path(shutil.copyfile(entry.path / MAP, run_dir / MAP)))
-        context.tracker.files(pages, "")
+        """Write the report and the map into the folder of the run, and show the scores.
+
+        Of a job of a sweep they are written later, if at all.
+        """
+        title, found = context.config.title, context.findings
+        run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)
+        if not context.report:
+            leave_for_later(run)
+            return
+        with context.display.bar("report"):
+            page = make_report(run, context.tracker, found, context.verify)
         context.display.results(
-            title, score_lines(entry.facts), entry.facts["neighbours"], os.path.relpath(pages[0])
+            title,
+            score_lines(entry.facts),
+            entry.facts["neighbours"],
+            os.path.relpath(page),
         )
 
 
@@ -206,9 +196,3 @@ def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
     named = bool(rows) and isinstance(rows[0], dict)
     frame = pd.DataFrame(rows, columns=None if named else list(columns))
     return frame.reindex(columns=list(columns)).astype(dict(columns))
-
-
-def type_counts(context: Context) -> Counts:
-    """Return how often each type of the corpus occurs, and which are in the vocabulary."""
-    kept = np.load(context.entries["vocab"].path / IDS, allow_pickle=False) >= 0
-    return Counts(read_counts(context.entries["tokenize"].path), kept)

@@ -180,6 +180,18 @@ class Result:
         table = self.configurations
         return records(table if len(table) == 1 else table[table["verdict"] == "best"])
 
+    @property
+    def best_jobs(self) -> list[int]:
+        """Return the number of the best job of each group, by its own objective.
+
+        A job whose evaluation was left out is none, because there is nothing to show of it.
+        """
+        best: dict[tuple[str, ...], Job] = {}
+        for job in sorted(self.finished, key=lambda job: -self.sign * job.figures[self.objective]):
+            if job.neighbours:
+                best.setdefault(self.group(job), job)
+        return [job.number for job in best.values()]
+
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
     """Return the rows of a table with values that JSON can hold."""

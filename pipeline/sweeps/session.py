@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
@@ -28,6 +28,9 @@ from pipeline.sweeps.record import record_sweep
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
 from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.sweeps.analysis import Result
 
 ROOT = Path(__file__).resolve().parents[2]
 CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
@@ -98,6 +101,7 @@ def prepare_jobs(
     sweep = {
         "mlflow_run_id": run_id,
         "objective": str(config.search.objective),
+        "report": str(config.report),
         "command": shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
         "cores": cores,
         "parallel": at_once != 1,
@@ -138,7 +142,8 @@ def close_sweep(
     }
     summary = show.write_results(folder, result, facts)
     record_sweep(tracker, folder, summary, show.markdown(result, summary))
-    show.print_results(Display(), result, summary)
+    reports = make_reports(folder, result, sweep["report"])
+    show.print_results(Display(), result, summary, reports)
     failed = [job for job in jobs if job.status != "finished"]
     if error is not None:
         if not isinstance(error, Exception):
@@ -151,6 +156,25 @@ def close_sweep(
     if failed:  # as for a single run, 2 says that the settings or the input are wrong
         status = 2 if all(job.status == "refused" for job in failed) else 1
         raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
+
+
+def make_reports(folder: Path, result: "Result", which: str) -> list[Path]:
+    """Make the reports of jobs, and return their paths; `which` is the setting ``report``.
+
+    The best job is the best of each group where groups do not compare. A report that cannot be
+    made costs a warning, not the sweep.
+    """
+    from pipeline.stages.report import report_later
+
+    scored = [job.number for job in result.finished if job.neighbours]
+    numbers = {"none": [], "best": result.best_jobs, "all": scored}[which]
+    made = []
+    for number in numbers:
+        try:
+            made.append(report_later(folder / str(number)))
+        except InputError as error:
+            print(f"warning: job {number} has no report: {error}", file=sys.stderr)
+    return made
 
 
 @contextmanager

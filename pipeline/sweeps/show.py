@@ -1,6 +1,7 @@
 """Write and print what a sweep found: tables, pictures, ``summary.json``, a note in Markdown."""
 
 import itertools
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -78,8 +79,13 @@ def markdown(result: Result, summary: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *([""] if failed else []), *failed])
 
 
-def print_results(display: Display, result: Result, summary: Mapping[str, Any]) -> None:
-    """Print a sweep's configurations, effects of its settings, advice, failed jobs and totals."""
+def print_results(
+    display: Display, result: Result, summary: Mapping[str, Any], reports: Sequence[Path]
+) -> None:
+    """Print a sweep's configurations, effects of its settings, advice, failed jobs and totals.
+
+    `reports` are the paths of the reports that were made of single jobs.
+    """
     groups = by_group(result)
     if groups:
         display.configurations(result.objective, result.settings, groups, result.compared_within)
@@ -98,6 +104,10 @@ def print_results(display: Display, result: Result, summary: Mapping[str, Any]) 
     trained, seconds = summary["trained"], summary["seconds"]
     display.say(f"{counts or 'no jobs'}; {trained} trained now, {seconds:.0f} s in all")
     display.say(f"sweep     {summary['sweep_dir']}")
+    for path in reports:
+        display.say(f"report    {os.path.relpath(path)}")
+    if len(reports) < len(result.finished):
+        display.say(f"          of any job: python pipeline/run.py report={summary['sweep_dir']}/0")
     # Hydra's sweeper leaves this file when a search ends.
     results = Path(summary["sweep_dir"], "optimization_results.yaml")
     if results.exists():

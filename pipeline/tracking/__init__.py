@@ -11,7 +11,7 @@ from pipeline.tracking.tracker import Tracker
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
 
-__all__ = ["Tracker", "track"]
+__all__ = ["Tracker", "reopen", "track"]
 
 # MLflow reads these when it is imported. Without them it sends telemetry, draws progress bars,
 # prints the address of each run and retries a request for minutes.
@@ -39,3 +39,17 @@ def track(
     from pipeline.tracking.mlflow_tracker import track_in_mlflow  # importing MLflow takes seconds
 
     return track_in_mlflow(config, outputs, run_name, parameters, tags)
+
+
+def reopen(
+    config: "Tracking", outputs: Path, run_id: str | None
+) -> AbstractContextManager[Tracker]:
+    """Return a context in which files are added to a run that has ended; ``None`` is no run.
+
+    The run keeps its status. A store that cannot be reached costs a warning, not the block.
+    """
+    if run_id is None:
+        return nullcontext(Tracker())
+    from pipeline.tracking.mlflow_tracker import reopen_in_mlflow
+
+    return reopen_in_mlflow(config, outputs, run_id)

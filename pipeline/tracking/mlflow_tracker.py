@@ -3,12 +3,16 @@
 import importlib.util
 import json
 import logging
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
     from w2v.training.history import Epoch, Point
 
+CACHE = "cache"
+"""The folder of the outputs whose files never change."""
+
 FLUSH_SECONDS = 5.0
 """How long metrics are collected before they are sent: MLflow takes a thousand as fast as one."""
 
@@ -39,29 +46,43 @@ SYSTEM_SECONDS = 5
 
 
 class MlflowTracker(Tracker):
-    """Record one open run; ``register`` is the setting ``tracking.register``."""
+    """Record one open run; ``register`` is the setting ``tracking.register``.
 
-    def __init__(self, client: MlflowClient, run: Run, register: str | None = None) -> None:
+    ``parameters`` are sent with the first metrics. Files in ``cache`` are linked, not copied.
+    """
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        run: Run,
+        register: str | None = None,
+        parameters: Sequence[Param] = (),
+        cache: Path | None = None,
+    ) -> None:
         self.client = client
         self.run = run
         self.run_id: str = run.info.run_id
         self.register = register
-        self.metrics: list[Metric] = []  # not sent yet
-        self.tags: dict[str, str] = {}  # not sent yet
+        self.cache = cache
+        self.metrics: list[Metric] = []  # not sent yet, nor are the next two
+        self.parameters = list(parameters)
+        self.tags: dict[str, str] = {}
         self.flushed = time.monotonic()
         self.began: float | None = None  # when training began, in seconds since 1970
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0) -> None:
-        """Send the collected metrics and tags, if ``min_seconds`` have passed since the last time.
+        """Send what was collected in one call, if ``min_seconds`` have passed since the last.
 
         A call that fails is repeated as a whole, so it must flush before it collects a metric.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return
         tags = [RunTag(key, value[:MAX_TAG]) for key, value in self.tags.items()]
-        self.client.log_batch(self.run_id, metrics=self.metrics, tags=tags)
+        if self.metrics or self.parameters or tags:
+            self.client.log_batch(self.run_id, self.metrics, self.parameters, tags)
         self.metrics.clear()
+        self.parameters.clear()
         self.tags.clear()
         self.flushed = time.monotonic()
 
@@ -121,8 +142,15 @@ class MlflowTracker(Tracker):
         self._add(scores, words, time.time())
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
+        address = urlsplit(self.run.info.artifact_uri)
+        local = Path(url2pathname(address.path), folder) if address.scheme == "file" else None
         for path in paths:
-            self.client.log_artifact(self.run_id, str(path), folder or None)
+            if local is None:
+                self.client.log_artifact(self.run_id, str(path), folder or None)
+            else:
+                local.mkdir(parents=True, exist_ok=True)
+                of_cache = self.cache is not None and self.cache in path.absolute().parents
+                link_or_copy(path, local / path.name, link=of_cache)
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         # The texts "null" and "nan" are words; only an empty cell is a missing value.
@@ -135,6 +163,7 @@ class MlflowTracker(Tracker):
         self.client.log_table(self.run_id, table, name)
 
     def model(self, folder: Path) -> None:
+        self.flush()  # the model gets the parameters of the run
         log_model(self.client, self.run, folder, self.register)
 
     def choose_model(self, run_id: str) -> None:
@@ -145,6 +174,48 @@ class MlflowTracker(Tracker):
 
     def close_killed_jobs(self) -> None:
         close_killed_runs(self.client, self.run.info.experiment_id, self.run_id)
+
+
+def link_or_copy(path: Path, other: Path, link: bool) -> None:
+    """Give a file another name where that is asked for and possible; otherwise copy it."""
+    other.unlink(missing_ok=True)  # a copy must not be written into a file that has two names
+    if link:
+        # Impossible on another disk, on some file systems, and for a file with many names.
+        with suppress(OSError):
+            os.link(path.resolve(), other)
+            return
+    shutil.copyfile(path, other)
+
+
+@contextmanager
+def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator[Tracker]:
+    """Let the block add to a run that has ended; see `pipeline.tracking.reopen`."""
+    quiet_loggers()
+    store = store_uri(config.uri, outputs)
+    try:
+        client, _ = open_experiment(store, config.experiment, outputs)
+        run = retry_while_locked(lambda: client.get_run(run_id))
+    except (MlflowException, InputError) as error:
+        print(
+            f"warning: {store}: nothing is added to run {run_id} ({one_line(error)})",
+            file=sys.stderr,
+        )
+        yield Tracker()
+        return
+    calls = RetryQueue(store)
+    try:
+        tracker = MlflowTracker(client, run, cache=outputs.absolute() / CACHE)
+        yield cast(Tracker, QueueProxy(tracker, calls))
+    finally:
+        if problem := calls.close():
+            print(f"warning: {store} did not take all files ({problem})", file=sys.stderr)
+
+
+def quiet_loggers() -> None:
+    """Let libraries that MLflow uses log only what matters."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -171,9 +242,7 @@ def track_in_mlflow(
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
+    quiet_loggers()
     store = store_uri(config.uri, outputs)
     client, experiment_id = open_experiment(store, config.experiment, outputs)
     with run_lock(outputs) as lock:
@@ -183,12 +252,12 @@ def track_in_mlflow(
             run = retry_while_locked(
                 lambda: client.create_run(experiment_id, run_name=run_name, tags=tags)
             )
-            client.log_batch(run.info.run_id, params=params)
         except MlflowException as error:
             raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
-        tracker = MlflowTracker(client, run, config.register)
+        tracker = MlflowTracker(client, run, config.register, params, outputs.absolute() / CACHE)
         calls = RetryQueue(store)
-        calls.put(close_killed_runs, client, experiment_id)
+        if "mlflow.parentRunId" not in tags:  # otherwise the sweep does it
+            calls.put(close_killed_runs, client, experiment_id)
         status = "FAILED"
         try:
             with ExitStack() as stack:

@@ -4,12 +4,14 @@ import getpass
 import platform
 import subprocess
 from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow")
 
 
+@cache
 def provenance_tags() -> dict[str, str]:
     """Return the tags of a run that starts now; the name of the host is not among them."""
     tags = {

@@ -37,7 +37,11 @@ class Tracker:
         """Record final figures as metrics at the step ``words``."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Copy files into a folder of the run's artifacts; ``""`` is the top folder."""
+        """Add files to a folder of the run's artifacts; ``""`` is the top folder.
+
+        They are copied, but a file of the cache, which nobody changes, gets another name in the
+        artifacts (a hard link) where those are on the same disk.
+        """
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI shows, and compares between runs.

@@ -1,0 +1,192 @@
+"""The pictures and pages of a run: made at its end, or later from what the cache holds."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from pipeline.cache import store
+from pipeline.cache.store import Entry
+from pipeline.config.settings import Evaluate, Tracking
+from pipeline.report.figures import MAP, Counts, draw, read_pictures
+from pipeline.report.findings import TABLES, Findings
+from pipeline.report.report import REPORT, write_report
+from pipeline.runtime.outputs import explain_write_errors
+from pipeline.stages.base import digest_of_sources
+from pipeline.stages.vocab import IDS
+from pipeline.tracking import reopen
+from pipeline.tracking.tracker import Tracker
+from w2v.errors import InputError
+from w2v.files import written_aside
+from w2v.text.tokens import read_counts
+from w2v.training.result import read_history
+from w2v.vectors import Use, WordVectors, find_vectors
+
+NAME = "report"
+"""Of the folder in the cache that keeps the pictures, by a key as the results of stages have."""
+
+SUMMARY, LATER = "summary.json", "report.json"
+"""What a run leaves in its folder; the second holds what a report needs beside the summary."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run whose stages have ended.
+
+    ``entries`` are their results by stage, ``outputs`` holds the cache, and ``command`` repeats
+    the run.
+    """
+
+    run_dir: Path
+    outputs: Path
+    entries: Mapping[str, Entry]
+    summary: Mapping[str, Any]
+    title: str
+    command: str
+
+    @property
+    def settings(self) -> Evaluate:
+        """The settings of the stage ``evaluate``."""
+        return Evaluate(**self.summary["config"]["evaluate"])
+
+    def findings(self) -> Findings:
+        """Read what the evaluation found from the files of the stages."""
+        import pandas as pd
+
+        settings, trained = self.settings, self.entries.get("train")
+        path = trained.path if trained else find_vectors(str(settings.vectors))
+        vectors = WordVectors.load(
+            path, cast(Use, settings.use), counts=settings.counts, encoding=settings.encoding
+        )
+        points, epochs = read_history(trained.path) if trained else ([], [])
+        folder = self.entries["evaluate"].path
+        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
+        probes = list(self.summary["evaluate"]["neighbours"])
+        return Findings(vectors, points, epochs, probes, **tables)
+
+    def counts(self) -> Counts | None:
+        """Return how often each type of the corpus occurs; None if nothing was trained."""
+        if "train" not in self.entries:
+            return None
+        kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0
+        return Counts(read_counts(self.entries["tokenize"].path), kept)
+
+
+def make_report(
+    run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
+) -> Path:
+    """Draw the pictures unless the cache has them, write the pages, and record both.
+
+    ``findings`` are read from the files of the run unless they are given. Returns the path of the
+    report. The map is beside it.
+    """
+    settings = run.settings
+    shown = {
+        "title": run.title,
+        "map": settings.map,
+        "map_words": settings.map_words,
+        "vocabulary": settings.vocabulary,
+    }
+    upstream = {name: entry.key for name, entry in run.entries.items()}
+    key = store.stage_key(NAME, digest_of_sources(__name__), shown, upstream)
+
+    def make(out: Path) -> dict[str, Any]:
+        draw(
+            out,
+            findings or run.findings(),
+            title=run.title,
+            counts=run.counts(),
+            methods=settings.map,
+            map_words=settings.map_words,
+            vocabulary=settings.vocabulary,
+        )
+        return {}
+
+    with explain_write_errors(run.outputs, NAME):
+        folder = run.outputs / "cache" / NAME
+        drawn = store.find_or_make(folder, key, shown, upstream, make, verify=verify).path
+        pages = [run.run_dir / REPORT]
+        write_report(
+            pages[0],
+            run.entries["evaluate"].path,
+            drawn,
+            run.summary,
+            title=run.title,
+            command=run.command,
+            when=datetime.now().astimezone(),
+        )
+        if (drawn / MAP).exists():
+            pages.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
+    tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
+    tracker.files(pages, "")
+    return pages[0]
+
+
+def report_later(run_dir: Path) -> Path:
+    """Make the report of a run that ended earlier, and record it in its tracked run.
+
+    Raises
+    ------
+    InputError
+        The folder is not that of a run with scores, or the cache no longer holds its results.
+    """
+    run = read_ended(run_dir)
+    tracking = Tracking(**run.summary["config"]["tracking"])
+    with reopen(tracking, run.outputs, run.summary["mlflow_run_id"]) as tracker:
+        return make_report(run, tracker)
+
+
+def leave_for_later(run: Ended) -> None:
+    """Write what `report_later` needs beside the summary into the folder of a run."""
+    with written_aside(run.run_dir / LATER) as aside:
+        text = json.dumps({"title": run.title, "command": run.command}, ensure_ascii=False)
+        aside.write_text(text, encoding="utf-8")
+
+
+def read_ended(run_dir: Path) -> Ended:
+    """Find the results of a run that ended earlier; `report_later` lists the errors."""
+    try:
+        summary, later = (json.loads((run_dir / name).read_bytes()) for name in (SUMMARY, LATER))
+        stages: dict[str, Any] = summary["stages"]
+        evaluated = Path(stages["evaluate"]["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"report={run_dir}: must be a folder of a sweep, or of a job of one that has scores"
+        ) from None
+    # The outputs may have been moved, or the path may start in another folder than this one.
+    places = [Path(*evaluated.parts[:-3]), *run_dir.absolute().parents]
+    for outputs in places:
+        find = partial(store.find, verify=False)
+        found = {
+            name: find(outputs / "cache" / name, stage["key"]) for name, stage in stages.items()
+        }
+        entries = {name: entry for name, entry in found.items() if entry is not None}
+        if len(entries) == len(stages):
+            return Ended(run_dir, outputs, entries, summary, **later)
+    raise InputError(
+        f"report={run_dir}: the cache no longer holds all results of this run; "
+        f"its command makes them again: {' && '.join(later['command'].splitlines())}"
+    )
+
+
+def runs_below(path: Path) -> list[Path]:
+    """Return the folder of a run, or those of the jobs of a sweep that have scores but no report.
+
+    Raises
+    ------
+    InputError
+        There is no such folder.
+    """
+    if not path.is_dir():
+        raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")
+    jobs = sorted(path.glob(f"[0-9]*/{SUMMARY}"), key=lambda file: int(file.parent.name))
+    if not jobs:
+        return [path]
+    scored = (job.parent for job in jobs if "evaluate" in json.loads(job.read_bytes())["stages"])
+    return [job for job in scored if not (job / REPORT).exists()]

@@ -1,0 +1,113 @@
+"""Pictures and pages of a sweep's jobs: of the best one at once, of any other on request."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands import run, write_text
+
+SWEEP = (
+    *("-m", "corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
+    *("train.epochs=1", "train.heldout=0.1", "engine=numpy", "evaluate.analogy={google: null}"),
+    *("evaluate.map_words=20", "seed=range(3)"),
+)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which a sweep of three jobs has run."""
+    folder = write_text(tmp_path_factory.mktemp("swept"))
+    done = run(*SWEEP, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def here(swept: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, which is also a move of the outputs."""
+    return Path(shutil.copytree(swept, tmp_path / "here"))
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the folders of the jobs, the best one first."""
+    (sweep,) = folder.glob("outputs/sweeps/*/*")
+    rows = json.loads((sweep / "summary.json").read_bytes())["jobs"]
+    return [
+        sweep / str(row["job"]) for row in sorted(rows, key=lambda row: float(row["heldout_loss"]))
+    ]
+
+
+def artifacts_of(job: Path, folder: Path) -> dict[str, Path]:
+    """Return the artifacts of a job's tracked run by name."""
+    run_id = json.loads((job / "summary.json").read_bytes())["mlflow_run_id"]
+    return {
+        path.name: path
+        for path in (folder / "outputs" / "mlartifacts").rglob("*")
+        if run_id in path.parts and path.is_file()
+    }
+
+
+def test_the_best_job_has_a_report_and_others_get_one_on_request(here: Path) -> None:
+    best, other, third = jobs_of(here)
+    assert (best / "report.html").is_file()
+    assert (best / "map.html").is_file()
+    assert {"report.html", "map.html", "loss.png"} <= set(artifacts_of(best, here))
+    assert not (other / "report.html").exists()
+    assert "loss.png" not in artifacts_of(other, here)
+
+    relative = os.path.relpath(other, here)
+    done = run(f"report={relative}", cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"report    {relative}/report.html\n"
+    assert {"report.html", "map.html", "loss.png", "zipf.png"} <= set(artifacts_of(other, here))
+    page = (other / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == (best / "report.html").read_text().count("image/png")
+    seed = json.loads((other / "summary.json").read_bytes())["config"]["seed"]
+    assert f"s{seed} on files" in page
+    assert f"seed={seed}" in page
+    assert not (third / "report.html").exists()
+
+    done = run(f"report={os.path.relpath(other.parent, here)}", cwd=here)  # all that have none
+    assert done.stdout == f"report    {os.path.relpath(third, here)}/report.html\n"
+
+
+def test_a_report_of_a_job_has_the_pictures_of_a_single_run(here: Path) -> None:
+    other = jobs_of(here)[1]
+    assert run(f"report={other}", cwd=here).returncode == 0
+    seed = json.loads((other / "summary.json").read_bytes())["config"]["seed"]
+    single = [text for text in SWEEP if text not in ("-m", "seed=range(3)")]
+    entries = set(here.glob("outputs/cache/report/[0-9a-f]*"))
+    assert run(*single, f"seed={seed}", cwd=here).returncode == 0
+    assert set(here.glob("outputs/cache/report/[0-9a-f]*")) == entries
+    assert list(here.glob("outputs/runs/*/*/report.html"))
+
+
+def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
+    job = jobs_of(here)[1]
+    done = run(*SWEEP, cwd=here)
+    assert done.returncode == 0
+    evaluated = Path(json.loads((job / "summary.json").read_bytes())["stages"]["evaluate"]["path"])
+    job = sorted(here.glob("outputs/sweeps/*/*"))[-1] / job.name
+    table = artifacts_of(job, here)["pairs.csv"]
+    assert table.samefile(here / evaluated / "pairs.csv")
+    assert not artifacts_of(job, here)["summary.json"].samefile(job / "summary.json")
+
+
+def test_what_has_no_report_is_refused(here: Path) -> None:
+    best, other, _ = jobs_of(here)
+    done = run("report=nowhere", cwd=here)
+    line = "error: report=nowhere: no such folder; give the folder of a run or of a sweep\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    done = run("report=outputs", cwd=here)
+    assert done.returncode == 2
+    assert "report=outputs: must be a folder of a sweep, or of a job of one" in done.stderr
+    done = run(f"report={best}", "seed=3", cwd=here)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: seed=3: report=<folder> takes the settings of the run")
+    shutil.rmtree(here / "outputs" / "cache" / "evaluate")
+    done = run(f"report={other}", cwd=here)
+    assert done.returncode == 2
+    assert "the cache no longer holds all results of this run; its command" in done.stderr

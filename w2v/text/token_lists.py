@@ -10,7 +10,7 @@ from w2v.errors import InputError
 from w2v.text.blocks import Block, Numbering, TokenizedBlock
 from w2v.text.tokens import NOT_A_TOKEN
 
-BLOCK_TOKENS = 1 << 18
+BLOCK_TOKENS = 1 << 19
 """Tokens that are held in memory at a time."""
 
 
@@ -43,14 +43,10 @@ class TokenLists:
         lists: list[list[Any]] = []
         size = filled = before = 0
         for number, document in enumerate(self.lists, start=1):
-            if isinstance(document, str | bytes | Mapping) or not isinstance(document, Iterable):
-                raise InputError(
-                    f"documents: document {number} is {shown(document)}; a list of tokens is "
-                    "needed, as documents are all texts or all lists"
-                )
-            lists.append(document if isinstance(document, list) else list(document))
-            size += len(lists[-1])
-            filled += bool(lists[-1])
+            tokens = document if type(document) is list else list_of(document, number)
+            lists.append(tokens)
+            size += len(tokens)
+            filled += bool(tokens)
             if size >= BLOCK_TOKENS or filled == limit:
                 yield number_types(lists, before)
                 lists, size, before = [], 0, number
@@ -58,6 +54,16 @@ class TokenLists:
                 return
         if lists:
             yield number_types(lists, before)
+
+
+def list_of(document: Any, number: int) -> list[Any]:
+    """Return a document as a list; `number` counts the documents from 1, for the message."""
+    if isinstance(document, str | bytes | Mapping) or not isinstance(document, Iterable):
+        raise InputError(
+            f"documents: document {number} is {shown(document)}; a list of tokens is needed, as "
+            "documents are all texts or all lists"
+        )
+    return list(document)
 
 
 def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedBlock]:
@@ -75,11 +81,13 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
     try:
         numbers = map(numbering.__getitem__, chain.from_iterable(lists))
         ids = np.fromiter(numbers, np.int32, int(lengths.sum()))
-    except TypeError:  # no dictionary can hold a list in place of a token
+        text = "\n".join(numbering)
+        lines = f"{text}\n".encode() if numbering else b""
+    except (TypeError, UnicodeEncodeError):  # what is no string, or half of a surrogate pair
         refuse_token(lists, before)
-    if not all(map(is_token, numbering)):
+    # Equal if no token is empty or holds white space.
+    if text.split() != (text.split("\n") if numbering else []):
         refuse_token(lists, before)
-    lines = "".join(f"{word}\n" for word in numbering).encode("utf-8")
     block = Block(b"", np.zeros(len(lists), np.int64))
     return block, TokenizedBlock(ids, np.cumsum(lengths), lengths > 0, lines, len(numbering))
 

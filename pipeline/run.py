@@ -32,6 +32,7 @@ from omegaconf.errors import OmegaConfBaseException  # noqa: E402
 from yaml import MarkedYAMLError  # noqa: E402
 
 from pipeline.config import messages, schema  # noqa: E402
+from pipeline.config.program import CONF, command  # noqa: E402
 from pipeline.config.settings import REPORTS  # noqa: E402
 from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
 from pipeline.runtime.signals import StopRequest  # noqa: E402
@@ -145,7 +146,7 @@ def main() -> int:
             if reports:
                 make_reports(reports)
                 return 0
-            hydra.main(str(ROOT / "conf"), "config", **options)(program.run)()
+            hydra.main(str(CONF), "config", **options)(program.run)()
         if program.error is not None:
             raise program.error
     except BrokenPipeError:  # of standard output, as with | head
@@ -163,8 +164,8 @@ def main() -> int:
         if program.stop.signum is None:
             raise
     if program.stop.signum is not None:
-        command = shlex.join([Path(sys.executable).name, *sys.argv])
-        print(f"stopped: what is finished is kept; continue with\n  {command}", file=sys.stderr)
+        again = shlex.join([*command(Path(sys.executable).name), *sys.argv[1:]])
+        print(f"stopped: what is finished is kept; continue with\n  {again}", file=sys.stderr)
         return 128 + program.stop.signum
     return status
 

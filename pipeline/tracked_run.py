@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from pipeline.config.program import command
 from pipeline.config.settings import Config
 from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.runtime.signals import StopRequest
@@ -49,11 +50,11 @@ def run_tracked(
             tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
-        command = shlex.join(["python", sys.argv[0], *HydraConfig.get().overrides.task])
-        command = f"cd {shlex.quote(str(Path.cwd()))}\n{command}"  # works from any folder
+        again = shlex.join([*command(), *HydraConfig.get().overrides.task])
+        again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
         entries = {} if job is None else job.entries
         context = Context(
-            config, display, tracker, stop, cores, threads, command, job is None, entries
+            config, display, tracker, stop, cores, threads, again, job is None, entries
         )
         summary = Experiment(context).run(run_dir)
         if job is not None:

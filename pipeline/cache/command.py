@@ -12,6 +12,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest, remove
+from pipeline.config.program import command_line
 from w2v.errors import sanitize
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -114,7 +115,8 @@ def parse_days(text: str) -> float:
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="pipeline/cache", description=__doc__)
+    program = "w2v cache" if command_line() == "w2v" else "pipeline/cache"
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="default: outputs")
     commands = parser.add_subparsers(dest="command", required=True)
     stage = argparse.ArgumentParser(add_help=False)

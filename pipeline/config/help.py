@@ -8,11 +8,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import get_type_hints
 
+from pipeline.config.program import CONF, command_line
 from pipeline.config.settings import Config
 from pipeline.config.values import as_yaml
 from w2v.settings import describe
-
-CONF = Path(__file__).parents[2] / "conf"
 
 WIDTH, COLUMN = 100, 36
 """Characters of a line, and where its second column begins."""
@@ -22,9 +21,9 @@ TEMPLATE = {
     "header": "word2vec as experiments: tokenize → vocab → train → evaluate, tracked in MLflow.",
     "footer": """\
 Values are set as key=value, choices as group=name; -m runs every combination of lists:
-  python pipeline/run.py
-  python pipeline/run.py loss=softmax corpus=files corpus.path=my.txt train.epochs=3
-  python pipeline/run.py -m loss=negsample,softmax model.window=2,5,10 'seed=range(3)'
+  {command}
+  {command} loss=softmax corpus=files corpus.path=my.txt train.epochs=3
+  {command} -m loss=negsample,softmax model.window=2,5,10 'seed=range(3)'
 --cfg job shows the settings of a command without running it, --hydra-help Hydra's own options.
 Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 """,
@@ -38,7 +37,7 @@ def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
     `groups` has the classes of settings of each group of ``conf/``, by the name of the choice.
     """
     lines = [TEMPLATE["header"], ""]
-    lines += ["Usage: python pipeline/run.py [group=name ...] [key=value ...]"]
+    lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
     sections = {
         key: {"": kind}
         for key, kind in get_type_hints(Config).items()
@@ -60,7 +59,8 @@ def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
     for left, right in settings_of(Config, ""):
         lines += entry(f"  {left}", right)
     # The text is a template of Python's string.Template.
-    return "\n".join([*lines, "", TEMPLATE["footer"]]).replace("$", "$$")
+    footer = TEMPLATE["footer"].replace("{command}", command_line())
+    return "\n".join([*lines, "", footer]).replace("$", "$$")
 
 
 def meaning(path: Path) -> str:

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config.program import command, command_line
 from pipeline.config.settings import Tracking
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
@@ -102,7 +103,7 @@ def prepare_jobs(
         "mlflow_run_id": run_id,
         "objective": str(config.search.objective),
         "report": str(config.report),
-        "command": shlex.join(["python", os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        "command": shlex.join([*command(), *sys.argv[1:]]),
         "cores": cores,
         "parallel": at_once != 1,
         "swept": swept,
@@ -226,5 +227,5 @@ def refuse_sweep_without_multirun() -> None:
     }
     for setting, needs in needs_sweep.items():
         if needs:
-            again = f"python pipeline/run.py -m {shlex.join(sys.argv[1:])}"
+            again = f"{command_line()} -m {shlex.join(sys.argv[1:])}"
             raise InputError(f"{setting}: needs -m, as in {again}")

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from w2v.objectives import SkipGram
 from w2v.sampling import generator
@@ -56,6 +55,8 @@ def fit(
     Stopped
         ``stop`` returned True.
     """
+    from threadpoolctl import threadpool_limits
+
     initial, count = None, None
     if given is not None:
         random = generator(seed, "init")

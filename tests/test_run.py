@@ -388,8 +388,8 @@ def test_vectors_of_other_tools_are_evaluated_and_tracked(here: Path) -> None:
 BAD_VECTORS = {
     "evaluate.vectors=nowhere stages=[evaluate]": (
         "evaluate.vectors=nowhere: no such file or folder; give a run's folder or its "
-        "summary.json, a folder with vectors.npy and vocabulary.tsv, or a file of word2vec "
-        "(text or binary), fastText (.vec), GloVe or Parquet"
+        "summary.json, a folder with vectors.npy and vocabulary.tsv, a file of word2vec (text "
+        "or binary), fastText (.vec or .bin), GloVe or Parquet, or a folder of Parquet files"
     ),
     "evaluate.vectors=cut.vec stages=[evaluate]": (
         "cut.vec: byte 9: the file ends in row 1; the header promises 2 rows"

@@ -124,13 +124,13 @@ REFUSED_RUNS = {
     "train.checkpoint_every=-1": "train.checkpoint_every=-1.0: must be at least 0 or null",
     "train.init=nothing": (
         "train.init=nothing: no such file or folder; give a run's folder or its summary.json, a "
-        "folder with vectors.npy and vocabulary.tsv, or a file of word2vec (text or binary), "
-        "fastText (.vec), GloVe or Parquet"
+        "folder with vectors.npy and vocabulary.tsv, a file of word2vec (text or binary), "
+        "fastText (.vec or .bin), GloVe or Parquet, or a folder of Parquet files"
     ),
     "train.init=folder": (
         "train.init=folder: holds no vectors; give a run's folder or its summary.json, a "
-        "folder with vectors.npy and vocabulary.tsv, or a file of word2vec (text or binary), "
-        "fastText (.vec), GloVe or Parquet"
+        "folder with vectors.npy and vocabulary.tsv, a file of word2vec (text or binary), "
+        "fastText (.vec or .bin), GloVe or Parquet, or a folder of Parquet files"
     ),
     "train.init=model.kv": (
         "model.kv: byte 0: is a pickle, as gensim's save() writes it, and a pickle "

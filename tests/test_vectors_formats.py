@@ -8,16 +8,19 @@ import gzip
 import struct
 import tracemalloc
 import warnings
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from smart_open.compression import compression_wrapper
 
 from w2v.errors import InputError
-from w2v.vectors import WordVectors
+from w2v.vectors import WordVectors, vector_files
 from w2v.vectors.formats import FORMATS, MAX_WORD
 
 gensim_models = pytest.importorskip("gensim.models")
@@ -413,8 +416,8 @@ def test_damaged_files_are_refused_with_the_offset(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\xba\x16\x4f\x2f\x0c\0\0\0", "byte 0: is a fastText model; its .vec file"),
-        (b"PK\x03\x04rest", "byte 0: is a zip archive; unpack it first"),
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0", "byte 8: the file ends early; is it a whole fastText"),
+        (b"PK\x03\x04rest", "cannot be read (File is not a zip file)"),
         (b"\x93NUMPY\x01\0", "byte 0: is an array without words"),
         (b"", "byte 0: the first line is b''; the header 'words dimensions'"),
         (b"\n\n", "byte 0: the first line is b''"),
@@ -526,3 +529,130 @@ def test_any_bytes_are_read_or_refused(
         return
     assert np.isfinite(vectors.vectors).all()
     assert len(vectors) <= len(prefix + content)
+
+
+# Parts of a file, packed files, Spark
+
+
+def saved_in_every_format(folder: Path, vectors: WordVectors) -> list[Path]:
+    vectors.save(folder / "folder")
+    names = [name for name in FORMATS if name != "tensorboard"]
+    vectors.export(folder / "exports", names)
+    return [folder / "folder", *(folder / "exports" / FORMATS[name].name for name in names)]
+
+
+def test_limit_and_words_read_what_is_wanted(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    wanted = [vectors.words[4], vectors.words[1]]
+    for path in saved_in_every_format(tmp_path, vectors):
+        first = WordVectors.load(path, limit=2)
+        assert first.words == vectors.words[:2]
+        np.testing.assert_array_equal(first.vectors, vectors.vectors[:2])
+        some = WordVectors.load(path, words=wanted)
+        assert some.words == (vectors.words[1], vectors.words[4])
+        np.testing.assert_array_equal(some.vectors, vectors.vectors[[1, 4]])
+        assert WordVectors.load(path, words=wanted, limit=1).words == (vectors.words[1],)
+        assert len(WordVectors.load(path, limit=10**9)) == len(vectors)
+        with pytest.warns(UserWarning, match="1 words are not in it, such as 'nowhere'"):
+            assert len(WordVectors.load(path, words=[*wanted, "nowhere"])) == 2
+        with pytest.raises(InputError, match="has none of the 1 words"):
+            WordVectors.load(path, words=["nowhere"])
+
+
+def test_a_limit_reads_no_further(tmp_path: Path) -> None:
+    for name, content in (
+        ("text", b"9 2\na 1 2\nb 3 4\nc damaged\n"),
+        ("binary", b"9 2\na " + b"\0" * 8 + b"\nb " + b"\0" * 8 + b"\nc"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert WordVectors.load(tmp_path / name, limit=2).words == ("a", "b")
+        assert WordVectors.load(tmp_path / name, words=["b"]).words == ("b",)
+        with pytest.raises(InputError, match="row 3"):
+            WordVectors.load(tmp_path / name)
+
+
+def test_a_limit_keeps_a_folder_mapped(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    vectors.save(tmp_path)
+    loaded = WordVectors.load(tmp_path, limit=3).vectors
+    while not isinstance(loaded, np.memmap):
+        assert loaded.base is not None
+        loaded = loaded.base
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"limit": 0}, "limit=0: must be a whole number of at least 1"),
+        ({"limit": 1.5}, "limit=1.5: must be a whole number"),
+        ({"limit": True}, "limit=True: must be a whole number"),
+        ({"words": "cat"}, "words='cat': must be a list of words"),
+        ({"words": [1]}, r"words=\[1\]: must be a list of words"),
+        ({"words": []}, r"words=\[\]: must be a list of words"),
+    ],
+)
+def test_impossible_selections_are_refused(
+    settings: dict[str, Any], line: str, tmp_path: Path
+) -> None:
+    random_vectors().save(tmp_path)
+    with pytest.raises(InputError, match=line):
+        WordVectors.load(tmp_path, **settings)
+    with pytest.raises(InputError, match="path=3: must be the path"):
+        WordVectors.load(3)  # type: ignore[arg-type]
+
+
+def test_packed_files_are_told_by_their_content(tmp_path: Path) -> None:
+    vectors = random_vectors()
+    vectors.save_word2vec(tmp_path / "plain.txt", header=False)
+    content = (tmp_path / "plain.txt").read_bytes()
+    (tmp_path / "packed.txt").write_bytes(gzip.compress(content))
+    (tmp_path / "plain.gz").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "glove.zip", "w") as archive:
+        archive.writestr("glove.txt", content)
+    with (
+        (tmp_path / "packed.zst").open("wb") as raw,
+        compression_wrapper(raw, "wb", ".zst") as file,
+    ):
+        file.write(content)
+    for name in ("plain.txt", "packed.txt", "plain.gz", "glove.zip", "packed.zst"):
+        loaded = WordVectors.load(tmp_path / name)
+        np.testing.assert_array_equal(loaded.vectors, vectors.vectors)
+    for name in ("packed.txt", "glove.zip", "packed.zst"):
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
+        with pytest.raises(InputError, match="cannot be read"):
+            WordVectors.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["list", "vector"])
+def test_a_model_of_spark_is_read_from_its_parts(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    vectors = random_vectors()
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "part-00000").write_text('{"class":"Word2VecModel"}')
+    (tmp_path / "data").mkdir()
+    for part, start in enumerate(range(0, len(vectors), 4)):
+        rows = vectors.vectors[start : start + 4].tolist()
+        words = pa.array(vectors.words[start : start + 4])
+        values = pa.array(rows, pa.list_(pa.float32()))
+        if kind == "vector":  # as a data frame of getVectors() is written
+            doubles = pa.array(rows, pa.list_(pa.float64()))
+            size = pa.array([None] * len(rows), pa.int32())
+            dense = pa.array([1] * len(rows), pa.int8())
+            indices = pa.array([None] * len(rows), pa.list_(pa.int32()))
+            names = ["type", "size", "indices", "values"]
+            values = pa.StructArray.from_arrays([dense, size, indices, doubles], names)
+        name = f"part-{part:05}-c000.snappy.parquet"
+        pq.write_table(pa.table({"word": words, "vector": values}), tmp_path / "data" / name)
+    (tmp_path / "data" / "_SUCCESS").touch()
+    for path in (tmp_path, tmp_path / "data"):
+        loaded = WordVectors.load(path)
+        assert loaded.words == vectors.words
+        np.testing.assert_array_equal(loaded.vectors, vectors.vectors)
+    assert WordVectors.load(tmp_path, words=[vectors.words[5]]).words == (vectors.words[5],)
+    assert len(vector_files(tmp_path)) == part + 1
+    parts = sorted((tmp_path / "data").glob("*.parquet"))
+    parts[1].write_bytes(parts[1].read_bytes()[:-10])
+    with pytest.raises(InputError, match="cannot be read"):
+        WordVectors.load(tmp_path)

@@ -9,8 +9,10 @@ import lzma
 import os
 import re
 import uuid
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, cast
@@ -190,6 +192,69 @@ def open_binary(path: str | Path) -> IO[bytes]:
     file = open_raw(path)
     opener = OPENERS.get(Path(path).suffix)
     return cast(IO[bytes], Decompressed(file, opener(file, "rb"))) if opener else file
+
+
+UNPACK_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)
+"""What reading a damaged or encrypted compressed file raises."""
+
+PACKED: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+"""The function that opens a compressed file, by its first bytes."""
+
+ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
+"""The first bytes of compressed files that are opened in another way."""
+
+
+def first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a file, for telling its format.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
+    """Open a file, decompressed if its first bytes say so, and tell whether it is compressed.
+
+    A zip archive must hold one file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened, or the archive holds several files.
+    Exception
+        One of `UNPACK_ERRORS`, where what is compressed is damaged.
+    """
+    head = first_bytes(path)
+    with ExitStack() as stack:
+        if head.startswith(ZIP):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            names = [one.filename for one in archive.infolist() if not one.is_dir()]
+            if len(names) != 1:
+                raise InputError(
+                    f"{path}: holds {len(names)} files ({', '.join(names[:5])}); unpack the one "
+                    "that is meant"
+                )
+            yield stack.enter_context(archive.open(names[0])), True
+        elif head.startswith(ZSTANDARD):
+            from smart_open.compression import compression_wrapper
+
+            raw = stack.enter_context(path.open("rb"))
+            yield stack.enter_context(compression_wrapper(raw, "rb", ".zst")), True
+        else:
+            opener = next((PACKED[magic] for magic in PACKED if head.startswith(magic)), None)
+            yield stack.enter_context((opener or open)(path, "rb")), opener is not None
 
 
 # Vocabularies

@@ -23,12 +23,17 @@ from w2v.errors import InputError
 from w2v.files import (
     NPY_ERRORS,
     OPENERS,
+    UNPACK_ERRORS,
+    first_bytes,
     is_number,
     open_binary,
     read_vocabulary,
+    unpacked,
     write_vocabulary,
     written_aside,
 )
+from w2v.vectors.fasttext import MAGIC, Subwords, read_model
+from w2v.vectors.selection import Selection
 
 VECTORS = "vectors.npy"
 VOCABULARY = "vocabulary.tsv"
@@ -39,6 +44,13 @@ Use = Literal["v", "v+u"]
 """Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
 
 USES: tuple[Use, ...] = ("v", "v+u")
+
+FASTTEXT_MAGIC = MAGIC.to_bytes(4, "little")
+PARQUET_MAGIC = b"PAR1"
+"""The first bytes of these files."""
+
+PARQUET_ROWS = 1 << 14
+"""Rows of a Parquet table that are in memory at a time, beside those that are wanted."""
 
 MAX_DIMENSIONS = 1 << 16
 MAX_WORD = 1 << 16
@@ -62,9 +74,7 @@ _OTHER_FORMATS = {
         "is a pickle, as gensim's save() writes it, and a pickle can run code; write the vectors "
         "by save_word2vec_format()"
     ),
-    b"\xba\x16\x4f\x2f": "is a fastText model; its .vec file is what can be read",
     b"\x93NUMPY": "is an array without words; the folder of vectors.npy and vocabulary.tsv is read",
-    b"PK\x03\x04": "is a zip archive; unpack it first",
     b"\x89HDF": "is an HDF5 file",
     b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
     b"\xfe\xff": "is UTF-16 text; convert it to UTF-8",
@@ -85,39 +95,70 @@ class Contents(NamedTuple):
         (V,) int64, how often each word occurs in the corpus; None if the file does not tell.
     outside
         (V, d) float32, the outside vectors; None if there are none.
+    subwords
+        The n-grams from which unknown words get a vector; None if there are none.
     """
 
     words: Sequence[str]
     vectors: NDArray[np.float32]
     counts: NDArray[np.int64] | None = None
     outside: NDArray[np.float32] | None = None
+    subwords: Subwords | None = None
 
 
-def read(path: Path, use: Use = "v", encoding: str = "utf-8") -> Contents:
+EVERYTHING = Selection()
+
+
+def read(
+    path: Path, use: Use = "v", encoding: str = "utf-8", selection: Selection = EVERYTHING
+) -> Contents:
     """Read word vectors from a file or a folder, whatever its format.
 
     Parameters
     ----------
     path
         A folder as `write_folder` leaves it, whose vectors are mapped into memory; a Parquet
-        table whose name ends in ``.parquet``; or any file that `read_word2vec` reads.
+        table, or a folder of such tables as Spark writes it; or any file that `read_word2vec` or
+        `read_fasttext` reads.
     use
         ``v+u`` adds the outside vectors, which only a folder of a trained model has.
     encoding
         How the words of a file of word2vec, fastText or GloVe are encoded.
+    selection
+        Which words are read. Memory is taken for these only.
 
     Raises
     ------
     InputError
-        The file is missing, damaged or of another format, or has no outside vectors.
+        The file is missing, damaged or of another format, has no outside vectors, or holds none
+        of the wanted words.
+
+    Warns
+    -----
+    UserWarning
+        See `read_word2vec`; or some of the wanted words are missing.
     """
-    if not path.is_file():
-        return read_folder(path, use)
-    if use != "v":
+    parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
+    if not path.is_file() and not parts:
+        found = read_folder(path, use, selection)
+    elif use != "v":
         raise InputError(f"{path}: has no outside vectors; only the folder of a model has them")
-    if path.suffix == ".parquet":
-        return read_parquet(path)
-    return read_word2vec(path, header=None, encoding=encoding)
+    elif parts:
+        found = read_parquet(path, parts, selection)
+    elif first_bytes(path).startswith(PARQUET_MAGIC) or path.suffix == ".parquet":
+        found = read_parquet(path, [path], selection)
+    elif _is_fasttext(path):
+        found = read_fasttext(path, encoding, selection)
+    else:
+        found = read_word2vec(path, None, None, encoding, selection)
+    if selection.words is not None:
+        missing = sorted({*selection.words} - {*found.words})
+        if not found.words:
+            raise InputError(f"{path}: has none of the {len(selection.words):,} words")
+        if missing and selection.limit is None:
+            line = f"{path}: {len(missing):,} words are not in it, such as {missing[0]!r}"
+            warnings.warn(line, stacklevel=3)
+    return found
 
 
 def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
@@ -207,7 +248,7 @@ def write_folder(folder: Path, contents: Contents) -> None:
     write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
 
 
-def read_folder(folder: Path, use: Use = "v") -> Contents:
+def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING) -> Contents:
     """Read what `write_folder` wrote; the vectors are mapped into memory unless they are summed.
 
     Sums have no outside vectors.
@@ -219,14 +260,21 @@ def read_folder(folder: Path, use: Use = "v") -> Contents:
     """
     vectors = _map_array(folder / VECTORS)
     words, counts = read_vocabulary(folder / VOCABULARY)
-    if use == "v" and not (folder / OUTSIDE).is_file():
-        return Contents(words, vectors, counts)
-    outside = _map_array(folder / OUTSIDE)
-    if outside.shape != vectors.shape:
-        raise InputError(
-            f"{folder / OUTSIDE}: has the shape {outside.shape}; the vectors have {vectors.shape}"
-        )
-    if use == "v+u":
+    outside = None
+    if use == "v+u" or (folder / OUTSIDE).is_file():
+        outside = _map_array(folder / OUTSIDE)
+        if outside.shape != vectors.shape:
+            raise InputError(
+                f"{folder / OUTSIDE}: has the shape {outside.shape}; the vectors have "
+                f"{vectors.shape}"
+            )
+    if not selection.everything and vectors.ndim == 2 and len(words) == len(vectors):
+        # A slice stays mapped into memory; chosen rows are copied.
+        rows = slice(selection.limit) if selection.words is None else selection.rows(words)
+        words = np.array(words, object)[rows].tolist()
+        counts = None if counts is None else counts[rows]
+        vectors, outside = vectors[rows], None if outside is None else outside[rows]
+    if use == "v+u" and outside is not None:
         return Contents(words, vectors + outside, counts)
     return Contents(words, vectors, counts, outside)
 
@@ -264,35 +312,141 @@ def write_parquet(path: Path, contents: Contents) -> None:
         pq.write_table(pa.table(columns), aside)
 
 
-def read_parquet(path: Path) -> Contents:
+def parquet_parts(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder, or of ``data`` in it, as Spark writes a model."""
+    if not folder.is_dir():
+        return []
+    for place in (folder / "data", folder):
+        if parts := sorted(place.glob("*.parquet")):
+            return parts
+    return []
+
+
+def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERYTHING) -> Contents:
     """Read the columns ``word``, ``vector`` and, if there is one, ``count``.
+
+    Parameters
+    ----------
+    path
+        Named in messages.
+    parts
+        The files. A vector is a list of numbers, or a dense vector of Spark.
+    selection
+        Which words are read.
 
     Raises
     ------
     InputError
-        The file cannot be read or lacks these columns.
+        A file cannot be read or lacks these columns.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    words: list[str] = []
+    arrays: list[NDArray[np.float32]] = []
+    counts: list[NDArray[np.int64]] = []
     try:
-        table = pq.read_table(path)
-        words = table.column("word").cast(pa.string()).to_pylist()
-        lists = table.column("vector").cast(pa.list_(pa.float32())).combine_chunks()
-        counts = None
-        if "count" in table.column_names:
-            counts = table.column("count").cast(pa.int64()).to_numpy()
-        if lists.null_count or lists.flatten().null_count or None in words:
-            raise pa.ArrowInvalid("a word, a vector or a number is missing")
-        if len(lists.value_lengths().unique()) != 1:
-            raise pa.ArrowInvalid("the vectors have different lengths")
-        array = lists.flatten().to_numpy().reshape(len(words), -1)
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                names = file.schema_arrow.names
+                columns = ["word", "vector", *[name for name in names if name == "count"]]
+                if not set(columns) <= set(names):
+                    raise pa.ArrowInvalid(f"its columns are {', '.join(names)}")
+                for batch in file.iter_batches(PARQUET_ROWS, columns=columns):
+                    table = _wanted_rows(pa.table(batch), selection, len(words))
+                    if len(table):
+                        words += table.column("word").cast(pa.string()).to_pylist()
+                        arrays.append(_vectors_of(table.column("vector").combine_chunks()))
+                        if "count" in columns:
+                            counts.append(table.column("count").cast(pa.int64()).to_numpy())
+                    if selection.full(len(words)):
+                        break
+        if None in words or len({array.shape[1] for array in arrays}) > 1:
+            raise pa.ArrowInvalid("a word is missing, or the vectors have different lengths")
     except (pa.ArrowException, KeyError, ValueError, OSError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"{path}: cannot be read ({reason}); the columns word and vector are needed"
         ) from None
-    return Contents(words, array, counts)
+    vectors = np.concatenate(arrays) if arrays else np.empty((0, 1), np.float32)
+    known = len(counts) == len(arrays) > 0
+    return Contents(words, vectors, np.concatenate(counts) if known else None)
+
+
+def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
+    """Return the wanted rows of a part of a table, after `before` rows of other parts."""
+    if selection.everything:
+        return table
+    rows = selection.rows(table.column("word").to_pylist())
+    return table.take(rows[: None if selection.limit is None else selection.limit - before])
+
+
+def _vectors_of(column: Any) -> NDArray[np.float32]:
+    """Return a column of vectors as (rows, d) float32."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_struct(column.type):  # Spark's type of vectors
+        column = pc.struct_field(column, "values")
+    lists = column.cast(pa.list_(pa.float32()))
+    if lists.null_count or lists.flatten().null_count:
+        raise pa.ArrowInvalid("a vector or a number is missing")
+    if len(lists.value_lengths().unique()) != 1:
+        raise pa.ArrowInvalid("the vectors have different lengths")
+    vectors: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(lists), -1)
+    return vectors
+
+
+# fastText
+
+
+def _is_fasttext(path: Path) -> bool:
+    try:
+        with unpacked(path) as (file, _):
+            return file.read(len(FASTTEXT_MAGIC)) == FASTTEXT_MAGIC
+    except UNPACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def read_fasttext(
+    path: Path, encoding: str = "utf-8", selection: Selection = EVERYTHING
+) -> Contents:
+    """Read fastText's binary format; see `w2v.vectors.fasttext`.
+
+    Parameters
+    ----------
+    path
+        Compressed or not. The vectors of n-grams are mapped into memory from a file that is not
+        compressed, and otherwise read.
+    encoding, selection
+        See `read`. Words that are not of the encoding get escapes, as in `read_word2vec`.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, quantized or of another version, or a vector is not finite.
+
+    Warns
+    -----
+    UserWarning
+        Words are repeated, or not of the encoding.
+    """
+    check_encoding(encoding)
+    wanted = selection.encoded(encoding)
+
+    def choose(words: Sequence[bytes]) -> NDArray[np.intp]:
+        if wanted is None:
+            return np.arange(len(words))[: selection.limit]
+        rows = [row for row, word in enumerate(words) if word in wanted]
+        return np.array(rows, np.intp)[: selection.limit]
+
+    try:
+        with unpacked(path) as (file, packed):
+            model = read_model(file, path, not packed, choose)
+    except UNPACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    words, rows = _decode_all(path, model.words, model.vectors, encoding, [])
+    return Contents(words, model.vectors[rows], model.counts[rows], subwords=model.subwords)
 
 
 # TensorBoard's projector
@@ -400,6 +554,7 @@ def read_word2vec(
     binary: bool | None = None,
     header: bool | None = True,
     encoding: str = "utf-8",
+    selection: Selection = EVERYTHING,
 ) -> Contents:
     """Read the formats of word2vec, gensim (``save_word2vec_format``), fastText and GloVe.
 
@@ -410,7 +565,7 @@ def read_word2vec(
     Parameters
     ----------
     path
-        Decompressed if its name ends in .gz, .bz2 or .xz.
+        Decompressed if its first bytes are those of gzip, bzip2, xz, Zstandard or zip.
     binary
         Whether the numbers are float32 instead of text. None: recognize it from the bytes after
         the first word.
@@ -419,6 +574,8 @@ def read_word2vec(
         recognize it from that line.
     encoding
         How the words are encoded.
+    selection
+        Which words are read. Once they are found, the rest of the file is not read.
 
     Returns
     -------
@@ -440,6 +597,19 @@ def read_word2vec(
         The header promises another number of rows, or words are blank, repeated, end in a number
         or are not of the encoding. The message says how many.
     """
+    check_encoding(encoding)
+    try:
+        with unpacked(path) as (file, _):
+            source = _Word2vecFile(file, str(path), header)
+            found, vectors = source.read(binary, selection, selection.encoded(encoding))
+    except UNPACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    words, rows = _decode_all(path, found, vectors, encoding, source.notes)
+    return Contents(words, vectors if len(rows) == len(vectors) else vectors[rows])
+
+
+def check_encoding(encoding: str) -> None:
+    """Refuse an encoding that does not exist or has no characters of one byte."""
     try:
         b"a".decode(encoding)
     except UnicodeDecodeError:
@@ -450,12 +620,19 @@ def read_word2vec(
         raise InputError(
             f"encoding={encoding}: no such encoding; utf-8, latin-1 and cp1252 are the most common"
         ) from None
-    try:
-        with open_binary(path) as file:
-            source = _Word2vecFile(file, str(path), header)
-            found, vectors = source.read(binary)
-    except (OSError, EOFError, LZMAError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _decode_all(
+    path: Path,
+    found: Sequence[bytes],
+    vectors: NDArray[np.float32],
+    encoding: str,
+    notes: list[str],
+) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the words that are kept, decoded, and their rows; warn of `notes` and what is new.
+
+    Blank words and words that came before are left out.
+    """
     words, undecoded = _decode(found, encoding)
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
@@ -466,23 +643,19 @@ def read_word2vec(
     # Bytes that are white space in Unicode alone, such as a no-break space, are a blank word, too.
     kept = [row for row, word in enumerate(words) if word.strip()]
     if len(kept) < len(words):
-        source.notes.append(f"{len(words) - len(kept):,} words of white space are skipped")
-        words, vectors = [words[row] for row in kept], vectors[kept]
-    first = {word: row for row, word in reversed(list(enumerate(words)))}
-    if len(first) < len(words):
-        source.notes.append(
-            f"{len(words) - len(first):,} repeated words; the first of each is kept"
-        )
+        notes.append(f"{len(words) - len(kept):,} words of white space are skipped")
+    first = {words[row]: row for row in reversed(kept)}
+    if len(first) < len(kept):
+        notes.append(f"{len(kept) - len(first):,} repeated words; the first of each is kept")
         kept = sorted(first.values())
-        words, vectors = [words[row] for row in kept], vectors[kept]
     if undecoded:
-        source.notes.append(
+        notes.append(
             f"{len(undecoded):,} words are not {encoding}, such as {undecoded[0]!r}; their bytes "
             "became escapes; give encoding=, such as encoding=latin-1, if the file has another"
         )
-    for note in source.notes:
-        warnings.warn(f"{path}: {note}", stacklevel=3)
-    return Contents(words, vectors)
+    for note in notes:
+        warnings.warn(f"{path}: {note}", stacklevel=4)
+    return [words[row] for row in kept], np.array(kept, np.intp)
 
 
 def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
@@ -523,6 +696,7 @@ class _Word2vecFile:
         self.start = 0  # of the unread bytes, in the buffer
         self.offset = 0  # of the same byte, in the file
         self.count: int | None = None
+        self.wanted: frozenset[bytes] | None = None  # words; None: any
         self.line_is_cut = False  # whether the last line that was read lacks its line break
         self._fill(64)
         if self.buffer.startswith(BOM_UTF8):
@@ -553,27 +727,37 @@ class _Word2vecFile:
                 f"{self.dimensions} dimensions are promised; 1 to {MAX_DIMENSIONS} are read", 0
             )
 
-    def read(self, binary: bool | None) -> tuple[list[bytes], NDArray[np.float32]]:
-        """Read all words and their vectors, (words, d) float32."""
+    def read(
+        self, binary: bool | None, selection: Selection, wanted: frozenset[bytes] | None
+    ) -> tuple[list[bytes], NDArray[np.float32]]:
+        """Read words and their vectors, (words, d) float32.
+
+        `wanted` are the words of the selection as the file has them; None: any.
+        """
         words: list[bytes] = []
         rows = bytearray()
-        count = 0
+        count = blank = 0
+        self.wanted = wanted
         if binary is None:
             binary = self.count is not None and self._looks_binary()
         read_row = self._binary_row if binary else self._text_row
         while (row := read_row(count)) is not None:
             count += 1
-            if row[0].strip():
-                words.append(row[0])
-                rows += row[1]
+            word, vector = row
+            blank += not word.strip()
+            if word.strip() and vector is not None:
+                words.append(word)
+                rows += vector
+                if selection.full(len(words)):
+                    return words, np.frombuffer(rows, "<f4").reshape(len(words), -1)
         if self.count is not None and count < self.count and (count == 0 or self.line_is_cut):
             self._ends_early(max(0, count - 1))
         if self.count not in (None, count):
             self.notes.append(
                 f"has {count:,} rows, which are read; its header promises {self.count:,}"
             )
-        if len(words) < count:
-            self.notes.append(f"{count - len(words):,} blank words are skipped")
+        if blank:
+            self.notes.append(f"{blank:,} blank words are skipped")
         if not binary:
             self._check_numbers_in_words(words)
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
@@ -606,8 +790,11 @@ class _Word2vecFile:
         fields = start.partition(b"\n")[0].split()  # of text, if the word contains spaces
         return len(fields) <= self.dimensions or not all(map(is_number, fields[-self.dimensions :]))
 
-    def _binary_row(self, number: int) -> tuple[bytes, bytes] | None:
-        """Read a word and its vector, or None at the end; `number` counts the rows from 0."""
+    def _binary_row(self, number: int) -> tuple[bytes, bytes | None] | None:
+        """Read a word and its vector, or None at the end; `number` counts the rows from 0.
+
+        The vector of a word that is not wanted is None.
+        """
         self._fill(MAX_WORD + 2 + 4 * self.dimensions)
         # word2vec ends a vector with a line break, gensim does not.
         while self.buffer.startswith(b"\n", self.start):
@@ -623,10 +810,13 @@ class _Word2vecFile:
         word = self.buffer[self.start : space]
         vector = self.buffer[space + 1 : space + 1 + size]
         self._skip(space + 1 + size - self.start)
-        return word, vector
+        return word, vector if self.wanted is None or word in self.wanted else None
 
-    def _text_row(self, number: int) -> tuple[bytes, bytes] | None:
-        """Read a line with a word and its numbers, which are returned as the bytes of float32."""
+    def _text_row(self, number: int) -> tuple[bytes, bytes | None] | None:
+        """Read a line with a word and its numbers, which are returned as the bytes of float32.
+
+        The numbers of a word that is not wanted are not looked at; None is returned for them.
+        """
         fields: list[bytes] = []
         while not fields:
             at = self.offset
@@ -640,6 +830,8 @@ class _Word2vecFile:
             word, values = b"", fields
         elif len(values) > self.dimensions:
             word, *values = line.strip().rsplit(maxsplit=self.dimensions)
+        if self.wanted is not None and word not in self.wanted:
+            return word, None
         try:
             if len(values) != self.dimensions or len(word) > MAX_WORD:
                 raise ValueError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.vectors.formats import FORMATS, OUTSIDE, VECTORS, VOCABULARY
+from w2v.vectors.formats import FORMATS, OUTSIDE, VECTORS, VOCABULARY, parquet_parts
 
 SUMMARY = "summary.json"
 """What a run of the pipeline leaves in its folder; it names the vectors."""
@@ -18,8 +18,8 @@ def find_vectors(path: str | Path) -> Path:
     ----------
     path
         A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or a
-        file in it; a folder written by `WordVectors.export`; or a file of word2vec, fastText,
-        GloVe or Parquet.
+        file in it; a folder written by `WordVectors.export`; a file of word2vec, fastText,
+        GloVe or Parquet; or a folder of Parquet files, such as a model of Spark.
 
     Returns
     -------
@@ -43,12 +43,13 @@ def find_vectors(path: str | Path) -> Path:
             return path / format.name
     if path.suffix == ".json" and path.is_file():
         return find_vectors(_vectors_of_run(path))
-    if path.is_file():
+    if path.is_file() or parquet_parts(path):
         return path
     problem = "holds no vectors" if path.exists() else "no such file or folder"
     raise InputError(
         f"{path}: {problem}; give a run's folder or its {SUMMARY}, a folder with {VECTORS} and "
-        f"{VOCABULARY}, or a file of word2vec (text or binary), fastText (.vec), GloVe or Parquet"
+        f"{VOCABULARY}, a file of word2vec (text or binary), fastText (.vec or .bin), GloVe or "
+        "Parquet, or a folder of Parquet files"
     )
 
 
@@ -80,4 +81,6 @@ def vector_files(path: Path, use: str = "v") -> list[Path]:
         raise InputError(f"{path}: has no {OUTSIDE} beside it, which use=v+u needs; give use=v")
     if path.is_file():
         return [path]
+    if not (path / VECTORS).is_file() and (parts := parquet_parts(path)):
+        return parts
     return [path / name for name in (VECTORS, VOCABULARY, *[OUTSIDE] * (use == "v+u"))]

@@ -2,7 +2,7 @@
 
 import difflib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +14,11 @@ from w2v.errors import InputError
 from w2v.files import local_path
 from w2v.text.punctuation import PLAIN
 from w2v.vectors import formats
+from w2v.vectors.fasttext import Subwords
 from w2v.vectors.formats import Contents, Use
 from w2v.vectors.locate import find_vectors
 from w2v.vectors.search import top_k
+from w2v.vectors.selection import Selection
 
 MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
 """Between these lengths, products of a vector with one of length 1 are accurate in float32."""
@@ -39,6 +41,8 @@ class WordVectors:
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
         (V, d) float32, the outside vectors of the same model; None if unknown. Not copied either.
+    subwords
+        The n-grams of a model of fastText. From them, unknown words get vectors, too.
 
     Raises
     ------
@@ -56,6 +60,7 @@ class WordVectors:
         vectors: ArrayLike,
         counts: ArrayLike | None = None,
         outside: ArrayLike | None = None,
+        subwords: Subwords | None = None,
     ) -> None:
         self.words = tuple(words)
         array = np.asarray(vectors, dtype=np.float32).view()
@@ -68,6 +73,7 @@ class WordVectors:
                 f"vectors have the shape {self.vectors.shape}; "
                 f"{len(self.words)} words need ({len(self.words)}, dimensions)"
             )
+        self.subwords = subwords
         self.outside: NDArray[np.float32] | None = None
         if outside is not None:
             self.outside = np.asarray(outside, dtype=np.float32).view()
@@ -98,7 +104,12 @@ class WordVectors:
         return isinstance(word, str) and word in self._rows
 
     def __getitem__(self, word: str) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self.vectors[self.row(word)]
+        """Return the vector of a word, (d,) float32; of an unknown one that of its n-grams."""
+        vector: NDArray[np.float32]
+        if self.subwords is not None and isinstance(word, str) and word not in self._rows:
+            vector = self.subwords.means([word.encode("utf-8", "replace")])[0]
+        else:
+            vector = self.vectors[self.row(word)]
         return vector
 
     def __repr__(self) -> str:
@@ -237,8 +248,15 @@ class WordVectors:
         InputError
             A word has no vector.
         """
-        one, other = self.unit_rows([self.row(a), self.row(b)]).astype(np.float64)
-        return float(np.clip(_direction(one) @ _direction(other), -1.0, 1.0))
+        one, other = self._direction(a), self._direction(b)
+        return float(np.clip(one @ other, -1.0, 1.0))
+
+    def _direction(self, word: str) -> NDArray[np.float64]:
+        """Return the vector of a word scaled to length 1, (d,); a zero vector stays zero."""
+        vector = self[word]
+        if not np.isfinite(vector).all():
+            raise InputError(f"the vector of {word!r} holds NaN or an infinity")
+        return _direction(vector)
 
     def nearest(
         self, query: str | Sequence[str] | ArrayLike, k: int = 10
@@ -266,13 +284,14 @@ class WordVectors:
             neither words nor a vector, or k < 1.
         """
         if isinstance(query, str):
-            row = self.row(query)
-            return self._nearest(self.vectors[row].astype(np.float64), k, {row})
+            row = self._rows.get(query)
+            return self._nearest(self._direction(query), k, set() if row is None else {row})
         given = np.asarray(query if hasattr(query, "__len__") else None, dtype=object)
         if given.ndim == 1 and given.size and all(isinstance(word, str) for word in given):
-            rows = [self.row(str(word)) for word in given]
-            directions = np.array([_direction(self.vectors[row]) for row in rows])
-            return self._nearest(directions.mean(axis=0), k, set(rows))
+            words = [str(word) for word in given]
+            directions = np.array([self._direction(word) for word in words])
+            rows = {self._rows[word] for word in words if word in self._rows}
+            return self._nearest(directions.mean(axis=0), k, rows)
         try:
             vector = np.asarray(query, dtype=np.float64)
         except (TypeError, ValueError):
@@ -353,7 +372,7 @@ class WordVectors:
         return np.clip(cosines, -1.0, 1.0, out=cosines)
 
     def _contents(self) -> Contents:
-        return Contents(self.words, self.vectors, self.counts, self.outside)
+        return Contents(self.words, self.vectors, self.counts, self.outside, self.subwords)
 
     def save(self, directory: str | Path) -> None:
         """Write ``vectors.npy``, ``vocabulary.tsv`` and, if known, ``outside_vectors.npy``.
@@ -375,6 +394,8 @@ class WordVectors:
         path: str | Path,
         use: Use = "v",
         *,
+        limit: int | None = None,
+        words: Collection[str] | None = None,
         counts: str | Path | None = None,
         encoding: str = "utf-8",
     ) -> Self:
@@ -384,12 +405,19 @@ class WordVectors:
         ----------
         path
             A folder as `save` or a training run leaves it, or the ``vectors.npy`` in it, which is
-            mapped into memory instead of read; a run's folder or its ``summary.json``; or a file
-            of word2vec (text or binary), fastText (``.vec``), GloVe or Parquet. See
-            `w2v.vectors.find_vectors` and `w2v.vectors.formats.read`.
+            mapped into memory instead of read; a run's folder or its ``summary.json``; a file of
+            word2vec (text or binary), fastText (``.vec`` or ``.bin``) or GloVe, compressed (gzip,
+            bzip2, xz, Zstandard, zip) or not; a Parquet file, or a folder of them as Spark writes
+            a model. The format is told by the content. See `w2v.vectors.find_vectors` and
+            `w2v.vectors.formats.read`.
         use
             ``v+u`` adds the outside vectors, which training leaves in the folder, to the center
             vectors; this makes a copy in memory.
+        limit
+            Read at most this many words, the first ones: of most files, the most frequent.
+        words
+            Read only these words. Memory is taken for the words that are read, not for the file.
+            With fastText's n-grams, words that are not read count as unknown.
         counts
             A file of words and how often they occur, separated by a tab, a space, a comma or a
             semicolon, for vectors without counts. Words that it lacks count 0, with a warning.
@@ -411,8 +439,11 @@ class WordVectors:
         On sums with outside vectors: Pennington, Socher, Manning (2014), GloVe, section 4.2.
         Levy, Goldberg, Dagan (2015), Improving distributional similarity, section 3.3.
         """
+        if not isinstance(path, str | Path):
+            raise InputError(f"path={path!r:.60}: must be the path of a file or folder")
+        selection = Selection(limit, words)
         path = find_vectors(path)
-        contents = formats.read(path, use, encoding)
+        contents = formats.read(path, use, encoding, selection)
         if counts is not None:
             found = formats.read_counts(local_path(counts), contents.words)
             contents = contents._replace(counts=found)

@@ -1,0 +1,352 @@
+"""fastText's models (``.bin``): vectors of words, and of unknown words from their n-grams.
+
+All numbers are little-endian. A file is::
+
+    magic   int32    0x2f4f16ba
+    version int32    11 or 12
+    dim, ws, epoch, minCount, neg, wordNgrams, loss, model, bucket, minn, maxn, lrUpdateRate
+            int32 each
+    t       float64
+    size, nwords, nlabels    int32 each
+    ntokens, pruned          int64 each
+    size times: the word in bytes, a NUL, its count (int64), its kind (int8: 0 word, 1 label)
+    quantized   int8, then the input matrix: rows, columns (int64 each), float32 by rows
+    quantized   int8, then the output matrix in the same form
+
+The input matrix has a row for each word, then one for each of ``bucket`` n-grams, which share rows
+by their hash. The vector of a word is the mean of its own row and the rows of its n-grams.
+
+References
+----------
+Bojanowski, Grave, Joulin, Mikolov (2017), Enriching Word Vectors with Subword Information.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+
+MAGIC = 0x2F4F16BA
+VERSIONS = (11, 12)
+SUPERVISED = 3
+"""The value of ``model`` for classifiers."""
+END_OF_SENTENCE = b"</s>"
+"""A word of every vocabulary, which has no n-grams."""
+
+MAX_DIMENSIONS = 1 << 16
+MAX_WORD = 1 << 16
+"""The largest number of dimensions, and of bytes in a word."""
+
+WORDS_AT_A_TIME = 1 << 14
+"""Words whose n-grams are in memory at a time."""
+
+ENTRY = struct.Struct("<qb")
+"""What follows the NUL of a word: its count and its kind."""
+
+GATHERED = 1 << 22
+"""Numbers of rows of n-grams that are in memory at a time."""
+
+BLOCK = 1 << 20
+
+FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
+
+
+class Subwords(NamedTuple):
+    """The n-grams of a model.
+
+    Attributes
+    ----------
+    rows : float32 (buckets, d)
+        One vector for each value of the hash.
+    shortest, longest
+        The lengths of n-grams, in characters of ``<word>``.
+    """
+
+    rows: NDArray[np.float32]
+    shortest: int
+    longest: int
+
+    def means(
+        self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return the mean of the vectors of each word's n-grams.
+
+        Parameters
+        ----------
+        words
+            In bytes.
+        own : float32 (words, d)
+            A vector for each word that belongs to its mean, too; overwritten. None: there is none.
+
+        Returns
+        -------
+        float32 (words, d)
+            Zero for a word without n-grams.
+        """
+        dim = self.rows.shape[1]
+        means = np.zeros((len(words), dim), np.float32) if own is None else own
+        for start in range(0, len(words), WORDS_AT_A_TIME):
+            part = slice(start, start + WORDS_AT_A_TIME)
+            means[part] = self._means(words[part], means[part], own is not None)
+        return means
+
+    def _means(
+        self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
+    ) -> NDArray[np.float64]:
+        """Return the means of few words; `counts` tells whether `own` belongs to them."""
+        sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
+        with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]
+        hashes, owners = ngram_hashes(
+            [words[row] for row in with_ngrams], self.shortest, self.longest
+        )
+        owners = np.array(with_ngrams, np.intp)[owners]
+        step = max(1, GATHERED // own.shape[1])
+        for begin in range(0, len(hashes), step):
+            rows = self.rows[hashes[begin : begin + step] % np.uint32(len(self.rows))]
+            mine = owners[begin : begin + step]
+            borders = np.flatnonzero(np.diff(mine, prepend=-1))
+            sums[mine[borders]] += np.add.reduceat(rows, borders, axis=0, dtype=np.float64)
+            np.add.at(parts, mine, 1)
+        sums /= np.maximum(parts, 1)[:, np.newaxis]
+        return sums
+
+
+class FastTextModel(NamedTuple):
+    """What `read_model` reads.
+
+    Attributes
+    ----------
+    words, counts
+        V words in bytes, and int64 (V,).
+    vectors : float32 (V, d)
+    subwords
+        None for a model without n-grams.
+    """
+
+    words: list[bytes]
+    counts: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    subwords: Subwords | None
+
+
+def read_model(
+    file: IO[bytes],
+    path: Path,
+    mapped: bool,
+    choose: Callable[[Sequence[bytes]], NDArray[np.intp]],
+) -> FastTextModel:
+    """Read a model.
+
+    Parameters
+    ----------
+    file
+        Opened at the first byte.
+    path
+        Named in messages, and mapped into memory.
+    mapped
+        Whether `file` is not compressed: matrices are then mapped instead of read.
+    choose
+        Returns the rows that are wanted, for all words.
+
+    Raises
+    ------
+    InputError
+        The file ends early, is quantized, or holds what no fastText writes.
+    """
+    return _Reader(file, path, mapped).model(choose)
+
+
+class _Reader:
+    """Reads a file from front to back, and keeps the offset for messages."""
+
+    def __init__(self, file: IO[bytes], path: Path, mapped: bool) -> None:
+        self.file = file
+        self.path = path
+        self.size = path.stat().st_size if mapped else None
+        self.buffer = b""
+        self.start = 0  # of the unread bytes, in the buffer
+        self.offset = 0  # of the same byte, in the file
+
+    def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> FastTextModel:
+        """Read everything; see `read_model`."""
+        magic, version = self._numbers("<2i")
+        if magic != MAGIC or version not in VERSIONS:
+            self._fail(f"version {version} of fastText's format; 11 and 12 are read")
+        dim, *_, kind, bucket, shortest, longest, _ = self._numbers("<12i")
+        self._take(8)
+        if not (1 <= dim <= MAX_DIMENSIONS and bucket >= 0 and shortest >= 0 and longest >= 0):
+            self._fail(
+                f"dim={dim}, bucket={bucket}, minn={shortest} and maxn={longest} are promised"
+            )
+        if version == 11 and kind == SUPERVISED:  # such classifiers had no n-grams
+            longest = 0
+        words, counts = self._dictionary()
+        matrix = self._matrix("input", len(words) + bucket, dim)
+        self._matrix("output", None, dim, skip=True)
+        if self._fill(1):
+            self._fail("the file does not end after the output matrix")
+        rows = choose(words)
+        chosen = [words[row] for row in rows.tolist()]
+        vectors = np.ascontiguousarray(matrix[rows], np.float32)
+        if bucket == 0 or longest == 0:
+            return FastTextModel(chosen, counts[rows], vectors, None)
+        subwords = Subwords(matrix[len(words) :], shortest, longest)
+        return FastTextModel(chosen, counts[rows], subwords.means(chosen, vectors), subwords)
+
+    def _dictionary(self) -> tuple[list[bytes], NDArray[np.int64]]:
+        """Read the words and their counts; labels of a classifier are left out."""
+        size, count, labels, _, pruned = self._numbers("<3i2q")
+        if not (size == count + labels and count >= 0 and labels >= 0):
+            self._fail(f"{size} entries, {count} words and {labels} labels are promised")
+        words: list[bytes] = []
+        counts: list[int] = []
+        for number in range(size):
+            self._fill(MAX_WORD + 10)
+            end = self.buffer.find(b"\0", self.start, self.start + MAX_WORD + 1)
+            if end < 0 and len(self.buffer) - self.start > MAX_WORD:
+                self._fail(f"entry {number + 1} has more than {MAX_WORD:,} bytes")
+            if end < 0 or len(self.buffer) < end + 10:
+                self._ends_early()
+            frequency, kind = ENTRY.unpack_from(self.buffer, end + 1)
+            if frequency < 0 or kind != (number >= count):
+                self._fail(f"entry {number + 1} has the count {frequency} and the kind {kind}")
+            if kind == 0:
+                words.append(self.buffer[self.start : end])
+                counts.append(frequency)
+            self._skip(end + 10 - self.start)
+        if pruned > 0:
+            self._refuse_quantized()
+        return words, np.array(counts, np.int64)
+
+    def _matrix(
+        self, name: str, rows: int | None, dim: int, skip: bool = False
+    ) -> NDArray[np.float32]:
+        """Read a matrix, or map it into memory; None: any number of rows."""
+        if self._numbers("<b")[0]:
+            self._refuse_quantized()
+        m, n = self._numbers("<2q")
+        if m < 0 or n != dim or (rows is not None and m != rows):
+            wanted = "?" if rows is None else rows
+            self._fail(f"the {name} matrix is promised as {m} x {n}; {wanted} x {dim} is needed")
+        size = 4 * m * n
+        if self.size is None:
+            return np.frombuffer(self._read(size, skip), "<f4").reshape(-1, n)
+        if self.offset + size > self.size:
+            self._ends_early(self.size)
+        if m == 0 or skip:
+            found = np.empty((0, n), np.float32)
+        else:
+            found = np.memmap(self.path, "<f4", "r", self.offset, (m, n))
+        self.offset += size
+        self.file.seek(self.offset)
+        self.buffer, self.start = b"", 0
+        return found
+
+    def _read(self, size: int, skip: bool) -> bytearray:
+        """Read bytes, which take memory as they come; or skip them."""
+        found = bytearray()
+        while size:
+            self._fill(1)
+            part = self.buffer[self.start : self.start + size]
+            if not part:
+                self._ends_early()
+            if not skip:
+                found += part
+            size -= len(part)
+            self._skip(len(part))
+        return found
+
+    def _numbers(self, layout: str) -> tuple[Any, ...]:
+        return struct.unpack(layout, self._take(struct.calcsize(layout)))
+
+    def _take(self, size: int) -> bytes:
+        self._fill(size)
+        if len(self.buffer) - self.start < size:
+            self._ends_early()
+        taken = self.buffer[self.start : self.start + size]
+        self._skip(size)
+        return taken
+
+    def _fill(self, size: int) -> bool:
+        """Read until `size` unread bytes are in the buffer; return False at the end of the file."""
+        while len(self.buffer) - self.start < size:
+            block = self.file.read(BLOCK)
+            if not block:
+                break
+            self.buffer = self.buffer[self.start :] + block
+            self.start = 0
+        return len(self.buffer) > self.start
+
+    def _skip(self, size: int) -> None:
+        self.start += size
+        self.offset += size
+
+    def _ends_early(self, at: int | None = None) -> NoReturn:
+        self.offset += len(self.buffer) - self.start
+        self._fail("the file ends early; is it a whole fastText model?", at)
+
+    def _refuse_quantized(self) -> NoReturn:
+        self._fail(
+            "is quantized (.ftz): it holds approximations in place of vectors; give the .bin that "
+            "it was made from"
+        )
+
+    def _fail(self, problem: str, at: int | None = None) -> NoReturn:
+        raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")
+
+
+def ngram_hashes(
+    words: Sequence[bytes], shortest: int, longest: int
+) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+    """Return the hashes of the words' n-grams, as fastText computes them.
+
+    Parameters
+    ----------
+    words
+        In bytes. A character is a byte with the UTF-8 continuation bytes that follow it.
+    shortest, longest
+        The lengths of n-grams, in characters of ``<word>``.
+
+    Returns
+    -------
+    hashes : uint32 (n,)
+        FNV-1a, of bytes that are taken as signed numbers.
+    owners : intp (n,)
+        The word of each; the hashes of a word are consecutive.
+    """
+    text = np.frombuffer(b"".join(b"<%b>" % word for word in words), np.uint8)
+    lengths = np.fromiter((len(word) + 2 for word in words), np.intp, len(words))
+    starts = np.flatnonzero((text & 0xC0) != 0x80)  # of characters
+    stops = np.append(starts[1:], len(text))
+    owner = np.repeat(np.arange(len(words)), lengths)[starts]
+    last = np.searchsorted(owner, owner, side="right")  # the end of each word, in characters
+    first = np.searchsorted(owner, owner, side="left")
+    hashes = np.full(len(starts), FNV_OFFSET)
+    alive = np.arange(len(starts))  # where n-grams of the current length start
+    found, owners = [], []
+    for length in range(1, min(longest, int((last - first).max(initial=0))) + 1):
+        alive = alive[alive + length <= last[alive]]
+        place, stop = starts[alive + length - 1], stops[alive + length - 1]
+        while len(place):
+            more = place < stop
+            at = alive[more]
+            hashes[at] = (hashes[at] ^ text[place[more]].astype(np.int8).astype(np.uint32)) * PRIME
+            place = place + 1
+            if not (place < stop).any():
+                break
+        if length >= shortest:
+            kept = alive
+            if length == 1:  # "<" and ">" alone are no n-grams
+                kept = alive[(alive > first[alive]) & (alive < last[alive] - 1)]
+            found.append(hashes[kept])
+            owners.append(owner[kept])
+    if not found:
+        return np.empty(0, np.uint32), np.empty(0, np.intp)
+    every = np.concatenate(owners)
+    order = np.argsort(every, kind="stable")
+    return np.concatenate(found)[order], every[order]

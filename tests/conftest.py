@@ -29,18 +29,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
     )
     parser.addoption(
-        "--kills", type=int, default=18, help="how often tests/test_faults.py kills a command"
+        "--kills", type=int, default=12, help="how often tests/test_faults.py kills a command"
     )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a browser, and run those that share a server in one process."""
+    """Mark the tests that use a browser."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
-        if item.path.stem == "test_faults" or item.path.stem.startswith("test_tracking"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

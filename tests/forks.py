@@ -1,8 +1,8 @@
 """Run the command line many times quickly: each run is a fork of a process with all imports.
 
 Run as a program, this file reads one request per line. It answers
-``{"start": [arguments], "cwd": ..., "out": ..., "largest": ...}`` with the id of the new process,
-and ``{"wait": id}`` with its exit status.
+``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` with the id of
+the new process, and ``{"wait": id}`` with its exit status.
 """
 
 import json
@@ -37,7 +37,7 @@ class Forked:
 
 
 class Forks:
-    """A process with all imports, in forks of which commands can be started."""
+    """A process that has imported everything; commands are started in forks of it."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -50,7 +50,13 @@ class Forks:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def start(self, arguments: Sequence[str], cwd: Path, largest: int | None = None) -> Forked:
+    def start(
+        self,
+        arguments: Sequence[str],
+        cwd: Path,
+        largest: int | None = None,
+        max_wait: float | None = None,
+    ) -> Forked:
         """Start ``pipeline/run.py`` in a fork.
 
         Parameters
@@ -61,9 +67,13 @@ class Forks:
             The current folder of the command.
         largest
             The largest size of a file in bytes; to write more fails. None for no limit.
+        max_wait
+            The seconds after which the command gives up a tracking store that it cannot reach.
+            None for the usual number.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
-        number = self.ask(start=list(arguments), cwd=str(cwd), out=str(out), largest=largest)
+        limits = {"largest": largest, "max_wait": max_wait}
+        number = self.ask(start=list(arguments), cwd=str(cwd), out=str(out), **limits)
         return Forked(self, number, out, time.monotonic())
 
 
@@ -84,9 +94,15 @@ def forks() -> Iterator[Forks]:
         process.stdin.close()
 
 
-def child(arguments: list[str], cwd: str, out: str, largest: int | None) -> int:
+def child(
+    arguments: list[str], cwd: str, out: str, largest: int | None, max_wait: float | None
+) -> int:
     """Run ``pipeline/run.py`` in this forked process, as if a shell had started it."""
+    from pipeline.tracking.retry_queue import RetryQueue
+
     os.setsid()
+    if max_wait is not None:
+        RetryQueue.close.__defaults__ = (max_wait,)
     if largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
     os.chdir(cwd)
@@ -135,7 +151,7 @@ def serve() -> None:
             continue
         number = os.fork()
         if number == 0:
-            os._exit(child(request["start"], request["cwd"], request["out"], request["largest"]))
+            os._exit(child(request.pop("start"), **request))
         print(number, flush=True)
 
 

@@ -1,6 +1,6 @@
 """After kills, damaged files, a full disk or a lost server, a command gives the same vectors.
 
-``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 18.
+``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 12.
 """
 
 import hashlib
@@ -409,8 +409,8 @@ def test_a_tracking_server_that_stops_does_not_harm_a_run(
     command = ["server", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
     command += ["--artifacts-destination", str(tmp_path / "artifacts")]
 
-    def start_training(outputs: str) -> Forked:
-        started = server.start((*arguments, f"outputs={outputs}"), folder)
+    def start_training(outputs: str, max_wait: float | None = None) -> Forked:
+        started = server.start((*arguments, f"outputs={outputs}"), folder, max_wait=max_wait)
         while running(started.number) and not list((folder / outputs).glob("checkpoints/*/0*")):
             time.sleep(0.001)
         assert running(started.number), started.out.read_text()
@@ -427,7 +427,7 @@ def test_a_tracking_server_that_stops_does_not_harm_a_run(
         assert "warning" not in started.out.read_text()
         check_tracked(folder, outcome_in(folder / "one")[1], tmp_path / "server.db")
         # The server stops for good: the run still ends, and says how to record it later.
-        started = start_training("two")
+        started = start_training("two", max_wait=3.0)
         tracking_server.send(signal.SIGKILL)
         tracking_server.process.wait()
     assert started.wait() == 0, started.out.read_text()

@@ -124,9 +124,10 @@ def test_jobs_that_fail_after_their_training_have_trained(
 @pytest.mark.long
 @pytest.mark.parametrize("launcher", ["joblib", "slurm_local"])
 def test_a_launcher_with_processes(here: Path, launcher: str) -> None:
-    arguments = (f"hydra/launcher={launcher}", "vocab.min_count=1,1000", "tracking=none")
+    arguments = (f"hydra/launcher={launcher}", "vocab.min_count=1,1000")
     made = sweep_process(*arguments, cwd=here, status=2)
     assert made["counts"] == {"finished": 1, "refused": 1}
+    assert statuses(here) == {"FINISHED": 1, "FAILED": 2}
 
 
 @pytest.mark.long
@@ -136,26 +137,18 @@ def test_parallel_jobs_on_a_fresh_store(here: Path, sweeps_in_a_row: int) -> Non
         cwd = here / str(number)
         cwd.mkdir()
         write_text(cwd)
-        made = sweep_process(*launcher, "train.lr=0.1,0.2", "seed=range(8)", cwd=cwd)
-        assert made["counts"] == {"finished": 16}
-        assert statuses(cwd) == {"FINISHED": 17}
-        assert len(train_entries(cwd)) == 16
+        made = sweep_process(*launcher, "train.lr=0.1,0.2", "seed=range(3)", cwd=cwd)
+        assert made["counts"] == {"finished": 6}
+        assert statuses(cwd) == {"FINISHED": 7}
+        assert len(train_entries(cwd)) == 6
         ((metrics,),) = query(cwd, "select count(*) from metrics where key = 'epoch/heldout_loss'")
-        assert metrics == 16
+        assert metrics == 6
         assert len(list(cwd.glob("outputs/cache/tokenize/[0-9a-f]*"))) == 1
         threads = [
             json.loads(path.read_bytes())["train"]["threads"]
             for path in cwd.glob("outputs/sweeps/*/*/*/summary.json")
         ]
-        assert threads == [max(1, available_cores() // 2)] * 16
-
-
-@pytest.mark.long
-def test_submitit_tracks_its_jobs(here: Path) -> None:
-    arguments = ("hydra/launcher=slurm_local", "vocab.min_count=1,1000")
-    made = sweep_process(*arguments, cwd=here, status=2)
-    assert made["counts"] == {"finished": 1, "refused": 1}
-    assert statuses(here) == {"FINISHED": 1, "FAILED": 2}
+        assert threads == [max(1, available_cores() // 2)] * 6
 
 
 def test_the_slurm_settings_compose(here: Path) -> None:
@@ -237,10 +230,10 @@ def test_a_search_resumes_and_ends(here: Path) -> None:
 
 @pytest.mark.long
 def test_a_tracked_search_with_joblib(here: Path) -> None:
-    search = ("search=optuna", SPACE, "hydra/launcher=joblib", "hydra.sweeper.n_trials=4")
+    search = ("search=optuna", SPACE, "hydra/launcher=joblib", "hydra.sweeper.n_trials=3")
     made = sweep_process(*search, cwd=here)
-    assert made["counts"] == {"finished": 4}
-    assert statuses(here) == {"FINISHED": 5}
+    assert made["counts"] == {"finished": 3}
+    assert statuses(here) == {"FINISHED": 4}
 
 
 @pytest.mark.long
@@ -286,7 +279,7 @@ def is_worker(pid: int) -> bool:
     return "popen_loky" in line and "resource_tracker" not in line
 
 
-SLOW = ("train.epochs=2000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(5)")
+SLOW = ("train.epochs=600", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(4)")
 
 
 @pytest.mark.long
@@ -298,11 +291,11 @@ def test_a_sweep_outlives_a_worker_that_is_killed(here: Path) -> None:
         os.kill(worker, signal.SIGKILL)
         out, err = process.communicate(timeout=300)
     made = summary_of(Done(process.returncode, out, err), here)
-    assert made["counts"] == {"finished": 5}
+    assert made["counts"] == {"finished": 4}
     ended = statuses(here)
-    assert ended["FINISHED"] == 6
+    assert ended["FINISHED"] == 5
     assert set(ended) <= {"FINISHED", "KILLED"}
-    assert len(train_entries(here)) == 5
+    assert len(train_entries(here)) == 4
 
 
 @pytest.mark.long
@@ -315,8 +308,8 @@ def test_the_same_command_completes_a_sweep_that_was_killed(here: Path) -> None:
     assert len(before) >= 2
     assert "RUNNING" in statuses(here)
     made = sweep_process(*SLOW, cwd=here)
-    assert made["counts"] == {"finished": 5}
-    assert made["trained"] == 5 - len(before)
+    assert made["counts"] == {"finished": 4}
+    assert made["trained"] == 4 - len(before)
     after = train_entries(here)
     assert {key: after[key] for key in before} == before
     assert set(statuses(here)) == {"FINISHED", "KILLED"}

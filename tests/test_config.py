@@ -105,7 +105,7 @@ def test_the_default_choices() -> None:
     assert isinstance(settled("tokenizer=whitespace").tokenizer, Whitespace)
 
 
-def test_names() -> None:
+def test_a_run_is_named_after_its_settings() -> None:
     softmax = settled("loss=softmax", "model.window=3", "model.dim=7", "seed=9")
     assert softmax.run_name == "softmax w3 d7 s9"
 
@@ -349,7 +349,7 @@ def test_benchmarks_of_the_users_are_added_by_name(plus: str) -> None:
     assert config.evaluate.analogy == {"google": "gensim", "bats": "BATS_3.0"}
 
 
-def test_a_run_that_judges_a_file_is_named_by_it() -> None:
+def test_a_run_that_evaluates_a_file_is_named_after_it() -> None:
     config = settled("evaluate.vectors=some/glove.6B.txt", "stages=[evaluate]")
     assert (config.run_name, config.title) == ("glove.6B.txt", "glove.6B.txt")
     assert settled().title == f"{settled().run_name} on pydocs"

@@ -14,7 +14,7 @@ from w2v.errors import sanitize
     "text",
     ["word", "naïve", "שלום", "می\u200cخواهم", "क्\u200dष", "世界", "😀", "<b>&amp;</b>", "a b"],
 )
-def test_text_that_only_shows_is_unchanged(text: str, terminal: bool) -> None:
+def test_text_without_control_characters_is_unchanged(text: str, terminal: bool) -> None:
     assert sanitize(text, terminal=terminal) == text
 
 
@@ -27,7 +27,7 @@ def test_text_that_only_shows_is_unchanged(text: str, terminal: bool) -> None:
         "\ud800\udfff\ufffe",
     ],
 )
-def test_characters_that_act_are_replaced(characters: str) -> None:
+def test_control_characters_are_replaced(characters: str) -> None:
     for character in characters:
         assert sanitize(f"a{character}b") == "a\ufffdb"
 
@@ -40,7 +40,7 @@ def test_a_terminal_gets_escapes_line_breaks_and_tabs() -> None:
 
 @settings(max_examples=50)
 @given(st.text(st.characters()), st.booleans())
-def test_no_character_that_acts_is_left(text: str, terminal: bool) -> None:
+def test_no_control_character_is_left(text: str, terminal: bool) -> None:
     shown = sanitize(text, terminal=terminal)
     assert terminal or len(shown) == len(text)
     shown.encode("utf-8")

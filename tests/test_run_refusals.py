@@ -332,7 +332,7 @@ def test_options_that_exclude_each_other_are_refused_in_the_words_of_hydra(tmp_p
     assert done.stderr.startswith("error: Only one of --run, --multirun, --cfg, --info and ")
 
 
-def test_a_passage_held_out_of_few_documents_is_said(tmp_path: Path) -> None:
+def test_a_passage_held_out_of_few_documents_is_reported(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text("one two three four five " * 40)
     given = "corpus=files corpus.path=one.txt vocab.min_count=1 stages=[tokenize,vocab,train]"
     done = run(

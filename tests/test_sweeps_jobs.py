@@ -112,7 +112,7 @@ def test_an_objective_that_a_run_will_not_have_is_refused(
     assert line in str(refusal.value)
 
 
-def test_settings_that_change_what_a_loss_asks() -> None:
+def test_settings_that_change_what_a_loss_measures() -> None:
     assert {
         *("loss", "loss.negatives", "loss.exponent"),
         *("model.window", "model.dynamic_window", "model.subsample", "train.heldout"),

@@ -83,7 +83,7 @@ def test_a_pipe_is_named_as_one(folder: Path) -> None:
     assert find_files(["."]).paths.count("pipe") == 0
 
 
-def test_what_is_no_file_is_counted(folder: Path) -> None:
+def test_broken_links_and_pipes_are_counted(folder: Path) -> None:
     os.mkfifo("b/pipe")
     (folder / "b" / "broken.txt").symlink_to("nowhere.txt")
     (folder / "b" / "linked.txt").symlink_to(folder / "a.txt")

@@ -74,7 +74,7 @@ TEXTS = st.lists(st.lists(WORDS, max_size=12), min_size=1, max_size=8).filter(an
     connectors=st.sampled_from([(), ("of", "the"), ("of_the", "of", "zz")]),
     window=st.integers(1, 40),
 )
-def test_against_the_oracle(
+def test_phrases_are_those_of_the_oracle(
     documents: Documents,
     passes: int,
     rule: Any,

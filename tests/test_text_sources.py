@@ -502,7 +502,7 @@ def test_what_is_not_text_is_refused(
         ("a.tgz", "is a compressed tar archive, by its name; unpack it and name the folder"),
     ],
 )
-def test_what_is_compressed_twice_or_a_tar_by_name_is_named_so(
+def test_the_message_says_whether_a_file_is_a_tar_or_compressed_twice(
     tmp_path: Path, name: str, reason: str
 ) -> None:
     once = gzip.compress(b"one two\n")

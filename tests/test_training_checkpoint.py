@@ -82,7 +82,7 @@ def after(shards: int) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize(("engine", "loss"), LEARNERS)
-def test_stopped_after_every_piece_it_ends_with_the_same_bits(
+def test_training_that_stops_after_every_shard_gives_the_same_bits(
     engine: str, loss: Any, tmp_path: Path
 ) -> None:
     whole = run(loss, engine)
@@ -115,7 +115,7 @@ def test_stopped_after_every_piece_it_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_checkpoints_leave_no_trace_in_the_vectors(loss: Any, tmp_path: Path) -> None:
+def test_writing_checkpoints_does_not_change_the_vectors(loss: Any, tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, None, words=1)
     saved = []
     checkpoints.save = lambda *what: saved.append(what)  # type: ignore[method-assign]
@@ -123,7 +123,7 @@ def test_checkpoints_leave_no_trace_in_the_vectors(loss: Any, tmp_path: Path) ->
     assert len(saved) == 12
 
 
-def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_settings_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         run(LOSSES[0], checkpoints=Checkpoints(tmp_path, None), stop=after(2))
     lines: list[str] = []
@@ -139,7 +139,9 @@ def test_a_checkpoint_of_other_settings_is_not_gone_on_from(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("engine", "loss"), LEARNERS)
-def test_more_epochs_go_on_where_the_schedule_allows_it(engine: str, loss: Any) -> None:
+def test_more_epochs_continue_a_training_where_the_schedule_allows_it(
+    engine: str, loss: Any
+) -> None:
     def schedule(epochs: int) -> Schedule:
         return Schedule(epochs, 0.05, 0.01, decay_epochs=4)
 
@@ -168,7 +170,7 @@ def test_a_constant_rate_has_no_horizon_for_negative_sampling() -> None:
 
 
 @pytest.mark.parametrize("case", ["shape", "dtype", "missing", "progress"])
-def test_a_checkpoint_that_is_whole_but_not_ours_is_told_and_removed(
+def test_a_complete_checkpoint_of_something_else_is_reported_and_removed(
     case: str, tmp_path: Path
 ) -> None:
     checkpoints = Checkpoints(tmp_path, None)
@@ -197,7 +199,7 @@ def test_a_checkpoint_that_is_whole_but_not_ours_is_told_and_removed(
     assert not path.exists()
 
 
-def test_nesting_without_end_is_no_checkpoint(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^nested too deeply$"):
         verify_checksum(b"[" * 100_000)
 
@@ -205,7 +207,7 @@ def test_nesting_without_end_is_no_checkpoint(tmp_path: Path) -> None:
 # Early stopping
 
 
-def test_more_epochs_with_early_stopping_keep_the_best_of_before() -> None:
+def test_more_epochs_with_early_stopping_keep_the_best_earlier_model() -> None:
     def train_for(epochs: int, **more: Any) -> Trained:
         early = EarlyStopping(patience=2, min_gain=100.0)  # no epoch is ever better than the first
         return run(
@@ -251,7 +253,7 @@ def models_by_epoch(loss: Any) -> list[Model]:
 @pytest.mark.usefixtures("judged")
 @pytest.mark.parametrize(("patience", "ended", "kept"), [(1, 4, 3), (3, 6, 3), (4, 9, 9)])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_it_stops_when_the_held_out_loss_gains_no_more_and_keeps_the_best(
+def test_training_stops_when_the_heldout_loss_falls_no_more_and_keeps_the_best_model(
     loss: Any, patience: int, ended: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = models_by_epoch(loss)
@@ -295,7 +297,7 @@ def test_a_gain_below_the_least_does_not_count(gain: float, best: int) -> None:
     assert EarlyStopping(1, gain).best(epochs) == best
 
 
-def test_nothing_to_judge_by_is_refused() -> None:
+def test_early_stopping_without_a_heldout_loss_is_refused() -> None:
     with pytest.raises(InputError, match=r"^patience=2: nothing is held out .* raise "):
         train(
             text_of([[0, 1], [1, 0]]),
@@ -310,7 +312,7 @@ def test_nothing_to_judge_by_is_refused() -> None:
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
-def test_a_last_step_that_overshoots_is_told(
+def test_a_last_step_that_overshoots_is_reported(
     poison: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learn = NumpyEngine.train
@@ -329,7 +331,7 @@ def test_a_last_step_that_overshoots_is_told(
         run(LOSSES[0], on_point=points.append)
 
 
-def test_a_held_out_loss_that_is_not_finite_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heldout_loss_that_is_not_finite_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NumpyEngine, "loss", lambda *_: Tally(100, 1.0, math.nan))
     line = r"^the held-out loss is not finite in epoch 1 after [\d,]+ words; lr=0.05 is prob"
     with pytest.raises(InputError, match=line):
@@ -392,7 +394,9 @@ DAMAGES = dict(damages())
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_is_found_and_the_one_before_is_used(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_found_and_an_older_one_is_used(
+    damage: str, tmp_path: Path
+) -> None:
     before, newest = two(tmp_path)
     DAMAGES[damage](newest)
     lines: list[str] = []
@@ -415,7 +419,7 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000002", "00000003"]
 
 
-def test_a_disk_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
+def test_a_disk_that_fails_loses_a_checkpoint_but_not_the_training(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("a file in the way")
     lines: list[str] = []
     checkpoints = Checkpoints(tmp_path / "c", None, words=1, report=lines.append)
@@ -424,7 +428,7 @@ def test_a_disk_that_fails_costs_the_checkpoint_only(tmp_path: Path) -> None:
     assert set(lines) == {f"no checkpoint: {tmp_path / 'c'} cannot be written (Not a directory)"}
 
 
-def test_sealed_json_tells_of_any_change() -> None:
+def test_a_checksum_shows_any_change_of_a_json_object() -> None:
     body = {"é": [1, 0.1, None, "x"], "a": {"b": True}}
     text = with_checksum(body)
     assert verify_checksum(text) == body
@@ -445,7 +449,7 @@ def test_sealed_json_tells_of_any_change() -> None:
 # When
 
 
-def test_the_clock_decides_but_no_more_than_a_share_goes_into_checkpoints(
+def test_checkpoints_are_written_by_time_and_take_a_limited_share_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
@@ -470,7 +474,7 @@ def test_the_clock_decides_but_no_more_than_a_share_goes_into_checkpoints(
     assert not large.due(0)  # in ten minutes the first of these would cost more than its share
 
 
-def test_words_decide_where_they_are_given(tmp_path: Path) -> None:
+def test_checkpoint_words_counts_words_instead_of_time(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, seconds=None, words=100)
     checkpoints.begin(50, 0)
     assert not checkpoints.due(149)

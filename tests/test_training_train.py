@@ -44,7 +44,9 @@ def run(
 
 
 @engines_and(*LOSSES)
-def test_it_learns(name: str, loss: NegativeSampling | Softmax) -> None:
+def test_training_brings_words_of_a_topic_together(
+    name: str, loss: NegativeSampling | Softmax
+) -> None:
     trained = run(topics(), loss, epochs=8, engine=name)
     heldout = [epoch.heldout_loss or math.nan for epoch in trained.epochs]
     training = [epoch.loss or math.nan for epoch in trained.epochs]
@@ -102,7 +104,7 @@ def test_heldout_loss_of_negative_sampling_is_the_expected_objective() -> None:
     assert trained.epochs[-1].heldout_loss == pytest.approx(wanted, rel=0.02)
 
 
-def test_runs_of_different_seeds_are_judged_alike() -> None:
+def test_heldout_losses_of_different_seeds_compare() -> None:
     documents = random_documents(1, 3000, 15)
     text = text_of(documents)
     counts = np.bincount(text.tokens).astype(np.int64)
@@ -116,7 +118,7 @@ def test_runs_of_different_seeds_are_judged_alike() -> None:
     assert all(loss == pytest.approx(6 * math.log(2), rel=1e-6) for loss in losses)
 
 
-def test_history() -> None:
+def test_the_history_has_every_epoch_and_many_points() -> None:
     documents = random_documents(2, 300_000, 50)
     seen: list[Point] = []
     ended: list[Epoch] = []
@@ -149,7 +151,7 @@ def test_history() -> None:
 
 
 @pytest.mark.parametrize("documents", [[[0], [1], [2]], [[0, 3], [3, 1]]])
-def test_nothing_to_learn_from(documents: Documents) -> None:
+def test_a_text_without_pairs_of_words_is_refused(documents: Documents) -> None:
     text = text_of(documents)
     only = Text(text.tokens, np.array([0, 1, 2, -1], np.int32)[: text.tokens.max() + 1], text.spans)
     with pytest.raises(InputError, match="no document holds two words of the vocabulary"):

@@ -295,7 +295,7 @@ def order_of(words: list[str]) -> NDArray[np.intp]:
     return WordVectors(words, np.ones((len(words), 1), np.float32)).by_frequency
 
 
-def test_an_alphabetical_order_without_counts_is_said() -> None:
+def test_an_alphabetical_order_without_counts_gives_a_warning() -> None:
     words = [f"{a}{b}{c}" for a in "abcdefghij" for b in "abcdefghij" for c in "ab"]
     capitals = [word.upper() if row % 3 else word for row, word in enumerate(words)]
     for order in (words, words[::-1], ["</s>", "the", *words], sorted(capitals), capitals):

@@ -294,7 +294,7 @@ def test_rows_that_other_tools_write_are_read_with_a_warning(
 
 @pytest.mark.parametrize("number", ["1_000", "٣"])
 @pytest.mark.parametrize("header", ["2 2\n", ""])
-def test_what_only_python_takes_for_a_number_is_none(
+def test_numbers_that_only_python_reads_are_refused(
     tmp_path: Path, header: str, number: str
 ) -> None:
     path = written(tmp_path, f"{header}a 1 2\nb {number} 4\n".encode())

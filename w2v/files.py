@@ -1,4 +1,7 @@
-"""Read and write files: complete or not at all, with checksums, compressed; vocabulary.tsv."""
+"""Read and write files so that each is complete or absent, with checksums, or compressed.
+
+Here are also the format of ``vocabulary.tsv``, and what counts as a number in a text file.
+"""
 
 import bz2
 import gzip

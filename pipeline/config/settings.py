@@ -97,7 +97,7 @@ class FilesCorpus(Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadedCorpus(Corpus):
-    """An archive that is downloaded when it is first needed and checked against its SHA-256."""
+    """The settings of a corpus whose archive is downloaded and checked against a SHA-256."""
 
     path: str | None = setting("a copy to read instead of downloading", default=None)
     url: str = setting(

@@ -231,6 +231,10 @@ def test_quotes_in_tsv_are_text(tmp_path: Path) -> None:
     assert list(source(path, "review").documents()) == ['"a b', 'c "d" e']
 
 
+NAME_IT = "name the column, as in field="
+ABOVE = " (if it is a document, write a header above it)"
+
+
 @pytest.mark.parametrize(
     ("content", "field", "reason"),
     [
@@ -247,15 +251,16 @@ def test_quotes_in_tsv_are_text(tmp_path: Path) -> None:
             "quotes",
         ),
         ("text,text\na,b\n", "text", "2 columns are called 'text'; rename the others"),
+        ("texts\na\n", "1", f"its first row is a header, 'texts'; {NAME_IT}texts{ABOVE}"),
         (
-            "review\na\n",
+            "words,id\na,b\n",
             "1",
-            "its first row is a header, 'review'; name the column, as in field=review",
+            f"its first row is a header, 'words', 'id'; {NAME_IT}words{ABOVE}",
         ),
         (
             "words,stars\na,1\nb,2\n",
             "1",
-            "its first row is a header, 'words', 'stars'; name the column, as in field=words",
+            f"its first row is a header, 'words', 'stars'; {NAME_IT}words{ABOVE}",
         ),
         ('id,review\n1,"a\n', "review", "cannot be read as a table (unexpected end of data)"),
     ],

@@ -68,6 +68,8 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
     """Return the message for an error that Hydra or OmegaConf raised while composing."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
+    if key == "experiment":
+        return "experiment: must be the name of a file of conf/experiment, or null"
     if key:
         return f"{key}: {str(cause).split(chr(10))[0]}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
@@ -76,7 +78,7 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
         return not_parsed(str(error.override))
     # Without its first line, Hydra puts the settings of the file below the key "experiment".
     misplaced = re.match(
-        r"In '(experiment/.+?)': (Could not override '\S+@experiment|.*'DictConfig' to string)",
+        r"In '(experiment/.+?)': .*('\S+@experiment\.|'DictConfig' to string)",
         str(error),
         re.DOTALL,
     )

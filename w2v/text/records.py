@@ -214,7 +214,7 @@ class Records:
             if is_header(first, rows[1:], column):
                 raise InputError(
                     f"{path}: its first row is a header, {listed(first)}; name the column, as in "
-                    f"field={first[column]}"
+                    f"field={first[column]} (if it is a document, write a header above it)"
                 )
             return column, False
         if self.field not in first:
@@ -430,7 +430,10 @@ TEXT_COLUMNS = frozenset(
         *("message", "question", "review", "sentence", "summary", "text", "title", "tweet"),
     )
 )
-"""Usual names of columns that hold text."""
+"""Usual names of columns that hold text, also as plurals."""
+
+OTHER_COLUMNS = frozenset(("author", "category", "date", "id", "label", "rating", "score", "url"))
+"""Usual names of the columns beside them."""
 
 HEADER_ROWS = 20
 """How many rows are compared with the first one, which may be a header."""
@@ -439,10 +442,11 @@ HEADER_ROWS = 20
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
     """Return whether the first row of a table can only be a header.
 
-    That is so if its cell in the column of the text is a usual name of such columns, or if another
-    column has numbers in all further rows, at least two, and none in the first.
+    That is so if a cell is a usual name of a column, or if a column other than that of the text has
+    numbers in all further rows, at least two, and none in the first.
     """
-    if first[column].strip().casefold() in TEXT_COLUMNS:
+    names = [name.strip().casefold() for name in first]
+    if names.pop(column).removesuffix("s") in TEXT_COLUMNS or not OTHER_COLUMNS.isdisjoint(names):
         return True
     if len(rows) < 2 or any(len(row) != len(first) for row in rows):
         return False

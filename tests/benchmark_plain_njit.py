@@ -37,7 +37,7 @@ plain = numba.njit(nogil=True, error_model="numpy", fastmath=True)
 
 @plain
 def score(C: F32, R: F32, scratch: Scratch, i: int, j: int, at: int, weight: Any) -> float:
-    """Compute an entry's loss, and write its derivative and its curvature."""
+    """Return the loss of center row i and outside row j; write its derivative and curvature."""
     if weight == 0:
         scratch.scores[at] = scratch.curvature[at] = 0
         return 0.0
@@ -55,7 +55,7 @@ def score(C: F32, R: F32, scratch: Scratch, i: int, j: int, at: int, weight: Any
 
 @plain
 def add_gradient(C: F32, R: F32, dC: F32, dR: F32, i: int, j: int, g: np.float32) -> None:
-    """Add an entry's part of the gradients of both rows."""
+    """Add what center row i and outside row j contribute to the gradients of each other."""
     for k in range(C.shape[1]):
         dC[i, k] += g * R[j, k]
         dR[j, k] += g * C[i, k]
@@ -63,7 +63,7 @@ def add_gradient(C: F32, R: F32, dC: F32, dR: F32, i: int, j: int, g: np.float32
 
 @plain
 def move_rows(matrix: F32, ids: NDArray[np.int32], steps: F32, gradients: F32) -> None:
-    """Add each row's gradient, times its learning rate, to its row of the matrix."""
+    """Move some rows of a matrix, each by its gradient times its own learning rate."""
     for i in range(len(ids)):
         if ids[i] >= 0:
             for k in range(gradients.shape[1]):

@@ -389,7 +389,7 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Return a text with plain apostrophes and hyphens, without invisible marks, or both."""
+    """Make apostrophes and hyphens plain and remove invisible marks, if asked; return the text."""
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)

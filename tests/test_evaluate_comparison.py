@@ -1,4 +1,4 @@
-"""What compares runs: intervals of means, the overlap of neighbours, the Pareto front."""
+"""Comparisons of runs: the interval of a mean, the overlap of neighbours, the Pareto front."""
 
 import numpy as np
 import pytest

@@ -365,7 +365,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Part (e) of the note, gradient by v: (1 - σ(-u_k·v)) - u_k instead of a product."""
+    """Part (e) of the note, gradient by v: u_k is subtracted, where it should be multiplied."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]

@@ -213,7 +213,7 @@ class NormSpread(Metric):
 def test_a_metric_is_one_class_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The scores and the table of a new metric in the list appear wherever others' do."""
+    """A new metric in the list of metrics is in the scores, tables, figures and printed lines."""
     for module in (stage, metrics):
         monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
     facts, _ = evaluated(tmp_path)

@@ -128,8 +128,8 @@ def plot(
 ) -> "Figure":
     """Plot the seconds per pair over V and over K, on logarithmic axes.
 
-    Points are medians. The line is thicker where a slope was fitted. What `engine`, the engine of
-    the run, trained has solid lines; what was timed one pair at a time has dashed ones.
+    Points are medians. Lines are solid for `engine`, the engine of the run, and dashed for one pair
+    at a time; they are thicker where a slope was fitted.
     """
     from matplotlib.figure import Figure
 

@@ -397,7 +397,7 @@ UNSEGMENTED = re.compile(
 
 
 def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
-    """Count the tokens that probably are several words, in a script without spaces.
+    """Count the tokens that are probably several words, in a script without spaces.
 
     Parameters
     ----------

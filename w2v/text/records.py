@@ -131,7 +131,7 @@ class Records:
             yield self._text_of(record, f"{path}: record {number}"), place
 
     def _text_of(self, record: Any, where: str) -> str:
-        """Return the text in a record."""
+        """Return the text in the field of a record; `where` says in messages which record it is."""
         try:
             value = field_of(record, self.field)
         except KeyError:

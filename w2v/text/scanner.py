@@ -244,7 +244,10 @@ class CompiledTypeTable:
         self.counts = np.zeros(1 << 16, np.int64)
 
     def add(self, lines: bytes, count: int, ids: I32) -> I32:
-        """See `w2v.text.corpus.TypeTable.add`; `ids` is overwritten and returned."""
+        """Add the types and tokens of a block, as `w2v.text.corpus.TypeTable.add` does.
+
+        `ids` is overwritten and returned.
+        """
         while 4 * (self.size + count) > 3 * len(self.slots):
             self.slots = grown(self.slots, 2 * len(self.slots))
         self.lines = with_room(self.lines, int(self.starts[self.size]) + len(lines))
@@ -263,11 +266,11 @@ class CompiledTypeTable:
         return ids
 
     def lines_of_types(self) -> memoryview:
-        """See `w2v.text.corpus.TypeTable.lines_of_types`."""
+        """Return the types in UTF-8, each followed by a line feed."""
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:
-        """See `w2v.text.corpus.TypeTable.totals`."""
+        """Return how often each type occurs: int64 (types,)."""
         return self.counts[: self.size]
 
 

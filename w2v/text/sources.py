@@ -172,7 +172,7 @@ def size_of(paths: Sequence[str]) -> int | None:
 
 
 class ValidText(NamedTuple):
-    """Consecutive text of a file that is valid UTF-8.
+    """A part of the text of a file, as valid UTF-8.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ class ValidText(NamedTuple):
     byte_order_mark
         Whether a byte order mark was left out.
     place
-        The position in the raw file.
+        How many bytes of the file on disk were read up to the end of this part.
     """
 
     data: bytes

@@ -233,11 +233,11 @@ class Words(Tokenizer):
     split: ClassVar[str] = "words"
 
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """See `Tokenizer.make_splitter`."""
+        """Return the function that finds the runs of letters, marks and digits in a text."""
         return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """See `Tokenizer.make_kinds`."""
+        """Return the kind of each code point, from its Unicode category: uint8 (1114112,)."""
         kinds = character_kinds().copy()
         for kind, characters in (
             (OTHER, self._not_letters()),
@@ -268,7 +268,7 @@ class Whitespace(Tokenizer):
     split: ClassVar[str] = "whitespace"
 
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """See `Tokenizer.make_splitter`."""
+        """Return the function that splits a text at white space."""
         if not self.drop_invisible:
             return str.split
         # A token of nothing but invisible characters must not become an empty one.
@@ -276,7 +276,7 @@ class Whitespace(Tokenizer):
         return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """See `Tokenizer.make_kinds`."""
+        """Return the kind of each code point, white space or letter: uint8 (1114112,)."""
         kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
         kinds[[ord(character) for character in self._invisible()]] = INVISIBLE
         return kinds

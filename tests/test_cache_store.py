@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cache.store import Entry, find, find_or_make, setting_values, stage_key
+from pipeline.cache.store import Entry, find, find_or_make, stage_key
 
 ROOT = Path(__file__).parents[1]
 
@@ -378,12 +378,3 @@ def test_leftovers_where_an_entry_is_made_are_removed(tmp_path: Path, kind: str)
     assert not get(stage, Maker()).cached
     assert names(stage) == [KEY]
     assert (mine / "kept").exists()
-
-
-def test_setting_values_are_those_of_undamaged_entries(tmp_path: Path) -> None:
-    for size in (3, 5):
-        find_or_make(tmp_path, f"{size}" * 16, {"a": {"size": size}}, {}, Maker())
-    find_or_make(tmp_path, "7" * 16, {"b": 1}, {}, Maker())
-    (tmp_path / ("9" * 16)).mkdir()
-    assert setting_values(tmp_path, ("a", "size")) == {3, 5}
-    assert setting_values(tmp_path / "nowhere", ("a",)) == set()

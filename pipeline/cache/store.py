@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -168,18 +166,6 @@ def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return {}, str(error) if type(error) is ValueError else f"{MANIFEST} is no manifest"
     return manifest, ""
-
-
-def setting_values(folder: Path, setting: tuple[str, ...]) -> set[Any]:
-    """Return the values that a setting has in the undamaged entries of a stage.
-
-    `setting` is the path to it, such as ``("train", "epochs")``.
-    """
-    found = set()
-    for path in folder.glob("[0-9a-f]*"):
-        with suppress(KeyError, TypeError):
-            found.add(reduce(getitem, ("settings", *setting), read_manifest(path)[0]))
-    return found
 
 
 def lock_path(folder: Path, key: str) -> Path:

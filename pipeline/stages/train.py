@@ -102,16 +102,13 @@ class Train(Stage):
         It has the same settings but fewer epochs. The one with the most epochs is taken.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
-        fewer: dict[int, Entry] = {}
-        for epochs in store.setting_values(folder, ("train", "epochs")):
-            if isinstance(epochs, int) and epochs < config.train.epochs:
-                wanted = {**settings, "train": {**settings["train"], "epochs": epochs}}
-                entry = store.find(folder, self.key(context, wanted), context.verify)
-                if entry and entry.facts["kept_epoch"] == epochs:
-                    fewer[epochs] = entry
-        if not fewer:
+        for most in range(config.train.epochs - 1, 0, -1):
+            wanted = {**settings, "train": {**settings["train"], "epochs": most}}
+            entry = store.find(folder, self.key(context, wanted), context.verify)
+            if entry and entry.facts["kept_epoch"] == most:
+                break
+        else:
             return None
-        most = max(fewer)
         falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
         if config.train.decay_epochs is None and falls:
             context.display.say(
@@ -119,7 +116,7 @@ class Train(Stage):
                 f"{most}; with train.decay_epochs set, more epochs continue from fewer"
             )
             return None
-        return fewer[most].path
+        return entry.path
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         final = facts["epochs"][-1]

@@ -1,7 +1,6 @@
 """The charts of a sweep: parallel coordinates, main effects, objective over training time."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +9,12 @@ from pipeline.config.values import as_text, is_number, shortened
 from pipeline.sweeps.analysis import SEED, Result
 from pipeline.sweeps.results import Job
 from w2v.evaluate import pareto_front
-from w2v.plots.labels import place_labels
-from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
-
-COLORMAP = "viridis"
-"""Its lightness grows evenly, so that it works in greyscale."""
+from w2v.plots import comparisons
+from w2v.plots.comparisons import LOG_RATIO, Cloud, Panel, Ticks
 
 MAX_TICKS = 8
 """A numeric setting with more values than this gets an axis with a scale."""
 
-LOG_RATIO = 20
-"""An axis is logarithmic if its largest value is more than this many times its smallest."""
-
-MAX_LABELS = 12
-
-Ticks = list[tuple[float, str]]
-Point = tuple[float, float]
 Key = tuple[str, ...]
 
 
@@ -86,8 +75,6 @@ def axis_positions(jobs: list[Job], axis: str) -> tuple[NDArray[np.float64], Tic
 
 def parallel_coordinates(result: Result, path: Path) -> None:
     """Draw each job as a line through its settings to its objective. Better jobs are darker."""
-    import matplotlib as mpl
-
     jobs = result.finished
     y = np.array([objectives(result)[job.number] for job in jobs])
     low, high = y.min(), y.max()
@@ -97,117 +84,50 @@ def parallel_coordinates(result: Result, path: Path) -> None:
         columns.append(((y - low) / (high - low), marks))
     else:
         columns.append((np.full(len(jobs), 0.5), [(0.5, f"{low:.3f}")]))
-    names = [*result.axes, axis_label(result)]
-    fig, ax = new_figure(max(6.4, 1.5 * len(names) + 1), 4.2)
-    ax.spines[["left", "bottom"]].set_visible(False)
-    lines = np.column_stack([places for places, _ in columns])
-    better = lines[:, -1] if result.sign > 0 else 1 - lines[:, -1]
-    # Small shifts, so that jobs with equal settings do not hide each other.
-    jitter = np.random.default_rng(0).uniform(-0.012, 0.012, lines.shape)
-    lines[:, :-1] += jitter[:, :-1]
-    colors = mpl.colormaps[COLORMAP]
-    for i in np.argsort(better):
-        ax.plot(
-            np.arange(len(names)),
-            lines[i],
-            color=colors(0.92 * (1 - better[i])),
-            linewidth=0.8 + 1.4 * better[i],
-            alpha=0.45 + 0.5 * better[i],
-        )
-    for x, (_, ticks) in enumerate(columns):
-        ax.axvline(x, color=INK, alpha=0.5, linewidth=0.8, zorder=0)
-        for place, label in ticks:
-            ax.annotate(
-                label,
-                (x, place),
-                xytext=(5, 0),
-                textcoords="offset points",
-                fontsize=8,
-                va="center",
-                color=INK,
-                bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.6},
-                zorder=5,
-            )
-    ax.set_xticks(np.arange(len(names)), names, fontsize=9)
-    ax.tick_params(length=0)
-    ax.set_yticks([])
-    ax.set_ylim(-0.06, 1.06)
-    ax.set_xlim(-0.2, len(names) - 0.55)
-    ax.set_title(f"{len(jobs)} jobs; the better, the darker", loc="left", fontsize=10)
-    save(fig, path)
+    comparisons.parallel_coordinates(
+        np.column_stack([places for places, _ in columns]),
+        [ticks for _, ticks in columns],
+        [*result.axes, axis_label(result)],
+        path,
+        title=f"{len(jobs)} jobs; the better, the darker",
+        larger_is_better=result.sign > 0,
+    )
 
 
 def main_effects(result: Result, path: Path) -> None:
     """Draw the mean of the objective at each value of each setting, all on one scale."""
-    table = result.effects
-    names = list(dict.fromkeys(table["setting"]))
     column = "effect" if result.compared_within else "mean"
-    mean = float(np.mean(list(objectives(result).values())))
-    fig, first = new_figure(max(4.5, 2.2 * len(names) + 1), 3.4)
-    first.remove()
-    grid: Any = fig.subplots(1, len(names), sharey=True, squeeze=False)[0]
-    for ax, name in zip(grid, names, strict=True):
-        rows = table[table["setting"] == name]
-        numeric = all(is_number(job.settings.get(name, 0)) for job in result.finished)
-        # No line between values that have no values in between.
-        style = "o-" if numeric and name != SEED else "o"
-        ax.plot(np.arange(len(rows)), rows[column], style, color=BLUE, markersize=5)
+    panels = []
+    for name, rows in result.effects.groupby("setting", sort=False):
+        numeric = all(is_number(job.settings.get(str(name), 0)) for job in result.finished)
         short = shortened(rows["value"])
-        ax.set_xticks(np.arange(len(rows)), [short[value] for value in rows["value"]])
-        ax.axhline(mean, color=INK, alpha=0.3, linewidth=0.8)
-        ax.set_title(name, fontsize=9)
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(axis="y", alpha=0.2)
-        ax.margins(x=0.2)
-        if any(len(value) > 6 for value in rows["value"]):
-            ax.tick_params(axis="x", rotation=30, labelsize=7)
-    grid[0].set_ylabel(f"mean {axis_label(result)}")
-    save(fig, path)
+        labels = [short[value] for value in rows["value"]]
+        panels.append(Panel(str(name), labels, rows[column].tolist(), numeric and name != SEED))
+    mean = float(np.mean(list(objectives(result).values())))
+    comparisons.main_effects(panels, mean, f"mean {axis_label(result)}", path)
 
 
 def objective_over_seconds(result: Result, path: Path) -> None:
-    """Draw each configuration's objective over its seconds of training.
-
-    Configurations that no other one beats in both are drawn as diamonds, and named.
-    """
+    """Draw each configuration's objective over its seconds of training."""
     y = objectives(result)
-    axes = [axis for axis in result.axes if axis != SEED]
-    points: dict[Key, list[Point]] = {}
-    group_of: dict[Key, Key] = {}
+    points: dict[Key, list[tuple[float, float]]] = {}
+    groups: dict[Key, list[Key]] = {}
     for job in result.finished:
         if job.seconds is not None:
-            key = tuple(as_text(job.settings.get(axis)) for axis in axes)
+            key = tuple(as_text(job.settings.get(axis)) for axis in result.settings)
+            if key not in points:
+                groups.setdefault(result.group(job), []).append(key)
             points.setdefault(key, []).append((job.seconds, y[job.number]))
-            group_of[key] = result.group(job)
-    means: dict[Key, Point] = {}
-    for key, of_seeds in points.items():
-        seconds, value = np.mean(of_seeds, axis=0).tolist()
-        means[key] = seconds, value
-    best: set[Key] = set()
-    for group in set(group_of.values()):
-        keys = [key for key in means if group_of[key] == group]
-        front = pareto_front([means[key] for key in keys], result.sign)
-        best.update(keys[index] for index in front)
-    fig, ax = new_figure(6.8, 4.6)
-    for of_seeds in points.values():
-        if len(of_seeds) > 1:
-            ax.plot(*zip(*of_seeds, strict=True), ".", color=BLUE, alpha=0.35, markersize=5)
-    for key, (x, value) in means.items():
-        marker, color = ("D", ORANGE) if key in best else ("o", BLUE)
-        ax.plot(x, value, marker, color=color, markersize=6)
-    times = [x for x, _ in means.values()]
-    if max(times) > LOG_RATIO * min(times):
-        ax.set_xscale("log")
-    ax.margins(0.12, 0.12)
-    ax.set_xlabel("seconds of training")
-    ax.set_ylabel(axis_label(result))
+    unbeaten: set[Key] = set()
+    for keys in groups.values():
+        means = [Cloud("", points[key], False).mean for key in keys]
+        unbeaten.update(keys[index] for index in pareto_front(means, result.sign))
+    short = [shortened(values) for values in zip(*points, strict=True)]
+    clouds = [
+        Cloud(" ".join(s[text] for s, text in zip(short, key, strict=True)), found, key in unbeaten)
+        for key, found in points.items()
+    ]
     title = "diamonds: nothing is better in less time"
-    if axes:
-        title = f"{' · '.join(axes)}\nlarge: mean over seeds; {title}"
-    ax.set_title(title, loc="left", fontsize=9)
-    ax.grid(alpha=0.2)
-    short = [shortened(values) for values in zip(*means, strict=True)]
-    labels = [" ".join(s[text] for s, text in zip(short, key, strict=True)) for key in means]
-    order = [index for index, key in enumerate(means) if key in best]
-    place_labels(fig, ax, labels, np.array(list(means.values())), order[:MAX_LABELS])
-    save(fig, path)
+    if result.settings:
+        title = f"{' · '.join(result.settings)}\nlarge: mean over seeds; {title}"
+    comparisons.value_over_cost(clouds, "seconds of training", axis_label(result), title, path)

@@ -1,0 +1,161 @@
+"""Charts that compare many trainings: parallel coordinates, main effects, value over cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.plots.labels import place_labels
+from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
+
+COLORMAP = "viridis"
+"""Its lightness grows evenly, so that it works in greyscale."""
+
+LOG_RATIO = 20
+"""An axis is logarithmic if its largest value is more than this many times its smallest."""
+
+MAX_LABELS = 12
+
+Ticks = list[tuple[float, str]]
+"""Places on an axis, from 0 to 1, and what is written there."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a setting does: the mean at each of its values.
+
+    ``connected`` tells whether values lie between those that are shown, so that a line makes sense.
+    """
+
+    name: str
+    labels: Sequence[str]
+    means: Sequence[float]
+    connected: bool
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A configuration: cost and value of each of its trainings.
+
+    ``unbeaten`` tells that no other configuration is better in both on average.
+    """
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    unbeaten: bool
+
+    @property
+    def mean(self) -> tuple[float, float]:
+        """The mean cost and value."""
+        cost, value = np.mean(self.points, axis=0).tolist()
+        return cost, value
+
+
+def parallel_coordinates(
+    lines: NDArray[np.float64],
+    ticks: Sequence[Ticks],
+    names: Sequence[str],
+    path: str | Path,
+    title: str = "",
+    larger_is_better: bool = True,
+) -> None:
+    """Draw each training as a line through its settings to its value. Better ones are darker.
+
+    Parameters
+    ----------
+    lines : (n, axes) float64
+        Places on the axes, from 0 to 1; the last axis is the value. NaN interrupts a line.
+    ticks, names
+        Of each axis.
+    """
+    import matplotlib as mpl
+    from matplotlib.collections import LineCollection
+
+    lines = lines.copy()
+    better = lines[:, -1] if larger_is_better else 1 - lines[:, -1]
+    # Small shifts, so that trainings with equal settings do not hide each other.
+    jitter = np.random.default_rng(0).uniform(-0.012, 0.012, lines.shape)
+    lines[:, :-1] += jitter[:, :-1]
+    fig, ax = new_figure(max(6.4, 1.5 * len(names) + 1), 4.2)
+    ax.spines[["left", "bottom"]].set_visible(False)
+    order = np.argsort(better)
+    colors = mpl.colormaps[COLORMAP](0.92 * (1 - better))
+    colors[:, 3] = 0.45 + 0.5 * better
+    places = np.broadcast_to(np.arange(len(names)), lines.shape)
+    ax.add_collection(
+        LineCollection(
+            list(np.stack([places, lines], axis=2)[order]),
+            colors=colors[order],
+            linewidths=0.8 + 1.4 * better[order],
+        )
+    )
+    for x, marks in enumerate(ticks):
+        ax.axvline(x, color=INK, alpha=0.5, linewidth=0.8, zorder=0)
+        for place, label in marks:
+            ax.annotate(
+                label,
+                (x, place),
+                xytext=(5, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                color=INK,
+                bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.6},
+                zorder=5,
+            )
+    ax.set_xticks(np.arange(len(names)), names, fontsize=9)
+    ax.tick_params(length=0)
+    ax.set_yticks([])
+    ax.set_ylim(-0.06, 1.06)
+    ax.set_xlim(-0.2, len(names) - 0.55)
+    ax.set_title(title, loc="left", fontsize=10)
+    save(fig, path)
+
+
+def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | Path) -> None:
+    """Draw the mean value at each value of each setting on one scale, with the mean of all."""
+    fig, first = new_figure(max(4.5, 2.2 * len(panels) + 1), 3.4)
+    first.remove()
+    grid: Any = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for ax, panel in zip(grid, panels, strict=True):
+        style = "o-" if panel.connected else "o"
+        ax.plot(np.arange(len(panel.means)), panel.means, style, color=BLUE, markersize=5)
+        ax.set_xticks(np.arange(len(panel.labels)), panel.labels)
+        ax.axhline(mean, color=INK, alpha=0.3, linewidth=0.8)
+        ax.set_title(panel.name, fontsize=9)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="y", alpha=0.2)
+        ax.margins(x=0.2)
+        if any(len(label) > 6 for label in panel.labels):
+            ax.tick_params(axis="x", rotation=30, labelsize=7)
+    grid[0].set_ylabel(ylabel)
+    save(fig, path)
+
+
+def value_over_cost(
+    clouds: Sequence[Cloud], xlabel: str, ylabel: str, title: str, path: str | Path
+) -> None:
+    """Draw configurations by cost and value; those that none beats in both are named diamonds."""
+    means = [cloud.mean for cloud in clouds]
+    fig, ax = new_figure(6.8, 4.6)
+    several = [point for cloud in clouds for point in cloud.points if len(cloud.points) > 1]
+    if several:
+        ax.plot(*zip(*several, strict=True), ".", color=BLUE, alpha=0.35, markersize=5)
+    for cloud, (x, value) in zip(clouds, means, strict=True):
+        marker, color = ("D", ORANGE) if cloud.unbeaten else ("o", BLUE)
+        ax.plot(x, value, marker, color=color, markersize=6)
+    times = [x for x, _ in means]
+    if max(times) > LOG_RATIO * min(times):
+        ax.set_xscale("log")
+    ax.margins(0.12, 0.12)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.set_title(title, loc="left", fontsize=9)
+    ax.grid(alpha=0.2)
+    order = [index for index, cloud in enumerate(clouds) if cloud.unbeaten]
+    labels = [cloud.label for cloud in clouds]
+    place_labels(fig, ax, labels, np.array(means), order[:MAX_LABELS])
+    save(fig, path)

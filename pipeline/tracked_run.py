@@ -36,7 +36,7 @@ def run_tracked(
     check_stages(config)
     check_paths(config)
     run_dir = Path(HydraConfig.get().runtime.output_dir)
-    display = Display() if job is None else Display(quiet=True, bars=not job.parallel)
+    display = Display() if job is None else Display(quiet=True, bars=False)
     tracking, name = config.tracking, config.run_name
     if job is not None:
         name = job.name or name

@@ -38,8 +38,9 @@ class JobContext:
     """What a job knows about itself and its sweep.
 
     ``swept`` are the keys that the sweep varies, ``parent`` is the id of its tracked run, and
-    ``parallel`` tells whether jobs run at the same time. ``cores`` bounds the threads of the job;
-    ``None`` allows all cores of its process. ``entries`` are the results of its stages so far.
+    ``parallel`` tells whether jobs run at the same time, and ``watched`` whether a terminal shows
+    how they end. ``cores`` bounds the threads of the job; ``None`` allows all cores of its process.
+    ``entries`` are the results of its stages so far.
     """
 
     folder: Path
@@ -51,6 +52,7 @@ class JobContext:
     objective: str
     cores: int | None
     parallel: bool
+    watched: bool = False
     entries: dict[str, Entry] = field(default_factory=dict)
 
     @property
@@ -89,7 +91,7 @@ def job_context() -> JobContext | None:
             if choice is not None and not group.startswith("hydra/")
         },
         parent=sweep["mlflow_run_id"],
-        **{key: sweep[key] for key in ("swept", "objective", "cores", "parallel")},
+        **{key: sweep[key] for key in ("swept", "objective", "cores", "parallel", "watched")},
     )
 
 
@@ -115,6 +117,7 @@ def run_job(
             "number": context.number,
             "overrides": context.overrides,
             "choices": context.choices,
+            "name": context.name,
             "settings": {},
         }
         write_json(context.folder / JOB, job)
@@ -126,7 +129,7 @@ def run_job(
             started = time.time()
             summary = run(config, context)
             value = objective_value(summary, context.objective)
-            write_json(context.folder / JOB, {**job, "finished": True})
+            write_json(context.folder / JOB, {**job, "finished": True, "value": value})
         except (KeyboardInterrupt, SystemExit):
             write_failure(context.folder, "killed", "it was interrupted")
             raise
@@ -137,10 +140,12 @@ def run_job(
             train = context.entries.get("train")
             write_failure(context.folder, kind, reason, None if train is None else train.cached)
             line = f"error: job {context.number} ({label}): {reason}"
-            print(sanitize(line, terminal=True), file=sys.stderr, flush=True)
+            if not context.watched:
+                print(sanitize(line, terminal=True), file=sys.stderr, flush=True)
             return None
         cached = summary["stages"].get("train", {}).get("cached")
         how = "from the cache" if cached else f"{time.time() - started:.1f} s"
         line = f"job {context.number}  {label}  {context.objective} {value:.4f}  ({how})"
-        print(sanitize(line, terminal=True), flush=True)
+        if not context.watched:
+            print(sanitize(line, terminal=True), flush=True)
         return value

@@ -24,9 +24,11 @@ from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.runtime.resources import limit_threads_of_child_processes, threads_per_job
 from pipeline.sweeps.launchers import check_launcher, jobs_at_once
+from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.record import record_sweep
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
+from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
 
@@ -60,7 +62,8 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         error: BaseException | None = None
         try:
-            yield folder
+            with watching(watch_of(config, folder, sweep)):
+                yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised
         close_sweep(folder, sweep, tracker, time.time() - started, error)
@@ -106,12 +109,20 @@ def prepare_jobs(
         "command": shlex.join([*command(), *sys.argv[1:]]),
         "cores": cores,
         "parallel": at_once != 1,
+        "watched": sys.stdout.isatty(),
         "swept": swept,
         "jobs": [list(job) for job in jobs],
     }
     write_json(folder / SWEEP, sweep)
     print(f"sweep of {many}, {each}", flush=True)
     return sweep
+
+
+def watch_of(config: DictConfig, folder: Path, sweep: Mapping[str, Any]) -> Watch:
+    """Return the watch of a sweep."""
+    total = len(sweep["jobs"]) or int(config.hydra.sweeper.get("n_trials") or 0)
+    compare = not incomparable(sweep["objective"], sweep["swept"])
+    return Watch(folder, total, sweep["objective"] * compare, sweep["report"] == "all")
 
 
 def close_sweep(
@@ -159,20 +170,20 @@ def close_sweep(
         raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
 
 
-def make_reports(folder: Path, result: "Result", which: str) -> list[Path]:
-    """Make the reports of jobs, and return their paths; `which` is the setting ``report``.
+def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
+    """Make the reports of the best jobs unless the setting `report` says otherwise.
 
-    The best job is the best of each group where groups do not compare. A report that cannot be
-    made costs a warning, not the sweep.
+    Returns their paths. The best job is the best of each group where groups do not compare. A
+    report that cannot be made costs a warning, not the sweep.
     """
+    from pipeline.report.report import REPORT
     from pipeline.stages.report import report_later
 
-    scored = [job.number for job in result.finished if job.neighbours]
-    numbers = {"none": [], "best": result.best_jobs, "all": scored}[which]
     made = []
-    for number in numbers:
+    for number in result.best_jobs if report != "none" else []:
+        path = folder / str(number)
         try:
-            made.append(report_later(folder / str(number)))
+            made.append(path / REPORT if report == "all" else report_later(path))
         except InputError as error:
             print(f"warning: job {number} has no report: {error}", file=sys.stderr)
     return made

@@ -1,0 +1,130 @@
+"""Follow a sweep while it runs: one line in the terminal, and reports beside the training.
+
+A thread of the main process reads the files that jobs leave, so this works with every launcher.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from pipeline.config.settings import direction_of
+from pipeline.stages.report import LATER
+from pipeline.sweeps.results import FAILURE, JOB, read_json
+from w2v.errors import sanitize
+from w2v.training.memory import available_cores
+
+POLL_SECONDS = 0.5
+
+PLAIN_SECONDS = 30.0
+"""Time between two lines where the output is not a terminal."""
+
+PROGRAM = Path(__file__).parents[1] / "run.py"
+
+
+class Watch:
+    """What is known of a sweep that runs.
+
+    ``total`` is the number of its jobs, 0 if nobody knows it. ``objective`` is the figure by which
+    the best job so far is named, empty if jobs do not compare. With ``reports``, each job that
+    ends gets its report.
+    """
+
+    def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
+        self.folder = folder
+        self.total = total
+        self.objective = objective
+        self.reports = reports
+        self.started = time.monotonic()
+        self.ended: dict[int, str] = {}  # their names, by number
+        self.values: dict[int, float] = {}  # the objectives of those that finished
+        self.running = 0
+        self.waiting: list[Path] = []  # for their reports
+        self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
+
+    def look(self) -> Iterator[str]:
+        """Read the files of jobs that had not ended; yields a line for each that has failed."""
+        self.running = 0
+        for path in self.folder.glob("[0-9]*"):
+            number = int(path.name)
+            if number in self.ended:
+                continue
+            job, failure = read_json(path / JOB), read_json(path / FAILURE)
+            if job.get("finished"):
+                self.values[number] = job["value"]
+                self.waiting += [path] * (self.reports and (path / LATER).exists())
+            elif not failure:
+                self.running += bool(job)
+                continue
+            self.ended[number] = job.get("name", str(number))
+            if failure:
+                yield f"error: job {number} ({self.ended[number]}): {failure['reason']}"
+        self.start_reports(max(1, available_cores() // 2))
+
+    def start_reports(self, processes: int) -> None:
+        """Make the reports that wait in so many processes, unless some are being made."""
+        self.processes = [process for process in self.processes if process.poll() is None]
+        if self.processes:
+            return
+        for first in range(min(processes, len(self.waiting))):
+            batch = [f"report={path}" for path in self.waiting[first::processes]]
+            command = [sys.executable, str(PROGRAM), *batch]
+            self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        self.waiting.clear()
+
+    def line(self) -> str:
+        """Return the state of the sweep in a line."""
+        done = len(self.ended)
+        parts = [f"{done} of {self.total} done" if self.total else f"{done} done"]
+        parts += [f"{self.running} running", f"{done - len(self.values)} failed"]
+        if done and self.total > done:
+            left = (time.monotonic() - self.started) / done * (self.total - done)
+            parts.append(f"{left:.0f} s left" if left < 90 else f"{left / 60:.0f} min left")
+        if self.values and self.objective:
+            best = min if direction_of(self.objective) == "minimize" else max
+            number, value = best(self.values.items(), key=lambda item: item[1])
+            parts.append(f"best {self.objective} {value:.4f} ({self.ended[number]})")
+        return sanitize(", ".join(parts), terminal=True)
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Show the state of a sweep during the block, and wait for the reports at its end."""
+    stop = threading.Event()
+    console = Console(highlight=False, soft_wrap=True)
+
+    def work() -> None:
+        shown = time.monotonic()
+        live = Live(console=console, transient=True, auto_refresh=False)
+        with live if console.is_terminal else nullcontext():
+            while not stop.wait(POLL_SECONDS):
+                with suppress(OSError, ValueError):  # a file is just being replaced
+                    for line in watch.look():
+                        if console.is_terminal:
+                            console.print(Text(sanitize(line, terminal=True)))
+                if console.is_terminal:
+                    text = Text(watch.line(), no_wrap=True, overflow="ellipsis")
+                    live.update(text, refresh=True)
+                elif time.monotonic() - shown > PLAIN_SECONDS:
+                    shown = time.monotonic()
+                    print(watch.line(), flush=True)
+
+    thread = threading.Thread(target=work, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    list(watch.look())
+    while watch.waiting or watch.processes:
+        for process in watch.processes:
+            process.wait()
+        watch.start_reports(available_cores())

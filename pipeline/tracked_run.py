@@ -53,9 +53,9 @@ def run_tracked(
         again = shlex.join([*command(), *HydraConfig.get().overrides.task])
         again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
         entries = {} if job is None else job.entries
-        context = Context(
-            config, display, tracker, stop, cores, threads, again, job is None, entries
-        )
+        context = Context(config, display, tracker, stop, cores, threads, again, entries=entries)
+        if job is not None:
+            context.job, context.sweep_dims = job.number, job.dims
         summary = Experiment(context).run(run_dir)
         if job is not None:
             objective_value(summary, job.objective)  # without such a figure, the tracked run fails

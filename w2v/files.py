@@ -11,11 +11,13 @@ import json
 import lzma
 import os
 import re
+import shutil
+import tempfile
 import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, cast
@@ -325,3 +327,28 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
         words.append(word)
         counts.append(int(count))
     return words, np.array(counts, np.int64)
+
+
+def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
+    """Give a file another name (a hard link), or copy it where that is not possible or wanted.
+
+    An older file of that name is replaced.
+    """
+    # Removed first: a copy must not be written into a file that has two names.
+    other.unlink(missing_ok=True)
+    if link:
+        # Impossible on another disk, on some file systems, and for a file with too many names.
+        with suppress(OSError):
+            os.link(path.resolve(), other)
+            return
+    shutil.copyfile(path, other)
+
+
+def can_link(folder: Path) -> bool:
+    """Return whether files in a folder, which must exist, can have several names."""
+    with tempfile.TemporaryDirectory(dir=folder) as temporary, suppress(OSError):
+        file = Path(temporary, "a")
+        file.touch()
+        os.link(file, Path(temporary, "b"))
+        return True
+    return False

@@ -220,6 +220,12 @@ class Tracking(Settings):
     experiment: str = setting("the MLflow experiment", text("a name"), "w2v")
     system_metrics: bool = setting("record the machine's load; needs psutil", default=False)
     model: bool = setting("record the vectors as an MLflow model, too", default=False)
+    vectors: str = setting(
+        "the runs that have their vectors among their artifacts: all; best, in a sweep the best "
+        "job; none",
+        one_of(REPORTS),
+        "best",
+    )
     register: str | None = setting(
         "with model=true: the registered model's name, or name@alias",
         matching(

@@ -31,7 +31,8 @@ class Context:
     cores: int  # that the run may use
     threads: int  # of the engine
     command: str = ""  # repeats the run
-    report: bool = True  # whether pictures and pages are made at the end
+    job: int | None = None  # its number in a sweep; None: a single run
+    sweep_dims: int = 0  # of a job and all later ones: the dimensions of their vectors, added up
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
     findings: Findings | None = None  # of an evaluation that was made now
 

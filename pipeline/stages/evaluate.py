@@ -120,7 +120,7 @@ class Evaluation(Stage):
         """
         title, found = context.config.title, context.findings
         run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)
-        if not context.report:
+        if context.job is not None:
             leave_for_later(run)
             return
         with context.display.bar("report"):

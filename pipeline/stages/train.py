@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.filesize import decimal
 
 from pipeline.cache import store
 from pipeline.cache.store import Entry
@@ -15,6 +16,8 @@ from pipeline.runtime import resources
 from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
+from pipeline.tracking.tracker import Tracker
+from w2v.files import can_link
 from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
@@ -137,13 +140,19 @@ class Train(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         tracker = context.tracker
         tracker.scores({"train/words_per_second": entry.facts["words_per_second"]}, context.words)
-        tracker.files([entry.path / name for name in (VECTORS, VOCABULARY, OUTSIDE)], "vectors")
+        if context.config.tracking.vectors in (["all", "best"] if context.job is None else ["all"]):
+            record_vectors(tracker, entry.path)
         if context.config.tracking.model:
             tracker.model(entry.path)
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
         names = {"vectors": VECTORS, "vocabulary": VOCABULARY}
         return {key: str(entry.path / name) for key, name in names.items()}
+
+
+def record_vectors(tracker: Tracker, folder: Path) -> None:
+    """Record the vectors in a folder of the cache among the artifacts of a run."""
+    tracker.files([folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)], "vectors")
 
 
 def key_settings(config: Config) -> dict[str, Any]:
@@ -171,9 +180,16 @@ def require_resources(context: Context) -> None:
     memory = training_memory(words, documents, config.objective, keeps_best)
     resources.require_memory(memory, what)
     checkpoints = config.train.checkpoint_every is not None
-    tracked = config.tracking.name == "mlflow" and config.tracking.uri is None
-    model = model_bytes(words, config.model.dim)
-    disk = training_disk(model, keeps_best, checkpoints, tracked)
+    tracking, model = config.tracking, model_bytes(words, config.model.dim)
+    copied = tracking.name == "mlflow" and tracking.uri is None and tracking.vectors != "none"
+    disk = training_disk(model, keeps_best, checkpoints, copied and not can_link(context.outputs))
+    if context.sweep_dims > config.model.dim:
+        what = "this job with all later ones"
+        disk["the vectors"] = model_bytes(words, context.sweep_dims)
+        if context.job == 0:
+            sizes = disk["the vectors"], resources.free_disk(context.outputs)
+            need, free = map(decimal, sizes)
+            context.display.say(f"the vectors of all jobs take {need}; {free} is free")
     resources.require_disk(disk, context.outputs, what)
 
 

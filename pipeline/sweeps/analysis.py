@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEED = "seed"
+
+MAX_OVERLAP = 100
+"""Of how many jobs the nearest neighbours are compared."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,8 @@ class Result:
         The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
         of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
         ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, or ``alone`` where there
-        is nothing to compare with; ``overlap`` of nearest neighbours between seeds; ``seconds`` of
-        training; ``group``; ``jobs``.
+        is nothing to compare with; ``overlap`` of nearest neighbours between seeds, for
+        `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of training; ``group``; ``jobs``.
         """
         import pandas as pd
 
@@ -106,11 +110,12 @@ class Result:
                     "mean": float(np.mean(values)),
                     "low": low,
                     "high": high,
-                    "overlap": overlap([job.vectors for job in jobs if job.vectors]),
+                    "overlap": None,
                     "seconds": float(np.mean(seconds)) if seconds else None,
                     "group": group,
                     "jobs": " ".join(str(job.number) for job in jobs),
                     "values": values,
+                    "files": [job.vectors for job in jobs if job.vectors],
                 }
             )
         for rows in groups.values():
@@ -120,6 +125,13 @@ class Result:
             p_values = tukey_p_values([row["values"] for row in rows], 0)
             for row, p in zip(rows[1:], p_values[1:], strict=True):
                 row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict(p)}
+        # To read all vectors of a thousand jobs would take minutes: the best come first.
+        several = (
+            enumerate(row for row in rows if len(row["files"]) > 1) for rows in groups.values()
+        )
+        ranked = sorted((pair for pairs in several for pair in pairs), key=itemgetter(0))
+        for _, row in ranked[: MAX_OVERLAP // 2]:
+            row["overlap"] = overlap(row["files"][: max(2, MAX_OVERLAP // len(ranked))])
         numbers = ["mean", "low", "high", "difference", "p", "overlap", "seconds"]
         columns = [*self.settings, "seeds", *numbers[:5], "verdict", *numbers[5:], "group", "jobs"]
         ordered = [row for group in sorted(groups) for row in groups[group]]
@@ -182,14 +194,10 @@ class Result:
 
     @property
     def best_jobs(self) -> list[int]:
-        """Return the number of the best job of each group, by its own objective.
-
-        A job whose evaluation was left out is none, because there is nothing to show of it.
-        """
+        """Return the number of the best job of each group, by its own objective."""
         best: dict[tuple[str, ...], Job] = {}
         for job in sorted(self.finished, key=lambda job: -self.sign * job.figures[self.objective]):
-            if job.neighbours:
-                best.setdefault(self.group(job), job)
+            best.setdefault(self.group(job), job)
         return [job.number for job in best.values()]
 
 

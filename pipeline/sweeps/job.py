@@ -39,8 +39,9 @@ class JobContext:
 
     ``swept`` are the keys that the sweep varies, ``parent`` is the id of its tracked run, and
     ``parallel`` tells whether jobs run at the same time, and ``watched`` whether a terminal shows
-    how they end. ``cores`` bounds the threads of the job; ``None`` allows all cores of its process.
-    ``entries`` are the results of its stages so far.
+    how they end. ``dims`` are the dimensions of the vectors of this job and of all later ones,
+    added up, as far as they are known. ``cores`` bounds the threads of the job; ``None`` allows
+    all cores of its process. ``entries`` are the results of its stages so far.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class JobContext:
     cores: int | None
     parallel: bool
     watched: bool = False
+    dims: int = 0
     entries: dict[str, Entry] = field(default_factory=dict)
 
     @property
@@ -91,6 +93,7 @@ def job_context() -> JobContext | None:
             if choice is not None and not group.startswith("hydra/")
         },
         parent=sweep["mlflow_run_id"],
+        dims=sum(sweep["dims"][int(hydra.job.num) :]),
         **{key: sweep[key] for key in ("swept", "objective", "cores", "parallel", "watched")},
     )
 

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.settings import Tracking
 from pipeline.stages.evaluate import NEIGHBOURS
-from pipeline.tracking import Tracker
+from pipeline.stages.train import record_vectors
+from pipeline.sweeps.results import read_json
+from pipeline.tracking import Tracker, reopen
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
@@ -39,3 +42,13 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
     tracker.note(note)
     jobs = ", ".join(f"job {job}" for job in best) or "none"
     tracker.tag({"objective": summary["objective"], "best": jobs})
+
+
+def record_job_vectors(folder: Path) -> None:
+    """Record the vectors of the best job, unless they are recorded of every job or of none."""
+    summary = read_json(folder / "summary.json")
+    tracking = Tracking(**summary["config"]["tracking"])
+    if tracking.vectors == "best" and "train" in summary["stages"]:
+        outputs = Path(summary["config"]["outputs"])
+        with reopen(tracking, outputs, summary["mlflow_run_id"]) as tracker:
+            record_vectors(tracker, Path(summary["stages"]["train"]["path"]))

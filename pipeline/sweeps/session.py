@@ -26,7 +26,7 @@ from pipeline.runtime.resources import limit_threads_of_child_processes, threads
 from pipeline.sweeps.launchers import check_launcher, jobs_at_once
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
-from pipeline.sweeps.record import record_sweep
+from pipeline.sweeps.record import record_job_vectors, record_sweep
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
@@ -111,6 +111,7 @@ def prepare_jobs(
         "parallel": at_once != 1,
         "watched": sys.stdout.isatty(),
         "swept": swept,
+        "dims": [int(dict(keys_and_texts(job)).get("model.dim", config.model.dim)) for job in jobs],
         "jobs": [list(job) for job in jobs],
     }
     write_json(folder / SWEEP, sweep)
@@ -154,6 +155,8 @@ def close_sweep(
     }
     summary = show.write_results(folder, result, facts)
     record_sweep(tracker, folder, summary, show.markdown(result, summary))
+    for number in result.best_jobs:
+        record_job_vectors(folder / str(number))
     reports = make_reports(folder, result, sweep["report"])
     show.print_results(Display(), result, summary, reports)
     failed = [job for job in jobs if job.status != "finished"]
@@ -180,7 +183,8 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
     from pipeline.stages.report import report_later
 
     made = []
-    for number in result.best_jobs if report != "none" else []:
+    scored = [job.number for job in result.finished if job.neighbours]
+    for number in sorted({*scored} & {*result.best_jobs}) if report != "none" else []:
         path = folder / str(number)
         try:
             made.append(path / REPORT if report == "all" else report_later(path))

@@ -13,11 +13,15 @@ from omegaconf import OmegaConf
 
 from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, shortened
+from pipeline.report.report import REPORT
 from pipeline.runtime.console import Display, format_duration
 from pipeline.stages.evaluate import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
+
+MAX_SHOWN = 20
+"""Configurations in the terminal, and jobs named in a line about failures."""
 
 VERDICTS = (
     "worse: beyond the noise of the seeds (Tukey's test over all pairs, 5 %); "
@@ -88,7 +92,13 @@ def print_results(
     """
     groups = by_group(result)
     if groups:
-        display.configurations(result.objective, result.settings, groups, result.compared_within)
+        each = max(1, MAX_SHOWN // len(groups))
+        shown = {group: rows[:each] for group, rows in list(groups.items())[:MAX_SHOWN]}
+        display.configurations(result.objective, result.settings, shown, result.compared_within)
+        rows, total = sum(map(len, shown.values())), len(result.configurations)
+        if rows < total:
+            table = Path(summary["sweep_dir"], "configurations.csv")
+            display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
         if verdicts & {"worse", "within noise"}:
             display.say(VERDICTS)
@@ -106,8 +116,11 @@ def print_results(
     display.say(f"sweep     {summary['sweep_dir']}")
     for path in reports:
         display.say(f"report    {os.path.relpath(path)}")
-    if len(reports) < len(result.finished):
-        display.say(f"          of any job: python pipeline/run.py report={summary['sweep_dir']}/0")
+    for job in result.finished:
+        place = Path(summary["sweep_dir"], str(job.number))
+        if job.neighbours and not (place / REPORT).exists():
+            display.say(f"          of any other job: python pipeline/run.py report={place}")
+            break
     # Hydra's sweeper leaves this file when a search ends.
     results = Path(summary["sweep_dir"], "optimization_results.yaml")
     if results.exists():
@@ -168,7 +181,11 @@ def failures(jobs: Sequence[Job]) -> list[str]:
     for job in jobs:
         if job.status != "finished":
             found.setdefault(f"{job.status}: {job.reason}", []).append(str(job.number))
-    return [
-        f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)} {reason}"
-        for reason, numbers in found.items()
-    ]
+    lines = []
+    for reason, numbers in itertools.islice(found.items(), MAX_SHOWN):
+        named, more = ", ".join(numbers[:MAX_SHOWN]), len(numbers) - MAX_SHOWN
+        named += f" and {more} more" * (more > 0)
+        lines.append(f"job{'s' * (len(numbers) > 1)} {named} {reason}")
+    if len(found) > MAX_SHOWN:
+        lines.append(f"{len(found) - MAX_SHOWN} other reasons are in jobs.csv")
+    return lines

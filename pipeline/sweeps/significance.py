@@ -1,9 +1,10 @@
 """Whether configurations of a sweep differ by more than the noise of their seeds: Tukey's test."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
+
+from w2v.evaluate.statistics import studentized_range_sf
 
 LEVEL = 0.05
 """The chance that the test finds some difference where there is none at all."""
@@ -22,11 +23,7 @@ def tukey_p_values(samples: Sequence[Sequence[float]], best: int) -> list[float 
     that was chosen because it is the best. All samples are assumed to have the same variance,
     which is estimated from all of them. Samples may differ in size (Tukey and Kramer).
 
-    `scipy.stats.tukey_hsd` computes a slow integral for every pair; here only the pairs with the
-    best sample are computed.
     """
-    from scipy import stats
-
     p_values: list[float | None] = [None] * len(samples)
     groups = {i: np.asarray(sample) for i, sample in enumerate(samples) if len(sample) > 1}
     if best not in groups:
@@ -34,11 +31,11 @@ def tukey_p_values(samples: Sequence[Sequence[float]], best: int) -> list[float 
     noise = any(len(set(samples[i])) > 1 for i in groups)
     freedom = sum(len(group) - 1 for group in groups.values())
     variance = sum(len(group) * float(group.var()) for group in groups.values()) / freedom
-    for i, group in groups.items():
-        error = math.sqrt(variance / 2 * (1 / len(group) + 1 / len(groups[best])))
-        gap = abs(float(group.mean() - groups[best].mean()))
-        if gap == 0 or not noise:
-            p_values[i] = float(gap == 0)
-        else:
-            p_values[i] = float(stats.studentized_range.sf(gap / error, len(groups), freedom))
+    gaps = np.array([abs(float(group.mean() - groups[best].mean())) for group in groups.values()])
+    sizes = np.array([len(group) for group in groups.values()])
+    if noise:
+        errors = np.sqrt(variance / 2 * (1 / sizes + 1 / len(groups[best])))
+        found = studentized_range_sf(gaps / errors, len(groups), freedom)
+    for i, gap, p in zip(groups, gaps, found if noise else gaps == 0, strict=True):
+        p_values[i] = float(gap == 0 or p)
     return p_values

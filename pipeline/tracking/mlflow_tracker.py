@@ -3,12 +3,10 @@
 import importlib.util
 import json
 import logging
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -26,6 +24,7 @@ from pipeline.tracking.retry_queue import QueueProxy, RetryQueue, one_line
 from pipeline.tracking.store import open_experiment, retry_while_locked, store_uri
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
+from w2v.files import link_or_copy
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
@@ -174,17 +173,6 @@ class MlflowTracker(Tracker):
 
     def close_killed_jobs(self) -> None:
         close_killed_runs(self.client, self.run.info.experiment_id, self.run_id)
-
-
-def link_or_copy(path: Path, other: Path, link: bool) -> None:
-    """Give a file another name where that is asked for and possible; otherwise copy it."""
-    other.unlink(missing_ok=True)  # a copy must not be written into a file that has two names
-    if link:
-        # Impossible on another disk, on some file systems, and for a file with many names.
-        with suppress(OSError):
-            os.link(path.resolve(), other)
-            return
-    shutil.copyfile(path, other)
 
 
 @contextmanager

@@ -81,6 +81,42 @@ def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
+def studentized_range_sf(q: NDArray[np.float64], groups: int, freedom: int) -> NDArray[np.float64]:
+    """Return the probability that the studentized range exceeds each q, at once for all.
+
+    `scipy.stats.studentized_range` integrates adaptively for one q at a time, which takes a
+    hundred times as long. The two agree to 1e-5 where ``freedom`` is at least ``groups``.
+
+    Parameters
+    ----------
+    q
+        (n,) differences of two means, divided by the standard error of a mean.
+    groups, freedom
+        The number of means, at least 2, and the degrees of freedom of the standard error.
+
+    Notes
+    -----
+    With S distributed as chi / sqrt(freedom), the distribution function is the mean over S of
+    groups * integral of phi(z) * (Phi(z) - Phi(z - q S)) ** (groups - 1) dz. Both integrals, over
+    z and over log S, become sums over the nodes of Gauss and Legendre.
+    """
+    from scipy.special import gammaln, ndtr
+
+    nodes, weights = np.polynomial.legendre.leggauss(128)
+    z, of_z = 9 * nodes, 9 * weights * np.exp(-((9 * nodes) ** 2) / 2) / math.sqrt(2 * math.pi)
+    # The density of log S falls from its top at 0 by exp(-40) or more at these ends.
+    low, high = -40 / freedom - 9 / math.sqrt(2 * freedom), math.log(1 + 9 / math.sqrt(freedom))
+    logs = (high - low) / 2 * nodes + (high + low) / 2
+    half = freedom / 2
+    density = math.log(2) + half * math.log(half) - float(gammaln(half))
+    of_s = (high - low) / 2 * weights * np.exp(density + freedom * logs - half * np.exp(2 * logs))
+    found = np.empty(len(q))
+    for index, value in enumerate(q):
+        inside = ndtr(z) - ndtr(z - value * np.exp(logs)[:, None])
+        found[index] = of_s @ (1 - groups * (inside ** (groups - 1)) @ of_z)
+    return np.clip(found, 0.0, 1.0)
+
+
 def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:
     """Return the points that no other one beats in both cost and value, the cheapest first.
 

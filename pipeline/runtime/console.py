@@ -151,6 +151,8 @@ class Display:
 
     def resume(self, state: TrainState) -> None:
         """Print the epochs that were finished before, and where training continues."""
+        if self.quiet:
+            return
         for epoch in state.epochs:
             self.epoch(epoch)
         fraction = state.words / self.training_words

@@ -33,10 +33,15 @@ MAX_OVERLAP = 100
 
 @dataclass(frozen=True)
 class Result:
-    """The jobs of a sweep and what follows from them. ``objective`` is the figure to compare."""
+    """The jobs of a sweep and what follows from them. ``objective`` is the figure to compare.
+
+    After successive halving, ``jobs`` are the last ones of all settings, and ``first`` is the
+    result of their first ones, which were all trained for the same number of epochs.
+    """
 
     objective: str
     jobs: list[Job]
+    first: "Result | None" = None
 
     @property
     def sign(self) -> int:
@@ -79,17 +84,11 @@ class Result:
         }
 
     @cached_property
-    def configurations(self) -> "pd.DataFrame":
-        """Return one row for each configuration, best first within each group.
+    def ranking(self) -> dict[str, list[dict[str, Any]]]:
+        """Return rows of `configurations` by group, best first, without their comparisons.
 
-        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
-        of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
-        ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, or ``alone`` where there
-        is nothing to compare with; ``overlap`` of nearest neighbours between seeds, for
-        `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of training; ``group``; ``jobs``.
+        Configurations that successive halving dropped come after all that were trained longer.
         """
-        import pandas as pd
-
         members: dict[tuple[str | None, ...], dict[str, Job]] = {}
         for job in self.finished:
             given = job.settings
@@ -98,7 +97,8 @@ class Result:
             members.setdefault(key, {}).setdefault(as_text(given.get(SEED)), job)
         groups: dict[str, list[dict[str, Any]]] = {}
         for key, by_seed in members.items():
-            jobs = list(by_seed.values())
+            most = max(job.epochs or 0 for job in by_seed.values())
+            jobs = [job for job in by_seed.values() if (job.epochs or 0) == most]
             values = [job.figures[self.objective] for job in jobs]
             low, high = student_interval(values) or (None, None)
             seconds = [job.seconds for job in jobs if job.seconds is not None]
@@ -116,15 +116,37 @@ class Result:
                     "jobs": " ".join(str(job.number) for job in jobs),
                     "values": values,
                     "files": [job.vectors for job in jobs if job.vectors],
+                    "epochs": most,
                 }
             )
         for rows in groups.values():
-            rows.sort(key=lambda row: -self.sign * row["mean"])
+            rows.sort(key=lambda row: (-row["epochs"], -self.sign * row["mean"]))
+        return {group: groups[group] for group in sorted(groups)}
+
+    @cached_property
+    def configurations(self) -> "pd.DataFrame":
+        """Return one row for each configuration, best first within each group.
+
+        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
+        of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
+        ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, ``alone`` where there is
+        nothing to compare with, or ``dropped after 2 epochs`` by halving; ``overlap`` of nearest
+        neighbours between seeds, for `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of
+        training; ``group``; ``jobs``.
+        """
+        import pandas as pd
+
+        groups = self.ranking
+        for rows in groups.values():
             best = rows[0]
             best |= {"difference": 0.0, "verdict": "best" if len(rows) > 1 else "alone"}
-            p_values = tukey_p_values([row["values"] for row in rows], 0)
-            for row, p in zip(rows[1:], p_values[1:], strict=True):
+            alike = [row for row in rows if row["epochs"] == best["epochs"]]
+            p_values = tukey_p_values([row["values"] for row in alike], 0)
+            for row, p in zip(alike[1:], p_values[1:], strict=True):
                 row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict(p)}
+            for row in rows[len(alike) :]:
+                epochs = row["epochs"]
+                row["verdict"] = f"dropped after {epochs} epoch{'s' * (epochs > 1)}"
         # To read all vectors of a thousand jobs would take minutes: the best come first.
         several = (
             enumerate(row for row in rows if len(row["files"]) > 1) for rows in groups.values()
@@ -134,7 +156,7 @@ class Result:
             row["overlap"] = overlap(row["files"][: max(2, MAX_OVERLAP // len(ranked))])
         numbers = ["mean", "low", "high", "difference", "p", "overlap", "seconds"]
         columns = [*self.settings, "seeds", *numbers[:5], "verdict", *numbers[5:], "group", "jobs"]
-        ordered = [row for group in sorted(groups) for row in groups[group]]
+        ordered = [row for rows in groups.values() for row in rows]
         return pd.DataFrame(ordered, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
     @cached_property
@@ -147,6 +169,8 @@ class Result:
         """
         import pandas as pd
 
+        if self.first is not None:
+            return self.first.effects
         rows: list[list[Any]] = []
         for axis in self.axes:
             if axis in self.compared_within:
@@ -196,7 +220,10 @@ class Result:
     def best_jobs(self) -> list[int]:
         """Return the number of the best job of each group, by its own objective."""
         best: dict[tuple[str, ...], Job] = {}
-        for job in sorted(self.finished, key=lambda job: -self.sign * job.figures[self.objective]):
+        by = self.objective
+        for job in sorted(
+            self.finished, key=lambda j: (-(j.epochs or 0), -self.sign * j.figures[by])
+        ):
             best.setdefault(self.group(job), job)
         return [job.number for job in best.values()]
 

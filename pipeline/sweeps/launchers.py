@@ -47,16 +47,21 @@ def check_launcher(config: DictConfig) -> None:
 
 
 def run_all_jobs(
-    launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
+    launcher: Launcher,
+    config: DictConfig,
+    folder: Path,
+    jobs: Sequence[Sequence[str]],
+    start: int = 0,
 ) -> None:
-    """Run all jobs of a sweep, given their overrides; `folder` is the folder of the sweep.
+    """Run the jobs of a sweep from number `start` on, given the overrides of all.
 
+    `folder` is the folder of the sweep.
     Submitit's local launcher starts every job that it is given at once, so it gets only as many
     as there are cores for. The other launchers queue their jobs themselves.
     """
     limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
     size = limit or len(jobs)
-    for first in range(0, len(jobs), size):
+    for first in range(start, len(jobs), size):
         run_jobs(launcher, folder, jobs, range(first, min(first + size, len(jobs))))
 
 

@@ -28,7 +28,8 @@ class Job:
     ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
     its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
     key, and the choices of groups by group. ``seconds`` were spent on training, now or when the
-    cache was filled. ``vectors`` and ``neighbours`` are paths of files.
+    cache was filled. ``vectors`` and ``neighbours`` are paths of files. ``epochs`` are
+    those that successive halving let it train; ``None`` in other sweeps.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Job:
     run_id: str | None
     vectors: str | None
     neighbours: str | None = None
+    epochs: int | None = None
 
 
 def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
@@ -61,11 +63,11 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
     summary = read_json(folder / "summary.json")
     status: str = "missing"
     reason: str | None = "the sweep ended before it"
-    # A job that failed before its settings were resolved has only its overrides to show.
-    settings = override_values(job.get("overrides", planned))
+    if job.get("settings"):
+        settings = job["settings"] | job["choices"]
+    else:  # a job that failed before its settings were resolved has only its overrides to show
+        settings = job.get("choices", {}) | override_values(job.get("overrides", planned))
     if job:
-        resolved, choices = job["settings"], job["choices"]
-        settings = resolved | choices if resolved else choices | settings
         status, reason = "killed", "its process ended without a word"
         if job.get("finished"):
             status, reason = "finished", None

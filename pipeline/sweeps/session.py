@@ -27,7 +27,7 @@ from pipeline.sweeps.launchers import check_launcher, jobs_at_once
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.record import record_job_vectors, record_sweep
-from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, write_json
+from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read_json, write_json
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
@@ -66,7 +66,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
                 yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised
-        close_sweep(folder, sweep, tracker, time.time() - started, error)
+        close_sweep(folder, tracker, time.time() - started, error)
 
 
 def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
@@ -128,7 +128,6 @@ def watch_of(config: DictConfig, folder: Path, sweep: Mapping[str, Any]) -> Watc
 
 def close_sweep(
     folder: Path,
-    sweep: Mapping[str, Any],
     tracker: Tracker,
     seconds: float,
     error: BaseException | None,
@@ -140,11 +139,12 @@ def close_sweep(
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
-    from pipeline.sweeps.analysis import Result
+    from pipeline.sweeps.halving import result_of
 
     tracker.close_killed_jobs()
+    sweep = read_json(folder / SWEEP)  # halving adds jobs as it goes
     jobs = read_jobs(folder, sweep["jobs"])
-    result = Result(sweep["objective"], jobs)
+    result = result_of(sweep, jobs)
     facts = {
         "sweep_dir": str(folder),
         "mlflow_run_id": sweep["mlflow_run_id"],

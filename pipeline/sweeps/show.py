@@ -49,7 +49,7 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
         best = next(job for job in result.jobs if str(job.number) == row["jobs"].split()[0])
         if best.neighbours and Path(best.neighbours).exists():
             shutil.copyfile(best.neighbours, folder / NEIGHBOURS)
-    plots.draw(folder, result)
+    plots.draw(folder, result.first or result)
     summary = {
         **facts,
         "objective": result.objective,

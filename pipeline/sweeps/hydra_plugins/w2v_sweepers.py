@@ -1,20 +1,26 @@
-"""The two sweepers of this project, in the place where Hydra looks for sweepers.
+"""The sweepers of this project, in the place where Hydra looks for sweepers.
 
 Hydra imports this file whenever it starts, so it imports nothing slow.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
+from pipeline.sweeps.halving import check_halving, run_rungs
 from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
 from pipeline.sweeps.session import open_sweep
 from w2v.settings import with_home
+
+Jobs = Sequence[Sequence[str]]
 
 
 class ProjectSweeper(Sweeper):
@@ -44,9 +50,29 @@ class GridSweeper(ProjectSweeper):
             self.hydra_context, self.task_function, self.config
         )
         jobs = plan_jobs(self.config)
+        self.check(jobs)
         with open_sweep(self.config, jobs) as folder:
             OmegaConf.save(self.config, folder / "multirun.yaml")
-            run_all_jobs(launcher, self.config, folder, jobs)
+            self.run(launcher, folder, jobs)
+
+    def check(self, jobs: Jobs) -> None:
+        """Refuse jobs that cannot be run in this way."""
+
+    def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
+        """Run the jobs of a sweep that is open."""
+        run_all_jobs(launcher, self.config, folder, jobs)
+
+
+class HalvingSweeper(GridSweeper):
+    """Stops the worse half of the settings early: ``search=halving``."""
+
+    def check(self, jobs: Jobs) -> None:
+        """Refuse a sweep that cannot be halved."""
+        check_halving(self.config, jobs)
+
+    def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
+        """Run the jobs rung by rung."""
+        run_rungs(launcher, self.config, folder, jobs)
 
 
 class SearchSweeper(ProjectSweeper):

@@ -1,0 +1,104 @@
+"""Successive halving: train all settings for few epochs, and the better half for more.
+
+Rungs have 1, 2, 4, ... epochs, up to ``train.epochs``. A training continues from the vectors that
+it had at the rung before, on the schedule of the whole training (``train.decay_epochs``), so that
+those who reach the last rung are trained as without halving.
+
+K. Jamieson, A. Talwalkar (2016), Non-stochastic best arm identification and hyperparameter
+optimization.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from pipeline.sweeps.analysis import Result
+from pipeline.sweeps.launchers import run_all_jobs
+from pipeline.sweeps.overrides import keys_and_texts
+from pipeline.sweeps.results import SWEEP, Job, read_job, read_json, write_json
+from w2v.errors import InputError
+
+EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
+
+
+def rungs_of(epochs: int, first: int) -> list[int]:
+    """Return the epochs at which settings are compared: halves of `epochs` down to `first`."""
+    rungs = [epochs]
+    while rungs[0] // 2 >= first:
+        rungs.insert(0, rungs[0] // 2)
+    return rungs
+
+
+def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+    """Refuse a sweep in which halving would have nothing to choose, or not the same for all."""
+    first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
+    if not isinstance(first, int) or not 1 <= first < epochs:
+        raise InputError(
+            f"hydra.sweeper.min_epochs={first}: must be from 1 to less than train.epochs={epochs}"
+        )
+    texts = {(key, text) for job in jobs for key, text in keys_and_texts(job)}
+    for key in (EPOCHS, DECAY):
+        values = sorted(text for one, text in texts if one == key)
+        if len(values) > 1:
+            raise InputError(f"{key}={','.join(values)}: halving needs the same for all jobs")
+    if config.train.patience is not None:
+        raise InputError("train.patience: must be null where search=halving stops trainings")
+
+
+def run_rungs(
+    launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
+) -> None:
+    """Run the jobs of each rung, and tell in ``sweep.json`` which job continues which."""
+    sweep = read_json(folder / SWEEP)
+    epochs = config.train.epochs
+    decay = config.train.decay_epochs or epochs
+    sweep |= {"jobs": [], "epochs": [], "continues": []}
+    alive: list[int | None] = [None] * len(jobs)
+    planned = [list(job) for job in jobs]
+    for rung in rungs_of(epochs, config.hydra.sweeper.min_epochs):
+        start = len(sweep["jobs"])
+        for job in planned:
+            kept = [text for text in job if text.partition("=")[0] not in (EPOCHS, DECAY)]
+            sweep["jobs"].append([*kept, f"{EPOCHS}={rung}", f"{DECAY}={decay}"])
+        sweep["epochs"] += [rung] * len(planned)
+        sweep["continues"] += alive
+        write_json(folder / SWEEP, sweep)
+        print(f"{len(planned)} jobs of {rung} epoch{'s' * (rung > 1)}", flush=True)
+        run_all_jobs(launcher, config, folder, sweep["jobs"], start)
+        found = [
+            read_job(folder / str(number), sweep["jobs"][number])
+            for number in range(start, len(sweep["jobs"]))
+        ]
+        alive = list(better_half(Result(sweep["objective"], found)))
+        planned = [sweep["jobs"][number] for number in alive if number is not None]
+        if not planned:
+            return
+
+
+def better_half(result: Result) -> list[int]:
+    """Return the numbers of the jobs of the better half of the configurations of each group."""
+    kept = [row for rows in result.ranking.values() for row in rows[: (len(rows) + 1) // 2]]
+    return sorted(int(number) for row in kept for number in row["jobs"].split())
+
+
+def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
+    """Return the result of a sweep that may have had rungs.
+
+    Each setting is shown with the last job that trained it. The effects of settings are those at
+    the first rung, where all settings were trained alike.
+    """
+    if "continues" not in sweep:
+        return Result(sweep["objective"], list(jobs))
+    final = max(sweep["epochs"])
+    alike = [
+        replace(job, settings={**job.settings, EPOCHS: final}, epochs=sweep["epochs"][job.number])
+        for job in jobs
+    ]
+    first = [job for job in alike if sweep["continues"][job.number] is None]
+    gone_on = set(sweep["continues"])
+    last = [job for job in alike if job.number not in gone_on]
+    return Result(sweep["objective"], last, Result(sweep["objective"], first))

@@ -1,0 +1,113 @@
+"""Successive halving: which settings go on, from where, and how the table shows it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.sweeps.analysis import Result
+from pipeline.sweeps.halving import better_half, rungs_of
+from pipeline.sweeps.results import Job
+from tests.commands import run, write_text
+
+SMALL = (
+    *("corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "model.dim=4"),
+    *("train.heldout=0.1", "engine=numpy", "stages=[tokenize,vocab,train]", "tracking=none"),
+)
+HALVING = ("-m", "search=halving", *SMALL, "train.epochs=4", "seed=range(2)")
+
+
+def job(number: int, lr: float, seed: int, loss: float) -> Job:
+    settings = {"train.lr": lr, "seed": seed}
+    return Job(number, "finished", None, settings, {"loss": loss}, 1.0, False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "first", "rungs"),
+    [(8, 1, [1, 2, 4, 8]), (5, 1, [1, 2, 5]), (8, 3, [4, 8]), (2, 1, [1, 2]), (9, 5, [9])],
+)
+def test_rungs_are_halves(epochs: int, first: int, rungs: list[int]) -> None:
+    assert rungs_of(epochs, first) == rungs
+
+
+def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
+    """The middle one of three goes on; a single lucky seed does not save a configuration."""
+    means = {0.1: 2.0, 0.2: 3.0, 0.3: 4.0}
+    jobs = [
+        job(number, lr, number % 2, mean + (-1.5 if (lr, number % 2) == (0.3, 1) else 0.1))
+        for number, (lr, mean) in enumerate((lr, mean) for lr, mean in means.items() for _ in "ab")
+    ]
+    assert better_half(Result("loss", jobs)) == [0, 1, 2, 3]
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_text(tmp_path_factory.mktemp("halved"))
+    done = run(*HALVING, "train.lr=0.001,0.01,0.1,0.2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    (sweep,) = folder.glob("outputs/sweeps/*/*")
+    found: dict[str, Any] = json.loads((sweep / "summary.json").read_bytes())
+    return found
+
+
+def test_the_table_says_after_how_many_epochs_a_setting_was_dropped(halved: Path) -> None:
+    summary = summary_of(halved)
+    verdicts = [row["verdict"] for row in summary["configurations"]]
+    assert verdicts == ["best", "dropped after 2 epochs", *["dropped after 1 epoch"] * 2]
+    assert summary["axes"] == ["train.lr", "seed"]
+    assert summary["counts"] == {"finished": 8}
+    assert [len(row["jobs"].split()) for row in summary["configurations"]] == [2] * 4
+    (sweep,) = halved.glob("outputs/sweeps/*/*")
+    assert len(list(sweep.glob("[0-9]*/job.json"))) == 8 + 4 + 2
+    effects = [row for row in summary["effects"] if row["setting"] == "train.lr"]
+    first = [json.loads((sweep / str(n) / "job.json").read_bytes()) for n in range(8)]
+    for row in effects:  # of all settings after the first rung
+        values = [one["value"] for one in first if f"{one['settings']['train.lr']}" == row["value"]]
+        assert row["mean"] == pytest.approx(np.mean(values))
+
+
+def test_the_last_rung_has_the_vectors_of_a_whole_training(halved: Path, tmp_path: Path) -> None:
+    summary = summary_of(halved)
+    best = summary["configurations"][0]
+    (sweep,) = halved.glob("outputs/sweeps/*/*")
+    folder = sweep / best["jobs"].split()[0]
+    made = json.loads((folder / "summary.json").read_bytes())
+    assert [epoch["epoch"] for epoch in made["train"]["epochs"]] == [1, 2, 3, 4]
+    write_text(tmp_path)
+    whole = (f"train.lr={best['train.lr']}", f"seed={made['config']['seed']}", "train.epochs=4")
+    assert run(*SMALL, *whole, "train.decay_epochs=4", cwd=tmp_path).returncode == 0
+    (single,) = tmp_path.glob("outputs/cache/train/[0-9a-f]*/vectors.npy")
+    vectors = np.load(halved / made["files"]["vectors"])
+    np.testing.assert_array_equal(vectors, np.load(single))
+
+
+def test_the_same_command_again_trains_nothing(halved: Path) -> None:
+    before = {path.name for path in halved.glob("outputs/cache/train/[0-9a-f]*")}
+    assert len(before) == 14
+    done = run(*HALVING, "train.lr=0.001,0.01,0.1,0.2", "hydra.sweep.dir=again", cwd=halved)
+    assert done.returncode == 0
+    assert "0 trained now" in done.stdout
+    assert {path.name for path in halved.glob("outputs/cache/train/[0-9a-f]*")} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["train.epochs=2,4"], "train.epochs=2,4: halving needs the same for all jobs"),
+        (["train.epochs=1"], "hydra.sweeper.min_epochs=1: must be from 1 to less than"),
+        (["hydra.sweeper.min_epochs=0"], "hydra.sweeper.min_epochs=0: must be from 1"),
+        (["train.patience=2"], "train.patience: must be null where search=halving stops"),
+    ],
+)
+def test_what_cannot_be_halved_is_refused(arguments: list[str], line: str, tmp_path: Path) -> None:
+    given = [text for text in HALVING if text.partition("=")[0] != arguments[0].partition("=")[0]]
+    done = run(*given, *arguments, "train.lr=0.1,0.2", cwd=write_text(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {line}")
+    assert not (tmp_path / "outputs" / "sweeps").exists()

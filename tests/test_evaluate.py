@@ -892,3 +892,11 @@ def test_a_benchmark_is_read_again_when_its_file_changes(tmp_path: Path) -> None
     assert similarity.load(path) is first
     path.write_text("a\tb\t1\nc\td\t2\n")
     assert len(similarity.load(path)) == 2
+
+
+@pytest.mark.parametrize(("groups", "freedom"), [(2, 2), (3, 6), (10, 20), (40, 80), (200, 800)])
+def test_studentized_ranges_are_those_of_scipy(groups: int, freedom: int) -> None:
+    q = np.array([0.1, 1.0, 2.5, 3.5, 4.5, 6.0, 12.0])
+    expected = [stats.studentized_range.sf(value, groups, freedom) for value in q]
+    found = statistics.studentized_range_sf(q, groups, freedom)
+    np.testing.assert_allclose(found, expected, atol=1e-5)

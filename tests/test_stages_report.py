@@ -79,10 +79,13 @@ def test_a_report_of_a_job_has_the_pictures_of_a_single_run(here: Path) -> None:
     assert run(f"report={other}", cwd=here).returncode == 0
     seed = json.loads((other / "summary.json").read_bytes())["config"]["seed"]
     single = [text for text in SWEEP if text not in ("-m", "seed=range(3)")]
-    entries = set(here.glob("outputs/cache/report/[0-9a-f]*"))
     assert run(*single, f"seed={seed}", cwd=here).returncode == 0
-    assert set(here.glob("outputs/cache/report/[0-9a-f]*")) == entries
-    assert list(here.glob("outputs/runs/*/*/report.html"))
+    (alone,) = here.glob("outputs/runs/*/*")
+    own, swept = artifacts_of(alone, here), artifacts_of(other, here)
+    assert set(own) - set(swept) == {"vectors.npy", "outside_vectors.npy", "vocabulary.tsv"}
+    same = [name for name in own if name.endswith((".png", ".csv", ".parquet"))]
+    assert {"loss.png", "map-pca.png", "zipf.png", "pairs.csv", "neighbours.parquet"} <= set(same)
+    assert all(own[name].read_bytes() == swept[name].read_bytes() for name in same)
 
 
 def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
@@ -91,8 +94,8 @@ def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
     assert done.returncode == 0
     evaluated = Path(json.loads((job / "summary.json").read_bytes())["stages"]["evaluate"]["path"])
     job = sorted(here.glob("outputs/sweeps/*/*"))[-1] / job.name
-    table = artifacts_of(job, here)["pairs.csv"]
-    assert table.samefile(here / evaluated / "pairs.csv")
+    table = artifacts_of(job, here)["neighbours.csv"]
+    assert table.samefile(here / evaluated / "neighbours.csv")
     assert not artifacts_of(job, here)["summary.json"].samefile(job / "summary.json")
 
 

@@ -1,46 +1,30 @@
 """The stage ``evaluate``: vectors to scores and tables, and the report on them."""
 
-import json
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from pipeline.cache.store import Entry
-from pipeline.config.settings import Config, Evaluate
-from pipeline.report.findings import TABLES, Findings
+from pipeline.config.settings import Config
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.report import Ended, leave_for_later, make_report
-from w2v import evaluate
+from pipeline.stages.tables import NEIGHBOURS, evaluate_vectors, locate
+from pipeline.stages.tables import compute as compute
 from w2v.errors import InputError
-from w2v.evaluate.metrics import METRICS, check_benchmarks, compute_scores, figures, score_lines
-from w2v.evaluate.metrics.base import MetricInput
-from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.evaluate.metrics import METRICS, check_benchmarks, figures, score_lines
 from w2v.files import content_sha256
-from w2v.training.result import read_history
-from w2v.vectors import Use, WordVectors, find_vectors, vector_files
+from w2v.vectors import Use, vector_files
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCORES = "scores.json"
-NEIGHBOURS = "neighbours.csv"
 EXPORTS = "exports"
-
-PROBES = 24
-"""How many probe words are chosen from a vocabulary."""
-
-LISTED = 5
-"""Neighbours of a probe word in the summary."""
 
 
 class Evaluation(Stage):
     """Computes the metrics of the run's vectors, or of vectors made by any tool.
 
-    It writes ``scores.json``, tables as Parquet and CSV, and exports.
+    It writes ``scores.json``, tables as Parquet and CSV, and exports. A job of a sweep keeps of
+    the tables only the neighbours; the others are made with its report.
     """
 
     name = "evaluate"
@@ -69,6 +53,7 @@ class Evaluation(Stage):
         settings = {
             **asdict(config),
             "suggested": suggested,
+            **({} if context.job is None else {"tables": [NEIGHBOURS]}),
             # Files count by their content.
             "vectors": None if trained else content_sha256(vector_files(path, use)),
             "compare": content_sha256(vector_files(other, use)) if other else None,
@@ -82,11 +67,10 @@ class Evaluation(Stage):
         }
 
         def make(out: Path) -> dict[str, Any]:
-            compared = partial(WordVectors.load, other, use) if other else None
-            vectors = WordVectors.load(path, use, counts=config.counts, encoding=config.encoding)
-            given = MetricInput(vectors, config, compared)
-            facts, context.findings = compute(out, given, config, trained, suggested)
-            vectors.export(out / EXPORTS, config.export)
+            brief = context.job is not None
+            facts, found = evaluate_vectors(out, config, trained, suggested, brief)
+            found.vectors.export(out / EXPORTS, config.export)
+            context.findings = found
             return facts
 
         return settings, make
@@ -131,68 +115,3 @@ class Evaluation(Stage):
             entry.facts["neighbours"],
             os.path.relpath(page),
         )
-
-
-def locate(setting: str, path: str | None, use: Use) -> Path:
-    """Return where the vectors are that a setting names."""
-    try:
-        found = find_vectors(str(path))
-        vector_files(found, use)
-    except InputError as error:
-        raise InputError(f"evaluate.{setting}={error}") from None
-    return found
-
-
-def compute(
-    out: Path,
-    given: MetricInput,
-    settings: Evaluate,
-    trained: Path | None,
-    suggested: Sequence[str] | None,
-) -> tuple[dict[str, Any], Findings]:
-    """Compute every metric, and write the scores and the tables into a folder.
-
-    ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
-    are the corpus's own probe words. Returns what the summary says and what the pictures show.
-    """
-    vectors = given.vectors
-    words = probe_words(vectors, settings, suggested)
-    nearest = evaluate.neighbours(vectors, words, settings.neighbours)
-    scores, facts, rows = compute_scores(given)
-    columns = COLUMNS | {name: kinds for m in METRICS for name, kinds in m.columns.items()}
-    rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
-    tables = {name: table(found, columns[name]) for name, found in rows.items()}
-    for name, frame in tables.items():
-        frame.to_csv(out / f"{name}.csv", index=False)
-        frame.to_parquet(out / f"{name}.parquet", index=False)
-    text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
-    (out / SCORES).write_text(text, encoding="utf-8")
-    facts["neighbours"] = {
-        word: [n.neighbour for n in nearest if n.word == word][:LISTED] for word in words
-    }
-    size = {"words": len(vectors), "dimensions": vectors.dimensions}
-    facts["vectors"] = {"use": settings.use, **size}
-    points, epochs = ([], []) if trained is None else read_history(trained)
-    shown = {name: tables[name] for name in TABLES}
-    return facts, Findings(vectors, points, epochs, words, **shown)
-
-
-def probe_words(
-    vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
-) -> list[str]:
-    """Return the words whose neighbours are listed."""
-    if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
-        line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
-        warnings.warn(line, stacklevel=2)
-    rows = dict.fromkeys(map(vectors.find, settings.probes or suggested or ()))
-    words = [vectors.words[row] for row in rows if row is not None]
-    return words or evaluate.probe_words(vectors, PROBES)
-
-
-def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
-    """Return rows as a table with these columns and dtypes; undefined figures are NaN."""
-    import pandas as pd
-
-    named = bool(rows) and isinstance(rows[0], dict)
-    frame = pd.DataFrame(rows, columns=None if named else list(columns))
-    return frame.reindex(columns=list(columns)).astype(dict(columns))

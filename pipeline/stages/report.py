@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -15,18 +15,17 @@ from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Evaluate, Tracking
 from pipeline.report.figures import MAP, Counts, draw, read_pictures
-from pipeline.report.findings import TABLES, Findings
+from pipeline.report.findings import Findings
 from pipeline.report.report import REPORT, write_report
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.stages.base import digest_of_sources
+from pipeline.stages.tables import evaluate_vectors
 from pipeline.stages.vocab import IDS
 from pipeline.tracking import reopen
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
 from w2v.files import written_aside
 from w2v.text.tokens import read_counts
-from w2v.training.result import read_history
-from w2v.vectors import Use, WordVectors, find_vectors
 
 NAME = "report"
 """Of the folder in the cache that keeps the pictures, by a key as the results of stages have."""
@@ -55,20 +54,12 @@ class Ended:
         """The settings of the stage ``evaluate``."""
         return Evaluate(**self.summary["config"]["evaluate"])
 
-    def findings(self) -> Findings:
-        """Read what the evaluation found from the files of the stages."""
-        import pandas as pd
-
-        settings, trained = self.settings, self.entries.get("train")
-        path = trained.path if trained else find_vectors(str(settings.vectors))
-        vectors = WordVectors.load(
-            path, cast(Use, settings.use), counts=settings.counts, encoding=settings.encoding
-        )
-        points, epochs = read_history(trained.path) if trained else ([], [])
-        folder = self.entries["evaluate"].path
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-        probes = list(self.summary["evaluate"]["neighbours"])
-        return Findings(vectors, points, epochs, probes, **tables)
+    def findings(self, out: Path) -> Findings:
+        """Evaluate the vectors again, and write the scores and the tables into a folder."""
+        trained = self.entries.get("train")
+        suggested = self.summary["config"]["corpus"].get("probes") if trained else None
+        folder = trained.path if trained else None
+        return evaluate_vectors(out, self.settings, folder, suggested)[1]
 
     def counts(self) -> Counts | None:
         """Return how often each type of the corpus occurs; None if nothing was trained."""
@@ -83,8 +74,8 @@ def make_report(
 ) -> Path:
     """Draw the pictures unless the cache has them, write the pages, and record both.
 
-    ``findings`` are read from the files of the run unless they are given. Returns the path of the
-    report. The map is beside it.
+    ``findings`` are what the evaluation found; a job of a sweep is evaluated again to have them,
+    with its tables. Returns the path of the report. The map is beside it.
     """
     settings = run.settings
     shown = {
@@ -99,7 +90,7 @@ def make_report(
     def make(out: Path) -> dict[str, Any]:
         draw(
             out,
-            findings or run.findings(),
+            findings or run.findings(out),
             title=run.title,
             counts=run.counts(),
             methods=settings.map,
@@ -111,10 +102,11 @@ def make_report(
     with explain_write_errors(run.outputs, NAME):
         folder = run.outputs / "cache" / NAME
         drawn = store.find_or_make(folder, key, shown, upstream, make, verify=verify).path
+        tables = sorted([*drawn.glob("*.csv"), *drawn.glob("*.parquet")])
         pages = [run.run_dir / REPORT]
         write_report(
             pages[0],
-            run.entries["evaluate"].path,
+            drawn if tables else run.entries["evaluate"].path,
             drawn,
             run.summary,
             title=run.title,
@@ -124,6 +116,7 @@ def make_report(
         if (drawn / MAP).exists():
             pages.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
     tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
+    tracker.files(tables, "tables")
     tracker.files(pages, "")
     return pages[0]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.settings import Tracking
-from pipeline.stages.evaluate import NEIGHBOURS
+from pipeline.stages.tables import NEIGHBOURS
 from pipeline.stages.train import record_vectors
 from pipeline.sweeps.results import read_json
 from pipeline.tracking import Tracker, reopen

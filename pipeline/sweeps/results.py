@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.stages.evaluate import NEIGHBOURS
+from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError

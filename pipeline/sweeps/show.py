@@ -15,7 +15,7 @@ from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, shortened
 from pipeline.report.report import REPORT
 from pipeline.runtime.console import Display, format_duration
-from pipeline.stages.evaluate import NEIGHBOURS
+from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json

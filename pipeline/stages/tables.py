@@ -1,0 +1,117 @@
+"""What an evaluation computes: the scores, and the tables that show them in detail."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pipeline.config.settings import Evaluate
+from pipeline.report.findings import TABLES, Findings
+from w2v import evaluate
+from w2v.errors import InputError
+from w2v.evaluate import metrics
+from w2v.evaluate.metrics import compute_scores
+from w2v.evaluate.metrics.base import MetricInput
+from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.training.result import read_history
+from w2v.vectors import Use, WordVectors, find_vectors, vector_files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCORES = "scores.json"
+NEIGHBOURS = "neighbours.csv"
+
+PROBES = 24
+"""How many probe words are chosen from a vocabulary."""
+
+LISTED = 5
+"""Neighbours of a probe word in the summary."""
+
+
+def locate(setting: str, path: str | None, use: Use) -> Path:
+    """Return where the vectors are that a setting names."""
+    try:
+        found = find_vectors(str(path))
+        vector_files(found, use)
+    except InputError as error:
+        raise InputError(f"evaluate.{setting}={error}") from None
+    return found
+
+
+def evaluate_vectors(
+    out: Path,
+    settings: Evaluate,
+    trained: Path | None,
+    suggested: Sequence[str] | None,
+    brief: bool = False,
+) -> tuple[dict[str, Any], Findings]:
+    """Load the vectors that are to be evaluated, and `compute` everything of them."""
+    use = cast(Use, settings.use)
+    path = trained or locate("vectors", settings.vectors, use)
+    other = locate("compare", settings.compare, use) if settings.compare else None
+    compared = partial(WordVectors.load, other, use) if other else None
+    vectors = WordVectors.load(path, use, counts=settings.counts, encoding=settings.encoding)
+    given = MetricInput(vectors, settings, compared)
+    return compute(out, given, settings, trained, suggested, brief)
+
+
+def compute(
+    out: Path,
+    given: MetricInput,
+    settings: Evaluate,
+    trained: Path | None,
+    suggested: Sequence[str] | None,
+    brief: bool = False,
+) -> tuple[dict[str, Any], Findings]:
+    """Compute every metric, and write the scores and the tables into a folder.
+
+    ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
+    are the corpus's own probe words. With ``brief``, only the neighbours are written, as CSV.
+    Returns what the summary says and what the pictures show.
+    """
+    vectors = given.vectors
+    words = probe_words(vectors, settings, suggested)
+    nearest = evaluate.neighbours(vectors, words, settings.neighbours)
+    scores, facts, rows = compute_scores(given)
+    columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
+    rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
+    tables = {name: table(found, columns[name]) for name, found in rows.items()}
+    for name, frame in tables.items():
+        if not brief or f"{name}.csv" == NEIGHBOURS:
+            frame.to_csv(out / f"{name}.csv", index=False)
+        if not brief:
+            frame.to_parquet(out / f"{name}.parquet", index=False)
+    text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
+    (out / SCORES).write_text(text, encoding="utf-8")
+    facts["neighbours"] = {
+        word: [n.neighbour for n in nearest if n.word == word][:LISTED] for word in words
+    }
+    size = {"words": len(vectors), "dimensions": vectors.dimensions}
+    facts["vectors"] = {"use": settings.use, **size}
+    points, epochs = ([], []) if trained is None else read_history(trained)
+    shown = {name: tables[name] for name in TABLES}
+    return facts, Findings(vectors, points, epochs, words, **shown)
+
+
+def probe_words(
+    vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
+) -> list[str]:
+    """Return the words whose neighbours are listed."""
+    if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
+        line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
+        warnings.warn(line, stacklevel=2)
+    rows = dict.fromkeys(map(vectors.find, settings.probes or suggested or ()))
+    words = [vectors.words[row] for row in rows if row is not None]
+    return words or evaluate.probe_words(vectors, PROBES)
+
+
+def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
+    """Return rows as a table with these columns and dtypes; undefined figures are NaN."""
+    import pandas as pd
+
+    named = bool(rows) and isinstance(rows[0], dict)
+    frame = pd.DataFrame(rows, columns=None if named else list(columns))
+    return frame.reindex(columns=list(columns)).astype(dict(columns))

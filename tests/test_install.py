@@ -56,7 +56,7 @@ def test_the_archives_hold_the_settings_and_the_types(built: Path) -> None:
     settings = {path.relative_to(ROOT).as_posix() for path in (ROOT / "conf").rglob("*.yaml")}
     in_wheel = set(zipfile.ZipFile(wheel).namelist())
     assert {f"pipeline/{name}" for name in settings} <= in_wheel
-    assert {"w2v/py.typed", "pipeline/report/templates/map.html"} <= in_wheel
+    assert {"w2v/py.typed", "w2v/report/templates/map.html"} <= in_wheel
     assert {name.split("/")[0].split("-")[0] for name in in_wheel} == {
         *("pipeline", "w2v", "w2v_experiments")
     }

@@ -65,7 +65,7 @@ def test_imports_load_no_plotting_library_and_drawing_changes_no_global_state(
 ) -> None:
     code = """
 import sys
-import pipeline.report.figures, pipeline.report.report
+import w2v.report.figures, w2v.report.report
 from w2v.plots import charts
 print([name for name in ("matplotlib", "pandas", "sklearn") if name in sys.modules])
 import matplotlib

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.settings import PROJECTIONS
-from pipeline.report import map as word_maps
 from w2v.evaluate.neighbours import neighbour_rows
 from w2v.evaluate.projection import NAMES, project, project_by
+from w2v.report import map as word_maps
 from w2v.vectors import WordVectors
 
 METHODS = ["pca", "tsne", pytest.param("umap", marks=pytest.mark.long)]  # UMAP compiles for long

@@ -17,11 +17,11 @@ import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
 from pipeline.config.settings import Evaluate
-from pipeline.report.figures import LIST, MAP, Counts, draw, read_pictures
-from pipeline.report.report import REPORT, write_report
 from pipeline.stages.evaluate import compute
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.files import write_vocabulary
+from w2v.report.figures import LIST, MAP, Counts, draw, read_pictures
+from w2v.report.report import REPORT, write_report
 from w2v.training.history import Epoch, Point
 from w2v.training.result import HISTORY
 from w2v.vectors import VOCABULARY, WordVectors

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from pipeline.config.settings import Evaluate
-from pipeline.report.findings import TABLES, Findings
 from pipeline.stages import evaluate as stage
 from pipeline.stages.evaluate import compute
 from w2v.evaluate import METHODS, metrics
@@ -23,6 +22,7 @@ from w2v.evaluate.metrics.base import (
     ScoreLine,
 )
 from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.report.findings import TABLES, Findings
 from w2v.vectors import WordVectors
 
 WORDS = ("cat", "dog", "cats", "dogs", "king", "queen", "man", "woman", "null", "nan")

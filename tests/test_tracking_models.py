@@ -63,7 +63,8 @@ def test_a_model_consists_of_code_and_data(model: Path) -> None:
     files = {str(path.relative_to(model)) for path in model.rglob("*") if path.is_file()}
     assert {"serving.py", "artifacts/vectors.npy", "artifacts/vocabulary.tsv"} <= files
     assert {Path(name).suffix for name in files} <= {
-        *("", ".py", ".npy", ".tsv", ".txt", ".typed", ".yaml", ".json", ".md")
+        *("", ".py", ".npy", ".tsv", ".txt", ".typed", ".yaml", ".json", ".md"),
+        *(".html", ".css", ".js"),  # of the library's pages
     }
     assert (model / "requirements.txt").read_text().split() == [
         f"mlflow=={mlflow.__version__}",

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 from pipeline.cache.store import Entry, stage_key
 from pipeline.config.settings import Config
 from pipeline.config.values import is_number
-from pipeline.report.findings import Findings
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
+from w2v.report.findings import Findings
 
 
 @dataclass
@@ -126,13 +126,13 @@ def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 
-ROOMS = ("w2v.", "pipeline.stages.", "pipeline.report.", "pipeline.corpora.")
+ROOMS = ("w2v.", "pipeline.stages.", "pipeline.corpora.")
 """Modules whose code can change a result. Others only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
 """Modules that all stages share and that change no result."""
 
-DATA = {"pipeline.report.page": "templates/*"}
+DATA = {"w2v.report.page": "templates/*"}
 """Other files that a module reads."""
 
 IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)

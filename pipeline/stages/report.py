@@ -14,9 +14,6 @@ import numpy as np
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Evaluate, Tracking
-from pipeline.report.figures import MAP, Counts, draw, read_pictures
-from pipeline.report.findings import Findings
-from pipeline.report.report import REPORT, write_report
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.stages.base import digest_of_sources
 from pipeline.stages.tables import evaluate_vectors
@@ -25,6 +22,9 @@ from pipeline.tracking import reopen
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
 from w2v.files import written_aside
+from w2v.report.figures import MAP, Counts, draw, read_pictures
+from w2v.report.findings import Findings
+from w2v.report.report import REPORT, write_report
 from w2v.text.tokens import read_counts
 
 NAME = "report"

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.config.settings import Evaluate
-from pipeline.report.findings import TABLES, Findings
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate import metrics
 from w2v.evaluate.metrics import compute_scores
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.report.findings import TABLES, Findings
 from w2v.training.result import read_history
 from w2v.vectors import Use, WordVectors, find_vectors, vector_files
 

@@ -179,8 +179,8 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
     Returns their paths. The best job is the best of each group where groups do not compare. A
     report that cannot be made costs a warning, not the sweep.
     """
-    from pipeline.report.report import REPORT
     from pipeline.stages.report import report_later
+    from w2v.report.report import REPORT
 
     made = []
     scored = [job.number for job in result.finished if job.neighbours]

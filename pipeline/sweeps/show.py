@@ -11,14 +11,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, shortened
-from pipeline.report.report import REPORT
 from pipeline.runtime.console import Display, format_duration
 from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
+from w2v.report.report import REPORT
 
 MAX_SHOWN = 20
 """Configurations in the terminal, and jobs named in a line about failures."""
@@ -119,7 +120,7 @@ def print_results(
     for job in result.finished:
         place = Path(summary["sweep_dir"], str(job.number))
         if job.neighbours and not (place / REPORT).exists():
-            display.say(f"          of any other job: python pipeline/run.py report={place}")
+            display.say(f"          of any other job: {command_line()} report={place}")
             break
     # Hydra's sweeper leaves this file when a search ends.
     results = Path(summary["sweep_dir"], "optimization_results.yaml")

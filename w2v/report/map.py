@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report.page import embedded_json, write_page
 from w2v.errors import sanitize
 from w2v.evaluate.neighbours import neighbour_rows
 from w2v.evaluate.projection import Projection
+from w2v.report.page import embedded_json, write_page
 from w2v.vectors import WordVectors
 
 NEIGHBOURS = 10  # that the page lists for each word

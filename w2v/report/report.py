@@ -15,10 +15,10 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.report.figures import KINDS, read_pictures
-from pipeline.report.page import embedded_image, write_page
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
+from w2v.report.figures import KINDS, read_pictures
+from w2v.report.page import embedded_image, write_page
 
 REPORT = "report.html"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.report import map as word_maps
-from pipeline.report.findings import Findings
 from w2v.evaluate.projection import project_by
 from w2v.plots import charts
+from w2v.report import map as word_maps
+from w2v.report.findings import Findings
 
 LIST = "pictures.json"
 MAP = "map.html"

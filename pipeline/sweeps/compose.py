@@ -29,12 +29,19 @@ class SharedComposition:
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
+        self.groups: dict[str, bool] = {}
         self.token = uuid4().hex  # processes that launchers start get a copy with the same token
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # pickle asks for such names before there is a loader
             raise AttributeError(name)
         return getattr(self.loader, name)
+
+    def is_group(self, key: str) -> bool:
+        """Return whether a key names a group; to look that up takes Hydra ten milliseconds."""
+        if key not in self.groups:
+            self.groups[key] = "." not in key and bool(self.loader.get_group_options(key))
+        return self.groups[key]
 
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
@@ -45,7 +52,7 @@ class SharedComposition:
             str(one.input_line): one
             for one in parsed
             if is_plain(str(one.input_line).partition("=")[0])
-            and ("." in one.key_or_group or not self.loader.get_group_options(one.key_or_group))
+            and not self.is_group(one.key_or_group)
         }
         fixed = [text for text in sweep_overrides if text not in values]
         key = (self.token, *fixed)

@@ -91,6 +91,66 @@ def negative_sampling_loss(
     return math.fsum(terms), grad_center, grad_outside
 
 
+def hierarchical_softmax_loss(
+    center_vector: Vector, path: Iterable[tuple[int, int]], node_vectors: Matrix
+) -> Result:
+    """Return the loss of a pair, and its gradients by v, (d), and by the inner nodes, (V - 1, d).
+
+    The path of the outside word has an inner node and the branch taken there, 0 or 1, for each
+    step from the root.
+    """
+    d = len(center_vector)
+    terms = []
+    grad_center = [0.0] * d
+    grad_nodes = zeros(len(node_vectors), d)
+    for node, code in path:
+        score = dot(node_vectors[node], center_vector)
+        terms.append(-log_sigmoid(score if code == 0 else -score))
+        slope = -sigmoid(-score) if code == 0 else sigmoid(score)
+        for i in range(d):
+            grad_center[i] += slope * float(node_vectors[node][i])
+            grad_nodes[node][i] += slope * float(center_vector[i])
+    return math.fsum(terms), grad_center, grad_nodes
+
+
+def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -> list[float]:
+    """Return the sum of some rows, each times the weight; a row may be named twice."""
+    return [weight * math.fsum(float(vectors[row][i]) for row in rows) for i in range(dim)]
+
+
+def spread_gradient(
+    gradient: Vector, rows: Sequence[int], share: float, size: int
+) -> list[list[float]]:
+    """Return what each of `size` rows gets of the gradient of a sum: `share` for each mention."""
+    spread = zeros(size, len(gradient))
+    for row in rows:
+        for i, slope in enumerate(gradient):
+            spread[row][i] += share * float(slope)
+    return spread
+
+
+def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
+    """Return each word's path from the root: an inner node and the branch taken, 0 or 1.
+
+    Inner nodes are numbered as they are made. The two nodes with the smallest counts are joined;
+    of equal counts, inner nodes come before leaves, older inner nodes before newer ones, and later
+    words before earlier ones.
+    """
+    # (count, whether it is a leaf, its place among equals, the words below it)
+    order = sorted(range(len(counts)), key=lambda word: (-counts[word], word))
+    rank = {word: place for place, word in enumerate(order)}
+    waiting = [(count, 1, -rank[word], [word]) for word, count in enumerate(counts)]
+    paths: list[list[tuple[int, int]]] = [[] for _ in counts]
+    for made in range(len(counts) - 1):
+        waiting.sort(key=lambda entry: entry[:3])
+        first, second, *waiting = waiting
+        for code, entry in enumerate((first, second)):
+            for word in entry[3]:
+                paths[word].insert(0, (made, code))
+        waiting.append((first[0] + second[0], 0, made, first[3] + second[3]))
+    return paths
+
+
 def skipgram_loss(
     center_index: int,
     outside_indices: Sequence[int],

@@ -1,0 +1,93 @@
+"""The Huffman tree of a vocabulary, whose leaves are the words: frequent words have short paths."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class HuffmanTree:
+    """The binary tree that makes the mean length of a path, weighted by counts, shortest.
+
+    It has V leaves and V - 1 inner nodes, which are numbered in the order in which they are made;
+    the last one is the root. Of equal counts, an inner node is taken before a leaf, as in the code
+    of word2vec, older inner nodes before newer ones, and later words before earlier ones.
+
+    Parameters
+    ----------
+    counts : (V,)
+        How often each word occurs.
+
+    Attributes
+    ----------
+    starts : int64 (V + 1,)
+        The path of word w is ``nodes[starts[w] : starts[w + 1]]``.
+    nodes : int32 (sum of the lengths,)
+        The inner nodes on the paths, from the root on.
+    codes : int8, of the same shape
+        The branch taken at each of them: 0 to the child with the smaller count, 1 to the other.
+    lengths : int64 (V,)
+        The number of inner nodes on each path.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two words.
+
+    References
+    ----------
+    Huffman (1952), A method for the construction of minimum-redundancy codes. Two sorted lists of
+    candidates take the place of a heap (van Leeuwen 1976).
+    """
+
+    def __init__(self, counts: NDArray[Any]) -> None:
+        if len(counts) < 2:
+            raise ValueError(f"{len(counts)} words: a tree needs at least two")
+        parents, codes = _build(counts)
+        self.starts, self.nodes, self.codes = _paths(parents, codes)
+        self.lengths = np.diff(self.starts)
+
+
+def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Return the parent of each node, and its code there: first the V leaves, then inner nodes.
+
+    Parents are numbers of inner nodes, from 0; the root has the parent -1.
+    """
+    size = len(counts)
+    order = np.argsort(-counts, kind="stable")
+    ids = order.tolist()
+    leaves = counts[order].tolist()
+    inner: list[Any] = []
+    parents, codes = np.full(2 * size - 1, -1, np.int32), np.zeros(2 * size - 1, np.int8)
+    leaf, node = size - 1, 0  # the rarest leaf, and the oldest inner node, not yet used
+    for made in range(size - 1):
+        children = []
+        for code in (0, 1):
+            if leaf >= 0 and (node >= len(inner) or leaves[leaf] < inner[node]):
+                child, count, leaf = ids[leaf], leaves[leaf], leaf - 1
+            else:
+                child, count, node = size + node, inner[node], node + 1
+            parents[child], codes[child] = made, code
+            children.append(count)
+        inner.append(sum(children))
+    return parents, codes
+
+
+def _paths(
+    parents: NDArray[np.int32], codes: NDArray[np.int8]
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
+    """Return the starts of the leaves' paths, and their inner nodes and codes from the root on."""
+    size = (len(parents) + 1) // 2
+    depths = np.zeros(len(parents), np.int64)
+    for node in range(len(parents) - 2, size - 1, -1):  # parents are made after their children
+        depths[node] = depths[size + parents[node]] + 1
+    depths[:size] = depths[size + parents[:size]] + 1
+    starts = np.concatenate([[0], np.cumsum(depths[:size])])
+    nodes, path_codes = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.int8)
+    at, child = starts[1:] - 1, np.arange(size)
+    while len(child):  # all paths at once, from the leaves up
+        nodes[at], path_codes[at] = parents[child], codes[child]
+        child = size + parents[child].astype(np.intp)
+        below_root = parents[child] >= 0
+        at, child = at[below_root] - 1, child[below_root]
+    return starts, nodes, path_codes

@@ -879,7 +879,7 @@ WRONG: Any = 1.0  # not an index
         (lambda: skipgram(0, [4], V3, V3, naive_softmax), "entry of outside_indices is 4"),
         (lambda: skipgram(0, [0.5], V3, V3, naive_softmax), "outside_indices has shape"),
         (lambda: skipgram(0, [1], V3[:2], V3, naive_softmax), r"must have one shape \(V, d\)"),
-        (lambda: skipgram(0, [1], V3[0], V3[0], naive_softmax), r"must have one shape \(V, d\)"),
+        (lambda: skipgram(0, [1], V3[0], V3[0], naive_softmax), "must be two matrices"),
         (lambda: sigmoid("x"), "x has dtype"),
         (lambda: sigmoid(1j), "x has dtype complex128"),
     ],

@@ -14,7 +14,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from w2v.reference import naive_softmax, negative_sampling, sigmoid, skipgram
+from w2v.reference import (
+    cbow,
+    hierarchical_softmax,
+    naive_softmax,
+    negative_sampling,
+    sigmoid,
+    skipgram,
+    subword_skipgram,
+)
 from w2v.settings import Settings, at_least, finite, one_of, setting
 
 __all__ = [
@@ -22,10 +30,13 @@ __all__ = [
     "Loss",
     "NegativeSampling",
     "Softmax",
+    "cbow",
+    "hierarchical_softmax",
     "naive_softmax",
     "negative_sampling",
     "sigmoid",
     "skipgram",
+    "subword_skipgram",
 ]
 
 

@@ -5,6 +5,8 @@ The settings of the losses are in `w2v.losses`.
 
 Each loss is a function of the scores ``s = U v`` alone, so each function has the same three steps:
 the scores, the loss with ``g = dJ/ds``, and the chain rule ``dJ/dv = Uᵀ g``, ``dJ/dU = g vᵀ``.
+An architecture (`skipgram`, `cbow`, `subword_skipgram`) says which vector ``v`` predicts which
+words, for any of the losses.
 
 All arithmetic is float64; results are rounded once, to the dtype of the input. Finite input gives
 finite output and no warning: intermediate results that overflow are computed again on a smaller
@@ -24,10 +26,13 @@ from w2v.errors import InputError
 __all__ = [
     "LossAndGradients",
     "LossFunction",
+    "cbow",
+    "hierarchical_softmax",
     "naive_softmax",
     "negative_sampling",
     "sigmoid",
     "skipgram",
+    "subword_skipgram",
 ]
 
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -178,18 +183,92 @@ def negative_sampling(
 
     signs = np.full(len(rows), -1.0)
     signs[0] = 1.0
-    x = signs * _product(u, v)  # u_o·v, then -u_k·v
+    return _logistic_terms(v, u, rows, signs, U.shape, dtype)
+
+
+@_quiet
+def hierarchical_softmax(
+    center_vector: npt.ArrayLike,
+    path_nodes: npt.ArrayLike,
+    path_codes: npt.ArrayLike,
+    node_vectors: npt.ArrayLike,
+) -> LossAndGradients:
+    """Compute the hierarchical-softmax loss of one pair: J = -Σ_l log σ(±n_l·v).
+
+    The words are the leaves of a binary tree. The sum runs over the inner nodes on the way from
+    the root to the outside word; the sign is + where the way turns to the branch of code 0, and -
+    where it turns to that of code 1.
+
+    Parameters
+    ----------
+    center_vector : (d,)
+        v, the input vector of the center word.
+    path_nodes : (L,) int
+        The rows of the inner nodes on the path of the outside word, from the root on; see
+        `w2v.huffman.HuffmanTree`.
+    path_codes : (L,) int
+        The branch that is taken at each of them, 0 or 1.
+    node_vectors : (V - 1, d)
+        The vectors of the inner nodes. Only those on the path are read.
+
+    Returns
+    -------
+    loss : scalar
+    grad_center : (d,)
+        Σ_l (σ(n_l·v) - 1 + code_l) n_l.
+    grad_nodes : (V - 1, d)
+        (σ(n_l·v) - 1 + code_l) v in the rows of the path; zero elsewhere.
+
+        All three in the common dtype of the two arrays.
+
+    Raises
+    ------
+    InputError
+        If a shape, a dtype, an index or a code is wrong, or a vector that is read is not finite.
+
+    Notes
+    -----
+    O(L d), where L is about log₂ V, apart from filling `grad_nodes` with zeros.
+
+    References
+    ----------
+    Morin & Bengio 2005, "Hierarchical Probabilistic Neural Network Language Model"; Mikolov,
+    Sutskever, Chen, Corrado & Dean 2013, "Distributed Representations of Words and Phrases and
+    their Compositionality", eq. 3.
+    """
+    v, N, dtype = _center_and_outside(center_vector, node_vectors, "node_vectors")
+    rows = _indices("path_nodes", path_nodes, len(N))
+    codes = _indices("path_codes", path_codes, 2)
+    if len(codes) != len(rows):
+        raise InputError(f"path_codes has {len(codes)} entries for {len(rows)} nodes")
+    v = _finite_float64("center_vector", v)
+    n = _finite_float64("node_vectors", N[rows])
+    signs = 1 - 2 * codes.astype(np.float64)
+    return _logistic_terms(v, n, rows, signs, N.shape, dtype)
+
+
+def _logistic_terms(
+    v: Float64Array,
+    u: Float64Array,
+    rows: npt.NDArray[np.intp],
+    signs: Float64Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+) -> LossAndGradients:
+    """Return J = -Σ_i log σ(sign_i u_i·v) with its gradients; `rows` says where each u_i stands."""
+    x = signs * _product(u, v)
     loss = -_log_sigmoid(x).sum()
 
-    g = -signs * sigmoid(-x)  # -(1 - σ(u_o·v)), then σ(u_k·v)
-    drawn, draws = np.unique(rows, return_inverse=True)
-    grad_outside = np.zeros(U.shape, dtype)
+    g = -signs * sigmoid(-x)  # σ(u·v) - 1 where the sign is +, σ(u·v) where it is -
+    distinct, places = np.unique(rows, return_inverse=True)
+    grad_rows = np.zeros(shape, dtype)
     # Sum the factors of each row before multiplying by v: the products might overflow in a sum.
-    grad_outside[drawn] = _within_range(np.outer(np.bincount(draws, weights=g), v), dtype)
+    factors = np.bincount(places, weights=g, minlength=len(distinct))
+    grad_rows[distinct] = _within_range(np.outer(factors, v), dtype)
     return (
         _within_range(loss, dtype),
         _within_range(_product(u.T, g), dtype),
-        grad_outside,
+        grad_rows,
     )
 
 
@@ -209,8 +288,10 @@ def skipgram(
     outside_indices : (n,) int
         The outside words of the window in order; a word may occur twice. If there are none, the
         loss and its gradients are zero.
-    center_vectors, outside_vectors : (V, d)
-        Input and output vectors.
+    center_vectors : (V, d)
+        Input vectors.
+    outside_vectors : (V, d)
+        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
         ``(center_vector, outside_index, outside_vectors) -> loss, grad_center, grad_outside``,
         called with these three positional arguments, in float64, once for each outside word, in
@@ -221,7 +302,7 @@ def skipgram(
     loss : scalar
     grad_centers : (V, d)
         Zero outside row c.
-    grad_outside : (V, d)
+    grad_outside : shape of `outside_vectors`
 
         All three in the common dtype of the two arrays.
 
@@ -247,37 +328,174 @@ def skipgram(
     ...     7, window, C, U, lambda v, o, U: negative_sampling(v, o, next(draws), U)
     ... )
     """
-    C = _real("center_vectors", center_vectors)
-    U = _real("outside_vectors", outside_vectors)
-    if C.ndim != 2 or C.shape != U.shape or C.size == 0:
+    C, U = _two_matrices("center_vectors", center_vectors, "outside_vectors", outside_vectors)
+    if not len(C) - 1 <= len(U) <= len(C):
         raise InputError(
             f"center_vectors has shape {C.shape} and outside_vectors {U.shape}; "
-            "both must have one shape (V, d) with V and d at least 1"
+            "both must have one shape (V, d), or the second V - 1 rows, the inner nodes of a tree"
         )
     c = _index("center_index", center_index, len(C))
-    outside = _indices("outside_indices", outside_indices, len(U))
-    dtype = np.result_type(C, U)
+    outside = _indices("outside_indices", outside_indices, len(C))
+    ones = np.ones(1)
+    return _predict(C, np.array([c]), ones, ones, outside, U, loss)
 
+
+def cbow(
+    center_index: int,
+    context_indices: npt.ArrayLike,
+    input_vectors: npt.ArrayLike,
+    output_vectors: npt.ArrayLike,
+    loss: LossFunction,
+    combine: str = "mean",
+    context_gradient: str = "exact",
+) -> LossAndGradients:
+    """Compute the loss of one window where the words around it predict the center word (CBOW).
+
+    Parameters
+    ----------
+    center_index : int
+        c, the row of the center word in `output_vectors`.
+    context_indices : (n,) int
+        The other words of the window, rows of `input_vectors`; a word may occur twice. If there
+        are none, the loss and its gradients are zero.
+    input_vectors, output_vectors : (V, d)
+        Input vectors; output vectors, of words or of what else `loss` compares with.
+    loss : callable
+        See `skipgram`. It is called once, as ``loss(h, center_index, output_vectors)``.
+    combine : "mean" or "sum"
+        h is the mean, or the sum, of the vectors of the context words.
+    context_gradient : "exact" or "word2vec"
+        ``exact``: each context word gets its share of the gradient by h, a part in n of it with
+        the mean. ``word2vec``: each gets the whole, as word2vec.c and gensim do with the mean,
+        too; then `grad_inputs` is not the gradient of the loss.
+
+    Returns
+    -------
+    loss : scalar
+    grad_inputs : (V, d)
+        Zero outside the rows of context words. A word that occurs twice gets its share twice.
+    grad_outputs : shape of `output_vectors`
+
+        All three in the common dtype of the two arrays.
+
+    Raises
+    ------
+    InputError
+        If a shape, a dtype, an index or a choice is wrong; and what `loss` raises.
+
+    References
+    ----------
+    Mikolov, Chen, Corrado & Dean 2013, "Efficient Estimation of Word Representations in Vector
+    Space". On the gradient: İrsoy, Benton & Stratos 2021, "Corrected CBOW Performs as well as
+    Skip-gram".
+    """
+    V, U = _two_matrices("input_vectors", input_vectors, "output_vectors", output_vectors)
+    for name, value, choices in (
+        ("combine", combine, ("mean", "sum")),
+        ("context_gradient", context_gradient, ("exact", "word2vec")),
+    ):
+        if value not in choices:
+            raise InputError(f"{name} is {value!r}; {' or '.join(choices)} is wanted")
+    context = _indices("context_indices", context_indices, len(V))
+    # No context, nothing to predict.
+    target = np.array([_index("center_index", center_index, len(V))])[: len(context)]
+    weights = np.full(len(context), 1 / max(1, len(context)) if combine == "mean" else 1.0)
+    shares = weights if context_gradient == "exact" else np.ones(len(context))
+    return _predict(V, context, weights, shares, target, U, loss)
+
+
+def subword_skipgram(
+    word_rows: npt.ArrayLike,
+    outside_indices: npt.ArrayLike,
+    input_vectors: npt.ArrayLike,
+    output_vectors: npt.ArrayLike,
+    loss: LossFunction,
+    subword_gradient: str = "exact",
+) -> LossAndGradients:
+    """Compute the skip-gram loss of one window where v is a mean over a word and its n-grams.
+
+    Parameters
+    ----------
+    word_rows : (n,) int
+        The rows of `input_vectors` that belong to the center word: its own, and one for each of
+        its n-grams, which words and n-grams with the same hash share. A row may occur twice.
+    outside_indices : (k,) int
+        The outside words of the window, as for `skipgram`.
+    input_vectors : (V + buckets, d)
+    output_vectors : (V, d)
+    loss : callable
+        See `skipgram`.
+    subword_gradient : "exact" or "fasttext"
+        ``exact``: each row gets a part in n of the gradient by v. ``fasttext``: each gets the
+        whole, as fastText does; then `grad_inputs` is not the gradient of the loss.
+
+    Returns
+    -------
+    loss, grad_inputs, grad_outputs
+        As of `cbow`.
+
+    Raises
+    ------
+    InputError
+        If a shape, a dtype, an index or the choice is wrong, or there is no row; and what `loss`
+        raises.
+
+    References
+    ----------
+    Bojanowski, Grave, Joulin & Mikolov 2017, "Enriching Word Vectors with Subword Information".
+    """
+    T, U = _two_matrices("input_vectors", input_vectors, "output_vectors", output_vectors)
+    if subword_gradient not in ("exact", "fasttext"):
+        raise InputError(f"subword_gradient is {subword_gradient!r}; exact or fasttext is wanted")
+    rows = _indices("word_rows", word_rows, len(T))
+    if len(rows) == 0:
+        raise InputError("word_rows is empty; a word has at least its own row")
+    weights = np.full(len(rows), 1 / len(rows))
+    shares = weights if subword_gradient == "exact" else np.ones(len(rows))
+    outside = _indices("outside_indices", outside_indices, len(T))
+    return _predict(T, rows, weights, shares, outside, U, loss)
+
+
+def _predict(
+    inputs: FloatArray,
+    rows: npt.NDArray[np.intp],
+    weights: Float64Array,
+    shares: Float64Array,
+    targets: npt.NDArray[np.intp],
+    outputs: FloatArray,
+    loss: LossFunction,
+) -> LossAndGradients:
+    """Return the summed loss of the targets, for the input vector Σ_j weight_j inputs[rows_j].
+
+    The gradient by row j is share_j times that by the input vector. It is the gradient of the
+    loss if shares and weights are equal.
+    """
+    dtype = np.result_type(inputs, outputs)
     # Partial sums of scaled terms cannot overflow. The scale is a power of two, which is exact.
-    scale = 2.0 ** -len(outside).bit_length()
-    v, U = C[c].astype(np.float64), U.astype(np.float64)
+    scale = 2.0 ** -len(targets).bit_length()
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        v = _product(inputs[rows].astype(np.float64).T, weights)
+        v = np.asarray(_within_range(v, v.dtype)) if np.isfinite(inputs[rows]).all() else v
+    U = outputs.astype(np.float64)
     total = np.float64(0)
-    grad_center = np.zeros(v.shape)
-    grad_outside = np.zeros(U.shape)
-    for o in outside.tolist():
-        one_loss, one_center, one_outside = loss(v, o, U)  # a custom loss may warn
+    grad_vector = np.zeros(v.shape)
+    grad_outputs = np.zeros(U.shape)
+    for target in targets.tolist():
+        one_loss, one_vector, one_outputs = loss(v, target, U)  # a custom loss may warn
         with np.errstate(under="ignore"):
             total += scale * np.float64(one_loss)
-            grad_center += scale * np.asarray(one_center, np.float64)
-            grad_outside += scale * np.asarray(one_outside, np.float64)
+            grad_vector += scale * np.asarray(one_vector, np.float64)
+            grad_outputs += scale * np.asarray(one_outputs, np.float64)
 
     with np.errstate(over="ignore", under="ignore"):
-        grad_centers = np.zeros(C.shape, dtype)
-        grad_centers[c] = _within_range(grad_center / scale, dtype)
+        grad_inputs = np.zeros(inputs.shape, dtype)
+        distinct, places = np.unique(rows, return_inverse=True)
+        share = np.bincount(places, weights=shares, minlength=len(distinct))
+        grad_inputs[distinct] = _within_range(np.outer(share, grad_vector) / scale, dtype)
         return (
             _within_range(total / scale, dtype),
-            grad_centers,
-            _within_range(grad_outside / scale, dtype),
+            grad_inputs,
+            _within_range(grad_outputs / scale, dtype),
         )
 
 
@@ -335,15 +553,28 @@ def _real(name: str, x: npt.ArrayLike) -> FloatArray:
     return array
 
 
+def _two_matrices(
+    name: str, x: npt.ArrayLike, other: str, y: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return two matrices whose rows have one length."""
+    a, b = _real(name, x), _real(other, y)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or 0 in (a.size, b.size):
+        raise InputError(
+            f"{name} has shape {a.shape} and {other} {b.shape}; "
+            "they must be two matrices with rows of one length, (V, d)"
+        )
+    return a, b
+
+
 def _center_and_outside(
-    center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike
+    center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike, name: str = "outside_vectors"
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
     """Return both arrays and their common dtype; refuse shapes that do not agree."""
     v = _real("center_vector", center_vector)
-    U = _real("outside_vectors", outside_vectors)
+    U = _real(name, outside_vectors)
     if v.ndim != 1 or U.ndim != 2 or v.shape != U.shape[1:] or U.size == 0:
         raise InputError(
-            f"center_vector has shape {v.shape} and outside_vectors {U.shape}; "
+            f"center_vector has shape {v.shape} and {name} {U.shape}; "
             "they must be (d,) and (V, d) with V and d at least 1"
         )
     return v, U, np.result_type(v, U)

@@ -419,7 +419,7 @@ def test_a_truncated_array_is_refused(tmp_path: Path) -> None:
 def test_other_dtypes_are_refused_and_nothing_is_unpickled(tmp_path: Path) -> None:
     WordVectors(["a"], np.ones((1, 2), np.float32)).save(tmp_path)
     np.save(tmp_path / "vectors.npy", np.ones((1, 2)))
-    with pytest.raises(InputError, match="float64; float32 is needed"):
+    with pytest.raises(InputError, match="float64; float32 or float16 is needed"):
         WordVectors.load(tmp_path)
     np.save(tmp_path / "vectors.npy", np.array([[{}, 1]], dtype=object), allow_pickle=True)
     with pytest.raises(InputError, match="cannot be read"):

@@ -209,7 +209,7 @@ def _bats(path: Path, root: Path) -> Iterator[Question]:
 
 def analogies(
     vectors: WordVectors,
-    questions: Sequence[Question],
+    questions: Sequence[Question] | str | Path,
     vocabulary: int = 30_000,
     *,
     method: Method = "3CosAdd",
@@ -217,8 +217,11 @@ def analogies(
 ) -> AnalogyResult:
     """Answer analogy questions and count the correct answers.
 
-    This is `answer_ranks` followed by `count_answers`, which explain the parameters.
+    This is `answer_ranks` followed by `count_answers`, which explain the parameters. A path in
+    place of questions is read by `load_analogies`.
     """
+    if isinstance(questions, str | Path):
+        questions = load_analogies(questions)
     ranks = answer_ranks(vectors, questions, vocabulary, (method,))[method]
     return count_answers(questions, ranks, min(vocabulary, len(vectors)), method, oov)
 

@@ -289,8 +289,10 @@ def _map_array(path: Path) -> NDArray[np.float32]:
             f"{path}: cannot be read ({reason}); "
             f"a directory with {VECTORS} and {VOCABULARY} is needed"
         ) from None
-    if not isinstance(array, np.ndarray) or array.dtype != np.float32:
-        raise InputError(f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 is needed")
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float16):
+        raise InputError(
+            f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 or float16 is needed"
+        )
     return array
 
 
@@ -302,7 +304,7 @@ def write_parquet(path: Path, contents: Contents) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    flat = pa.array(np.ascontiguousarray(contents.vectors).reshape(-1))
+    flat = pa.array(np.ascontiguousarray(contents.vectors, np.float32).reshape(-1))
     columns: dict[str, Any] = {"word": pa.array(contents.words, pa.string())}
     if contents.counts is not None:
         columns["count"] = pa.array(contents.counts)

@@ -1,24 +1,34 @@
 """Trained word vectors: look words up, compare them, find neighbours, load and save."""
 
 import difflib
+import math
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from w2v.errors import InputError
 from w2v.files import local_path
 from w2v.text.punctuation import PLAIN
+from w2v.text.tokenizer import Tokenizer, Words
 from w2v.vectors import formats
 from w2v.vectors.fasttext import Subwords
 from w2v.vectors.formats import Contents, Use
 from w2v.vectors.locate import find_vectors
-from w2v.vectors.search import top_k
+from w2v.vectors.search import MAX_COSINES, top_k
 from w2v.vectors.selection import Selection
+from w2v.vectors.shrink import (
+    PAIRS,
+    SimilarityLoss,
+    compare_cosines,
+    principal_axes,
+    rotated,
+)
+from w2v.vectors.texts import TextVectors, Weights, sif_weights, text_vectors, without_component
 
 MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
 """Between these lengths, products of a vector with one of length 1 are accurate in float32."""
@@ -35,8 +45,8 @@ class WordVectors:
     words
         V different words.
     vectors
-        (V, d) float32; other float types are converted. The array is not copied, and can only be
-        read through this object.
+        (V, d) float32 or float16; other types are converted to float32. The array is not copied,
+        and can only be read through this object.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
@@ -63,8 +73,7 @@ class WordVectors:
         subwords: Subwords | None = None,
     ) -> None:
         self.words = tuple(words)
-        array = np.asarray(vectors, dtype=np.float32).view()
-        array.flags.writeable = False
+        array = _floats(vectors)
         self.vectors: NDArray[np.float32] = array
         self.counts = None if counts is None else np.asarray(counts, dtype=np.int64)
         self._rows = {word: row for row, word in enumerate(self.words)}
@@ -76,8 +85,7 @@ class WordVectors:
         self.subwords = subwords
         self.outside: NDArray[np.float32] | None = None
         if outside is not None:
-            self.outside = np.asarray(outside, dtype=np.float32).view()
-            self.outside.flags.writeable = False
+            self.outside = _floats(outside)
             if self.outside.shape != self.vectors.shape:
                 raise InputError(
                     f"outside vectors have the shape {self.outside.shape}; the vectors have "
@@ -110,7 +118,7 @@ class WordVectors:
             vector = self.subwords.means([word.encode("utf-8", "replace")])[0]
         else:
             vector = self.vectors[self.row(word)]
-        return vector
+        return vector.astype(np.float32, copy=False)
 
     def __repr__(self) -> str:
         return f"WordVectors({len(self):,} words, {self.dimensions} dimensions)"
@@ -240,26 +248,56 @@ class WordVectors:
         unit.flags.writeable = False
         return unit
 
-    def similarity(self, a: str, b: str) -> float:
-        """Return the cosine of the angle between the vectors of two words.
+    def similarity(self, a: str | Sequence[str], b: str | Sequence[str]) -> float:
+        """Return the cosine of the angle between the vectors of two words, or of two word sets.
+
+        Parameters
+        ----------
+        a, b
+            A word; or several, which stand for the mean of their vectors.
 
         Raises
         ------
         InputError
-            A word has no vector.
+            A word has no vector, or a set is empty.
         """
-        one, other = self._direction(a), self._direction(b)
-        return float(np.clip(one @ other, -1.0, 1.0))
+        sets = ([x] if isinstance(x, str) else word_list(n, x) for n, x in (("a", a), ("b", b)))
+        vectors = [self._finite(words) for words in sets]
+        one, other = (given[0] if len(given) == 1 else given.mean(axis=0) for given in vectors)
+        lengths = math.sqrt(one @ one) * math.sqrt(other @ other)
+        return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0
 
-    def _direction(self, word: str) -> NDArray[np.float64]:
-        """Return the vector of a word scaled to length 1, (d,); a zero vector stays zero."""
-        vector = self[word]
-        if not np.isfinite(vector).all():
+    def _finite(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """Return the vectors of words, (n, d), and refuse those that are not finite."""
+        chosen: NDArray[np.float64]
+        if self.subwords is not None:
+            chosen = np.array([self[word] for word in words], np.float64)
+        elif len(words) == 1:
+            chosen = self.vectors[self.row(words[0])].astype(np.float64)[np.newaxis]
+        else:
+            chosen = self.vectors[[self.row(word) for word in words]].astype(np.float64)
+        if not math.isfinite(chosen.sum()):  # NaN and infinities stay in a sum
+            finite = np.isfinite(chosen).all(axis=1)
+            word = words[int(np.argmin(finite))]
             raise InputError(f"the vector of {word!r} holds NaN or an infinity")
-        return _direction(vector)
+        return chosen
+
+    def _directions(self, words: Sequence[str]) -> NDArray[np.float64]:
+        """Return the vectors of words scaled to length 1, (n, d); zero vectors stay zero."""
+        chosen = self._finite(words)
+        lengths = np.sqrt(np.einsum("ij,ij->i", chosen, chosen))
+        lengths[lengths == 0.0] = 1.0
+        chosen /= lengths[:, np.newaxis]
+        return chosen
 
     def nearest(
-        self, query: str | Sequence[str] | ArrayLike, k: int = 10
+        self,
+        query: str | Sequence[str] | ArrayLike = (),
+        k: int = 10,
+        *,
+        minus: str | Sequence[str] = (),
+        among: Sequence[str] | None = None,
+        min_count: int | None = None,
     ) -> list[tuple[str, float]]:
         """Find the k words with the largest cosines.
 
@@ -271,6 +309,13 @@ class WordVectors:
             of a word, which is then the first answer.
         k
             At least 1. If there are fewer words, all of them are returned.
+        minus
+            A word or several, whose vectors, scaled to length 1, are subtracted. They are not
+            answers either: ``nearest(["king", "woman"], minus="man")``.
+        among
+            Only these words can be answers; None: all.
+        min_count
+            Only words that occur so often in the corpus can be answers.
 
         Returns
         -------
@@ -281,36 +326,80 @@ class WordVectors:
         ------
         InputError
             A word has no vector, the vector has another size or is not finite, the query is
-            neither words nor a vector, or k < 1.
+            neither words nor a vector, k < 1, or `min_count` is given and counts are unknown.
+
+        References
+        ----------
+        Mikolov, Yih, Zweig (2013), Linguistic regularities in continuous space word
+        representations.
         """
-        if isinstance(query, str):
-            row = self._rows.get(query)
-            return self._nearest(self._direction(query), k, set() if row is None else {row})
-        given = np.asarray(query if hasattr(query, "__len__") else None, dtype=object)
-        if given.ndim == 1 and given.size and all(isinstance(word, str) for word in given):
-            words = [str(word) for word in given]
-            directions = np.array([self._direction(word) for word in words])
-            rows = {self._rows[word] for word in words if word in self._rows}
-            return self._nearest(directions.mean(axis=0), k, rows)
-        try:
-            vector = np.asarray(query, dtype=np.float64)
-        except (TypeError, ValueError):
-            vector = np.empty(())
-        if vector.ndim == 0:
-            raise InputError(
-                f"the query is {query!r:.60}; a word, a list of words, or a vector of "
-                f"{self.dimensions} numbers is needed"
-            )
-        if vector.shape != (self.dimensions,):
-            raise InputError(
-                f"a vector of shape {vector.shape} was given; these have ({self.dimensions},)"
-            )
-        if not np.isfinite(vector).all():
-            raise InputError("the vector holds NaN or an infinity")
-        return self._nearest(vector, k, set())
+        direction, given = self._query(query, minus)
+        k, rows = self._answers(k, among, min_count)
+        return self._nearest(direction, k, given, rows)
+
+    def nearest_many(
+        self,
+        queries: Sequence[str | Sequence[str]] | ArrayLike,
+        k: int = 10,
+        *,
+        among: Sequence[str] | None = None,
+        min_count: int | None = None,
+    ) -> list[list[tuple[str, float]]]:
+        """Find the k words with the largest cosines for each of many queries, by matrix products.
+
+        Parameters
+        ----------
+        queries
+            Each is a query of `nearest`: a word, several words, or a vector. An array (n, d) is n
+            vectors.
+        k, among, min_count
+            See `nearest`.
+
+        Returns
+        -------
+        list of lists of (word, cosine)
+            One list for each query; see `nearest`.
+
+        Raises
+        ------
+        InputError
+            See `nearest`.
+        """
+        if isinstance(queries, str) or not hasattr(queries, "__iter__"):
+            raise InputError(f"queries={queries!r:.60}: must be a list of queries")
+        k, rows = self._answers(k, among, min_count)
+        asked = [self._query(query, ()) for query in queries]
+        if not asked:
+            return []
+        directions = np.array([direction for direction, _ in asked], np.float32)
+        size = len(self) if rows is None else len(rows)
+        step = max(1, MAX_COSINES // max(1, size))
+        chosen = np.arange(len(self)) if rows is None else rows
+        place = {int(row): at for at, row in enumerate(chosen)} if rows is not None else None
+        found: list[list[tuple[str, float]]] = []
+        for start in range(0, len(asked), step):
+            cosines = self._cosines(directions[start : start + step], rows)
+            counts = []
+            for one, (_, given) in zip(cosines, asked[start : start + step], strict=True):
+                out = [*given] if place is None else [place[g] for g in given if g in place]
+                one[out] = -np.inf
+                counts.append(size - len(out))
+            if size == 0:
+                found += [[] for _ in counts]
+                continue
+            best = top_k(cosines, min(k, size))
+            values = np.take_along_axis(cosines, best, axis=1)
+            for places, scores, count in zip(
+                chosen[best].tolist(), values.tolist(), counts, strict=True
+            ):
+                pairs = zip(places[:count], scores[:count], strict=True)
+                found.append([(self.words[row], score) for row, score in pairs])
+        return found
 
     def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
         """Complete "a is to b as c is to ..." by 3CosAdd.
+
+        `w2v.evaluate.analogies` answers files of questions.
 
         Parameters
         ----------
@@ -335,22 +424,315 @@ class WordVectors:
         Mikolov, Yih, Zweig (2013), Linguistic regularities in continuous space word
         representations, section 4. Levy, Goldberg (2014), equation 1.
         """
-        rows = [self.row(word) for word in (a, b, c)]
-        unit = self.unit_rows(rows).astype(np.float64)
-        return self._nearest(unit[1] - unit[0] + unit[2], k, set(rows))
+        return self.nearest([b, c], k, minus=[a])
+
+    def odd_one_out(self, words: Sequence[str]) -> str:
+        """Return the word that fits the others least.
+
+        Parameters
+        ----------
+        words
+            At least three.
+
+        Returns
+        -------
+        str
+            The word with the smallest cosine with the mean of all, each scaled to length 1; of
+            equal cosines, the first.
+
+        Raises
+        ------
+        InputError
+            A word has no vector, or there are fewer than three.
+        """
+        given = word_list("words", words)
+        if len(given) < 3:
+            raise InputError(f"words={given!r:.60}: must be at least three words")
+        directions = self._directions(given)
+        return given[int(np.argmin(directions @ directions.sum(axis=0)))]
+
+    def text_vectors(
+        self,
+        texts: Iterable[str] | Iterable[Iterable[str]],
+        *,
+        weights: Weights = "mean",
+        tokenizer: Tokenizer | Callable[[str], Iterable[str]] | None = None,
+        a: float = 1e-3,
+        remove_common: bool | None = None,
+    ) -> TextVectors:
+        """Return the vectors of texts: the weighted means of the vectors of their words.
+
+        Parameters
+        ----------
+        texts
+            Strings, or lists of tokens, which are used as they are.
+        weights
+            ``mean``: every word counts the same. ``sif``: a word of probability p counts
+            a / (a + p), by the counts; then the direction that the texts share is removed.
+        tokenizer
+            Splits strings; ``w2v.Words()`` if None, as in training.
+        a
+            For ``sif``.
+        remove_common
+            Whether to remove the direction that the texts share; None: with ``sif``.
+
+        Returns
+        -------
+        TextVectors
+            ``vectors``, float32 (texts, d); ``known``, how many tokens of each text have a vector;
+            and ``unknown``, the words that have none, with their number.
+
+        Raises
+        ------
+        InputError
+            A text is neither a string nor a list of tokens, or counts are needed and unknown.
+
+        References
+        ----------
+        Arora, Liang, Ma (2017), A simple but tough-to-beat baseline for sentence embeddings.
+        """
+        if weights not in ("mean", "sif"):
+            raise InputError(f"weights={weights!r:.40}: must be mean or sif")
+        if not isinstance(a, int | float) or not 0 < a < np.inf:
+            raise InputError(f"a={a!r:.40}: must be a finite number above 0")
+        if isinstance(texts, str) or not hasattr(texts, "__iter__"):
+            raise InputError(f"texts={texts!r:.60}: must be a list of texts, as in [text]")
+        if weights == "sif" and self.counts is None:
+            raise InputError("weights=sif: needs counts; load the vectors with counts=")
+        split = Words() if tokenizer is None else tokenizer
+        splitter = split.tokens if isinstance(split, Tokenizer) else split
+        found = text_vectors(
+            (tokens_of(text, number, splitter) for number, text in enumerate(texts, start=1)),
+            self._rows,
+            self.vectors,
+            sif_weights(self.counts, a) if weights == "sif" and self.counts is not None else None,
+            None if self.subwords is None else self.__getitem__,
+        )
+        if remove_common or (remove_common is None and weights == "sif"):
+            found = found._replace(vectors=without_component(found.vectors))
+        return found
+
+    def probability(
+        self,
+        context: str | Sequence[str] | None,
+        word: str | Sequence[str],
+        *,
+        exponent: float = 0.0,
+    ) -> Any:
+        """Return the model's probability of context words next to a word, from both matrices.
+
+        It is exact: the softmax of the scores u_x . v over all words x of the vocabulary, in
+        float64.
+
+        Parameters
+        ----------
+        context
+            A word or several; None: every word, in the order of `words`.
+        word
+            The center word, or several.
+        exponent
+            A model of the exact softmax has 0. Negative sampling learns scores that compare a pair
+            with noise: there, the noise distribution count ** 0.75 must be multiplied with them,
+            so give the exponent that it was trained with.
+
+        Returns
+        -------
+        float, or float64 array
+            (words, contexts), without the axis of what was given as one word.
+
+        Raises
+        ------
+        InputError
+            There are no outside vectors, a word has no vector, or an exponent is given and counts
+            are unknown.
+
+        References
+        ----------
+        Mikolov et al. (2013), Distributed Representations of Words and Phrases, equation 2. Levy,
+        Goldberg (2014), Neural word embedding as implicit matrix factorization, on what the
+        scores of negative sampling are.
+        """
+        if self.outside is None:
+            raise InputError(
+                "there are no outside vectors; they are in the folder of a model, which "
+                "w2v.train(...).save or a run writes"
+            )
+        if not isinstance(exponent, int | float) or not np.isfinite(exponent):
+            raise InputError(f"exponent={exponent!r:.40}: must be a finite number")
+        if exponent and self.counts is None:
+            raise InputError(f"exponent={exponent}: needs counts; the vectors have none")
+        centers = [
+            self.row(w) for w in ([word] if isinstance(word, str) else word_list("word", word))
+        ]
+        columns: list[int] | slice = slice(None)
+        if context is not None:
+            listed = [context] if isinstance(context, str) else word_list("context", context)
+            columns = [self.row(w) for w in listed]
+        log_noise = np.zeros(len(self))
+        if exponent and self.counts is not None:
+            with np.errstate(divide="ignore"):
+                log_noise = exponent * np.log(self.counts)
+        parts = []
+        step = max(1, MAX_COSINES // len(self))
+        outside = self.outside.astype(np.float64)
+        for start in range(0, len(centers), step):
+            scores = self.vectors[centers[start : start + step]].astype(np.float64) @ outside.T
+            scores += log_noise
+            scores -= scores.max(axis=1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=1, keepdims=True)
+            parts.append(scores[:, columns])
+        found = np.concatenate(parts)
+        if isinstance(context, str):
+            found = found[:, 0]
+        if isinstance(word, str):
+            found = found[0]
+        return float(found) if found.ndim == 0 else found
+
+    def shrink(
+        self,
+        words: int | None = None,
+        dim: int | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> tuple[Self, SimilarityLoss]:
+        """Return smaller vectors, and how their similarities differ from these.
+
+        Parameters
+        ----------
+        words
+            Keep so many words, the most frequent ones; None: all.
+        dim
+            Keep so many dimensions: the coordinates on the principal axes of the vectors that are
+            kept; None: all. Outside vectors are dropped then.
+        dtype
+            ``float32``, or ``float16`` for half the memory and disk, with three digits.
+
+        Returns
+        -------
+        vectors : WordVectors
+        loss : SimilarityLoss
+            The mean and the largest change of the cosine, and the rank correlation, over pairs of
+            the words that are kept.
+
+        Raises
+        ------
+        InputError
+            An argument is not allowed, or a number does not fit into float16.
+        """
+        for name, value, most in (("words", words, len(self)), ("dim", dim, self.dimensions)):
+            if value is not None and (
+                not isinstance(value, int | np.integer) or not 1 <= value <= most
+            ):
+                raise InputError(f"{name}={value!r:.40}: must be from 1 to {most:,}, or None")
+        kind = np.dtype(dtype) if dtype in ("float16", "float32", np.float16, np.float32) else None
+        if kind is None:
+            raise InputError(f"dtype={dtype!r:.40}: must be float32 or float16")
+        rows = np.arange(len(self)) if words is None else np.sort(self.by_frequency[:words])
+        self._lengths(rows)  # refuses vectors that are not finite
+        chosen, outside = self.vectors[rows], self.outside
+        if dim is not None:
+            chosen, outside = rotated(chosen, principal_axes(chosen, dim)), None
+        with np.errstate(over="ignore"):
+            chosen = chosen.astype(kind)
+            outside = None if outside is None else outside[rows].astype(kind)
+        if not np.isfinite(chosen).all() or (
+            outside is not None and not np.isfinite(outside).all()
+        ):
+            raise InputError("dtype=float16: a number is larger than 65,504")
+        made = type(self)(
+            [self.words[row] for row in rows.tolist()],
+            chosen,
+            None if self.counts is None else self.counts[rows],
+            outside,
+        )
+        random = np.random.default_rng(0)
+        pairs = random.integers(0, len(rows), (2, PAIRS if len(rows) > 1 else 0))
+        pairs = pairs[:, pairs[0] != pairs[1]]
+        return made, compare_cosines(self._pair_cosines(rows[pairs]), made._pair_cosines(pairs))
+
+    def _pair_cosines(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the cosine of each pair of rows (2, n): float64 (n,)."""
+        parts = []
+        for start in range(0, rows.shape[1], PAIRS // 10):
+            a, b = (self.unit_rows(one[start : start + PAIRS // 10]) for one in rows)
+            parts.append(np.einsum("ij,ij->i", a, b, dtype=np.float64))
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _query(
+        self, query: str | Sequence[str] | ArrayLike, minus: str | Sequence[str]
+    ) -> tuple[NDArray[np.float64], set[int]]:
+        """Return the direction that a query stands for, and the rows of the words in it."""
+        negative = [minus] if isinstance(minus, str) else word_list("minus", minus, least=0)
+        positive = query_words(query, len(negative) > 0)
+        if positive is None:
+            vector = _direction(self._vector_of_numbers(query))
+        else:
+            vector = (
+                self._directions(positive).sum(axis=0) if positive else np.zeros(self.dimensions)
+            )
+        if negative:
+            vector = vector - self._directions(negative).sum(axis=0)
+        words = [*(positive or ()), *negative]
+        return _direction(vector), {self._rows[word] for word in words if word in self._rows}
+
+    def _vector_of_numbers(self, query: object) -> NDArray[np.float64]:
+        """Return a query that is a vector of numbers, (d,)."""
+        try:
+            vector = np.asarray(query, dtype=np.float64)
+        except (TypeError, ValueError):
+            vector = np.empty(())
+        if vector.ndim == 0:
+            raise InputError(
+                f"the query is {query!r:.60}; a word, a list of words, or a vector of "
+                f"{self.dimensions} numbers is needed"
+            )
+        if vector.shape != (self.dimensions,):
+            raise InputError(
+                f"a vector of shape {vector.shape} was given; these have ({self.dimensions},)"
+            )
+        if not np.isfinite(vector).all():
+            raise InputError("the vector holds NaN or an infinity")
+        return vector
+
+    def _answers(
+        self, k: int, among: Sequence[str] | None, min_count: int | None
+    ) -> tuple[int, NDArray[np.intp] | None]:
+        """Return k and the rows that can be answers, in order; None: all."""
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+            raise InputError(f"k={k!s:.40}: at least 1 neighbour must be asked for")
+        if among is None and min_count is None:
+            return int(k), None
+        rows = np.arange(len(self))
+        if among is not None:
+            rows = np.unique([self.row(word) for word in word_list("among", among)]).astype(np.intp)
+        if min_count is not None:
+            if self.counts is None:
+                raise InputError(f"min_count={min_count}: needs counts; the vectors have none")
+            if not isinstance(min_count, int | np.integer) or min_count < 0:
+                raise InputError(f"min_count={min_count!r:.40}: must be a whole number, at least 0")
+            rows = rows[self.counts[rows] >= min_count]
+        return int(k), rows
 
     def _nearest(
-        self, vector: NDArray[np.floating], k: int, excluded: set[int]
+        self,
+        direction: NDArray[np.float64],
+        k: int,
+        excluded: set[int],
+        rows: NDArray[np.intp] | None = None,
     ) -> list[tuple[str, float]]:
-        """Find the k words nearest to a vector, except those of the excluded rows."""
-        if not isinstance(k, int | np.integer) or k < 1:
-            raise InputError(f"k={k}: at least 1 neighbour must be asked for")
-        k = min(k, len(self) - len(excluded))
+        """Find the k words nearest to a direction, among some rows, without the excluded ones."""
+        if rows is not None and excluded:
+            rows = rows[~np.isin(rows, [*excluded])]
+        k = min(k, len(self) - len(excluded) if rows is None else len(rows))
         if k <= 0:
             return []
-        cosines = self._cosines(vector)
-        cosines[list(excluded)] = -np.inf
-        return [(self.words[row], float(cosines[row])) for row in top_k(cosines[None], k)[0]]
+        cosines = self._cosines(direction[np.newaxis].astype(np.float32), rows)
+        if rows is None:
+            cosines[0, list(excluded)] = -np.inf
+        best = top_k(cosines, k)[0]
+        scores = cosines[0, best].tolist()
+        found = best if rows is None else rows[best]
+        return [(self.words[row], score) for row, score in zip(found.tolist(), scores, strict=True)]
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
@@ -360,15 +742,20 @@ class WordVectors:
             return None
         return divisors.astype(np.float32)
 
-    def _cosines(self, vector: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the cosines of a vector with all vectors, (V,)."""
-        direction = _direction(vector).astype(np.float32)
-        if self._divisors is None:
-            cosines = self.unit @ direction
+    def _cosines(
+        self, directions: NDArray[np.float32], rows: NDArray[np.intp] | None
+    ) -> NDArray[np.float32]:
+        """Return the cosines of directions (n, d) with the vectors of some rows, (n, rows)."""
+        part: slice | NDArray[np.intp] = slice(None)
+        if rows is not None:  # the first rows need no copy
+            first = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(rows) - 1
+            part = slice(len(rows)) if first else rows
+        if self._divisors is None or self.vectors.dtype != np.float32:
+            cosines = directions @ self.unit[part].T
         else:
             # Unlike `unit`, this needs no copy of the vectors, which may be mapped into memory.
-            cosines = self.vectors @ direction
-            cosines /= self._divisors
+            cosines = directions @ self.vectors[part].T
+            cosines /= self._divisors[part]
         return np.clip(cosines, -1.0, 1.0, out=cosines)
 
     def _contents(self) -> Contents:
@@ -516,6 +903,43 @@ def spellings(word: str) -> list[str]:
     """Return the forms in which a word is looked up, in this order; see `WordVectors.find`."""
     joined = "_".join(word.split())
     return list(dict.fromkeys((word, joined, joined.translate(PLAIN))))
+
+
+def _floats(values: ArrayLike) -> NDArray[Any]:
+    """Return an array that can only be read, of float16 if it was that and else of float32."""
+    array = np.asarray(values)
+    array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
+    array.flags.writeable = False
+    return array
+
+
+def word_list(name: str, words: object, least: int = 1) -> list[str]:
+    """Return words that were given as a list; refuse anything else, naming the argument."""
+    if isinstance(words, str | bytes) or not isinstance(words, Iterable):
+        raise InputError(f"{name}={words!r:.60}: must be a list of words")
+    found = list(words)
+    if len(found) < least or not all(isinstance(word, str) for word in found):
+        raise InputError(f"{name}={found!r:.60}: must be a list of words")
+    return [str(word) for word in found]
+
+
+def query_words(query: object, may_be_empty: bool) -> list[str] | None:
+    """Return the words of a query; None if it is something else, such as a vector."""
+    if isinstance(query, str):
+        return [query]
+    given = np.asarray(query if hasattr(query, "__len__") else None, dtype=object)
+    if given.ndim == 1 and given.size and all(isinstance(word, str) for word in given):
+        return [str(word) for word in given]
+    return [] if may_be_empty and given.shape == (0,) else None
+
+
+def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) -> Iterable[str]:
+    """Return the tokens of a text, which is split if it is a string; `number` is for messages."""
+    if isinstance(text, str):
+        return split(text)
+    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
+        raise InputError(f"texts: text {number} is {text!r:.60}; a string or a list is needed")
+    return text
 
 
 def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -1,0 +1,117 @@
+"""Vectors of texts: weighted means of the vectors of their words."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+
+TEXTS_AT_A_TIME = 1 << 12
+"""Texts whose words are in memory at a time."""
+
+Weights = Literal["mean", "sif"]
+
+
+class TextVectors(NamedTuple):
+    """The vectors of texts.
+
+    Attributes
+    ----------
+    vectors : float32 (texts, d)
+        Zero for a text without a known word.
+    known : int64 (texts,)
+        How many tokens of each text have a vector.
+    unknown : dict of str to int
+        The tokens without a vector, and how often each occurs in all texts.
+    """
+
+    vectors: NDArray[np.float32]
+    known: NDArray[np.int64]
+    unknown: dict[str, int]
+
+
+def sif_weights(counts: NDArray[np.int64], a: float) -> NDArray[np.float64]:
+    """Return a / (a + p(w)) for each word, p being its share of all occurrences.
+
+    References
+    ----------
+    Arora, Liang, Ma (2017), A simple but tough-to-beat baseline for sentence embeddings.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        raise InputError("weights=sif: needs counts that are not all 0")
+    weights: NDArray[np.float64] = a / (a + counts / total)
+    return weights
+
+
+def text_vectors(
+    texts: Iterable[Iterable[str]],
+    rows: Mapping[str, int],
+    vectors: NDArray[np.floating],
+    weights: NDArray[np.float64] | None,
+    other: Callable[[str], NDArray[np.float32]] | None,
+) -> TextVectors:
+    """Return the weighted mean of the vectors of the tokens of each text.
+
+    Parameters
+    ----------
+    texts
+        The tokens of each text.
+    rows
+        The row of each word in `vectors`, (V, d).
+    weights : float64 (V,)
+        The weight of each word; None: 1.
+    other
+        Returns the vector of an unknown word, whose weight is 1; None: it is left out.
+    """
+    from scipy.sparse import csr_array
+
+    parts: list[NDArray[np.float32]] = []
+    known: list[int] = []
+    unknown: Counter[str] = Counter()
+
+    def means(batch: list[list[str]]) -> NDArray[np.float32]:
+        found = [[rows[word] for word in text if word in rows] for text in batch]
+        lacking = [[word for word in text if word not in rows] for text in batch]
+        unknown.update(word for text in lacking for word in text)
+        known.extend(map(len, found))
+        columns = np.array([row for text in found for row in text], np.intp)
+        borders = np.cumsum([0, *map(len, found)])
+        values = np.ones(len(columns)) if weights is None else weights[columns]
+        # Only the rows that occur are multiplied, each once.
+        used, place = np.unique(columns, return_inverse=True)
+        matrix = csr_array((values, place, borders), shape=(len(batch), len(used)))
+        sums = matrix @ vectors[used].astype(np.float64)
+        divisors = np.asarray(matrix.sum(axis=1)).reshape(-1)
+        if other is not None:
+            for number, text in enumerate(lacking):
+                for word in text:
+                    sums[number] += other(word)
+                divisors[number] += len(text)
+        divisors[divisors == 0] = 1.0
+        return (sums / divisors[:, np.newaxis]).astype(np.float32)
+
+    batch: list[list[str]] = []
+    for text in texts:
+        batch.append(list(text))
+        if len(batch) == TEXTS_AT_A_TIME:
+            parts.append(means(batch))
+            batch = []
+    if batch or not parts:
+        parts.append(means(batch))
+    return TextVectors(np.concatenate(parts), np.array(known, np.int64), dict(unknown))
+
+
+def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors (n, d) without their part along the direction that most of them share.
+
+    The direction is the first singular vector, as in `sif_weights`'s source.
+    """
+    if len(vectors) < 2:
+        return vectors
+    moments = vectors.T.astype(np.float64) @ vectors.astype(np.float64)
+    direction = np.linalg.eigh(moments)[1][:, -1]
+    return (vectors - np.outer(vectors @ direction, direction)).astype(np.float32)

@@ -62,6 +62,19 @@ class Tally(NamedTuple):
         return self.loss / self.pairs if self.pairs and self.loss is not None else None
 
 
+class Frozen(NamedTuple):
+    """Vectors that training leaves as they are.
+
+    Attributes
+    ----------
+    center, outside : bool (V,)
+        Whether the center vector and the outside vector of each word stay.
+    """
+
+    center: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Task:
     """What an engine is made for: a model, an objective and the size of the text.
@@ -79,6 +92,8 @@ class Task:
         The number of epochs over which the learning rate falls.
     threads
         How many threads the engine may use.
+    frozen
+        Which vectors stay as they are; None: none.
     """
 
     model: Model
@@ -87,6 +102,7 @@ class Task:
     words: int
     epochs: int = 1
     threads: int = 1
+    frozen: Frozen | None = None
 
 
 class Engine(Protocol):
@@ -135,16 +151,19 @@ class EngineEntry(NamedTuple):
         The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
     reports_loss
         Whether it reports a training loss. Every engine has a held-out loss.
+    freezes
+        Whether it can leave vectors as they are.
     """
 
     path: str
     losses: tuple[str, ...] | None = None
     reports_loss: bool = True
+    freezes: bool = False
 
 
 ENGINES = {
-    "numba": EngineEntry("w2v.engines.numba:NumbaEngine"),
-    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine"),
+    "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True),
+    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", freezes=True),
     "gensim": EngineEntry("w2v.engines.gensim:GensimEngine", ("negsample",), reports_loss=False),
 }
 """The engines by name."""
@@ -170,6 +189,21 @@ def check_loss(engine: str, loss: Loss) -> None:
     if losses is not None and loss.name not in losses:
         raise InputError(
             f"loss={loss.name}: engine={engine} cannot train it; it has {', '.join(losses)} only"
+        )
+
+
+def check_freezing(engine: str) -> None:
+    """Check that an engine can leave vectors as they are.
+
+    Raises
+    ------
+    InputError
+        It cannot.
+    """
+    if not ENGINES[engine].freezes:
+        able = [name for name, entry in ENGINES.items() if entry.freezes]
+        raise InputError(
+            f"freeze: engine={engine} cannot leave vectors as they are; {' and '.join(able)} can"
         )
 
 
@@ -211,6 +245,8 @@ def make_engine(name: str, task: Task) -> Engine:
         The engine cannot train this loss, or not with one of the settings.
     """
     check_loss(name, task.objective.loss)
+    if task.frozen is not None:
+        check_freezing(name)
     module, attribute = ENGINES[name].path.split(":")
     engine: Callable[[Task], Engine] = getattr(import_module(module), attribute)
     return engine(task)

@@ -33,7 +33,7 @@ class NumbaEngine:
     updates does. With one thread, equal generators give equal bits.
 
     Any loss but negative sampling is left to `NumpyEngine`: the exact softmax spends its time in
-    large matrix products.
+    large matrix products. So is a task with frozen vectors, which the kernels do not know.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class NumbaEngine:
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
         loss = task.objective.loss
-        if not isinstance(loss, NegativeSampling):
+        if not isinstance(loss, NegativeSampling) or task.frozen is not None:
             self.numpy = NumpyEngine(task)
             self.shard_words = self.numpy.shard_words
             return

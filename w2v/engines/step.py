@@ -47,4 +47,8 @@ def make_step(task: Task) -> Step[Any]:
     """Make the step of a task's loss."""
     module, name = task.objective.loss.step.split(":")
     step: Step[Any] = getattr(import_module(module), name)(task)
-    return step
+    if task.frozen is None:
+        return step
+    from w2v.engines.frozen import FrozenStep
+
+    return FrozenStep(step, task)

@@ -278,6 +278,23 @@ def choose(
     return build(types, counts, *limits, words, settings.keep, drop, settings.max_share)
 
 
+def with_words(
+    types: Sequence[str], counts: NDArray[np.int64], words: Sequence[str]
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the types of a corpus and, after them, the words that it lacks, which occur 0 times.
+
+    Parameters
+    ----------
+    types, counts
+        See `build`.
+    words
+        Words that are to have a vector although they may not occur.
+    """
+    known = set(types)
+    lacking = [word for word in words if word not in known]
+    return [*types, *lacking], np.concatenate([counts, np.zeros(len(lacking), np.int64)])
+
+
 def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, found: str) -> None:
     """Refuse a setting that leaves fewer than two types.
 

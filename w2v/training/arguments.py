@@ -2,27 +2,37 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from w2v.engines import EngineSettings, check_loss
+from w2v.engines import EngineSettings, check_freezing, check_loss
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.losses import LOSSES, Loss
+from w2v.losses import LOSSES, Loss, NegativeSampling
 from w2v.objectives import SkipGram
 from w2v.settings import SettingError, Settings, at_least, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import Source
 from w2v.text.token_lists import TokenLists, shown
 from w2v.text.tokenizer import Tokenizer, Words
-from w2v.text.vocabulary import read_words
+from w2v.text.vocabulary import (
+    Vocabulary,
+    VocabularySettings,
+    choose,
+    read_words,
+    with_words,
+)
 from w2v.training.init import given_vectors
 from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
+
+VocabularyOf = Literal["new", "union", "given"]
+"""Which words a model has that continues another; see `w2v.train`."""
 
 Split = Callable[[str], Iterable[str]]
 """A function from a text to its tokens."""
@@ -183,6 +193,83 @@ def initial_vectors(init: object, objective: SkipGram) -> tuple[WordVectors | No
             f"length, as in w2v.SkipGram(dim={given.dimensions})"
         )
     return given, name
+
+
+def words_to_freeze(freeze: object, given: WordVectors | None, engine: str) -> frozenset[str]:
+    """Return the words whose vectors stay as they are.
+
+    Raises
+    ------
+    InputError
+        There are no given vectors, a word is not among them, or the engine cannot freeze.
+    """
+    if isinstance(freeze, list | tuple | set | frozenset) and not freeze:
+        return frozenset()
+    if given is None:
+        raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
+    check_freezing(engine)
+    if freeze == "given":
+        return frozenset(given.words)
+    words = _words("freeze", freeze, file=False)
+    for word in words:
+        if word not in given:
+            raise InputError(f"freeze: {word!r} is not among the {len(given):,} given words")
+    return frozenset(words)
+
+
+def check_vocabulary(
+    vocabulary: object, given: WordVectors | None, words: object, loss: Loss
+) -> None:
+    """Refuse a `vocabulary` that does not exist, or that does not fit the other arguments."""
+    if vocabulary not in get_args(VocabularyOf):
+        raise InputError(f"vocabulary={shown(vocabulary)}: must be new, union or given")
+    if vocabulary == "new":
+        return
+    if given is None:
+        raise InputError(f"vocabulary={vocabulary}: must be new where there is no init")
+    if vocabulary == "given" and words is not None:
+        raise InputError("words: must be None with vocabulary=given, which has exactly these words")
+    if isinstance(loss, NegativeSampling) and loss.exponent <= 0:
+        raise InputError(
+            f"vocabulary={vocabulary}: must be new where exponent={loss.exponent}, by which words "
+            "that the text lacks would be noise"
+        )
+
+
+def choose_with_given(
+    types: Sequence[str],
+    counts: NDArray[np.int64],
+    settings: VocabularySettings,
+    words: Sequence[str] | None,
+    drop: Sequence[str],
+    given: WordVectors | None,
+    vocabulary: VocabularyOf,
+) -> tuple[Vocabulary, NDArray[np.int32]]:
+    """Choose the vocabulary of a text, with the words of given vectors.
+
+    Parameters
+    ----------
+    types, counts, settings, words, drop
+        See `w2v.text.vocabulary.choose`.
+    given
+        None: the vocabulary is of the text alone.
+    vocabulary
+        ``union`` or ``given``; see `w2v.train`.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+        The counts are those of the text; 0 for given words that it lacks.
+    ids : int32 (types,)
+    """
+    if given is None:
+        return choose(types, counts, settings, words, drop)
+    every, occurrences = with_words(types, counts, given.words)
+    kept = replace(settings, keep=list(dict.fromkeys([*settings.keep, *given.words])), drop=[])
+    only = list(given.words) if vocabulary == "given" else words
+    dropped = [word for word in drop if word not in given]
+    chosen, ids = choose(every, occurrences, kept, only, dropped)
+    return chosen, ids[: len(types)]
 
 
 def apply_tokenizer(

@@ -1,5 +1,6 @@
 """Train on a corpus folder: the step between a vocabulary and vectors, with given vectors."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.engines import Frozen
 from w2v.objectives import SkipGram
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
@@ -26,6 +28,7 @@ def fit(
     *,
     given: WordVectors | None = None,
     name: str = "",
+    freeze: Collection[str] = (),
     engine: str = "numba",
     threads: int = 1,
     seed: int = 0,
@@ -45,6 +48,9 @@ def fit(
         ``init`` is not read: its vectors are `given`.
     given, name
         Initial vectors, and what messages call them. The words that they lack start at random.
+    freeze
+        Words of `given` whose vectors stay as they are. Their outside vectors stay as well if they
+        are given; otherwise they start from zero and are learnt.
     engine, threads, seed, **options
         See `w2v.training.train.train`.
 
@@ -57,10 +63,14 @@ def fit(
     """
     from threadpoolctl import threadpool_limits
 
-    initial, count = None, None
+    initial, count, frozen = None, None, None
     if given is not None:
         random = generator(seed, "init")
         initial, count = model_from(given, vocabulary.words, objective.dim, random, name)
+        if freeze:
+            chosen = frozenset(freeze)
+            rows = np.array([word in chosen and word in given for word in vocabulary.words])
+            frozen = Frozen(rows, rows & (given.outside is not None))
     # Overflow is found in the loss, which is checked after each shard.
     with np.errstate(all="ignore"), threadpool_limits(threads):
         try:
@@ -76,6 +86,7 @@ def fit(
                 heldout_seed=settings.heldout_seed,
                 early=settings.early_stopping,
                 initial=initial,
+                frozen=frozen,
                 **options,
             )
         except Stopped as stopped:

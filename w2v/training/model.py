@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import local_path
 from w2v.training.history import Epoch, Point
+from w2v.training.movement import Movement
 from w2v.training.result import read_engine_state, read_history, write_result
 from w2v.vectors import WordVectors
 
@@ -35,6 +36,8 @@ class TrainedModel:
     corpus, vocabulary : dict
         Figures about the text (documents, tokens, types, ...) and about how much of it the words
         cover (size, tokens_kept, out_of_vocabulary, ...). Empty for a loaded model.
+    moved : Movement or None
+        With ``init=``, how far the given vectors have moved; see `w2v.training.movement`.
     interrupted
         Whether training ended early by Ctrl-C.
     engine_state
@@ -49,6 +52,7 @@ class TrainedModel:
     seconds: float
     corpus: dict[str, Any] = field(default_factory=dict)
     vocabulary: dict[str, Any] = field(default_factory=dict)
+    moved: Movement | None = None
     interrupted: bool = False
     engine_state: dict[str, NDArray[Any]] = field(default_factory=dict)
 
@@ -56,9 +60,12 @@ class TrainedModel:
         final = self.epochs[-1] if self.epochs else None
         loss = "" if final is None or final.loss is None else f", loss {final.loss:.4f}"
         interrupted = ", interrupted" * self.interrupted
+        moved = ""
+        if self.moved is not None:
+            moved = f", {self.moved.words:,} given words at a mean cosine of {self.moved.mean:.3f}"
         return (
             f"TrainedModel({len(self.vectors):,} words, {self.vectors.dimensions} dimensions, "
-            f"{len(self.epochs)} epochs{loss}{interrupted})"
+            f"{len(self.epochs)} epochs{loss}{moved}{interrupted})"
         )
 
     def save(self, folder: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines import Engine, Tally, Task, make_engine
+from w2v.engines import Engine, Frozen, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
 from w2v.objectives import Model, SkipGram, initial_model
@@ -94,6 +94,7 @@ def train(
     heldout_seed: int = 0,
     early: EarlyStopping | None = None,
     initial: Model | None = None,
+    frozen: Frozen | None = None,
     start: Snapshot | None = None,
     checkpoints: Checkpoints | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -128,6 +129,8 @@ def train(
         When to stop before the last epoch.
     initial
         The first vectors; those of `initial_model` if None. The engine may change the arrays.
+    frozen
+        Which of them stay as they are; None: none.
     start
         The state at the end of an earlier training, see `finished_state`. Its epochs are not
         repeated. The caller makes sure that text, settings and horizon are the same.
@@ -171,6 +174,7 @@ def train(
             known,
             schedule.horizon,
             threads,
+            frozen,
         ),
     )
     measurer = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)

@@ -1,0 +1,60 @@
+"""How far training has moved vectors that were given."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from w2v.vectors import WordVectors
+
+LISTED = 10
+"""Words that are listed."""
+
+ROWS_AT_A_TIME = 1 << 16
+
+
+class Movement(NamedTuple):
+    """How far the given center vectors have moved, by the cosine of each before and after.
+
+    Attributes
+    ----------
+    words
+        How many given words are in the vocabulary.
+    unchanged
+        How many of them have the same vector, bit for bit.
+    mean, median, least
+        Of the cosines; 1 is no turn.
+    farthest : list of (word, cosine)
+        The words that turned the most, at most ten.
+    """
+
+    words: int
+    unchanged: int
+    mean: float
+    median: float
+    least: float
+    farthest: list[tuple[str, float]]
+
+
+def movement(before: WordVectors, after: WordVectors) -> Movement:
+    """Compare the vectors of the words that are in both."""
+    words: Sequence[str] = [word for word in after.words if word in before]
+    cosines = np.empty(len(words))
+    unchanged = 0
+    for start in range(0, len(words), ROWS_AT_A_TIME):
+        part = slice(start, start + ROWS_AT_A_TIME)
+        old = np.array([before.row(word) for word in words[part]])
+        new = np.array([after.row(word) for word in words[part]])
+        unchanged += int((before.vectors[old] == after.vectors[new]).all(axis=1).sum())
+        units = before.unit_rows(old), after.unit_rows(new)
+        cosines[part] = np.einsum("ij,ij->i", *units, dtype=np.float64)
+    np.clip(cosines, -1.0, 1.0, out=cosines)
+    order = np.argsort(cosines, kind="stable")[:LISTED]
+    return Movement(
+        len(words),
+        unchanged,
+        float(cosines.mean()),
+        float(np.median(cosines)),
+        float(cosines.min()),
+        [(words[row], float(cosines[row])) for row in order.tolist()],
+    )

@@ -85,21 +85,22 @@ def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
 def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code of a page runs, and each ``print`` prints what the comment after it says."""
+    """The code of a page runs, from top to bottom, and each ``print`` prints what is after it."""
     monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
     words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
     random = np.random.default_rng(0)
     vectors = WordVectors(words, random.normal(size=(7, 4)))
     for folder in ("cache/train/<key>", "runs/<date>/<time>"):
         vectors.save(tmp_path / "outputs" / folder)
+    session: dict[str, object] = {}
     for block in blocks(name, "python"):
         code = compile(block, name, "exec")
         if name == NEEDS_A_SERVER:
             continue
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            exec(code, {})
-        for wanted in re.findall(r"^print\(.*\)  # (.*)$", block, re.M):
+            exec(code, session)
+        for wanted in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.M):
             assert any(
                 doctest.OutputChecker().check_output(wanted, line, doctest.ELLIPSIS)
                 for line in output.getvalue().split("\n")

@@ -261,7 +261,13 @@ class WordVectors:
         InputError
             A word has no vector, or a set is empty.
         """
-        sets = ([x] if isinstance(x, str) else word_list(n, x) for n, x in (("a", a), ("b", b)))
+        if isinstance(a, str) and isinstance(b, str) and self.subwords is None:  # the quick way
+            x = self.vectors[self.row(a)].astype(np.float64)
+            y = self.vectors[self.row(b)].astype(np.float64)
+            squares = float(x @ x) * float(y @ y)
+            if 0.0 < squares < math.inf:
+                return min(1.0, max(-1.0, float(x @ y) / math.sqrt(squares)))
+        sets = ([s] if isinstance(s, str) else word_list(n, s) for n, s in (("a", a), ("b", b)))
         vectors = [self._finite(words) for words in sets]
         one, other = (given[0] if len(given) == 1 else given.mean(axis=0) for given in vectors)
         lengths = math.sqrt(one @ one) * math.sqrt(other @ other)

@@ -1,0 +1,57 @@
+"""Run the notebook of the library, and write its outputs into it: ``python -m tests.notebook``."""
+
+import base64
+import io
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from PIL import Image
+
+NOTEBOOK = Path(__file__).parents[1] / "w2v" / "example.ipynb"
+
+COLORS = 32
+"""Colors of the pictures in the notebook, and their width in pixels: they should be small files."""
+WIDTH = 720
+
+
+def execute(folder: Path) -> Any:
+    """Run the notebook in a folder, and return it with its outputs."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    return notebook
+
+
+def pictures(notebook: Any) -> list[Any]:
+    """Return the data of the outputs that are pictures."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return [output.data for output in outputs if "image/png" in output.get("data", {})]
+
+
+def make_small(data: Any) -> None:
+    """Replace a picture by a smaller one with few colors."""
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
+    height = round(picture.height * WIDTH / picture.width)
+    picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(COLORS)
+    file = io.BytesIO()
+    picture.save(file, "png", optimize=True)
+    data["image/png"] = base64.b64encode(file.getvalue()).decode()
+
+
+def main() -> None:
+    """Run the notebook and write it with its outputs."""
+    with TemporaryDirectory() as folder:
+        notebook = execute(Path(folder))
+    for data in pictures(notebook):
+        make_small(data)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    notebook.metadata.language_info = {"name": "python"}
+    nbformat.write(notebook, NOTEBOOK)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    main()

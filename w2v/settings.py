@@ -209,7 +209,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
         elif kind in (bool, str):
             if isinstance(value, kind):
                 return True
-        else:
+        elif kind is not NoneType:
             return True
     return False
 

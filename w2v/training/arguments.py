@@ -203,7 +203,7 @@ def words_to_freeze(freeze: object, given: WordVectors | None, engine: str) -> f
     InputError
         There are no given vectors, a word is not among them, or the engine cannot freeze.
     """
-    if isinstance(freeze, list | tuple | set | frozenset) and not freeze:
+    if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
         return frozenset()
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")

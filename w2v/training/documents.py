@@ -106,7 +106,8 @@ def train(
     limit
         Read at most this many documents.
     workers
-        Threads that tokenize; None: one for each core.
+        Threads that tokenize; None: one for each core. For a tokenizer with a pattern or the name
+        of a function they are processes, and there is one unless more are asked for.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector; see `w2v.text.vocabulary.build`. ``words`` and ``drop`` are
         lists of words, or the path of a file with one word a line.
@@ -165,8 +166,9 @@ def train(
     -----
     The text is never in memory. Its token ids, 4 bytes each, are in a temporary folder (where
     ``TMPDIR`` says) until the training ends. Memory holds some blocks of text, the different
-    tokens with their counts, about 150 bytes each, 24 bytes for each document, and the model:
-    16 bytes for each word and dimension.
+    tokens with their counts, about 150 bytes each, 64 bytes for each document, and the model:
+    16 bytes for each word and dimension. A million documents of 20 tokens, of 60,000 different
+    ones, took 0.4 GB with 100 dimensions.
 
     References
     ----------
@@ -219,7 +221,8 @@ def train(
                 split,
                 phrases,
                 limit=limit,
-                workers=workers or cores,
+                # Other processes would run a script again that does not guard its main part.
+                workers=workers or (1 if split.custom else cores),
                 on_read=bar.reading,
                 on_join=bar.joining,
             )

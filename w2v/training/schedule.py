@@ -86,7 +86,7 @@ class TrainingSettings(Schedule):
     )
     min_gain: float = setting("the smallest gain that counts, in nats per pair", at_least(0), 0.0)
     init: str | None = setting(
-        "initial vectors: a folder of trained vectors or a word2vec file",
+        "initial vectors: a run, or a folder or file of vectors in any format that is read",
         text("a folder or a file"),
         None,
     )

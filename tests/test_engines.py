@@ -14,10 +14,12 @@ from w2v.engines.numpy import NumpyEngine
 from w2v.engines.softmax import SoftmaxStep
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram
-from w2v.sampling import generator
+from w2v.sampling import Key, generator
 from w2v.text.tokens import Text
 
 Documents = list[list[int]]
+
+KEY = Key(np.uint32(1), np.uint32(2))
 
 
 def text_of(documents: Documents) -> Text:
@@ -68,10 +70,10 @@ def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> ND
     """Return the weights of an epoch's pairs, summed by center and outside word: (V, V)."""
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
-    _, cut = engine._batches(text_of(documents), generator(0, "test"))
+    _, cut = engine._batches(text_of(documents), KEY)
     assert len(cut) == batches
-    for batch in cut:
-        draw = engine.step.draw(batch, generator(0, "test"))
+    for first, batch in cut:
+        draw = engine.step.draw(batch, KEY, first)
         if isinstance(draw, Draw):
             for center, outside, weight, _ in explicit_pairs(draw, 5):
                 weights[center, outside] += weight
@@ -112,8 +114,8 @@ def test_negative_sampling_loss_is_the_objective(negatives: int) -> None:
     loss = NegativeSampling(negatives)
     engine = NumpyEngine(task_of(12, 7, SkipGram(dim=7, window=3, subsample=0, loss=loss)))
     assert isinstance(engine.step, NegativeSamplingStep)
-    _, batches = engine._batches(text_of(random_documents(3, 150, 12)), generator(0, "test"))
-    draw = engine.step.draw(batches[0], generator(0, "test"))
+    _, batches = engine._batches(text_of(random_documents(3, 150, 12)), KEY)
+    draw = engine.step.draw(batches[0][1], KEY, 0)
     tally = engine.step.loss(draw)
     pairs = explicit_pairs(draw, negatives)
     v, u = engine.task.model
@@ -128,8 +130,8 @@ def test_negative_sampling_update_is_the_summed_gradient() -> None:
     objective = SkipGram(dim=7, window=3, subsample=0, loss=NegativeSampling(negatives))
     engine = NumpyEngine(task_of(200, 7, objective))
     assert isinstance(engine.step, NegativeSamplingStep)
-    _, batches = engine._batches(text_of(random_documents(3, 90, 200)), generator(0, "test"))
-    draw = engine.step.draw(batches[0], generator(0, "test"))
+    _, batches = engine._batches(text_of(random_documents(3, 90, 200)), KEY)
+    draw = engine.step.draw(batches[0][1], KEY, 0)
     v, u = (m.astype(np.float64) for m in engine.task.model)
     grad_v, grad_u = np.zeros_like(v), np.zeros_like(u)
     for center, outside, weight, noise in explicit_pairs(draw, negatives):
@@ -150,8 +152,8 @@ def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
     step = engine.step
     assert isinstance(step, SoftmaxStep)
     step.tile_rows = 4 if logits_mb == 1 else step.tile_rows  # several tiles per batch
-    _, batches = engine._batches(text_of(documents), generator(0, "test"))
-    draw = step.draw(batches[0], generator(0, "test"))
+    _, batches = engine._batches(text_of(documents), KEY)
+    draw = step.draw(batches[0][1], KEY, 0)
     pairs = naive.window_pairs(documents, 2, True)
     v, u = (m.astype(np.float64) for m in engine.task.model)
     wanted = naive.softmax_objective(pairs, v.tolist(), u.tolist())
@@ -177,8 +179,8 @@ def test_softmax_of_logits_beyond_the_range_of_exp() -> None:
         task.model.outside[:] = np.sign(scale) * np.abs(task.model.outside * scale) + scale
         engine = NumpyEngine(task)
         assert isinstance(engine.step, SoftmaxStep)
-        _, batches = engine._batches(text_of(documents), generator(0, "test"))
-        draw = engine.step.draw(batches[0], generator(0, "test"))
+        _, batches = engine._batches(text_of(documents), KEY)
+        draw = engine.step.draw(batches[0][1], KEY, 0)
         v, u = (m.astype(np.float64) for m in task.model)
         wanted = naive.softmax_objective(pairs, v.tolist(), u.tolist())
         assert engine.step.loss(draw).mean_loss == pytest.approx(wanted, rel=1e-5)
@@ -207,11 +209,11 @@ def test_softmax_update_is_the_scaled_gradient() -> None:
     engine = NumpyEngine(task)
     step = engine.step
     assert isinstance(step, SoftmaxStep)
-    _, batches = engine._batches(text_of(random_documents(5, 120, 15)), generator(0, "test"))
+    _, batches = engine._batches(text_of(random_documents(5, 120, 15)), KEY)
     assert len(batches) == 2
     squares, taken = np.zeros((2, 15)), np.zeros((2, 15))
-    for batch in batches:
-        draw = step.draw(batch, generator(0, "test"))
+    for first, batch in batches:
+        draw = step.draw(batch, KEY, first)
         _, by_centers, by_outside = step.gradient(draw)
         rows: list[NDArray[Any]] = [draw.centers, np.arange(15)]
         wanted = [matrix.astype(np.float64) for matrix in task.model]

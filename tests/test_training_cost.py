@@ -8,7 +8,7 @@ from tests.test_engines import random_documents, task_of, text_of
 from w2v.engines.numpy import NumpyEngine
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
-from w2v.sampling import generator, keep_probabilities
+from w2v.sampling import draw_key, generator, keep_probabilities
 from w2v.training.cost import first_epoch_work, work
 
 
@@ -29,8 +29,9 @@ def test_rows_of_the_softmax_are_those_that_the_engine_computes() -> None:
     text = text_of(np.random.default_rng(0).integers(0, 20, (70, 10)).tolist())
     task = task_of(20, 4, SkipGram(dim=4, subsample=0, loss=Softmax(batch_words=30)))
     engine = NumpyEngine(task)
-    _, batches = engine._batches(text, generator(0, "work"))
-    centers = sum(len(engine.step.draw(b, generator(0, "draw")).centers) for b in batches)
+    key = draw_key(generator(0, "work"))
+    _, batches = engine._batches(text, key)
+    centers = sum(len(engine.step.draw(batch, key, at).centers) for at, batch in batches)
     done = work(text, task, generator(0, "work"))
     assert (done.scores, done.flops) == (20 * centers, 6 * 4 * 20 * centers)
 

@@ -1,9 +1,17 @@
-"""Random choices: seeded generators, sub-sampling and the noise distribution."""
+"""Random choices: seeded generators, numbered draws, sub-sampling and the noise distribution.
+
+`generator` gives a NumPy generator for what happens once, such as shuffling documents. `draw` is
+for what happens at every word of the text: its numbers depend on a key and on the number of the
+draw alone, so that threads and engines make the same draws in whatever order they get to them.
+"""
 
 import zlib
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+UInt32Array: TypeAlias = NDArray[np.uint32]
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
@@ -21,6 +29,81 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     """
     key = (zlib.crc32(purpose.encode()), *indices)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+class Key(NamedTuple):
+    """The key of numbered draws: two numbers below 2**32."""
+
+    first: np.uint32
+    second: np.uint32
+
+
+def draw_key(random: np.random.Generator) -> Key:
+    """Draw a key. Draws with different keys are independent of each other."""
+    return Key(*random.integers(2**32, size=2, dtype=np.uint32))
+
+
+def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
+    """Encrypt two uint32 numbers by Threefry-2x32 with 20 rounds.
+
+    It gives 64 random bits for each pair (x0, x1). The arguments are uint32 arrays, or scalars in
+    code that Numba compiles: this one function serves both. `jax.extend.random.threefry_2x32` is
+    the same function.
+
+    References
+    ----------
+    Salmon, Moraes, Dror and Shaw (2011), Parallel random numbers: as easy as 1, 2, 3.
+    """
+    # The casts keep NumPy and Numba from giving a result another type than uint32.
+    key2 = np.uint32(key0 ^ key1 ^ np.uint32(0x1BD11BDA))
+    x0, x1 = np.uint32(x0 + key0), np.uint32(x1 + key1)
+    for bits in (13, 15, 26, 6):
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32((x1 << np.uint32(bits)) | (x1 >> np.uint32(32 - bits)))
+        x1 = np.uint32(x1 ^ x0)
+    x0, x1 = np.uint32(x0 + key1), np.uint32(x1 + key2 + np.uint32(1))
+    for bits in (17, 29, 16, 24):
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32((x1 << np.uint32(bits)) | (x1 >> np.uint32(32 - bits)))
+        x1 = np.uint32(x1 ^ x0)
+    x0, x1 = np.uint32(x0 + key2), np.uint32(x1 + key0 + np.uint32(2))
+    for bits in (13, 15, 26, 6):
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32((x1 << np.uint32(bits)) | (x1 >> np.uint32(32 - bits)))
+        x1 = np.uint32(x1 ^ x0)
+    x0, x1 = np.uint32(x0 + key0), np.uint32(x1 + key1 + np.uint32(3))
+    for bits in (17, 29, 16, 24):
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32((x1 << np.uint32(bits)) | (x1 >> np.uint32(32 - bits)))
+        x1 = np.uint32(x1 ^ x0)
+    x0, x1 = np.uint32(x0 + key1), np.uint32(x1 + key2 + np.uint32(4))
+    for bits in (13, 15, 26, 6):
+        x0 = np.uint32(x0 + x1)
+        x1 = np.uint32((x1 << np.uint32(bits)) | (x1 >> np.uint32(32 - bits)))
+        x1 = np.uint32(x1 ^ x0)
+    x0, x1 = np.uint32(x0 + key2), np.uint32(x1 + key0 + np.uint32(5))
+    return x0, x1
+
+
+def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Array, UInt32Array]:
+    """Return 64 random bits for each of some draws.
+
+    Parameters
+    ----------
+    key
+        Draws with equal keys, purposes and numbers are equal.
+    purpose
+        Separates draws of one key that have the same numbers.
+    numbers : int64 (n,)
+        The numbers of the draws, below 2**32.
+
+    Returns
+    -------
+    first, second : uint32 (n,)
+    """
+    keys = np.full(1, key.first), np.full(1, key.second)
+    first, second = threefry(*keys, numbers.astype(np.uint32), np.full(1, purpose, np.uint32))
+    return first, second
 
 
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
@@ -47,6 +130,20 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
     return kept
 
 
+def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
+    """Return `keep_probabilities` as integers: a word is kept if its draw is not above its number.
+
+    Integers are compared, so that all engines keep the same words.
+
+    Returns
+    -------
+    uint32 (V,)
+    """
+    scaled = np.round(keep_probabilities(counts, threshold).astype(np.float64) * 2**32)
+    kept: UInt32Array = np.clip(scaled - 1, 0, 2**32 - 1).astype(np.uint32)
+    return kept
+
+
 class NoiseDistribution:
     """Draws words in proportion to count ** exponent, in constant time by Walker's alias method.
 
@@ -56,8 +153,9 @@ class NoiseDistribution:
     ----------
     probabilities : float64 (V,)
         The probability of each word.
-    threshold : float32 (V,)
-        The probability that a draw in cell w is word w.
+    threshold : uint32 (V,)
+        A draw in cell w is word w if its second number is below this one. The probability of that
+        is the threshold over 2**32.
     alias : int32 (V,)
         The word that is drawn in cell w otherwise.
 
@@ -80,12 +178,14 @@ class NoiseDistribution:
             alias[low] = high
             threshold[high] -= 1 - threshold[low]
             (small if threshold[high] < 1 else large).append(high)
+        # A full cell is its own alias, so that its word is drawn on either side of the threshold.
         threshold[small + large] = 1
-        self.threshold = threshold.astype(np.float32)
+        self.threshold = np.minimum(np.round(threshold * 2**32), 2**32 - 1).astype(np.uint32)
         self.alias = alias.astype(np.int32)
 
-    def draw(self, random: np.random.Generator, shape: int | tuple[int, ...]) -> NDArray[np.int32]:
-        """Draw words: an int32 array of the given shape."""
-        cell = random.integers(len(self.alias), size=shape, dtype=np.int32)
-        is_cell = random.random(shape, dtype=np.float32) < self.threshold[cell]
-        return np.where(is_cell, cell, self.alias[cell])
+    def words(self, first: UInt32Array, second: UInt32Array) -> NDArray[np.int32]:
+        """Return the words of some draws, int32 (n,); see `draw`."""
+        cell = (first.astype(np.uint64) * np.uint64(len(self.alias)) >> np.uint64(32)).astype(
+            np.int32
+        )
+        return np.where(second < self.threshold[cell], cell, self.alias[cell])

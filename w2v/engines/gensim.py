@@ -144,7 +144,7 @@ class GensimEngine:
         pairs = False
         with path.open("w", encoding="ascii", newline="\n") as file:
             for shard in Text(text.tokens, text.ids, cut(text.spans, LINE)).shards(SHARD_TOKENS):
-                ids, documents = shard.read()
+                ids, documents, _ = shard.read()
                 borders = np.flatnonzero(np.diff(documents, prepend=-1, append=-1)).tolist()
                 tokens = [self.words[word] for word in ids.tolist()]
                 for start, end in pairwise(borders):

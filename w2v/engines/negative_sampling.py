@@ -11,26 +11,36 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
+from w2v.engines.step import NOISE_WORDS
 from w2v.losses import NegativeSampling
-from w2v.sampling import NoiseDistribution
+from w2v.sampling import Key, NoiseDistribution, draw, keep_probabilities
 from w2v.text.tokens import Batch
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
 CENTERS = 32
-"""Running center words of a tile. They share one set of noise words."""
+"""Running center words that share one set of noise words, a tile. The first tile begins at the
+start of the shard."""
 
-NOISE = 32
+NOISE = 16
 """Noise words of a tile. Each counts K / NOISE for every pair, so the expected gradient is that
 of K fresh draws for every pair."""
 
-TILES = 32
-"""Tiles of a batch."""
+MAX_STEP_WORDS, MIN_STEP_WORDS, STEPS_PER_EPOCH = 8192, 512, 200
+"""The center words of a step: those of an epoch over `STEPS_PER_EPOCH`, within these limits."""
+
+
+def step_words(task: Task) -> int:
+    """Return the center words of a step: a multiple of `CENTERS`, the same for all engines."""
+    keep = keep_probabilities(task.counts, task.objective.subsample)
+    kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
+    words = min(MAX_STEP_WORDS, max(MIN_STEP_WORDS, kept / STEPS_PER_EPOCH))
+    return round(words / CENTERS) * CENTERS
 
 
 class Draw(NamedTuple):
-    """What a step updates, in B = `TILES` tiles of `CENTERS` running center words.
+    """What a step updates, in B tiles of `CENTERS` running center words.
 
     Attributes
     ----------
@@ -51,12 +61,11 @@ class Draw(NamedTuple):
 class NegativeSamplingStep:
     """One step of stochastic gradient descent on a batch. See `w2v.engines.step.Step`."""
 
-    batch_words = CENTERS * TILES
-
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss
         assert isinstance(loss, NegativeSampling)
         self.model = task.model
+        self.batch_words = step_words(task)
         self.negatives = loss.negatives
         self.noise = NoiseDistribution(task.counts, loss.exponent)
         self.window = m = task.objective.window
@@ -64,60 +73,69 @@ class NegativeSamplingStep:
         distance = np.abs(np.arange(self.pairs) - m - np.arange(CENTERS)[:, None])
         by_distance = np.concatenate([[0], task.objective.pair_weights(), [0]])
         self.band = by_distance[np.minimum(distance, m + 1)].astype(np.float32)
-        self.windows = CENTERS * np.arange(TILES)[:, None] + np.arange(self.pairs)
         # Allocated once: fresh arrays of this size cost page faults, more than the arithmetic.
-        rows, dim = self.pairs + NOISE, task.objective.dim
-        self.C = np.empty((TILES, CENTERS, dim), np.float32)
-        self.R = np.empty((TILES, rows, dim), np.float32)
+        tiles, rows, dim = self.batch_words // CENTERS, self.pairs + NOISE, task.objective.dim
+        self.C = np.empty((tiles, CENTERS, dim), np.float32)
+        self.R = np.empty((tiles, rows, dim), np.float32)
         self.dC, self.dR = np.empty_like(self.C), np.empty_like(self.R)
-        scores = TILES, CENTERS, rows
+        scores = tiles, CENTERS, rows
         self.S, self.G, self.T, self.W = (np.empty(scores, np.float32) for _ in range(4))
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
         """Return the one size for which the arrays are allocated."""
         return self.batch_words
 
-    def draw(self, batch: Batch, random: np.random.Generator) -> Draw:
+    def draw(self, batch: Batch, key: Key, first: int) -> Draw:
         """Arrange a batch in tiles and draw the noise words of each.
 
-        The `weights` of the result are a buffer that the next draw overwrites.
+        Tile t of the shard has the noise words of the draws from t * `NOISE` on. The `weights` of
+        the result are a buffer that the next draw overwrites.
         """
         m = self.window
-        missing = CENTERS * TILES + 2 * m - len(batch.ids)
+        tiles = -(-(len(batch.ids) - 2 * m) // CENTERS)
+        windows = CENTERS * np.arange(tiles)[:, None] + np.arange(self.pairs)
+        missing = CENTERS * tiles + 2 * m - len(batch.ids)
         ids = np.pad(batch.ids, (0, missing))
-        documents = np.pad(batch.documents, (0, missing), constant_values=-1)[self.windows]
+        documents = np.pad(batch.documents, (0, missing), constant_values=-1)[windows]
         center_documents = documents[:, m : m + CENTERS, None]
         same = (center_documents == documents[:, None, :]) & (center_documents >= 0)
-        pair_weights = self.W[:, :, : self.pairs]
-        np.multiply(same, self.band, out=pair_weights)
-        share = np.float32(self.negatives / NOISE)
-        self.W[:, :, self.pairs :] = share * pair_weights.sum(axis=2, keepdims=True)
-        noise = self.noise.draw(random, (TILES, NOISE))
-        rows = np.concatenate([ids[self.windows], noise], axis=1)
-        return Draw(rows[:, m : m + CENTERS], rows, self.W)
+        weights = self.W[:tiles]
+        np.multiply(same, self.band, out=weights[:, :, : self.pairs])
+        pairs = weights[:, :, : self.pairs].sum(axis=2, keepdims=True)
+        weights[:, :, self.pairs :] = np.float32(self.negatives / NOISE) * pairs
+        numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)
+        noise = self.noise.words(*draw(key, NOISE_WORDS, numbers)).reshape(tiles, NOISE)
+        rows = np.concatenate([ids[windows], noise], axis=1)
+        return Draw(rows[:, m : m + CENTERS], rows, weights)
 
     def loss(self, draw: Draw) -> Tally:
         """Return the tally of a batch. Leaves ∂J/∂S in ``G`` and the curvature in ``S``."""
-        take_rows(self.model.center, draw.centers, self.C)
-        take_rows(self.model.outside, draw.rows, self.R)
-        np.matmul(self.C, self.R.transpose(0, 2, 1), out=self.S)
+        C, R, S, G, T = self._arrays(draw)[:5]
+        take_rows(self.model.center, draw.centers, C)
+        take_rows(self.model.outside, draw.rows, R)
+        np.matmul(C, R.transpose(0, 2, 1), out=S)
         # −log σ(s) for a pair and −log σ(−s) for noise are one function, of −s and of s.
-        self.S[:, :, : self.pairs] *= -1
-        loss = logistic(self.S, draw.weights, self.G, self.T)
-        self.G[:, :, : self.pairs] *= -1
+        S[:, :, : self.pairs] *= -1
+        loss = logistic(S, draw.weights, G, T)
+        G[:, :, : self.pairs] *= -1
         return Tally(0, float(draw.weights[:, :, : self.pairs].sum(dtype=np.float64)), loss)
 
     def update(self, draw: Draw, rate: float) -> Tally:
         """Take one step along the summed gradient of a batch."""
         tally = self.loss(draw)
-        C, R, G, curvature = self.C, self.R, self.G, self.S
-        np.matmul(G, R, out=self.dC)
-        np.matmul(G.transpose(0, 2, 1), C, out=self.dR)
+        C, R, curvature, G, _, dC, dR = self._arrays(draw)
+        np.matmul(G, R, out=dC)
+        np.matmul(G.transpose(0, 2, 1), C, out=dR)
         center_curvature = curvature @ np.einsum("bid,bid->bi", R, R)[:, :, None]
         row_curvature = curvature.transpose(0, 2, 1) @ np.einsum("bid,bid->bi", C, C)[:, :, None]
-        descend(self.model.center, draw.centers, self.dC, center_curvature, rate)
-        descend(self.model.outside, draw.rows, self.dR, row_curvature, rate)
+        descend(self.model.center, draw.centers, dC, center_curvature, rate)
+        descend(self.model.outside, draw.rows, dR, row_curvature, rate)
         return tally
+
+    def _arrays(self, draw: Draw) -> list[F32]:
+        """Return C, R, S, G, T, ∂J/∂C and ∂J/∂R for the tiles of a draw."""
+        arrays = self.C, self.R, self.S, self.G, self.T, self.dC, self.dR
+        return [array[: len(draw.centers)] for array in arrays]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return nothing: a step depends on the model and the draw alone."""

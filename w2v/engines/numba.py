@@ -1,36 +1,33 @@
-"""``engine=numba``: negative sampling by compiled kernels, on several threads."""
+"""``engine=numba``: negative sampling by compiled kernels, on any number of threads."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines import Tally, Task, kernels, simd
+from w2v import sampling
+from w2v.engines import Tally, Task, jobs, kernels, simd
+from w2v.engines.negative_sampling import step_words
 from w2v.engines.numpy import NumpyEngine
 from w2v.jit import one_process_at_a_time
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model, SkipGram
-from w2v.sampling import NoiseDistribution, keep_probabilities
+from w2v.sampling import NoiseDistribution, draw_key, keep_thresholds
 from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-JOB_TOKENS = 1 << 14
-"""Average tokens of a job, the text that a thread trains on at a time: enough to make the cost of a
-call negligible, and few enough for all threads to finish at about the same time."""
+STEPS_AHEAD = 4
+"""Steps that each thread plans at a time, on average."""
 
 
 class NumbaEngine:
-    """Threads that update the model without locks.
-
-    What is drawn for a job does not depend on the thread that takes it, but the order of the
-    updates does. With one thread, equal generators give equal bits.
+    """Threads that compute each step together. The result does not depend on their number.
 
     Any loss but negative sampling is left to `NumpyEngine`: the exact softmax spends its time in
     large matrix products. So is a task with frozen vectors, which the kernels do not know.
@@ -43,9 +40,9 @@ class NumbaEngine:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        # Threads wait for one another at the end of each shard, but there must be a few shards
-        # for the schedule of the learning rate.
-        self.shard_words = min(1 << 21, max(1 << 16, task.words // 8))
+        # Threads start anew with each shard, but there must be a few shards for the schedule of
+        # the learning rate.
+        self.shard_words = min(1 << 20, max(1 << 16, task.words // 8))
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
         loss = task.objective.loss
@@ -55,46 +52,52 @@ class NumbaEngine:
             return
         noise = NoiseDistribution(task.counts, loss.exponent)
         weights = task.objective.pair_weights()
+        by_distance = np.concatenate([weights[::-1], [0], weights]).astype(np.float32)
         center, outside = map(align_rows, task.model)
         dim = task.objective.dim
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem = kernels.Problem(
             center,
             outside,
-            keep_probabilities(task.counts, task.objective.subsample),
+            keep_thresholds(task.counts, task.objective.subsample),
             noise.threshold,
             noise.alias,
-            np.concatenate([weights[::-1], [0], weights]).astype(np.float32),
+            by_distance,
+            np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
             np.float32(loss.negatives),
         )
-        self.sizes = sizes = kernels.make_sizes(dim, task.objective.window)
-        self.workers = [
-            (
-                (kernels.make_batch(sizes), kernels.make_batch(sizes)),
-                kernels.make_scratch(sizes, 2 * JOB_TOKENS),
-            )
-            for _ in range(task.threads)
+        self.sizes = sizes = kernels.make_sizes(dim, task.objective.window, step_words(task))
+        self.plans = kernels.make_plans(sizes, STEPS_AHEAD * task.threads)
+        self.buffer = kernels.make_buffer(sizes)
+        self.scratches = [
+            kernels.make_scratch(sizes, len(task.counts)) for _ in range(task.threads)
         ]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        with one_process_at_a_time(kernels.train, Path(simd.__file__)):
-            self._work(0, iter([(empty, (0.0, 0.0), np.uint64(0))]))
+        sources = [Path(module.__file__) for module in (simd, jobs, sampling)]
+        with one_process_at_a_time(kernels.train, *sources):
+            self.train(empty, (0.0, 0.0), np.random.default_rng(0))
         self.compile_seconds = time.perf_counter() - start
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """See `w2v.engines.Engine.train`."""
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
-        texts = text.shards(JOB_TOKENS)
-        ends = np.cumsum([0, *(part.size for part in texts)])
-        course = (rates[0] + (rates[1] - rates[0]) * ends / max(1, ends[-1])).tolist()
-        seeds = random.integers(2**64, size=len(texts), dtype=np.uint64)
-        jobs = iter(list(zip(texts, pairwise(course), seeds, strict=True)))
-        if len(self.workers) == 1:
-            return self._work(0, jobs)
-        with ThreadPoolExecutor(len(self.workers)) as pool:
-            tallies = pool.map(lambda n: self._work(n, jobs), range(len(self.workers)))
-            return sum(tallies, Tally())
+        key, source, sizes = draw_key(random), source_of(text), self.sizes
+        shard = kernels.make_shard(sizes, text.size, len(self.plans.ids))
+
+        def work(scratch: kernels.Scratch) -> None:
+            kernels.train(
+                self.problem, sizes, source, key, rates, self.plans, self.buffer, shard, scratch
+            )
+
+        if len(self.scratches) == 1:
+            work(self.scratches[0])
+        else:
+            with ThreadPoolExecutor(len(self.scratches)) as pool:
+                list(pool.map(work, self.scratches))
+        pairs, loss = shard.tallies.sum(axis=0).tolist()
+        return Tally(int(shard.words.sum()), pairs, loss)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """See `w2v.engines.Engine.state`."""
@@ -104,19 +107,6 @@ class NumbaEngine:
         """See `w2v.engines.Engine.restore`."""
         if self.numpy is not None:
             self.numpy.restore(state)
-
-    def _work(
-        self, worker: int, jobs: Iterator[tuple[Text, tuple[float, float], np.uint64]]
-    ) -> Tally:
-        """Take jobs (text, learning rates, seed) until none is left; threads share ``jobs``."""
-        batches, scratch = self.workers[worker]
-        tally = Tally()
-        for text, rates, seed in jobs:
-            source = source_of(text)
-            tally += Tally(
-                *kernels.train(self.problem, self.sizes, source, batches, scratch, rates, seed)
-            )
-        return tally
 
 
 def compile_kernels() -> float:
@@ -128,8 +118,12 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> kernels.Source:
-    """Return a text in the form that the kernels take, without copying it."""
-    return kernels.Source(read_only(text.tokens), read_only(text.ids), read_only(text.spans))
+    """Return a text in the form that the kernels take, without copying its tokens."""
+    starts, ends = text.spans.T
+    borders = np.cumsum(ends - starts)
+    return kernels.Source(
+        read_only(text.tokens), read_only(text.ids), starts - (borders - (ends - starts)), borders
+    )
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -10,7 +10,7 @@ counts numbers of 4 bytes. It need not be aligned to vectors.
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -19,9 +19,23 @@ from numba import types
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 FAST_MATH = ("reassoc", "contract", "nsz", "arcp")
 """What LLVM may do to arithmetic: reorder it, fuse it, ignore the sign of zero and multiply by
 reciprocals. It must respect NaN and infinity, so that the loss of a diverging model shows them."""
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function when it is first called, and keep the result on disk."""
+    options = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST_MATH))
+    return cast(Function, options(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function into those that call it, so that its vectors stay in registers."""
+    options = numba.njit(error_model="numpy", forceinline=True, fastmath=set(FAST_MATH))
+    return cast(Function, options(function))
 
 
 def count_lanes(features: str) -> int:
@@ -149,6 +163,14 @@ def load_float(builder: Any, address: Any, k: Any) -> Any:
 def load_int(builder: Any, address: Any, k: Any) -> Any:
     """Load one int32."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.IntType(32))
+
+
+@instruction(lambda *_: types.intp(types.intp, types.intp))
+def load_address(builder: Any, address: Any, n: Any) -> Any:
+    """Load entry ``n`` of an array of addresses."""
+    base = builder.inttoptr(address, ir.PointerType())
+    place = builder.gep(base, [n], source_etype=ir.IntType(64))
+    return builder.load(place, align=8, typ=ir.IntType(64))
 
 
 @instruction(lambda *_: FLOATS(types.intp, types.intp))

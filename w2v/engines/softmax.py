@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.losses import Softmax
-from w2v.sampling import keep_probabilities
+from w2v.sampling import Key, keep_probabilities
 from w2v.text.tokens import Batch
 
 F32 = NDArray[np.float32]
@@ -123,7 +123,7 @@ class SoftmaxStep:
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
-    def draw(self, batch: Batch, random: np.random.Generator) -> PairCounts:  # noqa: ARG002
+    def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:  # noqa: ARG002
         """Collect the pairs of a batch by center word. Nothing is random."""
         ids, documents = batch
         m = len(self.offsets) // 2

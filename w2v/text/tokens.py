@@ -77,6 +77,22 @@ class Batch(NamedTuple):
     documents: NDArray[np.int32]
 
 
+class Words(NamedTuple):
+    """The words of a text that are in the vocabulary.
+
+    Attributes
+    ----------
+    ids, documents : int32 (n,)
+        See `Batch`.
+    positions : int64 (n,)
+        How many tokens of the text, in the vocabulary or not, are before each word.
+    """
+
+    ids: NDArray[np.int32]
+    documents: NDArray[np.int32]
+    positions: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Text:
     """Some documents of a corpus and the vocabulary ids of its types.
@@ -112,13 +128,13 @@ class Text:
         borders = np.flatnonzero(np.diff(number, prepend=-1))
         return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
 
-    def read(self) -> Batch:
+    def read(self) -> Words:
         """Read all words into memory, without those outside the vocabulary."""
         lengths = self.spans[:, 1] - self.spans[:, 0]
         documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         ids = self.ids[self._read_tokens()]
-        known = ids >= 0
-        return Batch(ids[known], documents[known])
+        positions = np.flatnonzero(ids >= 0)
+        return Words(ids[positions], documents[positions], positions)
 
     def shuffled(self, random: np.random.Generator) -> "Text":
         """Return the same documents in random order."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.engines import Task
-from w2v.engines.step import make_step
+from w2v.engines.step import make_step, sample
 from w2v.objectives import SkipGram, initial_model
-from w2v.sampling import generator, keep_probabilities
+from w2v.sampling import draw_key, generator, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Text, hold_out
 
 SHARD = 1 << 16
@@ -51,14 +51,13 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     """
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)
+    thresholds = keep_thresholds(task.counts, objective.subsample)
     weights = objective.pair_weights().astype(np.float64)
     step = make_step(task)
     kept_share = float(keep @ task.counts) / float(task.counts.sum())
     pairs, centers = 0.0, 0
     for shard in text.shards(max(SHARD, round(step.batch_words / kept_share))):
-        ids, documents = shard.read()
-        kept = random.random(len(ids), dtype=np.float32) < keep[ids]
-        ids, documents = ids[kept], documents[kept]
+        _, (ids, documents) = sample(shard, thresholds, draw_key(random))
         for distance, weight in enumerate(weights[: len(ids)], start=1):
             together = documents[distance:] == documents[:-distance]
             pairs += 2 * weight * np.count_nonzero(together)

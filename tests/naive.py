@@ -238,6 +238,100 @@ def negative_sampling_objective(
     return math.fsum(losses) / math.fsum(weights)
 
 
+# Steps of training
+
+
+def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
+    """Threefry-2x32 with 20 rounds, as in the paper: Salmon and others (2011)."""
+    keys = [int(key[0]), int(key[1]), int(key[0]) ^ int(key[1]) ^ 0x1BD11BDA]
+    x, y = (counter[0] + keys[0]) % 2**32, (counter[1] + keys[1]) % 2**32
+    for n in range(20):
+        turn = [13, 15, 26, 6, 17, 29, 16, 24][n % 8]
+        x = (x + y) % 2**32
+        y = (y << turn | y >> (32 - turn)) % 2**32 ^ x
+        if n % 4 == 3:
+            m = n // 4 + 1
+            x, y = (x + keys[m % 3]) % 2**32, (y + keys[(m + 1) % 3] + m) % 2**32
+    return x, y
+
+
+def sampled_words(
+    documents: Iterable[Sequence[int]], keep: Vector, key: Vector
+) -> list[tuple[int, int]]:
+    """The words that sub-sampling keeps, each with its document. -1 is an unknown word."""
+    kept, position = [], 0
+    for number, document in enumerate(documents):
+        for word in document:
+            if word >= 0 and threefry(key, (position, 0))[0] <= keep[word]:
+                kept.append((int(word), number))
+            position += 1
+    return kept
+
+
+def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
+    """The noise word of a draw: the word of a cell, or its alias."""
+    first, second = threefry(key, (number, 1))
+    cell = first * len(alias) // 2**32
+    return cell if second < threshold[cell] else int(alias[cell])
+
+
+def step_terms(
+    words: Sequence[tuple[int, int]],
+    first: int,
+    size: int,
+    window: int,
+    dynamic: bool,
+    negatives: int,
+    noise: Any,
+) -> list[tuple[int, int, float]]:
+    """Every (center, outside, weight) of a step, where the weight of noise is below zero.
+
+    32 center words share 16 noise words: `noise` returns the one of a number.
+    """
+    terms = []
+    for t in range(first, min(first + size, len(words))):
+        pairs = 0.0
+        for s in range(max(0, t - window), min(len(words), t + window + 1)):
+            if s != t and words[s][1] == words[t][1]:
+                weight = (window - abs(s - t) + 1) / window if dynamic else 1.0
+                terms.append((words[t][0], words[s][0], weight))
+                pairs += weight
+        for k in range(16):
+            word = noise(t // 32 * 16 + k)
+            terms.append((words[t][0], word, -pairs * negatives / 16))
+    return terms
+
+
+def negative_sampling_step(
+    terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
+) -> tuple[float, float]:
+    """Update the rows of v and u in place; return the weight of the pairs and their loss.
+
+    All gradients are those before the step. A row's step is at most 2 / h.
+    """
+    size, d = len(v), len(v[0])
+    moved = [zeros(size, d), zeros(size, d)]
+    curvature = [[0.0] * size, [0.0] * size]
+    losses, pairs = [], []
+    for center, outside, weight in terms:
+        score = dot(v[center], u[outside])
+        sign = 1 if weight > 0 else -1
+        losses.append(-abs(weight) * log_sigmoid(sign * score))
+        pairs.append(max(weight, 0.0))
+        slope = weight * sigmoid(-sign * score)
+        h = abs(weight) / (2 * max(2.0, abs(score)))
+        for i in range(d):
+            moved[0][center][i] += slope * float(u[outside][i])
+            moved[1][outside][i] += slope * float(v[center][i])
+        curvature[0][center] += h * dot(u[outside], u[outside])
+        curvature[1][outside] += h * dot(v[center], v[center])
+    for matrix, gradients, hs in zip((v, u), moved, curvature, strict=True):
+        for row, gradient, h in zip(matrix, gradients, hs, strict=True):
+            for i in range(d):
+                row[i] += min(rate, 2 / max(h, 1e-30)) * gradient[i]
+    return math.fsum(pairs), math.fsum(losses)
+
+
 # Evaluation
 
 

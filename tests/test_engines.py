@@ -23,10 +23,13 @@ KEY = Key(np.uint32(1), np.uint32(2))
 
 
 def text_of(documents: Documents) -> Text:
+    """Return the documents as a text; -1 stands for a word outside the vocabulary."""
     tokens = np.array([word for document in documents for word in document], np.int32)
     ends = np.cumsum([len(document) for document in documents])
     spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1).astype(np.int64)
-    return Text(tokens, np.arange(tokens.max() + 1, dtype=np.int32), spans)
+    size = int(tokens.max(initial=0)) + 1
+    tokens[tokens < 0] = size
+    return Text(tokens, np.append(np.arange(size, dtype=np.int32), np.int32(-1)), spans)
 
 
 def random_documents(seed: int, words: int, size: int) -> Documents:
@@ -86,7 +89,7 @@ def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> ND
     ("loss", "words", "batches"),
     [
         (NegativeSampling(), 400, 1),
-        (NegativeSampling(), 2500, 3),
+        (NegativeSampling(), 1400, 3),
         (Softmax(batch_words=400), 400, 1),
         (Softmax(batch_words=7), 400, 50),
     ],

@@ -1,12 +1,13 @@
 """``engine=numba`` against slow oracles, with several threads, processes and vector lengths."""
 
-import copy
+import hashlib
 import math
 import os
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,23 +15,27 @@ from unittest.mock import Mock
 import numba
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.engines import Tally, Task, kernels
-from w2v.engines.kernels import BATCH, MR, NOISE, Batch
-from w2v.engines.numba import JOB_TOKENS, NumbaEngine, align_rows, source_of
+from w2v.engines import Tally, Task, kernels, negative_sampling
+from w2v.engines.numba import NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.simd import FAST_MATH, LANES, address, host_features
 from w2v.jit import one_process_at_a_time
 from w2v.losses import NegativeSampling
-from w2v.objectives import SkipGram
-from w2v.sampling import generator
+from w2v.objectives import Model, SkipGram
+from w2v.sampling import NoiseDistribution, draw_key, generator, keep_thresholds
 from w2v.text.tokens import Text
 
+few_examples = settings(
+    derandomize=True, deadline=None, max_examples=25, phases=[Phase.explicit, Phase.generate]
+)
+
 F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 
 
 def engine_of(
@@ -49,65 +54,6 @@ def engine_of(
     return NumbaEngine(Task(model, objective, counts, 1000, threads=threads))
 
 
-def batches_of(engine: NumbaEngine, documents: Documents, seed: int = 1) -> list[Batch]:
-    """Return the batches of an epoch as the kernel draws them."""
-    text = text_of(documents)
-    (first, second), scratch = engine.workers[0]
-    scratch.state[0] = seed
-    words, kept = kernels.subsample(engine.problem, engine.sizes, source_of(text), scratch)
-    assert words == kept == sum(map(len, documents))
-    drawn = []
-    for number, first_position in enumerate(range(0, kept, BATCH)):
-        batch = (first, second)[number % 2]
-        kernels.draw_batch(engine.problem, engine.sizes, scratch, first_position, batch)
-        drawn.append(copy.deepcopy(batch))
-    return drawn
-
-
-def entries(engine: NumbaEngine, batch: Batch) -> list[tuple[int, int, int, int, float]]:
-    """Return what the matrix of weights of a batch holds, apart from zeros.
-
-    An item is (row, column, center word, outside or noise word, weight). The weight of a noise
-    word is negative.
-    """
-    m, band, row, contexts, _ = engine.sizes
-    found = []
-    for i, center in enumerate(batch.centers.tolist()):
-        indices = {j: i * row + j - i + MR - 1 for j in range(i, i + 2 * m + 1)}
-        indices |= {contexts + k: i * row + band + MR - 1 + k for k in range(NOISE)}
-        for j, index in indices.items():
-            weight = float(batch.weights[index])
-            if weight:
-                found.append((i, j, center, int(batch.outside[j]), weight))
-    assert len(found) == np.count_nonzero(batch.weights)
-    return found
-
-
-def oracle(engine: NumbaEngine, batch: Batch, v: F64, u: F64, rate: float) -> float:
-    """Learn from a batch as the kernel should, in float64; return the loss.
-
-    `v` and `u` are changed in place. The step of each word is limited by the curvature of its row;
-    see ``w2v/README.md``.
-    """
-    moved = {"v": np.zeros_like(v), "u": np.zeros_like(u)}
-    curvature = {"v": np.zeros(len(v)), "u": np.zeros(len(u))}
-    losses = []
-    for _, _, center, outside, weight in entries(engine, batch):
-        s = float(v[center] @ u[outside])
-        sign, size = math.copysign(1, weight), abs(weight)
-        losses.append(-size * naive.log_sigmoid(sign * s))
-        slope = weight * naive.sigmoid(-sign * s)
-        moved["v"][center] += slope * u[outside]
-        moved["u"][outside] += slope * v[center]
-        h = size / (2 * max(2, abs(s)))
-        curvature["v"][center] += h * float(u[outside] @ u[outside])
-        curvature["u"][outside] += h * float(v[center] @ v[center])
-    for matrix, side in ((v, "v"), (u, "u")):
-        steps = np.minimum(rate, 2 / np.maximum(curvature[side], 1e-30))
-        matrix += steps[:, None] * moved[side]
-    return math.fsum(losses)
-
-
 SHAPES = [
     # dim, window, negatives, scale, rate, documents
     (100, 5, 5, 0.1, 0.025, random_documents(0, 300, 60)),
@@ -121,60 +67,122 @@ SHAPES = [
 ]
 
 
+def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: float) -> None:
+    """Train an engine, and assert that every step is that of the oracle."""
+    objective, random = engine.task.objective, generator(0, "train")
+    key = draw_key(generator(0, "train"))
+    noise = NoiseDistribution(engine.task.counts, 0.75)
+    thresholds, aliases = noise.threshold.tolist(), noise.alias.tolist()
+    keep = keep_thresholds(engine.task.counts, objective.subsample).tolist()
+    v, u = (matrix.astype(np.float64) for matrix in engine.task.model)
+    words = naive.sampled_words(documents, keep, key)
+    size, pairs, loss = negative_sampling.step_words(engine.task), 0.0, 0.0
+    assert isinstance(objective.loss, NegativeSampling)
+    steps = -(-len(words) // size)
+    for number in range(steps):
+        terms = naive.step_terms(
+            words,
+            number * size,
+            size,
+            objective.window,
+            objective.dynamic_window,
+            objective.loss.negatives,
+            lambda number: naive.noise_word(key, number, thresholds, aliases),
+        )
+        tally = naive.negative_sampling_step(terms, v, u, rate * (1 + number / steps))
+        pairs, loss = pairs + tally[0], loss + tally[1]
+    done = engine.train(text_of(documents), (rate, 2 * rate), random)
+    assert done.words == sum(word >= 0 for document in documents for word in document)
+    assert done.pairs == pytest.approx(pairs, rel=1e-5)
+    assert done.loss == pytest.approx(loss, rel=1e-5)
+    scale = 1 + max(np.abs(v).max(), np.abs(u).max())
+    for got, wanted in zip(engine.task.model, (v, u), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=4e-6 * scale)
+
+
+@pytest.mark.parametrize("step", [32, 96, 512])
 @pytest.mark.parametrize(("dim", "window", "negatives", "scale", "rate", "documents"), SHAPES)
 def test_step(
-    dim: int, window: int, negatives: int, scale: float, rate: float, documents: Documents
+    step: int,
+    dim: int,
+    window: int,
+    negatives: int,
+    scale: float,
+    rate: float,
+    documents: Documents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = engine_of(documents, dim, window, negatives, scale)
-    scratch = engine.workers[0][1]
-    for batch in batches_of(engine, documents):
-        v, u = (rows[:, :dim].astype(np.float64) for rows in engine.problem[:2])
-        wanted = oracle(engine, batch, v, u, rate)
-        got = kernels.update(engine.problem, engine.sizes, batch, scratch, np.float32(rate))
-        assert got == pytest.approx(wanted, rel=1e-5)
-        for rows, matrix in ((engine.problem.center, v), (engine.problem.outside, u)):
-            np.testing.assert_allclose(rows[:, :dim], matrix, rtol=1e-4, atol=2e-6 * (1 + scale))
-            assert not rows[:, dim:].any()
-            rows[:, :dim] = matrix
+    monkeypatch.setattr(negative_sampling, "MIN_STEP_WORDS", step)
+    engine = engine_of(documents, dim, window, negatives, scale, threads=2)
+    assert_steps(engine, documents, rate)
+    assert not any(rows[:, dim:].any() for rows in engine.problem[:2])
+    if step == 96:
+        assert_steps(
+            NumpyEngine(engine_of(documents, dim, window, negatives, scale).task), documents, rate
+        )
 
 
-@pytest.mark.parametrize("dynamic", [True, False])
-@pytest.mark.parametrize("window", [1, 4, 50])
-def test_batches_have_exactly_the_pairs_of_the_text(window: int, dynamic: bool) -> None:
-    documents = [*random_documents(0, 400, 20), [], [3] * 200]
-    engine = engine_of(documents, window=window, dynamic=dynamic, negatives=7)
-    trained: Counter[tuple[int, int]] = Counter()
-    total = 0.0
-    for batch in batches_of(engine, documents):
-        of_centers: dict[int, list[float]] = {}
-        for i, j, center, outside, weight in entries(engine, batch):
-            sums = of_centers.setdefault(i, [0.0, 0.0])
-            if j < engine.sizes.contexts:
-                trained[center, outside] += weight  # type: ignore[assignment]
-            sums[j >= engine.sizes.contexts] += weight
-        for pairs, noise in of_centers.values():
-            assert noise == pytest.approx(-7 * pairs, rel=1e-5)
-        assert batch.pairs[0] == pytest.approx(sum(pairs for pairs, _ in of_centers.values()))
-        total += batch.pairs[0]
-    wanted: Counter[tuple[int, int]] = Counter()
-    for center, outside, weight in naive.window_pairs(documents, window, dynamic):
-        wanted[center, outside] += weight  # type: ignore[assignment]
-    assert trained.keys() == wanted.keys()
-    assert all(math.isclose(trained[pair], wanted[pair], rel_tol=1e-5) for pair in wanted)
-    assert total == pytest.approx(sum(wanted.values()), rel=1e-6)
+@few_examples
+@given(
+    words=st.integers(1, 8),
+    lengths=st.lists(st.integers(0, 100), min_size=1, max_size=6),
+    window=st.integers(1, 70),
+    step=st.sampled_from([32, 64, 160, 512]),
+    threads=st.integers(1, 4),
+    subsample=st.sampled_from([0.0, 0.1]),
+    seed=st.integers(0, 99),
+)
+def test_step_of_words_that_are_in_many_tiles(
+    words: int,
+    lengths: list[int],
+    window: int,
+    step: int,
+    threads: int,
+    subsample: float,
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    documents = [random.integers(-1, words, length).tolist() for length in lengths]
+    counts = np.full(words, 10, np.int64)
+    objective = SkipGram(dim=3, window=window, subsample=subsample, loss=NegativeSampling(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(negative_sampling, "MIN_STEP_WORDS", step)
+        task = Task(random_model(words, 3, 0.3), objective, counts, 100, threads=threads)
+        assert_steps(NumbaEngine(task), documents, 0.01)
 
 
-def test_noise_has_its_distribution() -> None:
-    counts = np.array([1000, 300, 100, 30, 3])
-    objective = SkipGram(2, loss=NegativeSampling(5, exponent=0.5))
-    engine = NumbaEngine(Task(random_model(5, 2), objective, counts, 1000))
-    scratch, batch = engine.workers[0][1], engine.workers[0][0][0]
-    drawn = np.zeros(5)
-    for _ in range(5000):
-        kernels.draw_batch(engine.problem, engine.sizes, scratch, 0, batch)
-        drawn += np.bincount(batch.outside[-NOISE:], minlength=5)
-    wanted = 5000 * NOISE * counts**0.5 / (counts**0.5).sum()
-    assert ((drawn - wanted) ** 2 / wanted).sum() < 23.5  # chi-squared, 4 degrees, 1e-4
+def test_numba_and_numpy_make_the_same_updates_over_an_epoch() -> None:
+    documents = random_documents(3, 60_000, 500)
+    counts = np.bincount(np.concatenate(documents).astype(int), minlength=500) + 1
+    objective = SkipGram(dim=30, window=5, subsample=1e-2)
+    task = Task(random_model(500, 30, 0.1), objective, counts, int(counts.sum()), threads=3)
+    numba_engine = NumbaEngine(task)
+    numpy_engine = NumpyEngine(replace(task, model=Model(*map(np.copy, task.model))))
+    done = [
+        engine.train(text_of(documents), (0.025, 0.001), generator(0, "train"))
+        for engine in (numba_engine, numpy_engine)
+    ]
+    assert done[0].words == done[1].words
+    assert done[0].pairs == pytest.approx(done[1].pairs, rel=1e-6)
+    assert done[0].loss == pytest.approx(done[1].loss, rel=1e-6)
+    for ours, theirs in zip(numba_engine.task.model, numpy_engine.task.model, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [5, 100])
+def test_the_bits_do_not_depend_on_the_number_of_threads(window: int) -> None:
+    documents = random_documents(6, 40_000, 2000)
+    digests = set()
+    for threads in (1, 2, 3, 5, 8):
+        engine = engine_of(documents, dim=20, window=window, threads=threads, scale=0.02)
+        tally = Tally()
+        for part in text_of(documents).shards(15_000):
+            tally += engine.train(part, (0.05, 0.02), generator(0, "t"))
+        digest = hashlib.sha256(repr(tally).encode())
+        for matrix in engine.task.model:
+            digest.update(np.ascontiguousarray(matrix).tobytes())
+        digests.add(digest.hexdigest())
+    assert len(digests) == 1
 
 
 @numba.njit(error_model="numpy", fastmath=set(FAST_MATH))
@@ -219,22 +227,10 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
     documents = random_documents(5, 100_000, 100)[:-1]
     engine = engine_of(documents)
     frozen = engine.train(text_of(documents), (0.0, 0.0), generator(0, "train"))
-    held_out = NumpyEngine(engine.task).loss(text_of(documents), generator(0, "loss"))
+    held_out = NumpyEngine(engine.task).loss(text_of(documents), generator(0, "train"))
     assert frozen.words == held_out.words
-    # The two draw different noise.
-    assert frozen.pairs == pytest.approx(held_out.pairs, rel=3e-3)
-    assert frozen.mean_loss == pytest.approx(held_out.mean_loss, rel=5e-3)
-
-
-def test_four_threads_reach_the_loss_of_one() -> None:
-    documents = random_documents(6, 20 * JOB_TOKENS, 2000)
-    losses = {}
-    for threads in (1, 4):
-        engine = engine_of(documents, dim=20, threads=threads, scale=0.02)
-        for epoch in range(2):
-            tally = engine.train(text_of(documents), (0.025, 0.025), generator(0, "t", epoch))
-        losses[threads] = tally.mean_loss
-    assert losses[1] == pytest.approx(losses[4], rel=0.03)
+    assert frozen.pairs == pytest.approx(held_out.pairs, rel=1e-6)
+    assert frozen.mean_loss == pytest.approx(held_out.mean_loss, rel=1e-6)
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -249,24 +245,20 @@ def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
-    """Adjacent arrays give the same bits as separate ones.
-
-    Compiled code may check whether arrays overlap, and then sum in another order.
-    """
+    """Compilers check at run time whether arrays overlap, and may then sum in another order."""
     documents = random_documents(8, 2000, 100)
     trained = []
     for shift in (None, *range(0, 30, 3)):
         engine = engine_of(documents, dim=20, window=10, scale=2.0)
         if shift is not None:
-            (first, second), scratch = engine.workers[0]
-            arrays = [engine.problem.pair_weights, *first, *second, *scratch]
+            groups: list[Any] = [engine.plans, engine.buffer, engine.scratches[0]]
+            arrays = [array for group in groups for array in group]
             order = np.random.default_rng(shift).permutation(len(arrays))
             moved = dict(zip(order, adjacent([arrays[n] for n in order]), strict=True))
-            weights, *rest = (moved[n] for n in range(len(arrays)))
-            engine.problem = engine.problem._replace(pair_weights=weights)
-            size = len(first)
-            batches = Batch(*rest[:size]), Batch(*rest[size : 2 * size])
-            engine.workers[0] = batches, kernels.Scratch(*rest[2 * size :])
+            copies = iter([moved[n] for n in range(len(arrays))])
+            engine.plans, engine.buffer, engine.scratches[0] = (
+                type(group)(*islice(copies, len(group))) for group in groups
+            )
         engine.train(text_of(documents), (0.1, 0.1), generator(0, "train"))
         trained.append(engine.problem[:2])
     for center, outside in trained:

@@ -103,6 +103,17 @@ def read_one(floats: F32, ints: NDArray[np.int32], k: int) -> tuple[Any, Any]:
     return simd.load_float(x, k), simd.load_int(n, k)
 
 
+@compiled
+def read_address(addresses: NDArray[np.int64], n: int) -> int:
+    address: int = simd.load_address(simd.address(addresses), n)
+    return address
+
+
+def test_load_address() -> None:
+    addresses = np.array([2**62, -1, 5])
+    assert [read_address(addresses, n) for n in range(3)] == addresses.tolist()
+
+
 @pytest.mark.parametrize("k", [0, 1, 5, 6])
 def test_load_one_number(k: int) -> None:
     floats, ints = numbers(7), np.array([0, -1, 2**31 - 1, -(2**31), 5, 6, -7], np.int32)
@@ -255,6 +266,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "prefetch": (types.intp, types.intp),
     "load_float": (types.intp, types.intp),
     "load_int": (types.intp, types.intp),
+    "load_address": (types.intp, types.intp),
     "load": (types.intp, types.intp),
     "store": (FLOATS, types.intp, types.intp),
     "load_each": (PAIR, types.intp, types.intp),
@@ -301,4 +313,4 @@ def test_pointers_have_no_type(name: str) -> None:
     code = written_code(name)
     assert "*" not in code
     in_memory = name.startswith(("load", "store", "prefetch"))
-    assert ("getelementptr float, ptr" in code) == in_memory
+    assert ("getelementptr float, ptr" in code) == (in_memory and name != "load_address")

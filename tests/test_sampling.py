@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from w2v.sampling import NoiseDistribution, generator, keep_probabilities
+from tests import naive
+from w2v.sampling import (
+    Key,
+    NoiseDistribution,
+    draw,
+    draw_key,
+    generator,
+    keep_probabilities,
+    keep_thresholds,
+    threefry,
+)
 
 few_examples = settings(derandomize=True, deadline=None, max_examples=20)
 
@@ -93,8 +103,9 @@ def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
     size = len(noise.alias)
     total = [0.0] * size
     for cell in range(size):
-        total[cell] += float(noise.threshold[cell]) / size
-        total[noise.alias[cell]] += (1 - float(noise.threshold[cell])) / size
+        share = int(noise.threshold[cell]) / 2**32
+        total[cell] += share / size
+        total[noise.alias[cell]] += (1 - share) / size
     return np.array(total)
 
 
@@ -121,12 +132,10 @@ def test_the_alias_table_holds_the_probabilities(counts: list[int], exponent: fl
     np.testing.assert_allclose(
         noise.probabilities, wanted(counts, exponent), rtol=1e-9, atol=1e-300
     )
-    assert noise.threshold.dtype == np.float32
+    assert noise.threshold.dtype == np.uint32
     assert noise.alias.dtype == np.int32
-    assert ((noise.threshold >= 0) & (noise.threshold <= 1)).all()
     assert ((noise.alias >= 0) & (noise.alias < len(counts))).all()
-    # Thresholds are rounded to float32, whose spacing below 1 is 2**-24.
-    np.testing.assert_allclose(implied_probabilities(noise), noise.probabilities, atol=2**-24)
+    np.testing.assert_allclose(implied_probabilities(noise), noise.probabilities, atol=2**-31)
 
 
 def test_exponents() -> None:
@@ -145,18 +154,45 @@ def test_draws_have_the_noise_distribution(exponent: float) -> None:
     counts = [1000, 400, 300, 90, 90, 20, 7, 3, 1, 1]
     noise = NoiseDistribution(np.array(counts, np.int64), exponent)
     size = 200_000
-    drawn = np.bincount(noise.draw(np.random.default_rng(1), size), minlength=len(counts))
+    words = noise.words(*draw(Key(np.uint32(1), np.uint32(2)), 1, np.arange(size)))
+    drawn = np.bincount(words, minlength=len(counts))
     assert stats.chisquare(drawn, wanted(counts, exponent) * size).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("shape", [7, (3, 20), (0, 5), (2, 3, 4)])
-def test_draws_have_the_requested_shape(
-    shape: int | tuple[int, ...],
+# Numbered draws
+
+
+@pytest.mark.parametrize(
+    ("key", "counter", "wanted"),
+    # From the authors' tests of Threefry-2x32 with 20 rounds (Random123, kat_vectors).
+    [
+        ((0, 0), (0, 0), (0x6B200159, 0x99BA4EFE)),
+        ((2**32 - 1, 2**32 - 1), (2**32 - 1, 2**32 - 1), (0x1CB996FC, 0xBB002BE7)),
+        ((0x13198A2E, 0x03707344), (0x243F6A88, 0x85A308D3), (0xC4923A9C, 0x483DF7A0)),
+    ],
+)
+def test_threefry_is_that_of_its_authors(
+    key: tuple[int, int], counter: tuple[int, int], wanted: tuple[int, int]
 ) -> None:
-    noise = NoiseDistribution(np.array([5, 1]), 0.75)  # fewer words than draws
-    drawn = noise.draw(np.random.default_rng(0), shape)
-    assert drawn.dtype == np.int32
-    assert drawn.shape == (shape if isinstance(shape, tuple) else (shape,))
-    assert set(drawn.ravel().tolist()) <= {0, 1}
-    again = noise.draw(np.random.default_rng(0), shape)
-    np.testing.assert_array_equal(drawn, again)
+    arguments = (np.full(3, number, np.uint32) for number in (*key, *counter))
+    first, second = threefry(*arguments)
+    assert first.dtype == second.dtype == np.uint32
+    assert (first.tolist(), second.tolist()) == ([wanted[0]] * 3, [wanted[1]] * 3)
+    assert naive.threefry(key, counter) == wanted
+
+
+def test_draws_depend_on_key_purpose_and_number_alone() -> None:
+    key = draw_key(generator(0, "test"))
+    numbers = np.array([7, 2**32 - 1, 0, 7])
+    first, second = draw(key, 3, numbers)
+    wanted = [naive.threefry(key, (number, 3)) for number in numbers.tolist()]
+    assert list(zip(first.tolist(), second.tolist(), strict=True)) == wanted
+
+
+def test_thresholds_keep_what_the_probabilities_say() -> None:
+    counts = np.array([10**6, 10**5, 1000, 1])
+    probabilities = keep_probabilities(counts, 1e-3).astype(np.float64)
+    thresholds = keep_thresholds(counts, 1e-3)
+    np.testing.assert_allclose((thresholds + 1.0) / 2**32, probabilities, atol=2**-31)
+    assert keep_thresholds(counts, 0).tolist() == [2**32 - 1] * 4
+    assert keep_thresholds(np.array([10**18, 1]), 1e-300).tolist()[0] == 0

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from w2v.text import tokens
 from w2v.text.tokens import (
     ArrayWriter,
-    Batch,
     Text,
+    Words,
     cut,
     hold_out,
     holds_out_passage,
@@ -21,7 +21,7 @@ from w2v.text.tokens import (
 )
 
 
-def documents_of(batch: Batch) -> list[NDArray[np.int32]]:
+def documents_of(batch: Words) -> list[NDArray[np.int32]]:
     """Return the word ids of each document of a batch."""
     return np.split(batch.ids, np.flatnonzero(np.diff(batch.documents)) + 1)
 

@@ -161,7 +161,7 @@ def key_settings(config: Config) -> dict[str, Any]:
     return {
         "model": asdict(config.model),
         "loss": {"name": config.loss.name, **asdict(config.loss)},
-        "engine": asdict(config.engine),
+        "engine": config.engine.identity(),
         # How often checkpoints are written changes nothing.
         "train": {
             **{k: v for k, v in asdict(config.train).items() if "checkpoint" not in k},

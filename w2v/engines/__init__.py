@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -153,18 +153,23 @@ class EngineEntry(NamedTuple):
         Whether it reports a training loss. Every engine has a held-out loss.
     freezes
         Whether it can leave vectors as they are.
+    repeatable
+        Whether the vectors have the same bits on any number of threads.
     """
 
     path: str
     losses: tuple[str, ...] | None = None
     reports_loss: bool = True
     freezes: bool = False
+    repeatable: bool = True
 
 
 ENGINES = {
     "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True),
     "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", freezes=True),
-    "gensim": EngineEntry("w2v.engines.gensim:GensimEngine", ("negsample",), reports_loss=False),
+    "gensim": EngineEntry(
+        "w2v.engines.gensim:GensimEngine", ("negsample",), reports_loss=False, repeatable=False
+    ),
 }
 """The engines by name."""
 
@@ -174,7 +179,15 @@ class EngineSettings(Settings):
     """Which engine trains, and on how many threads."""
 
     name: str = setting("the engine", one_of(ENGINES), "numba")
-    threads: int | None = setting("threads; null: all cores", at_least(1), None)
+    threads: int | None = setting(
+        "threads; null: all cores. The vectors do not depend on it, except with gensim",
+        at_least(1),
+        None,
+    )
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the vectors depend on."""
+        return {"name": self.name} if ENGINES[self.name].repeatable else asdict(self)
 
 
 def check_loss(engine: str, loss: Loss) -> None:

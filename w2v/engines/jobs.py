@@ -1,8 +1,8 @@
 """How threads share the work of a compiled function: jobs, handed out in phases.
 
-A phase has a fixed number of jobs. Each thread takes jobs until there are none, then waits until the
-last one is finished. It does not wait for other threads: one that is late, or that the system has
-interrupted, finds no jobs left and follows. Whatever a job writes can be read in later phases.
+A phase has a fixed number of jobs. Each thread takes jobs until there are none, then waits until
+the last one is finished. It does not wait for other threads: one that is late, or that the system
+has interrupted, finds no jobs left and follows. Whatever a job writes can be read in later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -28,13 +28,13 @@ BYTES = 128
 SPINS = 1000
 """How often a thread looks at once whether a phase has ended, before it lets others run."""
 
-let_others_run = types.ExternalFunction(  # type: ignore[no-untyped-call]
+let_others_run = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
 )
 
 
 def make_jobs(phases: int) -> NDArray[np.int64]:
-    """Return the counters of a number of phases, int64 (phases, 16), on cache lines of their own."""
+    """Return the counters of some phases: int64 (phases, 16), each on cache lines of its own."""
     raw = np.zeros((phases + 1) * BYTES // 8, np.int64)
     first = (-raw.ctypes.data // 8) % (BYTES // 8)
     return raw[first : first + phases * BYTES // 8].reshape(phases, -1)

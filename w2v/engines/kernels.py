@@ -7,16 +7,18 @@ may take (see `w2v.engines.jobs`). There are four kinds, in this order:
 1. `subsample` a block of the text.
 2. `plan` a step: copy its words, draw its noise, and list for each distinct word where it occurs.
 3. `compute_strip`: the gradients of a strip of the text, from the model as it was before the step.
-   They are written to a buffer, one row for each word of the text or of the noise.
-4. `move_words`: for some distinct words, sum their gradients in the order of the text and move their
-   rows of the model.
+   They are written to a buffer, one row for each word of the text or of the noise. A word that the
+   step has only once moves at once.
+4. `move`: for some other words, sum their gradients in the order of the text and move their rows of
+   the model.
 
 A strip is a number of *tiles*, each of `CENTERS` adjacent positions of the sub-sampled text. Let
-C (CENTERS x d) hold a tile's center rows, and R the outside rows: those of the text from m positions
-before the tile to m after it, then those of `NOISE` noise words. A tile takes three small matrix
-products (``w2v/README.md``, "Everything is one shape"): the scores S = C Rᵀ, then G R and Gᵀ C with
-G = ∂J/∂S. A pair at distance j has the weight of that distance, or zero where its words are in
-different documents. A noise word has K / `NOISE` times the summed weight of the center's pairs.
+C (CENTERS x d) hold a tile's center rows, and R the outside rows: those of the text from m
+positions before the tile to m after it, then those of `NOISE` noise words. A tile takes three small
+matrix products (``w2v/README.md``, "Everything is one shape"): the scores S = C Rᵀ, then G R and
+Gᵀ C with G = ∂J/∂S. A pair at distance j has the weight of that distance, or zero where its words
+are in different documents. A noise word has K / `NOISE` times the summed weight of the center's
+pairs.
 
 Only the scores near the diagonal of S are needed. They are stored by center:
 
@@ -101,7 +103,7 @@ LINE = 16
 BLOCK = 4096
 """Tokens that are sub-sampled at a time."""
 
-STRIP = 128
+STRIP = 64
 """The least center words in a strip. Fewer would make threads write more: a strip has rows of the
 buffer for 2 m words around it, too."""
 
@@ -680,7 +682,7 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
     following[row] = head
     heads[word] = row
     words[count] = word
-    return count + (head < 0)
+    return int(count + (head < 0))
 
 
 @compiled
@@ -754,7 +756,7 @@ def plan(
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
     """Return the number of center words of a step."""
-    return min(sizes.step, shard.starts[-1] - step * sizes.step)
+    return int(min(sizes.step, shard.starts[-1] - step * sizes.step))
 
 
 # ---------------------------------------------------------------- gradients
@@ -1131,7 +1133,7 @@ def compute_strip(
 
 @inlined
 def add_sums(
-    first: int, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
+    first: Any, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
     """Add the sum of a list of rows, times ``step``, to a row of the model, over some columns.
 
@@ -1299,4 +1301,4 @@ def train(
                 job = take(jobs, phase)
             wait(jobs, phase, number)
             phase += 1
-    return steps
+    return int(steps)

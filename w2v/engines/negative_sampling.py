@@ -27,16 +27,22 @@ NOISE = 16
 """Noise words of a tile. Each counts K / NOISE for every pair, so the expected gradient is that
 of K fresh draws for every pair."""
 
-MAX_STEP_WORDS, MIN_STEP_WORDS, STEPS_PER_EPOCH = 8192, 512, 200
-"""The center words of a step: those of an epoch over `STEPS_PER_EPOCH`, within these limits."""
+STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
+"""The most numbers in the center rows of a step, so that its gradients stay in a processor's
+cache, and the most center words."""
+
+MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
+"""On short texts, steps are made shorter to reach this many in an epoch, but not shorter than
+`MIN_STEP_WORDS`: threads have to wait for each other after each."""
 
 
 def step_words(task: Task) -> int:
     """Return the center words of a step: a multiple of `CENTERS`, the same for all engines."""
+    most = min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
     kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
-    words = min(MAX_STEP_WORDS, max(MIN_STEP_WORDS, kept / STEPS_PER_EPOCH))
-    return round(words / CENTERS) * CENTERS
+    words = max(MIN_STEP_WORDS, min(most, kept / STEPS_PER_EPOCH))
+    return max(1, int(words / CENTERS)) * CENTERS
 
 
 class Draw(NamedTuple):

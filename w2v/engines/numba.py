@@ -74,7 +74,7 @@ class NumbaEngine:
         ]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        sources = [Path(module.__file__) for module in (simd, jobs, sampling)]
+        sources = [Path(str(module.__file__)) for module in (simd, jobs, sampling)]
         with one_process_at_a_time(kernels.train, *sources):
             self.train(empty, (0.0, 0.0), np.random.default_rng(0))
         self.compile_seconds = time.perf_counter() - start

@@ -1,6 +1,7 @@
 """``engine=numpy``: every loss in plain NumPy, as matrix products over batches of running text."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,21 @@ from w2v.sampling import Key, draw_key, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Batch, Text
 
 
+@cache
+def blas_library() -> Any:
+    """Return the control of the BLAS library's threads."""
+    # Imported when it is used: the compiled kernels do without it.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
 class NumpyEngine:
-    """Trains by the `Step` of the loss."""
+    """Trains by the `Step` of the loss.
+
+    Matrix products run on one thread each, since the order in which the BLAS library sums depends
+    on the number of its threads. A step may compute several of them at a time.
+    """
 
     compile_seconds = 0.0
 
@@ -31,9 +45,10 @@ class NumpyEngine:
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
-        for number, (first, batch) in enumerate(batches):
-            rate = step_rate(rates, number, len(batches))
-            tally += self.step.update(self.step.draw(batch, key, first), rate)
+        with blas_library().limit(limits=1):
+            for number, (first, batch) in enumerate(batches):
+                rate = step_rate(rates, number, len(batches))
+                tally += self.step.update(self.step.draw(batch, key, first), rate)
         return tally
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -53,8 +68,9 @@ class NumpyEngine:
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
-        for first, batch in batches:
-            tally += self.step.loss(self.step.draw(batch, key, first))
+        with blas_library().limit(limits=1):
+            for first, batch in batches:
+                tally += self.step.loss(self.step.draw(batch, key, first))
         return tally
 
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:

@@ -10,7 +10,10 @@ sums n, and E = exp(C Uᵀ) with row sums z,
 divided by z: the factors n / z are applied to smaller matrices.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,8 +62,10 @@ with fewer, an epoch learns less."""
 MAX_PAIRS = 1 << 22
 """The most pairs in a batch, to bound the memory of their counts."""
 
-THREAD_LOGITS = 1 << 20
-"""Logits that a thread handles at a time: they stay in its cache from exp to the sum."""
+BLOCK_WORDS = 2048
+"""Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
+products, and what is summed over blocks is summed in their order. So the number of threads, which
+decides how the BLAS library would sum, changes no bit."""
 
 SAFE_SUM = 1e30
 """Sums of exp between 1 / SAFE_SUM and SAFE_SUM are accurate in float32. The logits of word vectors
@@ -109,11 +114,12 @@ class SoftmaxStep:
         self.step_scale = STEP_SCALE / (steps * dim) ** 0.5 if self.adaptive else 1.0
         self.tile_rows = max(1, loss.logits_mb * 2**20 // (4 * size))
         self.threads = ThreadPoolExecutor(task.threads)
+        self.blocks = [slice(n, min(n + BLOCK_WORDS, size)) for n in range(0, size, BLOCK_WORDS)]
         self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
         largest = min(size, 2 * self.batch_words)  # see batch_size
-        self.logits = np.empty((min(self.tile_rows, largest), size), np.float32)
+        self.logits = np.empty(min(self.tile_rows, largest) * size, np.float32)
         self.dC = np.empty((largest, dim), np.float32)
-        self.dU, self.tile_dU = np.empty((2, size, dim), np.float32)
+        self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
         """Return a size near ``batch_words`` that makes all batches about equal.
@@ -132,9 +138,9 @@ class SoftmaxStep:
         positions = np.argsort(centers, kind="stable") + m
         outside = positions[:, None] + self.offsets
         near = documents[outside] == documents[positions][:, None]
-        words, first = np.unique(ids[positions], return_index=True)
+        words, index = np.unique(ids[positions], return_index=True)
         entries = (near * self.weights).ravel(), ids[outside].ravel()
-        starts = np.append(first, len(positions)) * len(self.offsets)
+        starts = np.append(index, len(positions)) * len(self.offsets)
         counts = sp.csr_array((*entries, starts), shape=(len(words), len(self.model.outside)))
         counts.eliminate_zeros()
         paired = np.diff(counts.indptr) > 0
@@ -160,13 +166,10 @@ class SoftmaxStep:
         np.multiply(draw.counts.T @ C, -1, out=self.dU)
         loss = 0.0
         for rows in self._tiles(C):
-            tile_loss, E, a, NU = self._tile(C[rows], draw.counts[rows])
+            tile_loss, a, NU, sums = self._tile(C[rows], draw.counts[rows], self._weighted_sum)
             loss += tile_loss
-            np.matmul(E, self.model.outside, out=dC[rows])
-            dC[rows] *= a
-            dC[rows] -= NU
-            np.matmul(E.T, a * C[rows], out=self.tile_dU)
-            self.dU += self.tile_dU
+            dC[rows] = sum(sums) * a - NU
+            self._each_block(self._add_outside_gradient, a * C[rows])
         return loss, dC, self.dU
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
@@ -195,37 +198,62 @@ class SoftmaxStep:
         """Return slices of C, each with as many rows as there is memory for logits."""
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
-    def _tile(self, C: F32, counts: sp.csr_array) -> tuple[float, F32, F32, F32]:
-        """Compute the loss of some center words, E, n / z (M, 1) and N U.
+    def _tile(
+        self, C: F32, counts: sp.csr_array, use: Callable[[F32, slice], Any] = lambda *_: 0
+    ) -> tuple[float, F32, F32, list[Any]]:
+        """Compute the loss of some center words, n / z (M, 1), N U, and what is used of E.
 
-        E and z may have a common factor in each row.
+        Parameters
+        ----------
+        use
+            Called with each block of E and its words; the results are returned as a list. E and z
+            may have a common factor in each row.
         """
-        E = self.logits[: len(C)]
-        np.matmul(C, self.model.outside.T, out=E)
-        z = self._exp(E)
+        E_of = partial(self._exp, C, use)
         top = np.zeros((len(C), 1), np.float32)
+        sums, used = zip(*self._each_block(E_of, top), strict=True)
+        z = np.sum(sums, axis=0)
         if not (z.min() > 1 / SAFE_SUM and z.max() < SAFE_SUM):
-            np.matmul(C, self.model.outside.T, out=E)
-            top = E.max(axis=1, keepdims=True)
-            E -= top
-            z = self._exp(E)
+            top = np.max(self._each_block(self._largest_logits, C), axis=0)
+            sums, used = zip(*self._each_block(E_of, top), strict=True)
+            z = np.sum(sums, axis=0)
         n = counts.sum(axis=1, dtype=np.float64)[:, None]
         NU = counts @ self.model.outside
         log_z = np.log(z.astype(np.float64)) + top
         loss = np.vdot(n, log_z) - np.einsum("md,md->", C, NU, dtype=np.float64)
-        return float(loss), E, (n / z).astype(np.float32), NU
+        return float(loss), (n / z).astype(np.float32), NU, list(used)
 
-    def _exp(self, logits: F32) -> F32:
-        """Replace the logits by their exponentials and return the sums of the rows, (M, 1)."""
-        sums = np.empty((len(logits), 1), np.float32)
-        step = max(1, THREAD_LOGITS // logits.shape[1])
+    def _each_block(self, work: Callable[[F32, slice], Any], argument: F32) -> list[Any]:
+        """Call a function with an argument and each block of the vocabulary, on several threads."""
+        return list(self.threads.map(work, repeat(argument), self.blocks))
 
-        def work(first: int) -> None:
-            rows = logits[first : first + step]
-            with np.errstate(over="ignore", under="ignore"):  # the caller checks the sums
-                np.exp(rows, out=rows)
-                np.sum(rows, axis=1, keepdims=True, out=sums[first : first + step])
+    def _logits(self, words: slice, rows: int) -> F32:
+        """Return the memory of a block's logits, (rows, words)."""
+        size = words.stop - words.start
+        return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
 
-        starts = range(0, len(logits), step)
-        list(self.threads.map(work, starts) if len(starts) > 1 else map(work, starts))
-        return sums
+    def _exp(
+        self, C: F32, use: Callable[[F32, slice], Any], top: F32, words: slice
+    ) -> tuple[F32, Any]:
+        """Compute a block of E, less `top` in each exponent; return its sums (M, 1) and its use."""
+        E = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
+        if top.any():
+            E -= top
+        with np.errstate(over="ignore", under="ignore"):  # the caller checks the sums
+            np.exp(E, out=E)
+            return E.sum(axis=1, keepdims=True), use(E, words)
+
+    def _largest_logits(self, C: F32, words: slice) -> F32:
+        """Return the largest logit of each row in a block, (M, 1)."""
+        logits = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
+        largest: F32 = logits.max(axis=1, keepdims=True)
+        return largest
+
+    def _weighted_sum(self, E: F32, words: slice) -> F32:
+        """Return a block's part of E U."""
+        with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
+            return E @ self.model.outside[words]
+
+    def _add_outside_gradient(self, aC: F32, words: slice) -> None:
+        """Add a block's rows of Eᵀ (n / z ∘ C) to those of ∂J/∂U."""
+        self.dU[words] += self._logits(words, len(aC)).T @ aC

@@ -136,7 +136,8 @@ def train(
         repeated. The caller makes sure that text, settings and horizon are the same.
     checkpoints
         Where checkpoints are written and the newest is read from; it comes before ``start``.
-        With one thread, the vectors are bit for bit those of an uninterrupted training.
+        The vectors are bit for bit those of an uninterrupted training, also if it continues on
+        another number of threads (but not with gensim).
     stop
         Called after each shard of the text. If it returns True, a checkpoint is written and
         `Stopped` is raised.

@@ -80,7 +80,8 @@ def train(
     """Train word vectors on files, texts or lists of tokens.
 
     It does what the stages ``tokenize``, ``vocab`` and ``train`` of the pipeline do, by the same
-    functions: with equal settings, the vectors are bit for bit the same. The arguments have the names and the defaults of the pipeline's settings.
+    functions: with equal settings, the vectors are bit for bit the same. The arguments have the
+    names and the defaults of the pipeline's settings.
 
     Parameters
     ----------

@@ -1052,6 +1052,11 @@ def compute_strip(
     dC, dR = address(buffer.center), address(buffer.outside)
     pairs = loss = np.float64(0)
     known = 0  # context rows of the strip in the scratch memory
+    start = first * CENTERS
+    # More of them arrive at a time than when they are copied one after the other.
+    prefetch_rows(problem.center, ids[start + m : start + m + CENTERS], width)
+    prefetch_rows(problem.outside, ids[start : start + contexts], width)
+    prefetch_rows(problem.outside, noise[first * NOISE : (first + 1) * NOISE], width)
     for tile in range(first, last):
         start, place = tile * CENTERS, (tile - first) * CENTERS
         end = start + contexts

@@ -1,11 +1,14 @@
 """Engines and steps against slow oracles, and the interface that all engines share."""
 
+import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tests import naive
 from w2v.engines import ENGINES, Tally, Task, make_engine
@@ -334,6 +337,30 @@ def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("w2v.engines.negative_sampling.descend", unbounded)
     with pytest.raises(AssertionError), np.errstate(all="ignore"):
         test_a_word_that_is_half_of_the_corpus_stays_bounded("numpy", 50)
+
+
+# Threads
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+@pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=700, logits_mb=8)])
+def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
+    """Neither on those of the engine nor on those that the BLAS library has when it is called."""
+    size = 5000  # several blocks of the softmax
+    random = np.random.default_rng(4)
+    documents = random.integers(0, size, (40, 70)).tolist() + random_documents(1, 2000, size)
+    digests = set()
+    for threads in (1, 2, 3, 5, 8):
+        objective = SkipGram(dim=70, window=5, subsample=0, loss=loss)
+        task = replace(task_of(size, 70, objective, 0.1), threads=threads)
+        engine = make_engine(name, task)
+        with threadpool_limits(1 + threads % 2):
+            tally = engine.train(text_of(documents), (0.05, 0.02), generator(0, "t"))
+        digest = hashlib.sha256(repr(tally).encode())
+        for array in (*engine.task.model, *engine.state().values()):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        digests.add(digest.hexdigest())
+    assert len(digests) == 1
 
 
 # The interface

@@ -24,6 +24,7 @@ from tests.test_config import settled
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
 from w2v.losses import LOSSES, Loss
+from w2v.sampling import Key
 from w2v.settings import at_least, setting
 from w2v.text.tokens import Batch
 
@@ -200,7 +201,7 @@ class SquaredNormStep:
     def batch_size(self, words: int) -> int:
         return self.batch_words
 
-    def draw(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int32]:
+    def draw(self, batch: Batch, key: Key, first: int) -> NDArray[np.int32]:
         return np.unique(batch.ids)
 
     def loss(self, draw: NDArray[np.int32]) -> Tally:

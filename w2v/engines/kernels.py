@@ -5,7 +5,7 @@ work is cut into jobs, whose results depend on the seed and the settings alone, 
 may take (see `w2v.engines.jobs`). There are four kinds, in this order:
 
 1. `subsample` a block of the text.
-2. `plan` a step: copy its words, draw its noise, and list for each distinct word where it occurs.
+2. `plan` a step: copy its words, draw its noise, and list where each word occurs.
 3. `compute_strip`: the gradients of a strip of the text, from the model as it was before the step.
    They are written to a buffer, one row for each word of the text or of the noise. A word that the
    step has only once moves at once.
@@ -95,7 +95,7 @@ TINY = np.float32(1e-30)
 """What a curvature of zero is taken for."""
 
 AHEAD = 4
-"""How many words before their turn the rows of a distinct word are prefetched."""
+"""How many words before its turn a word's rows are prefetched."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
@@ -108,7 +108,7 @@ STRIP = 64
 buffer for 2 m words around it, too."""
 
 WORDS = 32
-"""Distinct words that are moved at a time."""
+"""Words that are moved at a time."""
 
 
 class Problem(NamedTuple):
@@ -251,8 +251,8 @@ class Shard(NamedTuple):
         The words of each block before and after sub-sampling.
     starts : int64 (blocks + 1,)
         The words that are kept before each block, and in all.
-    distinct : int64 (steps, 2)
-        The number of distinct center words and of distinct outside words of each step.
+    several : int64 (steps, 2)
+        The number of center words and of outside words with several rows, for each step.
     tallies : float64 (strips, 2)
         The summed weight of the pairs and the loss of each strip.
     """
@@ -263,7 +263,7 @@ class Shard(NamedTuple):
     words: I64
     kept: I64
     starts: I64
-    distinct: I64
+    several: I64
     tallies: F64
 
 
@@ -677,7 +677,7 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inlined
 def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Put a row before the others of its word. Returns the number of distinct words."""
+    """Put a row before the others of its word, and return the number of words with rows."""
     head = heads[word]
     following[row] = head
     heads[word] = row
@@ -734,7 +734,7 @@ def plan(
     count = 0
     for i in range(centers - 1, -1, -1):
         count = add_row(ids[m + i], i, count, heads, words, following)
-    shard.distinct[step, 0] = take_heads(heads, words, count, plans.center_heads[n], following)
+    shard.several[step, 0] = take_heads(heads, words, count, plans.center_heads[n], following)
     words, following = plans.outside_words[n], plans.outside_next[n]
     following[:] = -1
     count = 0
@@ -750,7 +750,7 @@ def plan(
             word = ids[first * CENTERS + j]
             if word >= 0:
                 count = add_row(word, row + j, count, heads, words, following)
-    shard.distinct[step, 1] = take_heads(heads, words, count, plans.outside_heads[n], following)
+    shard.several[step, 1] = take_heads(heads, words, count, plans.outside_heads[n], following)
 
 
 @inlined
@@ -1170,7 +1170,7 @@ def move_words(
     following: I32,
     rate: np.float32,
 ) -> None:
-    """Move the rows of some distinct words along the sums of their gradients."""
+    """Move the model's rows of some words along the sums of their gradients."""
     zero, width = splat(0), matrix.shape[1]
     base, model, after = address(gradients), address(matrix), address(following)
     h = address(curvature)
@@ -1208,11 +1208,11 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Move the rows of the distinct words of a job: first those of the centers."""
+    """Move the words of a job. The first jobs have center words, the others outside words."""
     n = step % len(plans.ids)
-    jobs = -(-shard.distinct[step, 0] // WORDS)
+    jobs = -(-shard.several[step, 0] // WORDS)
     if job < jobs:
-        first, last = job * WORDS, min((job + 1) * WORDS, shard.distinct[step, 0])
+        first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
         move_words(
             problem.center,
             buffer.center,
@@ -1224,7 +1224,7 @@ def move(
         )
     else:
         first = (job - jobs) * WORDS
-        last = min(first + WORDS, shard.distinct[step, 1])
+        last = min(first + WORDS, shard.several[step, 1])
         move_words(
             problem.outside,
             buffer.outside,
@@ -1298,7 +1298,7 @@ def train(
                 job = take(jobs, phase)
             wait(jobs, phase, number)
             phase += 1
-            number = -(-shard.distinct[step, 0] // WORDS) - (-shard.distinct[step, 1] // WORDS)
+            number = -(-shard.several[step, 0] // WORDS) - (-shard.several[step, 1] // WORDS)
             job = take(jobs, phase)
             while job < number:
                 move(problem, step, job, plans, buffer, shard, rate)

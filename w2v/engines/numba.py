@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v import sampling
-from w2v.engines import Tally, Task, jobs, kernels, simd
+from w2v.engines import Tally, Task, jobs, kernels, negative_sampling, simd, step
 from w2v.engines.negative_sampling import step_words
 from w2v.engines.numpy import NumpyEngine
 from w2v.jit import one_process_at_a_time
@@ -21,6 +21,9 @@ from w2v.sampling import NoiseDistribution, draw_key, keep_thresholds
 from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+KERNEL_SOURCES = jobs, negative_sampling, sampling, simd, step
+"""The modules, besides their own, that the kernels take code and constants from."""
 
 STEPS_AHEAD = 4
 """Steps that each thread plans at a time, on average."""
@@ -74,7 +77,7 @@ class NumbaEngine:
         ]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
-        sources = [Path(str(module.__file__)) for module in (simd, jobs, sampling)]
+        sources = [Path(str(module.__file__)) for module in KERNEL_SOURCES]
         with one_process_at_a_time(kernels.train, *sources):
             self.train(empty, (0.0, 0.0), np.random.default_rng(0))
         self.compile_seconds = time.perf_counter() - start

@@ -139,8 +139,9 @@ def serve() -> None:
     from w2v.engines import Task, make_engine
     from w2v.objectives import SkipGram, initial_model
 
-    model = initial_model(4, 8, np.random.default_rng(0))
-    make_engine("numba", Task(model, SkipGram(8), np.full(4, 9), 9))  # loads the compiled kernels
+    objective = SkipGram(8)
+    model = initial_model(objective, 4, np.random.default_rng(0))
+    make_engine("numba", Task(model, objective, np.full(4, 9), 9))  # loads the compiled kernels
     del matplotlib, mlflow, pd
     print("ready", flush=True)
     for line in sys.stdin:

@@ -263,6 +263,8 @@ LIMITS = {
     "loss=softmax loss.optimizer=adam": "loss.optimizer=adam: must be adagrad or sgd",
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",
     "engine.name=abacus": "engine.name=abacus: must be numba, numpy or gensim",
+    "loss=hsoftmax": "loss=hsoftmax: engine=numba cannot train it; engine=numpy can",
+    "loss=hsoftmax engine=numpy evaluate.use=v+u": "evaluate.use=v+u: must be v with loss=hsoftmax, whose output vectors are those of inner nodes, not of words",
     "loss=softmax engine.name=gensim": "loss=softmax: engine=gensim cannot train it; it has negsample only",
     "measure=complexity stages=[] measure.repeats=0": "measure.repeats=0: must be at least 1",
     "measure=complexity measure.over_vocabulary=[1000,8000]": "measure.over_vocabulary=[1000, 8000]: must be three numbers or more, each at least 2",

@@ -12,12 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from tests import naive
 from w2v.engines import ENGINES, Tally, Task, make_engine
-from w2v.engines.negative_sampling import NOISE, Draw, NegativeSamplingStep, descend, logistic
+from w2v.engines.inputs import descend
+from w2v.engines.negative_sampling import NOISE, NegativeSamplingStep
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.softmax import SoftmaxStep
+from w2v.engines.tiles import CENTERS, Draw, logistic
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import Key, generator
+from w2v.sums import Sums
 from w2v.text.tokens import Text
 
 Documents = list[list[int]]
@@ -59,11 +62,12 @@ def explicit_pairs(
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
     """Return the pairs of a batch as `naive.negative_sampling_objective` takes them."""
     pairs = []
-    for tile, rows in enumerate(draw.rows):
+    centers = draw.inputs.ids.reshape(-1, CENTERS)
+    for tile, rows in enumerate(draw.columns.rows):
         noise = [(int(word), negatives / NOISE) for word in rows[-NOISE:]]
-        for i, center in enumerate(draw.centers[tile]):
+        for i, center in enumerate(centers[tile]):
             for j, outside in enumerate(rows[:-NOISE]):
-                weight = float(draw.weights[tile, i, j])
+                weight = float(draw.columns.weights[tile, i, j])
                 if weight:
                     pairs.append((int(center), int(outside), weight, noise))
     return pairs
@@ -84,7 +88,7 @@ def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> ND
             for center, outside, weight, _ in explicit_pairs(draw, 5):
                 weights[center, outside] += weight
         else:
-            weights[draw.centers] += draw.counts.toarray()
+            weights[draw.inputs.ids] += draw.counts.toarray()
     return weights
 
 
@@ -171,7 +175,7 @@ def test_softmax_loss_and_gradient_are_the_objective(logits_mb: int) -> None:
         grad_u += weight * np.array(to_outside)
     total, by_centers, by_outside = step.gradient(draw)
     assert total == pytest.approx(wanted * (step.loss(draw).pairs or 0), rel=1e-6)
-    np.testing.assert_allclose(by_centers, grad_v[draw.centers], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_centers, grad_v[draw.inputs.ids], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(by_outside, grad_u, rtol=1e-4, atol=1e-5)
 
 
@@ -221,7 +225,7 @@ def test_softmax_update_is_the_scaled_gradient() -> None:
     for first, batch in batches:
         draw = step.draw(batch, KEY, first)
         _, by_centers, by_outside = step.gradient(draw)
-        rows: list[NDArray[Any]] = [draw.centers, np.arange(15)]
+        rows: list[NDArray[Any]] = [draw.inputs.ids, np.arange(15)]
         wanted = [matrix.astype(np.float64) for matrix in task.model]
         for side, gradient in enumerate([by_centers.astype(float), by_outside.astype(float)]):
             for g, w in zip(gradient, rows[side], strict=True):
@@ -289,7 +293,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
     rows = np.zeros((3, 2), np.float32)
     gradients = np.array([[1, 0], [2, 0], [0, 4]], np.float32)
     curvature = np.array([1, 2, 100], np.float32)
-    descend(rows, np.array([2, 2, 0], np.int32), gradients, curvature, rate=0.1)
+    descend(rows, Sums(np.array([2, 2, 0], np.int32)), gradients, curvature, rate=0.1)
     np.testing.assert_allclose(rows, np.array([[0, -4 * 2 / 100], [0, 0], [-0.3, 0]]), rtol=1e-6)
 
 
@@ -327,14 +331,14 @@ def test_a_word_that_is_half_of_the_corpus_stays_bounded(name: str, size: int) -
 def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -> None:
     def unbounded(
         rows: NDArray[np.float32],
-        ids: NDArray[np.int32],
+        sums: Sums,
         gradients: NDArray[np.float32],
         curvature: NDArray[np.float32],
         rate: float,
     ) -> None:
-        descend(rows, ids, gradients, np.zeros_like(curvature), rate)
+        descend(rows, sums, gradients, np.zeros_like(curvature), rate)
 
-    monkeypatch.setattr("w2v.engines.negative_sampling.descend", unbounded)
+    monkeypatch.setattr("w2v.engines.tiles.descend", unbounded)
     with pytest.raises(AssertionError), np.errstate(all="ignore"):
         test_a_word_that_is_half_of_the_corpus_stays_bounded("numpy", 50)
 

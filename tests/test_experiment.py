@@ -23,7 +23,7 @@ from pipeline.tracking.tracker import Tracker
 from tests.test_config import settled
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
-from w2v.losses import LOSSES, Loss
+from w2v.losses import LOSSES, Counts, Loss
 from w2v.sampling import Key
 from w2v.settings import at_least, setting
 from w2v.text.tokens import Batch
@@ -183,7 +183,7 @@ class SquaredNorm(Loss):
     name = "squarednorm"
     step = "tests.test_experiment:SquaredNormStep"
 
-    def scores(self, pairs: float, centers: int, words: int) -> float:
+    def scores(self, pairs: float, centers: int, counts: Counts) -> float:
         return float(centers)
 
 

@@ -240,7 +240,7 @@ def models_by_epoch(loss: Any) -> list[Model]:
     models: list[Model] = []
     text = text_of(DOCUMENTS)
     counts = np.bincount(text.tokens).astype(np.int64)
-    model = initial_model(len(counts), 8, generator(0, "init"))
+    model = initial_model(SkipGram(dim=8), len(counts), generator(0, "init"))
     run(
         loss,
         epochs=len(HELD_OUT),

@@ -31,7 +31,7 @@ def test_rows_of_the_softmax_are_those_that_the_engine_computes() -> None:
     engine = NumpyEngine(task)
     key = draw_key(generator(0, "work"))
     _, batches = engine._batches(text, key)
-    centers = sum(len(engine.step.draw(batch, key, at).centers) for at, batch in batches)
+    centers = sum(len(engine.step.draw(batch, key, at).inputs.ids) for at, batch in batches)
     done = work(text, task, generator(0, "work"))
     assert (done.scores, done.flops) == (20 * centers, 6 * 4 * 20 * centers)
 

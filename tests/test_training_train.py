@@ -12,7 +12,7 @@ from w2v.engines import Tally
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
 from w2v.losses import Loss, NegativeSampling, Softmax
-from w2v.objectives import Model, SkipGram
+from w2v.objectives import Model, Objective, SkipGram
 from w2v.sampling import generator
 from w2v.text.tokens import Text, hold_out
 from w2v.training.history import Epoch, Point
@@ -165,8 +165,8 @@ def test_a_loss_that_is_not_finite_ends_the_run(
     text = text_of(topics())
     counts = np.bincount(text.tokens).astype(np.int64)
 
-    def broken(size: int, dim: int, random: np.random.Generator) -> Model:
-        return Model(*np.full((2, size, dim), np.nan, np.float32))
+    def broken(objective: Objective, size: int, random: np.random.Generator) -> Model:
+        return Model(*np.full((2, size, objective.dim), np.nan, np.float32))
 
     monkeypatch.setattr("w2v.training.train.initial_model", broken)
     line = r"the loss is not finite in epoch 1 after 8,000 words; lr=0.5 is probably too large"

@@ -10,10 +10,12 @@ file knows its name.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from w2v.huffman import HuffmanTree
 from w2v.reference import (
     cbow,
     hierarchical_softmax,
@@ -27,6 +29,7 @@ from w2v.settings import Settings, at_least, finite, one_of, setting
 
 __all__ = [
     "LOSSES",
+    "HierarchicalSoftmax",
     "Loss",
     "NegativeSampling",
     "Softmax",
@@ -38,6 +41,9 @@ __all__ = [
     "skipgram",
     "subword_skipgram",
 ]
+
+Counts: TypeAlias = NDArray[np.floating[Any]]
+"""How often each word occurs, or is expected to: (V,)."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Loss(Settings, ABC):
     changes_objective
         The settings that change what the loss measures. If two runs differ in one of them, their
         values of the loss cannot be compared.
+    output_vectors
+        What the output vectors belong to: ``words``, or the ``inner nodes`` of a tree.
     step_depends_on_length
         Whether the size of a step depends on the length of the whole training. If it does, a
         training cannot be continued for more epochs than were planned.
@@ -62,6 +70,7 @@ class Loss(Settings, ABC):
     name: ClassVar[str]
     step: ClassVar[str]
     changes_objective: ClassVar[tuple[str, ...]] = ()
+    output_vectors: ClassVar[str] = "words"
     step_depends_on_length: ClassVar[bool] = False
 
     @property
@@ -69,8 +78,12 @@ class Loss(Settings, ABC):
         """The most important setting in a few characters, for the names of runs; may be empty."""
         return ""
 
+    def output_rows(self, words: int) -> int:
+        """Return how many output vectors there are for `words` words."""
+        return words
+
     @abstractmethod
-    def scores(self, pairs: float, centers: int, words: int) -> float:
+    def scores(self, pairs: float, centers: int, counts: Counts) -> float:
         """Return how many products of a center and an outside vector one epoch computes.
 
         Parameters
@@ -78,9 +91,9 @@ class Loss(Settings, ABC):
         pairs
             The sum of the weights of all (center, outside) pairs of the text.
         centers
-            The number of distinct center words in each batch, summed over the batches.
-        words
-            V, the size of the vocabulary.
+            The number of distinct input rows in each batch, summed over the batches.
+        counts : (V,)
+            How often each word occurs in the text.
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
@@ -108,7 +121,7 @@ class NegativeSampling(Loss):
     def label(self) -> str:
         return f"k{self.negatives}"
 
-    def scores(self, pairs: float, centers: int, words: int) -> float:  # noqa: ARG002
+    def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002
         return pairs * (self.negatives + 1)
 
 
@@ -133,14 +146,36 @@ class Softmax(Loss):
     step = "w2v.engines.softmax:SoftmaxStep"
     step_depends_on_length = True
 
-    def scores(self, pairs: float, centers: int, words: int) -> float:  # noqa: ARG002
+    def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002
         # One row of V scores serves all pairs of a center word.
-        return float(centers * words)
+        return float(centers * len(counts))
 
     def scratch_bytes(self, words: int, dim: int) -> int:
         # The gradients of both matrices, the parts they are summed from, and the logits.
         return 4 * words * dim * np.dtype(np.float32).itemsize + self.logits_mb * 2**20
 
 
-LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (NegativeSampling, Softmax)}
+@dataclass(frozen=True)
+class HierarchicalSoftmax(Loss):
+    """A softmax by yes-or-no questions on the way to a word's leaf in a Huffman tree.
+
+    References
+    ----------
+    Mikolov et al. (2013), Distributed Representations of Words and Phrases, equation 3.
+    """
+
+    name = "hsoftmax"
+    step = "w2v.engines.hierarchical:HierarchicalStep"
+    output_vectors = "inner nodes"
+
+    def output_rows(self, words: int) -> int:
+        return words - 1
+
+    def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002
+        return pairs * float(counts @ HuffmanTree(counts).lengths / counts.sum())
+
+
+LOSSES: dict[str, type[Loss]] = {
+    loss.name: loss for loss in (NegativeSampling, Softmax, HierarchicalSoftmax)
+}
 """The losses by name."""

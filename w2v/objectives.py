@@ -1,10 +1,14 @@
-"""What is learnt: the architecture, and the two vectors of every word.
+"""What is learnt: the architecture, and the tables of vectors.
 
 The losses and their settings are in `w2v.losses`.
+
+To add an architecture, write its settings here as a subclass of `Architecture`, a class of them
+with a loss, a line in `ARCHITECTURES`, its formula in `w2v.reference`, its input rows in
+``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No loss and no other file knows its name.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,29 +18,34 @@ from w2v.settings import Settings, at_least, between, setting
 
 
 class Model(NamedTuple):
-    """The parameters that are learnt: two vectors for every word.
+    """The parameters that are learnt: the tables of input and of output vectors.
 
     Attributes
     ----------
     center : float32 (V, d)
-        v_w, used where the word is the center: the vectors that people use.
+        v_w, the input vector of each word: the vectors that people use.
     outside : float32 (V, d)
-        u_w, used where the word is in the context or is noise.
+        u_w, used where the word is predicted or is noise. For the hierarchical softmax (V - 1, d),
+        the vectors of the inner nodes of the tree.
     """
 
     center: NDArray[np.float32]
     outside: NDArray[np.float32]
 
 
-def initial_model(size: int, dim: int, random: np.random.Generator) -> Model:
-    """Return word2vec's initial model: v uniform in (-1/2d, 1/2d), u zero."""
-    center = (random.random((size, dim), dtype=np.float32) - np.float32(0.5)) / np.float32(dim)
-    return Model(center, np.zeros((size, dim), np.float32))
-
-
 @dataclass(frozen=True)
 class Architecture(Settings):
-    """The length of the vectors, and which pairs of words they are learnt from."""
+    """The length of the vectors, and which pairs of words they are learnt from.
+
+    Attributes
+    ----------
+    name
+        The name of the architecture in ``conf/model`` and in lists of runs.
+    inputs
+        The class, a `w2v.engines.inputs.Inputs`, that makes its input rows, as ``module:class``.
+    changes_objective
+        The settings that change which pairs the loss is a mean of.
+    """
 
     dim: int = setting("d, the length of a vector", at_least(1), 100)
     # A larger window would take very long, and words so far apart say nothing of each other.
@@ -52,8 +61,14 @@ class Architecture(Settings):
         "threshold of the sub-sampling of frequent words; 0 for none", at_least(0), 1e-3
     )
 
+    name: ClassVar[str]
+    inputs: ClassVar[str]
     changes_objective: ClassVar[tuple[str, ...]] = ("window", "dynamic_window", "subsample")
-    """The settings that change which pairs the loss is a mean of."""
+
+    @property
+    def label(self) -> str:
+        """What is not the default in a few characters, for the names of runs; may be empty."""
+        return ""
 
     def pair_weights(self) -> NDArray[np.float32]:
         """Return the weight of a pair of words by their distance, 1 ... m: float32 (m,)."""
@@ -63,7 +78,15 @@ class Architecture(Settings):
 
 
 @dataclass(frozen=True)
-class SkipGram(Architecture):
+class SkipGramArchitecture(Architecture):
+    """A center word predicts each word around it."""
+
+    name = "skipgram"
+    inputs = "w2v.engines.inputs:SkipGramInputs"
+
+
+@dataclass(frozen=True)
+class SkipGram(SkipGramArchitecture):
     """A center word predicts each word around it.
 
     References
@@ -72,3 +95,24 @@ class SkipGram(Architecture):
     """
 
     loss: Loss = NegativeSampling()
+
+
+Objective: TypeAlias = SkipGram
+"""An architecture with a loss."""
+
+ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
+    "skipgram": (SkipGramArchitecture, SkipGram)
+}
+"""The settings of each architecture, by its name, and the same with a loss."""
+
+
+def with_loss(architecture: Architecture, loss: Loss) -> Objective:
+    """Return the objective of an architecture and a loss."""
+    return ARCHITECTURES[architecture.name][1](**vars(architecture), loss=loss)
+
+
+def initial_model(objective: Objective, words: int, random: np.random.Generator) -> Model:
+    """Return word2vec's initial model: v uniform in (-1/2d, 1/2d), u zero."""
+    dim = objective.dim
+    center = (random.random((words, dim), dtype=np.float32) - np.float32(0.5)) / np.float32(dim)
+    return Model(center, np.zeros((objective.loss.output_rows(words), dim), np.float32))

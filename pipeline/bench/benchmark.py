@@ -16,8 +16,7 @@ from pipeline.config.settings import Benchmark
 from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
 from pipeline.stages.vocab import IDS
-from w2v.engines import ENGINES, check_loss
-from w2v.losses import LOSSES
+from w2v.engines import can_train, check_objective
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.cost import first_epoch_work
@@ -37,10 +36,9 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
     of every training; and ``matrices_mb`` and ``tokens_mb``, the size of the model and the text.
     """
     config = context.config
-    loss = config.loss.name
-    names = [name for name in settings.engines if loss in (ENGINES[name].losses or LOSSES)]
+    names = [name for name in settings.engines if can_train(name, config.objective)]
     if not names:
-        check_loss(settings.engines[0], config.loss)
+        check_objective(settings.engines[0], config.objective)
     corpus, vocab = context.entries["tokenize"].path, context.entries["vocab"].path
     train, words = config.train, Vocabulary.load(vocab / VOCABULARY)
     files = corpus, vocab / VOCABULARY, vocab / IDS

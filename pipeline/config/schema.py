@@ -28,13 +28,13 @@ from pipeline.config.settings import (
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
 from w2v.losses import LOSSES
-from w2v.objectives import Architecture
+from w2v.objectives import ARCHITECTURES
 from w2v.settings import SettingError, with_home
 
 GROUPS: dict[str, dict[str, type]] = {
     "corpus": dict(CORPORA),
     "tokenizer": dict(TOKENIZERS),
-    "model": {"": Architecture},
+    "model": {name: settings for name, (settings, _) in ARCHITECTURES.items()},
     "loss": dict(LOSSES),
     "engine": {"": EngineSettings},
     "evaluate": {"": Evaluate},

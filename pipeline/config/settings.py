@@ -9,10 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from w2v.engines import ENGINES, EngineSettings, check_loss
+from w2v.engines import ENGINES, EngineSettings, check_objective
+from w2v.errors import InputError
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.losses import Loss
-from w2v.objectives import Architecture, SkipGram
+from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import (
     Limit,
     Settings,
@@ -361,12 +362,17 @@ class Config(Settings):
             self.refuse("stages", "vocab or later, for measure=benchmark")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
-        check_loss(self.engine.name, self.loss)
+        check_objective(self.engine.name, self.objective)
+        if self.evaluate.use != "v" and self.loss.output_vectors != "words":
+            raise InputError(
+                f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "
+                f"output vectors are those of {self.loss.output_vectors}, not of words"
+            )
 
     @property
-    def objective(self) -> SkipGram:
+    def objective(self) -> Objective:
         """The architecture and the loss, as the library takes them."""
-        return SkipGram(**vars(self.model), loss=self.loss)
+        return with_loss(self.model, self.loss)
 
     @property
     def run_name(self) -> str:
@@ -375,7 +381,7 @@ class Config(Settings):
             return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
         if self.evaluate.vectors is not None:
             return Path(self.evaluate.vectors).name or self.evaluate.vectors
-        parts = [self.loss.name, f"w{self.model.window}", self.loss.label]
+        parts = [self.model.label, self.loss.name, f"w{self.model.window}", self.loss.label]
         parts = ["benchmark", *parts] if self.measure is not None else parts
         return " ".join(filter(None, [*parts, f"d{self.model.dim}", f"s{self.seed}"]))
 

@@ -152,14 +152,15 @@ class Train(Stage):
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
     """Record the vectors in a folder of the cache among the artifacts of a run."""
-    tracker.files([folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)], "vectors")
+    files = [folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
+    tracker.files([file for file in files if file.is_file()], "vectors")
 
 
 def key_settings(config: Config) -> dict[str, Any]:
     """Return the settings that the vectors depend on."""
     init = config.train.init
     return {
-        "model": asdict(config.model),
+        "model": {"name": config.model.name, **asdict(config.model)},
         "loss": {"name": config.loss.name, **asdict(config.loss)},
         "engine": config.engine.identity(),
         # How often checkpoints are written changes nothing.

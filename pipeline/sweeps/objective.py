@@ -10,12 +10,12 @@ from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics import figures as scores_of
 from w2v.losses import LOSSES
-from w2v.objectives import SkipGram
+from w2v.objectives import ARCHITECTURES
 
 CHANGES_LOSS = {
-    "loss",
+    *("loss", "model"),
     *(f"loss.{key}" for loss in LOSSES.values() for key in loss.changes_objective),
-    *(f"model.{key}" for key in SkipGram.changes_objective),
+    *(f"model.{key}" for kind, _ in ARCHITECTURES.values() for key in kind.changes_objective),
     *("train.heldout", "train.heldout_seed"),
 }
 """Settings that change the question that a loss answers, so that two values do not compare."""

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.losses import Loss
-from w2v.objectives import Model, SkipGram
+from w2v.objectives import Model, Objective
 from w2v.settings import Settings, at_least, one_of, setting
 from w2v.text.tokens import Text
 
@@ -83,7 +82,7 @@ class Task:
     ----------
     model : Model
         The initial vectors.
-    objective : SkipGram
+    objective : Objective
     counts : int64 (V,)
         How often each word of the vocabulary occurs, for sub-sampling and noise.
     words
@@ -97,7 +96,7 @@ class Task:
     """
 
     model: Model
-    objective: SkipGram
+    objective: Objective
     counts: NDArray[np.int64]
     words: int
     epochs: int = 1
@@ -149,6 +148,8 @@ class EngineEntry(NamedTuple):
         The class, as ``module:class``. It is imported when an engine is made.
     losses
         The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
+    lacks
+        The names of losses and architectures that it cannot train.
     reports_loss
         Whether it reports a training loss. Every engine has a held-out loss.
     freezes
@@ -159,6 +160,7 @@ class EngineEntry(NamedTuple):
 
     path: str
     losses: tuple[str, ...] | None = None
+    lacks: tuple[str, ...] = ("hsoftmax",)
     reports_loss: bool = True
     freezes: bool = False
     repeatable: bool = True
@@ -166,9 +168,12 @@ class EngineEntry(NamedTuple):
 
 ENGINES = {
     "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True),
-    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", freezes=True),
+    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True),
     "gensim": EngineEntry(
-        "w2v.engines.gensim:GensimEngine", ("negsample",), reports_loss=False, repeatable=False
+        "w2v.engines.gensim:GensimEngine",
+        losses=("negsample",),
+        reports_loss=False,
+        repeatable=False,
     ),
 }
 """The engines by name."""
@@ -190,19 +195,32 @@ class EngineSettings(Settings):
         return {"name": self.name} if ENGINES[self.name].repeatable else asdict(self)
 
 
-def check_loss(engine: str, loss: Loss) -> None:
-    """Check that an engine can train a loss.
+def can_train(engine: str, objective: Objective) -> bool:
+    """Return whether an engine can train an objective; see `check_objective`."""
+    try:
+        check_objective(engine, objective)
+    except InputError:
+        return False
+    return True
+
+
+def check_objective(engine: str, objective: Objective) -> None:
+    """Check that an engine can train an objective.
 
     Raises
     ------
     InputError
-        It cannot.
+        It lacks the loss or the architecture.
     """
-    losses = ENGINES[engine].losses
-    if losses is not None and loss.name not in losses:
+    losses, lacks = ENGINES[engine].losses, ENGINES[engine].lacks
+    if losses is not None and objective.loss.name not in losses:
         raise InputError(
-            f"loss={loss.name}: engine={engine} cannot train it; it has {', '.join(losses)} only"
+            f"loss={objective.loss.name}: engine={engine} cannot train it; it has "
+            f"{', '.join(losses)} only"
         )
+    for key, name in (("loss", objective.loss.name), ("model", objective.name)):
+        if name in lacks:
+            raise InputError(f"{key}={name}: engine={engine} cannot train it; engine=numpy can")
 
 
 def check_freezing(engine: str) -> None:
@@ -255,9 +273,9 @@ def make_engine(name: str, task: Task) -> Engine:
     Raises
     ------
     InputError
-        The engine cannot train this loss, or not with one of the settings.
+        The engine cannot train this objective, or not with one of the settings.
     """
-    check_loss(name, task.objective.loss)
+    check_objective(name, task.objective)
     if task.frozen is not None:
         check_freezing(name)
     module, attribute = ENGINES[name].path.split(":")

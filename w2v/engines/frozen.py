@@ -43,9 +43,10 @@ class FrozenStep:
     def update(self, draw: Any, rate: float) -> Tally:
         """See `w2v.engines.step.Step.update`."""
         tally = self.step.update(draw, rate)
-        self.center.put_back(draw.centers)
-        # The exact softmax moves the outside vectors of all words.
-        self.outside.put_back(getattr(draw, "rows", None))
+        self.center.put_back(draw.inputs.ids)
+        # The exact softmax moves the output vectors of all words.
+        columns = getattr(draw, "columns", None)
+        self.outside.put_back(None if columns is None else columns.rows)
         return tally
 
 

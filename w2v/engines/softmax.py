@@ -1,8 +1,8 @@
-"""The step of the exact softmax: matrix products over the distinct center words of a batch.
+"""The step of the exact softmax: matrix products over the distinct input rows of a batch.
 
-The partition function depends on the center word alone, so all pairs of a center word share one
-row of logits. For center vectors C (M, d), outside vectors U (V, d), pair counts N (M, V) with row
-sums n, and E = exp(C Uᵀ) with row sums z,
+The partition function depends on the input row alone, so with skip-gram all pairs of a center word
+share one row of logits. For input rows C (M, d), output vectors U (V, d), pair counts N (M, V) with
+row sums n, and E = exp(C Uᵀ) with row sums z,
 
     J = Σ n log z − Σ C ∘ (N U),   ∂J/∂C = (n / z) ∘ (E U) − N U,   ∂J/∂U = Eᵀ (n / z ∘ C) − Nᵀ C
 
@@ -21,25 +21,26 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
+from w2v.engines.inputs import InputTable, make_inputs
+from w2v.engines.step import Buffers
 from w2v.losses import Softmax
 from w2v.sampling import Key, keep_probabilities
+from w2v.sums import F32, Sums
 from w2v.text.tokens import Batch
-
-F32 = NDArray[np.float32]
 
 
 class PairCounts(NamedTuple):
-    """The pairs of a batch, by distinct center word.
+    """The pairs of a batch, by distinct input row.
 
     Attributes
     ----------
-    centers : int32 (M,)
-        The center words, ascending.
+    inputs
+        The input rows as M sums of words: for skip-gram the center words, ascending.
     counts : float32 CSR (M, V)
-        The weight of each (center, outside) pair. A pair may have several entries, to be added.
+        The weight of each predicted word. It may have several entries, to be added.
     """
 
-    centers: NDArray[np.int32]
+    inputs: Sums
     counts: sp.csr_array
 
 
@@ -99,10 +100,13 @@ class SoftmaxStep:
         loss = task.objective.loss
         assert isinstance(loss, Softmax)
         self.model = task.model
-        weights = task.objective.pair_weights()
-        m = len(weights)
-        self.offsets = np.concatenate([np.arange(-m, 0), np.arange(1, m + 1)])
-        self.weights = np.concatenate([weights[::-1], weights])
+        self.inputs = make_inputs(task.objective)
+        self.table = InputTable(task)
+        self.window = m = task.objective.window
+        reach = len(self.inputs.targets) - 1
+        offsets = np.arange(-reach, reach + 1)
+        weights = self.inputs.targets[np.abs(offsets)]
+        self.offsets, self.weights = offsets[weights > 0], weights[weights > 0]
         size, dim = task.model.outside.shape
         keep = keep_probabilities(task.counts, task.objective.subsample)
         kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
@@ -115,10 +119,8 @@ class SoftmaxStep:
         self.tile_rows = max(1, loss.logits_mb * 2**20 // (4 * size))
         self.threads = ThreadPoolExecutor(task.threads)
         self.blocks = [slice(n, min(n + BLOCK_WORDS, size)) for n in range(0, size, BLOCK_WORDS)]
-        self.center_scale, self.outside_scale = RowScale(size), RowScale(size)
-        largest = min(size, 2 * self.batch_words)  # see batch_size
-        self.logits = np.empty(min(self.tile_rows, largest) * size, np.float32)
-        self.dC = np.empty((largest, dim), np.float32)
+        self.center_scale, self.outside_scale = RowScale(len(task.model.center)), RowScale(size)
+        self.buffers = Buffers()
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
@@ -129,40 +131,40 @@ class SoftmaxStep:
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
-    def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:  # noqa: ARG002
-        """Collect the pairs of a batch by center word. Nothing is random."""
+    def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
+        """Collect the pairs of a batch by input row."""
         ids, documents = batch
-        m = len(self.offsets) // 2
-        centers = ids[m : len(ids) - m]
-        # The outside words follow their center, so that only the centers must be sorted.
-        positions = np.argsort(centers, kind="stable") + m
+        inputs = self.inputs.sums(batch, key, first)
+        order, borders = inputs.equal()
+        # The predicted words follow their input row, so that only the rows must be sorted.
+        positions = order + self.window
         outside = positions[:, None] + self.offsets
         near = documents[outside] == documents[positions][:, None]
-        words, index = np.unique(ids[positions], return_index=True)
         entries = (near * self.weights).ravel(), ids[outside].ravel()
-        starts = np.append(index, len(positions)) * len(self.offsets)
-        counts = sp.csr_array((*entries, starts), shape=(len(words), len(self.model.outside)))
+        shape = len(borders) - 1, len(self.model.outside)
+        counts = sp.csr_array((*entries, borders * len(self.offsets)), shape=shape)
         counts.eliminate_zeros()
-        paired = np.diff(counts.indptr) > 0
+        inputs = inputs.take(order[borders[:-1]])
+        paired = (np.diff(counts.indptr) > 0) & inputs.used()
         if not paired.all():
-            words, counts = words[paired], counts[paired]
-        return PairCounts(words, counts)
+            inputs, counts = inputs.take(np.flatnonzero(paired)), counts[paired]
+        return PairCounts(inputs, counts)
 
     def loss(self, draw: PairCounts) -> Tally:
         """Return the pairs and the summed loss of a batch. The model is not changed."""
-        C = self.model.center[draw.centers]
+        C = self.rows(draw)
         loss = 0.0
         for rows in self._tiles(C):
             loss += self._tile(C[rows], draw.counts[rows])[0]
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
-        """Return the summed loss of a batch, ∂J/∂C (M, d) and ∂J/∂U (V, d).
+        """Return the summed loss of a batch, ∂J/∂C (M, d) and ∂J/∂U (V, d), C being input rows.
 
         Both arrays are valid until the next call.
         """
-        C = self.model.center[draw.centers]
-        dC = self.dC[: len(C)]
+        C = self.rows(draw)
+        dC = self.buffers.get("dC", *C.shape)
         np.multiply(draw.counts.T @ C, -1, out=self.dU)
         loss = 0.0
         for rows in self._tiles(C):
@@ -174,16 +176,23 @@ class SoftmaxStep:
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
         """Take one step along the summed gradient. The tally is of the model before the step."""
-        if len(draw.centers) == 0:
+        if draw.inputs.count == 0:
             return Tally()
         loss, dC, dU = self.gradient(draw)
+        rows, by_rows = self.table.gradient(draw.inputs, dC)
         if self.adaptive:
-            self.center_scale.divide(dC, draw.centers)
+            self.center_scale.divide(by_rows, rows)
             self.outside_scale.divide(dU)
-        self.model.center[draw.centers] -= np.float32(rate * self.step_scale) * dC
+        self.model.center[rows] -= np.float32(rate * self.step_scale) * by_rows
         dU *= np.float32(rate * self.step_scale)
         np.subtract(self.model.outside, dU, out=self.model.outside)
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
+
+    def rows(self, draw: PairCounts) -> F32:
+        """Return the input rows of a batch, (M, d)."""
+        C = np.empty((draw.inputs.count, self.model.center.shape[1]), np.float32)
+        self.table.read(draw.inputs, C)
+        return C
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the sums of squared gradients and the steps of each row."""
@@ -209,6 +218,7 @@ class SoftmaxStep:
             Called with each block of E and its words; the results are returned as a list. E and z
             may have a common factor in each row.
         """
+        self.logits = self.buffers.get("logits", len(C) * len(self.model.outside))
         E_of = partial(self._exp, C, use)
         top = np.zeros((len(C), 1), np.float32)
         sums, used = zip(*self._each_block(E_of, top), strict=True)

@@ -13,6 +13,7 @@ of threads or devices:
 Engines agree to rounding, and differ in how they compute.
 """
 
+import math
 from importlib import import_module
 from typing import Any, Protocol, TypeVar
 
@@ -74,6 +75,23 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
 def step_rate(rates: tuple[float, float], step: int, steps: int) -> float:
     """Return the learning rate of a step, where it changes linearly over the steps of a shard."""
     return rates[0] + (rates[1] - rates[0]) * step / steps
+
+
+class Buffers:
+    """Arrays of float32 by name, whose memory is used again.
+
+    Fresh arrays of the size of a batch cost page faults, more than the arithmetic on them.
+    """
+
+    def __init__(self) -> None:
+        self.memory: dict[str, NDArray[np.float32]] = {}
+
+    def get(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """Return an array of a shape, valid until the next one of that name; its values vary."""
+        size = math.prod(shape)
+        if name not in self.memory or len(self.memory[name]) < size:
+            self.memory[name] = np.empty(size, np.float32)
+        return self.memory[name][:size].reshape(shape)
 
 
 class Step(Protocol[Draw]):

@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines import EngineSettings, check_freezing, check_loss
+from w2v.engines import EngineSettings, check_freezing, check_objective
 from w2v.errors import InputError
 from w2v.files import local_path
 from w2v.losses import LOSSES, Loss, NegativeSampling
-from w2v.objectives import SkipGram
+from w2v.objectives import ARCHITECTURES, Objective, SkipGram
 from w2v.settings import SettingError, Settings, at_least, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import Source
@@ -73,8 +73,16 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
     """
     for given in unknown:
         name = OTHER_NAMES.get(given, given)
-        if name in {one.name for one in fields(SkipGram)} - {"loss"}:
-            right = f"it belongs to the objective, as in w2v.SkipGram({name}=...)"
+        owner = next(
+            (
+                kind.__name__
+                for _, kind in ARCHITECTURES.values()
+                if name in {one.name for one in fields(kind)} - {"loss"}
+            ),
+            None,
+        )
+        if owner:
+            right = f"it belongs to the objective, as in w2v.{owner}({name}=...)"
         elif any(name in {one.name for one in fields(loss)} for loss in LOSSES.values()):
             right = f"it belongs to the loss, as in w2v.NegativeSampling({name}=...)"
         else:
@@ -84,30 +92,30 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
         raise InputError(f"{given}: no such argument here; {right}")
 
 
-def objective_of(objective: object) -> SkipGram:
+def objective_of(objective: object) -> Objective:
     """Return the objective, `SkipGram` if it is None; refuse what is none."""
     if objective is None:
         return SkipGram()
-    if not isinstance(objective, SkipGram):
+    if not isinstance(objective, Objective):
         raise InputError(
             f"objective={shown(objective)}: must be an objective, as in w2v.SkipGram(dim=100)"
         )
     if not isinstance(objective.loss, Loss):
         raise InputError(
-            f"objective: its loss is {shown(objective.loss)}; must be w2v.NegativeSampling(...) or "
-            "w2v.Softmax(...)"
+            f"objective: its loss is {shown(objective.loss)}; must be w2v.NegativeSampling(...), "
+            "w2v.HierarchicalSoftmax() or w2v.Softmax(...)"
         )
     return objective
 
 
-def check_engine(engine: str, threads: int | None, loss: Loss) -> None:
-    """Refuse an engine that does not exist or cannot train the loss, and impossible threads."""
+def check_engine(engine: str, threads: int | None, objective: Objective) -> None:
+    """Refuse an engine that does not exist or cannot train this, and impossible threads."""
     try:
         EngineSettings(engine, threads)
     except SettingError as error:
         name = "engine" if error.name == "name" else error.name
         raise SettingError(error.owner, name, error.value, error.wanted) from None
-    check_loss(engine, loss)
+    check_objective(engine, objective)
 
 
 def check_others(progress: object, checkpoints: object) -> None:
@@ -166,7 +174,7 @@ def _words(name: str, value: Any, file: bool) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def initial_vectors(init: object, objective: SkipGram) -> tuple[WordVectors | None, str]:
+def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | None, str]:
     """Return the initial vectors, and what messages call them.
 
     Raises

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from w2v.engines import Task
 from w2v.engines.step import make_step, sample
-from w2v.objectives import SkipGram, initial_model
+from w2v.objectives import Objective, initial_model
 from w2v.sampling import draw_key, generator, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Text, hold_out
 
@@ -64,14 +64,14 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
         size = step.batch_size(len(ids))
         batches = [ids[first : first + size] for first in range(0, len(ids), size)]
         centers += sum(len(np.unique(batch)) for batch in batches)
-    scores = objective.loss.scores(pairs, centers, len(task.counts))
+    scores = objective.loss.scores(pairs, centers, keep * task.counts)
     return Work(pairs, scores, 6 * objective.dim * scores)
 
 
 def first_epoch_work(
     text: Text,
     counts: NDArray[np.int64],
-    objective: SkipGram,
+    objective: Objective,
     epochs: int,
     seed: int,
     heldout: float,
@@ -79,6 +79,6 @@ def first_epoch_work(
 ) -> Work:
     """Count the work of the first epoch that `w2v.training.train.train` makes of its arguments."""
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
-    model = initial_model(len(counts), objective.dim, generator(seed, "init"))
+    model = initial_model(objective, len(counts), generator(seed, "init"))
     task = Task(model, objective, counts, training.words(), epochs)
     return work(training.shuffled(generator(seed, "order", 1)), task, generator(seed, "work"))

@@ -15,7 +15,7 @@ import numpy as np
 from w2v.engines import compiled_ahead
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.objectives import SkipGram
+from w2v.objectives import Objective
 from w2v.text.documents import FileSettings, source_of
 from w2v.text.phrases import Phrases
 from w2v.text.tokenize import tokenize
@@ -31,6 +31,7 @@ from w2v.training.memory import available_cores, require_memory
 from w2v.training.model import TrainedModel
 from w2v.training.movement import movement
 from w2v.training.progress import ProgressBar
+from w2v.training.result import word_vectors
 from w2v.training.schedule import TrainingSettings
 from w2v.training.train import Stopped, Trained
 from w2v.vectors import WordVectors
@@ -41,7 +42,7 @@ Documents = str | Path | Iterable[str | Path] | Iterable[Iterable[str]]
 
 def train(
     documents: Documents,
-    objective: SkipGram | None = None,
+    objective: Objective | None = None,
     *,
     tokenizer: Tokenizer | Split | None = None,
     phrases: Phrases | None = None,
@@ -196,7 +197,7 @@ def train(
         checkpoint_words=checkpoint_words,
     )
     arguments.OtherSettings(seed, limit, workers)
-    arguments.check_engine(engine, threads, objective.loss)
+    arguments.check_engine(engine, threads, objective)
     arguments.check_others(progress, checkpoints)
     phrases = arguments.phrases_of(phrases)
     wanted, kept, dropped = arguments.word_lists(words, keep, drop)
@@ -285,14 +286,15 @@ def train(
 
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the vectors of a training; if the counts of `added` are known, they are added."""
-    center, outside = map(np.ascontiguousarray, trained.model)
+    found = word_vectors(chosen, trained)
     if added is None or added.counts is None:
-        return WordVectors(chosen.words, center, chosen.counts, outside)
+        return found
     old = dict(zip(added.words, added.counts.tolist(), strict=True))
     counts = chosen.counts + np.array([old.get(word, 0) for word in chosen.words], np.int64)
     order = np.argsort(-counts, kind="stable")
     words = [chosen.words[row] for row in order.tolist()]
-    return WordVectors(words, center[order], counts[order], outside[order])
+    outside = None if found.outside is None else found.outside[order]
+    return WordVectors(words, found.vectors[order], counts[order], outside)
 
 
 def interrupted_line(trained: Trained, epochs: int, saved: bool) -> str:

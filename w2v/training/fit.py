@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.engines import Frozen
-from w2v.objectives import SkipGram
+from w2v.objectives import Objective
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
@@ -23,7 +23,7 @@ def fit(
     corpus: Path,
     vocabulary: Vocabulary,
     ids: NDArray[np.int32],
-    objective: SkipGram,
+    objective: Objective,
     settings: TrainingSettings,
     *,
     given: WordVectors | None = None,
@@ -66,11 +66,12 @@ def fit(
     initial, count, frozen = None, None, None
     if given is not None:
         random = generator(seed, "init")
-        initial, count = model_from(given, vocabulary.words, objective.dim, random, name)
+        initial, count = model_from(given, vocabulary.words, objective, random, name)
         if freeze:
             chosen = frozenset(freeze)
             rows = np.array([word in chosen and word in given for word in vocabulary.words])
-            frozen = Frozen(rows, rows & (given.outside is not None))
+            of_words = objective.loss.output_vectors == "words"
+            frozen = Frozen(rows, rows & (given.outside is not None and of_words))
     # Overflow is found in the loss, which is checked after each shard.
     with np.errstate(all="ignore"), threadpool_limits(threads):
         try:

@@ -7,7 +7,7 @@ import numpy as np
 
 from w2v.errors import InputError
 from w2v.files import file_sha256
-from w2v.objectives import Model, initial_model
+from w2v.objectives import Model, Objective, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
 
@@ -52,7 +52,11 @@ def given_vectors(path: str | Path) -> WordVectors:
 
 
 def model_from(
-    given: WordVectors, words: Sequence[str], dim: int, random: np.random.Generator, name: str
+    given: WordVectors,
+    words: Sequence[str],
+    objective: Objective,
+    random: np.random.Generator,
+    name: str,
 ) -> tuple[Model, int]:
     """Make an initial model from given vectors.
 
@@ -62,8 +66,8 @@ def model_from(
         Vectors, and outside vectors if they have them.
     words
         The words of the vocabulary.
-    dim
-        The length of a vector.
+    objective
+        What will be trained.
     random
         Draws the vectors of words that are not given, as `initial_model` does.
     name
@@ -72,7 +76,7 @@ def model_from(
     Returns
     -------
     model : Model
-        Outside vectors are zero for words without a given one.
+        Outside vectors are zero for words without a given one, as those of inner nodes are.
     int
         How many words have a given vector.
 
@@ -82,6 +86,7 @@ def model_from(
         The given vectors have another length, are not finite, or share no word with the
         vocabulary.
     """
+    dim = objective.dim
     if given.dimensions != dim:
         raise InputError(
             f"init={name}: its vectors have {given.dimensions} numbers; "
@@ -94,9 +99,9 @@ def model_from(
             f"init={name}: none of its {len(given):,} words is among the {len(words):,} "
             "of the vocabulary"
         )
-    model = initial_model(len(words), dim, random)
+    model = initial_model(objective, len(words), random)
     model.center[rows] = given.vectors[given_rows]
-    if given.outside is not None:
+    if given.outside is not None and objective.loss.output_vectors == "words":
         model.outside[rows] = given.outside[given_rows]
     if not all(np.isfinite(array.sum(dtype=np.float64)) for array in model):
         raise InputError(f"init={name}: a vector holds NaN or an infinity")

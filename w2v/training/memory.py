@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.objectives import SkipGram
+from w2v.objectives import Objective
 from w2v.training.checkpoint import KEPT
 
 BYTES_PER_WORD = 500
@@ -22,7 +22,7 @@ def model_bytes(words: int, dim: int) -> int:
     return 2 * words * dim * 4
 
 
-def training_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> int:
+def training_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> int:
     """Estimate the most memory, in bytes, that training takes beside the memory-mapped text.
 
     Parameters
@@ -55,7 +55,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
-def require_memory(words: int, documents: int, objective: SkipGram, keeps_best: bool) -> None:
+def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:
     """Refuse a training that needs more memory than is free; see `training_memory`.
 
     Raises

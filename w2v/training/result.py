@@ -14,7 +14,7 @@ from w2v.objectives import Model
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
-from w2v.training.train import Trained, finished_state
+from w2v.training.train import INNER_NODES, Trained, finished_state
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
 
 HISTORY = "history.json"
@@ -24,9 +24,15 @@ ENGINE = "engine.npz"
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
     """Write a folder that `WordVectors.load`, `read_history` and `read_state` read."""
-    center, outside = trained.model
-    vectors = WordVectors(vocabulary.words, center, vocabulary.counts, outside)
+    vectors = word_vectors(vocabulary, trained)
     write_result(folder, vectors, trained.epochs, trained.points, trained.engine_state)
+
+
+def word_vectors(vocabulary: Vocabulary, trained: Trained) -> WordVectors:
+    """Return the vectors of the words, with the outside vectors if these belong to words."""
+    center, outside = map(np.ascontiguousarray, trained.model)
+    of_words = INNER_NODES not in trained.engine_state
+    return WordVectors(vocabulary.words, center, vocabulary.counts, outside if of_words else None)
 
 
 def write_result(
@@ -61,10 +67,13 @@ def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
 def read_state(folder: Path) -> Snapshot:
     """Read the state at the end of a training, from which more epochs can continue."""
     points, epochs = read_history(folder)
-    model = Model(
-        *(np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in (VECTORS, OUTSIDE))
-    )
-    return finished_state(model, read_engine_state(folder), epochs, points)
+    engine_state = read_engine_state(folder)
+    center = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    if INNER_NODES in engine_state:
+        outside = engine_state[INNER_NODES]
+    else:
+        outside = np.load(folder / OUTSIDE, mmap_mode="r", allow_pickle=False)
+    return finished_state(Model(center, outside), engine_state, epochs, points)
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from w2v import losses
 from w2v.engines import Task, make_engine
-from w2v.objectives import SkipGram, initial_model
+from w2v.objectives import Objective, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import Text
 from w2v.training.cost import work
@@ -30,7 +30,7 @@ ROWS, COLUMNS = 2000, 50_000
 
 
 def time_pair(
-    way: str, objective: SkipGram, size: int, seed: int, threads: int, least: float
+    way: str, objective: Objective, size: int, seed: int, threads: int, least: float
 ) -> dict[str, float]:
     """Time a loss for a vocabulary of a given size.
 
@@ -58,7 +58,7 @@ def time_pair(
     # A loss that scores every word of the vocabulary gets a shorter text.
     words = TEXT_WORDS if objective.loss.step_depends_on_length else 16 * TEXT_WORDS
     text, counts = zipf_text(size, words, seed)
-    start = initial_model(size, objective.dim, generator(seed, "init"))
+    start = initial_model(objective, size, generator(seed, "init"))
     task = Task(start, objective, counts, len(text.tokens), threads=threads)
     need = work(text, task, generator(seed, "work"))
     trainer = make_engine(way, task)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2v.engines import Engine, Frozen, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
-from w2v.objectives import Model, SkipGram, initial_model
+from w2v.objectives import Model, Objective, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import Text, hold_out
 from w2v.training.checkpoint import Checkpoints, Snapshot
@@ -21,7 +21,7 @@ from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.schedule import EarlyStopping, Schedule
 
 
-def no_pairs_error(objective: SkipGram) -> InputError:
+def no_pairs_error(objective: Objective) -> InputError:
     """Return the error for a text without a pair of words to learn from."""
     if objective.subsample:
         return InputError(
@@ -32,6 +32,10 @@ def no_pairs_error(objective: SkipGram) -> InputError:
         "there is nothing to learn from: no document holds two words of the vocabulary; "
         "lower min_count or give longer documents"
     )
+
+
+INNER_NODES = "inner_nodes"
+"""The name of the output vectors among the state of an engine, where they belong to no words."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
@@ -65,7 +69,7 @@ class Trained:
     compile_seconds
         Time spent on compiling kernels, or on loading compiled ones.
     engine_state
-        What the engine needs, besides the model, to train more epochs.
+        What the engine needs, besides the vectors of words, to train more epochs.
     given
         How many words began with a given vector; None if none were given.
     """
@@ -84,7 +88,7 @@ class Trained:
 def train(
     text: Text,
     counts: NDArray[np.int64],
-    objective: SkipGram,
+    objective: Objective,
     schedule: Schedule,
     *,
     engine: str = "numba",
@@ -169,7 +173,7 @@ def train(
     trainer = make_engine(
         engine,
         Task(
-            initial or initial_model(len(counts), objective.dim, generator(seed, "init")),
+            initial or initial_model(objective, len(counts), generator(seed, "init")),
             objective,
             counts,
             known,
@@ -357,8 +361,13 @@ class _Training:
             at.seconds + at.epoch_seconds,
             self.engine.compile_seconds,
             kept,
-            self.engine.state(),
+            {**self.engine.state(), **self._tables()},
         )
+
+    def _tables(self) -> dict[str, NDArray[Any]]:
+        """Return the parts of the model that are not vectors of words."""
+        of_words = self.task.objective.loss.output_vectors == "words"
+        return {} if of_words else {INNER_NODES: self.task.model.outside}
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

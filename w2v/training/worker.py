@@ -16,7 +16,7 @@ import numpy as np
 from w2v.engines import Task, make_engine
 from w2v.errors import InputError
 from w2v.losses import LOSSES
-from w2v.objectives import SkipGram, initial_model
+from w2v.objectives import ARCHITECTURES, Objective, initial_model
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
@@ -30,7 +30,7 @@ def run_worker(
     corpus: Path,
     vocabulary: Path,
     ids: Path,
-    objective: SkipGram,
+    objective: Objective,
     schedule: Schedule,
     engine: str,
     threads: int,
@@ -59,7 +59,7 @@ def run_worker(
     job = {
         "files": [str(path.absolute()) for path in (corpus, vocabulary, ids)],
         "loss": [loss.name, model.pop("loss")],
-        "model": model,
+        "model": [objective.name, model],
         "schedule": plan,
         "engine": engine,
         "threads": threads,
@@ -84,17 +84,18 @@ def run_worker(
 def train_once(
     files: list[str],
     loss: tuple[str, dict[str, Any]],
-    model: dict[str, Any],
+    model: tuple[str, dict[str, Any]],
     schedule: list[Any],
     engine: str,
     threads: int,
     **settings: Any,
 ) -> dict[str, Any]:
     """Train in this process, with the arguments that `run_worker` sends."""
+    architecture, settings_of_model = model
     name, values = loss
-    objective = SkipGram(**model, loss=LOSSES[name](**values))
+    objective = ARCHITECTURES[architecture][1](**settings_of_model, loss=LOSSES[name](**values))
     # A model of two words makes the engine import and load everything that it needs.
-    small = initial_model(2, objective.dim, generator(0, "init"))
+    small = initial_model(objective, 2, generator(0, "init"))
     make_engine(engine, Task(small, objective, np.array([2, 1]), 3))
     imports = memory_mb("VmRSS")
     corpus, vocabulary, ids = map(Path, files)

@@ -1,0 +1,176 @@
+"""Every loss with every architecture, in ``engine=numpy``, against slow oracles on given draws."""
+
+import math
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests import naive
+from tests.test_engines import KEY, Documents, random_documents, text_of
+from w2v.engines import Task
+from w2v.engines.negative_sampling import NOISE
+from w2v.engines.numpy import NumpyEngine
+from w2v.engines.tiles import CENTERS, Draw
+from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
+from w2v.objectives import Model, Objective, SkipGram
+from w2v.sampling import generator
+
+LOSSES: list[Loss] = [
+    NegativeSampling(4),
+    HierarchicalSoftmax(),
+    Softmax(batch_words=10_000, optimizer="sgd"),
+]
+ARCHITECTURES: list[Objective] = [
+    SkipGram(dim=5, window=3, subsample=0),
+    SkipGram(dim=4, window=1, dynamic_window=False, subsample=0),
+]
+OBJECTIVES = [replace(one, loss=loss) for one in ARCHITECTURES for loss in LOSSES]
+
+
+def task_of(objective: Objective, size: int, scale: float = 0.4) -> Task:
+    random = np.random.default_rng(1)
+    outputs = objective.loss.output_rows(size)
+    center = random.normal(0, scale, (size, objective.dim)).astype(np.float32)
+    outside = random.normal(0, scale, (outputs, objective.dim)).astype(np.float32)
+    counts = np.arange(size, 0, -1, dtype=np.int64) * 3
+    return Task(Model(center, outside), objective, counts, 1000)
+
+
+class Prediction(NamedTuple):
+    """What one input row predicts: the rows that it is a sum of, and words with their weights.
+
+    Each row has a weight in the sum and a share of the gradient.
+    """
+
+    rows: list[tuple[int, float, float]]
+    targets: list[tuple[int, float]]
+
+
+def predictions(task: Task, documents: Documents) -> list[Prediction]:
+    """Return the predictions of a text, one for each word, in plain loops."""
+    objective, found = task.objective, []
+    for document in documents:
+        for at, word in enumerate(document):
+            targets = []
+            for other, outside in enumerate(document):
+                distance = abs(at - other)
+                if 1 <= distance <= objective.window:
+                    m = objective.window
+                    weight = (m - distance + 1) / m if objective.dynamic_window else 1.0
+                    targets.append((outside, weight))
+            found.append(Prediction([(word, 1.0, 1.0)], targets))
+    return found
+
+
+def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
+    """Return the loss of one predicted word, and its gradients, in plain loops."""
+    loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
+    if isinstance(loss, HierarchicalSoftmax):
+        path = naive.huffman_paths(task.counts.tolist())[target]
+        return naive.hierarchical_softmax_loss(v, path, outputs)
+    if isinstance(loss, Softmax):
+        return naive.softmax_loss(v, target, outputs)
+    assert isinstance(loss, NegativeSampling)
+    pair, by_v, by_outputs = naive.negative_sampling_loss(v, target, [], outputs)
+    one = [naive.negative_sampling_loss(v, target, [word], outputs) for word in noise]
+    share = loss.negatives / len(noise)
+    total = pair + share * math.fsum(each[0] - pair for each in one)
+    slope = np.array(by_v) + share * sum(np.array(each[1]) - by_v for each in one)
+    slopes = np.array(by_outputs) + share * sum(np.array(each[2]) - by_outputs for each in one)
+    return total, slope.tolist(), slopes.tolist()
+
+
+def oracle(
+    task: Task, documents: Documents, noise: NDArray[np.int32]
+) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the pairs, the summed loss, and what the update takes from each table, over the rate.
+
+    `noise` has the noise words of each tile, for negative sampling.
+    """
+    inputs, outputs = (table.astype(np.float64) for table in task.model)
+    moved, moved_outputs = np.zeros_like(inputs), np.zeros_like(outputs)
+    pairs, losses = 0.0, []
+    for at, (rows, targets) in enumerate(predictions(task, documents)):
+        v = sum((weight * inputs[row] for row, weight, _ in rows), np.zeros(inputs.shape[1]))
+        words = noise[at // CENTERS].tolist() if len(noise) else []
+        for target, weight in targets:
+            one, by_v, by_outputs = loss_of(task, v, target, words)
+            pairs += weight
+            losses.append(weight * one)
+            moved_outputs += weight * np.array(by_outputs)
+            for row, _, share in rows:
+                moved[row] += weight * share * np.array(by_v)
+    return pairs, math.fsum(losses), moved, moved_outputs
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_loss_and_update_equal_the_oracle(objective: Objective) -> None:
+    documents = [[], [3], *random_documents(3, 100, 12), [7]]
+    task = task_of(objective, 12)
+    before = [table.copy() for table in task.model]
+    engine = NumpyEngine(task)
+    (first, batch), *others = engine._batches(text_of(documents), KEY)[1]
+    assert not others
+    draw = engine.step.draw(batch, KEY, first)
+    with_noise = isinstance(draw, Draw) and isinstance(objective.loss, NegativeSampling)
+    noise = draw.columns.rows[:, -NOISE:] if with_noise else np.empty((0, 0), np.int32)
+    pairs, loss, moved, moved_outputs = oracle(task, documents, noise)
+    rate = 0.001
+    assert engine.step.loss(draw).loss == pytest.approx(loss, rel=1e-5)
+    for table, same in zip(task.model, before, strict=True):
+        np.testing.assert_array_equal(table, same)
+    tally = engine.step.update(draw, rate)
+    assert tally.pairs == pytest.approx(pairs, rel=1e-6)
+    assert tally.loss == pytest.approx(loss, rel=1e-5)
+    for table, old, by in zip(task.model, before, (moved, moved_outputs), strict=True):
+        assert np.abs(by).max() > 0.1
+        np.testing.assert_allclose((old - table) / rate, by, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_a_vocabulary_of_two(objective: Objective) -> None:
+    task = task_of(objective, 2, scale=0.01)
+    engine = NumpyEngine(task)
+    documents = [[0, 1, 0, 0, 1] * 8, [1]]
+    losses = [
+        engine.train(text_of(documents), (0.05, 0.05), generator(0, "t")).mean_loss or 0
+        for _ in range(20)
+    ]
+    assert min(losses) < losses[0]
+    assert all(np.isfinite(table).all() for table in task.model)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_windows_without_context_predict_nothing(objective: Objective) -> None:
+    task = task_of(objective, 4)
+    before = [table.copy() for table in task.model]
+    tally = NumpyEngine(task).train(text_of([[0], [], [3], [1]]), (1, 1), generator(0, "t"))
+    assert (tally.words, tally.pairs, tally.loss) == (3, 0, 0)
+    for table, same in zip(task.model, before, strict=True):
+        np.testing.assert_array_equal(table, same)
+
+
+def test_more_noise_words_than_words() -> None:
+    task = task_of(SkipGram(dim=4, subsample=0, loss=NegativeSampling(1000)), 3)
+    documents = random_documents(2, 500, 3)
+    tally = NumpyEngine(task).train(text_of(documents), (0.025, 0.025), generator(0, "t"))
+    assert math.isfinite(tally.mean_loss or math.nan)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+def test_a_word_that_is_half_of_the_text_stays_bounded(objective: Objective) -> None:
+    if isinstance(objective.loss, Softmax):
+        return  # its descent is not bounded: optimizer=sgd is the user's choice
+    random = np.random.default_rng(0)
+    documents = [[0 if i % 2 else int(random.integers(1, 20)) for i in range(40)]] * 200
+    task = task_of(objective, 20, scale=0.01)
+    engine = NumpyEngine(task)
+    losses = [
+        engine.train(text_of(documents), (0.2, 0.2), generator(0, "t", epoch)).mean_loss or 0
+        for epoch in range(5)
+    ]
+    assert max(losses[1:]) <= losses[0]
+    assert np.abs(task.model.center).max() < 20

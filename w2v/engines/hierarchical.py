@@ -1,0 +1,48 @@
+"""The NumPy step of the hierarchical softmax: which inner nodes a tile of running text has."""
+
+import numpy as np
+
+from w2v.engines import Task
+from w2v.engines.tiles import Columns, LogisticStep
+from w2v.huffman import HuffmanTree
+from w2v.sampling import Key
+from w2v.sums import F32, I32
+
+
+class HierarchicalStep(LogisticStep):
+    """The step of the hierarchical softmax. See `w2v.engines.step.Step`."""
+
+    def __init__(self, task: Task, words: int | None = None) -> None:
+        super().__init__(task, words)
+        self.tree = HuffmanTree(task.counts)
+
+    def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
+        """Return the inner nodes on the paths of the words that may be predicted.
+
+        A node has one column for the paths that turn to its branch of code 0 and one for those
+        that turn to that of code 1. Columns that only other tiles have count nowhere.
+        """
+        tree, (tiles, slots) = self.tree, words.shape
+        lengths = tree.lengths[words.ravel()]
+        slot = np.repeat(np.arange(tiles * slots), lengths)
+        before = np.cumsum(lengths) - lengths
+        step = np.arange(len(slot)) + np.repeat(tree.starts[words.ravel()] - before, lengths)
+        # One number for each (tile, code, node); sorted, those of a tile and code are consecutive.
+        inner = len(tree.lengths) - 1
+        group = slot // slots * 2 + tree.codes[step]
+        columns, place = np.unique(group * inner + tree.nodes[step], return_inverse=True)
+        group = columns // inner
+        sizes = np.bincount(group, minlength=2 * tiles)
+        rank = np.arange(len(columns)) - (np.cumsum(sizes) - sizes)[group]
+        positives = int(sizes[::2].max())
+        column = rank + positives * (group % 2)
+        size = positives + int(sizes[1::2].max())
+        rows = np.zeros((tiles, size), np.int32)
+        rows[group // 2, column] = columns % inner
+        # How often each node, with its code, is on the path of each word: 0 or 1.
+        paths = self.buffers.get("paths", tiles, slots, size)
+        paths[:] = 0
+        paths.reshape(tiles * slots, size)[slot, column[place]] = 1
+        every = self.buffers.get("weights", tiles, weights.shape[1], size)
+        np.matmul(weights, paths, out=every)
+        return Columns(rows, every, positives)

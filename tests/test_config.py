@@ -108,6 +108,8 @@ def test_the_default_choices() -> None:
 def test_a_run_is_named_after_its_settings() -> None:
     softmax = settled("loss=softmax", "model.window=3", "model.dim=7", "seed=9")
     assert softmax.run_name == "softmax w3 d7 s9"
+    cbow = settled("model=cbow", "engine=numpy", "model.context_gradient=word2vec")
+    assert cbow.run_name == "cbow-word2vec negsample w5 k5 d100 s0"
 
 
 def parts(value: Any) -> Iterator[Any]:
@@ -141,6 +143,9 @@ def test_every_choice_composes(row: int) -> None:
     chosen = {group: names[row % len(names)] for group, names in SINGLE.items()}
     if ENGINES[chosen["engine"]].losses is not None:
         chosen["loss"] = "negsample"
+    for group in ("model", "loss"):
+        if chosen[group] in ENGINES[chosen["engine"]].lacks:
+            chosen["engine"] = "numpy"
     path = [FILES[1]] if chosen["corpus"] == "files" else []
     config = settled(*(f"{group}={choice}" for group, choice in chosen.items()), *path)
     assert config.loss.name == chosen["loss"]
@@ -263,6 +268,9 @@ LIMITS = {
     "loss=softmax loss.optimizer=adam": "loss.optimizer=adam: must be adagrad or sgd",
     "engine.threads=0": "engine.threads=0: must be at least 1 or null",
     "engine.name=abacus": "engine.name=abacus: must be numba, numpy or gensim",
+    "model=cbow": "model=cbow: engine=numba cannot train it; engine=numpy can",
+    "model=cbow model.combine=max": "model.combine=max: must be mean or sum",
+    "model=cbow model.context_gradient=half": "model.context_gradient=half: must be exact or word2vec",
     "loss=hsoftmax": "loss=hsoftmax: engine=numba cannot train it; engine=numpy can",
     "loss=hsoftmax engine=numpy evaluate.use=v+u": "evaluate.use=v+u: must be v with loss=hsoftmax, whose output vectors are those of inner nodes, not of words",
     "loss=softmax engine.name=gensim": "loss=softmax: engine=gensim cannot train it; it has negsample only",

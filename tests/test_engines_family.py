@@ -13,10 +13,11 @@ from tests.test_engines import KEY, Documents, random_documents, text_of
 from w2v.engines import Task
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.numpy import NumpyEngine
+from w2v.engines.step import WINDOW_SIZES
 from w2v.engines.tiles import CENTERS, Draw
 from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
-from w2v.objectives import Model, Objective, SkipGram
-from w2v.sampling import generator
+from w2v.objectives import Cbow, Model, Objective, SkipGram
+from w2v.sampling import draw, generator
 
 LOSSES: list[Loss] = [
     NegativeSampling(4),
@@ -26,6 +27,9 @@ LOSSES: list[Loss] = [
 ARCHITECTURES: list[Objective] = [
     SkipGram(dim=5, window=3, subsample=0),
     SkipGram(dim=4, window=1, dynamic_window=False, subsample=0),
+    Cbow(dim=5, window=3, subsample=0),
+    Cbow(dim=5, window=3, subsample=0, context_gradient="word2vec"),
+    Cbow(dim=4, window=2, dynamic_window=False, subsample=0, combine="sum"),
 ]
 OBJECTIVES = [replace(one, loss=loss) for one in ARCHITECTURES for loss in LOSSES]
 
@@ -52,17 +56,31 @@ class Prediction(NamedTuple):
 def predictions(task: Task, documents: Documents) -> list[Prediction]:
     """Return the predictions of a text, one for each word, in plain loops."""
     objective, found = task.objective, []
+    m = objective.window
     for document in documents:
         for at, word in enumerate(document):
-            targets = []
-            for other, outside in enumerate(document):
-                distance = abs(at - other)
-                if 1 <= distance <= objective.window:
-                    m = objective.window
-                    weight = (m - distance + 1) / m if objective.dynamic_window else 1.0
-                    targets.append((outside, weight))
-            found.append(Prediction([(word, 1.0, 1.0)], targets))
+            if isinstance(objective, SkipGram):
+                targets = [
+                    (outside, (m - abs(at - other) + 1) / m if objective.dynamic_window else 1.0)
+                    for other, outside in enumerate(document)
+                    if 1 <= abs(at - other) <= m
+                ]
+                found.append(Prediction([(word, 1.0, 1.0)], targets))
+            else:
+                found.append(cbow_prediction(objective, document, at, len(found)))
     return found
+
+
+def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) -> Prediction:
+    """Return what a context predicts, for the word that is the `number`-th of the shard."""
+    size = objective.window
+    if objective.dynamic_window:
+        size = 1 + int(draw(KEY, WINDOW_SIZES, np.array([number]))[0][0]) * size // 2**32
+    context = [word for other, word in enumerate(document) if 1 <= abs(at - other) <= size]
+    weight = 1 / max(1, len(context)) if objective.combine == "mean" else 1.0
+    share = weight if objective.context_gradient == "exact" else 1.0
+    rows = [(word, weight, share) for word in context]
+    return Prediction(rows, [(document[at], 1.0)] if rows else [])
 
 
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
@@ -140,7 +158,8 @@ def test_a_vocabulary_of_two(objective: Objective) -> None:
         for _ in range(20)
     ]
     assert min(losses) < losses[0]
-    assert all(np.isfinite(table).all() for table in task.model)
+    largest = max(float(np.abs(table).max()) for table in task.model)
+    assert largest < (math.inf if isinstance(objective.loss, Softmax) else 20)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)

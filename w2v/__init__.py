@@ -7,7 +7,7 @@ them. The library has no configuration files and no tracking; ``pipeline`` adds 
 from w2v import losses, reference
 from w2v.errors import InputError
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
-from w2v.objectives import SkipGram
+from w2v.objectives import Cbow, SkipGram
 from w2v.text.phrases import Phrases
 from w2v.text.tokenizer import Whitespace, Words
 from w2v.training.documents import train
@@ -16,6 +16,7 @@ from w2v.training.schedule import Schedule
 from w2v.vectors import WordVectors
 
 __all__ = [
+    "Cbow",
     "HierarchicalSoftmax",
     "InputError",
     "NegativeSampling",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.losses import Loss, NegativeSampling
-from w2v.settings import Settings, at_least, between, setting
+from w2v.settings import Settings, at_least, between, one_of, setting
 
 
 class Model(NamedTuple):
@@ -53,8 +53,8 @@ class Architecture(Settings):
         "m, the farthest distance between a center word and an outside word", between(1, 10_000), 5
     )
     dynamic_window: bool = setting(
-        "weigh a pair at distance j by (window - j + 1) / window, the average of drawing the "
-        "window's size at random; otherwise by 1",
+        "with skip-gram, weigh a pair at distance j by (window - j + 1) / window, the average of "
+        "drawing the window's size at random, otherwise by 1; with CBOW, draw it",
         default=True,
     )
     subsample: float = setting(
@@ -97,11 +97,51 @@ class SkipGram(SkipGramArchitecture):
     loss: Loss = NegativeSampling()
 
 
-Objective: TypeAlias = SkipGram
+@dataclass(frozen=True)
+class CbowArchitecture(Architecture):
+    """The words around a position predict the word that stands there."""
+
+    combine: str = setting(
+        "predict from the mean of the context's vectors, or from their sum",
+        one_of(("mean", "sum")),
+        "mean",
+    )
+    context_gradient: str = setting(
+        "exact: each context word gets its share of the gradient; word2vec: each gets the whole, "
+        "even with the mean, as in word2vec.c and gensim",
+        one_of(("exact", "word2vec")),
+        "exact",
+    )
+
+    name = "cbow"
+    inputs = "w2v.engines.inputs:CbowInputs"
+    changes_objective = (*Architecture.changes_objective, "combine")
+
+    @property
+    def label(self) -> str:
+        whole = self.combine == "mean" and self.context_gradient == "word2vec"
+        return "cbow" + "-sum" * (self.combine == "sum") + "-word2vec" * whole
+
+
+@dataclass(frozen=True)
+class Cbow(CbowArchitecture):
+    """The words around a position predict the word that stands there (continuous bag of words).
+
+    References
+    ----------
+    Mikolov et al. (2013), Efficient Estimation of Word Representations in Vector Space. On the
+    gradient: İrsoy, Benton & Stratos (2021), Corrected CBOW Performs as well as Skip-gram.
+    """
+
+    loss: Loss = NegativeSampling()
+
+
+Objective: TypeAlias = SkipGram | Cbow
 """An architecture with a loss."""
 
 ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
-    "skipgram": (SkipGramArchitecture, SkipGram)
+    "skipgram": (SkipGramArchitecture, SkipGram),
+    "cbow": (CbowArchitecture, Cbow),
 }
 """The settings of each architecture, by its name, and the same with a loss."""
 

@@ -66,6 +66,10 @@ class Sums:
         _, first = np.unique(self.ids[order], return_index=True)
         return order, np.append(first, len(order))
 
+    def distinct(self) -> int:
+        """Count the sums that are used, without repetitions of equal ones (see `equal`)."""
+        return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
+
     def used(self) -> NDArray[np.bool_]:
         """Tell which sums have at least one row, (n,)."""
         return np.diff(self.borders()) > 0

@@ -32,7 +32,8 @@ class Tally(NamedTuple):
     words
         Words of the vocabulary that were read, before sub-sampling.
     pairs
-        (center, outside) pairs, by weight. None where the engine does not report them.
+        (center, outside) pairs, by weight; for CBOW predicted words. None where the engine does
+        not report them.
     loss
         The loss summed over those pairs, each computed before its own update. None where the
         engine does not report it.
@@ -160,7 +161,7 @@ class EngineEntry(NamedTuple):
 
     path: str
     losses: tuple[str, ...] | None = None
-    lacks: tuple[str, ...] = ("hsoftmax",)
+    lacks: tuple[str, ...] = ("hsoftmax", "cbow")
     reports_loss: bool = True
     freezes: bool = False
     repeatable: bool = True

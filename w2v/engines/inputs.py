@@ -11,11 +11,13 @@ from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from w2v.engines import Task
-from w2v.objectives import Objective
-from w2v.sampling import Key
+from w2v.engines.step import WINDOW_SIZES
+from w2v.objectives import Cbow, Objective
+from w2v.sampling import Key, draw
 from w2v.sums import F32, Sums
 from w2v.text.tokens import Batch
 
@@ -52,6 +54,43 @@ class SkipGramInputs:
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
         """See `Inputs.sums`. Nothing is random."""
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
+
+
+class CbowInputs:
+    """The words at the distances 1 to m predict the center word, if there are any.
+
+    With a dynamic window, m is replaced by a number from 1 to m that is drawn for each word: by
+    the draw whose number is the word's position in the sub-sampled shard. The mean over a window
+    is not linear in the weights of its words, so expected weights would be another objective.
+    """
+
+    targets = np.ones(1, np.float32)
+
+    def __init__(self, objective: Objective) -> None:
+        assert isinstance(objective, Cbow)
+        self.window, self.dynamic = objective.window, objective.dynamic_window
+        self.mean = objective.combine == "mean"
+        self.exact = objective.context_gradient == "exact"
+
+    def sums(self, batch: Batch, key: Key, first: int) -> Sums:
+        """See `Inputs.sums`."""
+        m = self.window
+        count = len(batch.ids) - 2 * m
+        distances = np.abs(np.arange(-m, m + 1))
+        sizes = np.full(count, m)
+        if self.dynamic:
+            bits = draw(key, WINDOW_SIZES, first + np.arange(count))[0]
+            sizes = 1 + (bits.astype(np.int64) * m >> 32)
+        documents = sliding_window_view(batch.documents, 2 * m + 1)
+        near = documents == batch.documents[m : m + count, None]
+        near &= (distances <= sizes[:, None]) & (distances > 0)
+        lengths = near.sum(axis=1)
+        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        ones = np.ones(starts[-1], np.float32)
+        weights = np.repeat(1 / np.maximum(lengths, 1), lengths).astype(np.float32)
+        weights = weights if self.mean else ones
+        ids = sliding_window_view(batch.ids, 2 * m + 1)[near]
+        return Sums(ids, starts, weights, weights if self.exact else ones)
 
 
 class InputTable:

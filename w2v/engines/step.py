@@ -26,7 +26,7 @@ from w2v.text.tokens import Batch, Text
 
 Draw = TypeVar("Draw")
 
-SUBSAMPLING, NOISE_WORDS = 0, 1
+SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
 """The purposes of draws, see `w2v.sampling.draw`."""
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.engines import Task
-from w2v.engines.step import make_step, sample
+from w2v.engines.inputs import make_inputs
+from w2v.engines.step import make_step, sample, steps
 from w2v.objectives import Objective, initial_model
 from w2v.sampling import draw_key, generator, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Text, hold_out
@@ -27,7 +28,8 @@ class Work:
     Attributes
     ----------
     pairs
-        (center, outside) pairs by weight, after one draw of the sub-sampling.
+        (center, outside) pairs by weight, or predicted words for CBOW, after one draw of the
+        sub-sampling.
     scores
         Products of a center and an outside vector; see `w2v.losses.Loss.scores`.
     flops
@@ -52,20 +54,29 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)
     thresholds = keep_thresholds(task.counts, objective.subsample)
-    weights = objective.pair_weights().astype(np.float64)
+    inputs = make_inputs(objective)
+    own, *weights = inputs.targets.astype(np.float64).tolist()
     step = make_step(task)
     kept_share = float(keep @ task.counts) / float(task.counts.sum())
     pairs, centers = 0.0, 0
     for shard in text.shards(max(SHARD, round(step.batch_words / kept_share))):
-        _, (ids, documents) = sample(shard, thresholds, draw_key(random))
+        key = draw_key(random)
+        _, kept = sample(shard, thresholds, key)
+        ids, documents = kept
         for distance, weight in enumerate(weights[: len(ids)], start=1):
             together = documents[distance:] == documents[:-distance]
             pairs += 2 * weight * np.count_nonzero(together)
-        size = step.batch_size(len(ids))
-        batches = [ids[first : first + size] for first in range(0, len(ids), size)]
-        centers += sum(len(np.unique(batch)) for batch in batches)
+        pairs += own * np.count_nonzero(have_neighbours(documents))
+        for first, batch in steps(kept, step.batch_size(len(ids)), objective.window):
+            centers += inputs.sums(batch, key, first).distinct()
     scores = objective.loss.scores(pairs, centers, keep * task.counts)
     return Work(pairs, scores, 6 * objective.dim * scores)
+
+
+def have_neighbours(documents: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which words are not alone in their document, from the documents of running words."""
+    together = documents[1:] == documents[:-1]
+    return np.asarray(np.append(together, False) | np.append(False, together), bool)
 
 
 def first_epoch_work(

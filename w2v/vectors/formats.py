@@ -261,7 +261,9 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
     vectors = _map_array(folder / VECTORS)
     words, counts = read_vocabulary(folder / VOCABULARY)
     outside = None
-    if use == "v+u" or (folder / OUTSIDE).is_file():
+    if use == "v+u" and not (folder / OUTSIDE).is_file():
+        raise InputError(f"{folder}: has no outside vectors ({OUTSIDE}); use=v needs none")
+    if (folder / OUTSIDE).is_file():
         outside = _map_array(folder / OUTSIDE)
         if outside.shape != vectors.shape:
             raise InputError(

@@ -129,6 +129,27 @@ def spread_gradient(
     return spread
 
 
+def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[int]:
+    """Return the bucket of each n-gram of a word, in any order, an n-gram of each place.
+
+    N-grams are runs of characters of ``<word>``, but not ``<`` or ``>`` alone. The hash is 32-bit
+    FNV-1a over their bytes in UTF-8, each taken as a signed number of 8 bits.
+    """
+    text = f"<{word}>"
+    found = []
+    for length in range(shortest, longest + 1):
+        for start in range(len(text) - length + 1):
+            ngram = text[start : start + length]
+            if length == 1 and start in (0, len(text) - 1):
+                continue
+            code = 2166136261
+            for byte in ngram.encode():
+                signed = byte - 256 if byte > 127 else byte
+                code = (code ^ (signed % 2**32)) * 16777619 % 2**32
+            found.append(code % buckets)
+    return found
+
+
 def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
     """Return each word's path from the root: an inner node and the branch taken, 0 or 1.
 

@@ -79,7 +79,7 @@ def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) ->
     )
     estimate = training_memory(20_000, 250, objective, keeps_best=True)
     taken = int(result.stdout)
-    assert model_bytes(20_000, 200) < taken < estimate < 4 * taken
+    assert model_bytes(20_000, objective) < taken < estimate < 4 * taken
 
 
 def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

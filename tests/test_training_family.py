@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gensim.models.fasttext import load_facebook_vectors
 
 import w2v
+from tests import naive
 from tests.test_engines import text_of
 from tests.test_training_train import topics
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
@@ -17,12 +19,15 @@ from w2v.training.checkpoint import Checkpoints
 from w2v.training.result import read_state, save_result
 from w2v.training.schedule import Schedule
 from w2v.training.train import Stopped, Trained, train
+from w2v.vectors.fasttext import Subwords
 
 LOSSES = [NegativeSampling(), HierarchicalSoftmax(), Softmax(batch_words=500)]
 ARCHITECTURES: list[Objective] = [
     SkipGram(dim=6, window=2),
     Cbow(dim=6, window=2),
     Cbow(dim=6, window=2, context_gradient="word2vec"),
+    SkipGram(dim=6, window=2, subwords=True, buckets=30),
+    Cbow(dim=6, window=2, subwords=True, min_n=1, buckets=30),
 ]
 OBJECTIVES = [replace(one, loss=loss) for one in ARCHITECTURES for loss in LOSSES]
 
@@ -37,7 +42,11 @@ def run(objective: Objective, epochs: int = 2, **options: Any) -> Trained:
     schedule = Schedule(epochs=epochs, lr=0.1, decay_epochs=2)
     objective = replace(objective, subsample=0.05)
     return train(
-        TEXT, COUNTS, objective, schedule, **{"engine": "numpy", "heldout": 0.1, **options}
+        TEXT,
+        COUNTS,
+        objective,
+        schedule,
+        **{"words": VOCABULARY.words, "engine": "numpy", "heldout": 0.1, **options},
     )
 
 
@@ -90,9 +99,69 @@ def test_a_model_of_the_hierarchical_softmax_has_no_outside_vectors(
         w2v.WordVectors.load(tmp_path, use="v+u")
 
 
+@pytest.mark.parametrize("gradient", ["exact", "fasttext"])
+def test_words_and_unknown_words_are_means_of_rows(gradient: str, tmp_path: Path) -> None:
+    documents = ["the naïve cat sat on the mat a 日本語 😀", "the dog sat on a rug </s>"] * 20
+    objective = w2v.SkipGram(
+        dim=4, window=2, subwords=True, min_n=1, max_n=3, buckets=50, subword_gradient=gradient
+    )
+    trained = w2v.train(
+        documents, objective, engine="numpy", tokenizer=w2v.Whitespace(), epochs=2, progress=False
+    )
+    words, rows = trained.vectors.words, trained.engine_state["own_rows"]
+    subwords = trained.vectors.subwords
+    assert subwords is not None
+    for word in (*words, "unseen", "日本", "x"):
+        parts = [rows[words.index(word)]] if word in words else []
+        if word != "</s>":
+            parts += [subwords.rows[row] for row in naive.fasttext_rows(word, 1, 3, 50)]
+        wanted = np.mean(np.array(parts, np.float64), axis=0)
+        np.testing.assert_allclose(trained.vectors[word], wanted, rtol=0, atol=1e-6)
+    trained.save(tmp_path)
+    loaded = w2v.WordVectors.load(tmp_path)
+    np.testing.assert_array_equal(loaded["unseen"], trained.vectors["unseen"])
+    loaded.export(tmp_path / "new", ["fasttext"])
+    gensim = load_facebook_vectors(str(tmp_path / "new" / "vectors.fasttext.bin"))
+    ours = w2v.WordVectors.load(tmp_path / "new")
+    for word in (*words, "unseen", "日本", "x"):
+        np.testing.assert_allclose(ours[word], loaded[word], rtol=0, atol=1e-6)
+        if word != "</s>":  # which gensim hashes, too
+            np.testing.assert_allclose(gensim[word], loaded[word], rtol=0, atol=1e-6)
+    w2v.WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
+    assert w2v.WordVectors.load(tmp_path).subwords is None
+
+
+def test_damaged_ngrams_are_refused(tmp_path: Path) -> None:
+    vectors = w2v.WordVectors(
+        ["a", "b"], np.eye(2), subwords=Subwords(np.ones((3, 2), np.float32), 2, 3)
+    )
+    vectors.save(tmp_path)
+    assert w2v.WordVectors.load(tmp_path)["ab"].tolist() == [1, 1]
+    for name, content, line in (
+        ("ngrams.json", b"{}", "ngrams.json: cannot be read"),
+        ("ngrams.json", b"\xff", "ngrams.json: cannot be read"),
+        ("subwords.npy", b"x", "subwords.npy: cannot be read"),
+    ):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(w2v.InputError, match=line):
+            w2v.WordVectors.load(tmp_path)
+        (tmp_path / name).write_bytes(whole)
+    np.save(tmp_path / "subwords.npy", np.ones((3, 1), np.float32))
+    with pytest.raises(w2v.InputError, match="it is damaged"):
+        w2v.WordVectors.load(tmp_path)
+
+
+def test_initial_vectors_are_refused_with_subwords(tmp_path: Path) -> None:
+    w2v.WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
+    with pytest.raises(w2v.InputError, match="must be null with subwords"):
+        w2v.train(["a b"], w2v.SkipGram(dim=2, subwords=True), init=tmp_path, engine="numpy")
+
+
 def test_engines_refuse_by_name_what_they_lack() -> None:
     for objective, line in (
         (w2v.Cbow(), "model=cbow: engine=numba cannot train it; engine=numpy can"),
+        (w2v.SkipGram(subwords=True), "subwords=true: engine=numba cannot train them"),
         (
             w2v.SkipGram(loss=w2v.HierarchicalSoftmax()),
             "loss=hsoftmax: engine=numba cannot train it; engine=numpy can",

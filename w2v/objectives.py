@@ -23,7 +23,9 @@ class Model(NamedTuple):
     Attributes
     ----------
     center : float32 (V, d)
-        v_w, the input vector of each word: the vectors that people use.
+        v_w, the input vector of each word: the vectors that people use. With subwords
+        (V + buckets, d): the rows of the words' own, then those of n-grams, whose means are the
+        words' vectors.
     outside : float32 (V, d)
         u_w, used where the word is predicted or is noise. For the hierarchical softmax (V - 1, d),
         the vectors of the inner nodes of the tree.
@@ -61,14 +63,37 @@ class Architecture(Settings):
         "threshold of the sub-sampling of frequent words; 0 for none", at_least(0), 1e-3
     )
 
+    subwords: bool = setting(
+        "the vector of a word is the mean of its own row and the rows of its n-grams", default=False
+    )
+    min_n: int = setting("the shortest n-gram, in characters", between(1, 1000), 3)
+    max_n: int = setting("the longest n-gram, in characters", between(1, 1000), 6)
+    buckets: int = setting(
+        "rows that n-grams share by their hash", between(1, 1_000_000_000), 2_000_000
+    )
+    subword_gradient: str = setting(
+        "exact: each row of a word gets its share of the gradient; fasttext: each gets the whole",
+        one_of(("exact", "fasttext")),
+        "fasttext",
+    )
+
     name: ClassVar[str]
     inputs: ClassVar[str]
     changes_objective: ClassVar[tuple[str, ...]] = ("window", "dynamic_window", "subsample")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_n < self.min_n:
+            self.refuse("max_n", f"at least min_n={self.min_n}")
+
     @property
     def label(self) -> str:
         """What is not the default in a few characters, for the names of runs; may be empty."""
-        return ""
+        return f"n{self.min_n}-{self.max_n}" if self.subwords else ""
+
+    def input_rows(self, words: int) -> int:
+        """Return how many input vectors there are for `words` words and their n-grams."""
+        return words + self.buckets * self.subwords
 
     def pair_weights(self) -> NDArray[np.float32]:
         """Return the weight of a pair of words by their distance, 1 ... m: float32 (m,)."""
@@ -120,7 +145,8 @@ class CbowArchitecture(Architecture):
     @property
     def label(self) -> str:
         whole = self.combine == "mean" and self.context_gradient == "word2vec"
-        return "cbow" + "-sum" * (self.combine == "sum") + "-word2vec" * whole
+        name = "cbow" + "-sum" * (self.combine == "sum") + "-word2vec" * whole
+        return f"{name} {super().label}".strip()
 
 
 @dataclass(frozen=True)
@@ -153,6 +179,8 @@ def with_loss(architecture: Architecture, loss: Loss) -> Objective:
 
 def initial_model(objective: Objective, words: int, random: np.random.Generator) -> Model:
     """Return word2vec's initial model: v uniform in (-1/2d, 1/2d), u zero."""
-    dim = objective.dim
-    center = (random.random((words, dim), dtype=np.float32) - np.float32(0.5)) / np.float32(dim)
+    dim, rows = objective.dim, objective.input_rows(words)
+    center = random.random((rows, dim), dtype=np.float32)
+    center -= np.float32(0.5)
+    center /= np.float32(dim)
     return Model(center, np.zeros((objective.loss.output_rows(words), dim), np.float32))

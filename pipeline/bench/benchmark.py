@@ -64,7 +64,7 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
     return {
         "rows": summarize(trials, work.flops * train.epochs),
         "trials": trials,
-        "matrices_mb": model_bytes(len(words), config.model.dim) / 2**20,
+        "matrices_mb": model_bytes(len(words), config.objective) / 2**20,
         "tokens_mb": (corpus / "tokens.npy").stat().st_size / 2**20,
     }
 

@@ -362,7 +362,10 @@ class Config(Settings):
             self.refuse("stages", "vocab or later, for measure=benchmark")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
-        check_objective(self.engine.name, self.objective)
+        try:
+            check_objective(self.engine.name, self.objective)
+        except InputError as error:
+            raise InputError(f"{'model.' * str(error).startswith('subwords')}{error}") from None
         if self.evaluate.use != "v" and self.loss.output_vectors != "words":
             raise InputError(
                 f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "

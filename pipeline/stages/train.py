@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.fit import fit
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.init import fingerprint, given_files, given_vectors
+from w2v.training.init import check_init, fingerprint, given_files, given_vectors
 from w2v.training.memory import model_bytes, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
-from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY
+from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
+
+MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
+"""The files of a model that are recorded, if there are any."""
 
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints in the outputs, by the key of the result that they lead to."""
@@ -44,6 +47,7 @@ class Train(Stage):
         return config.evaluate.vectors is None
 
     def check(self, config: Config) -> None:
+        check_init(config.train.init, config.objective)
         if config.train.init is not None:
             given_files(Path(config.train.init))
 
@@ -152,7 +156,7 @@ class Train(Stage):
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
     """Record the vectors in a folder of the cache among the artifacts of a run."""
-    files = [folder / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
+    files = [folder / name for name in MODEL_FILES]
     tracker.files([file for file in files if file.is_file()], "vectors")
 
 
@@ -181,12 +185,12 @@ def require_resources(context: Context) -> None:
     memory = training_memory(words, documents, config.objective, keeps_best)
     resources.require_memory(memory, what)
     checkpoints = config.train.checkpoint_every is not None
-    tracking, model = config.tracking, model_bytes(words, config.model.dim)
+    tracking, model = config.tracking, model_bytes(words, config.objective)
     copied = tracking.name == "mlflow" and tracking.uri is None and tracking.vectors != "none"
     disk = training_disk(model, keeps_best, checkpoints, copied and not can_link(context.outputs))
     if context.sweep_dims > config.model.dim:
         what = "this job with all later ones"
-        disk["the vectors"] = model_bytes(words, context.sweep_dims)
+        disk["the vectors"] = model_bytes(words, replace(config.objective, dim=context.sweep_dims))
         if context.job == 0:
             sizes = disk["the vectors"], resources.free_disk(context.outputs)
             need, free = map(decimal, sizes)

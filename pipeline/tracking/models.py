@@ -20,10 +20,13 @@ import w2v
 from pipeline.tracking.retry_queue import one_line
 from pipeline.tracking.store import DATABASE, STORE_ERRORS, follow_artifacts, store_uri
 from w2v.errors import InputError
-from w2v.vectors import VECTORS, VOCABULARY
+from w2v.vectors import NGRAMS, SUBWORDS, VECTORS, VOCABULARY
 
 MODEL = "words"
 """The name of every run's model: MLflow's UI shows models of the same name side by side."""
+
+SERVED = (VECTORS, VOCABULARY, SUBWORDS, NGRAMS)
+"""The files of a model that are served, if there are any."""
 
 NEIGHBOUR = Object([Property("word", "string"), Property("cosine", "double")])
 optional = partial(ColSpec, required=False)
@@ -47,11 +50,12 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 
     ``out`` must not exist yet; ``model`` is MLflow's description, which names the run.
     """
+    files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(
         out,
         python_model=str(Path(__file__).with_name("serving.py")),
         code_paths=[str(Path(w2v.__file__).parent)],
-        artifacts={"vectors": str(vectors / VECTORS), "vocabulary": str(vectors / VOCABULARY)},
+        artifacts={Path(name).stem: str(vectors / name) for name in files},
         signature=SIGNATURE,
         input_example=pd.DataFrame({"word": w2v.WordVectors.load(vectors).words[:2]}),
         # Without a list, MLflow loads the model in another process to see what it imports.

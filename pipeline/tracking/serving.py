@@ -67,7 +67,7 @@ class WordVectorModel(PythonModel):
         return [self._answer(task, words, k) for words in rows]
 
     def _answer(self, task: str, words: tuple[str, ...], k: int) -> dict[str, Any]:
-        unknown = [word for word in words if word not in self.vectors]
+        unknown = [word for word in words if not self._known(word)]
         row: dict[str, Any] = {"word": words[-1], "unknown": unknown}
         if task == "vector":
             return row | {"vector": None if unknown else self.vectors[words[0]].tolist()}
@@ -78,6 +78,11 @@ class WordVectorModel(PythonModel):
         else:
             found = self.vectors.analogy(words[0], words[1], words[2], k)
         return row | {"neighbours": [{"word": word, "cosine": cosine} for word, cosine in found]}
+
+    def _known(self, word: str) -> bool:
+        """Return whether a word has a vector, of its own or from its n-grams."""
+        with_ngrams = self.vectors.subwords is not None
+        return word in self.vectors or (with_ngrams and bool(self.vectors[word].any()))
 
 
 def bad_request(message: str) -> MlflowException:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.objectives import Model, Objective
 from w2v.settings import Settings, at_least, one_of, setting
+from w2v.sums import Sums
 from w2v.text.tokens import Text
 
 
@@ -94,6 +95,8 @@ class Task:
         How many threads the engine may use.
     frozen
         Which vectors stay as they are; None: none.
+    subwords
+        The vector of each word as a sum of rows of ``model.center``; None without subwords.
     """
 
     model: Model
@@ -103,6 +106,7 @@ class Task:
     epochs: int = 1
     threads: int = 1
     frozen: Frozen | None = None
+    subwords: Sums | None = None
 
 
 class Engine(Protocol):
@@ -150,7 +154,7 @@ class EngineEntry(NamedTuple):
     losses
         The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
     lacks
-        The names of losses and architectures that it cannot train.
+        The names of losses and architectures that it cannot train, and ``subwords``.
     reports_loss
         Whether it reports a training loss. Every engine has a held-out loss.
     freezes
@@ -161,7 +165,7 @@ class EngineEntry(NamedTuple):
 
     path: str
     losses: tuple[str, ...] | None = None
-    lacks: tuple[str, ...] = ("hsoftmax", "cbow")
+    lacks: tuple[str, ...] = ("hsoftmax", "cbow", "subwords")
     reports_loss: bool = True
     freezes: bool = False
     repeatable: bool = True
@@ -222,6 +226,8 @@ def check_objective(engine: str, objective: Objective) -> None:
     for key, name in (("loss", objective.loss.name), ("model", objective.name)):
         if name in lacks:
             raise InputError(f"{key}={name}: engine={engine} cannot train it; engine=numpy can")
+    if objective.subwords and "subwords" in lacks:
+        raise InputError(f"subwords=true: engine={engine} cannot train them; engine=numpy can")
 
 
 def check_freezing(engine: str) -> None:

@@ -98,10 +98,14 @@ class InputTable:
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
+        self.words = task.subwords
 
     def read(self, sums: Sums, out: F32) -> None:
         """Compute the sums of the vectors of words, (n, d)."""
-        if sums.starts is None:
+        if self.words is not None:
+            words, weights = sums.matrix(sums.weights)
+            out[:] = weights @ self.words.take(words).of(self.table)
+        elif sums.starts is None:
             take_rows(self.table, sums.ids, out)
         else:
             out[:] = sums.of(self.table)
@@ -118,7 +122,11 @@ class InputTable:
         curvature : float32 (n,)
             The curvature of J in each of them, see `descend`.
         """
-        return sums, gradients, curvature
+        if self.words is None:
+            return sums, gradients, curvature
+        words, shares = sums.matrix(sums.shares)
+        spread = np.asarray(shares.T @ (curvature * sums.totals()), np.float32)
+        return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
         """Return the distinct rows of the table that sums of words have, and ∂J by each row.
@@ -174,4 +182,6 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     # A sparse matrix with a column for each sum adds up the gradients of equal rows, scaled.
     entries = step, places.astype(np.int32), sums.borders()
     n = sums.count
-    table[rows] -= sp.csc_array(entries, shape=(len(rows), n)) @ gradients.reshape(n, -1)
+    table[rows] -= sp.csc_array(entries, shape=(len(rows), n)) @ gradients.reshape(
+        n, table.shape[1]
+    )

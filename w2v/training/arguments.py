@@ -27,7 +27,7 @@ from w2v.text.vocabulary import (
     read_words,
     with_words,
 )
-from w2v.training.init import given_vectors
+from w2v.training.init import check_init, given_vectors
 from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
@@ -184,6 +184,7 @@ def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | N
     """
     if init is None:
         return None, ""
+    check_init(init, objective)
     name = str(init) if isinstance(init, str | Path) else "(vectors)"
     if isinstance(init, str | Path):
         given = given_vectors(init)

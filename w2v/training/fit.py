@@ -80,6 +80,7 @@ def fit(
                 vocabulary.counts,
                 objective,
                 settings,
+                words=vocabulary.words,
                 engine=engine,
                 threads=threads,
                 seed=seed,

@@ -29,6 +29,21 @@ def given_files(path: str | Path) -> list[Path]:
     return [file for file in files if file.is_file()]
 
 
+def check_init(init: object, objective: Objective) -> None:
+    """Refuse initial vectors for an objective that cannot start from vectors of words.
+
+    Raises
+    ------
+    InputError
+        There are initial vectors, and the objective has subwords.
+    """
+    if init is not None and objective.subwords:
+        raise InputError(
+            f"init={init!s:.60}: must be null with subwords, whose rows of n-grams cannot be told "
+            "from the vectors of words"
+        )
+
+
 def fingerprint(path: Path) -> list[str]:
     """Return the SHA-256 of every file that is read; equal for equal vectors at any path."""
     return [file_sha256(file) for file in given_files(path)]

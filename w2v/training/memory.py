@@ -17,9 +17,10 @@ BYTES_PER_DOCUMENT = 64
 """Memory for a document's position in the corpus and in the shuffled order of an epoch."""
 
 
-def model_bytes(words: int, dim: int) -> int:
-    """Return the size of a model: two float32 vectors of length `dim` for each word."""
-    return 2 * words * dim * 4
+def model_bytes(words: int, objective: Objective) -> int:
+    """Return the size of the tables of input and output vectors, in float32, for `words` words."""
+    rows = objective.input_rows(words) + objective.loss.output_rows(words)
+    return rows * objective.dim * 4
 
 
 def training_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> int:
@@ -32,7 +33,7 @@ def training_memory(words: int, documents: int, objective: Objective, keeps_best
     keeps_best
         Whether early stopping keeps a copy of the best model.
     """
-    model = model_bytes(words, objective.dim)
+    model = model_bytes(words, objective)
     need = 2 * model + words * BYTES_PER_WORD + documents * BYTES_PER_DOCUMENT
     return need + objective.loss.scratch_bytes(words, objective.dim) + model * keeps_best
 

@@ -14,8 +14,10 @@ from w2v.objectives import Model
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
-from w2v.training.train import INNER_NODES, Trained, finished_state
+from w2v.training.train import INNER_NODES, OWN_ROWS, Trained, finished_state
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
+from w2v.vectors.fasttext import Subwords
+from w2v.vectors.formats import SUBWORDS
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
@@ -31,8 +33,16 @@ def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
 def word_vectors(vocabulary: Vocabulary, trained: Trained) -> WordVectors:
     """Return the vectors of the words, with the outside vectors if these belong to words."""
     center, outside = map(np.ascontiguousarray, trained.model)
-    of_words = INNER_NODES not in trained.engine_state
-    return WordVectors(vocabulary.words, center, vocabulary.counts, outside if of_words else None)
+    of_words = trained.objective.loss.output_vectors == "words"
+    subwords = None
+    if trained.objective.subwords:
+        center, rows = np.split(center, [len(vocabulary)])
+        subwords = Subwords(rows, trained.objective.min_n, trained.objective.max_n)
+        encoded = [word.encode("utf-8", "replace") for word in vocabulary.words]
+        center = subwords.means(encoded, center.copy())
+    return WordVectors(
+        vocabulary.words, center, vocabulary.counts, outside if of_words else None, subwords
+    )
 
 
 def write_result(
@@ -69,6 +79,9 @@ def read_state(folder: Path) -> Snapshot:
     points, epochs = read_history(folder)
     engine_state = read_engine_state(folder)
     center = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    if OWN_ROWS in engine_state:
+        rows = np.load(folder / SUBWORDS, mmap_mode="r", allow_pickle=False)
+        center = np.concatenate([engine_state[OWN_ROWS], rows])
     if INNER_NODES in engine_state:
         outside = engine_state[INNER_NODES]
     else:

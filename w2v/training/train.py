@@ -3,7 +3,7 @@
 import math
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from w2v.text.tokens import Text, hold_out
 from w2v.training.checkpoint import Checkpoints, Snapshot
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.schedule import EarlyStopping, Schedule
+from w2v.training.subwords import subword_sums
 
 
 def no_pairs_error(objective: Objective) -> InputError:
@@ -34,8 +35,9 @@ def no_pairs_error(objective: Objective) -> InputError:
     )
 
 
-INNER_NODES = "inner_nodes"
-"""The name of the output vectors among the state of an engine, where they belong to no words."""
+INNER_NODES, OWN_ROWS = "inner_nodes", "own_rows"
+"""Names among the state of an engine: the output vectors, where they belong to no words, and with
+subwords the rows of the words' own."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
@@ -58,6 +60,8 @@ class Trained:
 
     Attributes
     ----------
+    objective
+        What was trained.
     model
         The vectors after epoch ``kept_epoch``: the last one, or with early stopping the best.
     epochs, points
@@ -74,6 +78,7 @@ class Trained:
         How many words began with a given vector; None if none were given.
     """
 
+    objective: Objective
     model: Model
     epochs: list[Epoch]
     points: list[Point]
@@ -91,6 +96,7 @@ def train(
     objective: Objective,
     schedule: Schedule,
     *,
+    words: Sequence[str] | None = None,
     engine: str = "numba",
     threads: int = 1,
     seed: int = 0,
@@ -119,6 +125,8 @@ def train(
         The loss, and the pairs it is a mean of.
     schedule
         The number of epochs and the learning rate.
+    words
+        The words, V of them: needed for their n-grams, if the objective has subwords.
     engine
         A name in `w2v.engines.ENGINES`.
     seed
@@ -180,6 +188,7 @@ def train(
             schedule.horizon,
             threads,
             frozen,
+            subword_sums(words, objective) if objective.subwords else None,
         ),
     )
     measurer = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)
@@ -187,6 +196,8 @@ def train(
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
     identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
     identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words}"
+    if objective.subwords:
+        identity += f" {zlib.crc32(repr(words).encode('utf-8', 'backslashreplace')):08x}"
 
     def heldout_loss() -> float | None:
         random = generator(heldout_seed, "heldout-noise")
@@ -354,6 +365,7 @@ class _Training:
         # The very last step may overshoot after its loss was computed.
         self._check(sum(float(array.sum(dtype=np.float64)) for array in model))
         return Trained(
+            self.task.objective,
             model,
             at.epochs,
             at.points,
@@ -366,8 +378,13 @@ class _Training:
 
     def _tables(self) -> dict[str, NDArray[Any]]:
         """Return the parts of the model that are not vectors of words."""
-        of_words = self.task.objective.loss.output_vectors == "words"
-        return {} if of_words else {INNER_NODES: self.task.model.outside}
+        objective, (center, outside) = self.task.objective, self.task.model
+        tables = {}
+        if objective.loss.output_vectors != "words":
+            tables[INNER_NODES] = outside
+        if objective.subwords:
+            tables[OWN_ROWS] = center[: len(self.task.counts)]
+        return tables
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -21,6 +21,7 @@ from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.schedule import Schedule
+from w2v.training.subwords import subword_sums
 from w2v.training.train import train
 
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -96,14 +97,16 @@ def train_once(
     objective = ARCHITECTURES[architecture][1](**settings_of_model, loss=LOSSES[name](**values))
     # A model of two words makes the engine import and load everything that it needs.
     small = initial_model(objective, 2, generator(0, "init"))
-    make_engine(engine, Task(small, objective, np.array([2, 1]), 3))
+    sums = subword_sums(["a", "b"], objective) if objective.subwords else None
+    make_engine(engine, Task(small, objective, np.array([2, 1]), 3, subwords=sums))
     imports = memory_mb("VmRSS")
     corpus, vocabulary, ids = map(Path, files)
-    counts = Vocabulary.load(vocabulary).counts
+    chosen = Vocabulary.load(vocabulary)
     text = open_text(corpus, np.load(ids, allow_pickle=False))
     plan = Schedule(*schedule)
+    how = {"words": chosen.words, "engine": engine, "threads": threads, **settings}
     with np.errstate(all="ignore"):
-        trained = train(text, counts, objective, plan, engine=engine, threads=threads, **settings)
+        trained = train(text, chosen.counts, objective, plan, **how)
     return {
         "engine": engine,
         "threads": threads,

@@ -30,11 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.files import written_aside
 
 MAGIC = 0x2F4F16BA
 VERSIONS = (11, 12)
-SUPERVISED = 3
-"""The value of ``model`` for classifiers."""
+SKIP_GRAM, SUPERVISED = 2, 3
+"""Values of ``model``: skip-gram, and classifiers."""
+NEGATIVE_SAMPLING = 2
+"""The value of ``loss`` for negative sampling."""
 END_OF_SENTENCE = b"</s>"
 """A word of every vocabulary, which has no n-grams."""
 
@@ -95,6 +98,16 @@ class Subwords(NamedTuple):
             means[part] = self._means(words[part], means[part], own is not None)
         return means
 
+    def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the own row of each word, (words, d), from its vector: the inverse of `means`."""
+        encoded = [word for word in words if word != END_OF_SENTENCE]
+        _, owners = ngram_hashes(encoded, self.shortest, self.longest)
+        counts = np.zeros(len(words))
+        with_ngrams = np.flatnonzero([word != END_OF_SENTENCE for word in words])
+        counts[with_ngrams] = np.bincount(owners, minlength=len(encoded))
+        sums = self.means(words).astype(np.float64) * counts[:, np.newaxis]
+        return vectors * (counts[:, np.newaxis] + 1) - sums
+
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
@@ -114,6 +127,56 @@ class Subwords(NamedTuple):
             np.add.at(parts, mine, 1)
         sums /= np.maximum(parts, 1)[:, np.newaxis]
         return sums
+
+
+def write_model(
+    path: Path,
+    words: Sequence[bytes],
+    vectors: NDArray[np.float32],
+    counts: NDArray[np.int64] | None,
+    outside: NDArray[np.float32] | None,
+    subwords: Subwords | None,
+) -> None:
+    """Write a model in version 12, as fastText's skip-gram with negative sampling.
+
+    A word's own row is computed from its vector and the rows of its n-grams, so that their mean is
+    the vector again, to rounding. Output vectors that are unknown are zero, and counts 1.
+
+    Parameters
+    ----------
+    words
+        V words, in bytes.
+    vectors, outside : float32 (V, d)
+    counts : int64 (V,)
+    """
+    size, dim = vectors.shape
+    buckets, shortest, longest = 0, 0, 0
+    if subwords is not None:
+        buckets, shortest, longest = len(subwords.rows), subwords.shortest, subwords.longest
+    numbers = [1] * size if counts is None else counts.tolist()
+    settings = dim, 5, 5, 1, 5, 1, NEGATIVE_SAMPLING, SKIP_GRAM, buckets, shortest, longest, 100
+    with written_aside(path) as aside, aside.open("wb") as file:
+        file.write(struct.pack("<2i", MAGIC, 12))
+        file.write(struct.pack("<12id", *settings, 1e-4))
+        file.write(struct.pack("<3i2q", size, size, 0, sum(numbers), -1))
+        for word, count in zip(words, numbers, strict=True):
+            file.write(word + b"\0" + ENTRY.pack(count, 0))
+        file.write(struct.pack("<b2q", 0, size + buckets, dim))
+        for start in range(0, size, WORDS_AT_A_TIME):
+            part = slice(start, start + WORDS_AT_A_TIME)
+            own = vectors[part] if subwords is None else subwords.own(words[part], vectors[part])
+            file.write(own.astype("<f4").tobytes())
+        if subwords is not None:
+            for start in range(0, buckets, WORDS_AT_A_TIME):
+                rows = subwords.rows[start : start + WORDS_AT_A_TIME]
+                file.write(rows.astype("<f4").tobytes())
+        file.write(struct.pack("<b2q", 0, size, dim))
+        for start in range(0, size, WORDS_AT_A_TIME):
+            count = min(WORDS_AT_A_TIME, size - start)
+            if outside is None:
+                file.write(bytes(4 * count * dim))
+            else:
+                file.write(outside[start : start + count].astype("<f4").tobytes())
 
 
 class FastTextModel(NamedTuple):

@@ -5,6 +5,7 @@
 `w2v.WordVectors.load` and `w2v.WordVectors.export`.
 """
 
+import json
 import re
 import warnings
 import zlib
@@ -32,13 +33,15 @@ from w2v.files import (
     write_vocabulary,
     written_aside,
 )
-from w2v.vectors.fasttext import MAGIC, Subwords, read_model
+from w2v.vectors.fasttext import MAGIC, Subwords, read_model, write_model
 from w2v.vectors.selection import Selection
 
 VECTORS = "vectors.npy"
 VOCABULARY = "vocabulary.tsv"
 OUTSIDE = "outside_vectors.npy"
-"""The files of a folder of this project; training also leaves the outside vectors there."""
+SUBWORDS, NGRAMS = "subwords.npy", "ngrams.json"
+"""The files of a folder of this project; training also leaves the outside vectors there. With
+subwords, there are the rows of n-grams, and the lengths of n-grams."""
 
 Use = Literal["v", "v+u"]
 """Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
@@ -228,8 +231,9 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
 def write_folder(folder: Path, contents: Contents) -> None:
     """Write ``vectors.npy`` and ``vocabulary.tsv`` (`w2v.files.write_vocabulary`) into a folder.
 
-    Outside vectors, if there are any, go to ``outside_vectors.npy``. If there are none, such a
-    file is removed, because it would belong to other vectors.
+    Outside vectors, if there are any, go to ``outside_vectors.npy``, and n-grams to
+    ``subwords.npy`` and ``ngrams.json``. If there are none, such files are removed, because they
+    would belong to other vectors.
 
     Raises
     ------
@@ -238,13 +242,20 @@ def write_folder(folder: Path, contents: Contents) -> None:
     """
     check_words(contents.words, "\t\n", VOCABULARY)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {VECTORS: contents.vectors, OUTSIDE: contents.outside}
+    subwords = contents.subwords
+    rows = None if subwords is None else subwords.rows
+    (folder / NGRAMS).unlink(missing_ok=True)
+    arrays = {VECTORS: contents.vectors, OUTSIDE: contents.outside, SUBWORDS: rows}
     for name, array in arrays.items():
         if array is None:
             (folder / name).unlink(missing_ok=True)
             continue
         with written_aside(folder / name) as aside, aside.open("wb") as file:
             np.save(file, array, allow_pickle=False)
+    if subwords is not None:
+        lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
+        with written_aside(folder / NGRAMS) as aside:
+            aside.write_text(json.dumps(lengths), encoding="utf-8")
     write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
 
 
@@ -278,7 +289,29 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
         vectors, outside = vectors[rows], None if outside is None else outside[rows]
     if use == "v+u" and outside is not None:
         return Contents(words, vectors + outside, counts)
-    return Contents(words, vectors, counts, outside)
+    return Contents(words, vectors, counts, outside, read_subwords(folder, vectors.shape[1:]))
+
+
+def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
+    """Read the n-grams of a folder, or return None if it has none.
+
+    Parameters
+    ----------
+    shape
+        That of a row.
+    """
+    path = folder / NGRAMS
+    if not path.is_file():
+        return None
+    rows = _map_array(folder / SUBWORDS)
+    try:
+        lengths = json.loads(path.read_bytes())
+        shortest, longest = int(lengths["min_n"]), int(lengths["max_n"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it is damaged") from None
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1:] != shape:
+        raise InputError(f"{folder / SUBWORDS}: has the shape {rows.shape}; it is damaged")
+    return Subwords(rows, shortest, longest)
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:
@@ -901,10 +934,25 @@ class Format(NamedTuple):
     write: Callable[[Path, Contents], None]
 
 
+def write_fasttext(path: Path, contents: Contents) -> None:
+    """Write fastText's ``.bin`` (`w2v.vectors.fasttext.write_model`).
+
+    Raises
+    ------
+    InputError
+        A word is empty, is longer than the format allows, or contains NUL or is not valid Unicode.
+    """
+    check_words(contents.words, "\0", path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = [word.encode("utf-8") for word in contents.words]
+    write_model(path, encoded, *contents[1:])
+
+
 FORMATS = {
     "word2vec-text": Format("vectors.txt", write_word2vec),
     "word2vec-binary": Format("vectors.bin", partial(write_word2vec, binary=True)),
     "glove-text": Format("vectors.glove.txt", partial(write_word2vec, header=False)),
+    "fasttext": Format("vectors.fasttext.bin", write_fasttext),
     "parquet": Format("vectors.parquet", write_parquet),
     "tensorboard": Format("tensorboard", write_projector),
 }

@@ -5,7 +5,15 @@ from pathlib import Path
 
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.vectors.formats import FORMATS, OUTSIDE, VECTORS, VOCABULARY, parquet_parts
+from w2v.vectors.formats import (
+    FORMATS,
+    NGRAMS,
+    OUTSIDE,
+    SUBWORDS,
+    VECTORS,
+    VOCABULARY,
+    parquet_parts,
+)
 
 SUMMARY = "summary.json"
 """What a run of the pipeline leaves in its folder; it names the vectors."""
@@ -36,7 +44,10 @@ def find_vectors(path: str | Path) -> Path:
         return path
     if path.is_dir() and (path / SUMMARY).is_file():
         return find_vectors(path / SUMMARY)
-    if path.name in (VECTORS, VOCABULARY, OUTSIDE) and (path.parent / VECTORS).is_file():
+    if (
+        path.name in (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
+        and (path.parent / VECTORS).is_file()
+    ):
         return path.parent
     for format in FORMATS.values():
         if (path / format.name).is_file():
@@ -83,4 +94,5 @@ def vector_files(path: Path, use: str = "v") -> list[Path]:
         return [path]
     if not (path / VECTORS).is_file() and (parts := parquet_parts(path)):
         return parts
-    return [path / name for name in (VECTORS, VOCABULARY, *[OUTSIDE] * (use == "v+u"))]
+    subwords = [name for name in (SUBWORDS, NGRAMS) if use == "v" and (path / name).is_file()]
+    return [path / name for name in (VECTORS, VOCABULARY, *[OUTSIDE] * (use == "v+u"), *subwords)]

@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from tests.test_engines import Documents, random_documents, random_model, task_o
 from w2v.engines import Task, make_engine
 from w2v.engines.gensim import MIN_THREAD_WORDS, GensimEngine
 from w2v.errors import InputError
-from w2v.losses import Loss, NegativeSampling, Softmax
-from w2v.objectives import Model, SkipGram
+from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
+from w2v.objectives import Cbow, Model, SkipGram
 from w2v.sampling import NoiseDistribution, generator, keep_probabilities
 from w2v.text.tokens import Text
 
@@ -130,6 +131,44 @@ def test_the_update_is_the_gradient_step() -> None:
     np.testing.assert_allclose(task.model.outside, u, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("architecture", [SkipGram, Cbow])
+@pytest.mark.parametrize("hierarchical", [False, True])
+def test_the_updates_of_each_model_are_gradient_steps(
+    architecture: type[SkipGram | Cbow], hierarchical: bool
+) -> None:
+    """Skip-gram takes one input word after another, CBOW their mean, with word2vec's gradient.
+
+    The noise distribution always draws a fourth word.
+    """
+    loss: Loss = HierarchicalSoftmax() if hierarchical else NegativeSampling(2)
+    objective = architecture(dim=5, window=2, dynamic_window=False, subsample=0, loss=loss)
+    if isinstance(objective, Cbow):
+        objective = replace(objective, context_gradient="word2vec")
+    counts = np.array([9, 5, 4, 2])
+    random = np.random.default_rng(0)
+    center, outside = random.normal(0, 0.3, (2, 4, 5)).astype(np.float32)
+    model = Model(center, outside[: loss.output_rows(4)].copy())
+    v, u = (matrix.astype(np.float64) for matrix in model)
+    engine = GensimEngine(Task(model, objective, counts, 20))
+    engine.gensim.cum_table = np.array([0, 0, 0, 2**31 - 1], np.uint32)
+    engine.train(text_of([[0, 1, 2]]), (0.1, 0.1), generator(0, "train"))
+    paths = naive.huffman_paths(counts.tolist())
+    for target in range(3):
+        others = [word for word in range(3) if word != target]
+        for context in [others] if architecture is Cbow else [[word] for word in others]:
+            questions = [(target, 1), (3, 0), (3, 0)]
+            if hierarchical:
+                questions = [(node, 1 - code) for node, code in paths[target]]
+            h, step = v[context].mean(axis=0), np.zeros(5)
+            for row, label in questions:
+                slope = 0.1 * (label - looked_up(float(u[row] @ h)))
+                step += slope * u[row]
+                u[row] += slope * h
+            v[context] += step
+    np.testing.assert_allclose(engine.task.model.center, v, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(engine.task.model.outside, u, rtol=1e-5, atol=1e-6)
+
+
 def test_a_learning_rate_of_zero_changes_nothing() -> None:
     task = task_of(3, 5, SkipGram(dim=5, subsample=0))
     before = task.model.center.copy()
@@ -160,7 +199,7 @@ def test_matrices_that_are_not_contiguous_are_copied() -> None:
 @pytest.mark.parametrize(
     ("loss", "line"),
     [
-        (Softmax(), "loss=softmax: engine=gensim cannot train it; it has negsample only"),
+        (Softmax(), "loss=softmax: engine=gensim cannot train it; it has negsample, hsoftmax only"),
         (
             NegativeSampling(2**31),
             "loss.negatives=2147483648: must be at most 2147483647 for engine=gensim",

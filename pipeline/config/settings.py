@@ -365,7 +365,8 @@ class Config(Settings):
         try:
             check_objective(self.engine.name, self.objective)
         except InputError as error:
-            raise InputError(f"{'model.' * str(error).startswith('subwords')}{error}") from None
+            key = str(error).partition("=")[0]
+            raise InputError(f"{'model.' * hasattr(self.model, key)}{error}") from None
         if self.evaluate.use != "v" and self.loss.output_vectors != "words":
             raise InputError(
                 f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "

@@ -155,6 +155,9 @@ class EngineEntry(NamedTuple):
         The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
     lacks
         The names of losses and architectures that it cannot train, and ``subwords``.
+    only
+        Settings of an architecture, each with the only value that it has, if the architecture has
+        the setting.
     reports_loss
         Whether it reports a training loss. Every engine has a held-out loss.
     freezes
@@ -166,6 +169,7 @@ class EngineEntry(NamedTuple):
     path: str
     losses: tuple[str, ...] | None = None
     lacks: tuple[str, ...] = ("hsoftmax", "cbow", "subwords")
+    only: tuple[tuple[str, str], ...] = ()
     reports_loss: bool = True
     freezes: bool = False
     repeatable: bool = True
@@ -176,7 +180,9 @@ ENGINES = {
     "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True),
     "gensim": EngineEntry(
         "w2v.engines.gensim:GensimEngine",
-        losses=("negsample",),
+        losses=("negsample", "hsoftmax"),
+        lacks=("subwords",),
+        only=(("combine", "mean"), ("context_gradient", "word2vec")),
         reports_loss=False,
         repeatable=False,
     ),
@@ -228,6 +234,10 @@ def check_objective(engine: str, objective: Objective) -> None:
             raise InputError(f"{key}={name}: engine={engine} cannot train it; engine=numpy can")
     if objective.subwords and "subwords" in lacks:
         raise InputError(f"subwords=true: engine={engine} cannot train them; engine=numpy can")
+    for name, only in ENGINES[engine].only:
+        given = getattr(objective, name, only)
+        if given != only:
+            raise InputError(f"{name}={given}: must be {only} with engine={engine}")
 
 
 def check_freezing(engine: str) -> None:

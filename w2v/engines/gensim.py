@@ -1,5 +1,7 @@
 """``engine=gensim``: gensim's Word2Vec, for comparison on the same text and settings.
 
+It has negative sampling and the hierarchical softmax, for skip-gram and for CBOW.
+
 gensim trains in the way that is fastest for its users: from a file with one document per line.
 It differs from the other engines:
 
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
+from w2v.huffman import HuffmanTree
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model
 from w2v.sampling import keep_probabilities
@@ -55,7 +58,7 @@ them forever."""
 
 
 class GensimEngine:
-    """Trains skip-gram with negative sampling by gensim, in place on the model's matrices.
+    """Trains by gensim, in place on the model's matrices.
 
     An epoch is one call of `Word2Vec.train`. gensim reports no number of pairs and no loss that
     could be compared (it is a float32 sum over all pairs: piskvorky/gensim#2735, #2743), so both
@@ -72,8 +75,9 @@ class GensimEngine:
 
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss
-        assert isinstance(loss, NegativeSampling)
-        check_settings(task, loss)
+        negative_sampling = isinstance(loss, NegativeSampling)
+        if isinstance(loss, NegativeSampling):
+            check_settings(task, loss)
         try:
             from gensim.models import Word2Vec
         except ImportError as error:
@@ -85,13 +89,14 @@ class GensimEngine:
         self.pads_lines = float(keep @ task.counts) > MAX_KEPT * task.counts.sum()
         self.words = [f"w{number} " for number in range(len(task.counts))]
         self.gensim: Any = Word2Vec(
-            sg=1,
-            hs=0,
+            sg=task.objective.name == "skipgram",
+            hs=not negative_sampling,
+            cbow_mean=1,
             vector_size=task.objective.dim,
             window=task.objective.window,
             shrink_windows=task.objective.dynamic_window,
-            negative=loss.negatives,
-            ns_exponent=loss.exponent,
+            negative=loss.negatives if isinstance(loss, NegativeSampling) else 0,
+            ns_exponent=loss.exponent if isinstance(loss, NegativeSampling) else 0.75,
             # gensim takes values from 1 on for a count. As a threshold they keep every word.
             sample=task.objective.subsample if task.objective.subsample < 1 else 0,
             min_count=0,
@@ -101,8 +106,24 @@ class GensimEngine:
         self.gensim.wv.vectors = model.center
         counts = zip(self.words, task.counts.tolist(), strict=True)
         self.gensim.build_vocab_from_freq({word[:-1]: count for word, count in counts})
-        self.gensim.syn1neg = model.outside
+        if negative_sampling:
+            self.gensim.syn1neg = model.outside
+        else:
+            self._set_tree(task)
         self.gensim.min_alpha_yet_reached = math.inf  # or it warns at the second call
+
+    def _set_tree(self, task: Task) -> None:
+        """Make gensim use the tree of `HuffmanTree` in place of its own, and the model's nodes."""
+        tree = HuffmanTree(task.counts)
+        paths = [slice(*path) for path in pairwise(tree.starts.tolist())]
+        for word, path in zip(self.words, paths, strict=True):
+            self.gensim.wv.set_vecattr(word[:-1], "code", tree.codes[path].astype(np.uint8))
+            self.gensim.wv.set_vecattr(word[:-1], "point", tree.nodes[path].astype(np.uint32))
+        # gensim has a row more than there are inner nodes.
+        self.gensim.syn1 = np.zeros((len(task.counts), task.objective.dim), np.float32)
+        nodes = self.gensim.syn1[:-1]
+        nodes[:] = task.model.outside
+        self.task = replace(self.task, model=self.task.model._replace(outside=nodes))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """See `w2v.engines.Engine.train`."""

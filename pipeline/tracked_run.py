@@ -76,8 +76,8 @@ def parameters(config: Config) -> dict[str, Any]:
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
     """Return the tags by which a run is found, with the sweep that it belongs to."""
-    corpus, loss, engine = config.corpus.name, config.loss.name, config.engine.name
-    found = {"corpus": corpus, "loss": loss, "engine": engine}
+    names = ("corpus", "model", "loss", "engine")
+    found = {name: str(getattr(config, name).name) for name in names}
     if config.evaluate.vectors is not None:
         found = {"vectors": config.evaluate.vectors}
     if job is not None:

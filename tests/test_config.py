@@ -271,6 +271,7 @@ LIMITS = {
     "model=cbow model.combine=max": "model.combine=max: must be mean or sum",
     "model=cbow model.context_gradient=half": "model.context_gradient=half: must be exact or word2vec",
     "model.subwords=true": "model.subwords=true: engine=numba cannot train them; engine=numpy can",
+    "model.subwords=true engine.name=numpy measure=complexity": "model.subwords=true: must be false with measure=complexity, whose text has no letters",
     "model.min_n=0": "model.min_n=0: must be from 1 to 1,000",
     "model.max_n=2": "model.max_n=2: must be at least min_n=3",
     "model.buckets=0": "model.buckets=0: must be from 1 to 1,000,000,000",

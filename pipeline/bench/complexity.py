@@ -16,8 +16,8 @@ from scipy import stats
 
 from pipeline.config.settings import Complexity
 from pipeline.stages.base import Context
-from w2v.engines import ENGINES
-from w2v.losses import LOSSES, Loss, NegativeSampling, Softmax
+from w2v.engines import can_train
+from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.plots.style import BLUE, DPI, ORANGE, set_title
 from w2v.training.timing import PAIRWISE, time_pair
 
@@ -62,8 +62,11 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
             ways = dict.fromkeys((engine, "gensim"))
             cases: list[tuple[Loss, str]]
             cases = [(NegativeSampling(k), way) for k in every_k for way in ways]
-            if "softmax" in (ENGINES[engine].losses or LOSSES):
-                cases.append((Softmax(batch_words=2048), engine))  # the same for every V
+            cases.append((Softmax(batch_words=2048), engine))  # the same for every V
+            plain = replace(context.config.objective, subsample=0.0)
+            cases = [
+                (loss, way) for loss, way in cases if can_train(way, replace(plain, loss=loss))
+            ]
             for loss, way in [*cases, (Softmax(), PAIRWISE)]:
                 case = {
                     "loss": loss.name,
@@ -72,7 +75,7 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
                     "negatives": loss.negatives if isinstance(loss, NegativeSampling) else None,
                     "repeat": repeat,
                 }
-                objective = replace(context.config.objective, subsample=0.0, loss=loss)
+                objective = replace(plain, loss=loss)
                 seed, threads = context.config.seed, context.threads
                 timings.append(
                     case | time_pair(way, objective, size, seed, threads, settings.seconds)

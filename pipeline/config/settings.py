@@ -362,6 +362,11 @@ class Config(Settings):
             self.refuse("stages", "vocab or later, for measure=benchmark")
         if self.evaluate.vectors is not None and set(self.stages) != {"evaluate"}:
             self.refuse("stages", "[evaluate] where evaluate.vectors is given")
+        if self.model.subwords and isinstance(self.measure, Complexity):
+            raise InputError(
+                "model.subwords=true: must be false with measure=complexity, whose text has no "
+                "letters"
+            )
         try:
             check_objective(self.engine.name, self.objective)
         except InputError as error:

@@ -99,6 +99,8 @@ class InputTable:
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
         self.words = task.subwords
+        if (self.words is not None) != task.objective.subwords:
+            raise ValueError("Task.subwords must be given if and only if subwords=True")
 
     def read(self, sums: Sums, out: F32) -> None:
         """Compute the sums of the vectors of words, (n, d)."""

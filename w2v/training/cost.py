@@ -5,7 +5,7 @@ vector, takes 2 d operations, and each of the two gradients that it leads to tak
 a score. ``w2v/README.md`` has the derivation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,7 @@ def first_epoch_work(
     heldout_seed: int,
 ) -> Work:
     """Count the work of the first epoch that `w2v.training.train.train` makes of its arguments."""
+    objective = replace(objective, subwords=False)  # the rows of n-grams count for no score
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     model = initial_model(objective, len(counts), generator(seed, "init"))
     task = Task(model, objective, counts, training.words(), epochs)

@@ -69,6 +69,8 @@ def require_memory(words: int, documents: int, objective: Objective, keeps_best:
         raise InputError(
             f"training {words:,} words with dim={objective.dim} takes {need / 1e9:.1f} GB of "
             f"memory and {free / 1e9:.1f} GB is free; lower dim or max_size, or raise min_count"
+            + ", or lower buckets"
+            * objective.subwords
         )
 
 

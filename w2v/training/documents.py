@@ -93,8 +93,9 @@ def train(
         of paths if its first item is the path of an existing file or folder, or a pattern such
         as ``texts/*.txt``.
     objective
-        The architecture and its loss; ``w2v.SkipGram()`` if None, that is 100 dimensions, a window
-        of 5 and negative sampling with 5 noise words.
+        The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
+        ``w2v.SkipGram()`` if None, that is 100 dimensions, a window of 5 and negative sampling
+        with 5 noise words.
     tokenizer
         How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function
         from a text to its tokens.

@@ -64,7 +64,7 @@ def test_a_model_consists_of_code_and_data(model: Path) -> None:
     assert {"serving.py", "artifacts/vectors.npy", "artifacts/vocabulary.tsv"} <= files
     assert {Path(name).suffix for name in files} <= {
         *("", ".py", ".npy", ".tsv", ".txt", ".typed", ".yaml", ".json", ".md"),
-        *(".html", ".css", ".js"),  # of the library's pages
+        *(".html", ".css", ".js", ".ipynb"),  # pages of the library, and its notebook
     }
     assert (model / "requirements.txt").read_text().split() == [
         f"mlflow=={mlflow.__version__}",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.engines import Tally, Task, kernels, negative_sampling
+from w2v.engines import Tally, Task, kernels, tiles
 from w2v.engines.numba import NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.simd import FAST_MATH, LANES, address, host_features
@@ -76,7 +76,7 @@ def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: 
     keep = keep_thresholds(engine.task.counts, objective.subsample).tolist()
     v, u = (matrix.astype(np.float64) for matrix in engine.task.model)
     words = naive.sampled_words(documents, keep, key)
-    size, pairs, loss = negative_sampling.step_words(engine.task), 0.0, 0.0
+    size, pairs, loss = tiles.step_words(engine.task), 0.0, 0.0
     assert isinstance(objective.loss, NegativeSampling)
     steps = -(-len(words) // size)
     for number in range(steps):
@@ -112,7 +112,7 @@ def test_step(
     documents: Documents,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(negative_sampling, "MIN_STEP_WORDS", step)
+    monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
     engine = engine_of(documents, dim, window, negatives, scale, threads=2)
     assert_steps(engine, documents, rate)
     assert not any(rows[:, dim:].any() for rows in engine.problem[:2])
@@ -146,7 +146,7 @@ def test_step_of_words_that_are_in_many_tiles(
     counts = np.full(words, 10, np.int64)
     objective = SkipGram(dim=3, window=window, subsample=subsample, loss=NegativeSampling(2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(negative_sampling, "MIN_STEP_WORDS", step)
+        patch.setattr(tiles, "MIN_STEP_WORDS", step)
         task = Task(random_model(words, 3, 0.3), objective, counts, 100, threads=threads)
         assert_steps(NumbaEngine(task), documents, 0.01)
 

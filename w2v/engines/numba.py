@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v import sampling
-from w2v.engines import Tally, Task, jobs, kernels, negative_sampling, simd, step
+from w2v.engines import Tally, Task, jobs, kernels, negative_sampling, simd, step, tiles
 from w2v.engines.negative_sampling import step_words
 from w2v.engines.numpy import NumpyEngine
 from w2v.jit import one_process_at_a_time
@@ -22,7 +22,7 @@ from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-KERNEL_SOURCES = jobs, negative_sampling, sampling, simd, step
+KERNEL_SOURCES = jobs, negative_sampling, sampling, simd, step, tiles
 """The modules, besides their own, that the kernels take code and constants from."""
 
 STEPS_AHEAD = 4

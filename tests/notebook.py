@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,8 @@ def execute(folder: Path) -> Any:
     """Run the notebook in a folder, and return it with its outputs."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.execute(env={**os.environ, "PYTHONPATH": str(NOTEBOOK.parents[1])})
     return notebook
 
 

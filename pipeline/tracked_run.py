@@ -29,6 +29,7 @@ def run_tracked(
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages
     from pipeline.runtime.console import Display
+    from pipeline.runtime.resources import keep_compiled_programs
     from pipeline.stages.base import Context
     from pipeline.tracking import track
     from w2v.training.memory import available_cores
@@ -50,6 +51,8 @@ def run_tracked(
             tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
+        if "jax" in (config.engine.name, *getattr(config.measure, "engines", ())):
+            keep_compiled_programs(Path(config.outputs))
         again = shlex.join([*command(), *HydraConfig.get().overrides.task])
         again = f"cd {shlex.quote(str(Path.cwd()))}\n{again}"  # works from any folder
         entries = {} if job is None else job.entries

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from hypothesis import settings
 
 # Set before anything imports MLflow: tests send no telemetry.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+
+# Without optimization JAX compiles in half the time, and tests compile longer than they compute.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # Hypothesis keeps no database of examples, because tests leave no files behind.
 settings.register_profile("w2v", database=None, deadline=None)
@@ -39,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let JAX compile equal programs once: tests make the same engine again and again."""
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = str(tmp_path_factory.mktemp("compiled"))
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_compilation_cache_dir", folder)
+        sys.modules["jax"].config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(scope="session")

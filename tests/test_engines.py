@@ -415,7 +415,7 @@ def test_a_text_without_pairs_changes_nothing(name: str, loss: Loss) -> None:
     before = [matrix.copy() for matrix in task.model]
     engine = make_engine(name, task)
     tally = engine.train(text_of([[1], [2], [3]]), (0.1, 0.1), generator(0, "t"))
-    assert tally == Tally(3, 0.0, 0.0)
+    assert tally._replace(setup_seconds=0.0) == Tally(3, 0.0, 0.0)
     assert tally.mean_loss is None
     for old, new in zip(before, engine.task.model, strict=True):
         np.testing.assert_array_equal(old, new)

@@ -31,7 +31,7 @@ LEARNERS = [
     (engine, loss)
     for engine in ENGINES
     for loss in LOSSES
-    if isinstance(loss, NegativeSampling) or ENGINES[engine].losses is None
+    if loss.name in (ENGINES[engine].losses or loss.name)
 ]
 DOCUMENTS = random_documents(0, 6000, 40)
 

@@ -24,6 +24,12 @@ def threads_per_job(jobs_at_once: int) -> int:
     return max(1, available_cores() // jobs_at_once)
 
 
+def keep_compiled_programs(outputs: Path) -> None:
+    """Let JAX keep what it compiles in a folder of the outputs, unless another one is set."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(outputs.absolute() / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
 def limit_threads_of_child_processes(threads: int) -> None:
     """Set the environment variables that bound the thread pools of processes started later.
 

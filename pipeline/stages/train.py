@@ -82,6 +82,7 @@ class Train(Stage):
             name=str(config.train.init),
             engine=config.engine.name,
             threads=context.threads,
+            precision=config.engine.precision,
             seed=config.seed,
             start=None if start is None else read_state(start),
             checkpoints=checkpoints,
@@ -100,6 +101,7 @@ class Train(Stage):
             "compile_seconds": trained.compile_seconds,
             "epochs": [asdict(epoch) for epoch in trained.epochs],
             "kept_epoch": trained.kept_epoch,
+            **({"device": trained.device} if trained.device else {}),
             **initial,
         }
 
@@ -129,6 +131,8 @@ class Train(Stage):
         final = facts["epochs"][-1]
         epochs = f"{final['epoch']} epoch{'s' * (final['epoch'] > 1)}"
         line = f"loss {format_figure(final['loss'])} after {epochs}"
+        if "device" in facts:
+            line += f" on {facts['device']}"
         if facts["kept_epoch"] != final["epoch"]:
             line += f", vectors of epoch {facts['kept_epoch']}, the best"
         if "initial" in facts:

@@ -22,6 +22,8 @@ def provenance_tags() -> dict[str, str]:
         **{f"environment.{package}": metadata.version(package) for package in PACKAGES},
         **git_tags(Path(__file__).parents[2]),
     }
+    with suppress(metadata.PackageNotFoundError):  # it is only needed by engine=jax
+        tags["environment.jax"] = metadata.version("jax")
     with suppress(OSError, KeyError):  # the user of a container need not have a name
         tags["mlflow.user"] = getpass.getuser()
     return tags

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -97,6 +98,8 @@ class Task:
         Which vectors stay as they are; None: none.
     subwords
         The vector of each word as a sum of rows of ``model.center``; None without subwords.
+    precision
+        That of the products of ``engine=jax``: ``float32``, ``tf32`` or ``bfloat16``.
     """
 
     model: Model
@@ -107,6 +110,7 @@ class Task:
     threads: int = 1
     frozen: Frozen | None = None
     subwords: Sums | None = None
+    precision: str = "float32"
 
 
 class Engine(Protocol):
@@ -144,6 +148,10 @@ class Engine(Protocol):
         ...
 
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""What the factors of a matrix product of ``engine=jax`` are rounded to. The sums are float32."""
+
+
 class EngineEntry(NamedTuple):
     """A line of the table of engines.
 
@@ -164,6 +172,9 @@ class EngineEntry(NamedTuple):
         Whether it can leave vectors as they are.
     repeatable
         Whether the vectors have the same bits on any number of threads.
+    package
+        The package that it needs beside those that this project always needs. It is installed by
+        the extra of the same name.
     """
 
     path: str
@@ -173,11 +184,13 @@ class EngineEntry(NamedTuple):
     reports_loss: bool = True
     freezes: bool = False
     repeatable: bool = True
+    package: str | None = None
 
 
 ENGINES = {
     "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True),
     "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True),
+    "jax": EngineEntry("w2v.engines.jax:JaxEngine", package="jax"),
     "gensim": EngineEntry(
         "w2v.engines.gensim:GensimEngine",
         losses=("negsample", "hsoftmax"),
@@ -192,7 +205,7 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class EngineSettings(Settings):
-    """Which engine trains, and on how many threads."""
+    """Which engine trains, on how many threads, and with which precision."""
 
     name: str = setting("the engine", one_of(ENGINES), "numba")
     threads: int | None = setting(
@@ -200,10 +213,41 @@ class EngineSettings(Settings):
         at_least(1),
         None,
     )
+    precision: str = setting(
+        "of the matrix products of engine=jax; tf32 and bfloat16 are faster on a GPU",
+        one_of(PRECISIONS),
+        "float32",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_installed(self.name)
+        if self.name != "jax" and self.precision != "float32":
+            self.refuse("precision", f"float32 with engine={self.name}")
 
     def identity(self) -> dict[str, Any]:
         """Return what the vectors depend on."""
-        return {"name": self.name} if ENGINES[self.name].repeatable else asdict(self)
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "threads" or not ENGINES[self.name].repeatable
+        }
+
+
+def check_installed(engine: str) -> None:
+    """Refuse an engine whose package is not installed.
+
+    Raises
+    ------
+    InputError
+        The message names the command that installs it.
+    """
+    package = ENGINES[engine].package
+    if package is not None and find_spec(package) is None:
+        raise InputError(
+            f"engine={engine}: the package {package} is not installed; install it by "
+            f'pip install "w2v-experiments[{package}]"'
+        )
 
 
 def can_train(engine: str, objective: Objective) -> bool:
@@ -290,8 +334,10 @@ def make_engine(name: str, task: Task) -> Engine:
     Raises
     ------
     InputError
-        The engine cannot train this objective, or not with one of the settings.
+        The engine is not installed, or cannot train this objective, or not with one of the
+        settings.
     """
+    check_installed(name)
     check_objective(name, task.objective)
     if task.frozen is not None:
         check_freezing(name)

@@ -108,10 +108,10 @@ def objective_of(objective: object) -> Objective:
     return objective
 
 
-def check_engine(engine: str, threads: int | None, objective: Objective) -> None:
-    """Refuse an engine that does not exist or cannot train this, and impossible threads."""
+def check_engine(engine: str, threads: int | None, precision: str, objective: Objective) -> None:
+    """Refuse an engine that is not there or cannot train this, or has no such settings."""
     try:
-        EngineSettings(engine, threads)
+        EngineSettings(engine, threads, precision)
     except SettingError as error:
         name = "engine" if error.name == "name" else error.name
         raise SettingError(error.owner, name, error.value, error.wanted) from None

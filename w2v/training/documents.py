@@ -74,6 +74,7 @@ def train(
     checkpoint_words: int | None = None,
     engine: str = "numba",
     threads: int | None = None,
+    precision: str = "float32",
     seed: int = 0,
     progress: bool = True,
     **unknown: Never,
@@ -140,6 +141,8 @@ def train(
         The seconds and the words between checkpoints.
     engine, threads
         A key of `w2v.engines.ENGINES`, and its number of threads; None: all cores.
+    precision
+        One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
     seed
         Of everything that is random in training.
     progress
@@ -198,7 +201,7 @@ def train(
         checkpoint_words=checkpoint_words,
     )
     arguments.OtherSettings(seed, limit, workers)
-    arguments.check_engine(engine, threads, objective)
+    arguments.check_engine(engine, threads, precision, objective)
     arguments.check_others(progress, checkpoints)
     phrases = arguments.phrases_of(phrases)
     wanted, kept, dropped = arguments.word_lists(words, keep, drop)
@@ -239,7 +242,7 @@ def train(
         require_memory(len(chosen), corpus["documents"], objective, keeps_best)
         saved = None
         if checkpoints is not None:
-            parts = objective, settings, engine, seed, chosen.words, sorted(frozen)
+            parts = objective, settings, engine, precision, seed, chosen.words, sorted(frozen)
             path = local_path(checkpoints) / _digest(folder, parts, given)
             saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
         interrupt.defer()
@@ -255,6 +258,7 @@ def train(
                 freeze=frozen,
                 engine=engine,
                 threads=threads or cores,
+                precision=precision,
                 seed=seed,
                 checkpoints=saved,
                 stop=interrupt.requested,

@@ -76,6 +76,8 @@ class Trained:
         What the engine needs, besides the vectors of words, to train more epochs.
     given
         How many words began with a given vector; None if none were given.
+    device
+        What computed, as in "NVIDIA H100", for an engine that does not always use the processor.
     """
 
     objective: Objective
@@ -88,6 +90,7 @@ class Trained:
     kept_epoch: int
     engine_state: dict[str, NDArray[Any]]
     given: int | None = None
+    device: str | None = None
 
 
 def train(
@@ -99,6 +102,7 @@ def train(
     words: Sequence[str] | None = None,
     engine: str = "numba",
     threads: int = 1,
+    precision: str = "float32",
     seed: int = 0,
     heldout: float = 0.01,
     heldout_seed: int = 0,
@@ -129,6 +133,8 @@ def train(
         The words, V of them: needed for their n-grams, if the objective has subwords.
     engine
         A name in `w2v.engines.ENGINES`.
+    precision
+        One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
     seed
         Of everything that is random in training.
     heldout
@@ -189,13 +195,14 @@ def train(
             threads,
             frozen,
             subword_sums(words, objective) if objective.subwords else None,
+            precision,
         ),
     )
-    measurer = trainer if isinstance(trainer, NumpyEngine) else NumpyEngine(trainer.task)
+    measurer = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
     run = _Training(trainer, schedule, early, seed, given=initial is not None)
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
     identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
-    identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words}"
+    identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words} {precision}"
     if objective.subwords:
         identity += f" {zlib.crc32(repr(words).encode('utf-8', 'backslashreplace')):08x}"
 
@@ -247,6 +254,11 @@ class _Training:
         self.at = TrainState()
         self.best: Model | None = None
 
+    @property
+    def model(self) -> Model:
+        """The newest vectors; an engine may have to copy them from its device."""
+        return self.engine.task.model
+
     def rate(self, words: float) -> float:
         """Return the learning rate after a number of words."""
         return self.schedule.rate(words / (self.task.words * self.schedule.horizon))
@@ -290,7 +302,7 @@ class _Training:
         at.seconds += seconds
         at.tally, at.epoch_seconds = Tally(), 0.0
         if self.early and self.early.best(at.epochs) == epoch.epoch:
-            self.best = Model(*map(np.copy, self.task.model))
+            self.best = Model(*map(np.copy, self.model))
         return epoch
 
     def _check(self, loss: float | None, kind: str = "") -> None:
@@ -305,7 +317,7 @@ class _Training:
 
     def snapshot(self) -> Snapshot:
         """Return all that `restore` needs. The arrays are not copied."""
-        arrays = {**self.task.model._asdict(), **prefixed("engine", self.engine.state())}
+        arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())
         return Snapshot(self.at.to_json(), arrays)
@@ -316,7 +328,7 @@ class _Training:
         wanted = dict(self.snapshot().arrays)
         past = self.early and at.epochs and self.early.best(at.epochs) != at.epochs[-1].epoch
         if past or any(name.startswith("best.") for name in snapshot.arrays):
-            wanted |= prefixed("best", self.task.model._asdict())
+            wanted |= prefixed("best", self.model._asdict())
         for name, array in wanted.items():
             given = snapshot.arrays[name]
             if (given.shape, given.dtype) != (array.shape, array.dtype):
@@ -326,7 +338,7 @@ class _Training:
         """Continue from a snapshot."""
         arrays = snapshot.arrays
         self.at = TrainState.from_json(snapshot.progress)
-        for name, array in self.task.model._asdict().items():
+        for name, array in self.model._asdict().items():
             array[:] = arrays[name]
         self.engine.restore(
             {
@@ -342,11 +354,11 @@ class _Training:
             and self.at.epochs
             and self.early.best(self.at.epochs) == self.at.epochs[-1].epoch
         ):
-            self.best = Model(*map(np.copy, self.task.model))  # the last epoch was the best
+            self.best = Model(*map(np.copy, self.model))  # the last epoch was the best
 
     def trained(self) -> Trained:
         """Return the result; with early stopping, the vectors of the best epoch."""
-        at, model = self.at, self.task.model
+        at, model = self.at, self.model
         last = at.epochs[-1].epoch
         kept = self.early.best(at.epochs) if self.early else last
         if kept != last:
@@ -361,7 +373,7 @@ class _Training:
         return self._result(len(self.at.epochs))
 
     def _result(self, kept: int) -> Trained:
-        at, model = self.at, self.task.model
+        at, model = self.at, self.model
         # The very last step may overshoot after its loss was computed.
         self._check(sum(float(array.sum(dtype=np.float64)) for array in model))
         return Trained(
@@ -374,6 +386,7 @@ class _Training:
             self.engine.compile_seconds,
             kept,
             {**self.engine.state(), **self._tables()},
+            device=getattr(self.engine, "device_name", None),
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:

@@ -66,7 +66,7 @@ def test_memory_is_in_mebibytes() -> None:
 
 
 def test_a_loss_that_no_engine_can_train_is_refused() -> None:
-    context = SimpleNamespace(config=SimpleNamespace(loss=Softmax()))
+    context = SimpleNamespace(config=SimpleNamespace(objective=SkipGram(loss=Softmax())))
     with pytest.raises(InputError, match="engine=gensim cannot train it"):
         benchmark(cast(Context, context), Benchmark(engines=["gensim"]))
 

@@ -1171,21 +1171,22 @@ def move_words(
     rate: np.float32,
 ) -> None:
     """Move the model's rows of some words along the sums of their gradients."""
-    zero, width = splat(0), matrix.shape[1]
+    # The model's rows are padded to whole cache lines, those of the buffer to whole vectors.
+    zero, stride, width = splat(0), matrix.shape[1], gradients.shape[1]
     base, model, after = address(gradients), address(matrix), address(following)
     h = address(curvature)
     for n in range(len(words)):
         if n + AHEAD < len(words):
             for k in range(0, width, LINE):
                 prefetch(base, np.int64(heads[n + AHEAD]) * width + k)
-                prefetch(model, np.int64(words[n + AHEAD]) * width + k)
+                prefetch(model, np.int64(words[n + AHEAD]) * stride + k)
         head = np.int64(heads[n])
         total, row = load_float(h, head), load_int(after, head)
         while row >= 0:
             total += load_float(h, row)
             row = load_int(after, row)
         step = splat(limit(rate, total))
-        out = model + np.int64(words[n]) * 4 * width
+        out = model + np.int64(words[n]) * 4 * stride
         k = 0
         while k + 4 * LANES <= width:
             zeros = (zero, zero, zero, zero)

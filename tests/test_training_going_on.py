@@ -11,6 +11,7 @@ import w2v
 from w2v import InputError, NegativeSampling, SkipGram, Softmax, TrainedModel, WordVectors
 from w2v.engines import Frozen, Task
 from w2v.engines.numpy import NumpyEngine
+from w2v.losses import HierarchicalSoftmax
 from w2v.objectives import Model
 from w2v.text.tokens import Text
 
@@ -132,6 +133,18 @@ def test_the_others_learn_against_the_fixed_values(frozen_side: str) -> None:
         if name == frozen_side:
             expected[mask] = start[0 if name == "center" else 1][mask]
         np.testing.assert_array_equal(getattr(held, name), expected)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        w2v.Cbow(dim=6, window=2),
+        SkipGram(dim=6, window=2, loss=HierarchicalSoftmax()),
+    ],
+)
+def test_words_that_share_rows_cannot_be_frozen(model: TrainedModel, objective: Any) -> None:
+    with pytest.raises(InputError, match=r"^freeze: is for w2v\.SkipGram"):
+        w2v.train(NEW, objective, init=model, freeze=["cat"], engine="numpy")
 
 
 def test_how_far_words_moved_is_told(model: TrainedModel) -> None:

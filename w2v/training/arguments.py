@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2v.engines import EngineSettings, check_freezing, check_objective
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.losses import LOSSES, Loss, NegativeSampling
+from w2v.losses import LOSSES, Loss, NegativeSampling, Softmax
 from w2v.objectives import ARCHITECTURES, Objective, SkipGram
 from w2v.settings import SettingError, Settings, at_least, setting
 from w2v.text.phrases import Phrases
@@ -204,19 +204,31 @@ def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | N
     return given, name
 
 
-def words_to_freeze(freeze: object, given: WordVectors | None, engine: str) -> frozenset[str]:
+def words_to_freeze(
+    freeze: object, given: WordVectors | None, engine: str, objective: Objective
+) -> frozenset[str]:
     """Return the words whose vectors stay as they are.
 
     Raises
     ------
     InputError
-        There are no given vectors, a word is not among them, or the engine cannot freeze.
+        There are no given vectors, a word is not among them, or the engine or the objective cannot
+        leave the vectors of some words as they are.
     """
     if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
         return frozenset()
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
     check_freezing(engine)
+    # Elsewhere a word shares rows with others, or the rows are not those of words.
+    if (
+        not isinstance(objective, SkipGram)
+        or objective.subwords
+        or not isinstance(objective.loss, NegativeSampling | Softmax)
+    ):
+        raise InputError(
+            "freeze: is for w2v.SkipGram without subwords, with negative sampling or the softmax"
+        )
     if freeze == "given":
         return frozenset(given.words)
     words = _words("freeze", freeze, file=False)

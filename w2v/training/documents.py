@@ -132,7 +132,8 @@ def train(
         keep their vectors. With ``union`` and ``given``, the counts of the result are those of the
         text added to the given ones, and so is the order of the words.
     freeze
-        Given words whose vectors stay as they are, bit for bit; ``given``: all. The others learn
+        Given words whose vectors stay as they are, bit for bit; ``given``: all. For `SkipGram`
+        without subwords, with negative sampling or the exact softmax. The others learn
         against them. NumPy trains then, also with ``engine="numba"``, at a fraction of its speed.
     checkpoints
         A folder from which the same call continues if it was interrupted. It is emptied when the
@@ -208,7 +209,7 @@ def train(
     choice = VocabularySettings(min_count, max_size, None, kept, dropped, max_share)
     choice.words_to_drop()
     given, name = arguments.initial_vectors(init, objective)
-    frozen = arguments.words_to_freeze(freeze, given, engine)
+    frozen = arguments.words_to_freeze(freeze, given, engine, objective)
     arguments.check_vocabulary(vocabulary, given, words, objective.loss)
     found = source_of(documents, FileSettings(unit, field, encoding, errors))
     source, split = arguments.apply_tokenizer(found, tokenizer)

@@ -328,5 +328,6 @@ def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
     )
     # Python's \w without the underscore is L and N.
     letter = rf"[^\W_{not_letters}]"
-    word = rf"{letter}++(?:[{ranges}{invisible}]++{letter}*+)*+"
-    return rf"{word}(?:[{re.escape(inner)}]{f'[{invisible}]*+' * bool(invisible)}{word})*+"
+    # The groups are not possessive: those match wrongly in Python 3.11.0 to 3.11.2.
+    word = rf"{letter}++(?:[{ranges}{invisible}]++{letter}*+)*"
+    return rf"{word}(?:[{re.escape(inner)}]{f'[{invisible}]*+' * bool(invisible)}{word})*"

@@ -53,7 +53,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     text = "the cat sat on the mat\nthe king spoke to the queen of the cat\n"
     (folder / "text.txt").write_text(text * 3000)
     command = [sys.executable, str(ROOT / "pipeline" / "run.py"), "-m", "model.dim=8,16"]
-    command += ["corpus=files", "corpus.path=text.txt", "vocab.min_count=1"]
+    command += ["corpus=files", "corpus.path=text.txt", "vocab.min_count=1", "report=all"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     uri = f"sqlite:///{folder}/outputs/mlflow.db"

@@ -72,6 +72,7 @@ class SharedComposition:
         )
         with open_dict(config.hydra):
             config.hydra.overrides.task = list(sweep_overrides)
-            job.override_dirname = dirname.item_sep.join(texts).replace("=", dirname.kv_sep)
+            if not OmegaConf.is_interpolation(job, "override_dirname"):  # Hydra 1.4 has a resolver
+                job.override_dirname = dirname.item_sep.join(texts).replace("=", dirname.kv_sep)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config

@@ -29,8 +29,8 @@ from typing import IO, Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.errors import InputError
 from w2v.files import written_aside
+from w2v.vectors.file_reader import FileReader
 
 MAGIC = 0x2F4F16BA
 VERSIONS = (11, 12)
@@ -53,8 +53,6 @@ ENTRY = struct.Struct("<qb")
 
 GATHERED = 1 << 22
 """Numbers of rows of n-grams that are in memory at a time."""
-
-BLOCK = 1 << 20
 
 FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
 
@@ -224,26 +222,22 @@ def read_model(
     return _Reader(file, path, mapped).model(choose)
 
 
-class _Reader:
-    """Reads a file from front to back, and keeps the offset for messages."""
+class _Reader(FileReader):
+    """Reads a model; `mapped` says whether its matrices may be mapped into memory."""
 
     def __init__(self, file: IO[bytes], path: Path, mapped: bool) -> None:
-        self.file = file
-        self.path = path
+        super().__init__(file, path)
         self.size = path.stat().st_size if mapped else None
-        self.buffer = b""
-        self.start = 0  # of the unread bytes, in the buffer
-        self.offset = 0  # of the same byte, in the file
 
     def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> FastTextModel:
         """Read everything; see `read_model`."""
         magic, version = self._numbers("<2i")
         if magic != MAGIC or version not in VERSIONS:
-            self._fail(f"version {version} of fastText's format; 11 and 12 are read")
+            self.fail(f"version {version} of fastText's format; 11 and 12 are read")
         dim, *_, kind, bucket, shortest, longest, _ = self._numbers("<12i")
         self._take(8)
         if not (1 <= dim <= MAX_DIMENSIONS and bucket >= 0 and shortest >= 0 and longest >= 0):
-            self._fail(
+            self.fail(
                 f"dim={dim}, bucket={bucket}, minn={shortest} and maxn={longest} are promised"
             )
         if version == 11 and kind == SUPERVISED:  # such classifiers had no n-grams
@@ -251,8 +245,8 @@ class _Reader:
         words, counts = self._dictionary()
         matrix = self._matrix("input", len(words) + bucket, dim)
         self._matrix("output", None, dim, skip=True)
-        if self._fill(1):
-            self._fail("the file does not end after the output matrix")
+        if self.fill(1):
+            self.fail("the file does not end after the output matrix")
         rows = choose(words)
         chosen = [words[row] for row in rows.tolist()]
         vectors = np.ascontiguousarray(matrix[rows], np.float32)
@@ -265,23 +259,23 @@ class _Reader:
         """Read the words and their counts; labels of a classifier are left out."""
         size, count, labels, _, pruned = self._numbers("<3i2q")
         if not (size == count + labels and count >= 0 and labels >= 0):
-            self._fail(f"{size} entries, {count} words and {labels} labels are promised")
+            self.fail(f"{size} entries, {count} words and {labels} labels are promised")
         words: list[bytes] = []
         counts: list[int] = []
         for number in range(size):
-            self._fill(MAX_WORD + 10)
+            self.fill(MAX_WORD + 10)
             end = self.buffer.find(b"\0", self.start, self.start + MAX_WORD + 1)
             if end < 0 and len(self.buffer) - self.start > MAX_WORD:
-                self._fail(f"entry {number + 1} has more than {MAX_WORD:,} bytes")
+                self.fail(f"entry {number + 1} has more than {MAX_WORD:,} bytes")
             if end < 0 or len(self.buffer) < end + 10:
                 self._ends_early()
             frequency, kind = ENTRY.unpack_from(self.buffer, end + 1)
             if frequency < 0 or kind != (number >= count):
-                self._fail(f"entry {number + 1} has the count {frequency} and the kind {kind}")
+                self.fail(f"entry {number + 1} has the count {frequency} and the kind {kind}")
             if kind == 0:
                 words.append(self.buffer[self.start : end])
                 counts.append(frequency)
-            self._skip(end + 10 - self.start)
+            self.skip(end + 10 - self.start)
         if pruned > 0:
             self._refuse_quantized()
         return words, np.array(counts, np.int64)
@@ -295,7 +289,7 @@ class _Reader:
         m, n = self._numbers("<2q")
         if m < 0 or n != dim or (rows is not None and m != rows):
             wanted = "?" if rows is None else rows
-            self._fail(f"the {name} matrix is promised as {m} x {n}; {wanted} x {dim} is needed")
+            self.fail(f"the {name} matrix is promised as {m} x {n}; {wanted} x {dim} is needed")
         size = 4 * m * n
         if self.size is None:
             return np.frombuffer(self._read(size, skip), "<f4").reshape(-1, n)
@@ -314,53 +308,36 @@ class _Reader:
         """Read bytes, which take memory as they come; or skip them."""
         found = bytearray()
         while size:
-            self._fill(1)
+            self.fill(1)
             part = self.buffer[self.start : self.start + size]
             if not part:
                 self._ends_early()
             if not skip:
                 found += part
             size -= len(part)
-            self._skip(len(part))
+            self.skip(len(part))
         return found
 
     def _numbers(self, layout: str) -> tuple[Any, ...]:
         return struct.unpack(layout, self._take(struct.calcsize(layout)))
 
     def _take(self, size: int) -> bytes:
-        self._fill(size)
+        self.fill(size)
         if len(self.buffer) - self.start < size:
             self._ends_early()
         taken = self.buffer[self.start : self.start + size]
-        self._skip(size)
+        self.skip(size)
         return taken
-
-    def _fill(self, size: int) -> bool:
-        """Read until `size` unread bytes are in the buffer; return False at the end of the file."""
-        while len(self.buffer) - self.start < size:
-            block = self.file.read(BLOCK)
-            if not block:
-                break
-            self.buffer = self.buffer[self.start :] + block
-            self.start = 0
-        return len(self.buffer) > self.start
-
-    def _skip(self, size: int) -> None:
-        self.start += size
-        self.offset += size
 
     def _ends_early(self, at: int | None = None) -> NoReturn:
         self.offset += len(self.buffer) - self.start
-        self._fail("the file ends early; is it a whole fastText model?", at)
+        self.fail("the file ends early; is it a whole fastText model?", at)
 
     def _refuse_quantized(self) -> NoReturn:
-        self._fail(
+        self.fail(
             "is quantized (.ftz): it holds approximations in place of vectors; give the .bin that "
             "it was made from"
         )
-
-    def _fail(self, problem: str, at: int | None = None) -> NoReturn:
-        raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")
 
 
 def ngram_hashes(

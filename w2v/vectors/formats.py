@@ -34,6 +34,7 @@ from w2v.files import (
     written_aside,
 )
 from w2v.vectors.fasttext import MAGIC, Subwords, read_model, write_model
+from w2v.vectors.file_reader import FileReader
 from w2v.vectors.selection import Selection
 
 VECTORS = "vectors.npy"
@@ -66,7 +67,6 @@ WHITE_SPACE = b" \t\n\r\v\f"
 
 _NUMBER_BYTES = frozenset(b"0123456789+-.eEnaifNAIF \t\r\n")
 _HEADER = re.compile(rb"[ \t]*(\d{1,18})[ \t]+(\d{1,18})[ \t\r]*\n")
-_BLOCK = 1 << 20
 _COUNT_LINES = (
     re.compile(r" *(?P<word>.*?[^ \t]) *[\t ,;] *(?P<count>\d{1,18}) *"),
     re.compile(r" *(?P<count>\d{1,18})[ \t]+(?P<word>.*[^ \t]) *"),  # as uniq -c writes
@@ -707,15 +707,13 @@ def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[byte
     return words, undecoded
 
 
-class _Word2vecFile:
-    """Reads a word2vec file from front to back, and keeps track of the offset for messages.
+class _Word2vecFile(FileReader):
+    """Reads a word2vec file, text or binary.
 
     Parameters
     ----------
-    file
-        Opened for reading, at its first byte.
-    path
-        Named in messages.
+    file, path
+        See `FileReader`.
     header
         As `read_word2vec` takes it.
 
@@ -726,41 +724,37 @@ class _Word2vecFile:
     """
 
     def __init__(self, file: IO[bytes], path: str, header: bool | None) -> None:
+        super().__init__(file, path)
         self.notes: list[str] = []
-        self.file = file
-        self.path = path
-        self.buffer = b""
-        self.start = 0  # of the unread bytes, in the buffer
-        self.offset = 0  # of the same byte, in the file
         self.count: int | None = None
         self.wanted: frozenset[bytes] | None = None  # words; None: any
         self.line_is_cut = False  # whether the last line that was read lacks its line break
-        self._fill(64)
+        self.fill(64)
         if self.buffer.startswith(BOM_UTF8):
-            self._skip(len(BOM_UTF8))
+            self.skip(len(BOM_UTF8))
         for magic, problem in _OTHER_FORMATS.items():
             if self.buffer.startswith(magic):
-                self._fail(problem)
+                self.fail(problem)
         found = _HEADER.match(self.buffer[self.start : self.start + 64])
         if found is None and header:
-            self._fail(f"the header is {self._line(64)!r}; 'words dimensions' is needed", 0)
+            self.fail(f"the header is {self._line(64)!r}; 'words dimensions' is needed", 0)
         if found is None or header is False:
-            self._fill(MAX_WORD + 64 * MAX_DIMENSIONS)
+            self.fill(MAX_WORD + 64 * MAX_DIMENSIONS)
             first = self.buffer[self.start :].partition(b"\n")[0]
             fields = first.split()
             numbers = list(takewhile(is_number, reversed(fields)))
             self.dimensions = min(len(numbers), len(fields) - (not first[:1].isspace()))
             # Two fields could be a damaged header, unless the caller knows that there is none.
             if self.dimensions < 2 - (header is False):
-                self._fail(
+                self.fail(
                     f"the first line is {first[:40]!r}; the header 'words dimensions', or a word "
                     "and its numbers are needed"
                 )
         else:
-            self._skip(found.end())
+            self.skip(found.end())
             self.count, self.dimensions = map(int, found.groups())
         if not 1 <= self.dimensions <= MAX_DIMENSIONS:
-            self._fail(
+            self.fail(
                 f"{self.dimensions} dimensions are promised; 1 to {MAX_DIMENSIONS} are read", 0
             )
 
@@ -806,7 +800,7 @@ class _Word2vecFile:
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
         if found and len(found) == len(words):
-            self._fail(
+            self.fail(
                 f"the word {found[0][:40]!r} ends in a number, as every word; are there more "
                 f"dimensions than {self.dimensions}?"
             )
@@ -818,7 +812,7 @@ class _Word2vecFile:
 
     def _looks_binary(self) -> bool:
         """Tell whether the first vector is not written as decimal numbers."""
-        self._fill(MAX_WORD + 64 * self.dimensions)
+        self.fill(MAX_WORD + 64 * self.dimensions)
         start = self.buffer[self.start :].lstrip(b"\n")
         _, _, vector = start.partition(b" ")
         text, _, _ = vector[:64].partition(b"\n")
@@ -832,21 +826,21 @@ class _Word2vecFile:
 
         The vector of a word that is not wanted is None.
         """
-        self._fill(MAX_WORD + 2 + 4 * self.dimensions)
+        self.fill(MAX_WORD + 2 + 4 * self.dimensions)
         # word2vec ends a vector with a line break, gensim does not.
         while self.buffer.startswith(b"\n", self.start):
-            self._skip(1)
+            self.skip(1)
         size = 4 * self.dimensions
         if len(self.buffer) - self.start <= size and not self.buffer[self.start :].strip():
             return None
         space = self.buffer.find(b" ", self.start, self.start + MAX_WORD + 1)
         if space < 0 and len(self.buffer) - self.start > MAX_WORD:
-            self._fail(f"word {number + 1} has more than {MAX_WORD:,} bytes; is it binary?")
+            self.fail(f"word {number + 1} has more than {MAX_WORD:,} bytes; is it binary?")
         if space < 0 or len(self.buffer) < space + 1 + size:
             self._ends_early(number)
         word = self.buffer[self.start : space]
         vector = self.buffer[space + 1 : space + 1 + size]
-        self._skip(space + 1 + size - self.start)
+        self.skip(space + 1 + size - self.start)
         return word, vector if self.wanted is None or word in self.wanted else None
 
     def _text_row(self, number: int) -> tuple[bytes, bytes | None] | None:
@@ -878,7 +872,7 @@ class _Word2vecFile:
                 vector = np.array(list(map(float, values)), dtype="<f4")
         except ValueError:
             shown = line[:40] + b"..." if len(line) > 40 else line
-            self._fail(
+            self.fail(
                 f"row {number + 1} is {shown!r} with {len(values)} values; "
                 f"a word and {self.dimensions} numbers are needed",
                 at,
@@ -889,34 +883,15 @@ class _Word2vecFile:
         """Refuse a file that ends inside a row."""
         self.offset += len(self.buffer) - self.start
         promised = "" if self.count is None else f"; the header promises {self.count} rows"
-        self._fail(f"the file ends in row {number + 1}{promised}")
+        self.fail(f"the file ends in row {number + 1}{promised}")
 
     def _line(self, limit: int) -> bytes:
         """Read a line, or the first `limit` bytes of a longer one."""
-        self._fill(limit)
+        self.fill(limit)
         end = self.buffer.find(b"\n", self.start, self.start + limit) + 1
         line = self.buffer[self.start : end or self.start + limit]
-        self._skip(len(line))
+        self.skip(len(line))
         return line
-
-    def _fill(self, size: int) -> bool:
-        """Read until `size` unread bytes are in the buffer; return False at the end of the file."""
-        while len(self.buffer) - self.start < size:
-            block = self.file.read(_BLOCK)
-            if not block:
-                break
-            self.buffer = self.buffer[self.start :] + block
-            self.start = 0
-        return len(self.buffer) > self.start
-
-    def _skip(self, size: int) -> None:
-        """Mark the next `size` bytes as read."""
-        self.start += size
-        self.offset += size
-
-    def _fail(self, problem: str, at: int | None = None) -> NoReturn:
-        """Raise an error that names the file and the offset, by default the current one."""
-        raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")
 
 
 class Format(NamedTuple):

@@ -4,7 +4,6 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ class Experiment:
         summary: dict[str, Any] = {
             "run_dir": str(run_dir),
             "mlflow_run_id": context.tracker.run_id,
-            "config": asdict(context.config),
+            "config": context.config.as_dict(),
             "stages": {
                 name: {"key": e.key, "path": str(e.path), "cached": e.cached, "seconds": e.seconds}
                 for name, e in entries.items()

@@ -4,7 +4,7 @@ import os
 import shlex
 import shutil
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def run_tracked(
         tracking, Path(config.outputs), name, parameters(config), tags(config, job)
     ) as tracker:
         if tracker.run_id is not None:
-            OmegaConf.save(asdict(config), run_dir / "config.yaml")
+            OmegaConf.save(config.as_dict(), run_dir / "config.yaml")
             tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
@@ -71,7 +71,7 @@ def run_tracked(
 
 def parameters(config: Config) -> dict[str, Any]:
     """Return the settings that are recorded as parameters of a run, by dotted key."""
-    settings = asdict(config)
+    settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}
     return flatten(settings, (*NOT_IDENTITY, "train.checkpoint_every", "train.checkpoint_words"))

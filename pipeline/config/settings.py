@@ -4,7 +4,7 @@ Many of the classes are the library's. `pipeline.config.schema` makes the object
 ``conf/`` and on the command line.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -377,6 +377,13 @@ class Config(Settings):
                 f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "
                 f"output vectors are those of {self.loss.output_vectors}, not of words"
             )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as nested dictionaries, in each group the name of what was chosen."""
+        found = asdict(self)
+        for group in ("corpus", "model", "loss"):
+            found[group] = {"name": getattr(self, group).name, **found[group]}
+        return found
 
     @property
     def objective(self) -> Objective:

@@ -166,14 +166,14 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 def key_settings(config: Config) -> dict[str, Any]:
     """Return the settings that the vectors depend on."""
-    init = config.train.init
+    init, settings = config.train.init, config.as_dict()
     return {
-        "model": {"name": config.model.name, **asdict(config.model)},
-        "loss": {"name": config.loss.name, **asdict(config.loss)},
+        "model": settings["model"],
+        "loss": settings["loss"],
         "engine": config.engine.identity(),
         # How often checkpoints are written changes nothing.
         "train": {
-            **{k: v for k, v in asdict(config.train).items() if "checkpoint" not in k},
+            **{k: v for k, v in settings["train"].items() if "checkpoint" not in k},
             "init": None if init is None else fingerprint(Path(init)),
         },
         "seed": config.seed,

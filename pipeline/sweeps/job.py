@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ def run_job(
         write_json(context.folder / JOB, job)
         try:
             config = schema.resolve(composed)
-            job["settings"] = flatten(asdict(config), NOT_IDENTITY)
+            job["settings"] = flatten(config.as_dict(), NOT_IDENTITY)
             write_json(context.folder / JOB, job)
             check_objective(config, context.objective)
             started = time.time()

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -167,7 +166,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
 
     parts: list[Any] = [
         sorted(override.input_line or "" for override in space.values()),
-        flatten(asdict(settings), NOT_IDENTITY),
+        flatten(settings.as_dict(), NOT_IDENTITY),
         settings.search.objective,
         {stage.name: stage.code_version for stage in STAGES},
     ]

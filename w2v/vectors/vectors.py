@@ -339,9 +339,9 @@ class WordVectors:
         Mikolov, Yih, Zweig (2013), Linguistic regularities in continuous space word
         representations.
         """
-        direction, given = self._query(query, minus)
+        asked = self._query(query, minus)
         k, rows = self._answers(k, among, min_count)
-        return self._nearest(direction, k, given, rows)
+        return self._nearest([asked], k, rows)[0]
 
     def nearest_many(
         self,
@@ -375,32 +375,7 @@ class WordVectors:
             raise InputError(f"queries={queries!r:.60}: must be a list of queries")
         k, rows = self._answers(k, among, min_count)
         asked = [self._query(query, ()) for query in queries]
-        if not asked:
-            return []
-        directions = np.array([direction for direction, _ in asked], np.float32)
-        size = len(self) if rows is None else len(rows)
-        step = max(1, MAX_COSINES // max(1, size))
-        chosen = np.arange(len(self)) if rows is None else rows
-        place = {int(row): at for at, row in enumerate(chosen)} if rows is not None else None
-        found: list[list[tuple[str, float]]] = []
-        for start in range(0, len(asked), step):
-            cosines = self._cosines(directions[start : start + step], rows)
-            counts = []
-            for one, (_, given) in zip(cosines, asked[start : start + step], strict=True):
-                out = [*given] if place is None else [place[g] for g in given if g in place]
-                one[out] = -np.inf
-                counts.append(size - len(out))
-            if size == 0:
-                found += [[] for _ in counts]
-                continue
-            best = top_k(cosines, min(k, size))
-            values = np.take_along_axis(cosines, best, axis=1)
-            for places, scores, count in zip(
-                chosen[best].tolist(), values.tolist(), counts, strict=True
-            ):
-                pairs = zip(places[:count], scores[:count], strict=True)
-                found.append([(self.words[row], score) for row, score in pairs])
-        return found
+        return self._nearest(asked, k, rows)
 
     def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
         """Complete "a is to b as c is to ..." by 3CosAdd.
@@ -708,7 +683,7 @@ class WordVectors:
             raise InputError(f"k={k!s:.40}: at least 1 neighbour must be asked for")
         if among is None and min_count is None:
             return int(k), None
-        rows = np.arange(len(self))
+        rows = None
         if among is not None:
             rows = np.unique([self.row(word) for word in word_list("among", among)]).astype(np.intp)
         if min_count is not None:
@@ -716,29 +691,43 @@ class WordVectors:
                 raise InputError(f"min_count={min_count}: needs counts; the vectors have none")
             if not isinstance(min_count, int | np.integer) or min_count < 0:
                 raise InputError(f"min_count={min_count!r:.40}: must be a whole number, at least 0")
-            rows = rows[self.counts[rows] >= min_count]
+            frequent = self.counts >= min_count
+            rows = np.flatnonzero(frequent) if rows is None else rows[frequent[rows]]
         return int(k), rows
 
     def _nearest(
         self,
-        direction: NDArray[np.float64],
+        asked: Sequence[tuple[NDArray[np.float64], set[int]]],
         k: int,
-        excluded: set[int],
         rows: NDArray[np.intp] | None = None,
-    ) -> list[tuple[str, float]]:
-        """Find the k words nearest to a direction, among some rows, without the excluded ones."""
-        if rows is not None and excluded:
-            rows = rows[~np.isin(rows, [*excluded])]
-        k = min(k, len(self) - len(excluded) if rows is None else len(rows))
-        if k <= 0:
-            return []
-        cosines = self._cosines(direction[np.newaxis].astype(np.float32), rows)
-        if rows is None:
-            cosines[0, list(excluded)] = -np.inf
-        best = top_k(cosines, k)[0]
-        scores = cosines[0, best].tolist()
-        found = best if rows is None else rows[best]
-        return [(self.words[row], score) for row, score in zip(found.tolist(), scores, strict=True)]
+    ) -> list[list[tuple[str, float]]]:
+        """Return the k words nearest to each direction, without the rows that come with it.
+
+        The answers are among `rows`, which ascend; None: all.
+        """
+        found: list[list[tuple[str, float]]] = []
+        size = len(self) if rows is None else len(rows)
+        if size == 0:
+            return [[] for _ in asked]
+        step = max(1, MAX_COSINES // size)
+        for start in range(0, len(asked), step):
+            directions, excluded = zip(*asked[start : start + step], strict=True)
+            cosines = self._cosines(np.array(directions, np.float32), rows)
+            counts = []
+            for one, given in zip(cosines, excluded, strict=True):
+                out = np.array([*given], np.intp)
+                if rows is not None:
+                    place = np.minimum(np.searchsorted(rows, out), size - 1)
+                    out = place[rows[place] == out]
+                one[out] = -np.inf
+                counts.append(size - len(out))
+            best = top_k(cosines, min(k, size))
+            values = np.take_along_axis(cosines, best, axis=1).tolist()
+            chosen = (best if rows is None else rows[best]).tolist()
+            for places, scores, count in zip(chosen, values, counts, strict=True):
+                pairs = zip(places[:count], scores[:count], strict=True)
+                found.append([(self.words[row], score) for row, score in pairs])
+        return found
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:

@@ -374,6 +374,10 @@ def test_a_run_that_evaluates_a_file_is_named_after_it() -> None:
     assert settled().title == f"{settled().run_name} on pydocs"
 
 
+def test_the_name_of_a_run_tells_of_a_bootstrap() -> None:
+    assert settled("train.bootstrap=true", "seed=3").title.endswith("d100 s3 bootstrap on pydocs")
+
+
 @pytest.mark.parametrize("overrides", LIMITS)
 def test_an_impossible_value_is_refused(overrides: str) -> None:
     with pytest.raises(InputError) as refusal:

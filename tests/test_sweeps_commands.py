@@ -94,6 +94,15 @@ def test_a_sweep_is_tracked_and_the_same_again_trains_nothing(here: Path) -> Non
     assert statuses(here) == {"FINISHED": 10}
 
 
+def test_bootstraps_share_the_tokens_and_the_vocabulary(here: Path) -> None:
+    made = sweep("train.bootstrap=false,true", "seed=range(2)", "tracking=none", cwd=here)
+    assert made["counts"] == {"finished": 4}
+    assert made["axes"] == ["train.bootstrap", "seed"]
+    assert made["compared_within"] == []  # the held-out documents are the same
+    for stage, entries in {"tokenize": 1, "vocab": 1, "train": 4}.items():
+        assert len(list(here.glob(f"outputs/cache/{stage}/[0-9a-f]*"))) == entries
+
+
 def test_a_job_that_fails_stops_no_other_job(here: Path) -> None:
     made = sweep("vocab.min_count=1,1000,2", cwd=here, status=2)
     assert made["counts"] == {"finished": 2, "refused": 1}

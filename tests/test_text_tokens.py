@@ -180,6 +180,25 @@ def test_shuffling_depends_on_the_generator() -> None:
     assert tuple(range(100)) not in orders
 
 
+def test_a_bootstrap_sample_draws_documents_with_replacement() -> None:
+    tokens = np.arange(300, dtype=np.int32)
+    offsets = np.concatenate([[0], np.sort(np.random.default_rng(9).integers(0, 301, 99)), [300]])
+    text = Text(tokens, tokens, np.stack([offsets[:-1], offsets[1:]], axis=1))
+    samples = [text.resampled(np.random.default_rng(seed)) for seed in range(200)]
+    documents = {tuple(span) for span in text.spans.tolist()}
+    for sample in samples:
+        assert sample.tokens is tokens
+        assert sample.spans.shape == text.spans.shape
+        assert {tuple(span) for span in sample.spans.tolist()} <= documents
+    # Of 100 documents, a sample has 100 (1 - 0.99 ** 100) = 63.4 different ones on average.
+    # Empty documents are equal, so it is the documents' starts that are counted where they differ.
+    full = {start for start, end in documents if end > start}
+    drawn = [len({int(s) for s, e in sample.spans if e > s}) / len(full) for sample in samples]
+    assert np.mean(drawn) == pytest.approx(1 - 0.99**100, abs=0.01)
+    again = text.resampled(np.random.default_rng(0)).spans
+    assert samples[0].spans.tolist() == again.tolist() != samples[1].spans.tolist()
+
+
 def test_an_opened_corpus_is_memory_mapped(tmp_path: Path) -> None:
     np.save(tmp_path / "tokens.npy", np.array([0, 1, 0, 2], np.int32))
     np.save(tmp_path / "offsets.npy", np.array([0, 3, 3, 4]))

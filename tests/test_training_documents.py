@@ -37,26 +37,27 @@ def assert_equal(one: TrainedModel, other: TrainedModel) -> None:
     ]
 
 
-@pytest.mark.parametrize("loss", ["negsample", "softmax"])
-def test_the_bits_are_those_of_the_pipeline(tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(("loss", "bootstrap"), [("negsample", False), ("softmax", True)])
+def test_the_bits_are_those_of_the_pipeline(tmp_path: Path, loss: str, bootstrap: bool) -> None:
     write_text(tmp_path)
     done = run(
         *("corpus=files", "corpus.path=text.txt", f"loss={loss}", "model.dim=8", "seed=3"),
         *("vocab.min_count=1", "train.epochs=2", "train.heldout=0.1", "engine.threads=1"),
         *("tokenizer.phrases.passes=1", "tokenizer.phrases.threshold=0.5"),
-        *("tracking=none", WITHOUT_SCORES),
+        *("tracking=none", WITHOUT_SCORES, f"train.bootstrap={bootstrap}"),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     folder = tmp_path / summary_of(tmp_path)["stages"]["train"]["path"]
     objective = SkipGram(dim=8, loss=NegativeSampling() if loss == "negsample" else Softmax())
     phrases = w2v.Phrases(passes=1, threshold=0.5)
-    made = small(tmp_path / "text.txt", objective, seed=3, phrases=phrases)
+    options: dict[str, Any] = {"seed": 3, "phrases": phrases, "bootstrap": bootstrap}
+    made = small(tmp_path / "text.txt", objective, **options)
     assert any("_" in word for word in made.vectors.words)
     assert_equal(made, TrainedModel.load(folder))
-    assert_equal(small(DOCUMENTS, objective, seed=3, phrases=phrases), made)
+    assert_equal(small(DOCUMENTS, objective, **options), made)
     lists = [document.split() for document in DOCUMENTS]
-    assert_equal(small(lists, objective, seed=3, phrases=phrases), made)
+    assert_equal(small(lists, objective, **options), made)
 
 
 def test_the_defaults_are_those_of_the_pipeline() -> None:

@@ -118,6 +118,41 @@ def test_heldout_losses_of_different_seeds_compare() -> None:
     assert all(loss == pytest.approx(6 * math.log(2), rel=1e-6) for loss in losses)
 
 
+@pytest.mark.parametrize("heldout", [0.0, 0.2])
+def test_a_bootstrap_trains_on_drawn_documents_and_holds_out_the_same(heldout: float) -> None:
+    documents = random_documents(1, 3000, 15)
+    text = text_of(documents)
+    counts = np.bincount(text.tokens).astype(np.int64)
+    objective, schedule = SkipGram(dim=8, window=3), Schedule(2)
+    made = {
+        seed: train(
+            text, counts, objective, schedule, seed=seed, heldout=heldout, bootstrap=True,
+            engine="numpy",
+        )
+        for seed in (0, 1)
+    }  # fmt: skip
+    left, _ = hold_out(text, heldout, generator(0, "heldout"))
+    for seed, trained in made.items():
+        drawn = generator(seed, "bootstrap").integers(len(left.spans), size=len(left.spans))
+        spans = [left.spans[i].tolist() for i in drawn.tolist()]
+        copied = text_of([text.tokens[start:end].tolist() for start, end in spans])
+        wanted = train(copied, counts, objective, schedule, seed=seed, heldout=0.0, engine="numpy")
+        np.testing.assert_array_equal(trained.model.center, wanted.model.center)
+        assert trained.words == wanted.words
+    assert made[0].words != made[1].words
+    assert (made[0].epochs[-1].heldout_loss is None) == (heldout == 0)
+
+
+def test_a_bootstrap_needs_documents() -> None:
+    text = text_of([[0, 1, 2] * 400])
+    counts = np.bincount(text.tokens).astype(np.int64)
+    with pytest.raises(InputError, match="bootstrap=true: must be false for a text of 1 document"):
+        train(text, counts, SkipGram(dim=4), Schedule(1), bootstrap=True)
+    few = text_of([[0, 1, 2] * 40] * 19)
+    with pytest.warns(UserWarning, match="samples of only 19 documents"):
+        train(few, counts, SkipGram(dim=4), Schedule(1), bootstrap=True)
+
+
 def test_the_history_has_every_epoch_and_many_points() -> None:
     documents = random_documents(2, 300_000, 50)
     seen: list[Point] = []

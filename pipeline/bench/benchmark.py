@@ -46,6 +46,7 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
         "seed": config.seed,
         "heldout": train.heldout,
         "heldout_seed": train.heldout_seed,
+        "bootstrap": train.bootstrap,
     }
     counts = sorted(set(settings.threads or [context.threads]))
     trials = []

@@ -399,7 +399,8 @@ class Config(Settings):
             return Path(self.evaluate.vectors).name or self.evaluate.vectors
         parts = [self.model.label, self.loss.name, f"w{self.model.window}", self.loss.label]
         parts = ["benchmark", *parts] if self.measure is not None else parts
-        return " ".join(filter(None, [*parts, f"d{self.model.dim}", f"s{self.seed}"]))
+        parts += [f"d{self.model.dim}", f"s{self.seed}", "bootstrap" * self.train.bootstrap]
+        return " ".join(filter(None, parts))
 
     @property
     def title(self) -> str:

@@ -140,6 +140,14 @@ class Text:
         """Return the same documents in random order."""
         return Text(self.tokens, self.ids, random.permutation(self.spans))
 
+    def resampled(self, random: np.random.Generator) -> "Text":
+        """Return a bootstrap sample: as many documents, drawn with replacement.
+
+        The text is not copied. A document that is drawn twice is read twice.
+        """
+        documents = len(self.spans)
+        return Text(self.tokens, self.ids, self.spans[random.integers(documents, size=documents)])
+
     def words(self) -> int:
         """Count the tokens inside the vocabulary."""
         shards = self.shards(SHARD_TOKENS)

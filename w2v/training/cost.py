@@ -87,10 +87,13 @@ def first_epoch_work(
     seed: int,
     heldout: float,
     heldout_seed: int,
+    bootstrap: bool = False,
 ) -> Work:
     """Count the work of the first epoch that `w2v.training.train.train` makes of its arguments."""
     objective = replace(objective, subwords=False)  # the rows of n-grams count for no score
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    if bootstrap:
+        training = training.resampled(generator(seed, "bootstrap"))
     model = initial_model(objective, len(counts), generator(seed, "init"))
     task = Task(model, objective, counts, training.words(), epochs)
     return work(training.shuffled(generator(seed, "order", 1)), task, generator(seed, "work"))

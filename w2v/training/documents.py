@@ -64,6 +64,7 @@ def train(
     decay_epochs: int | None = None,
     heldout: float = 0.01,
     heldout_seed: int = 0,
+    bootstrap: bool = False,
     patience: int | None = None,
     min_gain: float = 0.0,
     init: str | Path | WordVectors | TrainedModel | None = None,
@@ -120,6 +121,10 @@ def train(
     heldout, heldout_seed
         The share of documents that is not trained on but measures the held-out loss after each
         epoch, and the seed that chooses it.
+    bootstrap
+        Whether to train on documents drawn with replacement by ``seed``, as many as there are
+        beside the held-out ones. The models of several seeds then differ as those of several texts
+        of the same kind would. The vocabulary and its counts stay those of the whole text.
     patience, min_gain
         Stop after this many epochs without a gain in held-out loss of more than ``min_gain`` nats
         per pair, and keep the best epoch; None: never.
@@ -196,6 +201,7 @@ def train(
         decay_epochs=decay_epochs,
         heldout=heldout,
         heldout_seed=heldout_seed,
+        bootstrap=bootstrap,
         patience=patience,
         min_gain=min_gain,
         checkpoint_every=checkpoint_every,

@@ -86,6 +86,7 @@ def fit(
                 seed=seed,
                 heldout=settings.heldout,
                 heldout_seed=settings.heldout_seed,
+                bootstrap=settings.bootstrap,
                 early=settings.early_stopping,
                 initial=initial,
                 frozen=frozen,

@@ -79,6 +79,11 @@ class TrainingSettings(Schedule):
         at_least(0),
         0,
     )
+    bootstrap: bool = setting(
+        "train on documents drawn with replacement by seed, as many as there are, so that runs of "
+        "several seeds show what another text of the same kind would change",
+        default=False,
+    )
     patience: int | None = setting(
         "stop after this many epochs without a gain in held-out loss, and keep the best epoch",
         at_least(1),

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,26 @@ def no_pairs_error(objective: Objective) -> InputError:
         "there is nothing to learn from: no document holds two words of the vocabulary; "
         "lower min_count or give longer documents"
     )
+
+
+MIN_BOOTSTRAPPED = 20
+"""Of fewer documents, a warning says that bootstrap samples of them are too much alike."""
+
+
+def check_bootstrap(documents: int) -> None:
+    """Refuse a bootstrap of a single document; warn of one of few documents."""
+    smaller = "smaller documents are needed, such as unit=paragraph or unit=line"
+    if documents < 2:
+        raise InputError(
+            f"bootstrap=true: must be false for a text of {documents} document, of which there is "
+            f"only one sample; {smaller}"
+        )
+    if documents < MIN_BOOTSTRAPPED:
+        warnings.warn(
+            f"bootstrap: samples of only {documents} documents say little about other texts; "
+            f"{smaller}",
+            stacklevel=3,
+        )
 
 
 INNER_NODES, OWN_ROWS = "inner_nodes", "own_rows"
@@ -106,6 +127,7 @@ def train(
     seed: int = 0,
     heldout: float = 0.01,
     heldout_seed: int = 0,
+    bootstrap: bool = False,
     early: EarlyStopping | None = None,
     initial: Model | None = None,
     frozen: Frozen | None = None,
@@ -143,6 +165,9 @@ def train(
     heldout_seed
         Chooses these documents and the noise words for their loss. It is apart from ``seed`` so
         that runs of different seeds are measured on the same text.
+    bootstrap
+        Whether training reads documents drawn with replacement by `seed`, as many as there are
+        beside the held-out ones. `counts`, and with them the noise, stay those of the whole text.
     early
         When to stop before the last epoch.
     initial
@@ -170,12 +195,15 @@ def train(
     Raises
     ------
     InputError
-        No document holds two words of the vocabulary; the loss is no longer finite; or early
-        stopping is set and nothing is held out.
+        No document holds two words of the vocabulary; the loss is no longer finite; early
+        stopping is set and nothing is held out; or `bootstrap` is set and there is one document.
     Stopped
         ``stop`` returned True.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
+    if bootstrap:
+        check_bootstrap(len(text.spans))
+        training = training.resampled(generator(seed, "bootstrap"))
     known = training.words()
     if known == 0:
         raise no_pairs_error(objective)
@@ -202,6 +230,7 @@ def train(
     run = _Training(trainer, schedule, early, seed, given=initial is not None)
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
     identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
+    identity += " bootstrap" * bootstrap
     identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words} {precision}"
     if objective.subwords:
         identity += f" {zlib.crc32(repr(words).encode('utf-8', 'backslashreplace')):08x}"

@@ -10,13 +10,14 @@ from pipeline.config.settings import SstCorpus
 from pipeline.corpora.downloadable import ArchiveSource
 from tests.webserver import Site, serving
 from w2v.errors import InputError
+from w2v.hashes import FileHashes
 from w2v.text.archives.sst import read_sst
 
 
 def source_of(site: Site, folder: Path, path: str | None = None) -> ArchiveSource:
     sha256 = hashlib.sha256(site.content).hexdigest()
     corpus = SstCorpus(path=path, url=site.url, sha256=sha256)
-    return ArchiveSource(corpus, folder, read_sst, ("a",), lambda *_: None)
+    return ArchiveSource(corpus, folder, read_sst, {"kind": "a"}, lambda *_: None, FileHashes())
 
 
 def test_an_archive_is_downloaded_when_its_documents_are_read(tmp_path: Path) -> None:
@@ -26,7 +27,7 @@ def test_an_archive_is_downloaded_when_its_documents_are_read(tmp_path: Path) ->
     folder = tmp_path / "corpora"
     with serving(Site(content)) as site:
         source = source_of(site, folder)
-        assert source.fingerprint() == [hashlib.sha256(content).hexdigest(), "a"]
+        assert source.fingerprint() == {"sha256": hashlib.sha256(content).hexdigest(), "kind": "a"}
         assert site.requests == 0
         assert list(source.documents()) == ["A fine film .", "Effective"]
         copy = source_of(site, folder, str(tmp_path / "a.zip"))

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2v.errors import InputError
 from w2v.evaluate import load_analogies, load_pairs
-from w2v.files import content_sha256, written_aside
+from w2v.files import written_aside
 from w2v.text.sources import Files
 from w2v.text.vocabulary import read_words
 from w2v.training.init import given_vectors
@@ -27,20 +26,6 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_digest_of_a_folder_changes_with_content_and_names(tmp_path: Path) -> None:
-    folder, file = tmp_path / "a", tmp_path / "a" / "x.txt"
-    folder.mkdir()
-    file.write_text("one")
-    digests = {content_sha256([folder]), content_sha256([file])}
-    file.write_text("two")
-    digests.add(content_sha256([folder]))
-    file.rename(folder / "y.txt")
-    digests.add(content_sha256([folder]))
-    assert len(digests) == 4
-    with pytest.raises(InputError, match="nowhere: cannot be read"):
-        content_sha256([tmp_path / "nowhere"])
 
 
 def test_the_library_finds_files_in_the_home_folder(

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.config.settings import SstCorpus
 from pipeline.corpora.downloadable import ArchiveSource
 from w2v.errors import InputError
+from w2v.hashes import FileHashes
 from w2v.text.archives import text8 as text8_archive
 from w2v.text.archives.imdb import read_imdb
 from w2v.text.archives.sst import read_sst
@@ -49,7 +50,7 @@ def tarred(path: Path, entries: list[Entry]) -> Path:
 def documents(read: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
     """Return the documents of an archive that `corpus.path` names."""
     corpus = SstCorpus(path=str(path), url=URL, sha256="0" * 64)
-    source = ArchiveSource(corpus, Path("none"), read, (), lambda *_: None)
+    source = ArchiveSource(corpus, Path("none"), read, {}, lambda *_: None, FileHashes())
     return list(source.documents())
 
 

@@ -241,7 +241,7 @@ def test_a_fingerprint_depends_on_content_order_and_unit(tmp_path: Path) -> None
 def test_a_fingerprint_needs_no_decompressing(tmp_path: Path) -> None:
     path = tmp_path / "text.gz"
     path.write_bytes(b"no gzip at all")
-    assert Files([str(path)]).fingerprint()[0] == "line"
+    assert Files([str(path)]).fingerprint()["unit"] == "line"
 
 
 def test_files_can_be_opened_by_another_function(tmp_path: Path) -> None:
@@ -374,13 +374,14 @@ def test_docstrings_are_parsed_without_importing(fakedocs: Path) -> None:
 def test_the_fingerprint_of_a_package_depends_on_its_record(fakedocs: Path) -> None:
     fingerprint = PyDocs(["fake-docs"]).fingerprint()
     assert PyDocs(["fake-docs"], workers=3).fingerprint() == fingerprint
-    assert [name for name, _ in fingerprint] == ["fake-docs"]
+    assert fingerprint["packages"] == ["fake-docs"]
     fakedocs.write_text(fakedocs.read_text() + "fakedocs/new.py,sha256=abc,3\n")
     assert PyDocs(["fake-docs"]).fingerprint() != fingerprint
 
 
 def test_the_fingerprint_of_the_standard_library_is_its_version() -> None:
-    assert PyDocs(["stdlib"]).fingerprint() == [["stdlib", sys.version]]
+    expected = {"packages": ["stdlib"], "releases": {"stdlib": sys.version}}
+    assert PyDocs(["stdlib"]).fingerprint() == expected
 
 
 @pytest.mark.parametrize("package", ["no-such-package-here", ""])

@@ -86,29 +86,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def content_sha256(paths: Sequence[Path]) -> str:
-    """Return one SHA-256, in hexadecimal, of the content of several files and folders.
-
-    For a folder, the names and the content of all files below it are hashed.
-
-    Raises
-    ------
-    InputError
-        A file cannot be read.
-    """
-    whole = hashlib.sha256()
-    for path in paths:
-        inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        for file in inside:
-            if path.is_dir():
-                whole.update(file.relative_to(path).as_posix().encode())
-            try:
-                whole.update(bytes.fromhex(file_sha256(file)))
-            except OSError as error:
-                raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    return whole.hexdigest()
-
-
 def fsync(file: IO[bytes]) -> None:
     """Wait until everything written to an open file has reached the disk."""
     file.flush()

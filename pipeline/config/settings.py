@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from w2v.engines import ENGINES, EngineSettings, check_objective
 from w2v.errors import InputError
 from w2v.evaluate.metrics.base import EvaluationSettings
+from w2v.hashes import FileHashes
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import (
@@ -264,7 +265,9 @@ class Cache(Settings):
     """How results are checked before they are used again."""
 
     verify: str = setting(
-        "compare each file's size, or its SHA-256", one_of(("size", "sha256")), "size"
+        "compare each file's size, or its SHA-256, for which the files of the text are read, too",
+        one_of(("size", "sha256")),
+        "size",
     )
 
 
@@ -384,6 +387,10 @@ class Config(Settings):
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}
         return found
+
+    def file_hashes(self) -> FileHashes:
+        """Return the SHA-256 of files, remembered in the outputs if ``cache.verify`` allows it."""
+        return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
     @property
     def objective(self) -> Objective:

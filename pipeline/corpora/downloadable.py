@@ -1,12 +1,12 @@
 """The source for a corpus that is downloaded when its documents are first read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config.settings import DownloadedCorpus
 from w2v.errors import InputError
-from w2v.files import file_sha256
+from w2v.hashes import FileHashes
 from w2v.text.archives import DAMAGE
 from w2v.text.download import ShowDownload, download
 
@@ -17,13 +17,15 @@ class ArchiveSource:
 
     The archive is kept in `folder`. `read` is a function that yields the documents of the archive
     at a path; `read_settings`, JSON values, are the settings of it that change the documents.
+    `hashes` computes the SHA-256 of a copy, or remembers it.
     """
 
     corpus: DownloadedCorpus
     folder: Path
     read: Callable[[Path], Iterator[str]]
-    read_settings: tuple[object, ...]
+    read_settings: Mapping[str, object]
     show_download: ShowDownload
+    hashes: FileHashes
 
     def __post_init__(self) -> None:
         path, name = self.corpus.path, self.corpus.name
@@ -38,11 +40,11 @@ class ArchiveSource:
         except DAMAGE as error:
             raise InputError(f"{path}: cannot be read ({error})") from None
 
-    def fingerprint(self) -> list[object]:
+    def fingerprint(self) -> dict[str, object]:
         """Return the SHA-256 of the archive, or of the copy that was given, and the settings."""
-        if self.corpus.path is None:
-            return [self.corpus.sha256, *self.read_settings]
-        return [file_sha256(self._archive()), *self.read_settings]
+        given = self.corpus.path is not None
+        sha256 = self.hashes.sha256([self._archive()])[0] if given else self.corpus.sha256
+        return {"sha256": sha256, **self.read_settings}
 
     def _archive(self) -> Path:
         corpus = self.corpus

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.config import settings
 from pipeline.corpora.downloadable import ArchiveSource
 from w2v.errors import InputError
+from w2v.hashes import FileHashes
 from w2v.text import sources
 from w2v.text.archives.imdb import read_imdb
 from w2v.text.archives.sst import read_sst
@@ -23,16 +24,18 @@ def make_source(
     outputs: Path,
     show_download: ShowDownload = lambda *_: None,
     show_hashing: sources.Progress = lambda *_: None,
+    hashes: FileHashes | None = None,
 ) -> sources.Source:
     """Return the source of documents for the settings of a corpus.
 
     Archives are downloaded to the folder ``corpora`` in `outputs` when their documents are first
-    read.
+    read. Without `hashes`, every file is read for its SHA-256.
     """
+    hashes = hashes or FileHashes()
 
-    def archive(read: Callable[[Path], Iterator[str]], *of_read: object) -> ArchiveSource:
+    def archive(read: Callable[[Path], Iterator[str]], **of_read: object) -> ArchiveSource:
         assert isinstance(corpus, settings.DownloadedCorpus)
-        return ArchiveSource(corpus, outputs / "corpora", read, of_read, show_download)
+        return ArchiveSource(corpus, outputs / "corpora", read, of_read, show_download, hashes)
 
     match corpus:
         case settings.PyDocsCorpus():
@@ -45,16 +48,18 @@ def make_source(
                 raise InputError(f"corpus.{error}") from None
             files = sources.Files(
                 *(found.paths, corpus.unit, open_decompressed, corpus.errors, open_raw),
-                *(show_hashing, found, corpus.encoding),
+                *(show_hashing, found, corpus.encoding, hashes),
             )
             return files_or_records(files, corpus.field)
         case settings.Text8Corpus():
             words = corpus.document_words
-            return archive(partial(read_text8, words=words, open=open_decompressed), words)
+            return archive(
+                partial(read_text8, words=words, open=open_decompressed), document_words=words
+            )
         case settings.SstCorpus():
             return archive(partial(read_sst, open=open_decompressed))
         case settings.ImdbCorpus():
             splits = tuple(sorted(corpus.splits))
-            return archive(partial(read_imdb, splits=splits), *splits)
+            return archive(partial(read_imdb, splits=splits), splits=[*splits])
         case _:
             raise TypeError(f"no source for {type(corpus).__name__}")

@@ -5,7 +5,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
+from w2v.hashes import FileHashes
 from w2v.report.findings import Findings
 
 
@@ -40,6 +41,11 @@ class Context:
     def outputs(self) -> Path:
         """The folder for everything that is made."""
         return Path(self.config.outputs)
+
+    @cached_property
+    def hashes(self) -> FileHashes:
+        """The SHA-256 of the files that the run reads."""
+        return self.config.file_hashes()
 
     @property
     def verify(self) -> bool:

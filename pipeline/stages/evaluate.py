@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from pipeline.stages.tables import NEIGHBOURS, evaluate_vectors, locate
 from pipeline.stages.tables import compute as compute
 from w2v.errors import InputError
 from w2v.evaluate.metrics import METRICS, check_benchmarks, figures, score_lines
-from w2v.files import content_sha256
+from w2v.hashes import content_sha256
 from w2v.vectors import Use, vector_files
 
 EXPORTS = "exports"
@@ -50,17 +51,18 @@ class Evaluation(Stage):
         path = trained or locate("vectors", config.vectors, use)
         other = locate("compare", config.compare, use) if config.compare else None
         suggested = None if trained is None else context.config.corpus.probes
+        content = partial(content_sha256, hashes=context.hashes)
         settings = {
             **asdict(config),
             "suggested": suggested,
             **({} if context.job is None else {"tables": [NEIGHBOURS]}),
             # Files count by their content.
-            "vectors": None if trained else content_sha256(vector_files(path, use)),
-            "compare": content_sha256(vector_files(other, use)) if other else None,
-            "counts": content_sha256([Path(config.counts)]) if config.counts else None,
+            "vectors": None if trained else content(vector_files(path, use)),
+            "compare": content(vector_files(other, use)) if other else None,
+            "counts": content([Path(config.counts)]) if config.counts else None,
             **{
                 metric.section: {
-                    name: content_sha256([path]) for name, path in metric.benchmarks(config).items()
+                    name: content([path]) for name, path in metric.benchmarks(config).items()
                 }
                 for metric in METRICS
             },

@@ -42,7 +42,10 @@ class Tokenize(Stage):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config, display = context.config, context.display
         tokenizer, phrases = config.tokenizer, config.tokenizer.phrases
-        source = make_source(config.corpus, context.outputs, display.downloading, display.hashing)
+        source = make_source(
+            *(config.corpus, context.outputs, display.downloading, display.hashing),
+            context.hashes,
+        )
         files = source.files if isinstance(source, Records) else source
         before = file_stamps(files)
         with display.bar("checksum"):

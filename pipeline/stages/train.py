@@ -18,6 +18,7 @@ from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
 from w2v.files import can_link
+from w2v.hashes import FileHashes
 from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
@@ -52,7 +53,7 @@ class Train(Stage):
             given_files(Path(config.train.init))
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
-        settings = key_settings(context.config)
+        settings = key_settings(context.config, context.hashes)
         return settings, lambda out: self.make(context, settings, out)
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
     tracker.files([file for file in files if file.is_file()], "vectors")
 
 
-def key_settings(config: Config) -> dict[str, Any]:
+def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
     """Return the settings that the vectors depend on."""
     init, settings = config.train.init, config.as_dict()
     return {
@@ -174,7 +175,7 @@ def key_settings(config: Config) -> dict[str, Any]:
         # How often checkpoints are written changes nothing.
         "train": {
             **{k: v for k, v in settings["train"].items() if "checkpoint" not in k},
-            "init": None if init is None else fingerprint(Path(init)),
+            "init": None if init is None else fingerprint(Path(init), hashes),
         },
         "seed": config.seed,
     }

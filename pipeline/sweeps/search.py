@@ -171,7 +171,8 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
         {stage.name: stage.code_version for stage in STAGES},
     ]
     if settings.evaluate.vectors is None and not {"corpus", "corpus.path"} & set(space):
-        parts.append(make_source(settings.corpus, Path(settings.outputs)).fingerprint())
+        outputs, hashes = Path(settings.outputs), settings.file_hashes()
+        parts.append(make_source(settings.corpus, outputs, hashes=hashes).fingerprint())
     text = json.dumps(parts, default=str)
     return f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

@@ -77,9 +77,10 @@ class Records:
         """
         return documents_to_blocks(self._texts(), limit)
 
-    def fingerprint(self) -> list[Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """Return a JSON value of all that the documents depend on: field, suffixes and files."""
-        return [self.field, [*map(format_suffix, self.files.paths)], *self.files.fingerprint()]
+        suffixes = [*map(format_suffix, self.files.paths)]
+        return {"field": self.field, "suffixes": suffixes, **self.files.fingerprint()}
 
     def check(self) -> None:
         """Read the first record of each local file, so that mistakes are found before any work.

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.files import Decompressed, local_path, open_binary, open_raw
+from w2v.hashes import FileHashes, stamp
 from w2v.settings import Limit, SettingError, Settings, one_of, setting
 from w2v.text.blocks import Block
 from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
@@ -153,14 +154,19 @@ def bytes_of(
         with opener(path) as file:
             while data := file.read(size or READ_BYTES):
                 yield data, file.raw_position() if isinstance(file, Decompressed) else file.tell()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; a text file is needed") from None
-    except IsADirectoryError:
-        raise InputError(f"{path} is a folder; a text file is needed") from None
     except (InputError, MemoryError):
         raise
     except Exception as error:  # compression formats and remote stores have errors of their own
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        raise read_error(path, error) from None
+
+
+def read_error(path: str, error: Exception) -> InputError:
+    """Return the error to raise for a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file; a text file is needed")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path} is a folder; a text file is needed")
+    return InputError(f"{path}: cannot be read ({error})")
 
 
 def size_of(paths: Sequence[str]) -> int | None:
@@ -338,9 +344,11 @@ class Files(Settings):
     open
         Opens a file of a given name for reading its decompressed bytes.
     raw
-        Opens a file for reading its bytes on disk, for the checksums of `fingerprint`.
+        Opens a file that is not local for reading its bytes, for the checksums of `fingerprint`.
     hashed
         Called with the progress of computing the checksums.
+    hashes
+        Computes the checksums of local files, or remembers them.
     found
         What was skipped when the files were looked for.
     """
@@ -353,6 +361,7 @@ class Files(Settings):
     hashed: Progress = lambda *_: None
     found: FoundFiles = field(default_factory=FoundFiles)
     encoding: str = encoding_setting()
+    hashes: FileHashes = field(default_factory=FileHashes, compare=False)
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
         """Yield the path and the first bytes of each local file.
@@ -410,28 +419,48 @@ class Files(Settings):
             raise
         yield from builder.end()
 
-    def stamps(self) -> list[tuple[str, int, int]]:
-        """Return the path, size in bytes and modification time in ns of each local file."""
+    def stamps(self) -> list[tuple[str, str]]:
+        """Return the path of each local file, and a text that changes when the file does."""
         found = []
         for path in self.paths:
             with suppress(OSError):
-                status = local_path(path).stat()
-                found.append((path, status.st_size, status.st_mtime_ns))
+                found.append((path, stamp(local_path(path).stat())))
         return found
 
-    def fingerprint(self) -> list[str]:
-        """Return the settings and the SHA-256 of each file on disk, without decompressing it."""
-        total, read, digests = size_of(self.paths), 0, []
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the settings and the SHA-256 of each file on disk, without decompressing it.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read.
+        """
+        total, read = size_of(self.paths), 0
+
+        def on_read(size: int) -> None:
+            nonlocal read
+            read += size
+            self.hashed(read, read / total if total else None)
+
+        local = [path for path in self.paths if "://" not in path]
+        try:
+            digests = dict(zip(local, self.hashes.sha256(local, on_read), strict=True))
+        except OSError as error:
+            raise read_error(str(error.filename), error) from None
         for path in self.paths:
-            digest = hashlib.sha256()
-            for data, _ in bytes_of(path, self.raw):
-                digest.update(data)
-                read += len(data)
-                self.hashed(read, read / total if total else None)
-            digests.append(digest.hexdigest())
-        changed = [self.errors] if self.errors != "strict" else []
-        changed += [self.encoding] if not is_utf8(self.encoding) else []
-        return [self.unit, *changed, *digests]
+            if path not in digests:
+                digests[path] = self._remote_sha256(path, on_read)
+        changed = {"errors": self.errors} if self.errors != "strict" else {}
+        changed |= {"encoding": self.encoding} if not is_utf8(self.encoding) else {}
+        return {"unit": self.unit, **changed, "files": [digests[path] for path in self.paths]}
+
+    def _remote_sha256(self, path: str, on_read: Callable[[int], None]) -> str:
+        digest = hashlib.sha256()
+        for data, _ in bytes_of(path, self.raw):
+            digest.update(data)
+            on_read(len(data))
+        self.hashes.seen[path] = digest.hexdigest()
+        return digest.hexdigest()
 
 
 class BlockBuilder:
@@ -610,17 +639,20 @@ class PyDocs:
                         seen.add(digest)
                         yield text, number / len(files)
 
-    def fingerprint(self) -> list[list[str]]:
-        """Return each package's name, and the SHA-256 of the list of its files that pip wrote."""
-        prints = []
+    def fingerprint(self) -> dict[str, Any]:
+        """Return the names of the packages in order, and the SHA-256 of pip's list of each's files.
+
+        Of the standard library, the version of Python is returned.
+        """
+        prints = {}
         for package in self.packages:
             if package == STANDARD_LIBRARY:
                 content = sys.version
             else:
                 record = distribution(package).read_text("RECORD") or ""
                 content = hashlib.sha256(record.encode()).hexdigest()
-            prints.append([package, content])
-        return prints
+            prints[package] = content
+        return {"packages": [*self.packages], "releases": prints}
 
     @staticmethod
     def _files(package: str) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from w2v.errors import InputError
-from w2v.files import file_sha256
+from w2v.hashes import FileHashes
 from w2v.objectives import Model, Objective, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
@@ -44,9 +44,12 @@ def check_init(init: object, objective: Objective) -> None:
         )
 
 
-def fingerprint(path: Path) -> list[str]:
-    """Return the SHA-256 of every file that is read; equal for equal vectors at any path."""
-    return [file_sha256(file) for file in given_files(path)]
+def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
+    """Return the SHA-256 of every file that is read; equal for equal vectors at any path.
+
+    Without `hashes`, every file is read.
+    """
+    return (hashes or FileHashes()).sha256(given_files(path))
 
 
 def given_vectors(path: str | Path) -> WordVectors:

@@ -45,6 +45,14 @@ def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> list[Stage]:
     return found[: last + 1]
 
 
+def left_out(stage: Stage, config: Config) -> InputError:
+    """Return the error for a stage that is not to run and whose result is not in the cache."""
+    return InputError(
+        f"stages={as_yaml(config.stages)}: {stage.name} is left out, and the cache does not hold "
+        f"its result; add {stage.name} to stages"
+    )
+
+
 class Experiment:
     """Runs the stages of a configuration, in the order of `stages`."""
 
@@ -80,22 +88,21 @@ class Experiment:
     def _result(self, stage: Stage) -> Entry:
         """Return a stage's result, made if it is not in the cache."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
+        context.hashes.seen.clear()
         settings, make = stage.prepare(context)
-        key = stage.key(context, settings)
+        key, about = stage.key(context, settings), stage.about(context)
         if stage.name in context.config.stages:
             full = explain_write_errors(context.outputs, stage.name)
             with context.display.bar(stage.name), context.stop.deferrable(), full:
                 upstream = stage.upstream(context)
                 entry = store.find_or_make(
-                    folder, key, settings, upstream, make, self._damaged, context.verify
+                    *(folder, key, settings, upstream, make, self._damaged),
+                    *(context.verify, about),
                 )
         else:
             found = store.find(folder, key, context.verify)
             if found is None:
-                raise InputError(
-                    f"stages={as_yaml(context.config.stages)}: {stage.name} is left out, and the "
-                    f"cache does not hold its result; add {stage.name} to stages"
-                )
+                raise left_out(stage, context.config)
             entry = found
         context.tracker.tag({f"stage.{stage.name}": key})
         stage.ready(context, entry)

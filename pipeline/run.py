@@ -26,6 +26,7 @@ if __name__ == "__main__":  # the imports below take half a second
     leave_at_once()
 
 import hydra  # noqa: E402
+from hydra.core.hydra_config import HydraConfig  # noqa: E402
 from hydra.errors import HydraException  # noqa: E402
 from omegaconf import DictConfig  # noqa: E402
 from omegaconf.errors import OmegaConfBaseException  # noqa: E402
@@ -50,13 +51,15 @@ class Program:
     """One command: Hydra calls `run` once, or once for each job of a sweep.
 
     ``started`` tells whether `run` was called, so that later errors are not Hydra's. ``error`` is
-    what ended a single run. Hydra would print more than one line if `run` raised it.
+    what ended a single run. Hydra would print more than one line if `run` raised it. ``status`` is
+    the exit status of a run that no error ended.
     """
 
     def __init__(self) -> None:
         self.stop = StopRequest()
         self.started = False
         self.error: Exception | None = None
+        self.status = 0
 
     def run(self, composed: DictConfig) -> float | None:
         """Run one experiment; a job of a sweep returns its objective."""
@@ -67,6 +70,11 @@ class Program:
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
             config = schema.resolve(composed)
+            if config.plan:
+                from pipeline.plan import plan_run
+
+                self.status = plan_run(config, Path(HydraConfig.get().runtime.output_dir))
+                return None
             trained = config.engine.name * ("train" in config.stages)
             with explain_write_errors(Path(config.outputs)), compiled_ahead(trained):
                 run_tracked(config, stop=self.stop)
@@ -149,6 +157,7 @@ def main() -> int:
             hydra.main(str(CONF), "config", **options)(program.run)()
         if program.error is not None:
             raise program.error
+        status = program.status
     except BrokenPipeError:  # of standard output, as with | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

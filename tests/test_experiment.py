@@ -18,7 +18,7 @@ from pipeline.experiment import Experiment, check_stages
 from pipeline.runtime.console import Display
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import STAGES
-from pipeline.stages.base import Context, Make, Stage, imported_modules, source_files
+from pipeline.stages.base import ROOMS, Context, Make, Stage, code_of
 from pipeline.tracking.tracker import Tracker
 from tests.test_config import settled
 from w2v.engines import Tally, Task
@@ -26,6 +26,7 @@ from w2v.errors import InputError
 from w2v.losses import LOSSES, Counts, Loss
 from w2v.sampling import Key
 from w2v.settings import at_least, setting
+from w2v.source_code import imported_modules
 from w2v.text.tokens import Batch
 
 
@@ -145,7 +146,7 @@ def test_warnings_of_a_stage_are_lines_on_the_terminal(
 
 
 def names_of(module: str) -> set[str]:
-    return {path.stem for path in source_files(module)}
+    return {Path(path).stem for path in code_of(module)}
 
 
 def test_a_result_depends_on_the_code_that_makes_it() -> None:
@@ -165,7 +166,7 @@ def test_imports_are_found_in_every_form() -> None:
         'def f():\n    from w2v.engines.numpy import NumpyEngine\nX = "w2v.engines.softmax:Step"\n'
         "from pipeline.tracking.tracker import Tracker\n"
     )
-    found = {*imported_modules(source + "import w2v.files\n")}
+    found = {*imported_modules(source + "import w2v.files\n", ROOMS)}
     assert {"w2v.text.corpus", "w2v.text.tokens", "w2v.engines.numpy"} <= found
     assert {"w2v.engines.softmax", "w2v.files"} <= found
     assert not any(name.startswith(("pipeline", "os")) for name in found)

@@ -519,7 +519,10 @@ def test_kernels_are_compiled_ahead_only_for_training(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stages: list[str], engine: str
 ) -> None:
     config = OmegaConf.create(
-        {"engine": {"name": "numba"}, "stages": stages, "outputs": str(tmp_path)}
+        {
+            **{"engine": {"name": "numba"}, "stages": stages},
+            **{"outputs": str(tmp_path), "plan": False},
+        }
     )
     asked = []
 

@@ -27,7 +27,7 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
         config = compose("config", return_hydra_config=True)
         with read_write(config):
             config.hydra.overrides.task = ["loss=negsample,softmax", "loss.negatives=2,3"]
-        jobs = plan_jobs(config)
+        jobs = plan_jobs(config, [])
     assert jobs == [
         ["loss=negsample", "loss.negatives=2"],
         ["loss=negsample", "loss.negatives=3"],

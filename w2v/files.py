@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any, cast
@@ -321,6 +322,7 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
     shutil.copyfile(path, other)
 
 
+@cache
 def can_link(folder: Path) -> bool:
     """Return whether files in a folder, which must exist, can have several names."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary, suppress(OSError):

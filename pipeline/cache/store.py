@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +92,14 @@ def find_or_make(
     make: Callable[[Path], dict[str, Any]],
     on_damaged: Callable[[Path, Path, str], None] = lambda *_: None,
     verify: bool = False,
+    about: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Return the entry with that key, and make it first if it does not exist or is damaged.
 
     `make` writes the files into the empty folder that it is given, and returns the facts.
     `on_damaged` is called when a damaged entry was moved, with its old and new path and the reason.
-    See also `find` and `stage_key`.
+    `about` is written into the manifest, for those who ask what the entry was made from. See also
+    `find` and `stage_key`.
     """
     if found := find(folder, key, verify):
         return found
@@ -117,7 +119,7 @@ def find_or_make(
         try:
             facts = make(part)
             seconds = time.perf_counter() - begun
-            about = {"key": key, "stage": folder.name, "settings": settings, "upstream": upstream}
+            made = {"key": key, "stage": folder.name, "settings": settings, "upstream": upstream}
             files = {
                 str(file.relative_to(part)): {
                     "bytes": file.stat().st_size,
@@ -126,7 +128,7 @@ def find_or_make(
                 for file in sorted(part.rglob("*"))
                 if file.is_file()
             }
-            manifest = {**about, "seconds": seconds, "facts": facts, "files": files}
+            manifest = {**made, **(about or {}), "seconds": seconds, "facts": facts, "files": files}
             (part / MANIFEST).write_bytes(with_checksum(manifest))
             fsync_and_hash(part / MANIFEST)
             fsync_folder(part)

@@ -84,11 +84,7 @@ def resolve(composed: DictConfig) -> Config:
     Hydra's own settings are left out. An `InputError` is raised for a setting that the schema does
     not have, and for a value that is missing or outside its limits.
     """
-    if "hydra" in composed:  # as it is outside a job
-        composed = composed.copy()
-        OmegaConf.set_struct(composed, False)
-        composed.pop("hydra")
-        OmegaConf.set_struct(composed, True)
+    composed = without_hydra(composed)
     check_keys(composed)
     missing = sorted(OmegaConf.missing_keys(composed))
     if missing:
@@ -98,6 +94,16 @@ def resolve(composed: DictConfig) -> Config:
     except SettingError as error:
         raise InputError(messages.out_of_limits(error, key_of(error.owner, composed))) from None
     return cast(Config, with_home(settings))
+
+
+def without_hydra(composed: DictConfig) -> DictConfig:
+    """Return settings without Hydra's own, which are the larger part of a composition."""
+    if "hydra" in composed:  # as it is outside a job
+        composed = composed.copy()
+        OmegaConf.set_struct(composed, False)
+        composed.pop("hydra")
+        OmegaConf.set_struct(composed, True)
+    return composed
 
 
 def key_of(owner: type, node: Any) -> str:

@@ -352,6 +352,11 @@ class Config(Settings):
         one_of(REPORTS),
         "best",
     )
+    plan: bool = setting(
+        "only say which results are in the cache, which would be made, why, and what it would "
+        "take; exit status 0 if all are there, 3 if not",
+        default=False,
+    )
     outputs: str = setting("the folder for everything that is made", text("a folder"), "outputs")
     measure: Measure | None = None
     experiment: str | None = None

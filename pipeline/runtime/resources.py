@@ -1,7 +1,10 @@
 """Decide how many cores and threads are used, and refuse work that lacks memory or disk space."""
 
 import os
+import platform
+import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 from rich.filesize import decimal
@@ -22,6 +25,14 @@ THREAD_POOL_VARIABLES = (
 def threads_per_job(jobs_at_once: int) -> int:
     """Return how many threads each job of a sweep gets when so many jobs run at the same time."""
     return max(1, available_cores() // jobs_at_once)
+
+
+@cache
+def machine() -> str:
+    """Return what tells how fast this machine is: its processor, and the cores that are used."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return f"{found[1] if found else platform.processor()}, {available_cores()} cores"
 
 
 def keep_compiled_programs(outputs: Path) -> None:

@@ -1,24 +1,24 @@
 """What every stage has, and what it is given when it runs."""
 
-import hashlib
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from pipeline.cache.store import Entry, stage_key
+from pipeline.cache.store import Entry, digest, stage_key
 from pipeline.config.settings import Config
 from pipeline.config.values import is_number
 from pipeline.runtime.console import Display
+from pipeline.runtime.resources import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.report.findings import Findings
+from w2v.source_code import source_digests
+from w2v.text.sources import size_of
 
 
 @dataclass
@@ -62,6 +62,18 @@ Make = Callable[[Path], dict[str, Any]]
 """Fills an empty folder and returns facts about it, as JSON values."""
 
 
+class Expected(NamedTuple):
+    """What making a result will take: seconds, if that is known, and bytes."""
+
+    seconds: float | None = None
+    memory: int = 0
+    disk: int = 0
+
+
+MAX_INPUTS = 10_000
+"""Manifests list the files that a result was made from only if they are not more."""
+
+
 class Stage(ABC):
     """One stage: what its result depends on, how it is made, shown and recorded.
 
@@ -84,7 +96,8 @@ class Stage(ABC):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         """Return the settings that the result depends on, as JSON values, and how it is made.
 
-        The cache adds `upstream` and `code_version`. Files count by their content.
+        They are named as the user names them. The cache adds `upstream` and `code_version`. Files
+        count by their content.
         """
 
     @abstractmethod
@@ -116,9 +129,44 @@ class Stage(ABC):
         return {name: entries[name].key for name in self.consumes if name in entries}
 
     @property
+    def code(self) -> dict[str, str]:
+        """The source files that the result depends on, each with a hash."""
+        return code_of(type(self).__module__)
+
+    @property
     def code_version(self) -> str:
-        """A hash of the source files that the result depends on; see `source_files`."""
-        return digest_of_sources(type(self).__module__)
+        """A hash of `code`."""
+        return digest(self.code)
+
+    def about(self, context: Context) -> dict[str, Any]:
+        """Return what the manifest says beside the settings, after `prepare`, for plans."""
+        inputs = dict(context.hashes.seen)
+        size = size_of([*inputs]) or 0
+        return {
+            "code": self.code,
+            "inputs": inputs if len(inputs) <= MAX_INPUTS else {},
+            "input_bytes": size,
+            "machine": machine(),
+        }
+
+    def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:  # noqa: ARG002
+        """Return what making the result will take.
+
+        `past` is the manifest of the nearest result that was made on such a machine, if any.
+        Results of other stages that are not there yet have the facts of the nearest ones.
+        """
+        if past is None:
+            return Expected()
+        return Expected(past["seconds"], disk=sum(one["bytes"] for one in past["files"].values()))
+
+    def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
+        """Return the facts that are expected of a result, by those of the nearest one there is.
+
+        `ratio` is the size of the text that is read, in units of that of the other result; 0 if it
+        is unknown. The facts are empty if nothing is expected.
+        """
+        del context, ratio
+        return facts
 
     def explain(self, error: InputError, config: Config) -> InputError:
         """Return an error that names a setting by its key, where the library names an argument."""
@@ -141,51 +189,8 @@ SHARED = ("w2v", "pipeline.stages.base")
 DATA = {"w2v.report.page": "templates/*"}
 """Other files that a module reads."""
 
-IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
-LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
-"""A class that a table names and that is imported when it is used."""
-
 
 @cache
-def digest_of_sources(module: str) -> str:
-    """Return the SHA-256 of a module's source and of those in `ROOMS` that it imports."""
-    whole = hashlib.sha256()
-    for path in source_files(module):
-        whole.update(path.read_bytes())
-    return whole.hexdigest()[:16]
-
-
-def source_files(module: str) -> list[Path]:
-    """Return the source file of a module and of those in `ROOMS` that it imports, also lazily."""
-    found: dict[str, Path] = {}
-    data: list[Path] = []
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = None if name in found else module_file(name)
-        if path is None:
-            continue
-        found[name] = path
-        waiting += imported_modules(path.read_text(encoding="utf-8"))
-        if name in DATA:
-            data += sorted(path.parent.glob(DATA[name]))
-    return [*(found[name] for name in sorted(found)), *data]
-
-
-def module_file(name: str) -> Path | None:
-    """Return the source file of a module; None if the name is of something else."""
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:  # of something in a module
-        return None
-    return Path(spec.origin) if spec and spec.origin else None
-
-
-def imported_modules(source: str) -> Iterator[str]:
-    """Yield the modules in `ROOMS` that a source file imports."""
-    names = LAZY.findall(source)
-    for package, imported in IMPORT.findall(source):
-        # What is imported may be a module or something in one.
-        parts = [part.split()[0] for part in imported.strip("()").split(",") if part.strip()]
-        names += [package, *(f"{package}.{part}".lstrip(".") for part in parts)]
-    yield from (n for n in names if f"{n}.".startswith(ROOMS) and n not in SHARED)
+def code_of(module: str) -> dict[str, str]:
+    """Return the source files on which what a module makes depends, each with a hash."""
+    return source_digests(module, ROOMS, SHARED, DATA)

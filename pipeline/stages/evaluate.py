@@ -54,8 +54,6 @@ class Evaluation(Stage):
         content = partial(content_sha256, hashes=context.hashes)
         settings = {
             **asdict(config),
-            "suggested": suggested,
-            **({} if context.job is None else {"tables": [NEIGHBOURS]}),
             # Files count by their content.
             "vectors": None if trained else content(vector_files(path, use)),
             "compare": content(vector_files(other, use)) if other else None,
@@ -68,6 +66,9 @@ class Evaluation(Stage):
             },
         }
 
+        kept = "all" if context.job is None else NEIGHBOURS
+        key = {"evaluate": settings, "corpus": {"probes": suggested}, "tables": {"kept": kept}}
+
         def make(out: Path) -> dict[str, Any]:
             brief = context.job is not None
             facts, found = evaluate_vectors(out, config, trained, suggested, brief)
@@ -75,7 +76,7 @@ class Evaluation(Stage):
             context.findings = found
             return facts
 
-        return settings, make
+        return key, make
 
     def describe(self, facts: Mapping[str, Any]) -> str:  # noqa: ARG002
         return "scores and tables"

@@ -15,7 +15,7 @@ from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Evaluate, Tracking
 from pipeline.runtime.outputs import explain_write_errors
-from pipeline.stages.base import digest_of_sources
+from pipeline.stages.base import code_of
 from pipeline.stages.tables import evaluate_vectors
 from pipeline.stages.vocab import IDS
 from pipeline.tracking import reopen
@@ -85,7 +85,7 @@ def make_report(
         "vocabulary": settings.vocabulary,
     }
     upstream = {name: entry.key for name, entry in run.entries.items()}
-    key = store.stage_key(NAME, digest_of_sources(__name__), shown, upstream)
+    key = store.stage_key(NAME, store.digest(code_of(__name__)), shown, upstream)
 
     def make(out: Path) -> dict[str, Any]:
         draw(

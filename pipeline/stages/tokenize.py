@@ -9,7 +9,7 @@ from pipeline.cache.store import Entry, digest
 from pipeline.config.settings import Config, Corpus
 from pipeline.corpora.sources import make_source
 from pipeline.runtime import resources
-from pipeline.stages.base import Context, Make, Stage, numbers
+from pipeline.stages.base import Context, Expected, Make, Stage, numbers
 from w2v.errors import InputError
 from w2v.settings import SettingError
 from w2v.text.phrases import PHRASES, Phrases
@@ -50,14 +50,12 @@ class Tokenize(Stage):
         before = file_stamps(files)
         with display.bar("checksum"):
             content = source.fingerprint()
+        corpus = {"name": config.corpus.name, "limit": config.corpus.limit, **content}
+        joined = (phrases if phrases.wanted else Phrases()).fingerprint()
         settings = {
-            "corpus": config.corpus.name,
-            "content": content,
-            "limit": config.corpus.limit,
-            "tokenizer": tokenizer.fingerprint(),
+            "corpus": corpus,
+            "tokenizer": {**tokenizer.fingerprint(), "phrases": joined},
         }
-        if phrases.wanted:
-            settings["phrases"] = phrases.fingerprint()
 
         def make(out: Path) -> dict[str, Any]:
             size = size_of(source.paths) if isinstance(source, Files) else None
@@ -90,6 +88,23 @@ class Tokenize(Stage):
 
         return settings, make
 
+    def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:
+        size = size_of([*context.hashes.seen]) or 0
+        found = super().expect(context, past)
+        if past is None or not size or not past["input_bytes"]:
+            return found._replace(disk=found.disk or int(size * resources.TOKENS_PER_BYTE))
+        ratio = size / past["input_bytes"]
+        return Expected(past["seconds"] * ratio, disk=int(found.disk * ratio))
+
+    def guess(
+        self,
+        context: Context,  # noqa: ARG002
+        facts: dict[str, Any],
+        ratio: float,
+    ) -> dict[str, Any]:
+        counted = ("tokens", "documents") if ratio else ()
+        return {key: int(facts[key] * ratio) for key in counted}
+
     def describe(self, facts: Mapping[str, Any]) -> str:
         line = f"{facts['tokens']:,} tokens in {facts['documents']:,} documents"
         line += f", {facts['phrases']:,} phrases" if "phrases" in facts else ""
@@ -116,7 +131,7 @@ class Tokenize(Stage):
                 "yellow",
             )
         tracker, config = context.tracker, context.config
-        content = digest(entry.settings["content"])
+        content = digest(entry.settings["corpus"])
         tracker.tag({"corpus.fingerprint": content})
         tracker.dataset(config.corpus.name, content, origin_of(config.corpus), entry.facts)
 

@@ -14,7 +14,7 @@ from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.runtime import resources
 from pipeline.runtime.console import format_figure
-from pipeline.stages.base import Context, Make, Stage
+from pipeline.stages.base import Context, Expected, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
 from w2v.files import can_link
@@ -22,6 +22,7 @@ from w2v.hashes import FileHashes
 from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
+from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import check_init, fingerprint, given_files, given_vectors
@@ -55,6 +56,20 @@ class Train(Stage):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         settings = key_settings(context.config, context.hashes)
         return settings, lambda out: self.make(context, settings, out)
+
+    def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:
+        vocabulary, config = context.entries["vocab"].facts, context.config
+        if not vocabulary or not context.entries["tokenize"].facts:
+            return Expected()
+        memory, disk = resources_needed(context)
+        seconds = None
+        if past is not None:
+            now, then = config.objective, objective_of(**past["settings"])
+            words_then = past["files"][VECTORS]["bytes"] // (4 * then.dim)
+            ratio = relative_cost(now, vocabulary["size"]) / relative_cost(then, words_then)
+            ratio *= vocabulary["tokens_kept"] * config.train.epochs / past["facts"]["words"]
+            seconds = past["seconds"] * ratio
+        return Expected(seconds, memory, sum(disk.values()))
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
         """Train, and write the result into a folder."""
@@ -181,18 +196,25 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
     }
 
 
-def require_resources(context: Context) -> None:
-    """Refuse a training that cannot have the memory or the disk that it needs."""
+def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
+    """Return the bytes of memory that a training needs, and those of disk by kind of file."""
     config, entries = context.config, context.entries
     words, documents = entries["vocab"].facts["size"], entries["tokenize"].facts["documents"]
     keeps_best = config.train.early_stopping is not None
-    what = f"training {words:,} words with model.dim={config.model.dim}"
     memory = training_memory(words, documents, config.objective, keeps_best)
-    resources.require_memory(memory, what)
     checkpoints = config.train.checkpoint_every is not None
     tracking, model = config.tracking, model_bytes(words, config.objective)
     copied = tracking.name == "mlflow" and tracking.uri is None and tracking.vectors != "none"
-    disk = training_disk(model, keeps_best, checkpoints, copied and not can_link(context.outputs))
+    copied = copied and context.outputs.exists() and not can_link(context.outputs)
+    return memory, training_disk(model, keeps_best, checkpoints, copied)
+
+
+def require_resources(context: Context) -> None:
+    """Refuse a training that cannot have the memory or the disk that it needs."""
+    config, words = context.config, context.entries["vocab"].facts["size"]
+    what = f"training {words:,} words with model.dim={config.model.dim}"
+    memory, disk = resources_needed(context)
+    resources.require_memory(memory, what)
     if context.sweep_dims > config.model.dim:
         what = "this job with all later ones"
         disk["the vectors"] = model_bytes(words, replace(config.objective, dim=context.sweep_dims))

@@ -49,9 +49,21 @@ class Vocab(Stage):
         settings = context.config.vocab
         words = None if settings.words is None else read_words(Path(settings.words))
         drop = settings.words_to_drop()
-        key = {**asdict(settings), "words": words and digest_of(words), "drop": digest_of(drop)}
+        files = {"words": words and digest_of(words), "drop": digest_of(drop)}
         corpus = context.entries["tokenize"].path
+        key = {"vocab": {**asdict(settings), **files}}
         return key, lambda out: make_vocabulary(out, corpus, settings, words, drop)
+
+    def guess(
+        self,
+        context: Context,
+        facts: dict[str, Any],
+        ratio: float,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        tokens = context.entries["tokenize"].facts.get("tokens", 0)
+        share = tokens / (facts["tokens_kept"] + facts["tokens_dropped"])
+        kept = int(facts["tokens_kept"] * share)
+        return {"size": facts["size"], "tokens_kept": kept} if kept else {}
 
     def describe(self, facts: Mapping[str, Any]) -> str:
         share = facts["tokens_kept"] / (facts["tokens_kept"] + facts["tokens_dropped"])

@@ -22,8 +22,10 @@ from pipeline.sweeps.overrides import (
 from w2v.errors import InputError
 
 
-def plan_jobs(config: DictConfig) -> list[list[str]]:
+def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
     """Return the overrides of every job, in the order of the command line.
+
+    The settings of each are added to `settings_of`.
 
     Each job is composed and checked here, so that nothing starts if one of them is wrong. A
     setting is left out of the jobs whose choices do not have it (``loss.negatives`` where
@@ -46,6 +48,7 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
             raise InputError(
                 f"{experiment}: is a sweep of its own; it cannot be one choice of another"
             )
+    bases = {chosen: schema.without_hydra(base) for chosen, base in bases.items()}
     settings = [key for key in values if key not in groups]
     for key in settings:
         if not any(has_setting(base, key) for base in bases.values()):
@@ -73,6 +76,7 @@ def plan_jobs(config: DictConfig) -> list[list[str]]:
             if named not in checked:
                 check_paths(made)
             checked.add(named)
+            settings_of.append(made)
         jobs[texts] = None
     for key, where in left_out.items():
         print(f"{key} is left out where {where}, which has no such setting")

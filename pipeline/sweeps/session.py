@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.config.program import command, command_line
-from pipeline.config.settings import Tracking
+from pipeline.config.settings import Config, Tracking
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.runtime.resources import limit_threads_of_child_processes, threads_per_job
@@ -41,7 +41,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Some jobs of a sweep did not finish; `status` is the exit status of the command."""
+    """Some jobs of a sweep have not finished; `status` is the exit status of the command."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -226,6 +226,22 @@ def check_hydra_settings(config: DictConfig) -> None:
     if sweep["subdir"] != SUBDIR:
         raise InputError(f"hydra.sweep.subdir: must stay {SUBDIR}: jobs are found by their number")
     check_launcher(config)
+
+
+def refuse_plan(config: DictConfig) -> None:
+    """Refuse to plan a sweep whose jobs depend on how earlier ones end."""
+    if config.plan:
+        raise InputError(
+            "plan=true: needs search=grid; other searches choose their jobs as they go"
+        )
+
+
+def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once: int) -> None:
+    """Print the plan of a sweep; a `SweepFailedError` tells that there is work to do."""
+    from pipeline.plan import plan_jobs
+
+    if status := plan_jobs(jobs, settings, at_once):
+        raise SweepFailedError("there is work to do", status)
 
 
 def refuse_sweep_without_multirun() -> None:

@@ -196,7 +196,7 @@ class Tokenizer(Settings, ABC):
         packages. Data files and modules that are imported by a name in a string do not count.
         """
         prints: dict[str, Any] = asdict(self.plain())
-        prints |= {"split": self.split, "unicode": unicodedata.unidata_version}
+        prints |= {"name": self.split, "unicode": unicodedata.unidata_version}
         if self.function is not None:
             maker = getattr(import_function(self.function), "__module__", None)
             named = self.function.rpartition(".")[0]

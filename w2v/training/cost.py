@@ -6,6 +6,8 @@ a score. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 from w2v.engines import Task
 from w2v.engines.inputs import make_inputs
 from w2v.engines.step import make_step, sample, steps
-from w2v.objectives import Objective, initial_model
+from w2v.losses import LOSSES
+from w2v.objectives import ARCHITECTURES, Objective, initial_model, with_loss
 from w2v.sampling import draw_key, generator, keep_probabilities, keep_thresholds
 from w2v.text.tokens import Text, hold_out
 
@@ -71,6 +74,30 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
             centers += inputs.sums(batch, key, first).distinct()
     scores = objective.loss.scores(pairs, centers, keep * task.counts)
     return Work(pairs, scores, 6 * objective.dim * scores)
+
+
+@cache
+def relative_cost(objective: Objective, words: int) -> float:
+    """Return what a running word costs, on a scale by which objectives can be compared.
+
+    Only scores are counted, as in `Work`, and all words count as equally frequent.
+
+    Parameters
+    ----------
+    words
+        V, the size of the vocabulary.
+    """
+    window = 2 * float(objective.pair_weights().sum())
+    pairs = window if objective.name == "skipgram" else 1.0
+    scores = objective.loss.scores(pairs, 1, np.ones(max(words, 2), np.int64))
+    return objective.dim * (scores + window * (objective.name == "cbow"))
+
+
+def objective_of(model: dict[str, Any], loss: dict[str, Any], **_: Any) -> Objective:
+    """Return the objective that settings describe: dictionaries of fields with a ``name``."""
+    of_model, of_loss = ({k: one[k] for k in one if k != "name"} for one in (model, loss))
+    architecture = ARCHITECTURES[model["name"]][0](**of_model)
+    return with_loss(architecture, LOSSES[loss["name"]](**of_loss))
 
 
 def have_neighbours(documents: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -13,11 +13,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config.settings import Config
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
 from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
-from pipeline.sweeps.session import open_sweep
+from pipeline.sweeps.session import open_sweep, refuse_plan, show_plan
 from w2v.settings import with_home
 
 Jobs = Sequence[Sequence[str]]
@@ -49,8 +50,12 @@ class GridSweeper(ProjectSweeper):
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
-        jobs = plan_jobs(self.config)
+        settings: list[Config] = []
+        jobs = plan_jobs(self.config, settings)
         self.check(jobs)
+        if self.config.plan:
+            show_plan(jobs, settings, jobs_at_once(self.config) or 1)
+            return
         with open_sweep(self.config, jobs) as folder:
             OmegaConf.save(self.config, folder / "multirun.yaml")
             self.run(launcher, folder, jobs)
@@ -68,6 +73,7 @@ class HalvingSweeper(GridSweeper):
 
     def check(self, jobs: Jobs) -> None:
         """Refuse a sweep that cannot be halved."""
+        refuse_plan(self.config)
         check_halving(self.config, jobs)
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
@@ -82,6 +88,7 @@ class SearchSweeper(ProjectSweeper):
         """Open the study and the sweep, then let Hydra's sweeper run the trials."""
         from pipeline.sweeps.search import open_study
 
+        refuse_plan(self.config)
         with open_study(self.config, jobs_at_once(self.config) or 1), open_sweep(self.config):
             sweeper = Plugins.instance().instantiate_sweeper(
                 hydra_context=self.hydra_context,

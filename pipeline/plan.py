@@ -1,0 +1,230 @@
+"""Plan runs without running them: which results the cache has, which would be made, and why."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from pipeline.cache import store
+from pipeline.cache.store import Entry
+from pipeline.config.settings import Config
+from pipeline.experiment import check_paths, check_stages, left_out, stages_of
+from pipeline.runtime.console import Display, format_duration
+from pipeline.runtime.resources import free_disk, machine
+from pipeline.runtime.signals import StopRequest
+from pipeline.stages import STAGES
+from pipeline.stages.base import Context, Expected, Stage
+from pipeline.stages.train import CHECKPOINTS
+from pipeline.tracking.tracker import Tracker
+from w2v.differences import Manifest, by_distance, read_manifests, reasons
+from w2v.errors import InputError
+from w2v.files import canonical_json
+from w2v.training.memory import available_cores, free_memory
+
+WORK_TO_DO = 3
+"""The exit status of a plan by which something would be made."""
+
+NAMED = 4
+"""Reasons that are given for one result."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a run would do in one stage.
+
+    ``why`` tells why the result would be made; it is empty if the cache has it. ``job`` is the
+    job of a sweep that makes it, if an earlier one does.
+    """
+
+    stage: str
+    why: str = ""
+    expected: Expected = field(default_factory=Expected)
+    job: int | None = None
+
+
+@dataclass
+class Planner:
+    """Plans runs one after the other, of which a later one finds what an earlier one makes."""
+
+    display: Display = field(default_factory=Display)
+    made: dict[tuple[str, str], tuple[int | None, Entry]] = field(default_factory=dict)
+    manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
+
+    def plan(self, config: Config, job: int | None = None) -> list[Step]:
+        """Return the steps of a run, or of a job of a sweep; checks what the run would check."""
+        check_stages(config)
+        check_paths(config)
+        cores = available_cores()
+        context = Context(config, self.display, Tracker(), StopRequest(), cores, cores, job=job)
+        steps = []
+        for stage in stages_of(config):
+            try:
+                steps.append(self._step(stage, context))
+            except InputError as error:
+                raise stage.explain(error, config) from None
+        if config.measure is not None:
+            steps.append(Step("measure", "it is timed in every run"))
+        return steps
+
+    def _step(self, stage: Stage, context: Context) -> Step:
+        """Plan one stage, and leave its result, or what is expected of it, in the context."""
+        folder = context.outputs / "cache" / stage.name
+        context.hashes.seen.clear()
+        settings, _ = stage.prepare(context)
+        key = stage.key(context, settings)
+        if (stage.name, key) in self.made:
+            job, context.entries[stage.name] = self.made[stage.name, key]
+            return Step(stage.name, "made before", job=job)
+        if found := store.find(folder, key, context.verify):
+            context.entries[stage.name] = found
+            return Step(stage.name)
+        if stage.name not in context.config.stages:
+            raise left_out(stage, context.config)
+        upstream = stage.upstream(context)
+        settings = json.loads(canonical_json(settings))  # as a manifest has them
+        wanted = {"settings": settings, "upstream": upstream, **stage.about(context)}
+        near = by_distance(wanted, self._manifests(folder))
+        past = next((one for one in near if comparable(one, wanted)), None)
+        facts: dict[str, Any] = {}
+        try:
+            expected = stage.expect(context, past)
+            facts = stage.guess(context, past["facts"], text_ratio(wanted, past)) if past else {}
+        except (LookupError, TypeError, ValueError, ZeroDivisionError):
+            # The results of an earlier version of the program may say less.
+            expected = stage.expect(context, None)
+        entry = Entry(key, folder / key, False, 0.0, facts, settings)
+        context.entries[stage.name] = entry
+        self.made[stage.name, key] = context.job, entry
+        why = [*self._why(stage, context, wanted, near[0] if near else None, folder / key)]
+        more = len(why) - NAMED
+        text = "; ".join(why[:NAMED]) + (f"; and {more} more" if more > 0 else "")
+        return Step(stage.name, text, expected)
+
+    def _why(
+        self, stage: Stage, context: Context, wanted: Manifest, near: Manifest | None, path: Path
+    ) -> Iterator[str]:
+        """Yield the reasons why a result is not in the cache."""
+        if path.exists():
+            yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
+            return
+        if stage.name == "train" and (context.outputs / CHECKPOINTS / path.name).exists():
+            yield "it was interrupted, and goes on from its checkpoint"
+        anew = [name for name, key in wanted["upstream"].items() if (name, key) in self.made]
+        if anew:
+            yield f"{' and '.join(anew)} {'is' if len(anew) == 1 else 'are'} made anew"
+        if near is not None:
+            others = {name: key for name, key in wanted["upstream"].items() if name not in anew}
+            yield from self._other_inputs(path.parents[1], others, near["upstream"])
+            yield from reasons(wanted, near)
+        elif not anew:
+            yield "there is no result yet"
+
+    def _other_inputs(
+        self, cache: Path, new: Mapping[str, str], old: Mapping[str, str]
+    ) -> Iterator[str]:
+        """Yield by what the results that a stage reads differ from those that another one read.
+
+        `new` and `old` are their keys by stage.
+        """
+        for stage in STAGES:
+            pair = new.get(stage.name), old.get(stage.name)
+            if pair[0] is None or pair[0] == pair[1]:
+                continue
+            folder = cache / stage.name
+            known = {one.get("key"): one for one in self._manifests(folder)}
+            if pair[0] in known and pair[1] in known:
+                now, before = known[pair[0]], known[pair[1]]
+                yield from reasons(now, before)
+                yield from self._other_inputs(cache, now["upstream"], before["upstream"])
+            else:
+                yield f"{stage.name} is another one"
+
+    def _manifests(self, folder: Path) -> list[Manifest]:
+        if folder not in self.manifests:
+            self.manifests[folder] = read_manifests(folder, store.MANIFEST)
+        return self.manifests[folder]
+
+
+def text_ratio(wanted: Manifest, had: Manifest) -> float:
+    """Return the size of the files read for a result, in units of that of another; 0: unknown."""
+    if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
+        return 1.0
+    return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
+
+
+def comparable(past: Manifest, wanted: Manifest) -> bool:
+    """Return whether a result was made on such a machine, with the engine that is wanted."""
+    engines = [one["settings"].get("engine") for one in (past, wanted)]
+    return past.get("machine") == machine() and engines[0] == engines[1]
+
+
+def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
+    """Print the plans of runs by their title, and return the exit status of the command."""
+    works = [step for steps in plans.values() for step in steps if step.why]
+    for title, steps in plans.items():
+        wanted = [step for step in steps if step.why or len(plans) == 1]
+        display.say(title if wanted else f"{title}  cached")
+        for step in wanted:
+            display.say(f"  {step.stage:<9} {line_of(step)}")
+    if not works:
+        display.say("everything is in the cache")
+        return 0
+    own = [step for step in works if step.job is None]
+    made = [step.expected for step in own]
+    unknown = list(dict.fromkeys(step.stage for step in own if step.expected.seconds is None))
+    seconds = sum(one.seconds or 0 for one in made) / at_once
+    line = "in all    " + f"about {format_duration(seconds)}" * (seconds > 0)
+    line += f", {at_once} at a time" * (at_once > 1) + " and " * bool(unknown and seconds)
+    line += f"{', '.join(unknown)}, of which there is no time yet" if unknown else ""
+    memory, free = at_once * max(one.memory for one in made), free_memory()
+    line += f"; {decimal(memory)} of memory" if memory else ""
+    line += f" ({decimal(free)} free)" if memory and free is not None else ""
+    disk = decimal(sum(one.disk for one in made))
+    display.say(f"{line}; {disk} of disk ({decimal(free_disk(outputs))} free)")
+    return WORK_TO_DO
+
+
+def line_of(step: Step) -> str:
+    """Return what a plan says of a stage."""
+    if not step.why:
+        return "cached"
+    if step.job is not None:
+        return f"made by job {step.job}"
+    expected = step.expected
+    sizes = {"memory": expected.memory, "disk": expected.disk}
+    needs = ["" if expected.seconds is None else f"about {format_duration(expected.seconds)}"]
+    needs += [f"{decimal(size)} of {kind}" for kind, size in sizes.items() if size]
+    return f"to make: {step.why}  ({', '.join(filter(None, needs)) or 'no time yet'})"
+
+
+def plan_run(config: Config, run_dir: Path) -> int:
+    """Print the plan of a single run, remove the folder that Hydra made, return the exit status."""
+    planner = Planner()
+    steps = planner.plan(config)
+    remove_run_folder(run_dir)
+    return show(planner.display, {f"plan of {config.title}": steps}, Path(config.outputs), 1)
+
+
+def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once: int) -> int:
+    """Print the plan of a sweep, given the overrides and the settings of its jobs."""
+    planner, plans = Planner(), {}
+    common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
+    for number, (job, config) in enumerate(zip(jobs, configs, strict=True)):
+        own = " ".join(text for text in job if text not in common)
+        plans[f"job {number}  {own}"] = planner.plan(config, number)
+    return show(planner.display, plans, Path(configs[0].outputs), at_once)
+
+
+def remove_run_folder(folder: Path) -> None:
+    """Remove what Hydra writes before a run, unless a run has ended in the folder."""
+    with suppress(OSError):
+        if not (folder / "summary.json").exists():
+            for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):
+                path.unlink()
+            for path in (folder / ".hydra", folder, *folder.parents[:2]):
+                path.rmdir()

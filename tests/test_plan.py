@@ -1,0 +1,309 @@
+"""``plan=true``: what would be made and why, told right each time, and nothing made."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from pipeline.stages import base
+from tests.commands import SMALL, TEXT, run
+from tests.test_hashes import an_hour_later
+from w2v import differences, hashes
+from w2v.losses import NegativeSampling, Softmax
+from w2v.objectives import Cbow, SkipGram
+from w2v.source_code import source_digests
+from w2v.training.cost import objective_of, relative_cost
+
+TOKENIZER = """
+import numpy
+from helper_of_plan import parts
+def tokens(text):
+    return parts(text)
+"""
+HELPER = "def parts(text):\n    return text.split()\n"
+GIVEN = (
+    *("corpus=files", "corpus.path=texts", *SMALL[2:], "tracking=none", "evaluate.map=[]"),
+    *("tokenizer.function=tokenizer_of_plan.tokens", "vocab.drop=drop.txt"),
+    "evaluate.similarity={pairs:pairs.csv}",
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts, files that settings name, and the results of two runs."""
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "texts").mkdir()
+    for name, repeats in (("a.txt", 20), ("b.txt", 21)):
+        (folder / "texts" / name).write_text("\n".join(TEXT * repeats) + "\n")
+    (folder / "tokenizer_of_plan.py").write_text(TOKENIZER)
+    (folder / "helper_of_plan.py").write_text(HELPER)
+    (folder / "drop.txt").write_text("the\n")
+    (folder / "words.txt").write_text("cat\ndog\nking\nqueen\nmat\nrug\n")
+    (folder / "pairs.csv").write_text("cat,dog,8\nking,queen,9\nmat,rug,5\nking,rug,1\n")
+    with an_hour_later():
+        for more in ((), ("model.window=3", "seed=7")):
+            done = run(*GIVEN, *more, cwd=folder)
+            assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of that folder; the modules of the tokenizer are imported anew."""
+    shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
+    with mock.patch.dict("sys.modules"), mock.patch("sys.path", ["", *__import__("sys").path]):
+        for name in ("tokenizer_of_plan", "helper_of_plan"):
+            __import__("sys").modules.pop(name, None)
+        yield tmp_path / "copy"
+
+
+def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
+    """Return what a plan says of each stage, without what it expects."""
+    runs = sorted(folder.glob("outputs/*/*/*"))
+    done = run(*GIVEN, "plan=true", *more, cwd=folder)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert sorted(folder.glob("outputs/*/*/*")) == runs
+    lines = re.findall(r"^  (\w+) +(.*?)(?:  \(.*)?$", done.stdout, re.MULTILINE)
+    return {name: line.removeprefix("to make: ") for name, line in lines}
+
+
+CHANGES = {
+    "corpus.unit=paragraph": ("tokenize", "corpus.unit is paragraph, not line"),
+    "corpus.limit=50": ("tokenize", "corpus.limit is 50, not null"),
+    "corpus.path=texts/a.txt": ("tokenize", "texts/b.txt is gone"),
+    "corpus.path=[texts/b.txt,texts/a.txt]": (
+        "tokenize",
+        "the files are read in another order",
+    ),
+    "tokenizer.lowercase=false": ("tokenize", "tokenizer.lowercase is false, not true"),
+    "tokenizer=whitespace": ("tokenize", "tokenizer is whitespace, not words"),
+    "tokenizer.phrases.passes=1": ("tokenize", "tokenizer.phrases.passes is 1, not 0"),
+    "vocab.min_count=2": ("vocab", "vocab.min_count is 2, not 1"),
+    "vocab.words=words.txt": ("vocab", "vocab.words is a file, not null"),
+    "vocab.keep=[cat]": ("vocab", "vocab.keep is [cat], not []"),
+    "model.dim=9": ("train", "model.dim is 9, not 8"),
+    "model.subsample=0": ("train", "model.subsample is 0.0, not 0.001"),
+    "loss.negatives=6": ("train", "loss.negatives is 6, not 5"),
+    "loss=softmax": ("train", "loss is softmax, not negsample"),
+    "model=cbow engine=numpy": ("train", "model is cbow, not skipgram; engine is numpy, not numba"),
+    "engine=numpy": ("train", "engine is numpy, not numba"),
+    "train.lr=0.05": ("train", "train.lr is 0.05, not 0.025"),
+    "train.bootstrap=true": ("train", "train.bootstrap is true, not false"),
+    "seed=3": ("train", "seed is 3, not 0"),
+    "seed=7 model.window=4": ("train", "model.window is 4, not 3"),
+    "evaluate.oov=zero": ("evaluate", "evaluate.oov is zero, not skip"),
+    "evaluate.analogy.google=null": ("evaluate", "evaluate.analogy.google is left out"),
+    "evaluate.neighbours=3": ("evaluate", "evaluate.neighbours is 3, not 10"),
+}
+STAGES = ("tokenize", "vocab", "train", "evaluate")
+ANEW = {
+    "tokenize": {
+        "vocab": "tokenize is made anew",
+        "train": "tokenize and vocab are made anew",
+        "evaluate": "train is made anew",
+    },
+    "vocab": {"train": "vocab is made anew", "evaluate": "train is made anew"},
+    "train": {"evaluate": "train is made anew"},
+    "evaluate": {},
+}
+
+
+def expected(stage: str, reason: str) -> dict[str, str]:
+    """Return what a plan says if one stage has a reason and those before it are cached."""
+    before = dict.fromkeys(STAGES[: STAGES.index(stage)], "cached")
+    return {**before, stage: reason, **ANEW[stage]}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_setting_is_the_reason(folder: Path, change: str) -> None:
+    assert plan(folder, *change.split()) == expected(*CHANGES[change])
+
+
+def test_what_changes_nothing_is_cached_and_reads_no_text(folder: Path) -> None:
+    assert plan(folder, "engine.threads=1", status=0) == dict.fromkeys(STAGES, "cached")
+    with an_hour_later():
+        plan(folder, status=0)  # the copies are new files, which are hashed once
+        with mock.patch.object(hashes, "READ_BYTES", "nothing must be read"):
+            assert plan(folder, status=0) == dict.fromkeys(STAGES, "cached")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "stage", "reason"),
+    [
+        ("texts/b.txt", "another text\n", "tokenize", "texts/b.txt has changed"),
+        ("texts/c.txt", "a new text\n", "tokenize", "texts/c.txt is new"),
+        ("texts/a.txt", None, "tokenize", "texts/a.txt is gone"),
+        ("drop.txt", "the\na\n", "vocab", "the content of vocab.drop has changed"),
+        (
+            *("pairs.csv", "cat,dog,8\nking,queen,9\n", "evaluate"),
+            "the content of evaluate.similarity.pairs has changed",
+        ),
+        (
+            *("tokenizer_of_plan.py", TOKENIZER + "# more\n", "tokenize"),
+            "the code of tokenizer.function has changed",
+        ),
+        (
+            *("helper_of_plan.py", HELPER + "# more\n", "tokenize"),
+            "the code of tokenizer.function has changed",
+        ),
+    ],
+)
+def test_a_changed_file_is_the_reason(
+    folder: Path, name: str, content: str | None, stage: str, reason: str
+) -> None:
+    path = folder / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    assert plan(folder) == expected(stage, reason)
+
+
+def test_touched_files_are_read_and_found_unchanged(folder: Path) -> None:
+    for path in (folder / "texts").iterdir():
+        path.write_bytes(path.read_bytes())
+    assert plan(folder, status=0)["tokenize"] == "cached"
+
+
+def test_other_words_of_a_list_are_the_reason(folder: Path) -> None:
+    run(*GIVEN, "vocab.words=words.txt", cwd=folder)
+    (folder / "words.txt").write_text("cat\ndog\nking\nqueen\n")
+    reason = "the content of vocab.words has changed"
+    assert plan(folder, "vocab.words=words.txt") == expected("vocab", reason)
+
+
+def test_changed_code_is_the_reason(folder: Path) -> None:
+    digests = source_digests
+
+    def changed(module: str, *others: object) -> dict[str, str]:
+        found = digests(module, *others)  # type: ignore[arg-type]
+        return {**found, "w2v/engines/kernels.py": "0" * 16} if "train" in module else found
+
+    base.code_of.cache_clear()
+    with mock.patch.object(base, "source_digests", changed):
+        found = plan(folder)
+    base.code_of.cache_clear()
+    assert found == expected("train", "the code has changed: w2v/engines/kernels.py")
+
+
+def test_a_result_that_reads_another_cached_one(folder: Path) -> None:
+    only = "stages=[tokenize,vocab]"
+    assert run(*GIVEN, "vocab.min_count=2", only, cwd=folder).returncode == 0
+    assert plan(folder, "vocab.min_count=2") == expected("train", "vocab.min_count is 2, not 1") | {
+        "evaluate": "train is made anew"
+    }
+
+
+def test_damage_and_interruptions_are_told(folder: Path) -> None:
+    (train,) = {
+        path.parent
+        for path in folder.glob("outputs/cache/train/*/manifest.json")
+        if json.loads(path.read_bytes())["settings"]["seed"] == 0
+    }
+    (train / "vectors.npy").write_bytes(b"")
+    damage = plan(folder)["train"]
+    assert damage.startswith("the result is damaged (vectors.npy has 0 bytes")
+    shutil.rmtree(train)
+    (folder / "outputs" / "checkpoints" / train.name).mkdir(parents=True)
+    assert plan(folder)["train"].startswith("it was interrupted, and goes on from its checkpoint")
+
+
+def test_a_first_plan_has_no_result_to_compare_with(folder: Path) -> None:
+    shutil.rmtree(folder / "outputs")
+    assert plan(folder) == {
+        "tokenize": "there is no result yet",
+        "vocab": "tokenize is made anew",
+        "train": "tokenize and vocab are made anew",
+        "evaluate": "train is made anew",
+    }
+    assert [path.name for path in (folder / "outputs").iterdir()] == ["hashes.db"]
+    done = run(*GIVEN, "plan=true", "stages=[train]", cwd=folder)
+    assert done.returncode == 2
+    assert "tokenize is left out, and the cache does not hold its result" in done.stderr
+
+
+def test_a_sweep_is_planned_job_by_job(folder: Path) -> None:
+    sweep = ("-m", "model.window=3,5", "seed=0,7")
+    done = run(*GIVEN, "plan=true", *sweep, cwd=folder)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert not (folder / "outputs" / "sweeps").exists()
+    jobs = re.split(r"^job \d+  ", done.stdout, flags=re.MULTILINE)[1:]
+    heads = [job.split("\n")[0] for job in jobs]
+    assert [head.split()[:2] for head in heads] == [
+        [f"model.window={window}", f"seed={seed}"] for window in (3, 5) for seed in (0, 7)
+    ]
+    trained = ["train" in job for job in jobs]
+    assert trained == [True, False, False, True]  # windows 3 and 5 were trained with one seed each
+    assert "model.window is 3, not 5" in jobs[0] or "seed is 0, not 7" in jobs[0]
+    assert "evaluate  to make: tables.kept is neighbours.csv, not all" in jobs[1]
+    run(*GIVEN, *sweep, cwd=folder)
+    again = run(*GIVEN, "plan=true", *sweep, cwd=folder)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "everything is in the cache" in again.stdout
+
+
+def test_jobs_that_share_a_result_make_it_once(folder: Path) -> None:
+    done = run(*GIVEN, "plan=true", "-m", "vocab.min_count=2", "seed=0,7", cwd=folder)
+    first, second = done.stdout.split("job 1 ")
+    assert "vocab     to make: vocab.min_count is 2, not 1" in first
+    assert "vocab     made by job 0" in second
+
+
+@pytest.mark.parametrize("search", ["halving", "optuna"])
+def test_a_search_cannot_be_planned(folder: Path, search: str) -> None:
+    done = run(*GIVEN, "plan=true", "-m", f"search={search}", "seed=0,1", cwd=folder)
+    assert done.returncode == 2
+    assert "plan=true: needs search=grid" in done.stderr
+
+
+def test_bad_settings_are_refused_as_in_a_run(folder: Path) -> None:
+    done = run(*GIVEN, "plan=true", "vocab.words=nowhere.txt", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: vocab.words=nowhere.txt")
+
+
+def test_files_that_differ() -> None:
+    old = {"a": "1", "b": "2", "c": "3"}
+    for new, lines in (
+        ({**old, "a": "9"}, ["a has changed"]),
+        ({**old, "a": "9", "b": "9", "d": "4"}, ["a, b have changed", "d is new"]),
+        ({"a": "1"}, ["b, c are gone"]),
+        ({"x": "1"}, ["other files are read: x"]),
+        (dict.fromkeys("abcdefg", "9"), ["a, b, c have changed", "d, e, f and 1 more are new"]),
+        ({c: old[c] for c in "cba"}, ["the files are read in another order"]),
+    ):
+        assert list(differences.file_reasons(new, old)) == lines
+
+
+def test_entries_that_are_no_manifests_are_left_out(tmp_path: Path) -> None:
+    for name, text in (("a1", "{}"), ("b2", "no JSON"), ("c3", "[1]"), (".part", "{}")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text(text)
+    whole = {"settings": {"x": {"y": 1}}, "upstream": {}, "facts": {}}
+    (tmp_path / "d4").mkdir()
+    (tmp_path / "d4" / "manifest.json").write_text(json.dumps(whole))
+    assert differences.read_manifests(tmp_path, "manifest.json") == [whole]
+    assert differences.read_manifests(tmp_path / "nowhere", "manifest.json") == []
+    wanted = {"settings": {"x": {"y": 2}}, "upstream": {}, "code": {}}
+    assert list(differences.reasons(wanted, whole)) == [
+        "x.y is 2, not 1",
+        "it was made by an earlier version of the program",
+    ]
+
+
+def test_costs_grow_as_the_arithmetic_does() -> None:
+    plain = SkipGram(dim=100, window=5, loss=NegativeSampling(negatives=5))
+    cost = relative_cost(plain, 1000)
+    assert relative_cost(SkipGram(dim=200, window=5, loss=plain.loss), 1000) == 2 * cost
+    eleven = SkipGram(dim=100, window=5, loss=NegativeSampling(negatives=11))
+    assert relative_cost(eleven, 1000) == 2 * cost
+    assert relative_cost(plain, 5000) == cost
+    softmax = SkipGram(dim=100, loss=Softmax())
+    assert relative_cost(softmax, 5000) == 5 * relative_cost(softmax, 1000) > cost
+    assert relative_cost(Cbow(dim=100, window=5), 1000) < cost
+    described = {"name": "skipgram", "dim": 100, "window": 5}
+    assert objective_of(described, {"name": "negsample", "negatives": 5}, seed=3) == plain

@@ -1,0 +1,143 @@
+"""Say in words by what a wanted result differs from the nearest one that there is.
+
+Results are described by manifests, which are JSON objects: ``settings``, nested by group as a user
+names them; ``upstream``, the keys of the results from which it was made; ``inputs``, the SHA-256
+of the files that were read, by path; and ``code``, a hash of each source file by path.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+Manifest = Mapping[str, Any]
+
+MOST_READ = 1000
+"""Entries of a folder that are read, the last used ones."""
+
+LISTED = 3
+"""Files that are named where several differ."""
+
+SHOWN = 80
+"""Characters of a value that are shown."""
+
+DIGEST = re.compile("[0-9a-f]{16,64}")
+
+
+def read_manifests(folder: Path, name: str) -> list[Manifest]:
+    """Return the manifests of the entries in a folder, the last used one first.
+
+    An entry is a folder that holds its manifest in a file of the given name. Entries without one,
+    and those with a damaged one, are left out.
+    """
+    found: list[Manifest] = []
+    with suppress(OSError):
+        entries = sorted(os.scandir(folder), key=lambda one: -one.stat().st_mtime)
+        whole = (one for one in entries if one.is_dir() and one.name.isalnum())
+        for entry in islice(whole, MOST_READ):
+            with suppress(OSError, ValueError):
+                manifest = json.loads(Path(entry.path, name).read_bytes())
+                if isinstance(manifest, dict) and {"settings", "upstream", "facts"} <= {*manifest}:
+                    found.append(manifest)
+    return found
+
+
+def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
+    """Sort manifests by how many of their settings and upstream keys differ from those wanted."""
+
+    def texts(manifest: Manifest) -> set[tuple[str, str]]:
+        values = flat({key: manifest[key] for key in ("settings", "upstream")})
+        return {(key, json.dumps(value, sort_keys=True)) for key, value in values.items()}
+
+    own = texts(wanted)
+    return sorted(found, key=lambda one: len(own ^ texts(one)))
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one dictionary with dotted keys, ``{"model.dim": 100, ...}``."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        inner = isinstance(value, Mapping)
+        found |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return found
+
+
+def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
+    """Yield by what a wanted result differs from another one, apart from what is upstream.
+
+    Where another choice of a group is wanted (its ``name`` differs), the group's other settings are
+    not named.
+    """
+    new, old = flat(wanted["settings"]), flat(had["settings"])
+    chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
+    groups = tuple(key.removesuffix("name") for key in chosen)
+    for key in {**new, **old}:
+        if (key in new) == (key in old) and new[key] == old[key]:
+            continue
+        if key.endswith(".files"):
+            yield from file_reasons(wanted.get("inputs", {}), had.get("inputs", {}))
+        elif key in chosen or not (groups and key.startswith(groups)):
+            yield setting_reason(key, new, old)
+    if "code" not in had:
+        yield "it was made by an earlier version of the program"
+    elif wanted["code"] != had["code"]:
+        changed = sorted({name for name, _ in {*wanted["code"].items()} ^ {*had["code"].items()}})
+        yield f"the code has changed: {listed(changed)}"
+
+
+def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
+    """Return how one setting differs, which may be a hash of content."""
+    name = key.removesuffix(".name")
+    if key not in old:
+        return f"{name} is new"
+    if key not in new:
+        return f"{name} is left out"
+    if is_digest(new[key]) and is_digest(old[key]):
+        code = key.endswith(".code")
+        what = f"code of {name.removesuffix('code')}function" if code else f"content of {name}"
+        return f"the {what} has changed"
+    return f"{name} is {shown(new[key])}, not {shown(old[key])}"
+
+
+def is_digest(value: Any) -> bool:
+    """Return whether a setting is a hash, or a list of hashes, that stands for content."""
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in values)
+
+
+def shown(value: Any) -> str:
+    """Return a value as the command line takes it; one that is long is shortened."""
+    if is_digest(value):
+        return "a file"
+    plain = isinstance(value, str) and value.isprintable() and value.strip() == value != ""
+    text = value if plain else json.dumps(value, ensure_ascii=False).replace('"', "")
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
+    """Yield how the files that are read differ, given the SHA-256 of each by its path."""
+    if not old.keys() & new.keys():
+        yield f"other files are read: {listed([*new])}" if new else "other files are read"
+        return
+    changed = [path for path in new if old.get(path, new[path]) != new[path]]
+    added = [path for path in new if path not in old]
+    gone = [path for path in old if path not in new]
+    for paths, one, several in (
+        (changed, "has changed", "have changed"),
+        (added, "is new", "are new"),
+        (gone, "is gone", "are gone"),
+    ):
+        if paths:
+            yield f"{listed(paths)} {one if len(paths) == 1 else several}"
+    if not changed + added + gone:
+        yield "the files are read in another order"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some of the names, and how many more there are."""
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,76 @@
+"""Hash the source code that a result depends on."""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
+LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
+"""A class that a table names and that is imported when it is used."""
+
+
+def source_digests(
+    module: str,
+    packages: tuple[str, ...],
+    without: Collection[str] = (),
+    data: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return a hash of each source file that a module depends on, its own among them.
+
+    Parameters
+    ----------
+    module
+        The name of the module.
+    packages
+        The packages whose modules count, each with a dot at its end. Imports are followed, also
+        those inside functions.
+    without
+        Modules that do not count.
+    data
+        By the name of a module, a pattern for other files that it reads, from its folder.
+
+    Returns
+    -------
+    dict
+        16 hexadecimal digits of the SHA-256, by the path of the file from the folder of its
+        outermost package.
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        path = None if name in seen else module_file(name)
+        seen.add(name)
+        if path is None:
+            continue
+        root = path.parents[name.count(".") + (path.stem == "__init__")]
+        files = [path, *sorted(path.parent.glob((data or {}).get(name, "-")))]
+        found |= {file.relative_to(root).as_posix(): file for file in files}
+        imported = imported_modules(path.read_text(encoding="utf-8"), packages)
+        waiting += [one for one in imported if one not in without]
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for name, path in sorted(found.items())
+    }
+
+
+def module_file(name: str) -> Path | None:
+    """Return the source file of a module; None if the name is of something else."""
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:  # of something in a module
+        return None
+    return Path(spec.origin) if spec and spec.origin else None
+
+
+def imported_modules(source: str, packages: tuple[str, ...]) -> Iterator[str]:
+    """Yield the names of what a source file imports from packages: modules, and things in them."""
+    names = LAZY.findall(source)
+    for package, imported in IMPORT.findall(source):
+        # What is imported may be a module or something in one.
+        parts = [part.split()[0] for part in imported.strip("()").split(",") if part.strip()]
+        names += [package, *(f"{package}.{part}".lstrip(".") for part in parts)]
+    yield from (name for name in names if f"{name}.".startswith(packages))

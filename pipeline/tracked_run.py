@@ -46,9 +46,8 @@ def run_tracked(
     with track(
         tracking, Path(config.outputs), name, parameters(config), tags(config, job)
     ) as tracker:
-        if tracker.run_id is not None:
-            OmegaConf.save(config.as_dict(), run_dir / "config.yaml")
-            tracker.files([run_dir / "config.yaml"], "")
+        OmegaConf.save(config.as_dict(), run_dir / "config.yaml")
+        tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores
         if "jax" in (config.engine.name, *getattr(config.measure, "engines", ())):

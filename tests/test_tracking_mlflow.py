@@ -104,6 +104,47 @@ def test_a_training_from_the_cache_has_the_metrics_of_a_new_one(outputs: Path) -
             assert when - first == pytest.approx(step / 20_000 * 10 - 10, abs=1.01), key
 
 
+def transactions(outputs: Path) -> int:
+    """Return SQLite's count of the transactions that changed a database."""
+    return int.from_bytes((outputs / "mlflow.db").read_bytes()[24:28], "big")
+
+
+def test_what_a_short_run_records_is_one_transaction(outputs: Path, tmp_path: Path) -> None:
+    csv = tmp_path / "n.csv"
+    csv.write_text("word,neighbour\na,b\n")
+    points, epochs = training(30, 3)
+    with track(CONFIG, outputs, "run", {"model.dim": 100}, {"mlflow.parentRunId": "1"}) as tracker:
+        begun = transactions(outputs)
+        tracker.history(points, epochs)
+        tracker.dataset("sst", "0123456789abcdef", "text.txt", {"documents": 7})
+        tracker.tag({"stage.train": "k"})
+        tracker.table(csv, "tables/n.json")
+        tracker.note("# A run")
+    assert transactions(outputs) == begun + 1
+    assert recorded(outputs, "select count(*) from metrics") == [(66,)]
+    assert recorded(outputs, "select status from runs") == [("FINISHED",)]
+
+
+def test_metrics_that_are_stored_already_do_not_cost_what_comes_with_them(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, experiment = open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
+    tracker = MlflowTracker(client, client.create_run(experiment))
+    monkeypatch.setattr("time.time", lambda: 1.0)
+    tracker.scores({"a": 1.0, "b": 2.0}, 10)
+    tracker.flush()
+    tracker.dataset("sst", "0123456789abcdef", "text.txt", {"documents": 7})
+    tracker.scores({"b": 2.0, "c": 3.0}, 10)  # as after a call whose answer was lost
+    tracker.tag({"kind": "sweep"})
+    tracker.flush(status="FINISHED")
+    assert recorded(outputs, "select key, value from metrics order by key") == [
+        *(("a", 1.0), ("b", 2.0), ("c", 3.0))
+    ]
+    assert recorded(outputs, "select value from tags where key = 'kind'") == [("sweep",)]
+    assert recorded(outputs, "select count(*) from inputs") == [(1,)]
+    assert recorded(outputs, "select status from runs") == [("FINISHED",)]
+
+
 def test_metrics_are_recorded_once_although_some_calls_fail(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +304,7 @@ def test_jobs_record_the_same_text_at_the_same_time(
             calls = RetryQueue(store)
             together.wait(60)
             calls.put(tracker.dataset, "sst", f"{text:016}", "text.txt", {"documents": number})
+            calls.put(tracker.flush)
             assert calls.close() == ""
         return tracker.run_id
 

@@ -285,11 +285,12 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
         line that is not a word, a tab and a count. The message names the line.
     """
     try:
-        header, *lines = path.read_bytes().decode("utf-8").split("\n")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    header, *lines = text.split("\n")
     if header not in ("word", "word\tcount") or not lines or lines.pop() != "":
         raise InputError(
             f"{path}: the first line must be 'word<TAB>count' or 'word', and every line must end "
@@ -297,7 +298,10 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
         )
     if header == "word":
         return lines, None
-    words, counts = [], []
+    if re.fullmatch(r"(?:[^\t\n]+\t[0-9]{1,18}\n)*", text[len(header) + 1 :]):
+        cells = "\t".join(lines).split("\t") if lines else []
+        return cells[::2], np.array(cells[1::2], np.int64)
+    words, counts = [], []  # some line is not of that form: see which, and whether it may be
     for number, line in enumerate(lines, start=2):
         word, tab, count = line.partition("\t")
         if not (word and tab and re.fullmatch("[0-9]{1,19}", count) and int(count) < 1 << 63):

@@ -54,8 +54,8 @@ def evaluate_vectors(
     other = locate("compare", settings.compare, use) if settings.compare else None
     compared = partial(WordVectors.load, other, use) if other else None
     vectors = WordVectors.load(path, use, counts=settings.counts, encoding=settings.encoding)
-    given = MetricInput(vectors, settings, compared)
-    return compute(out, given, settings, trained, suggested, brief)
+    given = MetricInput(vectors, settings, compared, tables=not brief)
+    return compute(out, given, settings, trained, suggested)
 
 
 def compute(
@@ -64,12 +64,11 @@ def compute(
     settings: Evaluate,
     trained: Path | None,
     suggested: Sequence[str] | None,
-    brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
     """Compute every metric, and write the scores and the tables into a folder.
 
     ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
-    are the corpus's own probe words. With ``brief``, only the neighbours are written, as CSV.
+    are the corpus's own probe words. If no tables are wanted, only the neighbours are, as CSV.
     Returns what the summary says and what the pictures show.
     """
     vectors = given.vectors
@@ -80,9 +79,9 @@ def compute(
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     tables = {name: table(found, columns[name]) for name, found in rows.items()}
     for name, frame in tables.items():
-        if not brief or f"{name}.csv" == NEIGHBOURS:
+        if given.tables or f"{name}.csv" == NEIGHBOURS:
             frame.to_csv(out / f"{name}.csv", index=False)
-        if not brief:
+        if given.tables:
             frame.to_parquet(out / f"{name}.parquet", index=False)
     text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
     (out / SCORES).write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
-from w2v.files import can_link
+from w2v.files import can_link, link_or_copy
 from w2v.hashes import FileHashes
 from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
@@ -106,6 +106,11 @@ class Train(Stage):
             **callbacks(context),
         )
         save_result(out, vocabulary, trained)
+        # Results of the same vocabulary share its file on disk.
+        of_all = entries["vocab"].path / VOCABULARY
+        if of_all.read_bytes() == (out / VOCABULARY).read_bytes():
+            (out / VOCABULARY).unlink()
+            link_or_copy(of_all, out / VOCABULARY)
         count, of = trained.given, len(vocabulary)
         initial = {} if count is None else {"initial": {"given": count, "of": of}}
         return {

@@ -71,6 +71,9 @@ class SharedComposition:
             str(one.input_line) for one in parsed if one.key_or_group not in dirname.exclude_keys
         )
         with open_dict(config.hydra):
+            # Hydra's three files of each job would tell what job.json and config.yaml tell.
+            if config.hydra.output_subdir == ".hydra":
+                config.hydra.output_subdir = None
             config.hydra.overrides.task = list(sweep_overrides)
             if not OmegaConf.is_interpolation(job, "override_dirname"):  # Hydra 1.4 has a resolver
                 job.override_dirname = dirname.item_sep.join(texts).replace("=", dirname.kv_sep)

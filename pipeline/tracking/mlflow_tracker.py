@@ -21,10 +21,16 @@ from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
 from pipeline.tracking.retry_queue import QueueProxy, RetryQueue, one_line
-from pipeline.tracking.store import open_experiment, retry_while_locked, store_uri
+from pipeline.tracking.store import (
+    NeedsOwnTransactions,
+    one_transaction,
+    open_experiment,
+    retry_while_locked,
+    store_uri,
+)
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
-from w2v.files import link_or_copy
+from w2v.files import link_or_copy, written_aside
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
@@ -66,24 +72,37 @@ class MlflowTracker(Tracker):
         self.metrics: list[Metric] = []  # not sent yet, nor are the next two
         self.parameters = list(parameters)
         self.tags: dict[str, str] = {}
+        self.datasets: list[DatasetInput] = []
+        self.tables: list[dict[str, str]] = []  # all that MLflow's UI shows, sent or not
         self.flushed = time.monotonic()
         self.began: float | None = None  # when training began, in seconds since 1970
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
-    def flush(self, min_seconds: float = 0.0) -> None:
-        """Send what was collected in one call, if ``min_seconds`` have passed since the last.
+    def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
+        """Send what was collected, if ``min_seconds`` have passed since the last time.
 
-        A call that fails is repeated as a whole, so it must flush before it collects a metric.
+        A database gets it in one transaction, with the final ``status`` of the run if there is one.
+        A call that fails is repeated as a whole, so it must flush before it collects anything.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return
-        tags = [RunTag(key, value[:MAX_TAG]) for key, value in self.tags.items()]
+        try:
+            with one_transaction(self.client):
+                self._send(status)
+        except NeedsOwnTransactions:
+            self._send(status)
+        for sent in (self.metrics, self.parameters, self.tags, self.datasets):
+            sent.clear()
+        self.flushed = time.monotonic()
+
+    def _send(self, status: str | None) -> None:
+        if self.datasets:
+            self.client.log_inputs(self.run_id, datasets=self.datasets)
+        tags = [RunTag(key, value) for key, value in self.tags.items()]
         if self.metrics or self.parameters or tags:
             self.client.log_batch(self.run_id, self.metrics, self.parameters, tags)
-        self.metrics.clear()
-        self.parameters.clear()
-        self.tags.clear()
-        self.flushed = time.monotonic()
+        if status is not None:
+            self.client.set_terminated(self.run_id, status)
 
     def _add(self, values: Mapping[str, float | None], words: int, seconds: float) -> None:
         when = int(seconds * 1000)
@@ -92,19 +111,18 @@ class MlflowTracker(Tracker):
         ]
 
     def tag(self, tags: Mapping[str, str]) -> None:
-        self.tags.update(tags)
         self.flush(FLUSH_SECONDS)
+        self.tags |= {key: value[:MAX_TAG] for key, value in tags.items()}
 
     def note(self, markdown: str) -> None:
-        self.client.set_tag(self.run_id, "mlflow.note.content", markdown[:MAX_NOTE])
+        self.tags["mlflow.note.content"] = markdown[:MAX_NOTE]
 
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
         kind, source = dataset_source(origin)
         dataset = Dataset(name, digest, kind, json.dumps(source), profile=json.dumps(dict(profile)))
-        inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
-        self.client.log_inputs(self.run_id, datasets=inputs)
+        self.datasets.append(DatasetInput(dataset, [InputTag("mlflow.data.context", "training")]))
 
     # The time of a metric is the time when training began plus the seconds of training so far.
     # So runs from the cache and runs on busy machines have the same time axis in MLflow's UI.
@@ -141,15 +159,22 @@ class MlflowTracker(Tracker):
         self._add(scores, words, time.time())
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        address = urlsplit(self.run.info.artifact_uri)
-        local = Path(url2pathname(address.path), folder) if address.scheme == "file" else None
+        local = self._local(folder)
         for path in paths:
             if local is None:
                 self.client.log_artifact(self.run_id, str(path), folder or None)
             else:
-                local.mkdir(parents=True, exist_ok=True)
                 of_cache = self.cache is not None and self.cache in path.absolute().parents
                 link_or_copy(path, local / path.name, link=of_cache)
+
+    def _local(self, folder: str) -> Path | None:
+        """Return a folder of the run's artifacts, made if needed; None if a server keeps them."""
+        address = urlsplit(self.run.info.artifact_uri)
+        if address.scheme != "file":
+            return None
+        local = Path(url2pathname(address.path), folder)
+        local.mkdir(parents=True, exist_ok=True)
+        return local
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         # The texts "null" and "nan" are words; only an empty cell is a missing value.
@@ -159,7 +184,18 @@ class MlflowTracker(Tracker):
             table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
         # MLflow's UI reads a dot in a column's name as a path into nested objects.
         table = table.rename(columns=lambda key: key.replace(".", "/"))
-        self.client.log_table(self.run_id, table, name)
+        # As MlflowClient.log_table does it, which reads the run and its artifacts first.
+        text = table.to_json(orient="split", index=False, date_format="iso")
+        folder, _, file = name.rpartition("/")
+        local = self._local(folder)
+        if local is None:
+            self.client.log_text(self.run_id, text, name)
+        else:
+            with written_aside(local / file) as aside:
+                aside.write_text(text, encoding="utf-8")
+        if (entry := {"path": name, "type": "table"}) not in self.tables:
+            self.tables.append(entry)
+        self.tags["mlflow.loggedArtifacts"] = json.dumps(self.tables)
 
     def model(self, folder: Path) -> None:
         self.flush()  # the model gets the parameters of the run
@@ -232,7 +268,8 @@ def track_in_mlflow(
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()
     store = store_uri(config.uri, outputs)
-    client, experiment_id = open_experiment(store, config.experiment, outputs)
+    is_job = "mlflow.parentRunId" in tags
+    client, experiment_id = open_experiment(store, config.experiment, outputs, made=is_job)
     with run_lock(outputs) as lock:
         tags = {**provenance_tags(), **tags, TAG: str(lock)}
         params = [Param(key, str(value)) for key, value in parameters.items()]
@@ -244,7 +281,7 @@ def track_in_mlflow(
             raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
         tracker = MlflowTracker(client, run, config.register, params, outputs.absolute() / CACHE)
         calls = RetryQueue(store)
-        if "mlflow.parentRunId" not in tags:  # otherwise the sweep does it
+        if not is_job:  # otherwise the sweep does it
             calls.put(close_killed_runs, client, experiment_id)
         status = "FAILED"
         try:
@@ -268,8 +305,7 @@ def track_in_mlflow(
             calls.put(tracker.tag, {"failure": reason})
             raise
         finally:
-            calls.put(tracker.flush)
-            calls.put(client.set_terminated, tracker.run_id, status)
+            calls.put(tracker.flush, status=status)
             calls.put(lock.unlink, missing_ok=True)
             problem = calls.close()
             if problem:

@@ -3,9 +3,10 @@
 import logging
 import re
 import sqlite3
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -67,19 +68,22 @@ def sqlite_file(store: str) -> Path | None:
     return Path(path)
 
 
-def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient, str]:
+def open_experiment(
+    store: str, name: str, outputs: Path, made: bool = False
+) -> tuple[MlflowClient, str]:
     """Return a client and the id of an experiment; the store and the experiment are made if needed.
 
+    ``made`` tells that they were opened before, by the sweep that this job is of.
     A store that cannot be used and an experiment that was deleted are refused.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
     artifacts = outputs.absolute() / "mlartifacts"
-    database = sqlite_file(store)
+    database = None if made else sqlite_file(store)
     try:
         outputs.mkdir(parents=True, exist_ok=True)
-        # Of parallel jobs, the first makes the store and the experiment; the others find them.
-        with FileLock(outputs / ".mlflow.lock"):
+        # Of runs that start together, the first makes the store; the others find it.
+        with nullcontext() if made else FileLock(outputs / ".mlflow.lock"):
             if database is not None:
                 if not database.exists():
                     make_sqlite_store(database, artifacts)
@@ -97,6 +101,66 @@ def open_experiment(store: str, name: str, outputs: Path) -> tuple[MlflowClient,
     if found.lifecycle_stage == "deleted":
         raise InputError(f"tracking.experiment={name}: is deleted; restore it or name another")
     return client, found.experiment_id
+
+
+class NeedsOwnTransactions(MlflowException):
+    """A call that rolls back on its own cannot be part of a larger transaction."""
+
+
+class SharedSessions:
+    """Stands in for the session maker of MLflow's store: in a block, all calls share a session.
+
+    Each call of MLflow's is a transaction or several, and a database waits for the disk after each.
+    """
+
+    def __init__(self, make: Callable[..., AbstractContextManager[Any]]) -> None:
+        self.make = make
+        self.thread = threading.local()  # other threads keep their own sessions
+
+    def __call__(self, read_only: bool = True) -> AbstractContextManager[Any]:
+        shared = getattr(self.thread, "session", None)
+        return self.make(read_only) if shared is None else nullcontext(shared)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all calls of this thread in the block one transaction."""
+        with self.make(read_only=False) as session:
+            self.thread.session = Uncommitted(session)
+            try:
+                yield
+            finally:
+                del self.thread.session
+
+
+class Uncommitted:
+    """A session that leaves committing to the end of a block."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def commit(self) -> None:
+        """Send the changes so far to the database, where only this session sees them."""
+        self._session.flush()
+
+    def rollback(self) -> None:
+        """Refuse to take back what other calls of the block have changed."""
+        raise NeedsOwnTransactions("a call was taken back")
+
+
+def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
+    """Make the calls in the block one transaction, if the store is a database.
+
+    It raises `NeedsOwnTransactions`, with nothing written, if a call rolls back on its own.
+    """
+    store: Any = client._tracking_client.store
+    if not isinstance(store, SqlAlchemyStore):
+        return nullcontext()
+    if not isinstance(store.ManagedSessionMaker, SharedSessions):
+        store.ManagedSessionMaker = SharedSessions(store.ManagedSessionMaker)
+    return store.ManagedSessionMaker.together()
 
 
 def make_sqlite_store(database: Path, artifacts: Path) -> None:

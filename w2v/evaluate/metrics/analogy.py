@@ -64,6 +64,8 @@ class Analogy(Metric):
                 other.method: {k: v for k, v in asdict(other).items() if k in OTHER_METHODS}
                 for other in others
             }
+            if not given.tables:
+                continue
             for method in (first, *others):
                 result.rows["analogies"] += category_rows(name, method)
             result.rows["bands"] += question_bands(

@@ -69,11 +69,14 @@ class MetricInput:
         The settings of the evaluation.
     other
         Opens the vectors of another run to compare with; None if there are none.
+    tables
+        Whether tables are wanted beside the scores.
     """
 
     vectors: WordVectors
     settings: EvaluationSettings
     other: Callable[[], WordVectors] | None = None
+    tables: bool = True
 
 
 class MetricResult(NamedTuple):
@@ -84,7 +87,8 @@ class MetricResult(NamedTuple):
     scores
         JSON values, which ``scores.json`` has under the section of the metric.
     rows
-        The rows of each table, by its name: tuples or dictionaries of the columns.
+        The rows of each table, by its name: tuples or dictionaries of the columns. They may be
+        left out where no tables are wanted.
     """
 
     scores: dict[str, Any]

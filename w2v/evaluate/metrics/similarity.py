@@ -46,6 +46,8 @@ class Similarity(Metric):
             random = generator(settings.seed, f"bootstrap {name}")
             found = evaluate.similarity(vectors, pairs, oov=oov, generator=random)
             result.scores[name] = asdict(found)
+            if not given.tables:
+                continue
             low, high = found.ci95 or (None, None)
             more = {"benchmark": name, "vectors": settings.use, "low": low, "high": high}
             result.rows["similarity"].append({**asdict(found), **more})

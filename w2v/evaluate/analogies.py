@@ -1,9 +1,10 @@
 """Analogy questions ("a is to b as c is to what?"): read them, answer them, count answers."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -27,6 +28,9 @@ TOP = 5
 
 MAX_COSINES = 1 << 24
 """Cosines held in memory at a time: 64 MiB of float32."""
+
+MAX_SCORES = 1 << 18
+"""Scores computed at a time: a megabyte of float32, which stays in the cache."""
 
 EPSILON = 1e-6
 """Keeps the quotient of 3CosMul finite. It has the value that gensim uses, so that scores agree."""
@@ -294,38 +298,47 @@ def answer_ranks(
         return -1
 
     variants = _variants(same_word)
-    asked, terms, correct = [], [], []
+
+    def all_spellings(words: Iterable[int]) -> list[int]:
+        return [rank for word in words for rank in variants.get(word, (word,))]
+
+    asked: list[int] = []
+    terms: list[list[int]] = []
+    excluded: list[list[int]] = []  # of each question that is asked: what cannot be the answer ...
+    correct: list[list[int]] = []  # ... and the right answers
     for index, question in enumerate(questions):
         three = [rank_of(word) for word in question[1:4]]
+        if -1 in three:
+            continue
         answers = {rank_of(word) for word in (question.answer, *question.others)} - {-1}
-        answers = set(same_word[list(answers)].tolist())
-        if answers and -1 not in three:
+        if answers:
             asked.append(index)
             terms.append(three)
-            correct.append(answers)
+            excluded.append(all_spellings(same_word[three].tolist()))
+            correct.append(sorted({*all_spellings(same_word[list(answers)].tolist())}))
     ranks = {method: np.full(len(questions), -1, dtype=np.int64) for method in methods}
     unit = vectors.unit_rows(rows)
-    scores = np.empty(size, np.float32)
+    rows_at_once = max(1, MAX_SCORES // max(1, size))
     for start, end in _batches(terms, max(3, MAX_COSINES // max(1, size))):
         chosen, where = np.unique(np.array(terms[start:end]), return_inverse=True)
         cosines = unit[chosen] @ unit.T
         for method in methods:
             of_b_and_c, of_a = _factors(cosines, method)
             combine = np.add if method == "3CosAdd" else np.multiply
-            for index, (a, b, c) in enumerate(where.reshape(-1, 3).tolist(), start=start):
-                combine(of_b_and_c[b], of_b_and_c[c], out=scores)
+            for at in range(start, end, rows_at_once):
+                some = slice(at, min(at + rows_at_once, end))
+                a, b, c = where.reshape(-1, 3)[at - start : some.stop - start].T
+                scores = combine(of_b_and_c[b], of_b_and_c[c])
                 combine(scores, of_a[a], out=scores)
-                for term in same_word[terms[index]].tolist():
-                    scores[variants.get(term, term)] = -np.inf
-                ranks[method][asked[index]] = _rank(scores, same_word, correct[index])
+                ranks[method][asked[some]] = _ranks(scores, excluded[some], correct[some])
     return ranks
 
 
-def _variants(same_word: NDArray[np.intp]) -> dict[int, NDArray[np.intp]]:
+def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
     """Return the ranks of all spellings of each word that has several, which differ in case."""
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
-        int(word): np.append(rarer[same_word[rarer] == word], word)
+        int(word): [*rarer[same_word[rarer] == word].tolist(), int(word)]
         for word in np.unique(same_word[rarer])
     }
 
@@ -353,19 +366,34 @@ def _factors(
     return shifted, inverse
 
 
-def _rank(scores: NDArray[np.float32], same_word: NDArray[np.intp], correct: set[int]) -> int:
-    """Return the rank of the first correct answer, or 0 if it is not in the top five.
+def _ranks(
+    scores: NDArray[np.float32], excluded: Sequence[list[int]], correct: Sequence[list[int]]
+) -> NDArray[np.int64]:
+    """Return the rank of the first correct answer to each question; 0 if it is not in the top five.
 
-    Of equal scores, the more frequent word comes first. `scores` is overwritten.
+    Of equal scores, the more frequent word comes first.
+
+    Parameters
+    ----------
+    scores
+        Of the words, by frequency, for n questions, (n, words). It is overwritten.
+    excluded, correct
+        The columns of each question that cannot be answers, and those of the right answers.
     """
-    for rank in range(1, TOP + 1):
-        best = scores.argmax()
-        if scores[best] == -np.inf:
-            break
-        if same_word[best] in correct:
-            return rank
-        scores[best] = -np.inf
-    return 0
+    rows = np.repeat(np.arange(len(scores)), [len(columns) for columns in excluded])
+    scores[rows, list(chain(*excluded))] = -np.inf
+    lengths = [len(columns) for columns in correct]
+    rows, columns = np.repeat(np.arange(len(scores)), lengths), np.array(list(chain(*correct)))
+    found = scores[rows, columns]
+    starts = np.cumsum([0, *lengths[:-1]])
+    best = np.maximum.reduceat(found, starts)[:, np.newaxis]
+    place = np.full(len(scores), scores.shape[1])
+    np.minimum.at(place, rows, np.where(found == best[rows, 0], columns, scores.shape[1]))
+    ranks = 1 + np.count_nonzero(scores > best, axis=1)
+    ties = scores == best
+    for row in np.flatnonzero(np.count_nonzero(ties, axis=1) > 1).tolist():
+        ranks[row] += np.count_nonzero(ties[row, : place[row]])
+    return np.where((ranks <= TOP) & np.isfinite(best[:, 0]), ranks, 0)
 
 
 def count_answers(

@@ -68,8 +68,8 @@ def compute(
     """Compute every metric, and write the scores and the tables into a folder.
 
     ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
-    are the corpus's own probe words. If no tables are wanted, only the neighbours are, as CSV.
-    Returns what the summary says and what the pictures show.
+    are the corpus's own probe words. If no tables are wanted, only the neighbours are, as CSV,
+    and no scores of single categories. Returns what the summary says and what the pictures show.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -83,7 +83,8 @@ def compute(
             frame.to_csv(out / f"{name}.csv", index=False)
         if given.tables:
             frame.to_parquet(out / f"{name}.parquet", index=False)
-    text = json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False)
+    written = scores if given.tables else facts
+    text = json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False)
     (out / SCORES).write_text(text, encoding="utf-8")
     facts["neighbours"] = {
         word: [n.neighbour for n in nearest if n.word == word][:LISTED] for word in words

@@ -138,7 +138,9 @@ class Tokenize(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         if "phrases" in entry.facts:
             context.tracker.files([entry.path / PHRASES], "tables")
-        context.tracker.scores(numbers("corpus", entry.facts), 0)
+        # Most texts have nothing of what is counted of faults, and MLflow's UI would list it all.
+        found = {name: value for name, value in numbers("corpus", entry.facts).items() if value}
+        context.tracker.scores(found, 0)
 
 
 def file_stamps(source: Source) -> list[Any]:

@@ -174,17 +174,19 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Make the reports of the best jobs unless the setting `report` says otherwise.
+    """Make the report of the best job unless the setting `report` says otherwise.
 
-    Returns their paths. The best job is the best of each group where groups do not compare. A
-    report that cannot be made costs a warning, not the sweep.
+    Returns the paths of all there are now. Where groups of jobs do not compare, there is no best
+    job. A report that cannot be made costs a warning, not the sweep.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
 
     made = []
     scored = [job.number for job in result.finished if job.neighbours]
-    for number in sorted({*scored} & {*result.best_jobs}) if report != "none" else []:
+    best = result.best_jobs if len(result.best_jobs) == 1 else []
+    wanted = {"all": scored, "none": []}.get(report, best)
+    for number in sorted({*scored} & {*wanted}):
         path = folder / str(number)
         try:
             made.append(path / REPORT if report == "all" else report_later(path))

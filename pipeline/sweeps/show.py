@@ -120,7 +120,8 @@ def print_results(
     for job in result.finished:
         place = Path(summary["sweep_dir"], str(job.number))
         if job.neighbours and not (place / REPORT).exists():
-            display.say(f"          of any other job: {command_line()} report={place}")
+            start = "          of any other job" if reports else "report    of a job"
+            display.say(f"{start}: {command_line()} report={place}")
             break
     # Hydra's sweeper leaves this file when a search ends.
     results = Path(summary["sweep_dir"], "optimization_results.yaml")

@@ -53,7 +53,8 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Record one open run; ``register`` is the setting ``tracking.register``.
 
-    ``parameters`` are sent with the first metrics. Files in ``cache`` are linked, not copied.
+    ``parameters`` are sent with the first metrics. Files in the folder ``linked`` become hard links
+    where that is possible; others are copied.
     """
 
     def __init__(
@@ -62,13 +63,13 @@ class MlflowTracker(Tracker):
         run: Run,
         register: str | None = None,
         parameters: Sequence[Param] = (),
-        cache: Path | None = None,
+        linked: Path | None = None,
     ) -> None:
         self.client = client
         self.run = run
         self.run_id: str = run.info.run_id
         self.register = register
-        self.cache = cache
+        self.linked = linked
         self.metrics: list[Metric] = []  # not sent yet, nor are the next two
         self.parameters = list(parameters)
         self.tags: dict[str, str] = {}
@@ -164,8 +165,8 @@ class MlflowTracker(Tracker):
             if local is None:
                 self.client.log_artifact(self.run_id, str(path), folder or None)
             else:
-                of_cache = self.cache is not None and self.cache in path.absolute().parents
-                link_or_copy(path, local / path.name, link=of_cache)
+                link = self.linked is not None and self.linked in path.absolute().parents
+                link_or_copy(path, local / path.name, link=link)
 
     def _local(self, folder: str) -> Path | None:
         """Return a folder of the run's artifacts, made if needed; None if a server keeps them."""
@@ -228,7 +229,7 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
         return
     calls = RetryQueue(store)
     try:
-        tracker = MlflowTracker(client, run, cache=outputs.absolute() / CACHE)
+        tracker = MlflowTracker(client, run, linked=outputs.absolute() / CACHE)
         yield cast(Tracker, QueueProxy(tracker, calls))
     finally:
         if problem := calls.close():
@@ -279,7 +280,10 @@ def track_in_mlflow(
             )
         except MlflowException as error:
             raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
-        tracker = MlflowTracker(client, run, config.register, params, outputs.absolute() / CACHE)
+        # The folder of a single run is its user's, who may edit the files in it.
+        of_sweep = is_job or tags.get("kind") == "sweep"
+        linked = outputs.absolute() if of_sweep else outputs.absolute() / CACHE
+        tracker = MlflowTracker(client, run, config.register, params, linked)
         calls = RetryQueue(store)
         if not is_job:  # otherwise the sweep does it
             calls.put(close_killed_runs, client, experiment_id)

@@ -56,7 +56,7 @@ def write_result(
     vectors.save(folder)
     if engine_state:
         with written_aside(folder / ENGINE) as aside, aside.open("wb") as file:
-            np.savez(file, **engine_state)  # type: ignore[arg-type]
+            np.savez_compressed(file, **engine_state)  # type: ignore[arg-type]
     else:
         (folder / ENGINE).unlink(missing_ok=True)
     history = {

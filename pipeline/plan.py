@@ -146,8 +146,18 @@ class Planner:
 
     def _manifests(self, folder: Path) -> list[Manifest]:
         if folder not in self.manifests:
-            self.manifests[folder] = read_manifests(folder, store.MANIFEST)
+            found = read_manifests(folder, store.MANIFEST)
+            self.manifests[folder] = [with_code(folder, manifest) for manifest in found]
         return self.manifests[folder]
+
+
+def with_code(folder: Path, manifest: Manifest) -> Manifest:
+    """Return a manifest with the hashes of the source files, without if they are lost."""
+    code = {}
+    with suppress(OSError, ValueError):
+        key = str(manifest.get("code"))
+        code = {"code": json.loads(store.code_path(folder, key).read_bytes())}
+    return {key: value for key, value in manifest.items() if key != "code"} | code
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:

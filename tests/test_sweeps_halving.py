@@ -66,9 +66,13 @@ def test_the_table_says_after_how_many_epochs_a_setting_was_dropped(halved: Path
     (sweep,) = halved.glob("outputs/sweeps/*/*")
     assert len(list(sweep.glob("[0-9]*/job.json"))) == 8 + 4 + 2
     effects = [row for row in summary["effects"] if row["setting"] == "train.lr"]
-    first = [json.loads((sweep / str(n) / "job.json").read_bytes()) for n in range(8)]
+    first = [
+        json.loads((sweep / str(n) / "summary.json").read_bytes())["config"]
+        | json.loads((sweep / str(n) / "job.json").read_bytes())
+        for n in range(8)
+    ]
     for row in effects:  # of all settings after the first rung
-        values = [one["value"] for one in first if f"{one['settings']['train.lr']}" == row["value"]]
+        values = [one["value"] for one in first if f"{one['train']['lr']}" == row["value"]]
         assert row["mean"] == pytest.approx(np.mean(values))
 
 

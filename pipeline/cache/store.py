@@ -6,6 +6,7 @@ it is complete or absent. A lock for each key makes several processes do the wor
 """
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from w2v.files import (
     fsync_folder,
     verify_checksum,
     with_checksum,
+    written_aside,
 )
 
 log = logging.getLogger(__name__)
@@ -128,7 +130,10 @@ def find_or_make(
                 for file in sorted(part.rglob("*"))
                 if file.is_file()
             }
-            manifest = {**made, **(about or {}), "seconds": seconds, "facts": facts, "files": files}
+            noted = dict(about or {})
+            if "code" in noted:
+                noted["code"] = keep_code(folder, noted["code"])
+            manifest = {**made, **noted, "seconds": seconds, "facts": facts, "files": files}
             (part / MANIFEST).write_bytes(with_checksum(manifest))
             fsync_and_hash(part / MANIFEST)
             fsync_folder(part)
@@ -138,6 +143,20 @@ def find_or_make(
             shutil.rmtree(part, ignore_errors=True)
             raise
     return Entry(key, path, False, seconds, facts, settings)
+
+
+def keep_code(folder: Path, code: dict[str, str]) -> str:
+    """Write the hashes of source files once for all entries of a stage, and return their key."""
+    key = digest(code)
+    if not (path := code_path(folder, key)).exists():
+        with written_aside(path) as aside:
+            aside.write_text(json.dumps(code, indent=1), encoding="utf-8")
+    return key
+
+
+def code_path(folder: Path, key: str) -> Path:
+    """Return the file in the folder of a stage that holds the hashes of source files."""
+    return folder / f".code-{key}.json"
 
 
 def fsync_and_hash(path: Path) -> str:

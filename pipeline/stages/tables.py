@@ -79,9 +79,10 @@ def compute(
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     tables = {name: table(found, columns[name]) for name, found in rows.items()}
     for name, frame in tables.items():
-        if given.tables or f"{name}.csv" == NEIGHBOURS:
-            frame.to_csv(out / f"{name}.csv", index=False)
+        if f"{name}.csv" == NEIGHBOURS and not given.tables:
+            frame.to_csv(out / NEIGHBOURS, index=False, float_format="%.7g")
         if given.tables:
+            frame.to_csv(out / f"{name}.csv", index=False)
             frame.to_parquet(out / f"{name}.parquet", index=False)
     written = scores if given.tables else facts
     text = json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False)

@@ -132,6 +132,7 @@ def run_job(
             started = time.time()
             summary = run(config, context)
             value = objective_value(summary, context.objective)
+            del job["settings"]  # the summary has them
             write_json(context.folder / JOB, {**job, "finished": True, "value": value})
         except (KeyboardInterrupt, SystemExit):
             write_failure(context.folder, "killed", "it was interrupted")

@@ -2,8 +2,9 @@
 
 The processes of a sweep learn about one another through files only, so that every launcher
 works: ``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (its
-settings and, in the end, that it finished) or ``failure.json`` (why it did not). While a process
-lives, it holds a lock on ``.lock`` in its folder; the system releases it even after ``kill -9``.
+settings until ``summary.json`` has them and, in the end, that it finished) or ``failure.json`` (why
+it did not). While a process lives, it holds a lock on ``.lock`` in its folder; the system releases
+it even after ``kill -9``.
 """
 
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
@@ -63,8 +65,9 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
     summary = read_json(folder / "summary.json")
     status: str = "missing"
     reason: str | None = "the sweep ended before it"
-    if job.get("settings"):
-        settings = job["settings"] | job["choices"]
+    config = summary.get("config")
+    if resolved := flatten(config, NOT_IDENTITY) if config else job.get("settings"):
+        settings = resolved | job["choices"]
     else:  # a job that failed before its settings were resolved has only its overrides to show
         settings = job.get("choices", {}) | override_values(job.get("overrides", planned))
     if job:

@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
     )
     parser.addoption(
-        "--kills", type=int, default=12, help="how often tests/test_faults.py kills a command"
+        "--kills", type=int, default=6, help="how often tests/test_faults.py kills a command"
     )
 
 

@@ -1,6 +1,6 @@
 """After kills, damaged files, a full disk or a lost server, a command gives the same vectors.
 
-``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 12.
+``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 6.
 """
 
 import hashlib

@@ -288,7 +288,7 @@ def is_worker(pid: int) -> bool:
     return "popen_loky" in line and "resource_tracker" not in line
 
 
-SLOW = ("train.epochs=600", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(4)")
+SLOW = ("train.epochs=300", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(4)")
 
 
 @pytest.mark.long

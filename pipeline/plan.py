@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.filesize import decimal
-
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.experiment import check_paths, check_stages, left_out, stages_of
 from pipeline.runtime.console import Display, format_duration
-from pipeline.runtime.resources import free_disk, machine
+from pipeline.runtime.resources import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Expected, Stage
@@ -24,7 +22,7 @@ from pipeline.tracking.tracker import Tracker
 from w2v.differences import Manifest, by_distance, read_manifests, reasons
 from w2v.errors import InputError
 from w2v.files import canonical_json
-from w2v.training.memory import available_cores, free_memory
+from w2v.training.memory import available_cores, free_disk, free_memory, size_text
 
 WORK_TO_DO = 3
 """The exit status of a plan by which something would be made."""
@@ -192,10 +190,10 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
     line += f", {at_once} at a time" * (at_once > 1) + " and " * bool(unknown and seconds)
     line += f"{', '.join(unknown)}, of which there is no time yet" if unknown else ""
     memory, free = at_once * max(one.memory for one in made), free_memory()
-    line += f"; {decimal(memory)} of memory" if memory else ""
-    line += f" ({decimal(free)} free)" if memory and free is not None else ""
-    disk = decimal(sum(one.disk for one in made))
-    display.say(f"{line}; {disk} of disk ({decimal(free_disk(outputs))} free)")
+    line += f"; {size_text(memory)} of memory" if memory else ""
+    line += f" ({size_text(free)} free)" if memory and free is not None else ""
+    disk = size_text(sum(one.disk for one in made))
+    display.say(f"{line}; {disk} of disk ({size_text(free_disk(outputs))} free)")
     return WORK_TO_DO
 
 
@@ -208,7 +206,7 @@ def line_of(step: Step) -> str:
     expected = step.expected
     sizes = {"memory": expected.memory, "disk": expected.disk}
     needs = ["" if expected.seconds is None else f"about {format_duration(expected.seconds)}"]
-    needs += [f"{decimal(size)} of {kind}" for kind, size in sizes.items() if size]
+    needs += [f"{size_text(size)} of {kind}" for kind, size in sizes.items() if size]
     return f"to make: {step.why}  ({', '.join(filter(None, needs)) or 'no time yet'})"
 
 

@@ -121,7 +121,7 @@ def parts(value: Any) -> Iterator[Any]:
 
 def test_nothing_can_be_set_afterwards() -> None:
     every = list(parts(settled()))
-    assert len(every) == 13
+    assert len(every) == 15
     for part in every:
         for name in part.__dataclass_fields__:
             with pytest.raises(FrozenInstanceError):
@@ -145,6 +145,8 @@ def test_every_choice_composes(row: int) -> None:
         chosen["loss"] = "negsample"
     if chosen["model"] != "skipgram" or chosen["loss"] in ENGINES[chosen["engine"]].lacks:
         chosen["engine"] = "numpy"
+    if chosen["engine"] in ("jax", "gensim") or chosen["loss"] == "softmax":
+        chosen["cluster"] = "none"
     path = [FILES[1]] if chosen["corpus"] == "files" else []
     config = settled(*(f"{group}={choice}" for group, choice in chosen.items()), *path)
     assert config.loss.name == chosen["loss"]
@@ -269,6 +271,15 @@ LIMITS = {
     "engine=jax engine.precision=float16": "engine.precision=float16: must be float32, tf32 or bfloat16",
     "engine=numpy engine.precision=tf32": "engine.precision=tf32: must be float32 with engine=numpy",
     "engine.name=abacus": "engine.name=abacus: must be numba, numpy, jax or gensim",
+    "cluster.workers=2": "cluster.workers=2: must be 1 with cluster=none; cluster=local and cluster=ray have more",
+    "cluster=local cluster.workers=0": "cluster.workers=0: must be at least 1",
+    "cluster=local cluster.round_words=0": "cluster.round_words=0: must be at least 1",
+    "cluster=local cluster.combine=vote": "cluster.combine=vote: must be sum, mean or orthogonal",
+    "cluster=ray cluster.processes=5": "cluster.processes=5: must be at most workers=1",
+    "cluster=ray cluster.text=mail": "cluster.text=mail: must be path or store",
+    "cluster=local engine=jax": "engine=jax: cannot train with cluster=local; numba and numpy can",
+    "cluster=local loss=softmax": "loss=softmax: cannot be trained with cluster=local, because its steps depend on sums beside the vectors",
+    "ray.address=here": "ray.address=here: must be host:port, as ray start prints it or null",
     "model=cbow": "model=cbow: engine=numba cannot train it; engine=numpy can",
     "model=cbow model.combine=max": "model.combine=max: must be mean or sum",
     "model=cbow model.context_gradient=half": "model.context_gradient=half: must be exact or word2vec",
@@ -468,7 +479,14 @@ def listed(text: str) -> list[str]:
 
 def test_help_describes_every_setting_and_every_choice() -> None:
     text = help_text(schema.GROUPS)
-    for key in schema.known_keys() - {*GROUPS, "tokenizer.phrases", "vocab", "train", "cache"}:
+    for key in schema.known_keys() - {
+        *GROUPS,
+        "tokenizer.phrases",
+        "vocab",
+        "train",
+        "cache",
+        "ray",
+    }:
         if key not in ("experiment", "measure"):
             assert re.search(rf"^ +{re.escape(key)}[= ]", text, re.MULTILINE), key
     for group in GROUPS:

@@ -15,10 +15,14 @@ from pipeline.runtime.outputs import explain_write_errors
 from w2v.errors import InputError
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
+from w2v.training import memory
 from w2v.training.memory import (
     cgroup_free_memory,
+    free_disk,
     free_memory,
     model_bytes,
+    require_disk,
+    size_text,
     training_disk,
     training_memory,
 )
@@ -83,15 +87,15 @@ def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) ->
 
 
 def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.runtime.resources.available_cores", lambda: 8)
-    assert [resources.threads_per_job(jobs) for jobs in (1, 2, 3, 8, 9)] == [8, 4, 2, 1, 1]
+    monkeypatch.setattr("w2v.training.memory.available_cores", lambda: 8)
+    assert [memory.threads_per_job(jobs) for jobs in (1, 2, 3, 8, 9)] == [8, 4, 2, 1, 1]
 
 
 def test_thread_limits_set_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in resources.THREAD_POOL_VARIABLES:
+    for name in memory.THREAD_POOL_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    resources.limit_threads_of_child_processes(2)
+    memory.limit_threads_of_child_processes(2)
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "2"
 
@@ -130,11 +134,11 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "checkpoints": 7_200_000_000,
         "the tracked copy": 2_400_000_000,
     }
-    monkeypatch.setattr("pipeline.runtime.resources.free_disk", lambda _: 12_000_000_000)
-    resources.require_disk(need, tmp_path, "training")
-    monkeypatch.setattr("pipeline.runtime.resources.free_disk", lambda _: 9_500_000_000)
+    monkeypatch.setattr("w2v.training.memory.free_disk", lambda _: 12_000_000_000)
+    require_disk(need, tmp_path, "training")
+    monkeypatch.setattr("w2v.training.memory.free_disk", lambda _: 9_500_000_000)
     with pytest.raises(InputError) as refusal:
-        resources.require_disk(need, Path("outputs"), "training")
+        require_disk(need, Path("outputs"), "training")
     assert str(refusal.value) == (
         "training writes 12.0 GB (the vectors 2.4 GB, checkpoints 7.2 GB, the tracked copy "
         "2.4 GB) and the disk of outputs has 9.5 GB free; free some, or set outputs to a folder "
@@ -142,12 +146,18 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_sizes_are_told_in_words() -> None:
+    sizes = (0, 999, 1000, 250 * 10**6, 4_810_000_000, 12 * 10**12, 5 * 10**19)
+    wanted = "0 bytes, 999 bytes, 1.0 kB, 250.0 MB, 4.8 GB, 12.0 TB, 50,000.0 PB"
+    assert ", ".join(map(size_text, sizes)) == wanted
+
+
 def test_free_memory_and_disk_are_plausible(tmp_path: Path) -> None:
     free = free_memory()
     assert free is not None
     total = int(re.findall(r"MemTotal: +(\d+)", Path("/proc/meminfo").read_text())[0]) * 1024
     assert resource.getpagesize() < free <= total
-    assert 0 < resources.free_disk(tmp_path / "not" / "yet" / "there") <= 10**18
+    assert 0 < free_disk(tmp_path / "not" / "yet" / "there") <= 10**18
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ class Loss(Settings, ABC):
     step_depends_on_length
         Whether the size of a step depends on the length of the whole training. If it does, a
         training cannot be continued for more epochs than were planned.
+    has_state
+        Whether a step depends on sums over earlier ones, beside the vectors.
     """
 
     name: ClassVar[str]
@@ -72,6 +74,7 @@ class Loss(Settings, ABC):
     changes_objective: ClassVar[tuple[str, ...]] = ()
     output_vectors: ClassVar[str] = "words"
     step_depends_on_length: ClassVar[bool] = False
+    has_state: ClassVar[bool] = False
 
     @property
     def label(self) -> str:
@@ -145,6 +148,7 @@ class Softmax(Loss):
     name = "softmax"
     step = "w2v.engines.softmax:SoftmaxStep"
     step_depends_on_length = True
+    has_state = True
 
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:  # noqa: ARG002
         # One row of V scores serves all pairs of a center word.

@@ -25,6 +25,7 @@ from pipeline.config.settings import (
     Evaluate,
     Tracking,
 )
+from w2v.cluster.settings import ClusterSettings
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
 from w2v.losses import LOSSES
@@ -37,6 +38,7 @@ GROUPS: dict[str, dict[str, type]] = {
     "model": {name: settings for name, (settings, _) in ARCHITECTURES.items()},
     "loss": dict(LOSSES),
     "engine": {"": EngineSettings},
+    "cluster": {"": ClusterSettings},
     "evaluate": {"": Evaluate},
     "tracking": {"": Tracking},
     "measure": dict(MEASURES),

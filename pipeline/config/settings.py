@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import ENGINES, EngineSettings, check_objective
 from w2v.errors import InputError
 from w2v.evaluate.metrics.base import EvaluationSettings
@@ -337,9 +338,11 @@ class Config(Settings):
     model: Architecture
     loss: Loss
     engine: EngineSettings
+    cluster: ClusterSettings
     train: TrainingSettings
     evaluate: Evaluate
     tracking: Tracking
+    ray: RaySettings
     search: Search
     cache: Cache
     seed: int = setting("of everything that is random in training", at_least(0), 0)
@@ -377,6 +380,7 @@ class Config(Settings):
             )
         try:
             check_objective(self.engine.name, self.objective)
+            self.cluster.check(self.engine.name, self.objective)
         except InputError as error:
             key = str(error).partition("=")[0]
             raise InputError(f"{'model.' * hasattr(self.model, key)}{error}") from None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-NOT_IDENTITY = ("tracking", "outputs", "cache", "search", "report", "plan")
+NOT_IDENTITY = ("tracking", "outputs", "cache", "ray", "search", "report", "plan")
 """Settings that are not part of a run's identity: they say where it is recorded and stored, and
 how it is compared. A sweep has one value of each."""
 

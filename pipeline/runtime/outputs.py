@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.filesize import decimal
-
-from pipeline.runtime.resources import free_disk
 from w2v.errors import InputError
+from w2v.training.memory import free_disk, size_text
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, or a limit on the size of files."""
@@ -28,9 +26,10 @@ def write_error_line(
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
     if is_disk_full and outputs is not None and stage is not None:
+        free = size_text(free_disk(outputs))
         return (
-            f"{stage}: the disk of {outputs} is full, {decimal(free_disk(outputs))} free; what was "
-            "finished is kept; free some, or set outputs to a folder elsewhere"
+            f"{stage}: the disk of {outputs} is full, {free} free; what was finished is kept; "
+            "free some, or set outputs to a folder elsewhere"
         )
     where = f"{error.filename}: " if isinstance(error.filename, str) else ""
     if is_disk_full:

@@ -17,6 +17,7 @@ from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
+from w2v.training.memory import require_disk
 
 MAX_UNSEGMENTED = 0.05
 """A note is shown where a larger share of the tokens probably consists of several words."""
@@ -61,7 +62,7 @@ class Tokenize(Stage):
             size = size_of(source.paths) if isinstance(source, Files) else None
             if size is not None and config.corpus.limit is None:
                 need = {"the tokens": int(size * resources.TOKENS_PER_BYTE)}
-                resources.require_disk(need, context.outputs, "tokenizing")
+                require_disk(need, context.outputs, "tokenizing")
             facts = tokenize(
                 out,
                 source,

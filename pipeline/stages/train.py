@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.filesize import decimal
 
 from pipeline.cache import store
 from pipeline.cache.store import Entry
@@ -17,6 +16,7 @@ from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
+from w2v.cluster.settings import open_cluster
 from w2v.files import can_link, link_or_copy
 from w2v.hashes import FileHashes
 from w2v.text.tokens import holds_out_passage
@@ -26,7 +26,14 @@ from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import check_init, fingerprint, given_files, given_vectors
-from w2v.training.memory import model_bytes, training_disk, training_memory
+from w2v.training.memory import (
+    free_disk,
+    model_bytes,
+    require_disk,
+    size_text,
+    training_disk,
+    training_memory,
+)
 from w2v.training.result import read_history, read_state, save_result
 from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
 
@@ -88,23 +95,27 @@ class Train(Stage):
         documents = entries["tokenize"].facts["documents"]
         if holds_out_passage(documents, config.train.heldout):
             display.say(f"  documents are few ({documents:,}): a passage of the text is held out")
-        trained = fit(
-            entries["tokenize"].path,
-            vocabulary,
-            ids,
-            config.objective,
-            config.train,
-            given=given,
-            name=str(config.train.init),
-            engine=config.engine.name,
-            threads=context.threads,
-            precision=config.engine.precision,
-            seed=config.seed,
-            start=None if start is None else read_state(start),
-            checkpoints=checkpoints,
-            stop=context.stop.requested,
-            **callbacks(context),
-        )
+        with open_cluster(
+            config.cluster, config.ray.address, context.cores, config.engine.threads, display.say
+        ) as cluster:
+            trained = fit(
+                entries["tokenize"].path,
+                vocabulary,
+                ids,
+                config.objective,
+                config.train,
+                given=given,
+                name=str(config.train.init),
+                engine=config.engine.name,
+                threads=context.threads,
+                precision=config.engine.precision,
+                cluster=cluster,
+                seed=config.seed,
+                start=None if start is None else read_state(start),
+                checkpoints=checkpoints,
+                stop=context.stop.requested,
+                **callbacks(context),
+            )
         save_result(out, vocabulary, trained)
         # Results of the same vocabulary share its file on disk.
         of_all = entries["vocab"].path / VOCABULARY
@@ -115,6 +126,7 @@ class Train(Stage):
         initial = {} if count is None else {"initial": {"given": count, "of": of}}
         return {
             "engine": config.engine.name,
+            **({"cluster": asdict(trained.cluster)} if trained.cluster else {}),
             "threads": context.threads,
             "words": trained.words,
             "seconds": trained.seconds,
@@ -192,6 +204,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
         "model": settings["model"],
         "loss": settings["loss"],
         "engine": config.engine.identity(),
+        "cluster": config.cluster.identity(),
         # How often checkpoints are written changes nothing.
         "train": {
             **{k: v for k, v in settings["train"].items() if "checkpoint" not in k},
@@ -224,10 +237,10 @@ def require_resources(context: Context) -> None:
         what = "this job with all later ones"
         disk["the vectors"] = model_bytes(words, replace(config.objective, dim=context.sweep_dims))
         if context.job == 0:
-            sizes = disk["the vectors"], resources.free_disk(context.outputs)
-            need, free = map(decimal, sizes)
+            sizes = disk["the vectors"], free_disk(context.outputs)
+            need, free = map(size_text, sizes)
             context.display.say(f"the vectors of all jobs take {need}; {free} is free")
-    resources.require_disk(disk, context.outputs, what)
+    require_disk(disk, context.outputs, what)
 
 
 def callbacks(context: Context) -> dict[str, Any]:

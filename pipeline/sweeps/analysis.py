@@ -1,7 +1,7 @@
 """Analyse a sweep: compare its configurations over seeds, and find what each setting does.
 
 A configuration is what its jobs have in common apart from the seed. Tukey's test says whether two
-configurations differ by more than the noise of their seeds; see `pipeline.sweeps.significance`.
+configurations differ by more than the noise of their seeds; see `w2v.evaluate.significance`.
 """
 
 import json
@@ -18,8 +18,8 @@ from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, is_number, shortened
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.results import Job
-from pipeline.sweeps.significance import tukey_p_values, verdict
 from w2v.evaluate import mean_neighbour_overlap, student_interval
+from w2v.evaluate.significance import tukey_p_values, verdict
 from w2v.vectors import WordVectors
 
 if TYPE_CHECKING:

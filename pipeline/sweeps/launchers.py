@@ -11,6 +11,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from pipeline.sweeps.results import JOB, failure_reason, has_ended, write_failure
+from w2v.cluster.ray import require_ray
 from w2v.errors import InputError
 from w2v.training.memory import available_cores
 
@@ -29,9 +30,11 @@ def jobs_at_once(config: DictConfig) -> int | None:
     if name == "JoblibLauncher":
         jobs = launcher.n_jobs
         return 1 if jobs is None else max(1, cores + 1 + jobs) if jobs < 0 else int(jobs)
+    if name == "RayLauncher" and config.ray.address is None:
+        return max(1, cores // int(launcher.num_cpus))
     if name == "LocalLauncher":  # submitit on this machine
         return max(1, cores // (launcher.cpus_per_task or 1))
-    return None if name == "SlurmLauncher" else 1
+    return None if name in ("SlurmLauncher", "RayLauncher") else 1
 
 
 def check_launcher(config: DictConfig) -> None:
@@ -42,6 +45,10 @@ def check_launcher(config: DictConfig) -> None:
             "hydra/launcher=slurm: there is no sbatch here; run it where SLURM is, or take "
             "hydra/launcher=slurm_local"
         )
+    if name == "RayLauncher":
+        require_ray("hydra/launcher=ray")
+        if config.hydra.launcher.num_cpus < 1:
+            raise InputError("hydra.launcher.num_cpus: must be at least 1")
     if name == "JoblibLauncher" and config.hydra.launcher.n_jobs == 0:
         raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
 

@@ -22,7 +22,6 @@ from pipeline.config.program import command, command_line
 from pipeline.config.settings import Config, Tracking
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
-from pipeline.runtime.resources import limit_threads_of_child_processes, threads_per_job
 from pipeline.sweeps.launchers import check_launcher, jobs_at_once
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
@@ -31,6 +30,7 @@ from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
+from w2v.training.memory import limit_threads_of_child_processes, threads_per_job
 
 if TYPE_CHECKING:
     from pipeline.sweeps.analysis import Result
@@ -87,7 +87,7 @@ def prepare_jobs(
 ) -> dict[str, Any]:
     """Write and return what jobs must know about their sweep, and print how they will run."""
     swept = list(varied_overrides(config))
-    at_once, cores = jobs_at_once(config), None
+    at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
     many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
     each = "as many at once as the cluster gives"
     if at_once is not None:

@@ -170,6 +170,8 @@ class EngineEntry(NamedTuple):
         Whether it reports a training loss. Every engine has a held-out loss.
     freezes
         Whether it can leave vectors as they are.
+    distributes
+        Whether several workers can train with it, see `w2v.cluster`.
     repeatable
         Whether the vectors have the same bits on any number of threads.
     package
@@ -183,13 +185,14 @@ class EngineEntry(NamedTuple):
     only: tuple[tuple[str, str], ...] = ()
     reports_loss: bool = True
     freezes: bool = False
+    distributes: bool = False
     repeatable: bool = True
     package: str | None = None
 
 
 ENGINES = {
-    "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True),
-    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True),
+    "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True, distributes=True),
+    "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True, distributes=True),
     "jax": EngineEntry("w2v.engines.jax:JaxEngine", package="jax"),
     "gensim": EngineEntry(
         "w2v.engines.gensim:GensimEngine",

@@ -1,7 +1,8 @@
-"""What a training takes of memory and disk, and what of memory and cores this process may use."""
+"""What a training takes of memory and disk, and what this process may use of the machine."""
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,12 @@ from w2v.training.checkpoint import KEPT
 
 BYTES_PER_WORD = 500
 """Memory for a word's string, its entries in tables and its share of the noise distribution."""
+
+THREAD_POOL_VARIABLES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
+)
+"""Environment variables that libraries read for the size of their thread pools when they load."""
 
 BYTES_PER_DOCUMENT = 64
 """Memory for a document's position in the corpus and in the shuffled order of an epoch."""
@@ -54,6 +61,20 @@ def available_cores() -> int:
     """Return the number of processor cores that this process may use."""
     known = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+
+
+def threads_per_job(jobs_at_once: int) -> int:
+    """Return how many threads each job of a sweep gets when so many jobs run at the same time."""
+    return max(1, available_cores() // jobs_at_once)
+
+
+def limit_threads_of_child_processes(threads: int) -> None:
+    """Set the environment variables that bound the thread pools of processes started later.
+
+    Variables that are set already, by the user, are kept.
+    """
+    for name in THREAD_POOL_VARIABLES:
+        os.environ.setdefault(name, str(threads))
 
 
 def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:
@@ -119,3 +140,30 @@ def read_field(path: Path, name: str) -> int:
     if found is None:
         raise ValueError(f"{path} has no {name}")
     return int(found[1])
+
+
+def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
+    """Raise an `InputError` if `what`, such as "training", writes more to a folder than fits.
+
+    `need` holds the bytes by kind of file.
+    """
+    free, total = free_disk(folder), sum(need.values())
+    if total > free:
+        parts = ", ".join(f"{kind} {size_text(size)}" for kind, size in need.items() if size)
+        raise InputError(
+            f"{what} writes {size_text(total)} ({parts}) and the disk of {folder} has "
+            f"{size_text(free)} free; free some, or set outputs to a folder elsewhere"
+        )
+
+
+def free_disk(folder: Path) -> int:
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
+    paths = (folder.absolute(), *folder.absolute().parents)
+    return shutil.disk_usage(next(path for path in paths if path.exists())).free
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes in words, as in ``4.8 GB``."""
+    units = ("bytes", "kB", "MB", "GB", "TB", "PB")
+    power = min(len(units) - 1, max(0, len(str(int(size))) - 1) // 3)
+    return f"{size / 1000**power:,.{1 if power else 0}f} {units[power]}"

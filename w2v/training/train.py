@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.cluster.engine import Costs
+from w2v.cluster.settings import Cluster
 from w2v.engines import Engine, Frozen, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
@@ -99,6 +101,8 @@ class Trained:
         How many words began with a given vector; None if none were given.
     device
         What computed, as in "NVIDIA H100", for an engine that does not always use the processor.
+    cluster
+        What training over several workers cost, see `w2v.cluster.engine.Costs`; None without.
     """
 
     objective: Objective
@@ -112,6 +116,7 @@ class Trained:
     engine_state: dict[str, NDArray[Any]]
     given: int | None = None
     device: str | None = None
+    cluster: Costs | None = None
 
 
 def train(
@@ -124,6 +129,7 @@ def train(
     engine: str = "numba",
     threads: int = 1,
     precision: str = "float32",
+    cluster: Cluster | None = None,
     seed: int = 0,
     heldout: float = 0.01,
     heldout_seed: int = 0,
@@ -157,6 +163,8 @@ def train(
         A name in `w2v.engines.ENGINES`.
     precision
         One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
+    cluster
+        Workers that train at the same time, see `w2v.cluster.settings.open_cluster`.
     seed
         Of everything that is random in training.
     heldout
@@ -212,26 +220,30 @@ def train(
             f"patience={early.patience}: nothing is held out to measure the loss on; raise "
             f"heldout={heldout}, or give more than {text.size:,} words"
         )
-    trainer = make_engine(
-        engine,
-        Task(
-            initial or initial_model(objective, len(counts), generator(seed, "init")),
-            objective,
-            counts,
-            known,
-            schedule.horizon,
-            threads,
-            frozen,
-            subword_sums(words, objective) if objective.subwords else None,
-            precision,
-        ),
+    task = Task(
+        initial or initial_model(objective, len(counts), generator(seed, "init")),
+        objective,
+        counts,
+        known,
+        schedule.horizon,
+        threads,
+        frozen,
+        subword_sums(words, objective) if objective.subwords else None,
+        precision,
     )
+    trainer: Engine
+    if cluster is None:
+        trainer = make_engine(engine, task)
+    else:
+        trainer = cluster.make_engine(engine, task, training)
     measurer = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
     run = _Training(trainer, schedule, early, seed, given=initial is not None)
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
     identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
     identity += " bootstrap" * bootstrap
     identity += f" {zlib.crc32(counts.tobytes()):08x} {trainer.shard_words} {precision}"
+    if cluster:
+        identity += f" {cluster.settings.identity()}"
     if objective.subwords:
         identity += f" {zlib.crc32(repr(words).encode('utf-8', 'backslashreplace')):08x}"
 
@@ -416,6 +428,7 @@ class _Training:
             kept,
             {**self.engine.state(), **self._tables()},
             device=getattr(self.engine, "device_name", None),
+            cluster=getattr(self.engine, "costs", None),
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:

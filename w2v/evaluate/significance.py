@@ -1,4 +1,4 @@
-"""Whether configurations of a sweep differ by more than the noise of their seeds: Tukey's test."""
+"""Do configurations differ by more than the noise of their seeds? Tukey's test."""
 
 from collections.abc import Sequence
 

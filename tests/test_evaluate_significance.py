@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.sweeps.significance import LEVEL, tukey_p_values, verdict
+from w2v.evaluate.significance import LEVEL, tukey_p_values, verdict
 
 
 def test_differences_are_those_of_tukeys_test() -> None:

@@ -1,0 +1,65 @@
+"""``hydra/launcher=ray``: the jobs of a sweep on a Ray cluster."""
+
+import contextlib
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+from pipeline.sweeps.results import SWEEP
+from w2v.errors import InputError
+from w2v.training.memory import available_cores
+
+
+class RayLauncher(Launcher):
+    """Runs as many jobs at once as the cluster has cores for; ``num_cpus`` are those of a job."""
+
+    def __init__(self, num_cpus: int) -> None:
+        self.num_cpus = num_cpus
+
+    def setup(self, **given: Any) -> None:
+        """Keep what Hydra gives; see `hydra.plugins.launcher.Launcher`."""
+        self.given = given
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs, print what each prints when it has ended, and return their results."""
+        from w2v.cluster.ray import connected, run_tasks
+
+        shared = Singleton.get_state(), Path.cwd(), self.given
+        jobs = [(*shared, *job) for job in enumerate(job_overrides, initial_job_idx)]
+        with connected(self.given["config"].ray.address, available_cores()) as ray:
+            ended = run_tasks(ray, run_one, jobs, self.num_cpus, lambda job: print(job[0], end=""))
+        return [result for _, result in ended]
+
+
+def run_one(
+    state: Any, folder: Path, given: dict[str, Any], number: int, overrides: Sequence[str]
+) -> tuple[str, JobReturn]:
+    """Run one job in a process of Ray; return what it prints, and its result."""
+    config, context = given["config"], given["hydra_context"]
+    setup_globals()
+    Singleton.set_state(state)
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    if not Path(config.hydra.sweep.dir, SWEEP).exists():
+        raise InputError(
+            f"outputs={config.outputs}: the machine {os.uname().nodename} does not see this folder "
+            f"from {folder}; give one that all machines of the Ray cluster share"
+        )
+    composed = context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(composed):
+        composed.hydra.job.update(id=f"{composed.hydra.job.name}_{number}", num=number)
+    HydraConfig.instance().set_config(composed)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        places = ("hydra.sweep.dir", "hydra.sweep.subdir")
+        done = run_job(given["task_function"], composed, *places, hydra_context=context)
+    return printed.getvalue(), done

@@ -1,0 +1,228 @@
+"""Training and sweeps on Ray: the bits of ``cluster=local``, whatever process or node is lost."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.commands import Done, run_process, start, write_text
+from tests.test_cluster import learn, sha
+from tests.test_sweeps_commands import SMALL, statuses, summary_of, train_entries, wait_for
+from w2v.cluster.local import LocalPool
+from w2v.cluster.ray import RayPool, TokenFile, connected, require_ray, threads_that_fit, to_send
+from w2v.cluster.settings import ClusterSettings, open_cluster
+from w2v.errors import InputError
+from w2v.text.tokens import Text
+from w2v.training.train import Trained
+
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install ray")
+
+
+# Without a cluster
+
+
+def test_threads_fit_on_the_nodes() -> None:
+    assert threads_that_fit([16], 4) == 4
+    assert threads_that_fit([16, 16], 4) == 8
+    assert threads_that_fit([5, 3], 2) == 3
+    assert threads_that_fit([5, 3], 3) == 2
+    assert threads_that_fit([2], 3) == 0
+    assert threads_that_fit([], 1) == 0
+
+
+def test_a_text_travels_as_the_path_of_its_tokens_or_as_these(tmp_path: Path) -> None:
+    tokens = np.arange(50, dtype=np.int32)
+    np.save(tmp_path / "tokens.npy", tokens)
+    mapped = np.load(tmp_path / "tokens.npy", mmap_mode="r")
+    text = Text(mapped, np.arange(50, dtype=np.int32), np.array([[0, 50]]))
+    sent = to_send(text, "path")
+    assert isinstance(sent, TokenFile)
+    np.testing.assert_array_equal(sent.open().tokens, tokens)
+    stored = to_send(text, "store")
+    assert isinstance(stored, Text)
+    assert type(stored.tokens) is np.ndarray
+    (tmp_path / "tokens.npy").unlink()
+    with pytest.raises(InputError, match=r"does not find the text in .*tokens.npy; give a folder"):
+        sent.open()
+
+
+def test_ray_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2v.cluster.ray.find_spec", lambda _: None)
+    with pytest.raises(
+        InputError, match=r'cluster=ray: the package ray .* "w2v-experiments\[ray\]"'
+    ):
+        ClusterSettings("ray", 2)
+    with pytest.raises(InputError, match="hydra/launcher=ray: the package ray is not installed"):
+        require_ray("hydra/launcher=ray")
+
+
+# On a cluster of this machine
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Any]:
+    handler = signal.getsignal(signal.SIGTERM)
+    with connected(None, 4) as module:
+        assert signal.getsignal(signal.SIGTERM) is handler
+        yield module
+    assert not module.is_initialized()
+
+
+def pool_of(ray: Any, processes: int, lines: list[str] | None = None) -> RayPool:
+    return RayPool(ray, processes, 1, "store", (lines if lines is not None else []).append)
+
+
+@needs_ray
+@pytest.mark.long
+def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
+    wanted = sha(learn(LocalPool()))
+    for processes in (1, 2):
+        pool = pool_of(ray, processes)
+        trained = learn(pool)
+        pool.close()
+        assert sha(trained) == wanted
+        assert trained.cluster is not None
+        assert trained.cluster.processes == processes
+
+
+def replicas_of_this_process() -> list[int]:
+    """Return the ids of the processes that train for this one, in their kernels or between."""
+    import psutil
+
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if "ray::RayReplica" in " ".join(child.cmdline()):
+                found.append(child.pid)
+        except psutil.Error:  # it has just ended
+            pass
+    return found
+
+
+@needs_ray
+@pytest.mark.long
+def test_kills_change_no_bit(ray: Any, request: pytest.FixtureRequest) -> None:
+    number = request.config.getoption("--worker-kills")
+    wanted = sha(learn(LocalPool(), epochs=60))
+    lines: list[str] = []
+    killed: list[int] = []
+    trained: list[Trained] = []
+    pool = pool_of(ray, 2, lines)
+    moments = random.Random(0)
+    thread = threading.Thread(target=lambda: trained.append(learn(pool, epochs=60)))
+    thread.start()
+    while thread.is_alive() and len(killed) < number:
+        living = [pid for pid in replicas_of_this_process() if pid not in killed]
+        time.sleep(moments.uniform(0, 0.5))  # in the middle of anything
+        if len(living) == 2:
+            killed.append(moments.choice(living))
+            os.kill(killed[-1], signal.SIGKILL)
+    thread.join()
+    pool.close()
+    assert len(killed) == number
+    assert [sha(one) for one in trained] == [wanted]
+    assert all(line.endswith("its round is done again") for line in lines)
+    assert number / 2 <= len(lines) <= 2 * number
+
+
+@needs_ray
+@pytest.mark.long
+def test_errors_in_a_process_are_raised_as_they_are(ray: Any, tmp_path: Path) -> None:
+    pool = RayPool(ray, 1, 1, "path", lambda _: None)
+    path = tmp_path / "tokens.npy"
+    np.save(path, np.zeros(1, np.int32))
+    short = TokenFile(str(path), 2, np.zeros(1, np.int32))
+    pool.arguments = "numba", None, short
+    with pytest.raises(InputError, match="does not find the text"):
+        pool._until_done(pool._start_missing)
+    pool.close()
+
+
+@needs_ray
+@pytest.mark.long
+def test_more_processes_than_cores_are_refused(ray: Any) -> None:
+    settings = ClusterSettings("ray", 8, processes=5)
+    message = r"5 processes .* more cores than the nodes have \(4\)"
+    with pytest.raises(InputError, match=message), open_cluster(settings):
+        pass
+
+
+# Commands
+
+TRAIN = (*SMALL[1:], "cluster.workers=3", "tracking=none")
+
+
+@needs_ray
+@pytest.mark.long
+def test_the_pipeline_trains_on_ray_and_leaves_nothing(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    before = set(Path("/tmp").iterdir())
+    found = []
+    for cluster in ("local", "ray"):
+        done = run_process(*TRAIN, f"cluster={cluster}", f"outputs={cluster}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        (path,) = tmp_path.glob(f"{cluster}/cache/train/[0-9a-f]*/vectors.npy")
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert not [p for p in set(Path("/tmp").iterdir()) - before if "ray" in p.name]
+
+
+@needs_ray
+@pytest.mark.long
+def test_a_signal_stops_training_on_ray_and_the_same_command_continues(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    settings = ("train.epochs=400", "train.checkpoint_words=10000")
+    with start(*TRAIN, *settings, "cluster=ray", "cluster.processes=1", cwd=tmp_path) as process:
+        wait_for(tmp_path, "outputs/checkpoints/*/*/state.json", 1, process)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all its processes get it
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert "continue with" in err
+    for outputs in ("outputs", "whole"):  # from the checkpoint, and from the beginning
+        again = (*TRAIN, *settings, "cluster=local", f"outputs={outputs}")
+        assert run_process(*again, cwd=tmp_path).returncode == 0
+    vectors = [path.read_bytes() for path in tmp_path.glob("*/cache/train/*/vectors.npy")]
+    assert len(vectors) == 2
+    assert vectors[0] == vectors[1]
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start a Ray cluster of two nodes with a core each, on loopback."""
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+    )
+    try:
+        cluster.second = cluster.add_node(num_cpus=1)
+        yield cluster
+    finally:
+        cluster.shutdown()
+
+
+@needs_ray
+@pytest.mark.long
+def test_a_sweep_outlives_a_node(two_nodes: Any, tmp_path: Path) -> None:
+    write_text(tmp_path)
+    sweep = (*SMALL, "hydra/launcher=ray", f"ray.address={two_nodes.address}", "train.epochs=60")
+    with start(*sweep, "seed=range(12)", cwd=tmp_path) as process:
+        wait_for(tmp_path, "outputs/sweeps/*/*/*/summary.json", 3, process)
+        two_nodes.remove_node(two_nodes.second, allow_graceful=False)
+        out, err = process.communicate(timeout=300)
+    made = summary_of(Done(process.returncode, out, err), tmp_path)
+    assert made["counts"] == {"finished": 12}
+    assert len(train_entries(tmp_path)) == 12
+    assert set(statuses(tmp_path)) <= {"FINISHED", "KILLED"}
+    assert statuses(tmp_path)["FINISHED"] == 13

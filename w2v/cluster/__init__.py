@@ -1,0 +1,1 @@
+"""Training over several workers, in this process or on a Ray cluster."""

@@ -1,0 +1,347 @@
+"""``cluster=ray``: replicas in processes of a Ray cluster, on this machine or on many.
+
+This is the only module of the library that imports Ray, and only when it is used.
+"""
+
+import itertools
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.cluster.engine import Round
+from w2v.cluster.replica import Part, Replica
+from w2v.engines import Task
+from w2v.errors import InputError
+from w2v.text.tokens import Text
+
+Result = TypeVar("Result")
+
+RETRIES = 3
+"""How often a task runs again whose process or machine was lost."""
+
+ATTEMPTS = 10
+"""How often the same round is done again after processes were lost."""
+
+PATIENCE = 60.0
+"""Seconds that a new process may take to start before the others go on without it."""
+
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where this variable is 0 when Ray is imported, its servers listen on loopback only. Otherwise Ray
+replaces 127.0.0.1, given as the address of a node, by another address of the machine."""
+
+MAX_FOLDER = 40
+"""The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
+
+
+def require_ray(setting: str) -> None:
+    """Refuse a setting, such as ``cluster=ray``, where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise InputError(
+            f"{setting}: the package ray is not installed; install it by "
+            'pip install "w2v-experiments[ray]"'
+        )
+
+
+@contextmanager
+def connected(address: str | None, cores: int) -> Iterator[Any]:
+    """Connect to a Ray cluster for the block, and yield the module ``ray``.
+
+    Parameters
+    ----------
+    address
+        As in ``10.0.0.1:6379``. None: a cluster on this machine alone, on loopback, without
+        dashboard and telemetry. It ends with the block, and its files are removed.
+    cores
+        Of a cluster that is started here.
+
+    Raises
+    ------
+    InputError
+        There is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address is None:
+        os.environ.setdefault(LOOPBACK, "0")
+    # Processes find this package where this one found it.
+    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
+    import ray
+
+    if ray.is_initialized():  # in a job of a sweep on Ray, or in a process that uses Ray itself
+        yield ray
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGTERM)
+    with ExitStack() as stack:
+        if address is None:
+            folder = tempfile.gettempdir()
+            short = None if len(folder) + len("/w2v-12345678") <= MAX_FOLDER else "/tmp"
+            made = tempfile.TemporaryDirectory(prefix="w2v-", dir=short, ignore_cleanup_errors=True)
+            options |= {
+                "address": "local",
+                "num_cpus": cores,
+                "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",
+                "_temp_dir": stack.enter_context(made),
+            }
+        else:
+            found = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+            options |= {"address": address, "runtime_env": {"env_vars": found}}
+        stack.callback(ray.shutdown)
+        try:
+            ray.init(**options)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            if address is None:
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"ray.address={address}: no Ray cluster answers ({reason})") from None
+        if main:  # Ray has set its own
+            signal.signal(signal.SIGTERM, handler)
+        yield ray
+
+
+def run_tasks(
+    ray: Any,
+    function: Callable[..., Result],
+    tasks: Sequence[Sequence[Any]],
+    cores: int,
+    on_end: Callable[[Result], None],
+) -> list[Result]:
+    """Call a function in processes of the cluster, once for each task, and return the results.
+
+    If the process or the machine of a task is lost, it runs again, `RETRIES` times. An error does
+    not stop the other tasks. If the block is left by Ctrl-C, tasks that run are interrupted.
+
+    Parameters
+    ----------
+    tasks
+        The arguments of each call.
+    cores
+        What Ray reserves for a task. As many run at once as the cluster has cores for.
+    on_end
+        Called with each result when it is there.
+    """
+    remote = ray.remote(num_cpus=cores, max_retries=RETRIES)(function)
+    started = [remote.remote(*arguments) for arguments in tasks]
+    waiting, errors, results = list(started), [], {}
+    try:
+        while waiting:
+            (ended, *_), waiting = ray.wait(waiting)
+            try:
+                results[ended] = ray.get(ended)
+                on_end(results[ended])
+            except ray.exceptions.RayError as error:
+                errors.append(getattr(error, "cause", error))
+    finally:
+        for one in waiting:
+            ray.cancel(one)
+        ray.wait(waiting, num_returns=len(waiting), timeout=10) if waiting else None
+    if errors:
+        raise errors[0]
+    return [results[one] for one in started]
+
+
+def node_cores(ray: Any) -> list[int]:
+    """Return how many cores each node of the cluster offers."""
+    return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+
+
+def threads_that_fit(nodes: Sequence[int], processes: int) -> int:
+    """Return how many threads each process may have, so that all find room on some node; or 0."""
+    threads = max(nodes, default=0)
+    while threads > 0 and sum(cores // threads for cores in nodes) < processes:
+        threads -= 1
+    return threads
+
+
+class TokenFile(NamedTuple):
+    """A text whose tokens are read from a file that all machines see.
+
+    Attributes
+    ----------
+    path
+        An ``.npy`` file.
+    size
+        How many tokens it has.
+    ids : int32 (types,)
+        See `w2v.text.tokens.Text`.
+    """
+
+    path: str
+    size: int
+    ids: NDArray[np.int32]
+
+    def open(self) -> Text:
+        """Open the file, memory-mapped."""
+        try:
+            tokens = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError):
+            tokens = np.empty(0, np.int32)
+        if len(tokens) != self.size:
+            raise InputError(
+                f"cluster.text=path: the machine {os.uname().nodename} does not find the text in "
+                f"{self.path}; give a folder that all machines share, or cluster.text=store"
+            )
+        return Text(tokens, self.ids, np.empty((0, 2), np.int64))
+
+
+def to_send(text: Text, how: str) -> Text | TokenFile:
+    """Return a text in the form in which processes get it: `how` is ``path`` or ``store``."""
+    path = getattr(text.tokens, "filename", None)
+    if how == "path" and path is not None:
+        return TokenFile(str(Path(path).absolute()), len(text.tokens), np.asarray(text.ids))
+    return Text(np.asarray(text.tokens), np.asarray(text.ids), np.empty((0, 2), np.int64))
+
+
+class RayReplica(Replica):
+    """A replica in a process of its own."""
+
+    def __init__(self) -> None:
+        """Do nothing yet: Ray would wrap an error here in another one."""
+
+    def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
+        """Make the replica; return the seconds that it spent on compiling kernels."""
+        super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
+        return self.compile_seconds()
+
+
+class RayPool:
+    """Replicas in processes of a Ray cluster. See `w2v.cluster.engine.Pool` for its members.
+
+    A process may end at any time: it is started again, all replicas take over the model that they
+    had before the round, and the round is done again. The bits are the same, because all that is
+    random in a round follows from its number.
+
+    Parameters
+    ----------
+    ray
+        The module, connected to a cluster.
+    processes, threads
+        How many processes there are, and the threads of each, which Ray reserves cores for.
+    text
+        ``path`` or ``store``, see `to_send`.
+    report
+        Called with a line when a process was lost.
+    """
+
+    def __init__(
+        self, ray: Any, processes: int, threads: int, text: str, report: Callable[[str], None]
+    ) -> None:
+        self.ray, self.wanted, self.threads = ray, processes, threads
+        self.text, self.report = text, report
+        self.replicas: list[Any] = []
+        self.loaded = False
+
+    @property
+    def processes(self) -> int:
+        """How many there are now."""
+        return len(self.replicas)
+
+    def start(self, engine: str, task: Task, text: Text) -> float:
+        """Start the processes. The task and the text are sent once to each machine."""
+        task = replace(task, threads=self.threads)
+        self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))
+        return self._until_done(self._start_missing)
+
+    def close(self) -> None:
+        """End the processes."""
+        for one in self.replicas:
+            with suppress(self.ray.exceptions.RayError):
+                self.ray.kill(one)
+        self.replicas = []
+
+    def load(self, table: NDArray[np.float32]) -> None:  # noqa: ARG002
+        """Have the next round begin with the model that it is given."""
+        self.loaded = False
+
+    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:
+        """Train and combine; if a process is lost, do both again."""
+
+        def attempt() -> Round:
+            if not self.loaded:
+                self._start_missing()
+                model = self.ray.put(table)
+                self.ray.get([one.load.remote(model) for one in self.replicas])
+                self.loaded = True
+            return self._round(parts, how)
+
+        return self._until_done(attempt)
+
+    def _until_done(self, action: Callable[[], Result]) -> Result:
+        """Call a function again while processes are lost in it.
+
+        An error of the code that runs in a process is raised as itself, not as Ray wraps it.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return action()
+            except self.ray.exceptions.RayError as error:
+                if isinstance(error, self.ray.exceptions.RayTaskError):
+                    raise error.cause from None
+                self.loaded = False
+                if attempt == ATTEMPTS:
+                    raise
+                reason = type(error).__name__
+                self.report(f"a worker process was lost ({reason}): its round is done again")
+        raise AssertionError
+
+    def _round(self, parts: Sequence[Part], how: str) -> Round:
+        replicas, pieces = self.replicas, len(self.replicas)
+        reports, changes = [], []
+        for number, part in enumerate(parts):
+            train = replicas[number % pieces].train.options(num_returns=1 + pieces)
+            done, *changed = train.remote(part, pieces)
+            reports.append(done)
+            changes.append(changed)
+        seconds, combined = [], []
+        for one, of_all in zip(replicas, zip(*changes, strict=True), strict=True):
+            spent, rows = one.combine.options(num_returns=2).remote(how, *of_all)
+            seconds.append(spent)
+            combined.append(rows)
+        seconds += [one.apply.remote(*combined) for one in replicas]
+        get = self.ray.get
+        return Round(get(reports), get(combined), sum(get(seconds)))
+
+    def _start_missing(self) -> float:
+        """Start processes for those that were lost, or go on with those that are left.
+
+        Returns
+        -------
+        float
+            The seconds that one of the new processes spent on compiling kernels.
+        """
+        ray, left = self.ray, []
+        for one in self.replicas:
+            with suppress(ray.exceptions.RayError):
+                ray.get(one.compile_seconds.remote())
+                left.append(one)
+        self.replicas = left
+        remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")
+        made = [remote.remote() for _ in range(self.wanted - len(left))]
+        begun = {one.setup.remote(*self.arguments): one for one in made}
+        ready, late = [], [*begun]
+        if begun:
+            ready, late = ray.wait(late, num_returns=len(late), timeout=PATIENCE)
+        for one in late:
+            ray.kill(begun[one])
+        seconds = 0.0
+        for one in ready:
+            seconds = max(seconds, ray.get(one))
+            self.replicas.append(begun[one])
+        if not self.replicas:
+            raise InputError(
+                f"cluster=ray: none of {self.wanted} processes with {self.threads} cores each "
+                f"could start in {PATIENCE:.0f} s; the cluster is busy"
+            )
+        return seconds

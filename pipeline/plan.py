@@ -21,8 +21,8 @@ from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
 from w2v.differences import Manifest, by_distance, read_manifests, reasons
 from w2v.errors import InputError
-from w2v.files import canonical_json
-from w2v.training.memory import available_cores, free_disk, free_memory, size_text
+from w2v.files import canonical_json, free_disk, size_text
+from w2v.training.memory import available_cores, free_memory
 
 WORK_TO_DO = 3
 """The exit status of a plan by which something would be made."""

@@ -13,16 +13,14 @@ import pytest
 from pipeline.runtime import resources
 from pipeline.runtime.outputs import explain_write_errors
 from w2v.errors import InputError
+from w2v.files import free_disk, require_disk, size_text
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
 from w2v.training import memory
 from w2v.training.memory import (
     cgroup_free_memory,
-    free_disk,
     free_memory,
     model_bytes,
-    require_disk,
-    size_text,
     training_disk,
     training_memory,
 )
@@ -134,9 +132,9 @@ def test_too_much_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "checkpoints": 7_200_000_000,
         "the tracked copy": 2_400_000_000,
     }
-    monkeypatch.setattr("w2v.training.memory.free_disk", lambda _: 12_000_000_000)
+    monkeypatch.setattr("w2v.files.free_disk", lambda _: 12_000_000_000)
     require_disk(need, tmp_path, "training")
-    monkeypatch.setattr("w2v.training.memory.free_disk", lambda _: 9_500_000_000)
+    monkeypatch.setattr("w2v.files.free_disk", lambda _: 9_500_000_000)
     with pytest.raises(InputError) as refusal:
         require_disk(need, Path("outputs"), "training")
     assert str(refusal.value) == (

@@ -143,7 +143,7 @@ def test_a_sweep_for_which_the_disk_is_too_small_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_text(tmp_path)
-    monkeypatch.setattr("pipeline.runtime.resources.free_disk", lambda _: 20_000)
+    monkeypatch.setattr("w2v.files.free_disk", lambda _: 20_000)
     given = (WITHOUT_SCORES, "tracking=none", "train.checkpoint_every=null", "model.dim=4,400")
     done = run(*SMALL[:-1], "engine=numpy", *given, cwd=tmp_path)
     assert done.returncode == 2

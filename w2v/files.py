@@ -335,3 +335,30 @@ def can_link(folder: Path) -> bool:
         os.link(file, Path(temporary, "b"))
         return True
     return False
+
+
+def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
+    """Raise an `InputError` if `what`, such as "training", writes more to a folder than fits.
+
+    `need` holds the bytes by kind of file.
+    """
+    free, total = free_disk(folder), sum(need.values())
+    if total > free:
+        parts = ", ".join(f"{kind} {size_text(size)}" for kind, size in need.items() if size)
+        raise InputError(
+            f"{what} writes {size_text(total)} ({parts}) and the disk of {folder} has "
+            f"{size_text(free)} free; free some, or set outputs to a folder elsewhere"
+        )
+
+
+def free_disk(folder: Path) -> int:
+    """Return the free bytes on the disk of a folder, which need not exist yet."""
+    paths = (folder.absolute(), *folder.absolute().parents)
+    return shutil.disk_usage(next(path for path in paths if path.exists())).free
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes in words, as in ``4.8 GB``."""
+    units = ("bytes", "kB", "MB", "GB", "TB", "PB")
+    power = min(len(units) - 1, max(0, len(str(int(size))) - 1) // 3)
+    return f"{size / 1000**power:,.{1 if power else 0}f} {units[power]}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.training.memory import free_disk, size_text
+from w2v.files import free_disk, size_text
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a quota, or a limit on the size of files."""

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from w2v.errors import InputError
-from w2v.training.memory import available_cores, free_memory, size_text
+from w2v.files import size_text
+from w2v.training.memory import available_cores, free_memory
 
 TOKENS_PER_BYTE = 0.6
 """Bytes of token ids for each byte of text in a language of short words."""

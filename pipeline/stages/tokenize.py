@@ -11,13 +11,13 @@ from pipeline.corpora.sources import make_source
 from pipeline.runtime import resources
 from pipeline.stages.base import Context, Expected, Make, Stage, numbers
 from w2v.errors import InputError
+from w2v.files import require_disk
 from w2v.settings import SettingError
 from w2v.text.phrases import PHRASES, Phrases
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
-from w2v.training.memory import require_disk
 
 MAX_UNSEGMENTED = 0.05
 """A note is shown where a larger share of the tokens probably consists of several words."""

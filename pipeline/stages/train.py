@@ -17,7 +17,7 @@ from pipeline.stages.base import Context, Expected, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
 from w2v.cluster.settings import open_cluster
-from w2v.files import can_link, link_or_copy
+from w2v.files import can_link, free_disk, link_or_copy, require_disk, size_text
 from w2v.hashes import FileHashes
 from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
@@ -26,14 +26,7 @@ from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import check_init, fingerprint, given_files, given_vectors
-from w2v.training.memory import (
-    free_disk,
-    model_bytes,
-    require_disk,
-    size_text,
-    training_disk,
-    training_memory,
-)
+from w2v.training.memory import model_bytes, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
 from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
 

@@ -98,7 +98,7 @@ def child(
     arguments: list[str], cwd: str, out: str, largest: int | None, max_wait: float | None
 ) -> int:
     """Run ``pipeline/run.py`` in this forked process, as if a shell had started it."""
-    from pipeline.tracking.retry_queue import RetryQueue
+    from pipeline.tracking.retries import RetryQueue
 
     os.setsid()
     if max_wait is not None:

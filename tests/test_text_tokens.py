@@ -15,10 +15,10 @@ from w2v.text.tokens import (
     Text,
     Words,
     cut,
-    hold_out,
-    holds_out_passage,
     open_text,
 )
+from w2v.training.bootstrap import bootstrap_sample
+from w2v.training.heldout import hold_out, holds_out_passage
 
 
 def documents_of(batch: Words) -> list[NDArray[np.int32]]:
@@ -184,7 +184,7 @@ def test_a_bootstrap_sample_draws_documents_with_replacement() -> None:
     tokens = np.arange(300, dtype=np.int32)
     offsets = np.concatenate([[0], np.sort(np.random.default_rng(9).integers(0, 301, 99)), [300]])
     text = Text(tokens, tokens, np.stack([offsets[:-1], offsets[1:]], axis=1))
-    samples = [text.resampled(np.random.default_rng(seed)) for seed in range(200)]
+    samples = [bootstrap_sample(text, np.random.default_rng(seed)) for seed in range(200)]
     documents = {tuple(span) for span in text.spans.tolist()}
     for sample in samples:
         assert sample.tokens is tokens
@@ -195,7 +195,7 @@ def test_a_bootstrap_sample_draws_documents_with_replacement() -> None:
     full = {start for start, end in documents if end > start}
     drawn = [len({int(s) for s, e in sample.spans if e > s}) / len(full) for sample in samples]
     assert np.mean(drawn) == pytest.approx(1 - 0.99**100, abs=0.01)
-    again = text.resampled(np.random.default_rng(0)).spans
+    again = bootstrap_sample(text, np.random.default_rng(0)).spans
     assert samples[0].spans.tolist() == again.tolist() != samples[1].spans.tolist()
 
 

@@ -21,10 +21,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.config.settings import Tracking
-from pipeline.tracking import Tracker, mlflow_tracker, retry_queue, track
+from pipeline.tracking import Tracker, mlflow_tracker, retries, track
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
-from pipeline.tracking.retry_queue import RetryQueue
+from pipeline.tracking.retries import RetryQueue
 from pipeline.tracking.store import open_experiment
 from w2v.errors import InputError
 from w2v.training.history import Epoch, Point
@@ -149,7 +149,7 @@ def test_metrics_are_recorded_once_although_some_calls_fail(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.0)
-    monkeypatch.setattr(retry_queue, "RETRY_PAUSES", (0.0,))
+    monkeypatch.setattr(retries, "RETRY_PAUSES", (0.0,))
     points, epochs = training(6, 2)
     attempts: list[str] = []
     log_batch: Any = SqlAlchemyStore.log_batch
@@ -291,7 +291,7 @@ def test_the_text_is_recorded_as_a_dataset_that_mlflow_can_read(
 def test_jobs_record_the_same_text_at_the_same_time(
     outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retry_queue, "RETRY_PAUSES", (0.01,))
+    monkeypatch.setattr(retries, "RETRY_PAUSES", (0.01,))
     store = f"sqlite:///{outputs}/mlflow.db"
     _, experiment = open_experiment(store, "w2v", outputs)
     jobs, texts = 6, 15

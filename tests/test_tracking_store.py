@@ -15,7 +15,8 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.tracking.killed_runs import FOLDER, TAG, close_killed_runs, run_lock
-from pipeline.tracking.store import open_experiment, retry_while_locked
+from pipeline.tracking.retries import retry_while_locked
+from pipeline.tracking.store import open_experiment
 from w2v.errors import InputError
 
 ROOT = Path(__file__).parents[1]

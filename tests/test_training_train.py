@@ -14,7 +14,8 @@ from w2v.errors import InputError
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, Objective, SkipGram
 from w2v.sampling import generator
-from w2v.text.tokens import Text, hold_out
+from w2v.text.tokens import Text
+from w2v.training.heldout import hold_out
 from w2v.training.history import Epoch, Point
 from w2v.training.schedule import Schedule
 from w2v.training.train import Trained, train

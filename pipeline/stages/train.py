@@ -19,11 +19,11 @@ from pipeline.tracking.tracker import Tracker
 from w2v.cluster.settings import open_cluster
 from w2v.files import can_link, free_disk, link_or_copy, require_disk, size_text
 from w2v.hashes import FileHashes
-from w2v.text.tokens import holds_out_passage
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
+from w2v.training.heldout import holds_out_passage
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import check_init, fingerprint, given_files, given_vectors
 from w2v.training.memory import model_bytes, training_disk, training_memory

@@ -20,12 +20,11 @@ from mlflow.exceptions import MlflowException
 from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
-from pipeline.tracking.retry_queue import QueueProxy, RetryQueue, one_line
+from pipeline.tracking.retries import QueueProxy, RetryQueue, one_line, retry_while_locked
 from pipeline.tracking.store import (
     NeedsOwnTransactions,
     one_transaction,
     open_experiment,
-    retry_while_locked,
     store_uri,
 )
 from pipeline.tracking.tracker import Tracker

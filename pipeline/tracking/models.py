@@ -17,7 +17,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import Array, ColSpec, Object, ParamSchema, ParamSpec, Property, Schema
 
 import w2v
-from pipeline.tracking.retry_queue import one_line
+from pipeline.tracking.retries import one_line
 from pipeline.tracking.store import DATABASE, STORE_ERRORS, follow_artifacts, store_uri
 from w2v.errors import InputError
 from w2v.vectors import NGRAMS, SUBWORDS, VECTORS, VOCABULARY

@@ -4,11 +4,10 @@ import logging
 import re
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -21,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.tracking.retry_queue import MAX_WAIT, one_line
+from pipeline.tracking.retries import MAX_WAIT, one_line, retry_while_locked
 from w2v.errors import InputError
 from w2v.files import fsync
 
@@ -39,8 +38,6 @@ ADDRESSES = (
 
 STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ImportError, ValueError)
 """Errors of an unusable store, such as a missing driver (ImportError) or a malformed address."""
-
-T = TypeVar("T")
 
 
 def store_uri(uri: str | None, outputs: Path) -> str:
@@ -213,15 +210,3 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
                     f"where substr({column} || '/', 1, ?) = ?",
                     (new, len(old) + 1, len(old) + 1, f"{old}/"),
                 )
-
-
-def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Make a call to a database, again for ``max_wait`` seconds while it is locked."""
-    deadline = time.monotonic() + max_wait
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            if "database is locked" not in str(error) or time.monotonic() > deadline:
-                raise
-        time.sleep(0.2)

@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
 """Found in strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
 
-MIN_PASSAGE = 100
-"""The shortest passage that is held out of a text of few documents, in tokens."""
-
 SHARD_TOKENS = 1 << 20
 """Tokens in memory at a time where the text is read once."""
 
@@ -140,14 +137,6 @@ class Text:
         """Return the same documents in random order."""
         return Text(self.tokens, self.ids, random.permutation(self.spans))
 
-    def resampled(self, random: np.random.Generator) -> "Text":
-        """Return a bootstrap sample: as many documents, drawn with replacement.
-
-        The text is not copied. A document that is drawn twice is read twice.
-        """
-        documents = len(self.spans)
-        return Text(self.tokens, self.ids, self.spans[random.integers(documents, size=documents)])
-
     def words(self) -> int:
         """Count the tokens inside the vocabulary."""
         shards = self.shards(SHARD_TOKENS)
@@ -189,48 +178,3 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
     return Text(tokens, ids, np.stack([offsets[:-1], offsets[1:]], axis=1))
-
-
-def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
-    """Split a text at random into a training text and a held-out text.
-
-    ``round(fraction * documents)`` documents are held out. If that is 0, because there are few
-    documents, a passage of the text is held out. It has `fraction` of the tokens; or `MIN_PASSAGE`
-    tokens if these are more, but then at most a tenth of the text. A document is cut where the
-    passage begins or ends in it, and its parts become documents, so that no window reaches across.
-    """
-    documents = len(text.spans)
-    if holds_out_passage(documents, fraction):
-        length = max(round(fraction * text.size), min(MIN_PASSAGE, text.size // 10))
-        if length > 0:
-            return _hold_out_passage(text, length, generator)
-    chosen = np.zeros(documents, bool)
-    chosen[generator.choice(documents, round(fraction * documents), replace=False)] = True
-    return (
-        Text(text.tokens, text.ids, text.spans[~chosen]),
-        Text(text.tokens, text.ids, text.spans[chosen]),
-    )
-
-
-def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` takes a passage, because the documents are too few."""
-    return fraction > 0 and round(fraction * documents) == 0
-
-
-def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -> tuple[Text, Text]:
-    size = text.size
-    first = int(generator.integers(size - length + 1))
-    # Positions count tokens of the documents one after another, wherever these are in the file.
-    lengths = text.spans[:, 1] - text.spans[:, 0]
-    before = np.cumsum(lengths) - lengths
-
-    def between(start: int, end: int) -> NDArray[np.int64]:
-        inside = np.stack([np.maximum(start, before), np.minimum(end, before + lengths)], axis=1)
-        spans: NDArray[np.int64] = inside + (text.spans[:, 0] - before)[:, np.newaxis]
-        return spans[inside[:, 0] < inside[:, 1]]
-
-    left = np.concatenate([between(0, first), between(first + length, size)])
-    return (
-        Text(text.tokens, text.ids, left),
-        Text(text.tokens, text.ids, between(first, first + length)),
-    )

@@ -18,7 +18,9 @@ from w2v.engines.step import make_step, sample, steps
 from w2v.losses import LOSSES
 from w2v.objectives import ARCHITECTURES, Objective, initial_model, with_loss
 from w2v.sampling import draw_key, generator, keep_probabilities, keep_thresholds
-from w2v.text.tokens import Text, hold_out
+from w2v.text.tokens import Text
+from w2v.training.bootstrap import bootstrap_sample
+from w2v.training.heldout import hold_out
 
 SHARD = 1 << 16
 """Tokens that are read at a time, at least."""
@@ -120,7 +122,7 @@ def first_epoch_work(
     objective = replace(objective, subwords=False)  # the rows of n-grams count for no score
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
-        training = training.resampled(generator(seed, "bootstrap"))
+        training = bootstrap_sample(training, generator(seed, "bootstrap"))
     model = initial_model(objective, len(counts), generator(seed, "init"))
     task = Task(model, objective, counts, training.words(), epochs)
     return work(training.shuffled(generator(seed, "order", 1)), task, generator(seed, "work"))

@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
 from w2v.objectives import Model, Objective, initial_model
 from w2v.sampling import generator
-from w2v.text.tokens import Text, hold_out
+from w2v.text.tokens import Text
+from w2v.training.bootstrap import bootstrap_sample, check_bootstrap
 from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.schedule import EarlyStopping, Schedule
 from w2v.training.subwords import subword_sums
@@ -36,26 +37,6 @@ def no_pairs_error(objective: Objective) -> InputError:
         "there is nothing to learn from: no document holds two words of the vocabulary; "
         "lower min_count or give longer documents"
     )
-
-
-MIN_BOOTSTRAPPED = 20
-"""Of fewer documents, a warning says that bootstrap samples of them are too much alike."""
-
-
-def check_bootstrap(documents: int) -> None:
-    """Refuse a bootstrap of a single document; warn of one of few documents."""
-    smaller = "smaller documents are needed, such as unit=paragraph or unit=line"
-    if documents < 2:
-        raise InputError(
-            f"bootstrap=true: must be false for a text of {documents} document, of which there is "
-            f"only one sample; {smaller}"
-        )
-    if documents < MIN_BOOTSTRAPPED:
-        warnings.warn(
-            f"bootstrap: samples of only {documents} documents say little about other texts; "
-            f"{smaller}",
-            stacklevel=3,
-        )
 
 
 INNER_NODES, OWN_ROWS = "inner_nodes", "own_rows"
@@ -169,7 +150,7 @@ def train(
         Of everything that is random in training.
     heldout
         The fraction of documents that is not trained on. The held-out loss is measured on it
-        after each epoch. Of few documents a passage is held out, see `w2v.text.tokens.hold_out`.
+        after each epoch. Of few documents a passage is held out, see `heldout.hold_out`.
     heldout_seed
         Chooses these documents and the noise words for their loss. It is apart from ``seed`` so
         that runs of different seeds are measured on the same text.
@@ -211,7 +192,7 @@ def train(
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
         check_bootstrap(len(text.spans))
-        training = training.resampled(generator(seed, "bootstrap"))
+        training = bootstrap_sample(training, generator(seed, "bootstrap"))
     known = training.words()
     if known == 0:
         raise no_pairs_error(objective)
@@ -236,7 +217,7 @@ def train(
         trainer = make_engine(engine, task)
     else:
         trainer = cluster.make_engine(engine, task, training)
-    measurer = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
+    measurer: Any = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
     run = _Training(trainer, schedule, early, seed, given=initial is not None)
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
     identity = repr((objective, plan, early, engine, seed, heldout, heldout_seed, known))
@@ -246,11 +227,6 @@ def train(
         identity += f" {cluster.settings.identity()}"
     if objective.subwords:
         identity += f" {zlib.crc32(repr(words).encode('utf-8', 'backslashreplace')):08x}"
-
-    def heldout_loss() -> float | None:
-        random = generator(heldout_seed, "heldout-noise")
-        shards = held_out.shards(measurer.shard_words)
-        return sum((measurer.loss(shard, random) for shard in shards), Tally()).mean_loss
 
     on_start(known * schedule.epochs)
     state = (checkpoints.load(identity, run.check) if checkpoints else None) or start
@@ -271,7 +247,7 @@ def train(
                 checkpoints.save(identity, at.words, run.snapshot())
             if stopping:
                 raise Stopped(run.so_far)
-        on_epoch(run.end_epoch(heldout_loss))
+        on_epoch(run.end_epoch(heldout_loss(measurer, held_out, heldout_seed)))
     return run.trained()
 
 
@@ -328,12 +304,11 @@ class _Training:
         at.points.append(point)
         return point
 
-    def end_epoch(self, heldout_loss: Callable[[], float | None]) -> Epoch:
-        """Measure the held-out loss and move on to the next epoch."""
+    def end_epoch(self, heldout: float | None) -> Epoch:
+        """Note the held-out loss, and move on to the next epoch."""
         at = self.at
         if at.tally.pairs == 0:
             raise no_pairs_error(self.task.objective)
-        heldout = heldout_loss()
         self._check(heldout, "held-out ")
         tally, seconds = at.tally, at.epoch_seconds
         rate = self.rate(at.words)

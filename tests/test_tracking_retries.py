@@ -5,12 +5,12 @@ import time
 
 import pytest
 
-from pipeline.tracking.retry_queue import QueueProxy, RetryQueue
+from pipeline.tracking.retries import QueueProxy, RetryQueue
 
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> RetryQueue:
-    monkeypatch.setattr("pipeline.tracking.retry_queue.RETRY_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr("pipeline.tracking.retries.RETRY_PAUSES", (0.0, 0.01))
     return RetryQueue("the store")
 
 

@@ -1,6 +1,7 @@
-"""A queue of calls to a tracking store, which a thread makes and repeats until they succeed.
+"""Calls to a tracking store that are made again while it is locked or cannot be reached.
 
-So training neither waits for the store nor fails when the store cannot be reached.
+`RetryQueue` makes them in a thread, so that training neither waits for the store nor fails when the
+store cannot be reached. `retry_while_locked` makes one and waits for its result.
 """
 
 import logging
@@ -8,14 +9,17 @@ import queue
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from mlflow.exceptions import MlflowException
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RETRY_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before each retry of a call; the last pause is used from then on."""
@@ -105,3 +109,15 @@ def one_line(error: Exception) -> str:
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
+
+
+def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
+    """Make a call to a database, again for ``max_wait`` seconds while it is locked."""
+    deadline = time.monotonic() + max_wait
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if "database is locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)

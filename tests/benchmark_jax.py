@@ -1,11 +1,14 @@
-"""Measure ``engine=jax`` on a machine with a GPU: agreement, bits, speed and scores.
+"""Measure ``engine=jax`` on a GPU: its agreement with NumPy, reproducibility, speed and scores.
 
-    python -m tests.benchmark_jax pack imdb.txt.xz FOLDER     # where the text is
-    python -m tests.benchmark_jax run FOLDER [PART ...]       # where the GPU is
+    python -m tests.benchmark_jax pack imdb.txt.xz FOLDER     # on the machine with the text
+    python -m tests.benchmark_jax run FOLDER [PART ...]       # on the machine with the GPU
 
-``pack`` tokenizes a text into a folder small enough to be carried. ``run`` needs jax, numba,
-numpy, scipy and threadpoolctl, and for scores gensim or its three files of word tests in FOLDER.
-Rates are words of running text per second, over eight shards after one that warmed up.
+``pack`` tokenizes a text and writes its compressed token ids into FOLDER, which is small enough
+to copy to the other machine. ``run`` needs jax, numba, numpy, scipy and threadpoolctl. To score
+the vectors it also needs gensim, or copies in FOLDER of the three word tests that gensim contains.
+A PART is a measurement, such as ``bits`` or ``scores``; without one, all are made. Speeds are in
+words of running text per second. The text is trained in pieces (shards); the first warms up, and
+the next eight are timed.
 """
 
 import argparse
@@ -59,7 +62,7 @@ BEGUN = time.perf_counter()
 
 
 class Corpus(NamedTuple):
-    """A text with its vocabulary: the `counts` and the `words` by falling count."""
+    """A text and its vocabulary: `words` and their `counts`, the most frequent first."""
 
     text: Text
     counts: NDArray[np.int64]
@@ -74,7 +77,7 @@ def say(*parts: object) -> None:
 
 
 def pack(source: str, folder: Path) -> None:
-    """Tokenize a text, and compress its tokens."""
+    """Tokenize a text, and write its token ids, compressed, into a new folder."""
     folder.mkdir(parents=True)
     words = Words(pattern="[a-z]+(?:'[a-z]+)?")
     tokenize(folder, source_of(source, FileSettings()), words, Phrases())
@@ -86,10 +89,18 @@ def pack(source: str, folder: Path) -> None:
 
 
 def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
-    """Return a function from a size of the vocabulary to the packed text with it.
+    """Read a packed text; return a function that gives it a vocabulary of any size.
 
-    Without a size, words are those that occur five times. Beyond the types of the text, frequent
-    words get a second type, which stands for them in every other document.
+    Called with None, the function takes all words that occur at least five times. To reach a size
+    above the number of distinct words, it splits frequent words in two: every other document has
+    the word with an apostrophe added, as if it were another word.
+
+    Parameters
+    ----------
+    folder
+        The folder that `pack` wrote.
+    documents
+        The number of documents to read; None for all.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -126,7 +137,10 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Compare both losses with engine=numpy, shard by shard from equal models."""
+    """Print how far the models of ``engine=jax`` and ``engine=numpy`` differ after equal training.
+
+    Both engines train copies of one model on one random text, with each loss and precision.
+    """
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)
     spans = np.stack([np.arange(0, 60_000, 50), np.arange(50, 60_050, 50)], axis=1)
@@ -156,7 +170,7 @@ def agreement() -> None:
 
 
 class Case(NamedTuple):
-    """What is measured."""
+    """A configuration of skip-gram training whose speed is measured."""
 
     corpus: Corpus
     loss: Loss
@@ -173,13 +187,16 @@ class Case(NamedTuple):
 
 
 def make(cases: list[Case]) -> list[engine.JaxEngine]:
-    """Make an engine for each case; they compile at the same time."""
+    """Make an engine for each case, in parallel, because each engine compiles its programs."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda case: engine.JaxEngine(case.task()), cases))
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on a few shards. Return words per second and the SHA-256 of the vectors."""
+    """Train on a few pieces of the text; return words per second and the vectors' SHA-256.
+
+    The hash is shortened to 12 hexadecimal digits.
+    """
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -191,7 +208,10 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 
 
 def limits() -> dict[str, float]:
-    """Measure the memory's bytes per second and the products' operations per second."""
+    """Measure the memory bandwidth in bytes/s, and the speed of matrix products in FLOP/s.
+
+    The result has the bandwidth under ``"memory"``, and the speed for each precision by its name.
+    """
     large = jax.default_backend() != "cpu"
 
     def seconds(function: Callable[..., Any], *arguments: Any) -> float:
@@ -215,13 +235,16 @@ def limits() -> dict[str, float]:
 
 
 def kept_share(corpus: Corpus, subsample: float) -> float:
-    """Return the share of words that sub-sampling keeps."""
+    """Return the share of the words of the text that sub-sampling of frequent words keeps."""
     keep = keep_thresholds(corpus.counts, subsample).astype(np.float64) / 2**32
     return float(keep @ corpus.counts / corpus.counts.sum())
 
 
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
-    """Measure negative sampling over dimensions, sub-sampling and precisions."""
+    """Print the speed of negative sampling for several dimensions, thresholds and precisions.
+
+    `peak` is the result of `limits`, to which memory traffic and arithmetic are compared.
+    """
     cases = [Case(corpus, NegativeSampling(), d, t) for d in (100, 128, 300) for t in (1e-3, 1e-4)]
     cases += [
         Case(corpus, NegativeSampling(), precision=name)
@@ -244,7 +267,10 @@ def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
 
 
 def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]) -> None:
-    """Measure the exact softmax over vocabularies, dimensions and precisions."""
+    """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
+
+    `peak` is the result of `limits`, to which memory traffic and arithmetic are compared.
+    """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)
     cases = [Case(usual, Softmax(), precision=name) for name in ("float32", *others)]
@@ -270,7 +296,11 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Add up gradients of equal rows in any order, as a plain scatter does."""
+    """Within the block, let the engine add up the gradients of a repeated row in any order.
+
+    This is what JAX's scatter-add does by default on a GPU; floating-point sums then vary between
+    runs. The engine normally adds them up in a fixed order.
+    """
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -293,7 +323,11 @@ def unordered() -> Iterator[None]:
 
 
 def bits(corpus: Corpus) -> None:
-    """Train twice, to see whether the bits are the same, and twice without the fixed order."""
+    """Train twice with the same seed, and print whether the vectors are equal bit for bit.
+
+    This is also done with gradients added up in any order, and with kernels that XLA chooses by
+    timing them. Neither is expected to be reproducible.
+    """
     negative, softmax = Case(corpus, NegativeSampling()), Case(corpus, Softmax())
     ordered = make([negative, negative, softmax, softmax])
     with unordered():
@@ -315,7 +349,10 @@ def bits(corpus: Corpus) -> None:
 
 
 def step_sizes(corpus: Corpus, tests: Path) -> None:
-    """Measure speed and scores with larger steps."""
+    """Print the speed and the scores of training with more words per update step than usual.
+
+    `tests` is a folder that may hold the word tests; see `word_test`.
+    """
     cases = [(words, lr) for lr in (0.025, 0.05) for words in (8192, 16384, 32768)]
     for seed in range(2):
         for words, lr in cases[1:]:  # the first is among the `scores`
@@ -325,7 +362,10 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 
 
 def scores(corpus: Corpus, tests: Path) -> None:
-    """Train five epochs with several seeds and precisions."""
+    """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
+
+    `tests` is a folder that may hold the word tests; see `word_test`.
+    """
     faster = [] if jax.default_backend() == "cpu" else ["tf32", "bfloat16"]
     for seed in range(3):
         scored(corpus, tests, NegativeSampling(), "float32", seed)
@@ -348,7 +388,17 @@ def scored(
     lr: float = 0.025,
     name: str = "jax",
 ) -> None:
-    """Train five epochs and evaluate the vectors."""
+    """Train five epochs, and print the vectors' scores in three word tests, and the speed.
+
+    Parameters
+    ----------
+    tests
+        A folder that may hold the word tests; see `word_test`.
+    label
+        Text that is printed with the scores.
+    name
+        The engine.
+    """
     begun = time.perf_counter()
     trained = train(
         corpus.text,
@@ -376,7 +426,7 @@ def scored(
 
 
 def word_test(folder: Path, name: str) -> Path:
-    """Return the path of a word test: in a folder, or in gensim."""
+    """Return the path of a word test, such as WordSim-353: in the folder, otherwise in gensim."""
     path = folder / BENCHMARKS[name]
     return path if path.exists() else benchmark_path(name)
 

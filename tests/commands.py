@@ -1,4 +1,4 @@
-"""Run the command line in tests: in this process, which is quick, or in a process of its own."""
+"""Functions with which tests run ``pipeline/run.py``, in this process (fast) or in a new one."""
 
 import contextlib
 import io
@@ -37,14 +37,17 @@ SMALL = (
 
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
-    """Write the small text that the arguments in `SMALL` train on."""
+    """Write ``text.txt``, a small text for the arguments in `SMALL`; return its folder.
+
+    The text has four lines, which are repeated.
+    """
     (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
     return folder
 
 
 @dataclass(frozen=True)
 class Done:
-    """The exit status of a command that has ended, and what it printed."""
+    """The exit status and the output of a command that has ended."""
 
     returncode: int
     stdout: str
@@ -52,7 +55,7 @@ class Done:
 
 
 def run(*arguments: str, cwd: Path) -> Done:
-    """Run ``pipeline/run.py`` in this process, then restore the state that it has changed."""
+    """Run ``pipeline/run.py`` in this process, then restore the environment and the logging."""
     out, err = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -78,12 +81,15 @@ def run(*arguments: str, cwd: Path) -> Done:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line of ``pipeline/run.py`` with these arguments, for `subprocess`."""
+    """Return the command line, as a list for `subprocess`, that runs ``pipeline/run.py``."""
     return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
-    """Start ``pipeline/run.py`` in a new process, which leads a session of its own."""
+    """Start ``pipeline/run.py`` in a new process and a new session (``setsid``).
+
+    So a signal can be sent to it and to its child processes, and not to the tests.
+    """
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
@@ -95,25 +101,25 @@ def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
 
 
 def run_process(*arguments: str, cwd: Path) -> Done:
-    """Run ``pipeline/run.py`` in a new process, and wait for its end."""
+    """Run ``pipeline/run.py`` in a new process, and wait until it ends."""
     with start(*arguments, cwd=cwd) as process:
         out, err = process.communicate(timeout=300)
     return Done(process.returncode, out, err)
 
 
 def summary_of(cwd: Path) -> dict[str, Any]:
-    """Return the content of the newest ``summary.json`` below a folder."""
+    """Return the content of the newest ``summary.json`` that a command wrote when run in `cwd`."""
     found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
     summary: dict[str, Any] = json.loads(found[-1].read_bytes())
     return summary
 
 
 def query(cwd: Path, sql: str) -> list[Any]:
-    """Return the rows that an SQL query finds in the tracking database below a folder."""
+    """Return the rows of an SQL query to the MLflow database of commands that were run in `cwd`."""
     with contextlib.closing(sqlite3.connect(cwd / "outputs" / "mlflow.db")) as database:
         return database.execute(sql).fetchall()
 
 
 def runs_in(cwd: Path) -> list[tuple[str, str]]:
-    """Return the name and the status of every tracked run, in the order of their start."""
+    """Return the name and the status of every MLflow run, ordered by start time."""
     return query(cwd, "select name, status from runs order by start_time")

@@ -1,4 +1,4 @@
-"""Options, markers and fixtures that several files of tests share."""
+"""pytest options, markers and fixtures for all tests."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ settings.load_profile("w2v")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add this project's own options to the command line of pytest."""
+    """Add the command-line options of these tests to pytest, such as ``--screenshots``."""
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
     parser.addoption(
         "--require-browser",
@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a browser."""
+    """Mark tests that use the fixture `browser` with ``pytest.mark.browser``."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.browser)
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let JAX compile equal programs once: tests make the same engine again and again."""
+    """Let JAX keep compiled programs in a folder, so that tests compile equal programs once."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = str(tmp_path_factory.mktemp("compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if "jax" in sys.modules:
@@ -60,7 +60,10 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the SQLite file of a tracking store without runs, once: that takes a second."""
+    """Make the SQLite database of an MLflow tracking store without runs.
+
+    This is done once per session because it takes a second; tests work on copies.
+    """
     from pipeline.tracking.store import make_sqlite_store
 
     folder = tmp_path_factory.mktemp("store")
@@ -70,14 +73,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def outputs(empty_store: Path, tmp_path: Path) -> Path:
-    """Return a folder for outputs, with a copy of the empty tracking store."""
+    """Return a folder for the outputs of a test, with a copy of the empty MLflow database."""
     shutil.copy(empty_store, tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for screenshots: that of ``--screenshots``, or a temporary one."""
+    """Return the folder for screenshots: the one after ``--screenshots``, or a temporary one."""
     chosen = request.config.getoption("--screenshots")
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,10 +96,10 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Start Chromium under Playwright, with its background requests to the network turned off.
+    """Start Chromium by Playwright, with options that turn off its background network requests.
 
-    Where Chromium is not installed the test is skipped. It fails instead if the environment
-    variable ``CI`` is set, or with ``--require-browser``.
+    If Chromium is not installed, the test is skipped; but it fails if the environment variable
+    ``CI`` is set or pytest was called with ``--require-browser``.
     """
     from playwright.sync_api import sync_playwright
 

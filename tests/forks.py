@@ -1,8 +1,10 @@
-"""Run the command line many times quickly: each run is a fork of a process with all imports.
+"""Run ``pipeline/run.py`` many times quickly, in forks of a process that has imported everything.
 
-Run as a program, this file reads one request per line. It answers
-``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` with the id of
-the new process, and ``{"wait": id}`` with its exit status.
+When this file runs as a program, it reads requests from standard input, one per line, as JSON:
+
+- ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
+  command, and the reply is the id of its process;
+- ``{"wait": id}`` waits for that process to end, and the reply is its exit status.
 """
 
 import json
@@ -24,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that was started. The file `out` gets its standard output and standard error."""
+    """A command that was started; its standard output and standard error go to the file `out`."""
 
     server: "Forks"
     number: int
@@ -32,18 +34,18 @@ class Forked:
     begun: float
 
     def wait(self) -> int:
-        """Return the exit status; it is negative for a signal, as in `subprocess`."""
+        """Wait for the end of the command; return its exit status, or minus a signal's number."""
         return self.server.ask(wait=self.number)
 
 
 class Forks:
-    """A process that has imported everything; commands are started in forks of it."""
+    """A process that has imported everything, and starts commands by forking itself."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
 
     def ask(self, **request: Any) -> int:
-        """Send a request as a line of JSON, and return the number that is the answer."""
+        """Send a request to the process as a line of JSON, and return its reply, a number."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -62,14 +64,14 @@ class Forks:
         Parameters
         ----------
         arguments
-            What follows ``pipeline/run.py`` on the command line.
+            The arguments of ``pipeline/run.py``.
         cwd
-            The current folder of the command.
+            The working directory of the command.
         largest
-            The largest size of a file in bytes; to write more fails. None for no limit.
+            The limit of the size of each file in bytes; writing more fails. None for no limit.
         max_wait
-            The seconds after which the command gives up a tracking store that it cannot reach.
-            None for the usual number.
+            How many seconds the command tries to reach a tracking store that does not answer.
+            None for the default.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         limits = {"largest": largest, "max_wait": max_wait}
@@ -79,7 +81,7 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the process that forks, and stop it at the end of the block."""
+    """Start the process that forks commands, yield it, and stop it at the end of the block."""
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -97,7 +99,10 @@ def forks() -> Iterator[Forks]:
 def child(
     arguments: list[str], cwd: str, out: str, largest: int | None, max_wait: float | None
 ) -> int:
-    """Run ``pipeline/run.py`` in this forked process, as if a shell had started it."""
+    """Run ``pipeline/run.py`` in a fork as a shell would; return its exit status.
+
+    See `Forks.start` for the parameters; `out` is the file for the output.
+    """
     from pipeline.tracking.retries import RetryQueue
 
     os.setsid()
@@ -126,7 +131,7 @@ def child(
 
 
 def serve() -> None:
-    """Import everything, then answer the requests on standard input."""
+    """Import everything that commands need, then carry out the requests on standard input."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg

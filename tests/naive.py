@@ -1,7 +1,8 @@
-"""Slow oracles: each computes one formula in plain loops, without any code of the package.
+"""Slow reference implementations, in plain Python loops, to which tests compare the package.
 
-A vector is a sequence of floats, a matrix is a sequence of vectors, and a word is the index of its
-row. Sums are computed by `math.fsum`, so that only products and exponentials are rounded.
+None of them uses code of the package. A vector is a sequence of floats, a matrix is a sequence of
+vectors, and a word is the index of its row. Sums are computed by `math.fsum`, so that only
+products and exponentials are rounded.
 """
 
 import math
@@ -46,7 +47,10 @@ def log_sum_exp(xs: Sequence[float]) -> float:
 
 
 def softmax_loss(center_vector: Vector, outside_index: int, outside_vectors: Matrix) -> Result:
-    """Return the exact softmax loss of a pair, and its gradients by v, (d), and by U, (V, d)."""
+    """Return the exact softmax loss of a (center, outside) pair, and its gradients.
+
+    The gradients are with respect to the center vector, (d,), and the outside vectors, (V, d).
+    """
     d, size = len(center_vector), len(outside_vectors)
     scores = [dot(u, center_vector) for u in outside_vectors]
     log_partition = log_sum_exp(scores)
@@ -67,9 +71,10 @@ def negative_sampling_loss(
     negative_indices: Iterable[int],
     outside_vectors: Matrix,
 ) -> Result:
-    """Return the negative-sampling loss of a pair, and its gradients by v, (d), and by U, (V, d).
+    """Return the negative-sampling loss of a (center, outside) pair, and its gradients.
 
-    A word that was drawn twice counts twice.
+    The gradients are with respect to the center vector, (d,), and the outside vectors, (V, d). A
+    noise word that occurs twice in `negative_indices` counts twice.
     """
     d = len(center_vector)
     negatives = [int(k) for k in negative_indices]
@@ -94,10 +99,11 @@ def negative_sampling_loss(
 def hierarchical_softmax_loss(
     center_vector: Vector, path: Iterable[tuple[int, int]], node_vectors: Matrix
 ) -> Result:
-    """Return the loss of a pair, and its gradients by v, (d), and by the inner nodes, (V - 1, d).
+    """Return the hierarchical softmax loss of a (center, outside) pair, and its gradients.
 
-    The path of the outside word has an inner node and the branch taken there, 0 or 1, for each
-    step from the root.
+    The gradients are with respect to the center vector, (d,), and the vectors of the inner nodes,
+    (V - 1, d). `path` leads from the root to the outside word: for each step, the inner node and
+    the branch taken there, 0 or 1.
     """
     d = len(center_vector)
     terms = []
@@ -114,14 +120,17 @@ def hierarchical_softmax_loss(
 
 
 def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -> list[float]:
-    """Return the sum of some rows, each times the weight; a row may be named twice."""
+    """Return `weight` times the sum of some rows of a matrix; a row listed twice is added twice."""
     return [weight * math.fsum(float(vectors[row][i]) for row in rows) for i in range(dim)]
 
 
 def spread_gradient(
     gradient: Vector, rows: Sequence[int], share: float, size: int
 ) -> list[list[float]]:
-    """Return what each of `size` rows gets of the gradient of a sum: `share` for each mention."""
+    """Return a gradient matrix with `size` rows, in which each listed row has `share` x `gradient`.
+
+    A row that is listed twice gets this twice; rows that are not listed are zero.
+    """
     spread = zeros(size, len(gradient))
     for row in rows:
         for i, slope in enumerate(gradient):
@@ -130,10 +139,11 @@ def spread_gradient(
 
 
 def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[int]:
-    """Return the bucket of each n-gram of a word, in any order, an n-gram of each place.
+    """Return fastText's hash bucket of each character n-gram of a word.
 
-    N-grams are runs of characters of ``<word>``, but not ``<`` or ``>`` alone. The hash is 32-bit
-    FNV-1a over their bytes in UTF-8, each taken as a signed number of 8 bits.
+    N-grams have `shortest` to `longest` characters and are taken from ``<word>``; a lone ``<`` or
+    ``>`` is none. An n-gram that occurs twice is in the list twice. The hash is 32-bit FNV-1a over
+    the UTF-8 bytes, each read as a signed 8-bit integer, modulo `buckets`.
     """
     text = f"<{word}>"
     found = []
@@ -151,11 +161,12 @@ def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[
 
 
 def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
-    """Return each word's path from the root: an inner node and the branch taken, 0 or 1.
+    """Return the path of each word from the root of the Huffman tree of the counts.
 
-    Inner nodes are numbered as they are made. The two nodes with the smallest counts are joined;
-    of equal counts, inner nodes come before leaves, older inner nodes before newer ones, and later
-    words before earlier ones.
+    A path has, for each step, the inner node and the branch taken there, 0 or 1. Inner nodes are
+    numbered in the order in which they are created. Each joins the two nodes with the smallest
+    counts. Among equal counts, inner nodes are joined before leaves, older inner nodes before newer
+    ones, and later words before earlier ones.
     """
     # (count, whether it is a leaf, its place among equals, the words below it)
     order = sorted(range(len(counts)), key=lambda word: (-counts[word], word))
@@ -179,10 +190,10 @@ def skipgram_loss(
     outside_vectors: Matrix,
     negatives: Sequence[Sequence[int]] | None = None,
 ) -> tuple[float, list[list[float]], list[list[float]]]:
-    """Return the loss of a window, and its gradients by both matrices.
+    """Return the skip-gram loss of a window, and its gradients with respect to both matrices.
 
-    The losses of the outside words are added up: of negative sampling if `negatives` has a list of
-    drawn words for each outside word, otherwise of the exact softmax.
+    The loss is the sum over the outside words. With `negatives`, a list of noise words for each
+    outside word, it is the negative-sampling loss; without, the exact softmax loss.
     """
     v = center_vectors[center_index]
     d = len(v)
@@ -210,11 +221,11 @@ def skipgram_loss(
 def window_pairs(
     documents: Iterable[Sequence[int]], window: int, dynamic: bool
 ) -> list[tuple[int, int, float]]:
-    """Return the pairs (center, outside, weight) of all documents, in the order of the text.
+    """Return the training pairs (center, outside, weight) of all documents, in text order.
 
-    Both words of a pair are in the same document. The half-width of a dynamic window is uniform in
-    1 … m. So a word at distance t is inside with probability (m - t + 1) / m, which is the weight
-    of the pair. In a fixed window, the weight is 1.
+    A window ends at the boundaries of the document. The half-width of a dynamic window is drawn
+    uniformly from 1 to `window`, so that a word at distance t is inside it with probability
+    (window - t + 1) / window, which is the weight of the pair. In a fixed window, the weight is 1.
     """
     pairs = []
     for document in documents:
@@ -246,8 +257,9 @@ def negative_sampling_objective(
 ) -> float:
     """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
-    The noise of a pair is a list of (word, weight). A word that was drawn for the pair alone has
-    weight 1. Where 32 words that several pairs share stand for 5 draws, each has weight 5/32.
+    The noise of a pair is a list of (noise word, its weight). A noise word drawn for this pair
+    alone has weight 1. If several pairs share 32 noise words in place of 5 for each pair, each
+    noise word has weight 5/32.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -263,7 +275,10 @@ def negative_sampling_objective(
 
 
 def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
-    """Threefry-2x32 with 20 rounds, as in the paper: Salmon and others (2011)."""
+    """Return the two 32-bit numbers that Threefry-2x32 with 20 rounds makes of a key and a counter.
+
+    Threefry is the counter-based random number generator of Salmon et al. (2011).
+    """
     keys = [int(key[0]), int(key[1]), int(key[0]) ^ int(key[1]) ^ 0x1BD11BDA]
     x, y = (counter[0] + keys[0]) % 2**32, (counter[1] + keys[1]) % 2**32
     for n in range(20):
@@ -279,7 +294,11 @@ def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
 def sampled_words(
     documents: Iterable[Sequence[int]], keep: Vector, key: Vector
 ) -> list[tuple[int, int]]:
-    """The words that sub-sampling keeps, each with its document. -1 is an unknown word."""
+    """Return the words that sub-sampling keeps, each as (word, number of its document).
+
+    A word is kept if the random number of its position is at most `keep[word]`. The word -1,
+    outside the vocabulary, is never kept.
+    """
     kept, position = [], 0
     for number, document in enumerate(documents):
         for word in document:
@@ -290,7 +309,11 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
-    """The noise word of a draw: the word of a cell, or its alias."""
+    """Return the noise word of draw `number`, by the alias method (Walker).
+
+    A random number selects a cell of the table; a second one, compared with the cell's threshold,
+    decides between the word of the cell and its alias.
+    """
     first, second = threefry(key, (number, 1))
     cell = first * len(alias) // 2**32
     return cell if second < threshold[cell] else int(alias[cell])
@@ -305,9 +328,21 @@ def step_terms(
     negatives: int,
     noise: Any,
 ) -> list[tuple[int, int, float]]:
-    """Every (center, outside, weight) of a step, where the weight of noise is below zero.
+    """Return the terms (center, outside, weight) of the loss in one training step.
 
-    32 center words share 16 noise words: `noise` returns the one of a number.
+    Terms of noise words have a negative weight. Each tile of 32 successive center words shares 16
+    noise words.
+
+    Parameters
+    ----------
+    words
+        The text after sub-sampling, as (word, number of its document).
+    first, size
+        The position of the first center word of the step, and the number of center words.
+    window, dynamic, negatives
+        The half-width of the window, whether it is dynamic, and noise words per pair.
+    noise
+        A function that returns the noise word of draw n.
     """
     terms = []
     for t in range(first, min(first + size, len(words))):
@@ -326,9 +361,19 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Update the rows of v and u in place; return the weight of the pairs and their loss.
+    """Make one training step on the vectors v and u in place; return the pairs' weight and loss.
 
-    All gradients are those before the step. A row's step is at most 2 / h.
+    All gradients are computed before anything is updated. The step size of a row is `rate`, but at
+    most 2 / h, where h bounds the curvature of the loss in that row.
+
+    Parameters
+    ----------
+    terms
+        The terms of the loss, as `step_terms` returns them.
+    v, u
+        Center and outside vectors, (V, d) each.
+    rate
+        The learning rate.
     """
     size, d = len(v), len(v[0])
     moved = [zeros(size, d), zeros(size, d)]
@@ -357,7 +402,7 @@ def negative_sampling_step(
 
 
 def average_ranks(xs: Sequence[float]) -> list[float]:
-    """Return the rank of each value, from 1; equal values get the mean of their ranks."""
+    """Return the rank of each value, starting at 1; tied values get the mean of their ranks."""
     ranks = []
     for x in xs:
         below = sum(1 for y in xs if y < x)
@@ -367,7 +412,7 @@ def average_ranks(xs: Sequence[float]) -> list[float]:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return Spearman's correlation; NaN if all values of x, or all of y, are equal."""
+    """Return Spearman's rank correlation; NaN if all elements of x, or all of y, are equal."""
     rank_x, rank_y = average_ranks(x), average_ranks(y)
     mean = (len(rank_x) + 1) / 2
     centered_x = [rank - mean for rank in rank_x]
@@ -385,9 +430,9 @@ def unit(vector: Vector) -> list[float]:
 def nearest_rows(
     vectors: Matrix, target: Vector, k: int, excluded: Iterable[int]
 ) -> list[tuple[int, float]]:
-    """Return the k rows with the largest cosine to `target`, as pairs (row, cosine).
+    """Return the k rows with the largest cosine similarity to `target`, as (row, cosine).
 
-    Of equal cosines the smaller row comes first. `excluded` rows are left out.
+    Ties are ordered by row. Rows in `excluded` are left out.
     """
     left_out = set(excluded)
     direction = unit(target)
@@ -396,14 +441,14 @@ def nearest_rows(
 
 
 def most_similar(vectors: Matrix, query: int, k: int) -> list[tuple[int, float]]:
-    """Return the k rows nearest to another row, which is left out, as pairs (row, cosine)."""
+    """Return the k other rows with the largest cosine similarity to row `query`: (row, cosine)."""
     return nearest_rows(vectors, vectors[query], k, [query])
 
 
 def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
-    """Return the k rows nearest to b - a + c, which answer "a is to b as c is to what?".
+    """Answer "a is to b as c is to ?" by the k rows nearest to b - a + c (3CosAdd).
 
-    Vectors are scaled to length 1 before they are added. Rows a, b and c are left out.
+    Vectors are normalized to length 1 before they are added. Rows a, b and c are excluded.
     """
     target = [
         y - x + z
@@ -413,9 +458,10 @@ def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
-    """Return the k rows x with the largest p(x, b) p(x, c) / (p(x, a) + 1e-6).
+    """Answer "a is to b as c is to ?" by the k rows with the highest 3CosMul score.
 
-    Here p = (1 + cosine) / 2. Rows a, b and c are left out.
+    The score of row x is p(x, b) p(x, c) / (p(x, a) + 1e-6), where p is (1 + cosine) / 2. Rows a, b
+    and c are excluded.
     """
 
     def shifted(x: int, y: int) -> float:
@@ -430,7 +476,7 @@ def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
-    """Return, for each row, the share of its k nearest rows that are the same in both matrices."""
+    """Return, for each row, the share of its k nearest rows that are nearest in both matrices."""
     shares = []
     for row in range(len(one)):
         ours, theirs = ({x for x, _ in most_similar(m, row, k)} for m in (one, other))
@@ -444,10 +490,11 @@ def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
 def phrase_counts(
     documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
 ) -> tuple[dict[str, int], int]:
-    """Return how often each word and each pair of words occurs, by its text, and all tokens.
+    """Count words and pairs of words; return the counts by text, and the number of tokens.
 
-    A pair is two words of a document between which there are only connectors or nothing. A
-    connector does not count as a word. A word and a pair with the same text are counted together.
+    A pair is two successive words of a document, with any number of connectors, such as "of",
+    between them. Connectors are not counted as words. The text of a pair is its tokens joined by
+    `joiner`; a word with the same text is counted together with the pair.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -470,7 +517,22 @@ def phrase_score(
     min_count: int,
     npmi: bool,
 ) -> float:
-    """Return the score of the pair (first, last), whose text is `text`."""
+    """Return the score of a pair of words as a phrase, by which phrases are detected.
+
+    It is the score of Mikolov et al. (2013), times the number of entries in `counts`; or, if `npmi`
+    is set, the normalized pointwise mutual information.
+
+    Parameters
+    ----------
+    first, last
+        The words of the pair.
+    text
+        The whole phrase, as it is counted.
+    counts, tokens
+        The result of `phrase_counts`.
+    min_count
+        What is subtracted from the count of the phrase; for `npmi`, its smallest count.
+    """
     a, b, together = counts[first], counts[last], counts[text]
     if not npmi:
         return (together - min_count) / (a * b) * len(counts)
@@ -488,7 +550,11 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """Join the phrases of documents once; return the documents, and the score of each phrase."""
+    """Join the tokens of phrases in one pass; return the documents, and the score of each phrase.
+
+    A phrase is a pair of words with a score above `threshold`; see `phrase_counts` for `joiner` and
+    `connectors`, and `phrase_score` for `min_count` and `npmi`.
+    """
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}
     results = []
@@ -524,7 +590,7 @@ def joined_phrases(
 
 
 def is_letter(character: str) -> bool:
-    """Return whether a character is a letter or any kind of digit."""
+    """Return whether a character is a letter or a number in Unicode (category L or N)."""
     return unicodedata.category(character)[0] in "LN"
 
 
@@ -537,10 +603,11 @@ def words(
     normalize_punctuation: bool = True,
     drop_invisible: bool = True,
 ) -> list[str]:
-    """Return the words of a document, found character by character.
+    """Return the words of a document, found one character at a time.
 
-    Here the text is normalized before it is split. The package splits first and normalizes the
-    tokens, which must give the same words.
+    This function normalizes the text before it splits it into words. The package does so in the
+    reverse order, which must give the same words. The parameters are settings of the package's
+    tokenizer ``Words``.
     """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
     text = replaced(text, normalize_punctuation, drop_invisible)
@@ -564,7 +631,10 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Make apostrophes and hyphens plain and remove invisible marks, if asked; return the text."""
+    """Replace typographic apostrophes and hyphens by ASCII ones, and remove invisible characters.
+
+    Each of the two is done only if its parameter is true.
+    """
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)
@@ -578,7 +648,10 @@ def whitespace(
     normalize_punctuation: bool = False,
     drop_invisible: bool = False,
 ) -> list[str]:
-    """Return the tokens of a document, which are separated by white space."""
+    """Return the tokens of a document, separated by white space.
+
+    The parameters are settings of the package's tokenizer ``Whitespace``.
+    """
     found = [""]
     for character in replaced(text, normalize_punctuation, drop_invisible):
         if character.isspace():

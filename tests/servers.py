@@ -1,4 +1,4 @@
-"""MLflow's servers for tests, on loopback, each on a free port."""
+"""Start MLflow servers for tests, on the loopback interface and a free port."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Return a port that no program uses."""
+    """Return a TCP port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A running server, which leads a process group of its own."""
+    """A running server in a process group of its own."""
 
     address: str
     process: "subprocess.Popen[bytes]"
@@ -35,7 +35,7 @@ class Server:
 
 @contextmanager
 def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
-    """Run ``mlflow <command>`` during a block, which begins when the server answers."""
+    """Run ``mlflow <command>`` and yield the server once it answers; stop it after the block."""
     port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = cwd / f"server-{port}.log"
@@ -74,7 +74,7 @@ def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Ite
 
 
 def answers(url: str) -> bool:
-    """Return whether the server at an address answers with HTTP status 200."""
+    """Return whether a request to a URL is answered with HTTP status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return bool(reply.status == 200)

@@ -1,4 +1,4 @@
-"""``measure=benchmark``: its medians, its refusals, and whole runs of both measurements."""
+"""Test ``measure=benchmark``, which compares the speed of engines: medians, errors, whole runs."""
 
 import json
 import sys
@@ -21,7 +21,10 @@ from w2v.training.worker import memory_mb, run_worker
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return made-up figures of one training, as the worker of the benchmark reports them."""
+    """Return made-up measurements of one training, in the form in which a benchmark reports them.
+
+    `speed` is in words per second, `peak` is the peak memory in MB.
+    """
     return {
         "engine": engine,
         "threads": threads,
@@ -72,7 +75,10 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Let the worker of the benchmark train on a corpus that does not exist."""
+    """Start a worker process that trains on a corpus that does not exist.
+
+    `loss` holds settings of negative sampling.
+    """
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")
     run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)

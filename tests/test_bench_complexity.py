@@ -1,4 +1,4 @@
-"""``measure=complexity``: its random text, its fitted slopes and its plot."""
+"""Test ``measure=complexity``, which times losses for several vocabulary sizes and negatives."""
 
 from pathlib import Path
 from typing import Any
@@ -35,10 +35,11 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return made-up timings, as `measure` returns them.
+    """Return made-up timings in the form that `measure` returns.
 
-    The seconds per pair of the softmax grow as V^1.2 with the engine, and as V one pair at a time.
-    Those of negative sampling grow as K with gensim, and not at all with another engine.
+    The seconds per pair of the softmax grow as V^1.2 with `engine`, and as V where pairs are
+    trained one at a time. Those of negative sampling grow in proportion to K, the number of noise
+    words, with gensim, and are constant with other engines.
     """
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):

@@ -1,4 +1,4 @@
-"""``python pipeline/cache`` lists, verifies and prunes entries; those in use are kept."""
+"""Test ``python pipeline/cache``, which lists, verifies and deletes results in the cache."""
 
 import os
 import subprocess
@@ -18,9 +18,9 @@ DAY = 86400
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """Fill a cache: entries of 1, 2 and 3 MB, used 1, 2 and 3 days ago, and others.
+    """Make an outputs folder with a cache of entries of 1, 2 and 3 MB, used 1, 2 and 3 days ago.
 
-    The others are an unfinished entry, a damaged one and a checkpoint.
+    It also has an unfinished entry, a damaged one, and a training checkpoint.
     """
     folder = tmp_path / "outputs"
     for age, stage in enumerate(("tokenize", "vocab", "train"), start=1):
@@ -41,7 +41,7 @@ def outputs(tmp_path: Path) -> Path:
 
 
 def left(outputs: Path) -> list[str]:
-    """Return the first characters of each key that is still in the cache."""
+    """Return the first four characters of the key of each item that is still in the cache."""
     return [item.key[:4] for item in list_items(outputs)]
 
 

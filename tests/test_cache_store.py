@@ -1,4 +1,4 @@
-"""The cache: an entry is made once; after errors, kills and races it is complete or absent."""
+"""Test the cache: after errors, kills and concurrent calls, an entry is complete or absent."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ KEY = stage_key("stage", "v1", SETTINGS, UPSTREAM)
 
 
 class Maker:
-    """Writes the files of an entry, one of them in a folder, and counts how often it is called."""
+    """A function that writes the files of a cache entry, and counts its calls."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -45,7 +45,7 @@ def get(folder: Path, make: Callable[[Path], dict[str, Any]], **more: Any) -> En
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names in the cache folder of a stage, without those of locks."""
+    """Return the names of the files in a stage's cache folder, except lock files."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 

@@ -1,4 +1,7 @@
-"""Training over several workers: rounds, combined changes, the same bits on any processes."""
+"""Test training with several workers, whose changes to the model are combined after each round.
+
+The result must be the same, bit for bit, on any number of processes.
+"""
 
 import hashlib
 import math
@@ -36,7 +39,10 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """Several replicas as on Ray, but in this process: each combines a piece of the rows."""
+    """A pool of several model replicas, as on Ray, but all in this process.
+
+    Each replica combines the workers' changes to a part of the rows of the model.
+    """
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -81,7 +87,17 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> Trained:
-    """Train on random documents, in rounds of about 500 words a worker."""
+    """Train on random documents; each worker reads about 500 words per round.
+
+    Parameters
+    ----------
+    pool
+        Where the workers run; None for training without workers.
+    combine
+        How the workers' changes to a row are combined.
+    stop
+        Called after each piece of the text; training stops if it returns True.
+    """
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
@@ -114,14 +130,25 @@ def copied(model: Model) -> Model:
 
 
 def task_for(objective: Objective) -> Task:
-    """Return a task of twenty words with a model of any objective's shape."""
+    """Return a training task with a vocabulary of twenty words and a model for the objective."""
     task = task_of(20, 10, SkipGram(dim=10))
     outside = task.model.outside[: objective.loss.output_rows(20)]
     return replace(task, objective=objective, model=Model(task.model.center, outside))
 
 
 def naive_combine(before: list[float], after: list[list[float]], how: str) -> list[float]:
-    """Return a row after a round, given what each worker made of it, one number at a time."""
+    """Combine the workers' versions of one row of the model, in plain loops.
+
+    Parameters
+    ----------
+    before
+        The row before the round.
+    after
+        The row after the round, as each worker has it.
+    how
+        ``"mean"`` averages the changes, and any other method adds them up. ``"orthogonal"`` first
+        removes from each change its component along the sum of the earlier ones.
+    """
     total = [0.0] * len(before)
     for number, row in enumerate(after):
         change = [a - b for a, b in zip(row, before, strict=True)]
@@ -139,7 +166,10 @@ def naive_combine(before: list[float], after: list[list[float]], how: str) -> li
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a table, and the rows that workers have changed; some by none, some by all."""
+    """Return a random matrix, and for each worker its changed rows.
+
+    A row is changed by no worker, by some or by all.
+    """
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []
@@ -242,7 +272,7 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """Notes how many tokens the workers of each round got, and their learning rates."""
+    """A local pool of workers that records the tokens and learning rates of each round."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

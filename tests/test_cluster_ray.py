@@ -1,4 +1,7 @@
-"""Training and sweeps on Ray: the bits of ``cluster=local``, whatever process or node is lost."""
+"""Test training and sweeps on a Ray cluster.
+
+The vectors must be those of ``cluster=local`` bit for bit, even if processes or nodes are lost.
+"""
 
 import os
 import random
@@ -94,7 +97,7 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
 
 
 def replicas_of_this_process() -> list[int]:
-    """Return the ids of the processes that train for this one, in their kernels or between."""
+    """Return the ids of the Ray processes that train for this process."""
     import psutil
 
     found = []
@@ -197,7 +200,7 @@ def test_a_signal_stops_training_on_ray_and_the_same_command_continues(tmp_path:
 
 @pytest.fixture
 def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Start a Ray cluster of two nodes with a core each, on loopback."""
+    """Start a Ray cluster of two nodes on the loopback interface, with one CPU each."""
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster

@@ -1,4 +1,4 @@
-"""The settings: their defaults, and the line with which each bad value is refused."""
+"""Test the settings: their defaults, and the error message for each invalid value."""
 
 import functools
 import re
@@ -41,17 +41,21 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """Return what Hydra composes for overrides. The result is cached, so do not change it."""
+    """Return the configuration that Hydra composes from overrides.
+
+    The result is cached and shared, so a caller must not change it.
+    """
     schema.register()
     with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
 
 
 def settled(*overrides: str) -> Config:
-    """Return the settings that overrides stand for.
+    """Return the settings that result from Hydra overrides, in less time than Hydra takes.
 
-    To compose takes a sixth of a second. So only the choices of groups are composed, once for all
-    tests, and the other overrides are set on a copy, as Hydra would set them.
+    Composing a configuration takes a sixth of a second. So only the choices of config groups, such
+    as ``loss=softmax``, are composed, and the result is cached for all tests. The other overrides
+    are set on a copy of it.
     """
     groups = [text for text in overrides if text.partition("=")[0] in GROUPS]
     settings = composed(*groups).copy()
@@ -63,7 +67,7 @@ def settled(*overrides: str) -> Config:
 
 
 def line_of(error: Exception) -> str:
-    """Return the line that the command line prints for an error."""
+    """Return the one-line message that the command line prints for an error."""
     match error:
         case HydraException() | OmegaConfBaseException():
             line = error_line(error)
@@ -78,7 +82,7 @@ def line_of(error: Exception) -> str:
 
 @pytest.mark.parametrize("group", schema.GROUPS)
 def test_the_files_have_the_defaults_of_the_classes(group: str) -> None:
-    """A default stands in a class of the library and in a file of ``conf/``: they are equal."""
+    """Each setting has the same default in its Python class and in its file under ``conf/``."""
     for name in choices(group):
         node = composed(f"{group}={name}")[group]
         kind = OmegaConf.get_type(node)
@@ -472,7 +476,7 @@ def test_what_cannot_be_composed_is_refused(override: str) -> None:
 
 
 def listed(text: str) -> list[str]:
-    """Return the names at the start of a line: a and b for ``a · b: some words``."""
+    """Return the names at the start of a line of help: a and b for ``a · b: some words``."""
     found = re.match(r"[\w-]+(?: · [\w-]+)*", text)
     return found.group().split(" · ") if found else []
 

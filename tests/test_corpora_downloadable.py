@@ -1,4 +1,4 @@
-"""Corpora that are downloaded: when their text is read, or a local copy is read instead."""
+"""Test corpora that are downloaded when their text is first read, or read from a local copy."""
 
 import hashlib
 import zipfile

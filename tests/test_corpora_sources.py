@@ -1,4 +1,4 @@
-"""`make_source`: which documents the settings of a corpus stand for."""
+"""Test `make_source`, which makes the source of documents that the corpus settings describe."""
 
 import io
 import os

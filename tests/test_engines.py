@@ -1,4 +1,4 @@
-"""Engines and steps against slow oracles, and the interface that all engines share."""
+"""Test that the training engines agree with slow reference implementations."""
 
 import hashlib
 import math
@@ -29,7 +29,7 @@ KEY = Key(np.uint32(1), np.uint32(2))
 
 
 def text_of(documents: Documents) -> Text:
-    """Return the documents as a text; -1 stands for a word outside the vocabulary."""
+    """Return documents, given as lists of word ids, as a `Text`; -1 is an unknown word."""
     tokens = np.array([word for document in documents for word in document], np.int32)
     ends = np.cumsum([len(document) for document in documents])
     spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1).astype(np.int64)
@@ -60,7 +60,11 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
 def explicit_pairs(
     draw: Draw, negatives: int
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
-    """Return the pairs of a batch as `naive.negative_sampling_objective` takes them."""
+    """List the pairs of a batch as (center, outside, weight, noise words with their weights).
+
+    This is the form that `naive.negative_sampling_objective` takes. `negatives` is the number of
+    noise words per pair.
+    """
     pairs = []
     centers = draw.inputs.ids.reshape(-1, CENTERS)
     for tile, rows in enumerate(draw.columns.rows):
@@ -77,7 +81,10 @@ def explicit_pairs(
 
 
 def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> NDArray[np.float64]:
-    """Return the weights of an epoch's pairs, summed by center and outside word: (V, V)."""
+    """Return the (V, V) matrix of the total weight of each (center, outside) pair in an epoch.
+
+    Also check that the epoch consists of the given number of batches.
+    """
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
     _, cut = engine._batches(text_of(documents), KEY)
@@ -298,7 +305,7 @@ def test_descend_is_gradient_descent_until_the_step_would_overshoot() -> None:
 
 
 def half_of_the_corpus(size: int) -> Documents:
-    """Return documents in which half of the words are word 0."""
+    """Return documents in which every other word is word 0, in a vocabulary of `size` words."""
     random = np.random.default_rng(0)
     others = random.integers(1, size, size=20_000)
     return [
@@ -349,7 +356,7 @@ def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", ["numpy", "numba"])
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=700, logits_mb=8)])
 def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
-    """Neither on those of the engine nor on those that the BLAS library has when it is called."""
+    """Vectors are bit for bit the same for any number of threads of the engine and of BLAS."""
     size = 5000  # several blocks of the softmax
     random = np.random.default_rng(4)
     documents = random.integers(0, size, (40, 70)).tolist() + random_documents(1, 2000, size)
@@ -371,7 +378,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the mark that repeats a test for each engine and each loss that it can train."""
+    """Return the mark that runs a test for each engine and each of the losses it supports."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

@@ -1,4 +1,7 @@
-"""Every loss with every architecture, in ``engine=numpy``, against slow oracles on given draws."""
+"""Test every loss and architecture of ``engine=numpy`` against slow reference implementations.
+
+Both get the same random draws.
+"""
 
 import math
 from dataclasses import replace
@@ -53,9 +56,14 @@ def task_of(objective: Objective, size: int, scale: float = 0.4) -> Task:
 
 
 class Prediction(NamedTuple):
-    """What one input row predicts: the rows that it is a sum of, and words with their weights.
+    """One prediction: the rows whose weighted sum is the input vector, and the predicted words.
 
-    Each row has a weight in the sum and a share of the gradient.
+    Attributes
+    ----------
+    rows
+        (row of the input matrix, its weight in the sum, its share of the gradient).
+    targets
+        (predicted word, weight of its loss).
     """
 
     rows: list[tuple[int, float, float]]
@@ -63,7 +71,7 @@ class Prediction(NamedTuple):
 
 
 def predictions(task: Task, documents: Documents) -> list[Prediction]:
-    """Return the predictions of a text, one for each word, in plain loops."""
+    """Return the predictions that training makes for each word of the documents, in plain loops."""
     objective, found = task.objective, []
     m = objective.window
     for document in documents:
@@ -81,7 +89,10 @@ def predictions(task: Task, documents: Documents) -> list[Prediction]:
 
 
 def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) -> Prediction:
-    """Return what a context predicts, for the word that is the `number`-th of the shard."""
+    """Return CBOW's prediction of the word at position `at` of a document from its context.
+
+    `number` is the position of that word in the whole text; it selects the random window size.
+    """
     size = objective.window
     if objective.dynamic_window:
         size = 1 + int(draw(KEY, WINDOW_SIZES, np.array([number]))[0][0]) * size // 2**32
@@ -95,7 +106,11 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
 def with_subwords(
     task: Task, words: list[tuple[int, float, float]]
 ) -> list[tuple[int, float, float]]:
-    """Return the rows that a sum of words is a sum of."""
+    """Expand each word into its own row and the rows of its character n-grams.
+
+    Words and rows are given as (row, weight in the sum, share of the gradient). Without subwords,
+    return the words unchanged.
+    """
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:
         return words
@@ -112,7 +127,10 @@ def with_subwords(
 
 
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
-    """Return the loss of one predicted word, and its gradients, in plain loops."""
+    """Return the loss of predicting the word `target` from the vector v, and its gradients.
+
+    `noise` has the noise words of negative sampling, which stand for the configured number.
+    """
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):
         path = naive.huffman_paths(task.counts.tolist())[target]
@@ -132,9 +150,21 @@ def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
 def oracle(
     task: Task, documents: Documents, noise: NDArray[np.int32]
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
-    """Return the pairs, the summed loss, and what the update takes from each table, over the rate.
+    """Return the result of one training step, computed in plain loops.
 
-    `noise` has the noise words of each tile, for negative sampling.
+    Parameters
+    ----------
+    noise
+        The noise words of each tile of center words, for negative sampling.
+
+    Returns
+    -------
+    pairs : float
+        The total weight of the pairs.
+    loss : float
+        The sum of their losses.
+    moved, moved_outputs : float64
+        The summed gradients of the rows of the input and the output matrix.
     """
     inputs, outputs = (table.astype(np.float64) for table in task.model)
     moved, moved_outputs = np.zeros_like(inputs), np.zeros_like(outputs)

@@ -1,4 +1,4 @@
-"""``engine=gensim`` trains the given matrices on every word of the given text."""
+"""Test ``engine=gensim``: gensim trains the given matrices on all words of the given text."""
 
 import math
 import tempfile
@@ -29,7 +29,7 @@ def engine_of(documents: Documents, objective: SkipGram, threads: int = 1) -> Ge
 
 
 def trained_words(engine: GensimEngine, text: Text) -> tuple[int, int]:
-    """Train an epoch; return what gensim reports: words after sub-sampling, and words read."""
+    """Train an epoch; return gensim's counts of words after sub-sampling, and of words read."""
     reported: list[tuple[int, int]] = []
     inner = engine.gensim.train
 
@@ -106,14 +106,14 @@ def test_gensim_gets_the_other_settings(dynamic: bool) -> None:
 
 
 def looked_up(score: float) -> float:
-    """Return the sigmoid of a score as gensim and word2vec take it from a table of 1000 values."""
+    """Return the sigmoid as gensim and word2vec compute it, from a table of 1000 values."""
     return naive.sigmoid((int((score + 6) * 83) / 1000 * 2 - 1) * 6)
 
 
 def test_the_update_is_the_gradient_step() -> None:
-    """gensim changes the vectors by the gradient that the reference computes.
+    """A training step of gensim is gradient descent on the negative-sampling loss.
 
-    The text has two words, so two pairs; the noise distribution always draws a third word.
+    The text has two words, and so two pairs. The noise distribution always draws a third word.
     """
     task = task_of(3, 5, SkipGram(dim=5, window=1, subsample=0, loss=NegativeSampling(4)))
     v, u = (matrix.astype(np.float64) for matrix in task.model)
@@ -136,9 +136,10 @@ def test_the_update_is_the_gradient_step() -> None:
 def test_the_updates_of_each_model_are_gradient_steps(
     architecture: type[SkipGram | Cbow], hierarchical: bool
 ) -> None:
-    """Skip-gram takes one input word after another, CBOW their mean, with word2vec's gradient.
+    """Training steps of gensim are gradient descent, for skip-gram and for CBOW.
 
-    The noise distribution always draws a fourth word.
+    CBOW predicts from the mean of the context, but, as in word2vec, applies the undivided gradient
+    to each context vector. The noise distribution always draws a fourth word.
     """
     loss: Loss = HierarchicalSoftmax() if hierarchical else NegativeSampling(2)
     objective = architecture(dim=5, window=2, dynamic_window=False, subsample=0, loss=loss)

@@ -1,4 +1,4 @@
-"""``engine=jax`` on the CPU: the draws and updates of ``engine=numpy``, and what only it has."""
+"""Test ``engine=jax`` on the CPU: its draws and updates are those of ``engine=numpy``."""
 
 from collections import Counter
 from dataclasses import replace
@@ -164,7 +164,10 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """Floats are only added to rows that occur once: a GPU adds others as its threads come."""
+    """The compiled program adds floats by scatter only if the row indices are unique.
+
+    Otherwise a GPU would add them in the order in which its threads happen to run.
+    """
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

@@ -1,4 +1,4 @@
-"""Threads share jobs: each is done once, and what it writes is read in later phases."""
+"""Test the distribution of jobs to threads: each job runs once, after the phase before it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +12,11 @@ from w2v.engines.simd import compiled
 
 @compiled
 def sum_in_phases(jobs: NDArray[np.int64], sums: NDArray[np.int64]) -> int:
-    """In each phase, job n adds the sums of all jobs of the phase before to its own. Returns what
-    this thread did."""
+    """Run the jobs of each phase; return how many of them this thread has run.
+
+    Job n of a phase sums the results of all jobs of the phase before. `jobs` are the counters by
+    which threads share the jobs, and `sums` has the results, (phases, jobs of a phase).
+    """
     done = 0
     phases, number = sums.shape
     for phase in range(1, phases):

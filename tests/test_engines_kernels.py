@@ -1,4 +1,4 @@
-"""``engine=numba`` against slow oracles, with several threads, processes and vector lengths."""
+"""Test ``engine=numba`` against plain loops, with several threads, processes and vector lengths."""
 
 import hashlib
 import math
@@ -68,7 +68,10 @@ SHAPES = [
 
 
 def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: float) -> None:
-    """Train an engine, and assert that every step is that of the oracle."""
+    """Train an engine on the documents, and check its model against the same steps in plain loops.
+
+    The learning rate goes from `rate` to 2 x `rate`.
+    """
     objective, random = engine.task.objective, generator(0, "train")
     key = draw_key(generator(0, "train"))
     noise = NoiseDistribution(engine.task.counts, 0.75)
@@ -234,7 +237,7 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into one buffer, in which each begins where the one before ends."""
+    """Copy arrays into one buffer, each directly after the one before."""
     ends = np.cumsum([kernels.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
@@ -245,7 +248,10 @@ def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
-    """Compilers check at run time whether arrays overlap, and may then sum in another order."""
+    """The compiler makes two versions of a loop, for arrays that overlap in memory and for others.
+
+    The two may add numbers up in a different order, which must not change the vectors.
+    """
     documents = random_documents(8, 2000, 100)
     trained = []
     for shift in (None, *range(0, 30, 3)):
@@ -290,10 +296,21 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 def start_with_features(
     features: str, compile_for: str, cache: Path, tests: str
 ) -> "subprocess.Popen[str]":
-    """Start tests in a process that compiles for another processor, with its vector length.
+    """Start tests in a new process, with the vector length of another processor.
 
-    This needs a new process: `w2v.engines.simd` finds the vector length when it is imported, and
-    Numba reads its setting when it first compiles.
+    The process must be new: `w2v.engines.simd` finds the vector length when it is imported, and
+    Numba reads its configuration when it first compiles.
+
+    Parameters
+    ----------
+    features
+        LLVM's processor features, from which the vector length is found.
+    compile_for
+        The processor features for which Numba compiles.
+    cache
+        The folder in which Numba keeps compiled code.
+    tests
+        The tests to run, as an expression for ``pytest -k``.
     """
     code = f"""
 import sys, numba, pytest

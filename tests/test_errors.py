@@ -1,4 +1,7 @@
-"""`sanitize`: control characters in text from outside cannot act on a terminal or a page."""
+"""Test `sanitize`, which makes control characters in untrusted text harmless.
+
+Without it, they could act on a terminal or in an HTML page.
+"""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""`w2v.evaluate`: scores equal those of gensim, SciPy and plain loops; words and projections."""
+"""Test `w2v.evaluate`: its scores are those of gensim, SciPy and plain loops."""
 
 import dataclasses
 import gzip
@@ -31,10 +31,18 @@ few = settings(max_examples=30)
 
 
 def plausible(seed: int, recase: bool = False) -> WordVectors:
-    """Return random vectors for words of the benchmarks that answer some analogies correctly.
+    """Return random vectors that answer some of the analogy questions correctly.
 
-    The vector of such an answer is b - a + c plus noise. Without `recase`, all words are in lower
-    case. With it, they keep the case of the benchmarks, and some are added in upper case.
+    Their words are from the word tests (WordSim-353 and Google's analogies). For some questions
+    "a is to b as c is to d", the vector of d is b - a + c plus noise.
+
+    Parameters
+    ----------
+    seed
+        The seed of the random vectors.
+    recase
+        Whether words keep the upper and lower case of the tests, and some are added in upper case.
+        If False, all words are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -55,10 +63,10 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Return the vectors with words exchanged, so that upper case is never the more frequent form.
+    """Exchange words so that no word in upper case is more frequent than the same in lower case.
 
-    For a word of a question, gensim looks up the most frequent of the forms that differ in case;
-    this project looks up the form of the question. After the exchange, both find the same.
+    Among words that differ only in case, gensim looks up the most frequent, and this project the
+    one that is written as in the question. After the exchange, these are the same word.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}
@@ -202,7 +210,10 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors, and pairs of the word "hub" with w1, w2, … whose cosines fall."""
+    """Return vectors of the words "hub", w1, w2, …, and the pairs of "hub" with each other word.
+
+    The cosine similarity to "hub" falls from w1 to the last word.
+    """
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
@@ -415,7 +426,10 @@ def test_neighbours_have_one_row_per_word_and_rank() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Return vectors of `size` words to choose from, and of words that should never be chosen."""
+    """Return vectors of `size` ordinary words, and of a few that must not be chosen as probe words.
+
+    The latter are stop words, numbers and words with digits or apostrophes.
+    """
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)
@@ -817,10 +831,10 @@ def test_resampled_correlations_equal_scipy(pairs: list[tuple[int, int]], seed: 
 def test_intervals_cover_the_truth_in_95_of_100_samples(
     size: int, correlation: float, levels: int
 ) -> None:
-    """The bootstrap interval holds the true correlation in about 95 of 100 random samples.
+    """The bootstrap interval contains the true correlation in about 95 of 100 random samples.
 
-    The samples are of two normal variables. One is rounded, as people's scores are, so that some
-    of its values are equal.
+    The samples are from a bivariate normal distribution. One variable is rounded, if `levels` is
+    not 0, so that it has ties, as human ratings do.
     """
     generator = np.random.default_rng(0)
 
@@ -846,7 +860,10 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """The interval holds the true share with probability 95 % on average, never much less."""
+    """Over all true shares, the interval contains the true share with probability 95 % on average.
+
+    For each single share the probability is above 90 %.
+    """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)
     chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])

@@ -1,4 +1,4 @@
-"""Comparisons of runs: the interval of a mean, the overlap of neighbours, the Pareto front."""
+"""Test comparisons of runs: confidence intervals, overlap of neighbors, and the Pareto front."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Tukey's test between configurations has SciPy's p-values and errs as rarely as it says."""
+"""Test Tukey's range test between configurations: its p-values are SciPy's.
+
+It also wrongly finds a difference no more often than its level says.
+"""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +23,10 @@ def test_differences_are_those_of_tukeys_test() -> None:
 
 
 def test_noise_is_rarely_called_a_difference() -> None:
-    """Equal configurations are rarely told apart, although the best is chosen after the fact."""
+    """The best and the worst of six equal configurations rarely (5 %) differ significantly.
+
+    The test has to account for the fact that they are chosen by their results.
+    """
     random = np.random.default_rng(1)
     wrong = 0
     for _ in range(200):
@@ -33,9 +39,16 @@ def test_noise_is_rarely_called_a_difference() -> None:
 
 
 def could_differ(samples: Any, ends: Sequence[int]) -> bool:
-    """Return whether the gap between two means is so wide that it could be significant.
+    """Return whether two means are so far apart that Tukey's test could find them different.
 
-    The test itself is slow, so that it is computed only then.
+    The test is slow, and so it is computed only if this is true.
+
+    Parameters
+    ----------
+    samples
+        The scores, (configurations, seeds).
+    ends
+        The rows of the lowest and the highest mean.
     """
     low, high = (samples[i].mean() for i in ends)
     return bool((high - low) / math.sqrt(samples.var(axis=1, ddof=1).mean() / 3) > 4)

@@ -1,4 +1,7 @@
-"""`Experiment`: it runs stages and uses the cache; a custom stage or loss is easily added."""
+"""Test `Experiment`, which runs the stages of an experiment and caches their results.
+
+A new stage or a new loss needs one class each.
+"""
 
 import json
 import re
@@ -31,7 +34,7 @@ from w2v.text.tokens import Batch
 
 
 class Recorder(Tracker):
-    """A tracker that keeps what a run records: scores and files."""
+    """A tracker that keeps in memory the scores and the names of files that a run records."""
 
     def __init__(self) -> None:
         self.scored: dict[str, float] = {}
@@ -62,7 +65,7 @@ def config_of(folder: Path, *overrides: str) -> Config:
 
 
 class LongestWord(Stage):
-    """A toy stage, which finds the longest word of the vocabulary."""
+    """An example of a stage: it finds the longest word of the vocabulary."""
 
     name = "longest"
     section = "longest"
@@ -88,7 +91,7 @@ class LongestWord(Stage):
 def test_a_stage_is_one_class_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A new stage in the list of stages runs, is cached, shown, recorded and in the summary."""
+    """A new stage in the list of stages is run, cached, printed, tracked and put in the summary."""
     tokenize, vocab, *others = STAGES
     stages = (tokenize, vocab, LongestWord(), *others)
     config = config_of(tmp_path, "stages=[tokenize,vocab,longest]")
@@ -177,7 +180,7 @@ def test_imports_are_found_in_every_form() -> None:
 
 @dataclass(frozen=True)
 class SquaredNorm(Loss):
-    """A toy loss: half the squared length of each center vector, times a weight."""
+    """An example of a loss: half the squared length of each center vector, times a weight."""
 
     weight: float = setting("how strongly vectors are shortened", at_least(0), 1.0)
 
@@ -189,7 +192,7 @@ class SquaredNorm(Loss):
 
 
 class SquaredNormStep:
-    """The step of the toy loss: shortens every center vector of a batch."""
+    """The gradient step of the loss `SquaredNorm`: it shortens the center vectors of a batch."""
 
     batch_words = 100
 
@@ -222,7 +225,7 @@ class SquaredNormStep:
 def test_a_loss_is_its_settings_its_step_and_its_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """A loss that only this file knows trains with both engines that take every loss."""
+    """A loss defined outside the package can be trained by the engines that accept any loss."""
     monkeypatch.setitem(LOSSES, SquaredNorm.name, SquaredNorm)
     config = config_of(tmp_path, f"engine={engine}", "stages=[tokenize,vocab,train]")
     object.__setattr__(config, "loss", SquaredNorm(weight=2.0))

@@ -1,4 +1,4 @@
-"""After kills, damaged files, a full disk or a lost server, a command gives the same vectors.
+"""Test that commands give the same vectors after kills, damaged files, full disks or lost servers.
 
 ``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 6.
 """
@@ -45,7 +45,7 @@ COMMANDS = {
 
 @dataclass
 class Reference:
-    """What a command leaves if it is not interrupted."""
+    """The results and the durations of a command that is not interrupted."""
 
     vectors: dict[str, bytes]
     history: Any
@@ -61,7 +61,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a text and an MLflow database without runs."""
+    """Make a folder with a text and an MLflow database without runs, which tests copy."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
@@ -78,7 +78,7 @@ def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_folder(template: Path, folder: Path) -> Path:
-    """Make a new folder with copies of the text and the database of the template."""
+    """Make a working directory for a command, with the text and the database of `template`."""
     (folder / "outputs").mkdir(parents=True)
     shutil.copy(template / "mlflow.db", folder / "outputs" / "mlflow.db")
     (folder / "text.txt").hardlink_to(template / "text.txt")
@@ -86,30 +86,33 @@ def new_folder(template: Path, folder: Path) -> Path:
 
 
 def entries(folder: Path, stage: str) -> list[Path]:
-    """Return the complete cache entries of a stage, for a command that ran in `folder`."""
+    """Return the complete cache entries of a stage, for a command that was run in `folder`."""
     return entries_in(folder / "outputs", stage)
 
 
 def entries_in(outputs: Path, stage: str) -> list[Path]:
-    """Return the same, of a folder of outputs."""
+    """Return the complete cache entries of a stage below the folder of outputs."""
     found = (outputs / "cache" / stage).glob("*")
     return [path for path in found if not path.name.startswith(".") and "damaged" not in path.name]
 
 
 def untimed(history: Any) -> Any:
-    """Return a training history without the times in it, which differ between equal runs."""
+    """Return a training history without its times, which differ between identical trainings."""
     if isinstance(history, dict):
         return {key: untimed(value) for key, value in history.items() if key != "seconds"}
     return [untimed(item) for item in history] if isinstance(history, list) else history
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the bytes of the arrays, and the history, of the one training in the cache."""
+    """Return the result of the only training in the cache of a command that was run in `folder`.
+
+    It is the content of each array file by name, and the training history without times.
+    """
     return outcome_in(folder / "outputs")
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the same, of a folder of outputs."""
+    """Return the result of the only training in the cache of a folder of outputs; see `outcome`."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -135,25 +138,31 @@ def references(
 
 
 def running(number: int) -> bool:
-    """Return whether a process runs and is no zombie, one that has ended and is not waited for."""
+    """Return whether a process is running; a zombie, ended but not yet waited for, is not."""
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: Any) -> str:
-    """Kill a command at a random time, and return the stage that it was in.
+    """Kill a command at a random time, and return the stage in which it was killed.
 
     Parameters
     ----------
     stage
-        The stage to wait for; ``"any"`` counts from the start of the command.
+        The stage whose start to wait for before the random time; ``"any"`` to wait for none.
+    started
+        The command.
+    folder
+        The working directory of the command.
     longest
-        It is killed within this many seconds.
+        The longest random time, in seconds.
+    chance
+        The random number generator, a `random.Random`.
 
     Returns
     -------
     str
-        The name of the stage; ``"between"`` if it was between two stages; ``"ended"`` if it had
-        ended before it was killed.
+        The name of the stage, ``"between"`` if the command was between two stages, or ``"ended"``
+        if it had ended before it was killed.
     """
     cache = folder / "outputs" / "cache"
     while stage != "any" and running(started.number):
@@ -168,7 +177,7 @@ def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: A
 
 
 def check_whole(folder: Path) -> None:
-    """Check that every file of the cache is complete, with the recorded size and SHA-256."""
+    """Check that every file in the cache is complete: its size and SHA-256 are those recorded."""
     outputs = folder / "outputs"
     assert not list(outputs.glob("checkpoints/*"))
     for stage in STAGES:
@@ -185,7 +194,17 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check that no tracked run is left open, and that the last has each epoch's loss once."""
+    """Check the MLflow runs of a command: none is unfinished, and the last has the whole history.
+
+    Parameters
+    ----------
+    folder
+        The working directory of the command.
+    history
+        The training history that is expected; each of its losses must be recorded once.
+    store
+        The SQLite database of MLflow; None for the one in `folder`.
+    """
     with sqlite3.connect(store or folder / "outputs" / "mlflow.db") as database:
         runs = database.execute("select run_uuid, status from runs order by start_time").fetchall()
         assert {status for _, status in runs} <= {"FINISHED", "KILLED", "FAILED"}
@@ -241,26 +260,26 @@ def test_a_run_after_kills_at_random_times_gives_the_same_vectors(
 
 @pytest.fixture(scope="module")
 def finished(server: Forks, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder in whose cache are the results of all stages of a command."""
+    """Make a folder whose cache has the results of all stages of a command."""
     folder = new_folder(template, tmp_path_factory.mktemp("finished") / "softmax")
     assert server.start((*COMMANDS["softmax"], "tracking=none"), folder).wait() == 0
     return folder
 
 
 def flip(path: Path) -> None:
-    """Change a bit in the middle of a file."""
+    """Change one bit in the middle of a file."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
 def cut(path: Path) -> None:
-    """Cut off the second half of a file."""
+    """Truncate a file to half its size."""
     os.truncate(path, path.stat().st_size // 2)
 
 
 def empty(path: Path) -> None:
-    """Remove the content of a file."""
+    """Truncate a file to no bytes."""
     os.truncate(path, 0)
 
 
@@ -278,7 +297,17 @@ def test_a_damaged_file_in_the_cache_is_found_and_made_again(server: Forks, fini
     names["evaluate"] = [*{Path(name).suffix: name for name in names["evaluate"]}.values()]
 
     def damage_and_repair(files: Mapping[str, str], harm: Callable[[Path], None], how: str) -> None:
-        """Damage the named file of each stage, run the command again, and compare its results."""
+        """Damage a file of some stages' results, run the command again, and compare the results.
+
+        Parameters
+        ----------
+        files
+            The name of the file to damage, by stage.
+        harm
+            The function that damages a file.
+        how
+            The setting ``cache.verify``: how files are checked.
+        """
         damaged = {stage: entries(finished, stage)[0] for stage in files}
         for stage, name in files.items():
             harm(damaged[stage] / name)
@@ -332,7 +361,7 @@ def test_training_resumes_from_an_older_checkpoint_or_starts_again_if_all_are_da
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path | None]:
-    """Mount a file system of 64 MB and yield its folder; None if this process may not."""
+    """Mount a file system of 64 MB and yield its folder, or None without the right to mount."""
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
@@ -353,9 +382,10 @@ def test_a_full_disk_is_refused_and_finished_stages_are_kept(
     small_disk: Path | None,
     tmp_path: Path,
 ) -> None:
-    """``disk`` fills a small file system; ``limit`` limits the size of files.
+    """Writing fails for lack of space, for one of two reasons, `way`.
 
-    Where no file system can be mounted, ``disk`` limits the size of files, too.
+    ``disk`` fills a small file system, and ``limit`` limits the size of files. Without the right to
+    mount a file system, ``disk`` limits the size of files, too.
     """
     place = small_disk if way == "disk" and small_disk else tmp_path
     folder = new_folder(template, tmp_path / "here")

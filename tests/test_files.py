@@ -1,4 +1,4 @@
-"""`w2v.files`: files are written completely or not at all, and have checksums."""
+"""Test `w2v.files`: files are written completely or not at all, and have checksums."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Randomly damaged files and random settings are accepted, or refused in one line."""
+"""Test randomly damaged files and random settings: each is accepted, or refused with one line."""
 
 import io
 import warnings
@@ -42,11 +42,7 @@ def assert_one_line(error: InputError) -> None:
 
 @st.composite
 def damaged(draw: st.DrawFn, name: str) -> bytes:
-    """Draw the content of a damaged file.
-
-    It is a valid file called `name` in which bytes are changed, cut or repeated, or a number is
-    made huge.
-    """
+    """Draw a damaged version of the valid file `name`: bytes are changed, removed or added."""
     data = bytearray(VALID[name])
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, max(0, len(data) - 1)))

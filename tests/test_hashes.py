@@ -1,4 +1,4 @@
-"""Remembered SHA-256: a file is read once, and every change of its content is noticed."""
+"""Test the database of files' SHA-256: an unchanged file is hashed once, a changed one again."""
 
 import hashlib
 import os
@@ -22,14 +22,22 @@ LATER = 3_600_000_000_000  # ns; an hour
 
 @contextmanager
 def an_hour_later() -> Iterator[None]:
-    """Let the clock by which the age of files is told be an hour ahead in the block."""
+    """Within the block, set the clock an hour ahead, so that files just written appear old."""
     clock = time.time_ns
     with mock.patch.object(time, "time_ns", side_effect=lambda: clock() + LATER):
         yield
 
 
 def reading(database: Path | None, *paths: Path, trust: bool = True) -> tuple[list[str], int]:
-    """Return the SHA-256 of files, and how many files were read for them."""
+    """Return the SHA-256 of files, and how many of the files had to be read.
+
+    Parameters
+    ----------
+    database
+        The database of known hashes; None for no database.
+    trust
+        Whether the hashes in the database are used.
+    """
     with mock.patch.object(hashlib, "sha256", wraps=hashlib.sha256) as made:
         found = FileHashes(database, trust).sha256(paths)
     expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]

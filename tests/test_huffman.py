@@ -1,4 +1,4 @@
-"""The Huffman tree equals a slow construction, and has what is proven of such trees."""
+"""Test the Huffman tree against a slow construction, and its mathematical properties."""
 
 import math
 from itertools import pairwise

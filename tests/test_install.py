@@ -1,4 +1,4 @@
-"""What people install: built as a wheel and as an sdist, and used outside of the checkout."""
+"""Test the package as users install it, from a wheel or an sdist, outside of the checkout."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 
 
 def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program without what this process tells Python by environment variables."""
+    """Run a program without the environment variables for Python, such as ``PYTHONPATH``."""
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
     }
@@ -35,14 +35,17 @@ def succeed(*words: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel and the sdist."""
+    """Build the wheel and the sdist, and return their folder."""
     folder = tmp_path_factory.mktemp("built")
     succeed(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=ROOT)
     return folder
 
 
 def environment(folder: Path) -> Path:
-    """Make an environment in which everything is installed but this project."""
+    """Make a virtual environment with all packages installed here except this project.
+
+    Return the folder of its programs.
+    """
     venv.create(folder, symlinks=True, with_pip=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A folder named in such a file is searched, but editable installs in it do not count.

@@ -1,4 +1,4 @@
-"""The notebook of the library runs, and is kept with its pictures."""
+"""Test that the example notebook runs, and that it is saved with its outputs and plots."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""``plan=true``: what would be made and why, told right each time, and nothing made."""
+"""Test ``plan=true``, which prints which results would be computed and why, and computes none."""
 
 import json
 import re
@@ -34,7 +34,7 @@ GIVEN = (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with texts, files that settings name, and the results of two runs."""
+    """Make a folder with texts, other input files, and the cached results of two runs."""
     folder = tmp_path_factory.mktemp("plan")
     (folder / "texts").mkdir()
     for name, repeats in (("a.txt", 20), ("b.txt", 21)):
@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """A copy of that folder; the modules of the tokenizer are imported anew."""
+    """Return a copy of the folder `made`; each test imports its tokenizer modules again."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     with mock.patch.dict("sys.modules"), mock.patch("sys.path", ["", *__import__("sys").path]):
         for name in ("tokenizer_of_plan", "helper_of_plan"):
@@ -62,7 +62,10 @@ def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
-    """Return what a plan says of each stage, without what it expects."""
+    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
+
+    Estimates of time and size are left out.
+    """
     runs = sorted(folder.glob("outputs/*/*/*"))
     done = run(*GIVEN, "plan=true", *more, cwd=folder)
     assert (done.returncode, done.stderr) == (status, "")
@@ -113,7 +116,7 @@ ANEW = {
 
 
 def expected(stage: str, reason: str) -> dict[str, str]:
-    """Return what a plan says if one stage has a reason and those before it are cached."""
+    """Return the plan in which `stage` is computed for a reason, and earlier stages are cached."""
     before = dict.fromkeys(STAGES[: STAGES.index(stage)], "cached")
     return {**before, stage: reason, **ANEW[stage]}
 

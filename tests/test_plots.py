@@ -1,4 +1,4 @@
-"""`w2v.plots`: charts are complete PNG files, show the given data, and take unusual data."""
+"""Test `w2v.plots`: charts are valid PNG files, show the given data, and accept unusual data."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ SIZE = (round(style.HEIGHT * style.DPI), round(style.WIDTH * style.DPI))
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Return a list to which every figure is added when it is saved."""
+    """Return a list that receives every Matplotlib figure that is saved."""
     saved: list[Figure] = []
     savefig = Figure.savefig
 

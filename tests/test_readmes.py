@@ -1,4 +1,4 @@
-"""Every README: its links lead somewhere, its Python code runs, its commands are accepted."""
+"""Test every README: its links are valid, its Python code runs, and its commands are accepted."""
 
 import contextlib
 import doctest
@@ -33,14 +33,14 @@ PLACEHOLDERS = {"<date>/<time>": "2026-01-01/12-00-00", "<key>": "0123456789abcd
 
 
 def blocks(name: str, language: str = "") -> Iterator[str]:
-    """Yield the code blocks of a page that are in a language; "" for blocks without one."""
+    """Yield the code blocks of a page that are marked with a language; "" for unmarked ones."""
     for found in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(), re.S | re.M):
         if found[0] == language:
             yield found[1]
 
 
 def commands(program: str) -> list[tuple[str, list[str]]]:
-    """Return the lines on all pages that run a program, each with the program's arguments."""
+    """Return (line, arguments) for each line in any README that runs the given program."""
     found = []
     for name in NAMES:
         for block in blocks(name):
@@ -54,7 +54,7 @@ def commands(program: str) -> list[tuple[str, list[str]]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
+    """Return the link anchors that GitHub creates for the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -85,7 +85,7 @@ def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
 def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code of a page runs, from top to bottom, and each ``print`` prints what is after it."""
+    """The code on a page runs, and each ``print`` prints what the comment after it says."""
     monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
     words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
     random = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def test_a_command_of_the_cache_is_known(line: str) -> None:
 
 
 def test_the_pages_have_commands() -> None:
-    """Enough commands are found on the pages; otherwise the tests above would test nothing."""
+    """The tests above find enough commands; otherwise they would test nothing."""
     assert len(RUNS) > 40
     assert len(SWEEPS) > 5
     assert len(REFUSALS) > 2

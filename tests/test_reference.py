@@ -1,8 +1,9 @@
-"""`w2v.reference` equals difference quotients, plain loops and automatic differentiation.
+"""Test `w2v.reference`, the losses and gradients written for clarity.
 
-It is right for finite input of any size, by rational arithmetic. The worked note (a solution of
-CS224N's assignment 2) has errors; w2v/README.md has the right formulas. Here, the formulas of the
-note fail the gradient check that the reference passes.
+They must equal finite differences, plain loops and automatic differentiation, and must be accurate
+for finite input of any size, checked by rational arithmetic. The formulas are from a worked
+solution of CS224N's assignment 2, called "the note" here, but with its errors corrected, as
+derived in w2v/README.md. The formulas with the errors must fail the same gradient check.
 """
 
 import doctest
@@ -43,7 +44,7 @@ steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 class Case:
-    """Random input of random shape: for one pair with its negatives, and for a whole window."""
+    """Random vectors and words for the loss of one pair with negatives and that of a window."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -80,10 +81,10 @@ def test_the_random_cases_contain_the_special_ones() -> None:
 
 
 def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-3) -> Array:
-    """Approximate a gradient by central differences of fourth order.
+    """Approximate the gradient of f at x by fourth-order central differences.
 
-    The truncation error is about step⁴, and the rounding error about 1e-16 f(x) / step. Both are
-    near 1e-12 here; quotients of second order could not reach 1e-10.
+    The truncation error is about step⁴, and the rounding error about 1e-16 f(x) / step. For the
+    default step both are near 1e-12; second-order differences could not reach 1e-10.
     """
     gradient = np.zeros_like(x)
     for i in np.ndindex(x.shape):
@@ -97,16 +98,20 @@ def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-
 
 
 def relative_error(gradient: Array, expected: Array) -> float:
-    """Return the largest relative error of an entry, so that errors of small entries count too.
+    """Return the largest relative error of an entry of the gradient.
 
-    The error of entries below 1e-3 is relative to 1e-3, because of rounding in the quotient.
+    Entries smaller than 1e-3 are compared relative to 1e-3, because the expected values, finite
+    differences, have rounding errors.
     """
     size = np.maximum(np.maximum(np.abs(gradient), np.abs(expected)), 1e-3)
     return float(np.max(np.abs(gradient - expected) / size))
 
 
 def check_gradients(function: Callable[[Array, Array], Result], a: Array, b: Array) -> None:
-    """Check that `function(a, b)` returns a loss and its gradients by a and by b."""
+    """Check by finite differences the gradients that a function returns with its loss.
+
+    `function(a, b)` returns the loss and its gradients with respect to a and to b.
+    """
     _, by_a, by_b = function(a, b)
     for name, gradient, quotient in (
         ("first", by_a, difference_quotient(lambda x: function(x, b)[0], a)),
@@ -339,7 +344,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Part (c) of the note, gradient by u_o: the softmax of another word in place of o."""
+    """The note's wrong gradient of the softmax loss for u_o: it uses another word's probability."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     grad_outside[OUTSIDE] = (y_hat[OUTSIDE + 1] - 1) * v
@@ -347,7 +352,7 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Part (c) of the note, gradients by the other rows: each has the softmax of another word."""
+    """The note's wrong softmax gradient for other rows: each uses another word's probability."""
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     others = [w for w in range(len(U)) if w != OUTSIDE]
@@ -356,7 +361,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Part (e) of the note, gradient by v: the sum over k contains u_o instead of u_k."""
+    """The note's wrong negative-sampling gradient for v: its sum over k has u_o in place of u_k."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -365,7 +370,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Part (e) of the note, gradient by v: u_k is subtracted, where it should be multiplied."""
+    """The note's wrong negative-sampling gradient for v: u_k is subtracted, not multiplied."""
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -374,7 +379,10 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """Part (e) of the note, gradient by u_k: v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v))."""
+    """The note's wrong negative-sampling gradient for u_k.
+
+    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
+    """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
     grad_outside[OUTSIDE] = -sigmoid(-U[OUTSIDE] @ v) * v
@@ -406,7 +414,7 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """Part (d): the Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as in the note."""
+    """The Jacobian of σ is diag(σ(1 - σ)), and not diag(σ) or diag(-σ²), as the note says."""
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -429,7 +437,11 @@ def block() -> tuple[Array, Array, Array]:
 
 
 def test_block_form_of_softmax() -> None:
-    """The pairs of several center words at once: G = diag(n) Ŷ - N, as in w2v/README.md."""
+    """The gradients of a block of pairs follow from one matrix, G = diag(n) Ŷ - N.
+
+    N counts the pairs (center, outside), n are its row sums, and Ŷ are the predicted probabilities.
+    G is the gradient of the summed loss with respect to the scores.
+    """
     C, U, N = block()
     S = C @ U.T
     n = N.sum(axis=1, keepdims=True)
@@ -448,9 +460,11 @@ def test_block_form_of_softmax() -> None:
 
 
 def test_block_form_of_negative_sampling() -> None:
-    """The pairs and noise of several center words at once: G = W⁺ (σ(S) - 1) + W⁻ σ(S).
+    """The gradients of a block of pairs follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
 
-    As in w2v/README.md. A word may be an outside word and a noise word of the same center.
+    S are the scores, and W⁺ and W⁻ the weights of pairs and of noise words. G is the gradient of
+    the summed loss with respect to S. The same word may be an outside word and a noise word of a
+    center.
     """
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
@@ -489,10 +503,10 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """κ and κ̄ of w2v/README.md are curvatures of parabolas that are never below the loss.
+    """κ and κ̄ are curvatures of parabolas that touch the loss at s and are nowhere below it.
 
-    κ = tanh(s / 2) / 2s is the smallest such curvature, the second derivative σ' is too small, and
-    κ̄, which the engines use, is at most 4/3 κ.
+    The loss is log(1 + exp(t)). The smallest such curvature is κ = tanh(s / 2) / 2s; the second
+    derivative σ'(s) is too small. The engines use κ̄ = 1 / (2 max(2, |s|)), at most 4/3 κ.
     """
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
@@ -511,10 +525,10 @@ def test_curvature_that_holds_at_any_distance() -> None:
 
 
 def test_curvature_of_a_row() -> None:
-    """The sum of w σ'(s) |x|² is the trace of the Hessian of a row's loss.
+    """The trace of the Hessian of the loss in one row is the sum of w σ'(s) |x|² over its terms.
 
-    With κ̄ in place of σ' it is the bound h of w2v/README.md: at least the trace, which is at least
-    the largest eigenvalue.
+    With κ̄ in place of σ' (see w2v/README.md) the sum is the bound h, which is at least the trace,
+    and so at least the largest eigenvalue.
     """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
@@ -527,7 +541,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Plain steps of a row that has many pairs can increase its loss; limited steps never do."""
+    """Gradient steps for a row with many pairs can increase its loss; limited steps never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -550,7 +564,10 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """A score of 6 with 500 pairs and 500 draws goes to 0 if steps are limited by κ̄, not by σ'."""
+    """A score of 6, with 500 pairs and 500 noise draws, converges to the optimum, 0.
+
+    It does so if the step size is limited by the curvature κ̄, but not if it is limited by σ'.
+    """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:
         s, lr, count = np.array(6.0), 0.025, 500
@@ -568,7 +585,7 @@ def test_step_limit_far_from_the_valley() -> None:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Turn floating-point errors and warnings into exceptions."""
+    """Within the block, raise an exception for each floating-point error or warning."""
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -587,7 +604,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """Compute the softmax loss and its gradients in fractions; only exp and log are rounded."""
+    """Return the softmax loss and its gradients by rational arithmetic; only exp and log round."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -626,7 +643,10 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Draw v and U: integers times a power of two for each row, so that products are exact."""
+    """Draw a vector v and a matrix U whose products are exact in floating point.
+
+    Each row consists of small integers times a power of two.
+    """
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
@@ -639,9 +659,9 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """Check that two values differ by at most 1e-12 of the value and of `scale`.
+    """Check that values agree within 1e-12 of the true value plus 1e-12 of `scale`.
 
-    `scale` is the largest term of the sum that the value is.
+    `scale` is the largest term of the sum by which the value is computed.
     """
     difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
@@ -691,7 +711,7 @@ def test_terms_that_overflow_can_cancel() -> None:
 
 @pytest.mark.parametrize("size", [1e-300, 1.0, 1e8, 1e100, 1e150, 1e200, 1e300])
 def test_equal_rows_share_the_probability_at_any_size(size: float) -> None:
-    """If all rows of U are equal, all words have the same probability, to the bit."""
+    """If all rows of U are equal, all words have the same probability, even if scores overflow."""
     rng = np.random.default_rng(5)
     v, u = size * rng.normal(size=(2, 33))
     for count in range(2, 20):
@@ -709,7 +729,7 @@ def test_scores_may_overflow_if_their_difference_does_not() -> None:
 
 
 def test_partial_sums_may_overflow() -> None:
-    """A gradient is right although the sum of its first terms alone would overflow."""
+    """Gradients are right even if the sum of their first terms alone would overflow."""
     u = 0.9 * LARGEST
     v, U = np.array([0.0]), np.array([[-u], [u], [u], [-u], [-u]])
     with no_warnings():

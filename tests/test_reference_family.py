@@ -1,4 +1,7 @@
-"""Hierarchical softmax, CBOW and subwords equal difference quotients, loops and autograd."""
+"""Test the reference for hierarchical softmax, CBOW and subwords.
+
+Losses and gradients must equal finite differences, plain loops and automatic differentiation.
+"""
 
 import math
 from collections.abc import Callable
@@ -35,7 +38,7 @@ LOSSES = ["softmax", "negative_sampling", "hierarchical"]
 
 
 class Case:
-    """A vocabulary of random size with a tree, a window, and draws for each of its words."""
+    """Random input: vectors, a window, a Huffman tree, and noise words for each word."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -80,7 +83,17 @@ class Case:
 
 
 def hierarchical_definition(v: Any, N: Any, nodes: Array, codes: Array) -> Any:
-    """Return -log of the product of the probabilities of the branches."""
+    """Return the loss by its definition: -log of the product of the branches' probabilities.
+
+    Parameters
+    ----------
+    v
+        The center vector.
+    N
+        The vectors of the inner nodes.
+    nodes, codes
+        The path to the outside word: inner nodes, and the branch taken at each, 0 or 1.
+    """
     return -sum(
         anp.log(1 / (1 + anp.exp(-(1 - 2 * code) * anp.dot(N[node], v))))
         for node, code in zip(nodes.tolist(), codes.tolist(), strict=True)
@@ -167,7 +180,17 @@ Vectors = Callable[[Any], Any]
 
 
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
-    """Return the function of both matrices, the definition of its input vector, and its targets."""
+    """Return what is needed to test a loss in an architecture, such as skip-gram.
+
+    Returns
+    -------
+    function
+        Computes the loss and its gradients from the input and the output matrix.
+    vector
+        Computes the input vector from the input matrix.
+    targets
+        The words that are predicted from the input vector.
+    """
     function, n = case.loss(loss), len(case.window)
     if architecture == "skipgram":
         size = len(case.U)

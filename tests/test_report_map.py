@@ -1,4 +1,4 @@
-"""The map of words: projections, the choice of words, neighbours, and the data in the page."""
+"""Test the map of words: its projections, which words it shows, and the data in its page."""
 
 import json
 import re
@@ -123,7 +123,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
 
 
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
-    """Write ``map.html`` with PCA and t-SNE, and return the data that the page holds."""
+    """Write ``map.html`` with projections by PCA and t-SNE, and return the data in the page."""
     made = project_by(vectors, words, ["pca", "tsne"])
     word_maps.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
-"""``report.html`` and ``map.html``: what they say, and how they look and react in Chromium.
+"""Test the content of ``report.html`` and ``map.html``, and their behavior in Chromium.
 
-The words of the vectors are chosen to break pages: scripts, markup, control characters.
+Some words are chosen to break pages: they contain scripts, markup or control characters.
 """
 
 import json
@@ -62,7 +62,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Make both pages by the stage ``evaluate``, once for all tests."""
+    """Write both pages as the stage ``evaluate`` does, once for all tests."""
     folder = tmp_path_factory.mktemp("pages")
     random = np.random.default_rng(3)
     made = random.standard_normal((len(WORDS), 8))
@@ -136,7 +136,10 @@ def screen(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Any]:
-    """Yield a function that opens pages; a page that logs, throws or makes a request fails."""
+    """Yield a function that opens a page in Chromium.
+
+    The test fails if the page logs a message, throws an error, shows a dialog or makes a request.
+    """
     contexts: list[Any] = []
     faults: list[str] = []
 
@@ -166,9 +169,10 @@ def open_page(browser: Browser) -> Iterator[Any]:
 
 
 def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
-    """Wait for a condition, in Python or in JavaScript.
+    """Wait until a condition, a Python function or a JavaScript expression, is true.
 
-    Playwright's own ``wait_for_function`` compiles code in the page, which its policy forbids.
+    Playwright's ``wait_for_function`` cannot be used: it compiles code in the page, which the
+    page's content security policy forbids.
     """
     deadline = time.monotonic() + 30
     while not (page.evaluate(condition) if isinstance(condition, str) else condition()):
@@ -177,18 +181,18 @@ def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
 
 
 def settled(page: Page) -> Page:
-    """Wait until the map no longer moves and is drawn; return the page."""
+    """Wait until the map has stopped moving and is drawn; return the page."""
     wait_until(page, "wordMap.still()")
     return page
 
 
 def painted(page: Page) -> str:
-    """Return the image on the canvas of the map, as a data URL."""
+    """Return the image of the map's canvas as a data URL."""
     return str(settled(page).evaluate("document.getElementById('plot').toDataURL()"))
 
 
 def place_of(page: Page, word: str) -> tuple[float, float]:
-    """Return where a word of the map is in the window, (x, y) in pixels."""
+    """Return the position of a word of the map in the browser window, (x, y) in pixels."""
     at = settled(page).evaluate("word => wordMap.locate(word)", word)
     box = page.locator("#plot").bounding_box()
     assert box is not None
@@ -196,7 +200,7 @@ def place_of(page: Page, word: str) -> tuple[float, float]:
 
 
 def nearest(vectors: WordVectors, word: str, k: int, among: int) -> list[tuple[str, float]]:
-    """Return the k nearest of the `among` most frequent words, with cosines, in plain loops."""
+    """Return a word's k nearest neighbors among the `among` most frequent words, with cosines."""
     own = vectors.words.index(word)
     lengths = np.linalg.norm(vectors.vectors.astype(float), axis=1)
     cosines = vectors.vectors.astype(float) @ vectors.vectors[own] / lengths / lengths[own]
@@ -423,7 +427,7 @@ def test_the_map_works_in_the_frame_of_mlflow(site: Site, open_page: Any, tmp_pa
 
 
 class PageText(HTMLParser):
-    """Collects the text of a page and the names of its elements."""
+    """A parser that collects the text of an HTML page and the names of its elements."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Whole runs of the command line on small real texts: what they print, leave and cache."""
+"""Test whole runs of the command line on small texts: their output, files and cache."""
 
 import csv
 import functools
@@ -271,7 +271,7 @@ def test_every_planned_sweep_runs(here: Path, experiment: str) -> None:
 
 
 def test_what_is_unusual_in_a_text_is_reported(here: Path) -> None:
-    """Text without spaces, a token of 70,000 letters and dropped words are reported."""
+    """A run reports text without spaces, overlong tokens, and words to drop that do not occur."""
     chinese = "今天天气很好我们去公园，大家都非常高兴\n"
     (here / "text.txt").write_text(chinese * 9 + f"the cat don’t don't {'x' * 70_000} cat\n" * 2)
     (here / "stop.txt").write_text("the 100\n")

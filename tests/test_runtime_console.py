@@ -1,4 +1,4 @@
-"""What a run prints: a progress bar in a terminal, lines elsewhere, tables that fit."""
+"""Test what a run prints: a progress bar on a terminal, lines elsewhere, tables that fit."""
 
 import io
 from typing import Any

@@ -1,4 +1,4 @@
-"""How many threads a job gets; work that lacks memory or disk is refused with figures."""
+"""Test the number of threads of a job, and the refusal of jobs that lack memory or disk space."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first stops a run cleanly, the second at once; no traceback."""
+"""Test Ctrl-C and SIGTERM: the first stops a run in order, a second at once, without traceback."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """Send a signal, then raise an error, in a block in which signals are deferred."""
+    """Send a signal and then raise an error, if given, within a block that defers signals."""
     with stop.handling_signals(), stop.deferrable():
         stop.defer()
         if signum is not None:

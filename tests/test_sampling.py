@@ -1,4 +1,4 @@
-"""`w2v.sampling`: random generators, sub-sampling and the noise distribution."""
+"""Test `w2v.sampling`: random generators, sub-sampling and the noise distribution."""
 
 import math
 from typing import Any
@@ -99,7 +99,7 @@ def test_threshold_zero_keeps_every_word() -> None:
 
 
 def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
-    """Return the probability with which the table of a noise distribution draws each word."""
+    """Return the probability of each word under the alias table of a noise distribution."""
     size = len(noise.alias)
     total = [0.0] * size
     for cell in range(size):
@@ -110,7 +110,7 @@ def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
 
 
 def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
-    """Return count ** exponent for each word, divided by the sum; computed by logarithms."""
+    """Return the noise probabilities count ** exponent / sum, computed with logarithms."""
     logs = [exponent * math.log(count) for count in counts]
     weights = [math.exp(log - max(logs)) for log in logs]
     return np.array(weights) / math.fsum(weights)

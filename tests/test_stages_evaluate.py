@@ -1,4 +1,4 @@
-"""The stage ``evaluate``: its scores, tables and files agree with one another."""
+"""Test the stage ``evaluate``: its scores, tables and files agree with one another."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def vectors() -> WordVectors:
 
 
 def benchmarks(folder: Path) -> dict[str, Any]:
-    """Write small benchmarks into a folder, and return the settings that name them."""
+    """Write small word tests into a folder, and return the settings that select them."""
     generator = np.random.default_rng(1)
     lines = [
         f"{a}\t{b}\t{generator.integers(10)}\n"
@@ -60,7 +60,15 @@ def benchmarks(folder: Path) -> dict[str, Any]:
 def evaluated(
     folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
 ) -> tuple[dict[str, Any], Findings]:
-    """Evaluate vectors, write the results into a folder, and return the facts and findings."""
+    """Evaluate vectors and write the results into ``folder/out``; return scores and tables.
+
+    Parameters
+    ----------
+    other
+        Returns vectors of another seed, for the measure of stability.
+    changes
+        Settings of the evaluation that differ from the defaults of the test.
+    """
     out = folder / "out"
     out.mkdir(exist_ok=True)
     settings = Evaluate(**{"neighbours": 3, **benchmarks(folder), **changes})
@@ -189,7 +197,7 @@ def test_probes_are_looked_up_as_the_words_of_benchmarks_are(tmp_path: Path) -> 
 
 
 class NormSpread(Metric):
-    """A toy metric: the standard deviation of the lengths of the vectors."""
+    """An example of a metric: the standard deviation of the lengths of the vectors."""
 
     section = "norms"
     figures = ("spread",)
@@ -213,7 +221,7 @@ class NormSpread(Metric):
 def test_a_metric_is_one_class_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new metric in the list of metrics is in the scores, tables, figures and printed lines."""
+    """A new metric in the list of metrics is in the scores, tables, plots and printed lines."""
     for module in (stage, metrics):
         monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
     facts, _ = evaluated(tmp_path)

@@ -1,4 +1,4 @@
-"""Pictures and pages of a sweep's jobs: of the best one at once, of any other on request."""
+"""Test the plots and pages of a sweep: written for the best job, and for others on request."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SWEEP = (
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which a sweep of three jobs has run."""
+    """Run a sweep of three jobs, and return its working directory."""
     folder = write_text(tmp_path_factory.mktemp("swept"))
     done = run(*SWEEP, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -27,12 +27,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(swept: Path, tmp_path: Path) -> Path:
-    """A copy of that folder, which is also a move of the outputs."""
+    """Return a copy of the folder `swept`, as if the outputs had been moved."""
     return Path(shutil.copytree(swept, tmp_path / "here"))
 
 
 def jobs_of(folder: Path) -> list[Path]:
-    """Return the folders of the jobs, the best one first."""
+    """Return the folders of the sweep's jobs, ordered by held-out loss, the best first."""
     (sweep,) = folder.glob("outputs/sweeps/*/*")
     rows = json.loads((sweep / "summary.json").read_bytes())["jobs"]
     return [
@@ -41,7 +41,10 @@ def jobs_of(folder: Path) -> list[Path]:
 
 
 def artifacts_of(job: Path, folder: Path) -> dict[str, Path]:
-    """Return the artifacts of a job's tracked run by name."""
+    """Return the artifacts of a job's MLflow run: their paths by name.
+
+    `folder` is the working directory of the sweep.
+    """
     run_id = json.loads((job / "summary.json").read_bytes())["mlflow_run_id"]
     return {
         path.name: path

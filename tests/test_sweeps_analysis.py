@@ -1,4 +1,7 @@
-"""`pipeline.sweeps.analysis`: configurations over seeds and effects, against slow oracles."""
+"""Test the statistics of a sweep against slow reference implementations.
+
+They are means of configurations over seeds, and effects of settings (`pipeline.sweeps.analysis`).
+"""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Whole sweeps: with every launcher, as searches, and with processes that are killed."""
+"""Test whole sweeps: with every launcher, with search algorithms, and with killed processes."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check the exit status of a sweep, and return its ``summary.json``."""
+    """Check the exit status of a sweep that was run in `cwd`; return its ``summary.json``."""
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())
@@ -33,23 +33,23 @@ def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
 
 
 def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in this process, and return its summary with what it printed."""
+    """Run a sweep in this process; return its summary, and its output as "stdout" and "stderr"."""
     done = run(*SMALL, *arguments, cwd=cwd)
     return summary_of(done, cwd, status) | {"stdout": done.stdout, "stderr": done.stderr}
 
 
 def sweep_process(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in a new process, which some launchers need, and return its summary."""
+    """Run a sweep in a new process, as some launchers need; return its summary."""
     return summary_of(run_process(*SMALL, *arguments, cwd=cwd), cwd, status)
 
 
 def statuses(cwd: Path) -> dict[str, int]:
-    """Return how many tracked runs have each status."""
+    """Return the number of MLflow runs by status."""
     return dict(query(cwd, "select status, count(*) from runs group by status"))
 
 
 def train_entries(cwd: Path) -> dict[str, int]:
-    """Return the modification time of each cached training, by key."""
+    """Return when each cached training was written, in ns since the epoch, by cache key."""
     return {
         path.parent.name: path.stat().st_mtime_ns
         for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")
@@ -264,14 +264,17 @@ def test_fixed_settings_of_an_experiment_are_part_of_a_study(here: Path) -> None
 
 
 def wait_for(cwd: Path, pattern: str, count: int, process: "subprocess.Popen[str]") -> None:
-    """Wait until `count` files below a folder match a pattern, while the process runs."""
+    """Wait until at least `count` files below a folder match a pattern.
+
+    Fail if the process ends before.
+    """
     while len(list(cwd.glob(pattern))) < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the ids of all processes that descend from one, as Linux lists them."""
+    """Return the ids of all descendants of a process, on Linux."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):
@@ -280,7 +283,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Return whether a process is one of joblib's workers."""
+    """Return whether a process is a worker of joblib's process pool."""
     try:
         line = Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:

@@ -1,4 +1,4 @@
-"""Jobs composed from a shared composition equal those that Hydra composes one by one."""
+"""Test that a sweep, which composes shared settings once, gives each job Hydra's configuration."""
 
 import pickle
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def master() -> Iterator[DictConfig]:
 
 
 class Counter:
-    """Hydra's loader, which counts how often it composes."""
+    """A wrapper of Hydra's configuration loader that counts how often a job is composed."""
 
     def __init__(self) -> None:
         self.composed = 0

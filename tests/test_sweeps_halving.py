@@ -1,4 +1,4 @@
-"""Successive halving: which settings go on, from where, and how the table shows it."""
+"""Test successive halving: which configurations continue, from which checkpoint, and the table."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,10 @@ def test_rungs_are_halves(epochs: int, first: int, rungs: list[int]) -> None:
 
 
 def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
-    """The middle one of three goes on; a single lucky seed does not save a configuration."""
+    """Halving compares means over seeds, and keeps the middle one of three configurations.
+
+    A single seed with a low loss does not save a configuration.
+    """
     means = {0.1: 2.0, 0.2: 3.0, 0.3: 4.0}
     jobs = [
         job(number, lr, number % 2, mean + (-1.5 if (lr, number % 2) == (0.3, 1) else 0.1))

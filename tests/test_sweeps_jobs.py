@@ -1,4 +1,4 @@
-"""The jobs of a sweep: the files that they leave, their objectives, and trials that were killed."""
+"""Test the jobs of a sweep: their files, their objectives, and killed trials of a search."""
 
 import json
 from pathlib import Path

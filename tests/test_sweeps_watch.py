@@ -1,4 +1,4 @@
-"""The line that tells the state of a sweep, reports beside the training, and what the end shows."""
+"""Test the status line of a running sweep, and reports that are written beside the training."""
 
 import json
 import os
@@ -23,7 +23,19 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Leave the files of a job that runs (no value), has finished or has failed."""
+    """Write the files of a job that is running, has finished or has failed.
+
+    Parameters
+    ----------
+    folder
+        The folder of the sweep.
+    number
+        The number of the job.
+    value
+        The value of the sweep's objective; None for a job that has not finished.
+    failure
+        The reason why the job failed, if it did.
+    """
     path = folder / str(number)
     path.mkdir(exist_ok=True)
     done = {} if value is None else {"finished": True, "value": value}

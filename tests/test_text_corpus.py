@@ -1,4 +1,4 @@
-"""A corpus folder is the same however the text is compressed, cut and shared by threads."""
+"""Test that a tokenized corpus does not depend on compression, blocks or threads."""
 
 import bz2
 import gzip
@@ -34,7 +34,7 @@ FILES = ("tokens.npy", "offsets.npy", "types.txt", "counts.npy")
 
 @dataclass(frozen=True)
 class Given:
-    """A source whose documents are in memory."""
+    """A source of documents that are in memory."""
 
     texts: list[str]
 
@@ -46,7 +46,7 @@ class Given:
 
 
 def expected(documents: list[list[str]]) -> dict[str, Any]:
-    """Return what the four files of a corpus folder should hold, computed in plain Python."""
+    """Return the content of the files of a corpus folder, computed in plain Python."""
     counts: dict[str, int] = {}
     for document in documents:
         for word in document:
@@ -149,7 +149,7 @@ LINES = [f"Line {number} of the text, naïve words w{number} and don't." for num
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokenize by the compiled kernels, in blocks of a few lines, although the text is small."""
+    """Make the tokenizer use compiled code and small blocks, as it does for large texts."""
     monkeypatch.setattr(corpus, "SMALL_BYTES", 0)
     monkeypatch.setattr(sources, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(sources, "READ_BYTES", 300)

@@ -1,4 +1,4 @@
-"""`download`: a file is downloaded once and is complete or absent; failures are one line."""
+"""Test `download`: a file is downloaded once, completely or not at all; errors are one line."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ def refusal(site: Site, path: Path, sha256: str = SHA256) -> str:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the names of the files in a folder, without those of locks."""
+    """Return the names of the files in a folder, except lock files."""
     return {path.name for path in folder.iterdir() if path.suffix != ".lock"}
 
 

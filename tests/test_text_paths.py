@@ -1,4 +1,4 @@
-"""`find_files`: which files a path, folder or pattern stands for, and what is left out."""
+"""Test `find_files`: which files a path, a folder or a glob pattern selects."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from w2v.text.paths import find_files
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Fill the current folder with texts, hidden files and the results of an earlier run."""
+    """Fill the working directory with texts, hidden files and the outputs of an earlier run."""
     for name in (
         *("a.txt", "b/c.txt", ".DS_Store", ".secret.txt", ".git/notes.txt", "b/Thumbs.db"),
         *("outputs/runs/run.log", "outputs/.hydra/config.yaml", "outputs/texts/d.txt"),

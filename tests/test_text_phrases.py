@@ -1,4 +1,4 @@
-"""Phrases equal those of gensim and of a slow oracle, however the text is cut."""
+"""Test phrase detection against gensim and plain loops, for any division of the text."""
 
 import math
 import tempfile
@@ -24,7 +24,7 @@ Documents = list[list[str]]
 
 
 def write(folder: Path, documents: Documents) -> None:
-    """Write documents as a corpus folder; see `w2v.text.tokens`."""
+    """Write documents, lists of words, as a corpus folder (see `w2v.text.tokens`)."""
     types = list(dict.fromkeys(word for document in documents for word in document))
     number = {word: i for i, word in enumerate(types)}
     ids = np.array([number[word] for document in documents for word in document], np.int32)
@@ -35,7 +35,7 @@ def write(folder: Path, documents: Documents) -> None:
 
 
 def read(folder: Path) -> Documents:
-    """Read the documents of a corpus folder, and check that its files agree."""
+    """Read the documents of a corpus folder, and check that its files are consistent."""
     types, counts = read_types(folder)
     tokens = np.load(folder / "tokens.npy", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)
@@ -109,7 +109,7 @@ CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 
 def real_text() -> Documents:
-    """Return tokens of real text: the Stanford Sentiment Treebank's, or docstrings of NumPy."""
+    """Return the tokens of the Stanford Sentiment Treebank, if present, or NumPy's docstrings."""
     path = CORPORA / "sst.txt"
     if path.is_file():
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -1,4 +1,7 @@
-"""Documents in a field of JSON, CSV, TSV or Parquet; bad records are refused in one line."""
+"""Test reading documents from a field of JSON, CSV, TSV or Parquet records.
+
+Invalid records are refused with a one-line error.
+"""
 
 import functools
 import gzip

@@ -1,4 +1,4 @@
-"""Sources of documents: text files, also compressed or damaged, and docstrings."""
+"""Test the sources of documents: plain, compressed and damaged text files, and docstrings."""
 
 import bz2
 import gzip
@@ -341,7 +341,7 @@ DOCUMENTS = [
 
 @pytest.fixture
 def fakedocs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a package in a new folder; return the RECORD, where pip lists its files."""
+    """Install a package in a new folder; return its RECORD, in which pip lists its files."""
     site = tmp_path / "site"
     for name, content in MODULES.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -572,7 +572,7 @@ def test_an_encoding_must_be_known(name: str) -> None:
 
 
 def paragraphs_of(text: str) -> list[str]:
-    """Return the paragraphs of a text, found line by line: a slow oracle."""
+    """Return the paragraphs of a text, separated by blank lines, found line by line."""
     found: list[str] = []
     blank = True
     for line in text.split("\n"):

@@ -1,4 +1,4 @@
-"""Tokenizers find the same tokens as an oracle that looks at one character at a time."""
+"""Test that the tokenizers give the same tokens as slow functions that read each character."""
 
 import re
 import sys
@@ -118,9 +118,9 @@ def test_every_character_has_the_right_kind() -> None:
 
 
 def test_normalizing_does_not_change_kinds() -> None:
-    """The first character that a character is normalized to has its kind.
+    """Unicode normalization keeps the kind (letter, mark, space, other) of a character.
 
-    So tokens may be found before they are normalized.
+    So a text may be split into tokens before the tokens are normalized.
     """
     kinds = character_kinds()
     for point in ASSIGNED:
@@ -221,7 +221,7 @@ def test_a_pattern_that_matches_the_empty_string_is_refused(pattern: str) -> Non
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Write a module with tokenizer functions into the current folder, and return its name."""
+    """Write a module with tokenizer functions into the working directory; return its name."""
     name = f"own_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(
         "def pairs(text):\n    return [text[i:i+2] for i in range(0, len(text), 2)]\n"
@@ -295,7 +295,7 @@ def test_a_function_imported_from_elsewhere_counts(module: str) -> None:
 
 @dataclass(frozen=True)
 class Extended(Words):
-    """A tokenizer with one more setting, which does not change the tokens."""
+    """A tokenizer with an additional setting that does not change the tokens."""
 
     workers: int = 1
 

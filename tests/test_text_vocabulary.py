@@ -1,4 +1,4 @@
-"""The vocabulary: which words it has and in which order, its file, and what is refused."""
+"""Test the vocabulary: its words and their order, its file, and settings that are refused."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""The retry queue, with a tracking store that fails for a while, for ever, or is slow."""
+"""Test the retry queue with a tracking store that is slow, or fails for a while or forever."""
 
 import threading
 import time

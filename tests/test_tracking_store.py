@@ -1,4 +1,4 @@
-"""Opening a tracking store in SQLite, and closing the runs whose process was killed."""
+"""Test opening an SQLite tracking store, and closing the runs of killed processes."""
 
 import shutil
 import signal
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def experiment(outputs: Path) -> tuple[MlflowClient, str]:
-    """Return a client of a new tracking store, and the id of an experiment in it."""
+    """Return an MLflow client for a new tracking store, and the id of an experiment in it."""
     return open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
 
 
@@ -54,7 +54,7 @@ def test_a_process_killed_while_it_makes_a_store_leaves_none(tmp_path: Path) -> 
 
 
 def artifact_of(run_id: str, outputs: Path) -> str:
-    """Return the text of the artifact that a run recorded in the store of `outputs`."""
+    """Return the text of the artifact ``note.txt`` of a run in the tracking store of `outputs`."""
     client, _ = open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
     return Path(client.download_artifacts(run_id, "note.txt")).read_text()
 
@@ -161,7 +161,7 @@ def test_a_locked_database_is_retried_until_it_is_free(tmp_path: Path) -> None:
 
 
 def status(experiment: tuple[MlflowClient, str], run_id: str) -> str:
-    """Return the status of a run after the runs of killed processes have been closed."""
+    """Close the runs of killed processes, then return the status of a run."""
     close_killed_runs(*experiment)
     found: str = experiment[0].get_run(run_id).info.status
     return found

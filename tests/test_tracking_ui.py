@@ -1,6 +1,6 @@
-"""MLflow's web pages show a sweep as a user expects: a real server, a real browser.
+"""Test how MLflow's web pages show a sweep, with a real server and a real browser.
 
-``--screenshots FOLDER`` saves the pictures there; otherwise they go to a temporary folder.
+``--screenshots FOLDER`` saves screenshots there; otherwise they go to a temporary folder.
 """
 
 import json
@@ -33,7 +33,7 @@ TABLE = "tables/neighbours.json"
 
 
 class Store(NamedTuple):
-    """A tracked sweep over two lengths of the vectors, and the server that shows it."""
+    """A tracked sweep with two vector dimensions, and the MLflow server that shows it."""
 
     address: str
     experiment: str
@@ -41,7 +41,7 @@ class Store(NamedTuple):
     """The ids of the sweep's own run and of its jobs' runs, by name."""
 
     def artifact(self, run: str, path: str) -> str:
-        """Return the address of the page that shows an artifact of a run."""
+        """Return the URL of the page that shows an artifact; `run` is the name of its run."""
         return (
             f"{self.address}/#/experiments/{self.experiment}/runs/{self.runs[run]}/artifacts/{path}"
         )
@@ -76,7 +76,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def open_runs(page: Any, store: Store, mode: str = "TABLE") -> None:
-    """Open the list of runs with the jobs of the sweep, as a TABLE, CHART or ARTIFACT view."""
+    """Open MLflow's list of runs with the jobs of the sweep; `mode` is TABLE, CHART or ARTIFACT."""
     address = f"{store.address}/#/experiments/{store.experiment}/runs"
     page.goto(address, wait_until="domcontentloaded")
     page.get_by_text(SWEEP, exact=True).wait_for()

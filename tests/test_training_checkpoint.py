@@ -1,4 +1,4 @@
-"""Checkpoints are complete or absent, and a resumed training gives the same vectors."""
+"""Test that checkpoints are complete or absent, and that a resumed training gives equal vectors."""
 
 import hashlib
 import itertools
@@ -38,7 +38,7 @@ DOCUMENTS = random_documents(0, 6000, 40)
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make shards so small that an epoch of a tiny text has several."""
+    """Let engines train the text in pieces (shards) so small that each epoch has several."""
 
     def make(name: str, task: Task) -> Engine:
         engine = make_engine(name, task)
@@ -57,7 +57,7 @@ def run(loss: Any, engine: str = "numpy", epochs: int = 3, **more: Any) -> Train
 
 
 def timeless(trained: Trained) -> tuple[list[Point], list[Epoch]]:
-    """Return the history of a training without the times in it."""
+    """Return the history of a training with all times set to zero."""
     return (
         [point._replace(seconds=0.0) for point in trained.points],
         [Epoch(**{**vars(epoch), "seconds": 0.0}) for epoch in trained.epochs],
@@ -76,7 +76,10 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function that asks the training to stop after a number of shards."""
+    """Return a function for the argument `stop`, which stops a training after some shards.
+
+    A shard is a piece of the text; after each, the function is called.
+    """
     count = itertools.count(1)
     return lambda: next(count) >= shards
 
@@ -226,7 +229,7 @@ HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replace the held-out loss of each epoch by the values of `HELD_OUT`."""
+    """Replace the computed held-out loss of each epoch by the next value of `HELD_OUT`."""
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(
         "w2v.training.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))
@@ -236,7 +239,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def models_by_epoch(loss: Any) -> list[Model]:
-    """Return the model after each epoch of a training that does not stop early."""
+    """Return the model after each epoch of a training without early stopping."""
     models: list[Model] = []
     text = text_of(DOCUMENTS)
     counts = np.bincount(text.tokens).astype(np.int64)

@@ -1,4 +1,4 @@
-"""How many products an epoch computes equals a count pair by pair."""
+"""Test the computed number of dot products in an epoch against a count of every pair."""
 
 import numpy as np
 import pytest

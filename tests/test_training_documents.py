@@ -1,4 +1,7 @@
-"""`w2v.train`: the same bits from files, texts, token lists and the pipeline; what is refused."""
+"""Test `w2v.train`: files, texts, token lists and the pipeline give equal vectors.
+
+Invalid arguments are refused.
+"""
 
 import inspect
 import signal
@@ -173,7 +176,7 @@ def test_saving_other_vectors_removes_the_outside_vectors(tmp_path: Path) -> Non
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, *points: int) -> None:
-    """Press Ctrl-C after some of the points of a training."""
+    """Simulate Ctrl-C in a training when it reports its n-th point, for each n in `points`."""
     seen = 0
 
     def point(self: ProgressBar, _: Point) -> None:

@@ -1,4 +1,4 @@
-"""Trainings of every loss with every architecture: continued, resumed, and learning topics."""
+"""Test training with every loss and architecture: continued, resumed, and on a text with topics."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The training loop: learning rate, held-out text, history, equal bits for equal seeds."""
+"""Test the training loop: learning rate, held-out text, history, and reproducibility by seed."""
 
 import math
 from typing import Any
@@ -24,7 +24,7 @@ LOSSES: list[Loss] = [NegativeSampling(), Softmax(batch_words=200)]
 
 
 def topics(documents: int = 400) -> Documents:
-    """Return documents of two topics: each draws its words from one half of the vocabulary."""
+    """Return documents of two topics; the words of a topic are one half of the vocabulary."""
     random = np.random.default_rng(0)
     return [(10 * (i % 2) + random.integers(0, 10, size=20)).tolist() for i in range(documents)]
 

@@ -1,4 +1,4 @@
-"""`WordVectors`: words and neighbours are those of plain loops; saved vectors come back."""
+"""Test `WordVectors`: neighbors are those of plain loops; saved vectors are loaded unchanged."""
 
 import math
 from pathlib import Path

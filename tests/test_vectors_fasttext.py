@@ -86,7 +86,16 @@ def written(
     quantized: bool = False,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """Write a model of random numbers and return its input matrix."""
+    """Write a fastText model of random numbers; return its input matrix.
+
+    Parameters
+    ----------
+    words, dim, bucket, labels, version, quantized
+        Fields of fastText's file format: words, dimension, number of hash buckets, labels, version
+        of the format, and whether the matrices are said to be quantized.
+    lengths
+        The shortest and the longest n-gram.
+    """
     rows = len(words) + bucket
     random = np.random.default_rng(seed)
     matrix = random.standard_normal((rows, dim)).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Vectors written to a file are read back unchanged, here and by other tools.
+"""Test the file formats of vectors: what is written is read back unchanged, also by other tools.
 
-Damaged files are refused with the offset of the damage.
+An error about a damaged file states the position of the damage.
 """
 
 import csv

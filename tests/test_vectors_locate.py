@@ -1,4 +1,4 @@
-"""Vectors are found from the folder of a run, another folder or a file."""
+"""Test that vectors are found from the folder of a run, another folder or a file."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def find(path: Path, use: Use = "v") -> WordVectors:
 
 
 def finished_run(tmp_path: Path) -> Path:
-    """Make the folder of a run whose summary names the vectors relative to `tmp_path`."""
+    """Make the folder of a run whose summary names the vectors by a path relative to `tmp_path`."""
     vectors_of_five_words().save(tmp_path / "outputs" / "cache" / "train" / "key")
     run = tmp_path / "outputs" / "runs" / "today"
     run.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Questions about word vectors: against gensim where it answers them, and against plain loops."""
+"""Test questions to word vectors, such as analogies, against gensim and plain loops."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An HTTP server on the loopback interface, which can be told to fail."""
+"""An HTTP server for tests on the loopback interface, which can simulate failures."""
 
 import http.server
 import threading
@@ -9,24 +9,26 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Site:
-    """A file, and how the server serves it.
+    """A file that the server sends, and how it sends it.
 
     Attributes
     ----------
     content
         The content of the file.
     cut
-        The number of bytes after which the connection closes; None for all.
+        The number of bytes after which the connection is closed; None for all.
     headers
-        Additional headers of the reply.
+        Additional headers of the response.
     status
         The HTTP status; the file is sent only with 200.
     has_length
-        Whether the reply says how long it is.
+        Whether the response has a ``Content-Length`` header.
     gate
-        After the first half of the file, the server waits until this event is set.
+        An event for which the server waits after it has sent half of the file; None for no wait.
     requests
         The number of requests so far.
+    url
+        The address of the file.
     """
 
     content: bytes
@@ -41,7 +43,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Serve a site during a block; its `url` ends in ``/archive.bin``."""
+    """Serve a file within the block; the attribute `url` of the site is set to its address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,8 +1,9 @@
-"""The interface of the engines, which turn text into updates of the model, and their table.
+"""The interface that all training engines implement, and the table `ENGINES` of their names.
 
-An engine has the inner loop and nothing else. ``w2v.training`` cuts the text into shards, lowers
-the learning rate, adds up what the engine reports and decides when to stop, so all engines have
-the same epochs, schedule and loss. To add an engine, write one file and one line in `ENGINES`.
+An engine runs the inner loop of training: it reads text and updates the word vectors. Everything
+else is in ``w2v.training``, which cuts the text into shards, lowers the learning rate, adds up the
+losses and decides when to stop. All engines therefore share epochs and learning-rate schedule. To
+add an engine, write one file and add one entry to `ENGINES`.
 """
 
 import os
@@ -27,20 +28,20 @@ from w2v.text.tokens import Text
 
 
 class Tally(NamedTuple):
-    """How much an engine has trained, and the loss, as sums.
+    """The number of words and pairs that an engine has trained on, and their summed loss.
 
     Attributes
     ----------
     words
-        Words of the vocabulary that were read, before sub-sampling.
+        The number of words of the vocabulary that were read, before sub-sampling.
     pairs
-        (center, outside) pairs, by weight; for CBOW predicted words. None where the engine does
-        not report them.
+        The summed weight of the (center, outside) pairs; for CBOW, the number of predicted words.
+        None if the engine does not report it.
     loss
-        The loss summed over those pairs, each computed before its own update. None where the
+        The loss summed over those pairs, each computed before the update that uses it. None if the
         engine does not report it.
     setup_seconds
-        Time that was spent on preparation and does not count as training.
+        Seconds spent on preparation, such as compiling, which do not count as training time.
     """
 
     words: int = 0
@@ -60,17 +61,18 @@ class Tally(NamedTuple):
 
     @property
     def mean_loss(self) -> float | None:
-        """The loss per pair; None if there was no pair or the engine does not report it."""
+        """The mean loss per pair; None if there were no pairs or the engine reports no loss."""
         return self.loss / self.pairs if self.pairs and self.loss is not None else None
 
 
 class Frozen(NamedTuple):
-    """Vectors that training leaves as they are.
+    """The vectors that training must not change.
 
     Attributes
     ----------
     center, outside : bool (V,)
-        Whether the center vector and the outside vector of each word stay.
+        For each word of the vocabulary, whether its center vector and its outside vector are
+        frozen.
     """
 
     center: NDArray[np.bool_]
@@ -79,27 +81,29 @@ class Frozen(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """What an engine is made for: a model, an objective and the size of the text.
+    """A training task: the model, the objective and the size of the text that an engine gets.
 
     Attributes
     ----------
     model : Model
         The initial vectors.
     objective : Objective
+        The architecture, the loss and their settings.
     counts : int64 (V,)
-        How often each word of the vocabulary occurs, for sub-sampling and noise.
+        How often each word of the vocabulary occurs; needed for sub-sampling and for noise words.
     words
-        Words of the vocabulary in an epoch, before sub-sampling.
+        The number of words of the vocabulary in one epoch, before sub-sampling.
     epochs
         The number of epochs over which the learning rate falls.
     threads
-        How many threads the engine may use.
+        The number of threads that the engine may use.
     frozen
-        Which vectors stay as they are; None: none.
+        The vectors that training must not change; None if it may change all.
     subwords
         The vector of each word as a sum of rows of ``model.center``; None without subwords.
     precision
-        That of the products of ``engine=jax``: ``float32``, ``tf32`` or ``bfloat16``.
+        The precision of matrix products, for ``engine=jax`` only: ``float32``, ``tf32`` or
+        ``bfloat16``.
     """
 
     model: Model
@@ -114,7 +118,7 @@ class Task:
 
 
 class Engine(Protocol):
-    """What every engine has."""
+    """The interface of an engine, which trains the vectors of one `Task`."""
 
     task: Task
     """The task, with the model that the engine updates. Its memory layout is up to the engine."""
@@ -126,25 +130,29 @@ class Engine(Protocol):
     """Time that was spent on compiling kernels, or on loading compiled ones."""
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard of the text once.
+        """Train once on a shard, which is a part of the text; update the model in place.
 
         Parameters
         ----------
         text
-            Documents of about ``shard_words`` tokens or fewer.
+            The documents of the shard, about ``shard_words`` tokens or fewer.
         rates
             The learning rate at the start and at the end of the shard.
         random
-            The source of all randomness. It depends on the seed, the epoch and the shard.
+            The generator of all random numbers. It is seeded by the seed of the run, the epoch and
+            the number of the shard.
         """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays beside the model that later updates depend on, by name."""
+        """Return the arrays, by name, that later updates depend on in addition to the model.
+
+        An example is the sums of squared gradients of an adaptive optimizer.
+        """
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what `state` returned for an engine of the same task."""
+        """Resume training from the arrays that `state` returned for an engine of the same task."""
         ...
 
 
@@ -153,30 +161,31 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class EngineEntry(NamedTuple):
-    """A line of the table of engines.
+    """An entry of the table of engines: where an engine's class is, and what it can do.
 
     Attributes
     ----------
     path
-        The class, as ``module:class``. It is imported when an engine is made.
+        The class of the engine, as ``module:class``. It is imported when an engine is made.
     losses
-        The names of the losses it can train; None for all of `w2v.losses.LOSSES`.
+        The names of the losses that the engine can train; None for all of `w2v.losses.LOSSES`.
     lacks
-        The names of losses and architectures that it cannot train, and ``subwords``.
+        What the engine cannot train: names of losses and of architectures, or ``subwords``.
     only
-        Settings of an architecture, each with the only value that it has, if the architecture has
-        the setting.
+        Pairs (setting, value): if an architecture has this setting, the engine can train it with
+        this value only.
     reports_loss
-        Whether it reports a training loss. Every engine has a held-out loss.
+        Whether the engine reports a training loss. A held-out loss can be computed for every
+        engine.
     freezes
-        Whether it can leave vectors as they are.
+        Whether the engine can keep chosen vectors unchanged.
     distributes
-        Whether several workers can train with it, see `w2v.cluster`.
+        Whether several workers can train one model together with this engine (`w2v.cluster`).
     repeatable
-        Whether the vectors have the same bits on any number of threads.
+        Whether the trained vectors are bit-identical for any number of threads.
     package
-        The package that it needs beside those that this project always needs. It is installed by
-        the extra of the same name.
+        The optional Python package that the engine needs, which is also the name of the extra that
+        installs it; None if it needs no optional package.
     """
 
     path: str
@@ -208,7 +217,7 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class EngineSettings(Settings):
-    """Which engine trains, on how many threads, and with which precision."""
+    """The settings of training engines: name, number of threads and precision."""
 
     name: str = setting("the engine", one_of(ENGINES), "numba")
     threads: int | None = setting(
@@ -229,7 +238,7 @@ class EngineSettings(Settings):
             self.refuse("precision", f"float32 with engine={self.name}")
 
     def identity(self) -> dict[str, Any]:
-        """Return what the vectors depend on."""
+        """Return the settings that can change the trained vectors, by name."""
         return {
             name: value
             for name, value in asdict(self).items()
@@ -238,12 +247,12 @@ class EngineSettings(Settings):
 
 
 def check_installed(engine: str) -> None:
-    """Refuse an engine whose package is not installed.
+    """Check that the optional package that an engine needs, if any, is installed.
 
     Raises
     ------
     InputError
-        The message names the command that installs it.
+        The package is missing. The message has the command that installs it.
     """
     package = ENGINES[engine].package
     if package is not None and find_spec(package) is None:
@@ -254,7 +263,7 @@ def check_installed(engine: str) -> None:
 
 
 def can_train(engine: str, objective: Objective) -> bool:
-    """Return whether an engine can train an objective; see `check_objective`."""
+    """Return whether an engine can train an objective, as decided by `check_objective`."""
     try:
         check_objective(engine, objective)
     except InputError:
@@ -263,12 +272,12 @@ def can_train(engine: str, objective: Objective) -> bool:
 
 
 def check_objective(engine: str, objective: Objective) -> None:
-    """Check that an engine can train an objective.
+    """Check that an engine can train the loss, the architecture and the settings of an objective.
 
     Raises
     ------
     InputError
-        It lacks the loss or the architecture.
+        The engine cannot.
     """
     losses, lacks = ENGINES[engine].losses, ENGINES[engine].lacks
     if losses is not None and objective.loss.name not in losses:
@@ -288,12 +297,12 @@ def check_objective(engine: str, objective: Objective) -> None:
 
 
 def check_freezing(engine: str) -> None:
-    """Check that an engine can leave vectors as they are.
+    """Check that an engine can keep chosen vectors unchanged during training.
 
     Raises
     ------
     InputError
-        It cannot.
+        The engine cannot.
     """
     if not ENGINES[engine].freezes:
         able = [name for name, entry in ENGINES.items() if entry.freezes]
@@ -304,10 +313,16 @@ def check_freezing(engine: str) -> None:
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
-    """Compile an engine's kernels in another process while the block runs, if none are on disk.
+    """Compile the kernels of an engine in a child process while the ``with`` block runs.
 
-    Compiling takes seconds, once on a machine. While the text is read it costs little time, and
-    the engine later loads the compiled kernels or waits for them.
+    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
+    Compiling takes seconds, once per machine, and runs while the block, for example, reads the
+    text. The engine later loads the compiled kernels, or waits until they are complete.
+
+    Parameters
+    ----------
+    name
+        The name of the engine, a key of `ENGINES`.
     """
     home = Path(__file__).parent
     kept = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "__pycache__")
@@ -325,20 +340,19 @@ def compiled_ahead(name: str) -> Iterator[None]:
 
 
 def make_engine(name: str, task: Task) -> Engine:
-    """Make an engine.
+    """Make an engine for a training task.
 
     Parameters
     ----------
     name
-        A key of `ENGINES`.
+        The name of the engine, a key of `ENGINES`.
     task
-        What to train; the engine updates its model.
+        The model to train, which the engine updates in place, with the objective and the text size.
 
     Raises
     ------
     InputError
-        The engine is not installed, or cannot train this objective, or not with one of the
-        settings.
+        The engine is not installed, or cannot train this objective or one of its settings.
     """
     check_installed(name)
     check_objective(name, task.objective)

@@ -1,4 +1,4 @@
-"""Words whose vectors stay as they are: a step that puts them back."""
+"""Freeze the vectors of some words: undo their changes after each training step."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,18 +15,20 @@ F32 = NDArray[np.float32]
 
 
 class FrozenStep:
-    """The step of a loss, after which frozen rows have their values again.
+    """A training step that leaves the frozen vectors unchanged.
 
-    A step computes the gradient from the model as it was before, and then moves every row once. So
-    putting rows back after each step is exactly a step that does not move them: all others learn
-    against their fixed values.
+    It wraps the step of a loss and writes the old values of the frozen vectors back after each
+    update. This equals a step that never moves them: a step computes all gradients from the model
+    before the update and then moves each row once, so the other vectors are always trained against
+    the frozen values.
 
     Parameters
     ----------
     step
-        The step of the loss; see `w2v.engines.step.Step`.
+        The wrapped step, which updates the model by one batch.
     task
-        Its model has the values that stay, and `Task.frozen` says which.
+        The training task. ``task.frozen`` says which vectors are frozen, and ``task.model`` has
+        their values.
     """
 
     def __init__(self, step: "Step[Any]", task: Task) -> None:
@@ -41,7 +43,7 @@ class FrozenStep:
         self.outside = _Fixed(task.model.outside, task.frozen.outside)
 
     def update(self, draw: Any, rate: float) -> Tally:
-        """See `w2v.engines.step.Step.update`."""
+        """Update the model by one batch, except for the frozen vectors; return the batch's loss."""
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)
         # The exact softmax moves the output vectors of all words.
@@ -51,7 +53,7 @@ class FrozenStep:
 
 
 class _Fixed:
-    """The rows of a matrix that stay; those of `frozen`, bool (V,)."""
+    """A copy of the frozen rows of a matrix; ``frozen`` is a bool array (V,) that selects them."""
 
     def __init__(self, matrix: F32, frozen: NDArray[np.bool_]) -> None:
         self.matrix = matrix
@@ -61,7 +63,7 @@ class _Fixed:
         self.place[self.rows] = np.arange(len(self.rows))
 
     def put_back(self, moved: NDArray[np.integer] | None) -> None:
-        """Restore those of the rows that may have moved; None: all."""
+        """Restore the frozen rows among `moved`, the indices of rows that changed; None: all."""
         if moved is None:
             self.matrix[self.rows] = self.values
             return

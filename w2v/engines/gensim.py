@@ -1,14 +1,16 @@
-"""``engine=gensim``: gensim's Word2Vec, for comparison on the same text and settings.
+"""``engine=gensim``: train by gensim's Word2Vec, to compare it with the other engines.
 
-It has negative sampling and the hierarchical softmax, for skip-gram and for CBOW.
+It trains negative sampling and the hierarchical softmax, for skip-gram and for CBOW. gensim reads
+the text in the format that it reads fastest, a file with one document per line.
 
-gensim trains in the way that is fastest for its users: from a file with one document per line.
-It differs from the other engines:
+gensim differs from the other engines:
 
-- It draws the window of each center word, where they weigh pairs by distance.
-- It skips pairs whose score is beyond ±6, and noise words that equal the outside word.
-- With several threads, each lowers the learning rate by the share of the text that it has read
-  itself, so n threads end an epoch at 1 / n of the way from the first rate to the last.
+- It draws a random window size for each center word. The other engines weight pairs by their
+  distance instead.
+- It skips pairs whose score is outside [-6, 6], and noise words that equal the outside word.
+- Each thread lowers the learning rate by the share of the text that this thread has read. With n
+  threads, the learning rate therefore covers only 1 / n of its way from the first value to the
+  last.
 """
 
 import math
@@ -58,11 +60,11 @@ them forever."""
 
 
 class GensimEngine:
-    """Trains by gensim, in place on the model's matrices.
+    """An engine that trains by gensim and updates the model's matrices in place.
 
-    An epoch is one call of `Word2Vec.train`. gensim reports no number of pairs and no loss that
-    could be compared (it is a float32 sum over all pairs: piskvorky/gensim#2735, #2743), so both
-    are None in the tally.
+    An epoch is one call of `Word2Vec.train`. gensim reports no number of pairs, and its loss cannot
+    be compared with that of other engines, because it is accumulated in float32 over all pairs
+    (piskvorky/gensim#2735, #2743). Both are therefore None in the `Tally`.
 
     Raises
     ------
@@ -113,7 +115,7 @@ class GensimEngine:
         self.gensim.min_alpha_yet_reached = math.inf  # or it warns at the second call
 
     def _set_tree(self, task: Task) -> None:
-        """Make gensim use the tree of `HuffmanTree` in place of its own, and the model's nodes."""
+        """Replace gensim's Huffman tree by that of `HuffmanTree`, with the model's node vectors."""
         tree = HuffmanTree(task.counts)
         paths = [slice(*path) for path in pairwise(tree.starts.tolist())]
         for word, path in zip(self.words, paths, strict=True):
@@ -126,7 +128,13 @@ class GensimEngine:
         self.task = replace(self.task, model=self.task.model._replace(outside=nodes))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """See `w2v.engines.Engine.train`."""
+        """Train on the text once; `rates` are the learning rates at its start and end.
+
+        Raises
+        ------
+        InputError
+            A learning rate is larger than float32 can hold.
+        """
         start = time.perf_counter()
         if max(rates) > float(np.finfo(np.float32).max):
             raise InputError(f"lr={rates[0]:g}: engine=gensim crashes beyond float32")
@@ -146,20 +154,20 @@ class GensimEngine:
         return Tally(words, None, None, time.perf_counter() - start - training)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """See `w2v.engines.Engine.state`."""
+        """Return an empty dict: training depends on nothing but the model."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See `w2v.engines.Engine.restore`."""
+        """Do nothing: the engine has no state to restore."""
 
     def _write(self, text: Text, path: Path) -> tuple[int, int, bool]:
-        """Write a text in the format of gensim.
+        """Write a text to a file in gensim's format, one document or part of a document per line.
 
         Returns
         -------
         words, read, pairs
-            The number of words of the vocabulary, the same with the unknown words, and whether
-            any line has a pair.
+            The number of words of the vocabulary; the number of all words written, including words
+            unknown to gensim; and whether any line has two known words, so that there is a pair.
         """
         words = unknown = 0
         pairs = False
@@ -178,12 +186,12 @@ class GensimEngine:
 
 
 def check_settings(task: Task, loss: NegativeSampling) -> None:
-    """Check the settings with which gensim fails, hangs or trains nothing.
+    """Check that the settings are none of those with which gensim fails, hangs or trains nothing.
 
     Raises
     ------
     InputError
-        It has such a setting.
+        The number of noise words, or the sum of count ** exponent, is out of gensim's range.
     """
     if loss.negatives > MAX_INT:
         raise InputError(

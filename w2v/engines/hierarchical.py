@@ -1,4 +1,7 @@
-"""The NumPy step of the hierarchical softmax: which inner nodes a tile of running text has."""
+"""The hierarchical softmax in NumPy: find the inner nodes that a tile of text is trained with.
+
+A tile is a number of consecutive center words whose gradients are computed together.
+"""
 
 import numpy as np
 
@@ -10,17 +13,18 @@ from w2v.sums import F32, I32
 
 
 class HierarchicalStep(LogisticStep):
-    """The step of the hierarchical softmax. See `w2v.engines.step.Step`."""
+    """The update of the model by one batch of text, for the hierarchical softmax."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)
         self.tree = HuffmanTree(task.counts)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
-        """Return the inner nodes on the paths of the words that may be predicted.
+        """Return the inner nodes on the tree paths of the words that each tile may predict.
 
-        A node has one column for the paths that turn to its branch of code 0 and one for those
-        that turn to that of code 1. Columns that only other tiles have count nowhere.
+        A node gets one column for the paths that take its branch of code 0, and another one for the
+        paths that take the branch of code 1. All tiles have equally many columns; a tile's unused
+        columns have weight 0.
         """
         tree, (tiles, slots) = self.tree, words.shape
         lengths = tree.lengths[words.ravel()]

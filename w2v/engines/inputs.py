@@ -1,9 +1,10 @@
-"""What predicts, and what is predicted: the architectures, for every loss.
+"""The architectures (skip-gram, CBOW, subwords): which input row predicts which words.
 
-The input row of a running word is a sum of rows of the table of input vectors: for skip-gram the
-word itself, for CBOW the words around it. With subwords each of these words is a mean of rows in
-turn. A loss gets the rows as an array C and returns ∂J/∂C. `InputTable` reads C from the table and
-brings the gradient back, so that losses know nothing of architectures.
+The input row of a center position is a weighted sum of rows of the input vectors: for skip-gram the
+vector of the center word, for CBOW the sum or mean of the vectors around it. With subwords, the
+vector of each word is itself a sum of rows. A loss gets the input rows as a matrix C and returns
+∂J/∂C, the gradient of the loss J. `InputTable` computes C from the input vectors and distributes
+the gradient to them, so that the code of a loss is the same for all architectures.
 """
 
 from importlib import import_module
@@ -23,45 +24,56 @@ from w2v.text.tokens import Batch
 
 
 class Inputs(Protocol):
-    """The interface of an architecture, made from an `Objective`."""
+    """The interface of an architecture: which words form each input row, and what it predicts."""
 
     targets: F32
-    """The weight of a word as what a running word's input row predicts, by the distance between
-    the two, from 0 on."""
+    """The weight of predicting a word from an input row, by their distance in the text, from 0 on:
+    float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return the input row of each center word of a batch, as a sum of words.
+        """Return the input row of each center position of a batch, as a weighted sum of words.
 
-        An empty sum predicts nothing. The parameters are those of `w2v.engines.step.Step.draw`.
+        A position whose sum is empty predicts nothing.
+
+        Parameters
+        ----------
+        batch
+            The words at the center positions, and m words before and after them, m being the window
+            size.
+        key
+            The key of the random numbers of the shard.
+        first
+            The place of the first center position in the sub-sampled shard.
         """
         ...
 
 
 def make_inputs(objective: Objective) -> Inputs:
-    """Make the inputs of an objective's architecture."""
+    """Make the architecture that an objective names."""
     module, name = objective.inputs.split(":")
     inputs: Inputs = getattr(import_module(module), name)(objective)
     return inputs
 
 
 class SkipGramInputs:
-    """The center word predicts the words at the distances 1 to m."""
+    """Skip-gram: each center word predicts the words at the distances 1 to m, the window size."""
 
     def __init__(self, objective: Objective) -> None:
         self.window = objective.window
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """See `Inputs.sums`. Nothing is random."""
+        """Return the center words: each input row is the vector of one word."""
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
 
 class CbowInputs:
-    """The words at the distances 1 to m predict the center word, if there are any.
+    """CBOW: the words at the distances 1 to m (the window size) predict the word between them.
 
-    With a dynamic window, m is replaced by a number from 1 to m that is drawn for each word: by
-    the draw whose number is the word's position in the sub-sampled shard. The mean over a window
-    is not linear in the weights of its words, so expected weights would be another objective.
+    A position with no words around it is not trained. With a dynamic window, a window size from 1
+    to m is drawn for each position, by the random number that belongs to its place in the
+    sub-sampled shard. Skip-gram uses the expected weight of each pair instead; CBOW cannot, because
+    the mean over a window is not linear in the weights of its words.
     """
 
     targets = np.ones(1, np.float32)
@@ -73,7 +85,17 @@ class CbowInputs:
         self.exact = objective.context_gradient == "exact"
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """See `Inputs.sums`."""
+        """Return the sum, or mean, of the words in the window around each center position.
+
+        Parameters
+        ----------
+        batch
+            The words at the center positions, and m words before and after them.
+        key
+            The key of the random numbers of the shard, for window sizes.
+        first
+            The place of the first center position in the sub-sampled shard.
+        """
         m = self.window
         count = len(batch.ids) - 2 * m
         distances = np.abs(np.arange(-m, m + 1))
@@ -94,7 +116,7 @@ class CbowInputs:
 
 
 class InputTable:
-    """The table of input vectors, and how sums of its words are read and updated."""
+    """The matrix of input vectors; reads sums of its rows and distributes their gradients."""
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -103,7 +125,7 @@ class InputTable:
             raise ValueError("Task.subwords must be given if and only if subwords=True")
 
     def read(self, sums: Sums, out: F32) -> None:
-        """Compute the sums of the vectors of words, (n, d)."""
+        """Write the vectors of n weighted sums of words into `out`, float32 (n, d)."""
         if self.words is not None:
             words, weights = sums.matrix(sums.weights)
             out[:] = weights @ self.words.take(words).of(self.table)
@@ -113,16 +135,24 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Return sums of rows of the table, with the gradient and the curvature by each.
+        """Express gradients with respect to sums of words as gradients for rows of the table.
+
+        Without subwords, words are rows and the arguments are returned unchanged. With subwords,
+        the result has one sum of rows for each distinct word.
 
         Parameters
         ----------
         sums
-            n sums of words.
+            n weighted sums of words, the input rows.
         gradients : float32 (n, d)
-            ∂J by each of these sums.
+            The gradient of the loss with respect to each of these sums.
         curvature : float32 (n,)
-            The curvature of J in each of them, see `descend`.
+            An upper bound on the curvature of the loss along each of these sums.
+
+        Returns
+        -------
+        sums, gradients, curvature
+            Sums of rows of the table, with the gradient and the curvature for each.
         """
         if self.words is None:
             return sums, gradients, curvature
@@ -131,12 +161,20 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Return the distinct rows of the table that sums of words have, and ∂J by each row.
+        """Return the gradient of the loss with respect to each row of the table that `sums` use.
 
         Parameters
         ----------
-        sums, gradients
-            See `spread`.
+        sums
+            n weighted sums of words, the input rows.
+        gradients : float32 (n, d)
+            The gradient of the loss with respect to each of these sums.
+
+        Returns
+        -------
+        rows : int32 (k,)
+            The distinct rows of the table.
+        gradients : float32 (k, d)
         """
         sums, gradients, _ = self.spread(sums, gradients, np.zeros(sums.count, np.float32))
         rows, shares = sums.matrix(sums.shares)
@@ -144,7 +182,7 @@ class InputTable:
 
 
 def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
-    """Copy rows of a matrix into an array."""
+    """Copy the rows `ids` of a matrix into the array `out`."""
     # np.take is faster, but it would first copy a matrix whose rows are padded.
     if matrix.flags.c_contiguous:
         np.take(matrix, ids, axis=0, out=out, mode="clip")
@@ -153,22 +191,26 @@ def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
 
 
 def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float) -> None:
-    """Add up the gradients of each row and take one step, bounded by the loss's curvature.
+    """Make one step of gradient descent for each row of a table, with a bounded step size.
 
-    Along a row the loss lies below a parabola of curvature h, the sum over the row's scores of
-    their curvature times |other row|². A step of up to 2 / h cannot raise it. Most rates are
-    below that, and the step is plain gradient descent; a word that is very frequent in the batch
-    has its step bounded. Where a sum has several rows that move together, each gets its share of
-    the sum's curvature, times the sum of the weights (``w2v/README.md``, "Kept stable").
+    The gradients of a row that occurs several times are added up. The step size of a row is the
+    learning rate, but at most 2 / h, where h bounds the curvature of the loss along the row: h is
+    the sum, over all scores (dot products) of the row, of the score's curvature times the squared
+    length of the other vector. A step of 2 / h or less cannot raise the loss. The bound matters
+    only for words that are very frequent in a batch. Where an input row is a sum of several rows,
+    which move together, each of these gets its share of the curvature, times the sum of the weights
+    (``w2v/README.md``, "Kept stable").
 
     Parameters
     ----------
     table : float32 (V, d)
         Updated in place.
     sums
-        The n sums of rows that the gradients are of; rows may repeat.
+        n sums of rows of the table; a row may occur several times.
     gradients : float32, n rows of d
+        The gradient of the loss with respect to each sum.
     curvature : float32, n of them
+        The curvature h along each sum.
     rate
         The learning rate.
     """

@@ -1,4 +1,7 @@
-"""The NumPy step of negative sampling: which output rows a tile of running text has."""
+"""Negative sampling in NumPy: the output rows and noise words that a tile of text is trained with.
+
+A tile is a number of consecutive center words that are trained together.
+"""
 
 import numpy as np
 
@@ -12,12 +15,12 @@ from w2v.sums import F32, I32
 __all__ = ["CENTERS", "NOISE", "NegativeSamplingStep", "step_words"]
 
 NOISE = 16
-"""Noise words that the center words of a tile share. Each counts K / NOISE for every pair, so the
-expected gradient is that of K fresh draws for every pair."""
+"""Noise words that the center words of a tile share. Each has the weight K / NOISE for every pair, so
+the expected gradient equals that of K independent noise words for every pair."""
 
 
 class NegativeSamplingStep(LogisticStep):
-    """The step of negative sampling. See `w2v.engines.step.Step`."""
+    """The update of the model by one batch of text, for negative sampling."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)
@@ -27,9 +30,9 @@ class NegativeSamplingStep(LogisticStep):
         self.noise = NoiseDistribution(task.counts, loss.exponent)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the words that may be predicted, then the noise words.
+        """Return the output rows of each tile: words that may be predicted, then noise words.
 
-        Tile t of the shard has the noise words of the draws from t * `NOISE` on.
+        The noise words of tile t of the shard are drawn by the random numbers from t * `NOISE` on.
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)

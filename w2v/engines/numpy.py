@@ -1,4 +1,4 @@
-"""``engine=numpy``: every loss in plain NumPy, as matrix products over batches of running text."""
+"""``engine=numpy``: train any loss in plain NumPy, by matrix products over batches of text."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,18 +15,18 @@ from w2v.text.tokens import Batch, Text
 
 @cache
 def blas_library() -> Any:
-    """Return the control of the BLAS library's threads."""
-    # Imported when it is used: the compiled kernels do without it.
+    """Return the object of threadpoolctl that can limit the threads of the BLAS library."""
+    # Imported only here, because the compiled kernels do not need it.
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
 
 
 class NumpyEngine:
-    """Trains by the `Step` of the loss.
+    """An engine that trains any loss, architecture and frozen vectors in plain NumPy.
 
-    Matrix products run on one thread each, since the order in which the BLAS library sums depends
-    on the number of its threads. A step may compute several of them at a time.
+    BLAS is limited to one thread, because its order of summation depends on the number of threads.
+    The training step of a loss may still compute several matrix products at the same time.
     """
 
     compile_seconds = 0.0
@@ -37,11 +37,11 @@ class NumpyEngine:
         self.step = make_step(task)
         share = keep_probabilities(task.counts, task.objective.subsample) @ task.counts
         kept = float(share) / float(task.counts.sum())
-        # At least one whole batch where sub-sampling leaves what it leaves on average.
+        # A shard has enough tokens for one whole batch after average sub-sampling.
         self.shard_words = max(1 << 16, round(self.step.batch_words / kept))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """See `w2v.engines.Engine.train`."""
+        """Train on a shard of the text once, batch by batch, and update the model in place."""
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
@@ -52,18 +52,19 @@ class NumpyEngine:
         return tally
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """See `w2v.engines.Engine.state`."""
+        """Return the arrays, by name, that later updates need besides the model. Not copied."""
         return self.step.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See `w2v.engines.Engine.restore`."""
+        """Resume training from the arrays that `state` returned for an engine of the same task."""
         for name, array in self.step.state().items():
             array[:] = state[name]
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text, with the same sub-sampling, windows and noise as training.
+        """Return the loss on a text, computed with sub-sampling, windows and noise as in training.
 
-        The model is not changed, so equal generators give comparable losses.
+        The model is not changed. Losses that are computed with equally seeded generators can be
+        compared, because they use the same random numbers.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -74,7 +75,10 @@ class NumpyEngine:
         return tally
 
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
-        """Return the words of a text before sub-sampling, and its batches (see `steps`)."""
+        """Sub-sample a text; return its number of words before that, and its batches.
+
+        The batches are pairs of a first position and a `Batch`, as returned by `steps`.
+        """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))
         return words, steps(kept, size, self.task.objective.window)

@@ -1,13 +1,13 @@
-"""The step of the exact softmax: matrix products over the distinct input rows of a batch.
+"""The training step of the exact softmax: matrix products over the distinct input rows of a batch.
 
 The partition function depends on the input row alone, so with skip-gram all pairs of a center word
 share one row of logits. For input rows C (M, d), output vectors U (V, d), pair counts N (M, V) with
-row sums n, and E = exp(C Uᵀ) with row sums z,
+row sums n, and E = exp(C Uᵀ) with row sums z, the loss J and its gradients are
 
     J = Σ n log z − Σ C ∘ (N U),   ∂J/∂C = (n / z) ∘ (E U) − N U,   ∂J/∂U = Eᵀ (n / z ∘ C) − Nᵀ C
 
-(``w2v/README.md``, "Everything is one shape"). That is three large products per batch. E is not
-divided by z: the factors n / z are applied to smaller matrices.
+(``w2v/README.md``, "Everything is one shape"). A batch thus takes three large matrix products. To
+save time, not E but smaller matrices are multiplied by n / z.
 """
 
 from collections.abc import Callable
@@ -30,14 +30,15 @@ from w2v.text.tokens import Batch
 
 
 class PairCounts(NamedTuple):
-    """The pairs of a batch, by distinct input row.
+    """The (input, predicted word) pairs of a batch, grouped by distinct input row.
 
     Attributes
     ----------
     inputs
-        The input rows as M sums of words: for skip-gram the center words, ascending.
+        M distinct input rows, as sums of words; for skip-gram, the center words in ascending order.
     counts : float32 CSR (M, V)
-        The weight of each predicted word. It may have several entries, to be added.
+        The summed weight of the pairs of each input row and predicted word. A matrix element may be
+        stored in several parts, which are to be added.
     """
 
     inputs: Sums
@@ -45,28 +46,28 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""A row that always moves in one direction moves this far, times the square root of the number of
-steps, at a constant learning rate of 1. With this value the same learning rates suit both losses:
-on the Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
+"""At a constant learning rate of 1, Adagrad moves a row whose gradients all have one direction by
+this distance times the square root of the number of steps. With this value the same learning rates
+suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""On short texts, batches are made smaller to reach this many steps. Longer steps would
-overshoot."""
+"""On short texts, batches are made smaller until the training has this many steps. With fewer, the
+steps would be so long that they overshoot."""
 
 MIN_BATCH_WORDS = 2000
 """Smaller batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
-"""The number of batches on long texts. With more, the logits of a word are computed more often;
-with fewer, an epoch learns less."""
+"""The number of batches per epoch on long texts. With more, the logits of each center word are
+computed more often; with fewer, the model learns less in an epoch."""
 
 MAX_PAIRS = 1 << 22
 """The most pairs in a batch, to bound the memory of their counts."""
 
 BLOCK_WORDS = 2048
 """Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
-products, and what is summed over blocks is summed in their order. So the number of threads, which
-decides how the BLAS library would sum, changes no bit."""
+products, and sums over blocks are taken in the order of the blocks. The result is therefore
+bit-identical for any number of threads."""
 
 SAFE_SUM = 1e30
 """Sums of exp between 1 / SAFE_SUM and SAFE_SUM are accurate in float32. The logits of word vectors
@@ -74,11 +75,12 @@ normally stay in that range. Where they do not, the largest logit is subtracted 
 
 
 class RowScale:
-    """Adagrad with one scale per row.
+    """The Adagrad optimizer with one learning-rate scale per row of a matrix.
 
-    A row's gradient is divided by its root mean square over the row's own steps so far, so that
-    rare words move as far in a step as frequent ones. The mean over all rows is added under the
-    root, so that a row with few and tiny gradients does not make large steps.
+    The gradient of a row is divided by the root mean square of the row's earlier gradients, so that
+    rare words move as far in a step as frequent ones. The mean of these mean squares over all rows
+    is added before the root is taken, so that a row with few and tiny gradients makes no large
+    steps.
     """
 
     def __init__(self, size: int) -> None:
@@ -86,7 +88,14 @@ class RowScale:
         self.steps = np.zeros(size, np.float32)
 
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
-        """Scale the gradients (n, d) of n words in place."""
+        """Scale gradients in place, and add them to the statistics of their rows.
+
+        Parameters
+        ----------
+        gradients : float32 (n, d)
+        words : int32 (n,)
+            The row of each gradient; all are different.
+        """
         self.squares[words] += np.einsum("wd,wd->w", gradients, gradients) / gradients.shape[1]
         self.steps[words] += 1
         mean = self.squares[words] / self.steps[words]
@@ -94,7 +103,7 @@ class RowScale:
 
 
 class SoftmaxStep:
-    """The step on a batch of running text; see `w2v.engines.step.Step`."""
+    """The update of the model by one batch of text, for the exact softmax."""
 
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss
@@ -124,15 +133,18 @@ class SoftmaxStep:
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Return a size near ``batch_words`` that makes all batches about equal.
+        """Return the batch size near ``batch_words`` that cuts the text into nearly equal batches.
 
-        A small batch would cost nearly as much as a large one and learn less. A text of a single
-        batch makes it up to 1.5 times ``batch_words`` long.
+        A small last batch would take nearly as much time as a full one and train less. If a text
+        fits one batch, the batch can have up to 1.5 times ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
-        """Collect the pairs of a batch by input row."""
+        """Group the (input, predicted word) pairs of a batch by input row.
+
+        With skip-gram, all occurrences of a center word share one input row.
+        """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
         order, borders = inputs.equal()
@@ -151,7 +163,7 @@ class SoftmaxStep:
         return PairCounts(inputs, counts)
 
     def loss(self, draw: PairCounts) -> Tally:
-        """Return the pairs and the summed loss of a batch. The model is not changed."""
+        """Return the number of pairs of a batch and their summed loss. The model is not changed."""
         C = self.rows(draw)
         loss = 0.0
         for rows in self._tiles(C):
@@ -159,9 +171,16 @@ class SoftmaxStep:
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
-        """Return the summed loss of a batch, ∂J/∂C (M, d) and ∂J/∂U (V, d), C being input rows.
+        """Return the loss of a batch and its gradients for the input rows and the output vectors.
 
-        Both arrays are valid until the next call.
+        Returns
+        -------
+        loss
+            The sum over all pairs.
+        dC : float32 (M, d)
+            The gradient for each distinct input row; overwritten by the next call.
+        dU : float32 (V, d)
+            The gradient for each output vector; overwritten by the next call.
         """
         C = self.rows(draw)
         dC = self.buffers.get("dC", *C.shape)
@@ -175,7 +194,7 @@ class SoftmaxStep:
         return loss, dC, self.dU
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
-        """Take one step along the summed gradient. The tally is of the model before the step."""
+        """Take one gradient step on the summed loss of a batch. Return the loss before the step."""
         if draw.inputs.count == 0:
             return Tally()
         loss, dC, dU = self.gradient(draw)
@@ -189,13 +208,13 @@ class SoftmaxStep:
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def rows(self, draw: PairCounts) -> F32:
-        """Return the input rows of a batch, (M, d)."""
+        """Return the input rows of a batch, float32 (M, d)."""
         C = np.empty((draw.inputs.count, self.model.center.shape[1]), np.float32)
         self.table.read(draw.inputs, C)
         return C
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the sums of squared gradients and the steps of each row."""
+        """Return the optimizer's arrays, by name: sums of squares and step counts of all rows."""
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {
             f"{name}_{kind}": array
@@ -204,19 +223,34 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Return slices of C, each with as many rows as there is memory for logits."""
+        """Return slices of the rows of C, each short enough for the memory for logits."""
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
     def _tile(
         self, C: F32, counts: sp.csr_array, use: Callable[[F32, slice], Any] = lambda *_: 0
     ) -> tuple[float, F32, F32, list[Any]]:
-        """Compute the loss of some center words, n / z (M, 1), N U, and what is used of E.
+        """Compute the loss of some input rows, and call a function with each block of exp(logits).
 
         Parameters
         ----------
+        C
+            The input rows, (M, d).
+        counts
+            The summed weight of the pairs of each input row and word, (M, V).
         use
-            Called with each block of E and its words; the results are returned as a list. E and z
-            may have a common factor in each row.
+            Called with each block of E = exp(C Uᵀ), and the slice of the vocabulary that is the
+            block's columns. A row of E, and its sum z, may have been divided by a common factor.
+
+        Returns
+        -------
+        loss
+            The sum over all pairs.
+        scale : (M, 1)
+            n / z, the number of pairs of each row over the sum of its row of E.
+        NU : (M, d)
+            The product of `counts` and the output vectors.
+        used
+            The results of `use`, a list.
         """
         self.logits = self.buffers.get("logits", len(C) * len(self.model.outside))
         E_of = partial(self._exp, C, use)
@@ -234,18 +268,26 @@ class SoftmaxStep:
         return float(loss), (n / z).astype(np.float32), NU, list(used)
 
     def _each_block(self, work: Callable[[F32, slice], Any], argument: F32) -> list[Any]:
-        """Call a function with an argument and each block of the vocabulary, on several threads."""
+        """Call ``work(argument, block)`` for each block of the vocabulary, on several threads."""
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the memory of a block's logits, (rows, words)."""
+        """Return the memory for the logits of `rows` input rows and a block of the vocabulary."""
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
 
     def _exp(
         self, C: F32, use: Callable[[F32, slice], Any], top: F32, words: slice
     ) -> tuple[F32, Any]:
-        """Compute a block of E, less `top` in each exponent; return its sums (M, 1) and its use."""
+        """Compute E = exp(C Uᵀ - top) for a block of the vocabulary.
+
+        Returns
+        -------
+        sums : (M, 1)
+            The row sums of the block of E.
+        used
+            The result of ``use(E, words)``.
+        """
         E = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
         if top.any():
             E -= top
@@ -254,16 +296,24 @@ class SoftmaxStep:
             return E.sum(axis=1, keepdims=True), use(E, words)
 
     def _largest_logits(self, C: F32, words: slice) -> F32:
-        """Return the largest logit of each row in a block, (M, 1)."""
+        """Return the largest logit of each input row in a block of the vocabulary, (M, 1)."""
         logits = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
         largest: F32 = logits.max(axis=1, keepdims=True)
         return largest
 
     def _weighted_sum(self, E: F32, words: slice) -> F32:
-        """Return a block's part of E U."""
+        """Return the product of a block of E = exp(logits) and the block's output vectors."""
         with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
-        """Add a block's rows of Eᵀ (n / z ∘ C) to those of ∂J/∂U."""
+        """Add the product Eᵀ (n / z ∘ C), for a block of the vocabulary, to the gradient ∂J/∂U.
+
+        Parameters
+        ----------
+        aC
+            n / z ∘ C, (M, d).
+        words
+            The block. Its rows of the gradient are updated.
+        """
         self.dU[words] += self._logits(words, len(aC)).T @ aC

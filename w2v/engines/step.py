@@ -1,16 +1,17 @@
-"""A step: what the engines compute, and the one place where losses differ.
+"""The training step: one update of the model by one batch, which each loss implements.
 
-An engine trains on a shard of the text in *steps*. They are the same for all engines, on any number
-of threads or devices:
+An engine trains on a shard, a part of the text, in *steps*. The steps are the same for all engines
+and for any number of threads or devices:
 
-1. The engine draws a `Key` from the generator of the shard. All that is random follows from it.
-2. `sample` removes words by sub-sampling. The words that are left are cut into batches of
-   ``batch_size`` center words. Windows reach into the batches beside, but not across documents.
-3. `Step.draw` draws what else is random about a batch, such as noise words.
-4. `Step.update` computes the loss and its gradient from the model as it is before the step, adds up
-   the gradients of words that occur several times, and moves every row once.
+1. The engine draws a `Key`, which determines all random numbers of the shard.
+2. `sample` removes words by sub-sampling. The remaining words are cut into batches of
+   ``batch_size`` center words. The windows of center words extend into the neighboring batches, but
+   not across the borders of documents.
+3. `Step.draw` draws everything else in a batch that is random, such as noise words.
+4. `Step.update` computes the loss and its gradient from the model as it was before the step, adds
+   up the gradients of each row, and updates every row once.
 
-Engines agree to rounding, and differ in how they compute.
+Engines differ in how they compute this; their results agree up to rounding errors.
 """
 
 import math
@@ -27,25 +28,30 @@ from w2v.text.tokens import Batch, Text
 Draw = TypeVar("Draw")
 
 SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
-"""The purposes of draws, see `w2v.sampling.draw`."""
+"""What random numbers are drawn for. Equal numbers of different purposes are independent
+(`w2v.sampling.draw`)."""
 
 
 def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
-    """Read a shard of the text and sub-sample it.
+    """Read a shard of the text and remove words by sub-sampling.
 
-    A token is kept if the first number of its draw is not above its word's number in `keep`. The
-    number of the draw is the token's position in the shard, where tokens outside the vocabulary
-    count, too.
+    A word is kept if a random uint32 is at most the word's threshold. The random number depends on
+    `key` and on the position of the word in the shard, which also counts tokens outside the
+    vocabulary.
 
     Parameters
     ----------
+    text
+        The shard.
     keep : uint32 (V,)
-        See `w2v.sampling.keep_thresholds`.
+        The threshold of each word of the vocabulary, from `w2v.sampling.keep_thresholds`.
+    key
+        The key of the random numbers of the shard.
 
     Returns
     -------
-    words
-        The words of the vocabulary before sub-sampling.
+    words : int
+        The number of words of the vocabulary in the shard before sub-sampling.
     batch
         The words that are kept.
     """
@@ -55,14 +61,22 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
 
 
 def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
-    """Cut the words that sub-sampling keeps into batches of `size` center words or fewer.
+    """Cut the words that sub-sampling has kept into batches of `size` center words or fewer.
+
+    Parameters
+    ----------
+    batch
+        All words of a shard that are kept.
+    size
+        The number of center words of a batch.
+    window
+        The number of words that each batch has in addition, before and after its center words. At
+        the ends of the shard these are padding of no document (-1).
 
     Returns
     -------
     list of (first, batch)
-        The position of the first center word, and a batch that has `window` more words before
-        and after its centers. They belong to the batches beside it or, at the ends of the text,
-        to no document (-1).
+        The position of the first center word in the shard, and the words of the batch.
     """
     m = window
     ids, documents = np.pad(batch.ids, m), np.pad(batch.documents, m, constant_values=-1)
@@ -73,21 +87,25 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
 
 
 def step_rate(rates: tuple[float, float], step: int, steps: int) -> float:
-    """Return the learning rate of a step, where it changes linearly over the steps of a shard."""
+    """Return the learning rate of a step, interpolated linearly between the two `rates`.
+
+    The first rate is that of step 0; the second one would be that of number `steps`.
+    """
     return rates[0] + (rates[1] - rates[0]) * step / steps
 
 
 class Buffers:
-    """Arrays of float32 by name, whose memory is used again.
-
-    Fresh arrays of the size of a batch cost page faults, more than the arithmetic on them.
-    """
+    """Named float32 arrays whose memory is reused, to save the time of allocating it anew."""
 
     def __init__(self) -> None:
         self.memory: dict[str, NDArray[np.float32]] = {}
 
     def get(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """Return an array of a shape, valid until the next one of that name; its values vary."""
+        """Return an array of the given shape with arbitrary contents.
+
+        It shares its memory with all arrays of the same name, so it is valid until the next call
+        with that name.
+        """
         size = math.prod(shape)
         if name not in self.memory or len(self.memory[name]) < size:
             self.memory[name] = np.empty(size, np.float32)
@@ -95,48 +113,48 @@ class Buffers:
 
 
 class Step(Protocol[Draw]):
-    """The interface of a loss's step, which works on NumPy arrays.
+    """The interface of a loss's training step, implemented in NumPy.
 
-    A step class is made from a `Task`. What is random about a batch is drawn first, so that a
-    slow oracle can compute the same update from the same draw.
+    A step is made for a `Task`. Drawing random numbers (`draw`) is separate from computing the
+    update, so that tests can compare the update with a simple implementation given the same draw.
     """
 
     batch_words: int
-    """Words of a batch, after sub-sampling."""
+    """The number of center words of a batch, after sub-sampling."""
 
     def batch_size(self, words: int) -> int:
-        """Return the size of the batches that a text of `words` sub-sampled words is cut into."""
+        """Return the number of center words per batch for a text of `words` sub-sampled words."""
         ...
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Draw all that is random about a batch. The result is valid until the next draw.
+        """Draw all random numbers of a batch. The result is valid until the next call.
 
         Parameters
         ----------
         batch
-            The center words and the m words before and after them, see `steps`.
+            The center words, and m words before and after them, m being the window size.
         key
-            The key of the shard.
+            The key of the random numbers of the shard.
         first
             The position of the first center word in the sub-sampled shard.
         """
         ...
 
     def loss(self, draw: Draw) -> Tally:
-        """Return how many pairs a batch has and the sum of their losses. The model stays."""
+        """Return the number of pairs of a batch and their summed loss. The model is not changed."""
         ...
 
     def update(self, draw: Draw, rate: float) -> Tally:
-        """Update the model by a batch. The tally is of the model before the update."""
+        """Update the model by one batch. Return the batch's pairs and loss before the update."""
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays beside the model that later updates depend on, by name, not copied."""
+        """Return the arrays, by name, that later updates need besides the model. Not copied."""
         ...
 
 
 def make_step(task: Task) -> Step[Any]:
-    """Make the step of a task's loss."""
+    """Make the training step for the loss of a task; it respects frozen vectors."""
     module, name = task.objective.loss.step.split(":")
     step: Step[Any] = getattr(import_module(module), name)(task)
     if task.frozen is None:

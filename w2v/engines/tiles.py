@@ -1,9 +1,11 @@
-"""The NumPy step of losses that are sums of logistic terms: products of matrices over tiles.
+"""The training step, in NumPy, of losses that are sums of logistic terms: batched matrix products.
 
-A tile is `CENTERS` running center words. For their input rows C, and output rows R that a loss
-chooses for the whole tile, with scores S = C Rᵀ, the loss is a sum of -log σ(±S) with weights. It
-gives the matrix G = ∂J/∂S; then ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``). A loss says
-which rows, and with which weights, in `LogisticStep.columns`.
+The center words of a batch are processed in tiles of `CENTERS` consecutive words. For the input
+rows C of a tile and the output rows R that a loss chooses for it, the scores are S = C Rᵀ, and the
+loss J is a weighted sum of -log σ(S) over positive pairs and -log σ(-S) over negative ones. The
+matrix G = ∂J/∂S gives the gradients ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``). Negative
+sampling and the hierarchical softmax differ only in the output rows and weights, which
+`LogisticStep.columns` returns.
 """
 
 from abc import ABC, abstractmethod
@@ -20,21 +22,29 @@ from w2v.sums import F32, I32, Sums
 from w2v.text.tokens import Batch
 
 CENTERS = 32
-"""Running center words of a tile. The first tile begins at the start of the shard."""
+"""Consecutive center words of a tile. The first tile begins at the start of the shard."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
-"""The most numbers in the center rows of a step, so that its gradients stay in a processor's
-cache, and the most center words."""
+"""Upper limits of a step: numbers in its center rows, so that the gradients stay in a processor's
+cache; and center words."""
 
 MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
-"""On short texts, steps are made shorter to reach this many in an epoch, but not shorter than
-`MIN_STEP_WORDS`: threads have to wait for each other after each."""
+"""On short texts, steps are shortened until an epoch has `STEPS_PER_EPOCH` of them, but never below
+`MIN_STEP_WORDS` words, because threads wait for each other after each step."""
 
 
 def step_words(task: Task, most: int | None = None) -> int:
-    """Return the center words of a step: a multiple of `CENTERS`, the same for all processors.
+    """Return the number of center words per step, a multiple of `CENTERS`.
 
-    `most` takes the place of the limits that suit a processor's cache; a GPU needs longer steps.
+    The number depends on the task alone, so that training gives the same result on all processors.
+
+    Parameters
+    ----------
+    task
+        The training task.
+    most
+        The largest number allowed. By default, it is chosen to suit a processor's cache; a GPU
+        needs longer steps.
     """
     most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
@@ -44,16 +54,17 @@ def step_words(task: Task, most: int | None = None) -> int:
 
 
 class Columns(NamedTuple):
-    """The output rows of B tiles, and how much each score counts.
+    """The output rows of B tiles, and the weight of each score of a center word and an output row.
 
     Attributes
     ----------
     rows : int32 (B, R)
-        Rows of the table of output vectors.
+        Indices of rows of the matrix of output vectors.
     weights : float32 (B, CENTERS, R)
-        How much the score of each center and each output row counts.
+        The weight of the loss of each center word and output row; 0 if they are no pair.
     positives
-        The terms of the first so many columns are -log σ(s), those of the others -log σ(-s).
+        The number of leading columns that are positive examples, with the loss -log σ(s) for the
+        score s. The other columns are negative examples, with the loss -log σ(-s).
     """
 
     rows: I32
@@ -62,15 +73,16 @@ class Columns(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """What a step updates, in B tiles of `CENTERS` running center words.
+    """The rows and weights of a step, in B tiles of `CENTERS` consecutive center words.
 
     Attributes
     ----------
     inputs
         The input rows of B * CENTERS center words, as sums of words.
     columns
+        The output rows of the tiles and their weights.
     pairs
-        How many pairs there are, by weight: (center, outside) pairs for skip-gram, predicted
+        The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.
     """
 
@@ -80,13 +92,15 @@ class Draw(NamedTuple):
 
 
 class LogisticStep(ABC):
-    """One step of stochastic gradient descent on a batch. See `w2v.engines.step.Step`.
+    """One step of stochastic gradient descent on a batch, for a loss that sums logistic terms.
 
     Parameters
     ----------
     task
+        The training task.
     words
-        The center words of a batch, a multiple of `CENTERS`; `step_words` if None.
+        The number of center words of a batch, a multiple of `CENTERS`; None: as `step_words`
+        chooses.
     """
 
     def __init__(self, task: Task, words: int | None = None) -> None:
@@ -104,26 +118,37 @@ class LogisticStep(ABC):
 
     @abstractmethod
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output rows of a batch's tiles.
+        """Return the output rows of each tile of a batch, and the weight of each score.
 
         Parameters
         ----------
         words : int32 (B, W)
-            The words that may be predicted in each tile.
+            The words near the center words of each tile, which may be predicted.
         weights : float32 (B, CENTERS, W)
-            How much each of them counts as what each input row predicts.
-        key, first
-            See `w2v.engines.step.Step.draw`.
+            The weight of each of these words as a prediction of each center word's input row.
+        key
+            The key of the random numbers of the shard.
+        first
+            The position of the batch's first center word in the sub-sampled shard.
         """
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
-        """Return the one size of batches."""
+        """Return the number of center words per batch, the same for texts of all lengths."""
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Arrange a batch in tiles, and choose the output rows of each.
+        """Arrange a batch in tiles and choose the output rows of each.
 
-        The weights of the result are a buffer that the next draw overwrites.
+        The weights in the result are memory that the next call overwrites.
+
+        Parameters
+        ----------
+        batch
+            The center words, and m words before and after them, m being the window size.
+        key
+            The key of the random numbers of the shard.
+        first
+            The position of the first center word in the sub-sampled shard.
         """
         m, reach = self.window, self.reach
         count = len(batch.ids) - 2 * m
@@ -146,7 +171,10 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the tally of a batch. Leaves ∂J/∂S in ``G`` and the curvature in ``S``."""
+        """Return the pairs and the summed loss of a batch, without changing the model.
+
+        The method stores the gradient ∂J/∂S in the buffer ``G`` and the curvatures in ``S``.
+        """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns
         self.table.read(draw.inputs, C.reshape(-1, C.shape[2]))
@@ -159,7 +187,7 @@ class LogisticStep(ABC):
         return Tally(0, draw.pairs, loss)
 
     def update(self, draw: Draw, rate: float) -> Tally:
-        """Take one step along the summed gradient of a batch."""
+        """Take one gradient step on the summed loss of a batch. Return the loss before the step."""
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)
         np.matmul(G, R, out=dC)
@@ -175,11 +203,11 @@ class LogisticStep(ABC):
         return tally
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return nothing: a step depends on the model and the draw alone."""
+        """Return an empty dict: an update depends only on the model and the batch."""
         return {}
 
     def _arrays(self, draw: Draw) -> list[F32]:
-        """Return C, R, S, G, T, ∂J/∂C and ∂J/∂R for the tiles of a draw."""
+        """Return the buffers of a batch: C, R, S, G, a scratch array, ∂J/∂C and ∂J/∂R."""
         tiles, rows = draw.columns.rows.shape
         dim = self.dim
         shapes = {"C": (CENTERS, dim), "R": (rows, dim)}
@@ -189,7 +217,7 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Return the sums and so many more, which count nowhere."""
+    """Append `missing` sums that have no effect; return the result."""
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))
     starts = np.pad(sums.starts, (0, missing), mode="edge")
@@ -197,25 +225,25 @@ def padded(sums: Sums, missing: int) -> Sums:
 
 
 def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
-    """Compute the weighted sum of log(1 + exp(x)), its gradient and its curvature.
+    """Compute the weighted sum of log(1 + exp(x)), with its gradient and a bound on its curvature.
 
     Parameters
     ----------
     x : float32
-        Replaced by weight / (2 max(2, |x|)), the curvature of a parabola that touches the
-        function at x and lies above it everywhere. The smallest such curvature is
-        tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); this one is cheaper and at most a third
-        larger.
+        Overwritten by the bound weight / (2 max(2, |x|)): the curvature of a parabola that touches
+        the function at x and lies above it everywhere. The smallest such curvature is
+        weight · tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); the bound used here takes less time
+        and is larger by a third at most.
     weights : float32, of the shape of ``x``
     gradient : float32, of the shape of ``x``
-        Filled with weight · σ(x).
+        Overwritten by the gradient, weight · σ(x).
     scratch : float32, of the shape of ``x``
-        Overwritten.
+        Temporary memory.
 
     Returns
     -------
     float
-        The sum.
+        The weighted sum.
     """
     largest = 80.0  # exp stays finite in float32; beyond, log(1 + exp(x)) is x to the last bit
     p = np.minimum(x, largest, out=scratch)

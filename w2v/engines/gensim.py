@@ -34,21 +34,21 @@ from w2v.sampling import keep_probabilities
 from w2v.text.tokens import SHARD_TOKENS, Text, cut
 
 BATCH = 10_000
-"""Words in one of gensim's batches. gensim reads lines until it has more, sub-samples them, and
-silently drops what is then beyond this number (piskvorky/gensim#2880)."""
+"""The number of words in a batch of gensim. gensim reads lines until it has more words, sub-samples
+them, and silently drops the words left over (piskvorky/gensim#2880)."""
 
 LINE = 1000
 """The most words in a line, so that gensim reads at most BATCH + LINE words for a batch. Longer
 documents are cut, and windows do not reach across a cut."""
 
 MAX_KEPT = 0.85
-"""Where sub-sampling keeps more than this share of the words, a batch could still be too long.
-Each line then gets words that gensim does not know, one for nine others. They count when gensim
-fills a batch but are then skipped: of BATCH + LINE · 10 / 9 words at most BATCH are known."""
+"""If sub-sampling keeps more than this share of the words, a batch could still be too long. Each
+line is then padded with words unknown to gensim, one for every nine others. gensim counts them when
+it fills a batch but then skips them: of BATCH + LINE · 10 / 9 words at most BATCH are known."""
 
 UNKNOWN = "- "
-"""An unknown word. The known ones are w and a number. A gensim thread may start in the middle of a
-word, and neither half of one is another word."""
+"""A word unknown to gensim. The known words are the letter w and a number. A gensim thread may
+start reading in the middle of a word; the second part of any of these words is no known word."""
 
 MIN_THREAD_WORDS = 10 * BATCH
 """The fewest words per thread. A thread stops after the batch in which it exceeds its share, so it
@@ -99,7 +99,7 @@ class GensimEngine:
             shrink_windows=task.objective.dynamic_window,
             negative=loss.negatives if isinstance(loss, NegativeSampling) else 0,
             ns_exponent=loss.exponent if isinstance(loss, NegativeSampling) else 0.75,
-            # gensim takes values from 1 on for a count. As a threshold they keep every word.
+            # gensim would take a value of 1 or more as a count; as a threshold it keeps every word.
             sample=task.objective.subsample if task.objective.subsample < 1 else 0,
             min_count=0,
             sorted_vocab=0,
@@ -121,7 +121,7 @@ class GensimEngine:
         for word, path in zip(self.words, paths, strict=True):
             self.gensim.wv.set_vecattr(word[:-1], "code", tree.codes[path].astype(np.uint8))
             self.gensim.wv.set_vecattr(word[:-1], "point", tree.nodes[path].astype(np.uint32))
-        # gensim has a row more than there are inner nodes.
+        # gensim has one row more than the tree has inner nodes.
         self.gensim.syn1 = np.zeros((len(task.counts), task.objective.dim), np.float32)
         nodes = self.gensim.syn1[:-1]
         nodes[:] = task.model.outside
@@ -145,7 +145,7 @@ class GensimEngine:
                 return Tally(words)
             gensim = self.gensim
             gensim.workers = max(1, min(self.task.threads, words // MIN_THREAD_WORDS))
-            # As arguments of ``train``, rates of 0 would be ignored.
+            # Set as attributes, because ``train`` ignores arguments that are 0.
             gensim.alpha, gensim.min_alpha = rates
             gensim.random = np.random.RandomState(random.integers(2**32, dtype=np.uint32))
             training = time.perf_counter()

@@ -1,11 +1,12 @@
-"""``engine=jax``: the steps of both losses as compiled programs, on a GPU or on the CPU.
+"""``engine=jax``: train by programs that JAX compiles, on a GPU or on the CPU.
 
-The host says where the documents of a shard are, and the device does the rest: one program samples
-the shard and draws its noise words, and another runs its steps in a loop, so that no step waits for
-Python. The draws and the updates are those of `w2v.engines.numpy`; only the steps are longer.
+It trains skip-gram with negative sampling or the exact softmax. For each shard of the text the host
+sends the positions of the documents. One compiled program then sub-samples the shard and draws its
+noise words, and another one runs all training steps in a loop, so that no step waits for Python.
+The random numbers and the updates are those of `w2v.engines.numpy`, but a step has more words.
 
-Equal seeds give equal bits on one kind of device: gradients of equal rows are added up in a fixed
-order (`sum_equal_rows`), and XLA is told to use no operation whose result changes from run to run.
+Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
+added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.
 """
 
 import time
@@ -30,52 +31,54 @@ from w2v.sampling import draw_key, keep_thresholds
 from w2v.text.tokens import Text
 
 Product = Callable[[str, Array, Array], Array]
-"""A matrix product of two float32 arrays, named by the subscripts of an einsum."""
+"""A function that multiplies two float32 arrays, given the subscripts of an einsum."""
 
 State = dict[str, Array]
+"""The arrays of the optimizer, by name; empty for negative sampling."""
 
 STEP_WORDS = 8192
-"""The most center words of a step of negative sampling. Shorter steps leave a GPU idle."""
+"""The most center words of a step of negative sampling. Shorter steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
-"""The most tokens of a shard of negative sampling: enough to make the cost of a call negligible."""
+"""The most tokens of a shard of negative sampling; with so many, the cost of a call is negligible."""
 
 SPARE = 1 / 8
-"""How much larger a shard may be than `JaxEngine.shard_words` without another compilation."""
+"""By what fraction a shard may exceed `JaxEngine.shard_words` without another compilation."""
 
 MAX_TEXT_BYTES = 1 << 30
-"""On a device that does not tell its memory, a larger text is sent shard by shard."""
+"""If a device does not report its free memory, texts beyond this size are sent shard by shard."""
 
 COMPILER_OPTIONS: dict[str, Any] = {
     "xla_gpu_exclude_nondeterministic_ops": True,
-    # Otherwise XLA measures kernels and takes the fastest, which may be another one in another run.
-    # It made none of these programs faster.
+    # At other levels, XLA times several kernels and takes the fastest, which can vary between runs.
+    # That made none of these programs faster.
     "xla_gpu_autotune_level": 0,
 }
 
 GROUP = 32
-"""Rows that `sum_equal_rows` adds up at a time, by a product with a matrix of this size."""
+"""Rows in a group of `sum_equal_rows`, and the size of the matrix that it multiplies a group by."""
 
 LAST_GROUP = 1024
-"""Where so few rows or fewer are left, `sum_equal_rows` adds them up by a single product."""
+"""If at most so many rows are left, `sum_equal_rows` adds them up by a single matrix product."""
 
 
 class Vectors(NamedTuple):
-    """The model on the device: float32 (V, d) each."""
+    """The word vectors in the device's memory: two float32 arrays (V, d)."""
 
     center: Array
     outside: Array
 
 
 class DrawTables(NamedTuple):
-    """The tables by which random bits decide about words.
+    """Lookup tables that turn random bits into sub-sampling decisions and noise words.
 
     Attributes
     ----------
     keep : uint32 (V,)
-        See `w2v.sampling.keep_thresholds`.
+        A word is kept by sub-sampling if 32 random bits are at most its number in this array.
     threshold : uint32 (V,), alias : int32 (V,)
-        See `w2v.sampling.NoiseDistribution`. Empty for a loss without noise words.
+        The tables of Walker's alias method for the noise distribution
+        (`w2v.sampling.NoiseDistribution`). Empty for a loss without noise words.
     """
 
     keep: Array
@@ -84,18 +87,20 @@ class DrawTables(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A shard after sub-sampling.
+    """A shard of the text after sub-sampling, with the noise words that were drawn for it.
 
     Attributes
     ----------
     ids, documents : int32
-        The words that are kept. Before them are m words of no document (-1), and more after them.
+        The vocabulary id and the document number of each word that was kept. They are padded before
+        and after with words of no document (-1); the padding before is one window size long.
     noise : int32
-        The noise words of all tiles in order; empty for a loss without them.
-    order : int32
-        For each step, the positions of `Steps.rows` in ascending order of the rows.
+        The noise words of all tiles in order, a tile being `CENTERS` consecutive center words.
+        Empty for a loss without noise words.
+    order : int32 (steps, gradients)
+        For each step, the permutation that sorts its gradients by the row that they update.
     counts : int32 (2,)
-        The words of the vocabulary before and after sub-sampling.
+        The number of words of the vocabulary before and after sub-sampling.
     """
 
     ids: Array
@@ -106,18 +111,19 @@ class Sample(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The words of a step.
+    """The words of one training step.
 
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The center words, with the m words before and after them.
+        The vocabulary ids and document numbers of the center words, and of m words before and after
+        them, m being the window size.
     centers : int32 (width,)
-        The documents of the center words; -1 after the last center word of the step.
+        The document numbers of the center words; -1 in the unused end of the array.
     noise : int32
-        The noise words of its tiles in order; empty for a loss without them.
-    order : int32
-        The positions of `Steps.rows` in ascending order of the rows.
+        The noise words of the step; empty for a loss without noise words.
+    order : int32 (gradients,)
+        The permutation that sorts the step's gradients by the row that they update.
     """
 
     ids: Array
@@ -128,48 +134,64 @@ class Batch(NamedTuple):
 
 
 class Steps(Protocol):
-    """The steps of a loss, as functions that JAX compiles."""
+    """The interface of a loss's training step, as functions that JAX compiles."""
 
     width: int
-    """The most center words of a step, which the arrays of a `Batch` have room for."""
+    """The most center words of a step; the arrays of a `Batch` have this length."""
 
     def rows(self, ids: Array, noise: Array) -> Array:
-        """Return the row of each gradient of a step, int32 (n,).
+        """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
-        Rows of the outside vectors count from V on. Empty if no row has several gradients.
+        Center vectors have the indices from 0 on, outside vectors those from V on. The result is
+        empty if each row has only one gradient in a step, so that no gradients have to be added up.
+
+        Parameters
+        ----------
+        ids
+            The words of the step, as in `Batch`.
+        noise
+            The noise words of the step.
         """
         ...
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the sum of the losses and the number of pairs of a batch, float32 (2,)."""
+        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
         ...
 
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model and the state after a step, and the result of `loss` before it."""
+        """Update the model and the optimizer's arrays by one batch.
+
+        Returns
+        -------
+        vectors, state
+            The new model and the new arrays of the optimizer.
+        tally : float32 (2,)
+            The summed loss of the batch before the update, and its number of pairs.
+        """
         ...
 
 
 class JaxEngine:
-    """Trains on the first device that JAX finds: a GPU, or else the CPU.
+    """An engine that trains on the first device that JAX finds: a GPU, or else the CPU.
 
-    The model is in the memory of the device. It is copied to the arrays of `task` when these are
-    asked for.
+    The model is held in the device's memory. It is copied to the arrays of the `task` when that
+    attribute is read.
 
     Attributes
     ----------
     device_name
-        As JAX calls it, for example "NVIDIA H100 80GB HBM3" or "cpu".
+        JAX's name of the device, for example "NVIDIA H100 80GB HBM3" or "cpu".
     compile_seconds
-        The time it took to compile the programs, or to load compiled ones. JAX keeps them in the
-        folder that its setting ``jax_compilation_cache_dir`` names.
+        Seconds spent on compiling programs, or on loading them from the folder given by JAX's
+        setting ``jax_compilation_cache_dir``.
 
     Raises
     ------
     InputError
-        JAX finds no device, or one that lacks the precision of the task or the memory; or the
-        window is too large for the exact softmax.
+        JAX finds no device; the device has too little memory or lacks the precision of the task; or
+        the window is too large for the exact softmax.
     """
 
     def __init__(self, task: Task) -> None:
@@ -187,10 +209,10 @@ class JaxEngine:
         self._task = task
         self._stale = False  # whether the device has newer vectors than the arrays of the task
         self._programs: dict[Any, Any] = {}
-        self._documents = 1 << 10  # for which the arrays of a text have room
+        self._documents = 1 << 10  # capacity of the array of document spans
         self.vectors: Vectors
         self._state: State
-        self._text: tuple[Any, Any] | None = None  # the arrays of a text, and their copies there
+        self._text: tuple[Any, Any] | None = None  # a text's arrays on the host, and on the device
         product = make_product(task.precision, self.device)
         keep = keep_thresholds(task.counts, task.objective.subsample)
         threshold, alias = np.empty(0, np.uint32), np.empty(0, np.int32)
@@ -212,7 +234,7 @@ class JaxEngine:
 
     @property
     def task(self) -> Task:
-        """The task, with the newest vectors in the arrays of its model."""
+        """The training task. Its model is updated from the device when this attribute is read."""
         if self._stale:
             for array, newer in zip(self._task.model, self.vectors, strict=True):
                 array[:] = newer
@@ -220,7 +242,17 @@ class JaxEngine:
         return self._task
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard of the text; see `w2v.engines.Engine.train`."""
+        """Train on a shard of the text once.
+
+        Parameters
+        ----------
+        text
+            The documents of the shard.
+        rates
+            The learning rate at the start and at the end of the shard.
+        random
+            The generator of all random numbers.
+        """
         compiled = self.compile_seconds
         sample, words, steps, size = self._sample(text, random)
         course = np.zeros(self._most_steps(sample), np.float32)
@@ -233,19 +265,23 @@ class JaxEngine:
         return tally(words, tallies, self.compile_seconds - compiled)
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text; see `w2v.engines.numpy.NumpyEngine.loss`."""
+        """Return the loss on a text, computed with sub-sampling, windows and noise as in training.
+
+        The model is not changed. Losses that are computed with equally seeded generators can be
+        compared.
+        """
         sample, words, steps, size = self._sample(text, random)
         tallies = np.zeros((self._most_steps(sample), 2), np.float32)
         counts = np.int32(steps), np.int32(size)
         return tally(words, self._call(self._loss, self.vectors, sample, tallies, *counts))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the arrays of the optimizer; see `w2v.engines.Engine.state`."""
+        """Return copies of the optimizer's arrays, by name."""
         return {name: np.array(array) for name, array in self._state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Send the model of the task and the arrays of the optimizer to the device."""
-        # Copied, because JAX may use the memory of an array itself on the CPU.
+        """Copy the model of the task, and the optimizer's arrays given by name, to the device."""
+        # Copied, because on the CPU JAX may share the memory of a NumPy array.
         self.vectors = Vectors(*(jnp.array(array, copy=True) for array in self._task.model))
         self._state = {name: jnp.array(array, copy=True) for name, array in state.items()}
         self._stale = False
@@ -253,7 +289,14 @@ class JaxEngine:
     # What the host does
 
     def _sample(self, text: Text, random: np.random.Generator) -> tuple[Sample, int, int, int]:
-        """Sample a shard. Return it, its words, its steps and the center words of a step."""
+        """Sub-sample a shard and draw its noise words.
+
+        Returns
+        -------
+        sample, words, steps, size
+            The result; the number of words before sub-sampling; the number of training steps; and
+            the number of center words per step.
+        """
         capacity = round(self.shard_words * (1 + SPARE))
         if text.size > capacity:
             capacity = power_of_two(text.size)
@@ -265,10 +308,17 @@ class JaxEngine:
         return sample, words, -(-kept // size), size
 
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
-        """Return the tokens of a text, their vocabulary ids, and the spans of its documents.
+        """Return the tokens of a text, their types' vocabulary ids, and the spans of documents.
 
-        The tokens of all shards are on the device from the first one on, if they fit. Otherwise
-        those of a shard are sent with it.
+        If the tokens of the whole text fit into the device's memory, they are copied there at the
+        first call. Otherwise the tokens of the current shard are sent at each call.
+
+        Parameters
+        ----------
+        text
+            The documents of a shard.
+        capacity
+            The length of the array of tokens that is sent for a shard.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -278,7 +328,7 @@ class JaxEngine:
             fits = text.tokens.nbytes <= (MAX_TEXT_BYTES if free is None else free // 2)
             self._text = None
             if fits and len(text.tokens) < 2**31:
-                # One more token, because nothing can be taken from an empty array.
+                # One token is added, because an empty array cannot be indexed.
                 self._text = source, jax.device_put((np.append(text.tokens, np.int32(0)), text.ids))
         starts, ends = text.spans.T
         if self._text is not None:
@@ -290,14 +340,14 @@ class JaxEngine:
             tokens[: text.size] = np.concatenate(parts)
             ends = np.cumsum(lengths)
             starts = ends - lengths
-        # Empty documents fill up, so that shards share a program.
+        # The array is padded with empty documents, so that one program fits all shards.
         self._documents = max(self._documents, power_of_two(len(starts)))
         spans = np.zeros((self._documents, 2), np.int32)
         spans[: len(starts)] = np.stack([starts, ends], axis=1)
         return tokens, ids, spans
 
     def _most_steps(self, sample: Sample) -> int:
-        """Return a number of steps that no sample of this size exceeds."""
+        """Return an upper bound on the number of steps of a shard of this sample's array size."""
         return len(sample.ids) // self.rules.batch_words + 2
 
     def _call(
@@ -307,7 +357,19 @@ class JaxEngine:
         donate: tuple[int, ...] = (),
         **static: Any,
     ) -> Any:
-        """Call a function, compiled for arguments of these shapes."""
+        """Run a function on the device, compiled for the shapes of these arguments.
+
+        Parameters
+        ----------
+        function
+            A function of JAX arrays.
+        arguments
+            Its arguments, which are sent to the device.
+        donate
+            The positions of arguments whose memory may be reused for the result.
+        static
+            Keyword arguments that are constants of the compiled program.
+        """
         arguments = jax.device_put(arguments)
         return self._compile(function, arguments, donate, static)(*arguments)
 
@@ -318,7 +380,10 @@ class JaxEngine:
         donate: tuple[int, ...],
         static: dict[str, Any],
     ) -> Any:
-        """Return a compiled function, from the table of programs if it is there."""
+        """Compile a function for the shapes of the arguments; reuse the program if there is one.
+
+        The parameters are those of `_call`.
+        """
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(arguments))
         key = function.__name__, shapes, tuple(static.items())
         if key not in self._programs:
@@ -333,7 +398,7 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the steps for shards of the usual size."""
+        """Compile the training step for shards of the usual size, before training begins."""
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))
@@ -344,14 +409,14 @@ class JaxEngine:
         self._compile(self._train, arguments, (0, 1), {})
 
     def _free_memory(self) -> int | None:
-        """Return the bytes that the device has left, or None if it does not tell."""
+        """Return the free memory of the device in bytes; None if the device does not report it."""
         stats = self.device.memory_stats() or {}
         if "bytes_limit" not in stats:
             return None
         return int(stats["bytes_limit"]) - int(stats["bytes_in_use"])
 
     def _require(self, need: int, what: str) -> None:
-        """Refuse the task if the device has fewer bytes left than `need`."""
+        """Raise `InputError` if the device has less than `need` bytes free for `what`."""
         free = self._free_memory()
         if free is not None and need > free:
             words, dim = self._task.model.center.shape
@@ -367,7 +432,21 @@ class JaxEngine:
     def _draw(
         self, tokens: Array, ids: Array, spans: Array, tables: DrawTables, key: Array, capacity: int
     ) -> Sample:
-        """Sub-sample the documents at `spans`, of up to `capacity` tokens, and draw noise words."""
+        """Sub-sample the documents of a shard and draw its noise words, on the device.
+
+        Parameters
+        ----------
+        tokens : int32
+            Provisional ids of words.
+        ids : int32
+            The vocabulary id of each provisional id; -1 for words outside the vocabulary.
+        spans : int32 (documents, 2)
+            The start and end of each document in `tokens`.
+        tables, key
+            The lookup tables and the key of the random numbers.
+        capacity
+            The most tokens that the documents may have together.
+        """
         lengths = spans[:, 1] - spans[:, 0]
         starts = jnp.cumsum(lengths) - lengths
         position = jnp.arange(capacity, dtype=jnp.int32)
@@ -412,7 +491,11 @@ class JaxEngine:
         steps: Array,
         size: Array,
     ) -> tuple[Vectors, State, Array]:
-        """Make steps of `size` center words. Return the result of `Steps.loss` for each, too."""
+        """Run `steps` training steps of `size` center words each, on the device.
+
+        `rates` has the learning rate of each step. The last result is the loss and the number of
+        pairs of each step, float32 (steps, 2), computed before the step's update.
+        """
 
         def step(number: Array, carry: Any) -> Any:
             vectors, state, tallies = carry
@@ -429,7 +512,15 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Write the result of `Steps.loss` for each step into `tallies`."""
+        """Compute the loss and the number of pairs of each step, and return them in `tallies`.
+
+        Parameters
+        ----------
+        tallies : float32 (most steps, 2)
+            Zeros.
+        steps, size
+            The number of steps, and the number of center words per step.
+        """
 
         def step(number: Array, tallies: Array) -> Array:
             batch = self._batch(sample, number, size)
@@ -439,7 +530,7 @@ class JaxEngine:
         return result
 
     def _batch(self, sample: Sample, number: Array, size: Array | int) -> Batch:
-        """Return the words of a step of `size` center words."""
+        """Return the words of step `number` of a shard, where each step has `size` center words."""
         first, width, m = number * size, self.steps.width, self.window
         cut = partial(lax.dynamic_slice_in_dim, start_index=first, slice_size=width + 2 * m)
         documents = cut(sample.documents)
@@ -453,7 +544,7 @@ class JaxEngine:
 
 
 class NegativeSamplingSteps:
-    """The steps of negative sampling, in the notation of `NegativeSamplingStep`."""
+    """The training step of negative sampling, compiled by JAX; the NumPy version is `rules`."""
 
     def __init__(self, rules: NegativeSamplingStep, product: Product) -> None:
         self.width = rules.batch_words
@@ -462,25 +553,25 @@ class NegativeSamplingSteps:
         self.band = rules.band
         self.share = np.float32(rules.negatives / NOISE)
         self.product = product
-        # The loss of a pair is a function of −s, and that of a noise word the same one of s.
+        # For a score s, a pair has the loss log(1 + exp(−s)), and a noise word log(1 + exp(s)).
         self.sign = np.where(np.arange(rules.pairs + NOISE) < rules.pairs, -1, 1).astype(np.float32)
         tiles = rules.batch_words // CENTERS
         self.windows = CENTERS * np.arange(tiles)[:, None] + np.arange(rules.pairs)
 
     def rows(self, ids: Array, noise: Array) -> Array:
-        """Return the rows of the center words, then those of the tiles; see `Steps.rows`."""
+        """Return the row of each gradient: first all center words, then the output rows."""
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the loss and the pairs of a batch; see `Steps.loss`."""
+        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
         _, _, S, weights = self._scores(vectors, batch)
         return self._tally(S, weights)
 
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model after a step, and the loss before it; see `Steps.update`."""
+        """Return the model after one step, the state, and the loss and pairs before the step."""
         C, R, S, weights = self._scores(vectors, batch)
         G = weights * jax.nn.sigmoid(S) * self.sign
         curvature = weights / (2 * jnp.maximum(jnp.abs(S), 2))
@@ -501,13 +592,24 @@ class NegativeSamplingSteps:
         return vectors, state, self._tally(S, weights)
 
     def _words(self, ids: Array, noise: Array) -> tuple[Array, Array]:
-        """Return `centers` and `rows` of a `w2v.engines.negative_sampling.Draw`."""
+        """Return the center words (tiles, CENTERS) and the outside and noise words of each tile."""
         words = ids[self.windows]
         rows = jnp.concatenate([words, noise.reshape(-1, NOISE)], axis=1)
         return words[:, self.window : self.window + CENTERS], rows
 
     def _scores(self, vectors: Vectors, batch: Batch) -> tuple[Array, Array, Array, Array]:
-        """Return C, R, the scores with the sign of their loss, and their weights."""
+        """Compute the scores of the center words and output rows of each tile.
+
+        Returns
+        -------
+        C, R
+            The vectors of the center words and of the output rows, one matrix for each tile.
+        S
+            Their dot products, negated for positive pairs, so that the loss is always log(1 +
+            exp(S)).
+        weights
+            The weight of each score in the loss.
+        """
         centers, rows = self._words(batch.ids, batch.noise)
         own = batch.centers.reshape(-1, CENTERS, 1)
         same = (own == batch.documents[self.windows][:, None, :]) & (own >= 0)
@@ -524,9 +626,10 @@ class NegativeSamplingSteps:
 
 
 class SoftmaxSteps:
-    """The steps of the exact softmax, in the notation of `SoftmaxStep`.
+    """The training step of the exact softmax, compiled by JAX; the NumPy version is `rules`.
 
-    Pairs are counted in whole numbers, so that their sums do not depend on the order.
+    Weights of pairs are summed as integer multiples of the smallest weight, so that the sums do not
+    depend on the order of summation.
     """
 
     def __init__(self, rules: SoftmaxStep, product: Product) -> None:
@@ -548,11 +651,11 @@ class SoftmaxSteps:
             )
 
     def rows(self, ids: Array, noise: Array) -> Array:  # noqa: ARG002
-        """Return an empty array, as no row has several gradients; see `Steps.rows`."""
+        """Return an empty array: each row has only one gradient in a step."""
         return jnp.zeros(0, jnp.int32)
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the loss and the pairs of a batch; see `Steps.loss`."""
+        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
         _, count, pairs, tile = self._tiles(vectors, batch)
 
         def add(number: Array, loss: Array) -> Array:
@@ -565,7 +668,7 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model after a step, and the loss before it; see `Steps.update`."""
+        """Return the model and optimizer after one step, and the loss and pairs before the step."""
         centers, count, pairs, tile = self._tiles(vectors, batch)
 
         def add(number: Array, carry: Any) -> Any:
@@ -592,10 +695,20 @@ class SoftmaxSteps:
     def _tiles(
         self, vectors: Vectors, batch: Batch
     ) -> tuple[Array, Array, Array, Callable[..., Any]]:
-        """Return the distinct center words, their number, the pairs, and a function.
+        """Group the pairs of a batch by distinct center word, to be processed in tiles of them.
 
-        The function takes the number of a tile and returns its loss, C, U and G. Beyond the
-        vocabulary, `centers` is filled up by V, and U by zeros.
+        Returns
+        -------
+        centers : int32
+            The distinct center words, ascending, filled up with V.
+        count
+            The number of distinct center words.
+        pairs
+            The summed weight of all pairs.
+        tile
+            A function of a tile's number. It returns the summed loss of the tile's center words,
+            their vectors C, all outside vectors U (padded with zeros), and the gradient of the loss
+            with respect to the scores C Uᵀ.
         """
         m = len(self.ranks) // 2
         words = batch.ids[m : m + self.width]
@@ -618,7 +731,7 @@ class SoftmaxSteps:
             C = vectors.center.at[cut(centers)].get(mode="fill", fill_value=0)
             row = jnp.where((rows >= first) & (rows < first + self.tile), rows - first, self.tile)
             at = jnp.broadcast_to(row, outside.shape), outside
-            # If the zeros did not depend on the tile, XLA would make them once and copy them.
+            # Made to depend on the tile: otherwise XLA would make the zeros once and copy them.
             zeros = jnp.full((self.tile, self.columns), jnp.minimum(number, 0), jnp.int32)
             counts = zeros.at[at].add(ranks, mode="drop")
             N = counts.astype(jnp.float32) * self.unit
@@ -628,7 +741,7 @@ class SoftmaxSteps:
             z = jnp.exp(S - top).sum(axis=1, keepdims=True)
             log_z = jnp.log(z) + top
             of_row = cut(n)[:, None]
-            # The words beyond the vocabulary have no pairs, but 0 · ∞ is not a number.
+            # The padding beyond the vocabulary has no pairs, but 0 · ∞ would be NaN.
             met = jnp.where(counts > 0, N * S, 0).sum()
             return (of_row * log_z).sum() - met, C, U, jnp.exp(S - top) * (of_row / z) - N
 
@@ -636,18 +749,25 @@ class SoftmaxSteps:
 
 
 def float32_product(subscripts: str, a: Array, b: Array) -> Array:
-    """Return the einsum of two float32 arrays. A GPU would otherwise round them to TF32."""
+    """Return the einsum of two float32 arrays, computed in full float32 precision also on a GPU."""
     result: Array = jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
     return result
 
 
 def make_product(precision: str, device: jax.Device) -> Product:
-    """Return the matrix product of a precision. All have float32 sums.
+    """Return the function for matrix products of a precision; it accumulates in float32.
+
+    Parameters
+    ----------
+    precision
+        What factors are rounded to: ``float32`` (no rounding), ``tf32`` or ``bfloat16``.
+    device
+        The device of the products.
 
     Raises
     ------
     InputError
-        The device does not have it.
+        The device does not support the precision.
     """
     if precision == "float32":
         return float32_product
@@ -668,14 +788,25 @@ def make_product(precision: str, device: jax.Device) -> Product:
 
 
 def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
-    """Return 64 random bits for each number; see `w2v.sampling.draw`."""
+    """Return 64 random bits for each of n numbers, as two uint32 arrays (n,).
+
+    The bits depend on the key, the purpose and the number alone, and equal those of
+    `w2v.sampling.draw`.
+
+    Parameters
+    ----------
+    key : uint32 (2,)
+    purpose
+        A constant that makes the bits for one use independent of those for another.
+    numbers : (n,)
+    """
     numbers = numbers.astype(jnp.uint32)
     bits = threefry_2x32(key, jnp.concatenate([numbers, jnp.full_like(numbers, purpose)]))
     return bits[: len(numbers)], bits[len(numbers) :]
 
 
 def noise_words(tables: DrawTables, first: Array, second: Array) -> Array:
-    """Return the words of some draws; see `w2v.sampling.NoiseDistribution.words`."""
+    """Return one noise word for each pair of uint32 random numbers, by Walker's alias method."""
     # first * V >> 32, by products of 16-bit halves: JAX has no 64-bit integers by default.
     low, high = np.uint32(len(tables.alias) & 0xFFFF), np.uint32(len(tables.alias) >> 16)
     first_low, first_high = first & 0xFFFF, first >> 16
@@ -693,14 +824,24 @@ def descend(
     curvature: Array,
     rate: Array,
 ) -> Vectors:
-    """Move rows against their summed gradients; see `w2v.engines.negative_sampling.descend`.
+    """Make one step of gradient descent for each row, with a bounded step size.
+
+    The step size of a row is the learning rate, but at most 2 / h, where h is the sum of the row's
+    curvatures. `w2v.engines.inputs.descend` is the NumPy version.
 
     Parameters
     ----------
-    rows, order : int32 (n,)
-        See `Steps.rows` and `Batch`.
+    vectors
+        The model.
+    rows : int32 (n,)
+        The row that each gradient updates. Outside vectors are numbered from V on.
+    order : int32 (n,)
+        The permutation that sorts `rows`.
     gradients : float32 (n, d)
     curvature : float32 (n,)
+        A bound on the curvature of the loss along each gradient's row.
+    rate
+        The learning rate.
     """
     size = len(vectors.outside)
     none = 2 * size
@@ -720,27 +861,28 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the entries of equal rows in an order that depends on the rows alone.
+    """Add up the gradients of equal rows in an order that does not depend on the timing of threads.
 
-    A scatter would add them in the order in which threads happen to arrive. Here each group of
-    entries is multiplied by the matrix of which of its rows are equal. A row whose entries cross
-    the border of a group is continued by the first entry of the next group, and these first entries
-    are the entries of the next level.
+    A scatter operation would add them in whatever order the threads of a GPU run. Here, the entries
+    are cut into groups, and a product with the 0/1 matrix of equal rows adds up the gradients of
+    each row within a group. The sum at the first entry of a group is passed on to the next level,
+    because its row may have begun in an earlier group; all other sums belong to this level. The
+    next level treats the sums passed on as its entries.
 
     Parameters
     ----------
     rows : int32 (n,)
-        Ascending.
+        The row of each entry, ascending.
     gradients : float32 (n, d)
     curvature : float32 (n,)
     none
-        A number above all rows.
+        A number above all rows, which marks entries to be ignored.
 
     Returns
     -------
     list of (rows, gradients, curvature)
-        Levels, whose sum is the sum of the entries. In a level no row but `none` occurs twice, and
-        entries of `none` are to be ignored.
+        One element per level. The sum of a row is the sum of its entries over all levels. Within a
+        level, each row other than `none` occurs at most once.
     """
     levels = []
     while True:
@@ -770,16 +912,33 @@ def sum_equal_rows(
 
 
 def add_once(array: Array, rows: Array, values: Array) -> Array:
-    """Add values to rows, none of which occurs twice. Rows beyond the end are ignored."""
+    """Add values to rows of an array. The rows are distinct; those beyond its end are ignored."""
     return array.at[rows].add(values, mode="drop", unique_indices=True)
 
 
 def scale_rows(
     state: State, name: str, gradients: Array, words: Array, count: Array | int
 ) -> tuple[State, Array]:
-    """Scale gradients (n, d) by row; see `w2v.engines.softmax.RowScale`.
+    """Scale the gradients of rows by Adagrad, with one scale per row.
 
-    Only the first `count` of `words` are words; the others are beyond the vocabulary.
+    `w2v.engines.softmax.RowScale` is the NumPy version.
+
+    Parameters
+    ----------
+    state
+        The optimizer's arrays.
+    name
+        ``center`` or ``outside``: the matrix that the rows belong to.
+    gradients : float32 (n, d)
+    words : int32 (n,)
+        The row of each gradient.
+    count
+        The number of rows in use. The others have numbers beyond the vocabulary and are ignored.
+
+    Returns
+    -------
+    state, gradients
+        The optimizer's new arrays, and the scaled gradients.
     """
     squares, steps = state[f"{name}_squares"], state[f"{name}_steps"]
     squares = add_once(squares, words, (gradients**2).mean(axis=1))
@@ -793,11 +952,11 @@ def scale_rows(
 
 
 def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
-    """Return the tally of some steps from the results of `Steps.loss` for each."""
+    """Return the summed loss and pairs of a shard, given those of each step, (steps, 2)."""
     loss, pairs = np.asarray(tallies).sum(axis=0, dtype=np.float64).tolist()
     return Tally(words, pairs, loss, setup_seconds)
 
 
 def power_of_two(number: int) -> int:
-    """Return the least power of two that is not below a number."""
+    """Return the smallest power of two that is at least `number`."""
     return 1 << max(0, number - 1).bit_length()

@@ -1,8 +1,9 @@
-"""How threads share the work of a compiled function: jobs, handed out in phases.
+"""Share the work of a compiled function between threads: jobs, which are grouped in phases.
 
-A phase has a fixed number of jobs. Each thread takes jobs until there are none, then waits until
-the last one is finished. It does not wait for other threads: one that is late, or that the system
-has interrupted, finds no jobs left and follows. Whatever a job writes can be read in later phases.
+A phase has a fixed number of jobs. Each thread takes jobs of the phase until none are left, then
+waits until all of them are finished. A phase does not wait for threads that have taken no job: a
+late thread finds no jobs left and goes on to the next phase. Whatever a job writes to memory can be
+read in all later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -23,10 +24,10 @@ from numpy.typing import NDArray
 from w2v.engines.simd import address, compiled, inlined, instruction
 
 BYTES = 128
-"""Bytes of a phase: the cache line of the jobs taken, and that of the jobs finished."""
+"""Bytes of a phase's two counters, jobs taken and jobs finished, each on its own cache line."""
 
 SPINS = 1000
-"""How often a thread looks at once whether a phase has ended, before it lets others run."""
+"""How often a thread checks in a row whether a phase has ended, before it yields the processor."""
 
 let_others_run = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
@@ -34,7 +35,10 @@ let_others_run = types.ExternalFunction(
 
 
 def make_jobs(phases: int) -> NDArray[np.int64]:
-    """Return the counters of some phases: int64 (phases, 16), each on cache lines of its own."""
+    """Return zeroed counters for a number of phases, int64 (phases, 16).
+
+    A phase has one counter of jobs taken and one of jobs finished, each on its own cache line.
+    """
     raw = np.zeros((phases + 1) * BYTES // 8, np.int64)
     first = (-raw.ctypes.data // 8) % (BYTES // 8)
     return raw[first : first + phases * BYTES // 8].reshape(phases, -1)
@@ -42,34 +46,57 @@ def make_jobs(phases: int) -> NDArray[np.int64]:
 
 @instruction(lambda *_: types.int64(types.intp))
 def add_one(builder: Any, address: Any) -> Any:
-    """Add 1 to an int64, as one step that no other thread can divide, and return what it was."""
+    """Emit LLVM code that atomically adds 1 to the int64 at an address and returns the old value."""
     place = builder.inttoptr(address, ir.PointerType())
     return builder.atomic_rmw("add", place, ir.IntType(64)(1), "seq_cst")
 
 
 @instruction(lambda *_: types.int64(types.intp))
 def load_shared(builder: Any, address: Any) -> Any:
-    """Load an int64 that other threads change, and with it all that they wrote before."""
+    """Emit LLVM code that loads the int64 at an address, which other threads update by `add_one`.
+
+    The load is sequentially consistent: what a thread wrote before its update can be read after it.
+    """
     place = builder.inttoptr(address, ir.PointerType())
     return builder.load_atomic(place, "seq_cst", 8, typ=ir.IntType(64))
 
 
 @inlined
 def take(jobs: NDArray[np.int64], phase: int) -> int:
-    """Return the number of the phase's next job. It has none if that is not below their number."""
+    """Take the next job of a phase and return its number, from 0 on.
+
+    If it is not below the phase's number of jobs, there are no jobs left.
+
+    Parameters
+    ----------
+    jobs
+        The counters of all phases, from `make_jobs`.
+    phase
+        The number of the phase.
+    """
     job: int = add_one(address(jobs) + phase * BYTES)
     return job
 
 
 @inlined
 def finish(jobs: NDArray[np.int64], phase: int) -> None:
-    """Say that a job of the phase is finished."""
+    """Count one more job of a phase as finished."""
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 
 @compiled
 def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
-    """Wait until all jobs of the phase are finished."""
+    """Wait until all jobs of a phase are finished.
+
+    Parameters
+    ----------
+    jobs
+        The counters of all phases, from `make_jobs`.
+    phase
+        The number of the phase.
+    number
+        How many jobs the phase has.
+    """
     place = address(jobs) + phase * BYTES + BYTES // 2
     spins = 0
     while load_shared(place) < number:

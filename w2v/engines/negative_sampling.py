@@ -15,8 +15,8 @@ from w2v.sums import F32, I32
 __all__ = ["CENTERS", "NOISE", "NegativeSamplingStep", "step_words"]
 
 NOISE = 16
-"""Noise words that the center words of a tile share. Each has the weight K / NOISE for every pair, so
-the expected gradient equals that of K independent noise words for every pair."""
+"""Noise words that the center words of a tile share. Each has the weight K / NOISE for every pair,
+so the expected gradient equals that of K independent noise words for every pair."""
 
 
 class NegativeSamplingStep(LogisticStep):

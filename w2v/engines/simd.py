@@ -1,11 +1,12 @@
-"""Vector instructions for functions that Numba compiles.
+"""SIMD vector instructions for functions that Numba compiles.
 
-Compiled code calls an instruction like any other function, without the first parameter: that is the
-builder with which the definition here writes LLVM code. Vectors are ordinary local variables, and
-LLVM keeps them in registers, also those in tuples.
+Each function decorated with `instruction` can be called by compiled code, without its first
+parameter ``builder``: that is the LLVM IR builder, to which the Python function here writes
+instructions at compile time. Vectors are ordinary local variables of compiled code, and LLVM keeps
+them in registers, also when they are in a tuple.
 
-A place in memory is an address, which is an integer (see `address`), and an offset ``k``, which
-counts numbers of 4 bytes. It need not be aligned to vectors.
+A memory location is given by an address, which is an integer (see `address`), and an offset ``k``
+in units of 4 bytes. It need not be aligned to the size of a vector.
 """
 
 import inspect
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FAST_MATH = ("reassoc", "contract", "nsz", "arcp")
-"""What LLVM may do to arithmetic: reorder it, fuse it, ignore the sign of zero and multiply by
-reciprocals. It must respect NaN and infinity, so that the loss of a diverging model shows them."""
+"""The fast-math flags: LLVM may reorder and fuse operations, ignore the sign of zero and multiply by
+reciprocals. It must respect NaN and infinity, so that the loss of a diverging model has them."""
 
 
 def compiled(function: Function) -> Function:
@@ -33,28 +34,28 @@ def compiled(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Compile a function into those that call it, so that its vectors stay in registers."""
+    """Compile a function as a part of each function that calls it, so vectors stay in registers."""
     options = numba.njit(error_model="numpy", forceinline=True, fastmath=set(FAST_MATH))
     return cast(Function, options(function))
 
 
 def count_lanes(features: str) -> int:
-    """Return how many float32 numbers a register has, given LLVM's list of processor features."""
+    """Return how many float32 numbers a vector register has, given LLVM's list of CPU features."""
     names = features.split(",")
     return 16 if "+avx512f" in names else 8 if "+avx2" in names else 4
 
 
 def host_features() -> str:
-    """Return LLVM's list of the features of this processor."""
+    """Return LLVM's comma-separated list of the features of this CPU."""
     return str(binding.get_host_cpu_features().flatten())
 
 
 LANES = count_lanes(getattr(numba.config, "CPU_FEATURES", None) or host_features())
-"""Numbers in a vector: as many as in a register of the processor that Numba compiles for."""
+"""Float32 numbers in a vector: as many as in a vector register of the target CPU."""
 
 
 class Vector(types.Type):
-    """The type of a vector, for Numba."""
+    """The Numba type of a SIMD vector of `lanes` elements."""
 
     def __init__(self, element: Any, lanes: int = LANES) -> None:
         self.element, self.lanes = element, lanes
@@ -62,7 +63,7 @@ class Vector(types.Type):
 
 
 FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
-"""The vectors of `LANES` numbers. A mask is the result of a comparison."""
+"""The types of vectors with `LANES` elements. A mask is the result of a comparison."""
 
 LLVM_ELEMENTS = {
     types.float32: ir.FloatType(),
@@ -72,13 +73,13 @@ LLVM_ELEMENTS = {
 
 
 def llvm_type(vector: Vector) -> Any:
-    """Return the type of a vector, for LLVM."""
+    """Return the LLVM type of a vector, given its Numba type."""
     return ir.VectorType(LLVM_ELEMENTS[vector.element], vector.lanes)
 
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
-    """Tells Numba how to represent a vector in LLVM."""
+    """The data model by which Numba represents a `Vector` as an LLVM vector."""
 
     def __init__(self, manager: Any, vector: Vector) -> None:
         super().__init__(manager, vector, llvm_type(vector))  # type: ignore[no-untyped-call]
@@ -87,17 +88,17 @@ class VectorModel(models.PrimitiveModel):
 def instruction(
     signature: Callable[..., Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function for compiled code from one that writes LLVM instructions.
+    """Turn a function that writes LLVM instructions into one that compiled code can call.
 
     Parameters
     ----------
     signature
-        A function from the types of the arguments to the signature, all of them Numba's.
+        A function that takes the Numba types of the arguments and returns the Numba signature.
 
     Returns
     -------
-    A decorator. The decorated function gets an `llvmlite.ir.IRBuilder` and the LLVM values of the
-    arguments, and returns the LLVM value of the result, or None.
+    A decorator. The decorated function takes an `llvmlite.ir.IRBuilder` and the LLVM values of the
+    arguments; it returns the LLVM value of the result, or None if the instruction has no result.
     """
 
     def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -117,20 +118,24 @@ def instruction(
 
 
 def pointer(builder: Any, address: Any, k: Any) -> Any:
-    """Write the pointer to offset ``k`` from an address."""
+    """Emit LLVM code for the pointer to ``address`` plus ``k`` times 4 bytes."""
     base = builder.inttoptr(address, ir.PointerType())
     return builder.gep(base, [k], source_etype=ir.FloatType())
 
 
 def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
-    """Write a vector of chosen lanes. Those of ``y`` are numbered after those of ``x``."""
+    """Emit LLVM code for the vector of the chosen lanes of two vectors.
+
+    Lane n of ``x`` has the number n in ``lanes``, and lane n of ``y`` has n plus the length of
+    ``x``.
+    """
     mask = list(lanes)
     kind = ir.VectorType(ir.IntType(32), len(mask))
     return builder.shuffle_vector(x, y, ir.Constant(kind, mask))
 
 
 def binary(*_: Any) -> Any:
-    """Return the signature of an operation on two vectors."""
+    """Return the Numba signature of an operation that takes two float vectors and returns one."""
     return FLOATS(FLOATS, FLOATS)
 
 
@@ -145,7 +150,7 @@ def address(array: NDArray[Any]) -> int:
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch(builder: Any, address: Any, k: Any) -> None:
-    """Start to load a cache line that will soon be read."""
+    """Emit LLVM code that starts to load the cache line at ``address`` plus ``k`` times 4 bytes."""
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), number, number, number])
     function = builder.module.declare_intrinsic("llvm.prefetch", [ir.PointerType()], kind)
@@ -155,19 +160,19 @@ def prefetch(builder: Any, address: Any, k: Any) -> None:
 
 @instruction(lambda *_: types.float32(types.intp, types.intp))
 def load_float(builder: Any, address: Any, k: Any) -> Any:
-    """Load one float32."""
+    """Emit LLVM code that loads one float32 from ``address`` plus ``k`` times 4 bytes."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.FloatType())
 
 
 @instruction(lambda *_: types.int32(types.intp, types.intp))
 def load_int(builder: Any, address: Any, k: Any) -> Any:
-    """Load one int32."""
+    """Emit LLVM code that loads one int32 from ``address`` plus ``k`` times 4 bytes."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.IntType(32))
 
 
 @instruction(lambda *_: types.intp(types.intp, types.intp))
 def load_address(builder: Any, address: Any, n: Any) -> Any:
-    """Load entry ``n`` of an array of addresses."""
+    """Emit LLVM code that loads element ``n`` of the array of 64-bit addresses at ``address``."""
     base = builder.inttoptr(address, ir.PointerType())
     place = builder.gep(base, [n], source_etype=ir.IntType(64))
     return builder.load(place, align=8, typ=ir.IntType(64))
@@ -175,19 +180,22 @@ def load_address(builder: Any, address: Any, n: Any) -> Any:
 
 @instruction(lambda *_: FLOATS(types.intp, types.intp))
 def load(builder: Any, address: Any, k: Any) -> Any:
-    """Load a vector."""
+    """Emit LLVM code that loads a float32 vector from ``address`` plus ``k`` times 4 bytes."""
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store(builder: Any, value: Any, address: Any, k: Any) -> None:
-    """Store a vector of any length."""
+    """Emit LLVM code that stores a vector at ``address`` plus ``k`` times 4 bytes."""
     builder.store(value, pointer(builder, address, k), align=4)
 
 
 @instruction(lambda like, *_: like(like, types.intp, types.intp))
 def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
-    """Load a tuple of adjacent vectors, as many as in the tuple ``like``."""
+    """Emit LLVM code that loads adjacent vectors from memory into a tuple.
+
+    The tuple ``like`` is not read: it only gives the number of vectors.
+    """
     result = ir.Constant(like.type, ir.Undefined)
     for n in range(like.type.count):
         start = builder.add(k, k.type(n * LANES))
@@ -198,7 +206,7 @@ def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
 
 @instruction(lambda values, *_: types.void(values, types.intp, types.intp))
 def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
-    """Store a tuple of vectors, each directly behind the one before."""
+    """Emit LLVM code that stores a tuple of vectors in memory, one directly after the other."""
     for n in range(values.type.count):
         start = builder.add(k, k.type(n * LANES))
         value = builder.extract_value(values, n)
@@ -209,32 +217,32 @@ def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
 
 
 def write_splat(builder: Any, number: Any) -> Any:
-    """Write instructions that copy a number into every lane of a vector."""
+    """Emit LLVM code that copies a number into every lane of a vector."""
     undefined = ir.Constant(llvm_type(FLOATS), ir.Undefined)
     one = builder.insert_element(undefined, number, ir.IntType(32)(0))
     return shuffle(builder, one, undefined, [0] * LANES)
 
 
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Write ``x * y + z``, which LLVM fuses where the processor can."""
+    """Emit LLVM code for ``x * y + z``, fused into one instruction if the CPU has it."""
     return builder.fadd(builder.fmul(x, y, flags=FAST_MATH), z, flags=FAST_MATH)
 
 
 @instruction(lambda _: FLOATS(types.float32))
 def splat(builder: Any, x: Any) -> Any:
-    """Return a vector with ``x`` in every lane."""
+    """Emit LLVM code for a vector that has the number ``x`` in every lane."""
     return write_splat(builder, x)
 
 
 @instruction(lambda *_: FLOATS(FLOATS, FLOATS, FLOATS))
 def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Return ``x * y + z``."""
+    """Emit LLVM code for ``x * y + z``, elementwise, fused if the CPU can."""
     return write_multiply_add(builder, x, y, z)
 
 
 @instruction(lambda _x, _ys, zs: zs(FLOATS, zs, zs))
 def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
-    """Return the tuple of ``x * y + z`` for the pairs ``y``, ``z`` of two tuples."""
+    """Emit LLVM code for the tuple of ``x * y + z``, with one ``y`` and ``z`` from each tuple."""
     for n in range(zs.type.count):
         y, z = builder.extract_value(ys, n), builder.extract_value(zs, n)
         zs = builder.insert_value(zs, write_multiply_add(builder, x, y, z), n)
@@ -243,37 +251,43 @@ def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
 
 @instruction(binary)
 def add(builder: Any, x: Any, y: Any) -> Any:
-    """Return ``x + y``."""
+    """Emit LLVM code for ``x + y``, elementwise."""
     return builder.fadd(x, y, flags=FAST_MATH)
 
 
 @instruction(binary)
 def subtract(builder: Any, x: Any, y: Any) -> Any:
-    """Return ``x - y``, exactly rounded and never reordered."""
+    """Emit LLVM code for ``x - y``, elementwise, which LLVM may not reorder or fuse."""
     return builder.fsub(x, y)
 
 
 @instruction(binary)
 def multiply(builder: Any, x: Any, y: Any) -> Any:
-    """Return ``x * y``."""
+    """Emit LLVM code for ``x * y``, elementwise."""
     return builder.fmul(x, y, flags=FAST_MATH)
 
 
 @instruction(binary)
 def divide(builder: Any, x: Any, y: Any) -> Any:
-    """Return ``x / y``."""
+    """Emit LLVM code for ``x / y``, elementwise."""
     return builder.fdiv(x, y, flags=FAST_MATH)
 
 
 def polynomial_signature(_: Any, coefficients: Any) -> Any:
-    """Return the signature of `polynomial`."""
+    """Return the Numba signature of `polynomial`, which depends on the number of coefficients."""
     floats = types.UniTuple(types.float32, len(coefficients))  # type: ignore[no-untyped-call]
     return FLOATS(FLOATS, floats)
 
 
 @instruction(polynomial_signature)
 def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
-    """Return the polynomial of ``x`` with these coefficients, beginning with the constant."""
+    """Emit LLVM code for a polynomial, evaluated at each lane of ``x``.
+
+    Parameters
+    ----------
+    coefficients
+        A tuple of float32 numbers, from the constant term up to the highest power.
+    """
     count = coefficients.type.count
     *lower, y = (write_splat(builder, builder.extract_value(coefficients, n)) for n in range(count))
     for coefficient in reversed(lower):
@@ -283,31 +297,31 @@ def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
 
 @instruction(lambda *_: MASK(FLOATS, FLOATS))
 def greater(builder: Any, x: Any, y: Any) -> Any:
-    """Return the mask of lanes where ``x > y``, false where either is NaN."""
+    """Emit LLVM code for the mask of lanes where ``x > y``; false where ``x`` or ``y`` is NaN."""
     return builder.fcmp_ordered(">", x, y)
 
 
 @instruction(lambda *_: FLOATS(MASK, FLOATS, FLOATS))
 def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
-    """Return the lanes of ``x`` where the mask is true and of ``y`` elsewhere."""
+    """Emit LLVM code that takes lanes of ``x`` where ``mask`` is true and of ``y`` elsewhere."""
     return builder.select(mask, x, y)
 
 
 @instruction(lambda _: INTS(FLOATS))
 def to_ints(builder: Any, x: Any) -> Any:
-    """Convert to int32, rounding towards zero."""
+    """Emit LLVM code that converts a float32 vector to int32, rounding toward zero."""
     return builder.fptosi(x, llvm_type(INTS))
 
 
 @instruction(lambda _: FLOATS(INTS))
 def to_floats(builder: Any, x: Any) -> Any:
-    """Convert int32 to float32."""
+    """Emit LLVM code that converts an int32 vector to float32."""
     return builder.sitofp(x, llvm_type(FLOATS))
 
 
 @instruction(lambda _: FLOATS(INTS))
 def power_of_two(builder: Any, exponent: Any) -> Any:
-    """Return 2 to the power of integers from -126 to 127."""
+    """Emit LLVM code for 2 ** exponent as float32; ``exponent`` is int32, from -126 to 127."""
     kind = llvm_type(INTS)
     biased = builder.add(exponent, ir.Constant(kind, [127] * LANES))
     return builder.bitcast(builder.shl(biased, ir.Constant(kind, [23] * LANES)), llvm_type(FLOATS))
@@ -318,7 +332,7 @@ def power_of_two(builder: Any, exponent: Any) -> Any:
 
 @instruction(lambda _: types.float32(FLOATS))
 def sum_lanes(builder: Any, x: Any) -> Any:
-    """Return the sum of the lanes, added in their order."""
+    """Emit LLVM code that adds up the lanes of a vector, from the first to the last."""
     total = ir.Constant(ir.FloatType(), 0)
     for lane in range(LANES):
         total = builder.fadd(total, builder.extract_element(x, ir.IntType(32)(lane)))
@@ -327,7 +341,7 @@ def sum_lanes(builder: Any, x: Any) -> Any:
 
 @instruction(lambda *_: Vector(types.float32, 4)(FLOATS, FLOATS, FLOATS, FLOATS))
 def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Return the sums over the lanes of four vectors, as a vector of four numbers."""
+    """Emit LLVM code for a vector of four numbers: the sum over the lanes of each argument."""
 
     def add_pairs(x: Any, y: Any, pairs: tuple[tuple[int, int], tuple[int, int]]) -> Any:
         low, high = (
@@ -352,17 +366,17 @@ def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 def half_of(x: Vector) -> Any:
-    """Return the signature of taking half of a vector."""
+    """Return the Numba signature of a function that returns half of the lanes of a vector."""
     return Vector(x.element, x.lanes // 2)(x)
 
 
 @instruction(half_of)
 def low_half(builder: Any, x: Any) -> Any:
-    """Return the first half of a vector's lanes."""
+    """Emit LLVM code for the first half of the lanes of a vector."""
     return shuffle(builder, x, x, range(x.type.count // 2))
 
 
 @instruction(half_of)
 def high_half(builder: Any, x: Any) -> Any:
-    """Return the second half of a vector's lanes."""
+    """Emit LLVM code for the second half of the lanes of a vector."""
     return shuffle(builder, x, x, range(x.type.count // 2, x.type.count))

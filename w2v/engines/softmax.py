@@ -48,7 +48,8 @@ class PairCounts(NamedTuple):
 STEP_SCALE = 300.0
 """At a constant learning rate of 1, Adagrad moves a row whose gradients all have one direction by
 this distance times the square root of the number of steps. With this value the same learning rates
-suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank 0.025, the default, is the best of 0.0175, 0.025 and 0.035."""
+suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank 0.025, the default,
+is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
 """On short texts, batches are made smaller until the training has this many steps. With fewer, the
@@ -148,7 +149,7 @@ class SoftmaxStep:
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
         order, borders = inputs.equal()
-        # The predicted words follow their input row, so that only the rows must be sorted.
+        # Pairs are listed by input row, so that only the rows have to be sorted.
         positions = order + self.window
         outside = positions[:, None] + self.offsets
         near = documents[outside] == documents[positions][:, None]

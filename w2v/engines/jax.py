@@ -40,7 +40,7 @@ STEP_WORDS = 8192
 """The most center words of a step of negative sampling. Shorter steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
-"""The most tokens of a shard of negative sampling; with so many, the cost of a call is negligible."""
+"""The most tokens of a shard of negative sampling, where the cost of a call is negligible."""
 
 SPARE = 1 / 8
 """By what fraction a shard may exceed `JaxEngine.shard_words` without another compilation."""

@@ -46,14 +46,14 @@ def make_jobs(phases: int) -> NDArray[np.int64]:
 
 @instruction(lambda *_: types.int64(types.intp))
 def add_one(builder: Any, address: Any) -> Any:
-    """Emit LLVM code that atomically adds 1 to the int64 at an address and returns the old value."""
+    """Emit LLVM code that adds 1 atomically to an int64 in memory and returns the old value."""
     place = builder.inttoptr(address, ir.PointerType())
     return builder.atomic_rmw("add", place, ir.IntType(64)(1), "seq_cst")
 
 
 @instruction(lambda *_: types.int64(types.intp))
 def load_shared(builder: Any, address: Any) -> Any:
-    """Emit LLVM code that loads the int64 at an address, which other threads update by `add_one`.
+    """Emit LLVM code that loads an int64 from memory that other threads update by `add_one`.
 
     The load is sequentially consistent: what a thread wrote before its update can be read after it.
     """

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FAST_MATH = ("reassoc", "contract", "nsz", "arcp")
-"""The fast-math flags: LLVM may reorder and fuse operations, ignore the sign of zero and multiply by
-reciprocals. It must respect NaN and infinity, so that the loss of a diverging model has them."""
+"""LLVM's fast-math flags: it may reorder and fuse operations, ignore the sign of zero and multiply
+by reciprocals. It must respect NaN and infinity, so that the loss of a diverging model has them."""
 
 
 def compiled(function: Function) -> Function:

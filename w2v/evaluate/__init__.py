@@ -1,7 +1,8 @@
-"""Evaluate word vectors: word similarity, analogies, nearest neighbours and their stability.
+"""Evaluate word vectors: word similarity, analogies, nearest neighbors and their stability.
 
-All functions are pure: vectors and questions go in, a result comes out. Where a value is undefined
-for the given data, it is None, never NaN, so that results are valid JSON.
+All functions are pure: they take vectors and benchmark items, and return results without side
+effects. A score that is undefined for the given data is None, never NaN, so that results are valid
+JSON.
 """
 
 from w2v.evaluate.analogies import (

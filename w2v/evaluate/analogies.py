@@ -1,4 +1,4 @@
-"""Analogy questions ("a is to b as c is to what?"): read them, answer them, count answers."""
+"""Analogy questions ("a is to b as c is to what?"): load them, answer them, count the answers."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,29 +24,31 @@ Method = Literal["3CosAdd", "3CosMul"]
 METHODS: tuple[Method, ...] = ("3CosAdd", "3CosMul")
 
 TOP = 5
-"""The number of best answers among which the correct one is sought."""
+"""The lowest rank of a correct answer that is reported. Lower ones count as not found."""
 
 MAX_COSINES = 1 << 24
-"""Cosines held in memory at a time: 64 MiB of float32."""
+"""The most cosines held in memory: 64 MiB of float32."""
 
 MAX_SCORES = 1 << 18
-"""Scores computed at a time: a megabyte of float32, which stays in the cache."""
+"""The most scores computed at a time: a mebibyte of float32, which stays in the CPU's cache."""
 
 EPSILON = 1e-6
-"""Keeps the quotient of 3CosMul finite. It has the value that gensim uses, so that scores agree."""
+"""Added to the divisor of 3CosMul to keep it above 0. gensim uses the same value."""
 
 
 class Question(NamedTuple):
-    """A question "a is to b as c is to what?" and its answer.
+    """A question "a is to b as c is to what?" with its correct answers.
 
     Attributes
     ----------
     category
-        The name that the file has for the kind of relation, such as ``capital-common-countries``.
-    a, b, c, answer
-        The words of the question, and its answer.
+        The benchmark's name of the relation between a and b, such as ``capital-common-countries``.
+    a, b, c
+        The words of the question.
+    answer
+        The correct answer.
     others
-        Further answers that are equally correct.
+        Further correct answers.
     """
 
     category: str
@@ -58,26 +60,26 @@ class Question(NamedTuple):
 
     @property
     def section(self) -> str:
-        """``syntactic`` or ``semantic``, as `section_of` derives it from the category."""
+        """``syntactic`` or ``semantic``, the kind of relation that the question asks for."""
         return section_of(self.category)
 
 
 _SYNTACTIC = re.compile(r"gram|[^/]*morphology[^/]*/|[ID]\d\d \[", re.IGNORECASE)
-"""Matches the syntactic categories.
+"""Matches the names of syntactic categories.
 
-They are those of Google that begin with ``gram``, and those of BATS by the name of their folder, or
-by the name of their file (``I01 [...]`` and ``D01 [...]``) if a single folder of BATS was read.
+In Google's file these begin with ``gram``. In BATS they are in a folder named for morphology; if
+only that folder was read, the names of its files begin like ``I01 [`` or ``D01 [``.
 """
 
 
 def section_of(category: str) -> str:
-    """Return ``syntactic`` for a category of grammar, in Google's file or BATS, or ``semantic``."""
+    """Return ``syntactic`` or ``semantic``, for a category of Google's analogies or of BATS."""
     return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """The result of one category of questions; `AnalogyResult` explains the fields."""
+    """The result for one category of questions, with fields as in `AnalogyResult`."""
 
     category: str
     section: str
@@ -93,33 +95,35 @@ class CategoryResult:
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """How many analogy questions were answered correctly.
+    """The accuracy on a benchmark of analogy questions.
 
     Attributes
     ----------
     method
-        ``3CosAdd`` or ``3CosMul``.
+        How the answer is computed: ``3CosAdd`` or ``3CosMul``.
     accuracy, semantic, syntactic
-        Share of correct answers: to all questions used, and to the semantic and the syntactic
-        ones (`section_of`). None if no question was used.
+        The share of correct answers: among all questions used, among the semantic ones and among
+        the syntactic ones. None if no such question was used.
     accuracy_5
-        Share of questions whose correct answer is among the five best ones.
+        The share of questions with a correct answer among the five best candidates.
     ci95
-        Wilson's 95 % interval of `accuracy`. It assumes independent questions, but those of a
-        benchmark share words, so that the true uncertainty is larger.
-    correct, correct_5, questions, total
-        Number of questions answered correctly, answered correctly within five answers, used, and
-        given.
+        Wilson's 95 % confidence interval of `accuracy`. It assumes that questions are independent.
+        Questions of a benchmark share words, so the true uncertainty is larger.
+    correct, correct_5
+        The number of questions answered correctly, and with a correct answer among the five best.
+    questions, total
+        The number of questions used for the scores, and of all questions in the benchmark.
     known, coverage
-        Number of questions all of whose words are in the vocabulary, and known / total (None
-        without questions).
+        The number of questions whose words all have vectors in the restricted vocabulary, and
+        known / total (None without questions).
     vocabulary
-        Number of words, the most frequent ones, that questions may contain and that can be
-        answers.
+        The size of the restricted vocabulary: only this many most frequent words may occur in
+        questions and answers.
     oov
-        See `w2v.evaluate.Unknown`.
+        How questions with words outside that vocabulary are treated: ``skip`` leaves them out,
+        ``zero`` counts them as wrong.
     categories
-        In the order of the questions.
+        The result for each category, in the order of the questions.
     """
 
     method: Method
@@ -140,18 +144,18 @@ class AnalogyResult:
 
 
 def load_analogies(path: str | Path) -> list[Question]:
-    """Read analogy questions from a file in Google's format, or from the folder of BATS.
+    """Load analogy questions from a file in Google's format, or from the folder of BATS.
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
-    the questions of a category. In the folder of BATS, each text file is a category, and each line
-    has a word and its correct answers, separated by slashes. Any two lines of a file make two
-    questions: a and b are the word and the first answer of one line, c is the word of the other,
-    and all answers of the other are correct.
+    the questions of a category. In BATS, each text file of the folder is a category, and each line
+    has a word and its correct answers, which are separated by slashes. Each ordered pair of lines
+    of a file makes a question: a is the word and b the first answer of one line, c is the word of
+    the other line, and the answers of that line are the correct answers.
 
     Raises
     ------
     InputError
-        A file cannot be read or has no questions, a line has another form, or a question precedes
+        A file cannot be read or has no questions, a line has another format, or a question precedes
         the first category.
 
     References
@@ -174,7 +178,7 @@ def load_analogies(path: str | Path) -> list[Question]:
 
 
 def _google(path: Path) -> Iterator[Question]:
-    """Read questions in Google's format."""
+    """Yield the questions of a file in Google's format."""
     category = ""
     for number, line in enumerate(read_lines(path), start=1):
         if line.startswith(":"):
@@ -193,7 +197,7 @@ def _google(path: Path) -> Iterator[Question]:
 
 
 def _bats(path: Path, root: Path) -> Iterator[Question]:
-    """Read the questions of one file of BATS, whose category is its path below `root`."""
+    """Yield the questions of one BATS file; the category is the file's path relative to `root`."""
     pairs = []
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
@@ -219,10 +223,26 @@ def analogies(
     method: Method = "3CosAdd",
     oov: Unknown = "skip",
 ) -> AnalogyResult:
-    """Answer analogy questions and count the correct answers.
+    """Answer analogy questions and compute the accuracy.
 
-    This is `answer_ranks` followed by `count_answers`, which explain the parameters. A path in
-    place of questions is read by `load_analogies`.
+    Parameters
+    ----------
+    vectors
+        The word vectors.
+    questions
+        The questions, or a path to load them from (`load_analogies`).
+    vocabulary
+        Only this many most frequent words may occur in questions and answers.
+    method
+        How the answer is computed, ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
+    oov
+        How questions with words outside that vocabulary are treated: ``skip`` leaves them out,
+        ``zero`` counts them as wrong.
+
+    Raises
+    ------
+    InputError
+        The questions cannot be loaded, or `vocabulary` is less than 1.
     """
     if isinstance(questions, str | Path):
         questions = load_analogies(questions)
@@ -236,31 +256,31 @@ def answer_ranks(
     vocabulary: int = 30_000,
     methods: Sequence[Method] = METHODS,
 ) -> dict[Method, NDArray[np.int64]]:
-    """Find the rank of the correct answer to each question among all answers.
+    """Rank all candidate answers to each analogy question; return the rank of the correct answer.
 
-    3CosAdd ranks words by cos(x, b) - cos(x, a) + cos(x, c), and 3CosMul by
-    cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted to the range from 0 to 1. The
-    words a, b and c cannot be answers. A word of a question stands for the same word of the
-    vocabulary, or else for the most frequent one that differs only in case, as `str.lower` ignores
-    it. Words that differ only in case are the same answer.
+    For a question "a is to b as c is to x", 3CosAdd ranks the words x by
+    cos(x, b) - cos(x, a) + cos(x, c), and 3CosMul by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with
+    cosines shifted to the range from 0 to 1. The words a, b and c cannot be answers. If the
+    vocabulary has not exactly a word of the question, the most frequent word that differs only in
+    case is taken. Words that differ only in case count as the same answer.
 
     Parameters
     ----------
     vectors
-        To evaluate.
+        The word vectors.
     questions
         n questions.
     vocabulary
-        Questions may only contain this many words, the most frequent ones, and only they can be
-        answers. Accuracy falls as this number grows, so compare results of equal settings only.
+        Only this many most frequent words may occur in questions and answers. Accuracy falls as
+        this number grows, so compare only results of equal settings.
     methods
-        Of `METHODS`.
+        Any of ``3CosAdd`` and ``3CosMul``.
 
     Returns
     -------
     dict of method to (n,) int64
-        The rank of the first correct answer, from 1 to 5; 0 if there is none among the first
-        five, and -1 if a word of the question is not in the vocabulary.
+        The rank of the best correct answer, from 1 to 5; 0 if none is among the first five; -1 if a
+        word of the question, or all of its answers, are not in the vocabulary.
 
     Raises
     ------
@@ -277,7 +297,7 @@ def answer_ranks(
         raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
     rows = vectors.by_frequency[:vocabulary]
     size = len(rows)
-    # From here on, a word is its frequency rank, from 0.
+    # From here on, words are represented by their frequency ranks, from 0.
     words = [vectors.words[row] for row in rows.tolist()]
     rank_of_word = {word: rank for rank, word in enumerate(words)}
     first: dict[str, int] = {}
@@ -287,9 +307,9 @@ def answer_ranks(
 
     @cache  # the same few hundred words are in thousands of questions
     def rank_of(word: str) -> int:
-        """Return the frequency rank of a word, or of its most frequent spelling in another case.
+        """Return the frequency rank of a word, from 0; -1 if it is not in the vocabulary.
 
-        -1 if there is none.
+        If the exact spelling is missing, the most frequent spelling in another case is taken.
         """
         for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
@@ -304,8 +324,8 @@ def answer_ranks(
 
     asked: list[int] = []
     terms: list[list[int]] = []
-    excluded: list[list[int]] = []  # of each question that is asked: what cannot be the answer ...
-    correct: list[list[int]] = []  # ... and the right answers
+    excluded: list[list[int]] = []  # words that cannot be answers, for each question used
+    correct: list[list[int]] = []  # the correct answers, for each question used
     for index, question in enumerate(questions):
         three = [rank_of(word) for word in question[1:4]]
         if -1 in three:
@@ -335,7 +355,18 @@ def answer_ranks(
 
 
 def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
-    """Return the ranks of all spellings of each word that has several, which differ in case."""
+    """Find the words that occur in several spellings, which differ only in case.
+
+    Parameters
+    ----------
+    same_word : (words,)
+        For each word, by frequency rank, the rank of its most frequent spelling.
+
+    Returns
+    -------
+    dict
+        The ranks of all spellings, by the rank of the most frequent one.
+    """
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
         int(word): [*rarer[same_word[rarer] == word].tolist(), int(word)]
@@ -344,7 +375,15 @@ def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
 
 
 def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, int]]:
-    """Cut the questions into ranges (start, end) with at most `limit` different words each."""
+    """Yield index ranges (start, end) of questions with at most `limit` distinct words each.
+
+    Parameters
+    ----------
+    terms
+        The three words of each question, as numbers.
+    limit
+        The most words, at least 3.
+    """
     start, words = 0, set[int]()
     for index, three in enumerate(terms):
         words.update(three)
@@ -358,7 +397,15 @@ def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, 
 def _factors(
     cosines: NDArray[np.float32], method: Method
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what a word adds to a score (or multiplies it by) as b or c, and what as a."""
+    """Return the terms by which 3CosAdd adds up, or 3CosMul multiplies, the score of an answer.
+
+    Returns
+    -------
+    of_b_and_c
+        A word's contribution to the score of each candidate if the word is b or c in the question.
+    of_a
+        The contribution if the word is a.
+    """
     if method == "3CosAdd":
         return cosines, -cosines
     shifted: NDArray[np.float32] = np.maximum((1 + cosines) / 2, 0)
@@ -369,16 +416,19 @@ def _factors(
 def _ranks(
     scores: NDArray[np.float32], excluded: Sequence[list[int]], correct: Sequence[list[int]]
 ) -> NDArray[np.int64]:
-    """Return the rank of the first correct answer to each question; 0 if it is not in the top five.
+    """Return the rank, from 1 to 5, of the best correct answer to each question; 0 if it is lower.
 
     Of equal scores, the more frequent word comes first.
 
     Parameters
     ----------
     scores
-        Of the words, by frequency, for n questions, (n, words). It is overwritten.
-    excluded, correct
-        The columns of each question that cannot be answers, and those of the right answers.
+        The score of each word as an answer to n questions, (n, words), with words ordered by
+        frequency. The array is overwritten.
+    excluded
+        For each question, the columns of words that cannot be answers.
+    correct
+        For each question, the columns of the correct answers.
     """
     rows = np.repeat(np.arange(len(scores)), [len(columns) for columns in excluded])
     scores[rows, list(chain(*excluded))] = -np.inf
@@ -403,18 +453,19 @@ def count_answers(
     method: Method,
     oov: Unknown = "skip",
 ) -> AnalogyResult:
-    """Count the correct answers of each category.
+    """Count the correct answers, overall and in each category of questions.
 
     Parameters
     ----------
     questions
         n questions.
     ranks
-        (n,), what `answer_ranks` returned for `method`.
+        The ranks of the correct answers, (n,), that `answer_ranks` returned for `method`.
     vocabulary, method
-        Copied into the result.
+        The settings of `answer_ranks`; copied into the result.
     oov
-        How questions with words outside the vocabulary are treated; see `Unknown`.
+        How questions with words outside the vocabulary are treated: ``skip`` leaves them out,
+        ``zero`` counts them as wrong.
     """
     places: dict[str, list[int]] = {}
     for index, question in enumerate(questions):
@@ -462,7 +513,7 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Add up several categories; the result is a category named ``all`` of the given section."""
+    """Add up the results of several categories, as a category ``all`` of the given section."""
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)
     questions = sum(c.questions for c in categories)

@@ -1,7 +1,6 @@
-"""The files of the benchmarks that gensim ships: WordSim-353, SimLex-999, Google's analogies.
+"""Find and read the benchmark files that gensim ships: WordSim-353, SimLex-999, Google analogies.
 
-This module finds a file and reads its lines; `w2v.evaluate.similarity` and
-`w2v.evaluate.analogies` parse them.
+The files are parsed by `w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
 """
 
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ BENCHMARKS = {
 
 
 def benchmark_path(name: str) -> Path:
-    """Return the path of a benchmark in the installed gensim, without importing gensim.
+    """Return the path of a benchmark file in the installed gensim package.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def benchmark_path(name: str) -> Path:
     Raises
     ------
     InputError
-        Another name, or gensim is not installed, or is installed without its test data.
+        There is no benchmark of this name, or gensim or its test data is not installed.
 
     References
     ----------
@@ -47,7 +46,7 @@ def benchmark_path(name: str) -> Path:
 
 
 def read_lines(path: str | Path) -> list[str]:
-    """Read the lines of a UTF-8 text file, decompressed if its name ends in .gz, .bz2 or .xz.
+    """Read the lines of a UTF-8 text file, decompressing it if its name ends in .gz, .bz2 or .xz.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The nearest neighbours of words, and the share on which different runs agree."""
+"""Nearest neighbors of words, and the share of them that different runs have in common."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from w2v.errors import InputError
 from w2v.vectors import WordVectors
 from w2v.vectors.search import nearest_rows
 
-# Frequent function words of four letters and more, whose neighbours tell little.
+# Frequent function words of four letters or more; their neighbors say little about the vectors.
 _FUNCTION_WORDS = frozenset(
     """about above after again also although another because been before being below between
     both cannot could does doing down during each either even every except from further have
@@ -25,7 +25,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 class Neighbour(NamedTuple):
-    """A word and one of its nearest neighbours, which has rank 1 if no cosine is larger."""
+    """A word and one of its nearest neighbors, which has rank 1 if it is the nearest."""
 
     word: str
     rank: int
@@ -34,14 +34,14 @@ class Neighbour(NamedTuple):
 
 
 class Overlap(NamedTuple):
-    """A word and the share of its nearest neighbours that two sets of vectors have in common."""
+    """A word and the share of its nearest neighbors that two sets of vectors have in common."""
 
     word: str
     overlap: float
 
 
 def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neighbour]:
-    """List the k nearest words of each word, in the order of `words`.
+    """Return the k nearest neighbors of each word, in the order of `words`.
 
     Raises
     ------
@@ -56,15 +56,16 @@ def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neigh
 
 
 def probe_words(vectors: WordVectors, n: int) -> list[str]:
-    """Choose words whose neighbours are worth a look, from frequent to moderately frequent ones.
+    """Choose n words whose nearest neighbors are worth inspecting.
 
-    The words are evenly spaced by the logarithm of their frequency rank. Only words of at least
-    four letters are chosen, without digits and other signs, and no function words of English.
+    The words range from frequent to moderately frequent, evenly spaced by the logarithm of their
+    frequency rank. They have at least four letters and no other characters; English function words
+    are left out.
 
     Returns
     -------
     list of str
-        n words, the most frequent first; fewer if the vocabulary has fewer such words.
+        The words, the most frequent first; fewer than n if the vocabulary has fewer suitable words.
     """
     words = [
         word
@@ -76,7 +77,7 @@ def probe_words(vectors: WordVectors, n: int) -> list[str]:
     if n >= len(words):
         return words
     ranks = np.geomspace(max(1, len(words) // 20), len(words), n).astype(int) - 1
-    for index in range(1, n):  # of equal ranks, move the later ones to the next free rank
+    for index in range(1, n):  # move repeated ranks to the next free ones
         ranks[index] = max(ranks[index], ranks[index - 1] + 1)
     ranks = np.minimum(ranks, len(words) - n + np.arange(n))
     return [words[rank] for rank in ranks]
@@ -85,11 +86,25 @@ def probe_words(vectors: WordVectors, n: int) -> list[str]:
 def neighbour_rows(
     vectors: WordVectors, words: Sequence[str], k: int, vocabulary: int
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Find the k nearest neighbours of n words by cosine, among the most frequent words.
+    """Find the k nearest neighbors of n words by cosine, among the most frequent words.
 
-    Only the `vocabulary` most frequent words can be neighbours; if they are fewer than k, so are
-    the neighbours. The result is their rows, (n, k) intp, the nearest first, and their cosines,
-    (n, k) float32. Of equally near words, the more frequent comes first.
+    Parameters
+    ----------
+    vectors
+        The word vectors.
+    words
+        n words.
+    k
+        The number of neighbors per word; fewer if there are not enough candidates.
+    vocabulary
+        Only this many most frequent words are candidates.
+
+    Returns
+    -------
+    rows : intp (n, k)
+        The neighbors' rows in `vectors`, the nearest first. Of equally near words, the more
+        frequent one comes first.
+    cosines : float32 (n, k)
     """
     candidates = vectors.by_frequency[:vocabulary]
     place = np.full(len(vectors), -1, dtype=np.intp)
@@ -104,21 +119,26 @@ def neighbour_rows(
 def neighbour_overlap(
     vectors: WordVectors, other: WordVectors, k: int = 10, limit: int = 30_000, words: int = 1000
 ) -> list[Overlap]:
-    """Measure how far two sets of vectors, such as those of two seeds, agree on neighbours.
+    """Measure the agreement of two sets of vectors, such as of two seeds, on nearest neighbors.
 
-    Only words that both sets contain are compared and can be neighbours, so that a word which
-    one of them lacks does not count as disagreement.
+    Only words in both vocabularies are compared and can be neighbors, so a word that only one
+    set has does not count as disagreement.
 
     Parameters
     ----------
     vectors, other
-        The order of the words may differ.
+        The two sets of word vectors. Their words may be in different order.
     k
-        The number of neighbours of a word; fewer if there are fewer other words.
+        The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only this many common words are considered, the most frequent ones by `vectors`.
+        Only this many of the common words are considered, the most frequent ones by `vectors`.
     words
-        The neighbours of this many of them are compared, evenly spaced by frequency rank.
+        The number of words whose neighbors are compared, evenly spaced by frequency rank.
+
+    Returns
+    -------
+    list of Overlap
+        The share of common neighbors, for each word compared.
 
     Raises
     ------
@@ -150,13 +170,18 @@ def neighbour_overlap(
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return, for each row, the share of its entries that are in the same row of both arrays.
+    """Return, for each row, the share of its entries that both arrays have in that row.
 
     Parameters
     ----------
     one, other
-        (n, k) each, such as the neighbours of the same words in two sets of vectors, from
-        `w2v.vectors.search.nearest_rows`. The entries of a row are different.
+        Arrays (n, k) without repeated entries in a row, such as the nearest neighbors of n words in
+        two sets of vectors.
+
+    Returns
+    -------
+    float64 (n,)
+        From 0 to 1.
     """
     common = [len(set(a) & set(b)) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
     shares: NDArray[np.float64] = np.array(common) / one.shape[1]
@@ -166,19 +191,20 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 def mean_neighbour_overlap(
     runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
-    """Return the mean share of nearest neighbours on which two runs agree, over all pairs.
+    """Return the mean share of nearest neighbors that two runs have in common, over all pairs.
 
     Parameters
     ----------
     runs
-        The vectors of runs that differ in their seed. They are read one after the other, so a
-        generator that loads them keeps only one in memory.
+        The vectors of runs that differ in their seed. They are read one after the other, so that a
+        generator which loads them keeps only one set in memory.
     k
-        Neighbours of a word; fewer if there are fewer other words.
+        The number of neighbors per word; fewer if there are not enough other words.
     limit
-        Only the words of the first rows, which are the most frequent ones, can be neighbours.
+        Only this many words, from the first row on, can be neighbors. Rows are assumed to be
+        ordered by falling frequency.
     words
-        The neighbours of this many first words are compared.
+        The neighbors of this many words, from the first row on, are compared.
 
     Returns
     -------

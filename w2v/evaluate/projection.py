@@ -12,42 +12,55 @@ from numpy.typing import NDArray
 from w2v.vectors import WordVectors
 
 NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
-"""The names of the projections, as papers write them, by method."""
+"""The usual name of each projection method."""
 
 MIN_WORDS = 5
-"""With fewer words, every projection is PCA, because the others have nothing to arrange."""
+"""With fewer words, every projection is PCA, because t-SNE and UMAP need several neighbors."""
 
 PERPLEXITY = 30.0
-"""Of t-SNE: about how many neighbours of a word count as near."""
+"""The perplexity of t-SNE, roughly the number of near neighbors of a word."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """The positions of words in two dimensions."""
+    """A projection of words into two dimensions: their coordinates and what the axes mean."""
 
     method: str  # a key of `NAMES`
     xy: NDArray[np.float64]  # (n, 2)
-    axes: tuple[str, str]  # what the two directions mean
+    axes: tuple[str, str]  # labels of the two axes
 
     @property
     def name(self) -> str:
-        """Return the name of the method as papers write it, such as t-SNE."""
+        """The usual name of the method, such as t-SNE."""
         return NAMES[self.method]
 
     @property
     def about(self) -> str:
-        """Return a line for readers of the map: the method, and what positions mean."""
+        """A caption for a plot: the name of the method and what the positions mean."""
         if self.method == "pca":
             return f"{self.name}: {self.axes[0]} across, {self.axes[1]} up"
         return f"{self.name}: only small distances mean something, not directions nor large ones"
 
 
 def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int = 0) -> Projection:
-    """Project words into two dimensions; each vector is scaled to length 1 before.
+    """Project words into two dimensions, after scaling each vector to length 1.
 
-    `method` is a key of `NAMES`. With fewer than `MIN_WORDS` words, or if all words have the
-    same vector, the result is PCA. For the others see van der Maaten, Hinton (2008), Visualizing
-    data using t-SNE; McInnes, Healy, Melville (2018), UMAP.
+    Parameters
+    ----------
+    vectors
+        The word vectors.
+    words
+        The words to project.
+    method
+        ``pca``, ``tsne`` or ``umap``. PCA is used instead of the other two if there are fewer than
+        `MIN_WORDS` words or all words have the same vector.
+    seed
+        The seed of t-SNE and UMAP.
+
+    References
+    ----------
+    van der Maaten, Hinton (2008), Visualizing data using t-SNE. McInnes, Healy, Melville (2018),
+    UMAP.
     """
     unit = np.asarray(vectors.unit[[vectors.row(word) for word in words]], dtype=np.float32)
     if method == "pca" or len(words) < MIN_WORDS or np.ptp(unit, axis=0).max(initial=0.0) == 0.0:
@@ -67,7 +80,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
 def project_by(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """Project words by each of the methods. If the words are too few, return only PCA."""
+    """Project words by several methods; return only PCA if there are too few words."""
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
 

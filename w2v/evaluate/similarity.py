@@ -1,4 +1,4 @@
-"""Word similarity: do the cosines of word pairs agree with the scores that people gave?"""
+"""Word similarity: correlation of the cosines of word pairs with human ratings."""
 
 import csv
 import itertools
@@ -19,16 +19,16 @@ from w2v.files import is_number
 from w2v.vectors import WordVectors
 
 Unknown = Literal["skip", "zero"]
-"""How pairs and questions with a word that has no vector are treated.
+"""How word pairs and analogy questions with a word that has no vector are treated.
 
-``skip`` leaves them out; ``zero`` takes a cosine of 0 for a pair, and counts a question as wrong.
+``skip`` leaves them out; ``zero`` gives a pair a cosine of 0, and counts a question as wrong.
 """
 
 UNKNOWN: tuple[Unknown, ...] = ("skip", "zero")
 
 
 class Pair(NamedTuple):
-    """Two words and the score that people gave for their similarity, larger if more similar."""
+    """Two words and the human rating of their similarity; a larger `score` means more similar."""
 
     a: str
     b: str
@@ -72,19 +72,19 @@ class SimilarityResult:
 
 
 def load_pairs(path: str | Path) -> list[Pair]:
-    """Read word pairs from a text file: each line is two words and a score.
+    """Load word pairs and human ratings from a text file with two words and a score per line.
 
-    The fields are separated by tabs, commas, semicolons or spaces; the first line tells which. A
-    header may name the columns, as in ``word1``, ``word2`` and ``score``. Otherwise the words are
-    the first two columns of words, and the score is the first column of numbers after them; other
-    columns, such as an id or a part of speech, are ignored. Blank lines and lines that start with #
-    are ignored.
+    The separator (tab, comma, semicolon or spaces) is detected from the first line. A header may
+    name the columns, for example ``word1``, ``word2`` and ``score``. Without a header, the words
+    are the first two columns with words, and the score is the first column of numbers after them.
+    Other columns, such as an id or a part of speech, are ignored, and so are blank lines and lines
+    that start with #.
 
     Raises
     ------
     InputError
-        The file cannot be read or has no pairs, it is not clear which columns hold the words and
-        the score, a line has another form, or a score is not a finite decimal number.
+        The file cannot be read or has no pairs, the columns of words and scores cannot be
+        identified, a line has another format, or a score is not a finite decimal number.
     """
     lines = [
         (number, line)
@@ -139,16 +139,23 @@ _QUOTED = re.compile('"[^"]+"')
 _NO_VALUE = frozenset(["", "-", "?", "na", "n/a", "none", "null"])
 _NAME_COLUMNS = "name the columns in a first line, such as word1, word2, score"
 MIN_ID_ROWS = 3
-"""In fewer rows, a column may count 1, 2 by chance."""
+"""In a table of fewer rows, a column of scores may be consecutive integers by chance."""
 
 
 def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     """Find the columns of the two words and of the score, and whether the first row is a header.
 
+    Returns
+    -------
+    first, second, score
+        The indices of the columns.
+    header
+        Whether the first row is a header.
+
     Raises
     ------
     InputError
-        It is not clear which columns they are.
+        The columns cannot be identified.
     """
     names = [name.casefold() for name in table[0]]
     width = max(map(len, table))
@@ -168,7 +175,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     scores = [place for place in numbers if place > max(words)]
     if called:
         scores = called[:1]
-    elif not scores:  # a score may stand in front, but ids do, too
+    elif not scores:  # a column before the words is a score or an id
         scores = [p for p in numbers if p not in words and not _is_whole(columns[p])]
     if len(scores) > 1 and _is_id(columns[scores[0]]):
         del scores[0]
@@ -177,14 +184,27 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
         raise InputError(
             f"which of the columns {', '.join(map(repr, table[0]))} is the score? {_NAME_COLUMNS}"
         )
-    # A place outside of all lines has the first line refused, which lacks a score.
+    # Without a column of scores, an index beyond all lines makes the caller reject the first line.
     return words[0], words[1], scores[0] if scores else width, header
 
 
 def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> Sequence[int]:
-    """Return which two columns hold words, judged by the content of all columns."""
+    """Return the indices of the two columns that hold words, judged by the contents of all columns.
+
+    Parameters
+    ----------
+    columns
+        The fields of each column.
+    numbers
+        The indices of the columns that hold numbers.
+
+    Raises
+    ------
+    InputError
+        There are not exactly two such columns.
+    """
     if len(columns) <= 3 and numbers in ([], [2], [0, 2], [1, 2], [0, 1, 2]):
-        # Words may be numbers, but a column of nothing else beside words is one of ids.
+        # Words may be numbers, but a column that has only numbers, beside one of words, has ids.
         ids = _is_id(columns[0]) or (
             1 not in numbers and len(columns[0]) >= MIN_ID_ROWS and all(map(is_number, columns[0]))
         )
@@ -196,7 +216,7 @@ def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> S
         found = (
             [p for p in texts if p not in contexts and p not in tags] if len(texts) > 2 else texts
         )
-        # Behind the score, there may be remarks.
+        # Columns after the score may have comments.
         ends = [place for place in numbers if sum(p < place for p in found) >= 2]
         found = [place for place in found if not ends or place < ends[0]]
     if len(found) != 2:
@@ -207,18 +227,18 @@ def _word_columns(columns: Sequence[Sequence[str]], numbers: Sequence[int]) -> S
 
 
 def _mostly(test: Callable[[str], bool], column: Sequence[str]) -> bool:
-    """Return whether a test is true for at least half of the fields."""
+    """Return whether a test is true for at least half of the fields of a column."""
     return sum(map(test, column)) * 2 >= len(column)
 
 
 def _is_whole(column: Sequence[str]) -> bool:
-    """Return whether a column holds whole numbers, apart from a header."""
+    """Return whether all fields of a column are integers without sign, apart from a header."""
     fields = column if is_number(column[0]) else column[1:]
     return all(re.fullmatch("[0-9]{1,18}", field) for field in fields)
 
 
 def _is_id(column: Sequence[str]) -> bool:
-    """Return whether a column numbers the rows: 1, 2, 3 and so on."""
+    """Return whether a column numbers the rows consecutively, such as 1, 2, 3."""
     fields = column if is_number(column[0]) else column[1:]
     if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
         return False
@@ -249,18 +269,19 @@ def similarity(
     generator: np.random.Generator | None = None,
     resamples: int = 2000,
 ) -> SimilarityResult:
-    """Correlate the cosines of word pairs (`pair_cosines`) with the scores that people gave.
+    """Correlate the cosines of word pairs with human ratings.
 
     Parameters
     ----------
     vectors
-        To evaluate.
+        The word vectors.
     pairs
-        A pair that occurs several times counts each time.
+        The rated word pairs. A pair that occurs several times counts each time.
     oov
-        How pairs with a word that has no vector are treated; see `Unknown`.
+        How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
+        gives them a cosine of 0.
     generator
-        Draws the bootstrap samples; without one, no interval is computed.
+        Draws the bootstrap samples for a confidence interval; None: no interval is computed.
     resamples
         The number of bootstrap samples.
     """

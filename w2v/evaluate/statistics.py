@@ -1,7 +1,8 @@
 """Correlations (Spearman, Pearson), 95 % confidence intervals, and the Pareto front.
 
-A value that is undefined for the given data is None, never NaN, so that results are valid JSON.
-`scipy.stats` is imported when a function needs it, because that takes most of a second.
+A statistic that is undefined for the given data is None, never NaN, so that results are valid JSON.
+`scipy.stats` is imported only inside the functions that use it, because importing it takes most of
+a second.
 """
 
 import math
@@ -13,13 +14,13 @@ from numpy.typing import NDArray
 Interval = tuple[float, float]
 
 MIN_PAIRS_FOR_INTERVAL = 10
-"""With fewer pairs, the bootstrap interval is too narrow to be trusted."""
+"""Fewer pairs make the bootstrap interval unreliable: too narrow."""
 
 NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution, for a two-sided interval of 95 %."""
+"""The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
 _MAX_WEIGHTS = 1 << 20
-"""Weights of bootstrap samples held in memory at a time."""
+"""The most entries of (samples, n) arrays of the bootstrap held in memory."""
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -44,7 +45,7 @@ def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
 
 
 def wilson(correct: int, asked: int) -> Interval | None:
-    """Return Wilson's score interval (95 %) of correct / asked; None if nothing was asked.
+    """Return Wilson's 95 % confidence interval of the share correct / asked; None if asked is 0.
 
     References
     ----------
@@ -60,9 +61,9 @@ def wilson(correct: int, asked: int) -> Interval | None:
 
 
 def mean_interval(values: NDArray[np.float64]) -> Interval | None:
-    """Return the 95 % interval of a mean by the normal distribution.
+    """Return the 95 % confidence interval of the mean of values, by the normal approximation.
 
-    It does not extend beyond the range of the values. None for fewer than two values.
+    The interval is clipped to the range of the values. None for fewer than two values.
     """
     if len(values) < 2:
         return None
@@ -72,7 +73,10 @@ def mean_interval(values: NDArray[np.float64]) -> Interval | None:
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a mean by Student's t; None for fewer than two values."""
+    """Return the 95 % confidence interval of a mean by Student's t.
+
+    None for fewer than two values.
+    """
     from scipy import stats
 
     if len(values) < 2:
@@ -118,19 +122,21 @@ def studentized_range_sf(q: NDArray[np.float64], groups: int, freedom: int) -> N
 
 
 def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:
-    """Return the points that no other one beats in both cost and value, the cheapest first.
+    """Return the points of the Pareto front of cost and score, in the order of rising cost.
+
+    A point is on the front if no other point is at least as good in both and better in one.
 
     Parameters
     ----------
     points
-        Cost and value of each configuration. A smaller cost is better.
+        Pairs (cost, score), one for each configuration. A smaller cost is better.
     sign
-        1 if a larger value is better, -1 if a smaller one is.
+        1 if a larger score is better, -1 if a smaller score is.
 
     Returns
     -------
     list of int
-        Indices of `points`. Of equal points, only the first one.
+        Indices of `points`. Of equal points, only the first one is included.
     """
     front: list[int] = []
     best = -math.inf
@@ -147,19 +153,19 @@ def spearman_interval(
     generator: np.random.Generator,
     resamples: int = 2000,
 ) -> Interval | None:
-    """Return the percentile bootstrap interval (95 %) of the rank correlation.
+    """Return the 95 % percentile bootstrap interval of Spearman's rank correlation.
 
-    Pairs are drawn with replacement. Samples in which x or y is constant, so that the correlation
-    is undefined, are left out.
+    Pairs are drawn with replacement. Bootstrap samples in which x or y is constant, so that the
+    correlation is undefined, are left out.
 
     Parameters
     ----------
     x, y
         (n,) each; x[i] and y[i] are a pair.
     generator
-        Draws the samples.
+        Draws the bootstrap samples.
     resamples
-        The number of samples.
+        The number of bootstrap samples.
 
     Returns
     -------
@@ -168,9 +174,10 @@ def spearman_interval(
 
     Notes
     -----
-    The values are sorted once, and the ranks in a sample follow from how often it contains each
-    value. This is three times as fast as ranking every sample; and `scipy.stats.bootstrap`
-    returns NaN as soon as the correlation is undefined in one sample.
+    The values are sorted once; the ranks in each bootstrap sample are computed from the number of
+    times that the sample contains each value. This is three times as fast as ranking every sample.
+    `scipy.stats.bootstrap` is not used because it returns NaN as soon as the correlation is
+    undefined in one sample.
 
     References
     ----------
@@ -194,12 +201,12 @@ def spearman_interval(
 def _resampled_spearman(
     x: NDArray[np.float64], y: NDArray[np.float64], times: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return the rank correlation in each bootstrap sample, (samples,); NaN if undefined.
+    """Return Spearman's correlation in each bootstrap sample, (samples,); NaN if undefined.
 
     Parameters
     ----------
     x, y
-        (n,) each.
+        (n,) each; x[i] and y[i] are a pair.
     times
         (samples, n), how often a sample contains each pair; every row sums to n.
     """
@@ -215,7 +222,14 @@ def _resampled_spearman(
 def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the rank of each value in each bootstrap sample, (samples, n).
 
-    Equal values have the mean of their ranks. `times` is as in `_resampled_spearman`.
+    Equal values get the mean of their ranks.
+
+    Parameters
+    ----------
+    values
+        (n,), the original data.
+    times
+        (samples, n), how often a sample contains each value; every row sums to n.
     """
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)

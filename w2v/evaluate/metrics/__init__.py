@@ -1,4 +1,7 @@
-"""Compute and describe all metrics. To add one, write its file here and add it to `METRICS`."""
+"""Compute and report all evaluation metrics, which are listed in `METRICS`.
+
+To add a metric, write a subclass of `Metric` in a new file of this folder and add it to the list.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +16,7 @@ METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
 
 
 def check_benchmarks(settings: EvaluationSettings) -> None:
-    """Read every benchmark once, so that one that cannot be read is refused before any work.
+    """Read every benchmark file once, so that an unreadable one is reported before training starts.
 
     Raises
     ------
@@ -63,7 +66,13 @@ def compute_scores(
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures in a summary, by names such as ``similarity/wordsim353/spearman``."""
+    """Return the main scores in a summary, by names like ``similarity/wordsim353/spearman``.
+
+    Parameters
+    ----------
+    summary
+        The scores of each metric by its section, from `compute_scores`.
+    """
     found: dict[str, float] = {}
     for metric in METRICS:
         if metric.section in summary:
@@ -72,12 +81,18 @@ def figures(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def figure_names(settings: EvaluationSettings) -> list[str]:
-    """Return the names of the figures that an evaluation with these settings will have."""
+    """Return the names of the main scores that an evaluation with these settings will compute."""
     return [name for metric in METRICS for name in metric.figure_names(settings)]
 
 
 def score_lines(summary: Mapping[str, Any]) -> list[ScoreLine]:
-    """Return the scores in a summary as lines of a printed table."""
+    """Return the scores in a summary as the lines of a table to be printed.
+
+    Parameters
+    ----------
+    summary
+        The scores of each metric by its section, from `compute_scores`.
+    """
     return [
         line
         for metric in METRICS

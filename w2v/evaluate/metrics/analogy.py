@@ -1,4 +1,4 @@
-"""The metric ``analogy``: which word is to c as b is to a?"""
+"""The metric ``analogy``: accuracy on the questions "a is to b as c is to what?"."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -26,14 +26,17 @@ from w2v.evaluate.statistics import ratio, wilson
 from w2v.vectors import WordVectors
 
 OTHER_METHODS = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
-"""Scores of the methods after the first. Their other scores are the same as the first one's."""
+"""The scores that differ between the methods, and are reported for each."""
 
 SUMS = {"semantic": ("semantic",), "syntactic": ("syntactic",), "all": ("semantic", "syntactic")}
-"""Sections that are summed, by the name of the sum."""
+"""The sections that each total adds up, by the name of the total."""
 
 
 class Analogy(Metric):
-    """The accuracy of 3CosAdd and of 3CosMul: overall, by section and by category."""
+    """The metric of accuracy on analogy questions, with the methods 3CosAdd and 3CosMul.
+
+    It is computed for all questions, for semantic and for syntactic ones, and for each category.
+    """
 
     section = "analogy"
     figures = (
@@ -86,7 +89,7 @@ class Analogy(Metric):
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a result for the table ``analogies``: each category, then the totals."""
+    """Yield a benchmark's rows of the table ``analogies``: one per category, then the totals."""
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
         for name, sections in SUMS.items()
@@ -111,13 +114,24 @@ def question_bands(
     ranks: NDArray[np.int64],
     vocabulary: int,
 ) -> list[dict[str, Any]]:
-    """Return the accuracy by frequency: in each band, for questions whose rarest word is in it.
+    """Compute the accuracy for questions with frequent and with rare words, as rows of a table.
+
+    The vocabulary is divided into bands of frequency ranks. A question belongs to the band of its
+    rarest word, the answer included.
 
     Parameters
     ----------
+    benchmark
+        The name of the benchmark, for the rows.
+    vectors
+        The word vectors.
+    questions
+        n questions.
     ranks
-        The rank of the right answer to each question, from `w2v.evaluate.answer_ranks`. Those
-        below 0, of questions with unknown words, are left out.
+        The rank of the correct answer to each question, (n,), from `answer_ranks`. Questions of
+        rank -1, which have unknown words, are left out.
+    vocabulary
+        The number of most frequent words that were used.
     """
     asked = np.flatnonzero(ranks >= 0)
     known = cache(vectors.find)
@@ -126,7 +140,7 @@ def question_bands(
         question = questions[index]
         answer = next(w for w in (question.answer, *question.others) if known(w) is not None)
         words.append((question.a, question.b, question.c, answer))
-    # A word outside the vocabulary was asked as the same word in another case.
+    # A word outside the vocabulary was replaced by the same word in another case.
     rarest = np.minimum(rarest_ranks(vectors, words), vocabulary)
     rows = []
     for first, last in bands(vocabulary):

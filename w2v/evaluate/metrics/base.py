@@ -1,4 +1,4 @@
-"""The base class of metrics: what one reads and computes, and how its scores are shown."""
+"""The base class of evaluation metrics, and functions that several metrics use."""
 
 import re
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ from w2v.vectors import USES, WordVectors
 
 @dataclass(frozen=True)
 class EvaluationSettings(Settings):
-    """On which benchmarks vectors are evaluated, and how."""
+    """The settings of an evaluation: the benchmarks, and how vectors are evaluated on them."""
 
     use: str = setting(
         "center vectors (v), or their sums with the outside vectors (v+u)", one_of(USES), "v"
@@ -59,18 +59,18 @@ class EvaluationSettings(Settings):
 
 @dataclass(frozen=True)
 class MetricInput:
-    """What a metric is computed from.
+    """The input from which a metric is computed.
 
     Attributes
     ----------
     vectors
-        The word vectors.
+        The word vectors to evaluate.
     settings
         The settings of the evaluation.
     other
-        Opens the vectors of another run to compare with; None if there are none.
+        A function that loads the vectors of another run for comparison; None if there is none.
     tables
-        Whether tables are wanted beside the scores.
+        Whether the metric should compute the rows of its tables in addition to the scores.
     """
 
     vectors: WordVectors
@@ -96,18 +96,18 @@ class MetricResult(NamedTuple):
 
 
 class ScoreLine(NamedTuple):
-    """A score as a line of a printed table.
+    """One line of a printed table of scores.
 
     Attributes
     ----------
     name
-        The benchmark and the figure.
+        The name of the benchmark and of the score.
     value
-        None if it is undefined.
+        The score; None if it is undefined.
     interval
-        Its 95 % interval, if there is one.
+        The 95 % confidence interval of the score, if there is one.
     used
-        How much of the benchmark could be used, in words.
+        A text that says how much of the benchmark was used, such as "203 of 353 pairs".
     """
 
     name: str
@@ -117,18 +117,18 @@ class ScoreLine(NamedTuple):
 
 
 class Metric(ABC):
-    """One way to evaluate word vectors.
+    """The base class of metrics, which each evaluate word vectors in one way.
 
     Attributes
     ----------
     section
-        The key of its scores in ``scores.json`` and in the summary.
+        The name of the metric, which is the key of its scores in ``scores.json``.
     figures
-        The scores of a benchmark by which runs are compared.
+        The names of its main scores, by which runs are compared.
     detailed
-        The scores of a benchmark that are left out of the summary because they are long.
+        The names of its scores that the summary leaves out because they are long lists.
     columns
-        The columns, with dtypes, of tables that `w2v.evaluate.metrics.tables` does not have.
+        The columns and dtypes, by table, of tables not defined in `w2v.evaluate.metrics.tables`.
     """
 
     section: ClassVar[str]
@@ -138,7 +138,7 @@ class Metric(ABC):
 
     @abstractmethod
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
-        """Return the file of each benchmark that it reads, by the name of the benchmark.
+        """Return the files of the benchmarks that the metric uses, by benchmark name.
 
         Raises
         ------
@@ -147,38 +147,38 @@ class Metric(ABC):
         """
 
     def load(self, path: Path) -> Sequence[Any]:
-        """Read the file of a benchmark.
+        """Load the items of a benchmark, such as word pairs, from its file.
 
         Raises
         ------
         InputError
-            A file that cannot be read.
+            The file cannot be read.
         """
         raise NotImplementedError
 
     @abstractmethod
     def compute(self, given: MetricInput) -> MetricResult | None:
-        """Compute the scores; None if the settings name nothing to compute.
+        """Compute the scores and tables; return None if the settings do not ask for this metric.
 
         Raises
         ------
         InputError
-            A file that cannot be read.
+            A benchmark file cannot be read.
         """
 
     @abstractmethod
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
-        """Yield the scores as lines of a printed table."""
+        """Yield the lines of a printed table for the metric's scores."""
 
     def summary(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the scores without those that are `detailed`."""
+        """Return the scores, by benchmark, without the long lists named in `detailed`."""
         return {
             name: {key: value for key, value in result.items() if key not in self.detailed}
             for name, result in scores.items()
         }
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
-        """Return the names that `figures_of` will return, before anything is computed."""
+        """Return the names of the main scores that these settings will give (see `figures_of`)."""
         return [
             f"{self.section}/{name}/{figure}"
             for name in getattr(settings, self.section)
@@ -187,9 +187,14 @@ class Metric(ABC):
         ]
 
     def figures_of(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the figures by names such as ``similarity/wordsim353/spearman``.
+        """Return the main scores, by names like ``similarity/wordsim353/spearman``.
 
-        Figures that are undefined are left out.
+        Scores that are undefined are left out.
+
+        Parameters
+        ----------
+        scores
+            The scores of the metric, by benchmark.
         """
         return {
             f"{self.section}/{name}/{figure}": value
@@ -199,7 +204,7 @@ class Metric(ABC):
         }
 
     def figure(self, result: Mapping[str, Any], figure: str) -> float | None:
-        """Return one of the `figures` of a benchmark, from its scores."""
+        """Return the main score `figure`, given all scores of a benchmark; None if undefined."""
         value: float | None = result.get(figure)
         return value
 
@@ -208,12 +213,19 @@ _read: dict[tuple[object, ...], Sequence[Any]] = {}
 
 
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
-    """Read a benchmark, or return what was read before if its files have not changed since.
+    """Read a benchmark, or return its cached items if the files have not changed since.
+
+    Parameters
+    ----------
+    read
+        The function that reads the file or folder at a path.
+    path
+        The file or folder of the benchmark.
 
     Raises
     ------
     InputError
-        A file that cannot be read.
+        A file cannot be read.
     """
     local = Path(path)
     try:
@@ -231,22 +243,28 @@ def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any
 
 
 MAX_READ = 16
-"""How many benchmarks are kept in memory."""
+"""The most benchmarks that `read_once` keeps in memory."""
 
 BANDS = (1_000, 5_000, 20_000)
-"""The frequency ranks at which bands of words end."""
+"""The last frequency rank of each band of words, except the last band."""
 
 
 def bands(size: int) -> list[tuple[int, int]]:
-    """Divide a vocabulary into bands by frequency; return the first and last rank of each."""
+    """Divide a vocabulary of `size` words into bands of frequency ranks.
+
+    Returns
+    -------
+    list of (first, last)
+        The first and the last rank of each band, from 1.
+    """
     ends = [*(end for end in BANDS if end < size), size]
     return list(zip([1, *(end + 1 for end in ends)], ends, strict=False))
 
 
 def rarest_ranks(vectors: WordVectors, items: Sequence[Sequence[str]]) -> list[int]:
-    """Return the frequency rank, from 1, of the rarest word of each pair or question.
+    """Return the frequency rank of the rarest word of each word pair or analogy question.
 
-    It is 0 if one of the words has no vector.
+    Ranks count from 1, the most frequent word. The rank is 0 if one of the words has no vector.
     """
     rank_of_row = np.empty(len(vectors), dtype=np.int64)
     rank_of_row[vectors.by_frequency] = np.arange(1, len(vectors) + 1)
@@ -267,7 +285,19 @@ def band_row(
     value: float | None,
     interval: tuple[float, float] | None,
 ) -> dict[str, Any]:
-    """Return a row of the table ``bands``: a score over the words of one band of frequency."""
+    """Return a row of the table ``bands``: a score on the items of one band of word frequency.
+
+    Parameters
+    ----------
+    benchmark, metric
+        The names of the benchmark and of the score.
+    band
+        The first and the last frequency rank of the band.
+    used
+        The number of pairs or questions that the score is computed from.
+    value, interval
+        The score and its 95 % confidence interval; None if undefined.
+    """
     low, high = interval or (None, None)
     found = {"used": used, "value": value, "low": low, "high": high}
     return {"benchmark": benchmark, "metric": metric, "first": band[0], "last": band[1], **found}
@@ -276,9 +306,15 @@ def band_row(
 def benchmark_files(
     named: Mapping[str, str | None], shipped: Callable[[str], Path]
 ) -> dict[str, Path]:
-    """Return the file of each benchmark; those whose path is None are left out.
+    """Return the file of each benchmark, by name.
 
-    For the path ``gensim``, `shipped` returns the file that gensim ships.
+    Parameters
+    ----------
+    named
+        The path of each benchmark, by name. ``gensim`` stands for the file that gensim ships, and
+        None for a benchmark to be left out.
+    shipped
+        A function that returns the path of the file that gensim ships for a name.
     """
     files = {name: path for name, path in named.items() if path is not None}
     return {name: shipped(name) if path == "gensim" else Path(path) for name, path in files.items()}

@@ -1,4 +1,4 @@
-"""The metric ``similarity``: do cosines rank word pairs as people do?"""
+"""The metric ``similarity``: correlation of the cosines of word pairs with human ratings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -72,9 +72,21 @@ def pair_bands(
     pairs: Sequence[evaluate.Pair],
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Return the correlation by frequency: in each band, for pairs whose rarer word is in it.
+    """Compute the correlation for pairs of frequent and of rare words, as rows of a table.
 
-    Pairs with a word that has no vector are left out.
+    The vocabulary is divided into bands of frequency ranks. A pair belongs to the band of its rarer
+    word. Pairs with a word that has no vector are left out.
+
+    Parameters
+    ----------
+    benchmark
+        The name of the benchmark, for the rows.
+    vectors
+        The word vectors.
+    pairs
+        The rated word pairs.
+    random
+        The generator for the bootstrap of confidence intervals.
     """
     rarest = rarest_ranks(vectors, [pair[:2] for pair in pairs])
     rows = []

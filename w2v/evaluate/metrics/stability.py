@@ -1,4 +1,4 @@
-"""The metric ``stability``: on how many nearest neighbours do two runs agree?"""
+"""The metric ``stability``: the share of nearest neighbors that two runs have in common."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,11 +17,11 @@ from w2v.evaluate.metrics.base import (
 from w2v.evaluate.statistics import mean_interval
 
 K = 10
-"""Nearest neighbours of a word that are compared."""
+"""The number of nearest neighbors of a word that are compared."""
 
 
 class Stability(Metric):
-    """The mean share of nearest neighbours that are the same in another run."""
+    """The metric of the mean share of a word's nearest neighbors that another run has as well."""
 
     section = "stability"
     figures = ("overlap",)

@@ -1,4 +1,4 @@
-"""The tables that the built-in metrics fill: their names, columns and dtypes."""
+"""The names, columns and dtypes of the tables that the built-in metrics fill."""
 
 COLUMNS = {
     # One row per word pair of a similarity benchmark.
@@ -58,10 +58,10 @@ COLUMNS = {
         "low": "float64",  # 95 % interval of "value"
         "high": "float64",
     },
-    # One row per word that this run and the run compared with have in common.
+    # One row per word compared that is in the vocabularies of both runs.
     "stability": {
         "word": "str",
         "overlap": "float64",  # fraction of its nearest neighbours that both runs share
     },
 }
-"""Name and dtype of every column, by table."""
+"""The dtype of each column, by the names of table and column."""

@@ -56,7 +56,7 @@ from w2v.vectors import WordVectors
 
 WINDOW = 5
 TUNED = {"xla_gpu_exclude_nondeterministic_ops": True}
-"""Compiler options with which XLA measures kernels and takes the fastest."""
+"""Compiler options with which XLA times several kernels and uses the fastest."""
 
 BEGUN = time.perf_counter()
 

@@ -89,7 +89,7 @@ PRUNED = {
     "--to 0 --stage checkpoints": ["1111", "aaaa", "3333", "bbbb", "2222"],
     "--to 0 --dry-run": ["1111", "aaaa", "3333", "bbbb", "2222", "cccc"],
 }
-"""What is left after pruning, by the arguments."""
+"""The keys left in the cache after ``prune``, by its arguments."""
 
 
 @pytest.mark.parametrize("arguments", PRUNED)

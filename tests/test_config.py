@@ -28,7 +28,7 @@ from w2v.text.tokenizer import Whitespace
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 FILES = ("corpus=files", "corpus.path=text.txt")
-# From 1.4 on, Hydra has one behaviour only, and warns of the parameter.
+# Hydra 1.4 and later has a single behavior, and warns if this parameter is given.
 BASE: dict[str, Any] = {} if version("hydra-core") >= "1.4" else {"version_base": "1.3"}
 
 

@@ -167,7 +167,7 @@ REFUSED_RUNS = {
     "vocab.words=/dev/zero": ("vocab.words=/dev/zero: must be a file of one word a line"),
     "tracking=mlflow tracking.experiment=''": "tracking.experiment='': must be a name",
 }
-"""What the schema or the stages refuse."""
+"""Settings that the schema or the stages reject, and the error message."""
 
 REFUSED_COMMANDS = {
     "tracking=mlflow tracking.uri=http://127.0.0.1:9": (
@@ -206,7 +206,7 @@ REFUSED_COMMANDS = {
         "/proc/nothing: No such file or directory; outputs must be a folder that can be written"
     ),
 }
-"""What only the whole command refuses: settings of Hydra's, tracking stores, outputs folders."""
+"""Settings that only the whole command rejects: for Hydra, tracking and the outputs folder."""
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +292,7 @@ SETTINGS_FILES = {
         "Invalid defaults list in 'experiment/mine', defaults must be a list (got str)"
     ),
 }
-"""Files of settings that cannot be used."""
+"""The contents of invalid files of settings, and the error message."""
 
 
 @pytest.mark.parametrize("content", SETTINGS_FILES)

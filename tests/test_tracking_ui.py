@@ -38,7 +38,7 @@ class Store(NamedTuple):
     address: str
     experiment: str
     runs: dict[str, str]
-    """The ids of the sweep's own run and of its jobs' runs, by name."""
+    """The ids of the MLflow runs of the sweep and of its jobs, by name."""
 
     def artifact(self, run: str, path: str) -> str:
         """Return the URL of the page that shows an artifact; `run` is the name of its run."""

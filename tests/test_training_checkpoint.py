@@ -224,7 +224,7 @@ def test_more_epochs_with_early_stopping_keep_the_best_earlier_model() -> None:
 
 
 HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
-"""Best after the third epoch, until the seventh."""
+"""Made-up held-out losses: the third is the lowest until the seventh."""
 
 
 @pytest.fixture

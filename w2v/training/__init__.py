@@ -1,1 +1,1 @@
-"""The training loop: epochs, learning rate, held-out loss, checkpoints, initial vectors."""
+"""Training of word vectors: epochs, learning rate, held-out loss, checkpoints, initial vectors."""

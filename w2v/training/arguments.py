@@ -1,4 +1,4 @@
-"""What `w2v.train` is given: every argument is checked before any work."""
+"""Check and convert the arguments of `w2v.train`, before any text is read."""
 
 import difflib
 import inspect
@@ -32,7 +32,7 @@ from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
 VocabularyOf = Literal["new", "union", "given"]
-"""Which words a model has that continues another; see `w2v.train`."""
+"""Which words a model has that starts from given vectors; see `w2v.train`."""
 
 Split = Callable[[str], Iterable[str]]
 """A function from a text to its tokens."""
@@ -51,12 +51,12 @@ OTHER_NAMES = {
     "sentences": "documents",
     "corpus_file": "documents",
 }
-"""Names of the same arguments in gensim, where they differ."""
+"""The names that gensim uses for some arguments, and the names used here."""
 
 
 @dataclass(frozen=True)
 class OtherSettings(Settings):
-    """The settings of `w2v.train` that belong to no other class."""
+    """The arguments of `w2v.train` that are checked by no other class of settings."""
 
     seed: int = setting("of everything that is random in training", at_least(0), 0)
     limit: int | None = setting("read at most this many documents", at_least(1), None)
@@ -64,12 +64,22 @@ class OtherSettings(Settings):
 
 
 def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
-    """Refuse arguments that a function does not have, and say where they belong.
+    """Raise an error for arguments that a function does not have, and suggest where they belong.
+
+    Nothing is raised if there are none.
 
     Parameters
     ----------
     unknown
-        What was given beside the arguments of `function`.
+        The arguments, by name, that are not parameters of `function`.
+    function
+        The function that was called, such as `w2v.train`.
+
+    Raises
+    ------
+    InputError
+        There is an unknown argument. The message suggests a similar name, or the objective or the
+        loss that has a parameter of this name; names used by gensim are recognized.
     """
     for given in unknown:
         name = OTHER_NAMES.get(given, given)
@@ -93,7 +103,13 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
 
 
 def objective_of(objective: object) -> Objective:
-    """Return the objective, `SkipGram` if it is None; refuse what is none."""
+    """Return the argument `objective` if it is valid, or the default, `SkipGram()`, if it is None.
+
+    Raises
+    ------
+    InputError
+        It is not an objective, or its loss is not a loss.
+    """
     if objective is None:
         return SkipGram()
     if not isinstance(objective, Objective):
@@ -109,7 +125,13 @@ def objective_of(objective: object) -> Objective:
 
 
 def check_engine(engine: str, threads: int | None, precision: str, objective: Objective) -> None:
-    """Refuse an engine that is not there or cannot train this, or has no such settings."""
+    """Check that an engine exists, accepts the settings, and can train the objective.
+
+    Raises
+    ------
+    InputError
+        It does not.
+    """
     try:
         EngineSettings(engine, threads, precision)
     except SettingError as error:
@@ -119,7 +141,13 @@ def check_engine(engine: str, threads: int | None, precision: str, objective: Ob
 
 
 def check_others(progress: object, checkpoints: object) -> None:
-    """Refuse a `progress` that is neither true nor false, and checkpoints that are no folder."""
+    """Check that `progress` is a boolean, and that `checkpoints` is a folder or None.
+
+    Raises
+    ------
+    InputError
+        One of them is not.
+    """
     if not isinstance(progress, bool | np.bool_):
         raise InputError(f"progress={shown(progress)}: must be True or False")
     if checkpoints is not None and (
@@ -129,7 +157,13 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Return the settings of phrases, for None those that join none."""
+    """Return the settings of phrase detection; for None, settings that join no words.
+
+    Raises
+    ------
+    InputError
+        `phrases` is neither None nor a `Phrases`, or it names phrases that cannot be read.
+    """
     if phrases is None:
         return Phrases()
     if not isinstance(phrases, Phrases):
@@ -139,18 +173,23 @@ def phrases_of(phrases: object) -> Phrases:
 
 
 def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | None, Any, Any]:
-    """Return the arguments of the vocabulary as lists, with the content of files.
+    """Return the arguments `words`, `keep` and `drop` as lists without repetitions.
+
+    `words` and `drop` may also be the path of a file with one word per line.
 
     Returns
     -------
     words
-        None: those that occur often enough.
-    keep, drop
+        The words of the vocabulary; None if they are chosen by count.
+    keep
+        Words that are chosen if they occur, whatever their count.
+    drop
+        Words that are not chosen.
 
     Raises
     ------
     InputError
-        An argument is neither a list of words nor, but for `keep`, a file of them.
+        An argument is not a list of words, or a file cannot be read.
     """
     return (
         None if words is None else _words("words", words, file=True),
@@ -175,12 +214,15 @@ def _words(name: str, value: Any, file: bool) -> list[str]:
 
 
 def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | None, str]:
-    """Return the initial vectors, and what messages call them.
+    """Return the vectors that the argument `init` stands for, and a name for them in messages.
+
+    They are None, and the name empty, if `init` is None.
 
     Raises
     ------
     InputError
-        They cannot be read, or have another length than those of the objective.
+        The vectors cannot be read, their dimension is not that of the objective, or the objective
+        uses subwords.
     """
     if init is None:
         return None, ""
@@ -207,20 +249,28 @@ def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | N
 def words_to_freeze(
     freeze: object, given: WordVectors | None, engine: str, objective: Objective
 ) -> frozenset[str]:
-    """Return the words whose vectors stay as they are.
+    """Return the words whose vectors are not changed by training.
+
+    Parameters
+    ----------
+    freeze
+        The argument `freeze` of `w2v.train`: a list of words, or ``"given"`` for all words of
+        `given`.
+    given
+        The initial vectors, if there are any.
 
     Raises
     ------
     InputError
-        There are no given vectors, a word is not among them, or the engine or the objective cannot
-        leave the vectors of some words as they are.
+        There are no initial vectors, a word has none, or the engine or the objective cannot freeze
+        the vectors of single words.
     """
     if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
         return frozenset()
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
     check_freezing(engine)
-    # Elsewhere a word shares rows with others, or the rows are not those of words.
+    # With other objectives, words share rows (n-grams), or rows belong to no word (inner nodes).
     if (
         not isinstance(objective, SkipGram)
         or objective.subwords
@@ -241,7 +291,22 @@ def words_to_freeze(
 def check_vocabulary(
     vocabulary: object, given: WordVectors | None, words: object, loss: Loss
 ) -> None:
-    """Refuse a `vocabulary` that does not exist, or that does not fit the other arguments."""
+    """Check the argument `vocabulary` of `w2v.train`: which words the model has.
+
+    Parameters
+    ----------
+    vocabulary
+        ``"new"``, ``"union"`` or ``"given"``.
+    given
+        The initial vectors, if there are any.
+    words
+        The argument `words`, a list of the words of the vocabulary or None.
+
+    Raises
+    ------
+    InputError
+        The value is unknown, or it is not possible with the other arguments.
+    """
     if vocabulary not in get_args(VocabularyOf):
         raise InputError(f"vocabulary={shown(vocabulary)}: must be new, union or given")
     if vocabulary == "new":
@@ -266,22 +331,24 @@ def choose_with_given(
     given: WordVectors | None,
     vocabulary: VocabularyOf,
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """Choose the vocabulary of a text, with the words of given vectors.
+    """Choose the vocabulary of a text; include the words of the initial vectors, if any.
 
     Parameters
     ----------
     types, counts, settings, words, drop
-        See `w2v.text.vocabulary.choose`.
+        The distinct words of the text, their counts, and how to choose among them; see
+        `w2v.text.vocabulary.choose`.
     given
-        None: the vocabulary is of the text alone.
+        The initial vectors; None to choose from the text alone.
     vocabulary
-        ``union`` or ``given``; see `w2v.train`.
+        ``"given"`` for exactly the words of `given`, ``"union"`` for these and those of the text.
 
     Returns
     -------
     vocabulary : Vocabulary
-        The counts are those of the text; 0 for given words that it lacks.
+        With the counts of the text; 0 for words of `given` that do not occur in it.
     ids : int32 (types,)
+        The word id of each distinct word of the text; -1 if it is not in the vocabulary.
     """
     if given is None:
         return choose(types, counts, settings, words, drop)
@@ -296,14 +363,15 @@ def choose_with_given(
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: object
 ) -> tuple[Source | TokenLists, Tokenizer]:
-    """Return the documents with a tokenizer for them.
+    """Return the source of documents together with the tokenizer that will be applied to it.
 
-    A function in place of a tokenizer makes lists of tokens of the documents.
+    None stands for the default, `Words()`. A function is applied to each document here, and the
+    source returned consists of lists of tokens.
 
     Raises
     ------
     InputError
-        It is no tokenizer, or the documents are lists of tokens, which are not split again.
+        `tokenizer` is not a tokenizer, or the documents are already lists of tokens.
     """
     if tokenizer is None:
         return source, Words()

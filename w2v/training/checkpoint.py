@@ -1,8 +1,8 @@
-"""Checkpoints: the state of a training on disk, from which it continues after an interruption.
+"""Checkpoints: the state of a training, saved so that it can continue after an interruption.
 
-A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the size and SHA-256 of each
-file and of itself. It is written under another name and then renamed, so it is complete or does
-not exist. The last two are kept in case the newest is damaged.
+A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the size and the SHA-256 of
+each file and a checksum of itself. The folder is written under a temporary name and then renamed,
+so that a checkpoint is complete or absent. The last two are kept, in case the newest is damaged.
 """
 
 import hashlib
@@ -22,22 +22,22 @@ STATE = "state.json"
 KEPT = 2
 
 MAX_TIME_SHARE = 0.01
-"""The largest share of the time that may be spent on checkpoints that are due by the clock."""
+"""The largest share of training time that may be spent on checkpoints, if these depend on time."""
 
 ASSUMED_RATE = 250e6
-"""Bytes written per second, hashing included, until the first checkpoint has been timed."""
+"""Estimate of bytes written and hashed per second, used until a checkpoint has been timed."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of a training.
+    """The state of a training at one moment.
 
     Attributes
     ----------
     progress
-        How far it has come, as JSON values.
+        How far the training has come, as JSON values; see `w2v.training.history.TrainState`.
     arrays
-        Its arrays by name, not copied.
+        The vectors and the other arrays of the training by name. They are not copies.
     """
 
     progress: Mapping[str, Any]
@@ -50,19 +50,19 @@ class Snapshot:
 
 
 class Checkpoints:
-    """The checkpoints of one training, in a folder.
+    """Writes and reads the checkpoints of one training in a folder, and decides when one is due.
 
     Parameters
     ----------
     folder
-        Created with the first checkpoint.
+        The folder; it is created with the first checkpoint.
     seconds
-        A checkpoint is due this long after the one before, or later if checkpoints would take
-        more than 1 % of the time. None: never by the clock.
+        The time between checkpoints. It is extended if writing checkpoints would take more than
+        1 % of the training time. None: checkpoints do not depend on time.
     words
-        A checkpoint is due after this many words. None: never by words.
+        The number of words between checkpoints. None: checkpoints do not depend on words.
     report
-        Called with a line about a checkpoint that is damaged or could not be written.
+        A function that is called with a message if a checkpoint is damaged or cannot be written.
     """
 
     def __init__(
@@ -79,21 +79,21 @@ class Checkpoints:
         self.begin(0, 0)
 
     def begin(self, words: int, size: int) -> None:
-        """Start the clock.
+        """Start to measure the time and the words until the first checkpoint.
 
         Parameters
         ----------
         words
-            Words read so far.
+            The number of words that training has read so far.
         size
-            The size of a checkpoint in bytes.
+            The size of a checkpoint in bytes, from which the time to write it is estimated.
         """
         self.last_words = words
         self.last_time = time.monotonic()
         self.cost = size / ASSUMED_RATE
 
     def due(self, words: int) -> bool:
-        """Return whether the next checkpoint is due when `words` words have been read."""
+        """Return whether a checkpoint is due now, after training has read `words` words in all."""
         if self.words is not None and words - self.last_words >= self.words:
             return True
         if self.seconds is None:
@@ -101,16 +101,19 @@ class Checkpoints:
         return time.monotonic() - self.last_time >= max(self.seconds, self.cost / MAX_TIME_SHARE)
 
     def save(self, identity: str, words: int, snapshot: Snapshot) -> Path | None:
-        """Write a checkpoint.
+        """Write a checkpoint, and remove all but the last two.
 
-        If the disk is full or fails, training goes on without it, and `report` is called.
+        If writing fails, for instance because the disk is full, no error is raised: `report` is
+        called, and the training goes on.
 
         Parameters
         ----------
         identity
-            Text that differs between trainings; `load` must be given the same.
+            A text that identifies the training by its data and settings; `load` compares it.
         words
-            Words read so far.
+            The number of words that training has read so far.
+        snapshot
+            The state to write.
 
         Returns
         -------
@@ -154,16 +157,18 @@ class Checkpoints:
     def load(
         self, identity: str, check: Callable[[Snapshot], object] = lambda _: None
     ) -> Snapshot | None:
-        """Return the newest undamaged checkpoint of this training, or None if there is none.
+        """Return the newest valid checkpoint of a training, or None if there is none.
 
-        Its arrays are memory-mapped. Damaged checkpoints are removed.
+        The arrays are memory-mapped. Checkpoints that are damaged, or are those of another
+        training, are removed.
 
         Parameters
         ----------
         identity
-            See `save`.
+            The text that was given to `save`.
         check
-            Raises `ValueError`, `KeyError` or `TypeError` for a state that cannot be used.
+            A function that raises `ValueError`, `KeyError` or `TypeError` for a checkpoint that the
+            training cannot use.
         """
         for part in self.folder.glob(".*.part"):  # a process was killed while it wrote this
             shutil.rmtree(part, ignore_errors=True)
@@ -196,7 +201,7 @@ class Checkpoints:
 
 
 class _HashingFile:
-    """A file whose SHA-256 is computed while it is written."""
+    """A binary file being written, whose size and SHA-256 are computed from what is written."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
@@ -210,12 +215,12 @@ class _HashingFile:
 
 
 def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
-    """Write an ``.npy`` file and wait until it is on the disk.
+    """Write an array to an ``.npy`` file, and wait until it is on the disk (fsync).
 
     Returns
     -------
     dict
-        Its size ``bytes`` and its ``sha256``.
+        The size of the file, ``bytes``, and its ``sha256`` in hexadecimal.
     """
     with path.open("wb") as file:
         hashing = _HashingFile(file)
@@ -226,12 +231,19 @@ def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
 
 
 def read(path: Path, identity: str) -> Snapshot:
-    """Read a checkpoint.
+    """Read a checkpoint from its folder, and verify the checksums.
+
+    Parameters
+    ----------
+    path
+        The folder of the checkpoint.
+    identity
+        The text that identifies the training; see `Checkpoints.save`.
 
     Raises
     ------
     ValueError, KeyError, TypeError, OSError
-        It is damaged, or of another training.
+        The checkpoint is damaged, or is that of another training.
     """
     body = verify_checksum((path / STATE).read_bytes())
     if body["identity"] != identity:

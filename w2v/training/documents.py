@@ -37,7 +37,7 @@ from w2v.training.train import Stopped, Trained
 from w2v.vectors import WordVectors
 
 Documents = str | Path | Iterable[str | Path] | Iterable[Iterable[str]]
-"""Paths of files, texts, or lists of tokens; see `train`."""
+"""The types of the argument `documents` of `train`: paths, texts, or lists of tokens."""
 
 
 def train(
@@ -82,77 +82,82 @@ def train(
 ) -> TrainedModel:
     """Train word vectors on files, texts or lists of tokens.
 
-    It does what the stages ``tokenize``, ``vocab`` and ``train`` of the pipeline do, by the same
-    functions: with equal settings, the vectors are bit for bit the same. The arguments have the
-    names and the defaults of the pipeline's settings.
+    This does what the stages ``tokenize``, ``vocab`` and ``train`` of the pipeline do: with equal
+    settings, the vectors are equal bit for bit. The arguments have the names and the defaults of
+    the pipeline's settings.
 
     Parameters
     ----------
     documents
-        A path, a folder or a glob pattern, or a list of them; ``.gz``, ``.bz2``, ``.xz`` and
-        ``.zst`` are decompressed. Or any iterable of strings, each a document, or of lists of
-        tokens, which are used as they are. It is read once, as a stream. A list of strings is one
-        of paths if its first item is the path of an existing file or folder, or a pattern such
-        as ``texts/*.txt``.
+        The path of a file or a folder, a glob pattern, or a list of these; ``.gz``, ``.bz2``,
+        ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a document,
+        or of lists of tokens, which are used as they are; it is read once, as a stream. A list of
+        strings is taken for paths if its first item is the path of an existing file or folder, or
+        a pattern such as ``texts/*.txt``.
     objective
         The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
-        ``w2v.SkipGram()`` if None, that is 100 dimensions, a window of 5 and negative sampling
-        with 5 noise words.
+        ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with
+        5 noise words.
     tokenizer
         How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function
         from a text to its tokens.
     phrases
-        Joins words that often occur together, as in ``w2v.Phrases(passes=2)``; None: no phrases.
+        How words that often occur together are joined to phrases, as in
+        ``w2v.Phrases(passes=2)``; None: they are not joined.
     unit, field, encoding, errors
-        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field of
-        records that holds the text (of JSON, CSV, TSV and Parquet), the encoding, and what to do
-        about bytes that are not of it (``strict``, ``replace`` or ``ignore``).
+        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field
+        with the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with
+        bytes that cannot be decoded (``strict``, ``replace`` or ``ignore``).
     limit
         Read at most this many documents.
     workers
-        Threads that tokenize; None: one for each core. For a tokenizer with a pattern or the name
-        of a function they are processes, and there is one unless more are asked for.
+        The number of threads that tokenize; None: one for each core. A tokenizer with a pattern
+        or the name of a function uses processes instead of threads; None: one process.
     min_count, max_size, words, keep, drop, max_share
-        Which words get a vector; see `w2v.text.vocabulary.build`. ``words`` and ``drop`` are
-        lists of words, or the path of a file with one word a line.
+        Which words get a vector: those that occur ``min_count`` times or more, but at most
+        ``max_size``, the most frequent ones; or, if given, those of ``words`` that occur. The words
+        ``keep`` get one if they occur, whatever their count; the words ``drop`` get none, nor do
+        words that are more than ``max_share`` of all tokens. ``words`` and ``drop`` are lists of
+        words, or the path of a file with one word per line.
     epochs, lr, min_lr, decay_epochs
-        Passes over the text, and the learning rate at the start and at the end; it falls linearly
-        over ``decay_epochs``, or over all epochs if None.
+        The number of passes over the text, and the learning rate at the start and at the end. The
+        rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
     heldout, heldout_seed
-        The share of documents that is not trained on but measures the held-out loss after each
-        epoch, and the seed that chooses it.
+        The share of documents on which the held-out loss is measured after each epoch, and which
+        are not trained on; and the seed by which they are drawn.
     bootstrap
-        Whether to train on documents drawn with replacement by ``seed``, as many as there are
-        beside the held-out ones. The models of several seeds then differ as those of several texts
-        of the same kind would. The vocabulary and its counts stay those of the whole text.
+        Whether to train on a bootstrap sample of the documents that are not held out, drawn with
+        replacement by ``seed``. Models of several seeds then differ as those of several texts of
+        the same kind would. The vocabulary and its counts stay those of the whole text.
     patience, min_gain
-        Stop after this many epochs without a gain in held-out loss of more than ``min_gain`` nats
-        per pair, and keep the best epoch; None: never.
+        Stop after this many epochs in which the held-out loss has not fallen by more than
+        ``min_gain`` nats per pair, and keep the vectors of the best epoch; None: never.
     init
-        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Words that
-        they lack start at random. ``moved`` of the result says how far they have moved.
+        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Other words
+        start from random vectors. The attribute ``moved`` of the result says how far training has
+        moved the initial vectors.
     vocabulary
-        With ``init``, which words the result has: ``new``, those of the new text; ``union``, these
-        and all given words; ``given``, exactly the given ones. Given words that the text lacks
-        keep their vectors. With ``union`` and ``given``, the counts of the result are those of the
-        text added to the given ones, and so is the order of the words.
+        With ``init``, which words the result has: ``new``, those of the new text; ``given``,
+        exactly those of ``init``; ``union``, both. Words that do not occur in the text keep their
+        initial vectors. With ``union`` and ``given``, the counts of the result are those of the
+        text plus those of ``init``, and the words are ordered by these sums.
     freeze
-        Given words whose vectors stay as they are, bit for bit; ``given``: all. For `SkipGram`
-        without subwords, with negative sampling or the exact softmax. The others learn
-        against them. NumPy trains then, also with ``engine="numba"``, at a fraction of its speed.
+        Words of ``init`` whose vectors training does not change; ``given``: all of them. Only for
+        `SkipGram` without subwords, with negative sampling or the exact softmax. Training then
+        uses NumPy, also with ``engine="numba"``, and is several times slower.
     checkpoints
-        A folder from which the same call continues if it was interrupted. It is emptied when the
-        training ends. None: no checkpoints.
+        A folder for checkpoints, from which the same call continues after an interruption. They
+        are removed when the training ends. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        The seconds and the words between checkpoints.
+        The seconds and the words between checkpoints; None: they do not count.
     engine, threads
         A key of `w2v.engines.ENGINES`, and its number of threads; None: all cores.
     precision
         One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
     seed
-        Of everything that is random in training.
+        The seed of everything that is random in training.
     progress
-        Whether bars show how far reading and training are.
+        Whether to show the progress of reading and of training as bars.
 
     Returns
     -------
@@ -175,11 +180,11 @@ def train(
 
     Notes
     -----
-    The text is never in memory. Its token ids, 4 bytes each, are in a temporary folder (where
-    ``TMPDIR`` says) until the training ends. Memory holds some blocks of text, the different
-    tokens with their counts, about 150 bytes each, 64 bytes for each document, and the model:
-    16 bytes for each word and dimension. A million documents of 20 tokens, of 60,000 different
-    ones, took 0.4 GB with 100 dimensions.
+    The text is not kept in memory. Its token ids, 4 bytes each, are in a temporary folder (set by
+    the environment variable ``TMPDIR``) until the training ends. Memory holds some blocks of text,
+    the distinct tokens with their counts (about 150 bytes each), 64 bytes for each document, and
+    the model (16 bytes for each word and dimension). A million documents of 20 tokens, with 60,000
+    distinct tokens, took 0.4 GB with 100 dimensions.
 
     References
     ----------
@@ -233,7 +238,7 @@ def train(
                 split,
                 phrases,
                 limit=limit,
-                # Other processes would run a script again that does not guard its main part.
+                # Starting processes runs the user's script again, unless it guards its main part.
                 workers=workers or (1 if split.custom else cores),
                 on_read=bar.reading,
                 on_join=bar.joining,
@@ -297,7 +302,11 @@ def train(
 
 
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
-    """Return the vectors of a training; if the counts of `added` are known, they are added."""
+    """Return the trained vectors with their words and counts.
+
+    If `added`, the initial vectors, have counts, these are added to the counts of the text, and the
+    words are ordered by the sums.
+    """
     found = word_vectors(chosen, trained)
     if added is None or added.counts is None:
         return found
@@ -310,7 +319,10 @@ def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) ->
 
 
 def interrupted_line(trained: Trained, epochs: int, saved: bool) -> str:
-    """Return what is said of a training that was interrupted; `saved`: it has checkpoints."""
+    """Return the warning for a training that was interrupted by Ctrl-C.
+
+    `epochs` is the number of epochs requested, and `saved` is whether there are checkpoints.
+    """
     way = "the same call continues" if saved else "with checkpoints='folder' it could continue"
     return (
         f"interrupted in epoch {len(trained.epochs) + 1} of {epochs}: these vectors are learnt "
@@ -323,7 +335,10 @@ def _warn(line: str) -> None:
 
 
 def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
-    """Return a name for the checkpoints of one training: the same for equal text and settings."""
+    """Return a name for the checkpoint folder of a training: a hash of its text and its settings.
+
+    `folder` is the corpus folder, and `given` are the initial vectors.
+    """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]
     arrays += [] if given is None else [given.vectors]
@@ -334,7 +349,10 @@ def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
 
 @contextmanager
 def _explain_full_disk(folder: Path) -> Iterator[None]:
-    """Raise an error that says what to do where the disk of the temporary folder is full."""
+    """Turn an error about a full disk in the block into an `InputError` that says what to do.
+
+    `folder` is the temporary folder with the tokenized text.
+    """
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Train on a corpus folder: the step between a vocabulary and vectors, with given vectors."""
+"""Train on a tokenized corpus with a chosen vocabulary; prepare initial and frozen vectors."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -39,27 +39,35 @@ def fit(
     Parameters
     ----------
     corpus
-        See `w2v.text.tokens` for its files.
-    vocabulary, ids : Vocabulary, int32 (types,)
-        As `w2v.text.vocabulary.choose` returns them.
+        The folder of the tokenized text; `w2v.text.tokens` describes its files.
+    vocabulary : Vocabulary
+        The words that get a vector.
+    ids : int32 (types,)
+        The word id of each distinct word of the corpus, -1 for a word without a vector, as
+        returned by `w2v.text.vocabulary.choose`.
     objective
-        The loss, and the pairs it is a mean of.
+        The architecture (skip-gram or CBOW) and its loss.
     settings
-        ``init`` is not read: its vectors are `given`.
-    given, name
-        Initial vectors, and what messages call them. The words that they lack start at random.
+        Epochs, learning rate, held-out text and early stopping. ``settings.init`` is ignored.
+    given
+        Initial vectors. Words without one start from random vectors.
+    name
+        The name of `given` in error messages, such as its path.
     freeze
-        Words of `given` whose vectors stay as they are. Their outside vectors stay as well if they
-        are given; otherwise they start from zero and are learnt.
-    engine, threads, seed, **options
-        See `w2v.training.train.train`.
+        Words of `given` whose center vectors are not changed by training. Their outside vectors
+        are not changed either if `given` has any; otherwise they are trained from zero.
+    engine, threads, seed
+        The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
+    **options
+        Other arguments of `w2v.training.train.train`.
 
     Raises
     ------
     InputError
-        See `w2v.training.train.train` and `w2v.training.init.model_from`.
+        There is nothing to learn from, the loss is no longer finite, or the initial vectors do not
+        fit; see `w2v.training.train.train` and `w2v.training.init.model_from`.
     Stopped
-        ``stop`` returned True.
+        The function ``options["stop"]`` returned True.
     """
     from threadpoolctl import threadpool_limits
 
@@ -72,7 +80,7 @@ def fit(
             rows = np.array([word in chosen and word in given for word in vocabulary.words])
             of_words = objective.loss.output_vectors == "words"
             frozen = Frozen(rows, rows & (given.outside is not None and of_words))
-    # Overflow is found in the loss, which is checked after each shard.
+    # NumPy need not report overflow: `train` checks after each shard that the loss is finite.
     with np.errstate(all="ignore"), threadpool_limits(threads):
         try:
             trained = train(

@@ -1,4 +1,4 @@
-"""The history of a training: a point after every shard of the text, a line for every epoch."""
+"""The history of a training: losses and times after each part of the text and after each epoch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,21 +8,21 @@ from w2v.engines import Tally
 
 
 class Point(NamedTuple):
-    """The state of training after a shard of the text.
+    """The state of a training after a shard, a part of the text that is trained on in one call.
 
     Attributes
     ----------
     epoch
-        From 1.
+        The number of the epoch, from 1.
     words
-        Words of the vocabulary read so far, before sub-sampling, over all epochs.
+        The words of the vocabulary read so far in all epochs, counted before sub-sampling.
     loss
-        The mean loss per pair in this shard. None if it held no pair or the engine does not
-        report a loss.
+        The mean loss per pair in this shard, in nats. None if it has no pair or if the engine does
+        not report a loss.
     lr
-        The learning rate at its end.
+        The learning rate at the end of the shard.
     seconds
-        Time spent on training so far.
+        The time spent on training so far.
     """
 
     epoch: int
@@ -34,23 +34,27 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the text.
+    """The results of one epoch, a pass over the text.
 
     Attributes
     ----------
     epoch
-        From 1.
+        The number of the epoch, from 1.
     loss
-        The mean loss per pair, each pair's computed just before its own update. None if the
-        engine does not report a loss.
+        The mean loss per pair, in nats; each pair's loss is that just before its own update. None
+        if the engine does not report a loss.
     heldout_loss
-        The mean loss per pair on the held-out documents, after the epoch. None if no documents
-        are held out.
+        The mean loss per pair on the held-out documents after the epoch. None if no documents are
+        held out.
     lr
-        The learning rate at the end.
-    words, pairs, seconds
-        The words, the pairs by weight and the time of this epoch alone. ``pairs`` is None if the
-        engine does not report it.
+        The learning rate at the end of the epoch.
+    words
+        The words of the vocabulary read in this epoch, before sub-sampling.
+    pairs
+        The sum of the weights of the pairs trained in this epoch. None if the engine does not
+        report it.
+    seconds
+        The training time of this epoch.
     """
 
     epoch: int
@@ -64,18 +68,18 @@ class Epoch:
 
 @dataclass
 class TrainState:
-    """How far a training has come. With the arrays of a snapshot, it is the whole state.
+    """How far a training has come. With the arrays of a `Snapshot`, it is the whole state.
 
     Attributes
     ----------
     epoch, shard
-        The next shard of the text to train on: epochs from 1, shards from 0.
+        The part of the text to train on next: the epoch from 1, the shard within it from 0.
     words
-        Words read over all epochs.
+        The number of words read in all epochs.
     seconds
-        Time of all finished epochs.
+        The training time of all finished epochs.
     tally, epoch_seconds
-        Sums and time of the current epoch.
+        The words, pairs and loss, and the training time, of the current epoch so far.
     epochs, points
         The history so far.
     """
@@ -90,7 +94,7 @@ class TrainState:
     points: list[Point] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the state as JSON values; numbers stay exact."""
+        """Return the state as values for JSON, from which `from_json` restores it exactly."""
         return {
             **vars(self),
             "tally": list(self.tally),
@@ -100,7 +104,7 @@ class TrainState:
 
     @classmethod
     def from_json(cls, progress: Mapping[str, Any]) -> "TrainState":
-        """Return the state that `to_json` wrote."""
+        """Return the state from the values that `to_json` returned."""
         return cls(
             **{
                 **progress,

@@ -1,4 +1,4 @@
-"""Initial vectors: words that were given a vector start from it, other words at random."""
+"""Initial vectors: words with a given vector start from it, other words from a random one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
 
 
 def given_files(path: str | Path) -> list[Path]:
-    """Return the files that `given_vectors` reads.
+    """Return the files of the vectors at a path: those that `given_vectors` reads.
 
     Raises
     ------
@@ -30,12 +30,12 @@ def given_files(path: str | Path) -> list[Path]:
 
 
 def check_init(init: object, objective: Objective) -> None:
-    """Refuse initial vectors for an objective that cannot start from vectors of words.
+    """Check that the objective allows initial vectors; one with subwords does not.
 
     Raises
     ------
     InputError
-        There are initial vectors, and the objective has subwords.
+        `init` is not None, and the objective has subwords.
     """
     if init is not None and objective.subwords:
         raise InputError(
@@ -45,9 +45,10 @@ def check_init(init: object, objective: Objective) -> None:
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
-    """Return the SHA-256 of every file that is read; equal for equal vectors at any path.
+    """Return the SHA-256 of each file of the vectors at a path.
 
-    Without `hashes`, every file is read.
+    They are equal for equal files in another place. `hashes` remembers the hashes of unchanged
+    files; without it, every file is read.
     """
     return (hashes or FileHashes()).sha256(given_files(path))
 
@@ -76,32 +77,33 @@ def model_from(
     random: np.random.Generator,
     name: str,
 ) -> tuple[Model, int]:
-    """Make an initial model from given vectors.
+    """Make the initial model of a training from given vectors.
 
     Parameters
     ----------
     given
-        Vectors, and outside vectors if they have them.
+        The vectors, with or without outside vectors.
     words
         The words of the vocabulary.
     objective
-        What will be trained.
+        The architecture and the loss; they decide which matrices the model has.
     random
-        Draws the vectors of words that are not given, as `initial_model` does.
+        Generates the center vectors of words that are not in `given`, as in `initial_model`.
     name
-        What messages call the vectors, such as their path.
+        The name of the vectors in error messages, such as their path.
 
     Returns
     -------
     model : Model
-        Outside vectors are zero for words without a given one, as those of inner nodes are.
+        The outside vectors are zero for words for which none are given. With hierarchical
+        softmax, the vectors of the inner nodes are zero.
     int
-        How many words have a given vector.
+        How many words of the vocabulary have a given vector.
 
     Raises
     ------
     InputError
-        The given vectors have another length, are not finite, or share no word with the
+        The given vectors have another dimension or are not finite, or none of their words is in the
         vocabulary.
     """
     dim = objective.dim

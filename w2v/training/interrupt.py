@@ -1,4 +1,4 @@
-"""Ctrl-C during a training that should give back what it has learnt."""
+"""Let Ctrl-C stop a training without losing the vectors that are trained so far."""
 
 import signal
 import threading
@@ -6,10 +6,11 @@ from typing import Any
 
 
 class Interrupt:
-    """In its ``with`` block and after `defer`, the first Ctrl-C only makes `received` true.
+    """A context manager that turns the first Ctrl-C into a flag, `received`, without an exception.
 
-    Before, and at the second one, Ctrl-C raises `KeyboardInterrupt` as usual. Python lets only
-    the main thread handle signals: in other threads, this changes nothing.
+    It does so from the call of `defer` to the end of the block; a second Ctrl-C, or one before
+    `defer`, raises `KeyboardInterrupt` as usual. In threads other than the main one it has no
+    effect, because Python handles signals in the main thread only.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,7 @@ class Interrupt:
         return self
 
     def defer(self) -> None:
-        """Let the next Ctrl-C raise nothing."""
+        """From now on, let the first Ctrl-C set `received` instead of raising an exception."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._receive)
             self._handling = True
@@ -31,7 +32,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def requested(self) -> bool:
-        """Return whether Ctrl-C was pressed."""
+        """Return whether Ctrl-C was pressed after `defer`, so that the training should stop."""
         return self.received
 
     def _receive(self, *_: object) -> None:

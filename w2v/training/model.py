@@ -1,4 +1,4 @@
-"""A trained model: what `w2v.train` returns, and its folder."""
+"""The class of trained models, which `w2v.train` returns, and how they are saved."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,27 +21,29 @@ class TrainedModel:
     Attributes
     ----------
     vectors : WordVectors
-        The center vectors of the words, which people use; ``vectors.outside`` are the outside
-        vectors, float32 (V, d). With early stopping they are those of the best epoch.
+        The words with their center vectors, float32 (V, d), which are the word vectors to use, and
+        their outside vectors, ``vectors.outside``. With early stopping, those of the best epoch.
     epochs : list of w2v.training.history.Epoch
         Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch.
     points : list of w2v.training.history.Point
-        The same at more points in time, for curves.
+        Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
-        The epoch after which the vectors are as given; 0 where training was interrupted before
-        the end of the first.
-    words, seconds
-        Words of the vocabulary read over all epochs, before sub-sampling, and the time of the
-        training alone.
+        The number of the epoch after which training had these vectors; 0 if it was interrupted
+        before the end of the first.
+    words
+        The words of the vocabulary read in all epochs, counted before sub-sampling.
+    seconds
+        The training time, without compiling, reading the text or measuring held-out losses.
     corpus, vocabulary : dict
-        Figures about the text (documents, tokens, types, ...) and about how much of it the words
-        cover (size, tokens_kept, out_of_vocabulary, ...). Empty for a loaded model.
+        Statistics of the text (documents, tokens, types, ...) and of the vocabulary and how much of
+        the text it covers (size, tokens_kept, out_of_vocabulary, ...). Empty for a loaded model.
     moved : Movement or None
-        With ``init=``, how far the given vectors have moved; see `w2v.training.movement`.
+        How far the initial vectors have moved, if some were given as ``init``.
     interrupted
-        Whether training ended early by Ctrl-C.
+        Whether training was ended early by Ctrl-C.
     engine_state
-        Arrays that the engine needs to go on, by name; usually none.
+        Arrays, by name, that are needed to train more epochs, such as an optimizer's state. Often
+        empty.
     """
 
     vectors: WordVectors
@@ -69,12 +71,12 @@ class TrainedModel:
         )
 
     def save(self, folder: str | Path) -> None:
-        """Write the model into a folder, which is created.
+        """Write the model into a folder, which is created if necessary.
 
-        `WordVectors.load` and `load` read it, and so do the settings ``train.init`` and
-        ``evaluate.vectors`` of the pipeline. Its files are ``vectors.npy``,
-        ``outside_vectors.npy`` (float32), ``vocabulary.tsv``, ``history.json`` and, for the
-        exact softmax, ``engine.npz``.
+        `WordVectors.load` and `load` read it, and so does the pipeline, by its settings
+        ``train.init`` and ``evaluate.vectors``. The files are ``vectors.npy`` and
+        ``outside_vectors.npy`` (float32), ``vocabulary.tsv``, ``history.json`` and, for the exact
+        softmax, ``engine.npz``.
 
         Raises
         ------
@@ -89,7 +91,9 @@ class TrainedModel:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Load what `save` or a training of the pipeline wrote; vectors are mapped into memory.
+        """Load a model from a folder that `save` or the pipeline has written.
+
+        The vectors are memory-mapped.
 
         Raises
         ------

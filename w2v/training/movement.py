@@ -1,4 +1,4 @@
-"""How far training has moved vectors that were given."""
+"""Measure how far training has moved the initial vectors that it was given."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,24 +8,24 @@ import numpy as np
 from w2v.vectors import WordVectors
 
 LISTED = 10
-"""Words that are listed."""
+"""The number of words in `Movement.farthest`."""
 
 ROWS_AT_A_TIME = 1 << 16
 
 
 class Movement(NamedTuple):
-    """How far the given center vectors have moved, by the cosine of each before and after.
+    """How much training has turned given center vectors, by the cosine between before and after.
 
     Attributes
     ----------
     words
-        How many given words are in the vocabulary.
+        How many of the given words are in the vocabulary.
     unchanged
-        How many of them have the same vector, bit for bit.
+        How many of these have exactly the same vector as before.
     mean, median, least
-        Of the cosines; 1 is no turn.
+        Mean, median and minimum of the cosines; 1 means that the direction is unchanged.
     farthest : list of (word, cosine)
-        The words that turned the most, at most ten.
+        The words with the smallest cosines, at most ten.
     """
 
     words: int
@@ -37,7 +37,7 @@ class Movement(NamedTuple):
 
 
 def movement(before: WordVectors, after: WordVectors) -> Movement:
-    """Compare the vectors of the words that are in both."""
+    """Compare vectors before and after training, for the words that both have."""
     words: Sequence[str] = [word for word in after.words if word in before]
     cosines = np.empty(len(words))
     unchanged = 0

@@ -1,4 +1,4 @@
-"""Progress of a training as a bar, in terminals and notebooks."""
+"""A progress bar for training, in terminals and notebooks."""
 
 import warnings
 from types import TracebackType
@@ -8,12 +8,14 @@ from w2v.training.history import Epoch, Point, TrainState
 
 
 class ProgressBar:
-    """A bar for reading the text, and then one for training, which tqdm draws.
+    """A progress bar, drawn by tqdm, for reading the text, for joining phrases, and for training.
+
+    Its methods are called with the progress of the work.
 
     Parameters
     ----------
     shown
-        False: nothing is drawn.
+        Whether the bar is drawn; if False, all methods do nothing.
     """
 
     def __init__(self, shown: bool) -> None:
@@ -32,31 +34,34 @@ class ProgressBar:
         self._close()
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:  # noqa: ARG002
-        """Show how many documents have been read."""
+        """Show how many documents have been read; the other parameters are not used."""
         self._open("reading", None, " documents")
         self._move_to(documents)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show how much of a pass that joins words to phrases is done."""
+        """Show which fraction of a pass over the text that joins words to phrases is done.
+
+        `number` is the number of the pass.
+        """
         self._open(f"phrases, pass {number}", 100, "%")
         self._move_to(round(100 * fraction))
 
     def start(self, words: int) -> None:
-        """Begin the bar of the training, of so many words over all epochs."""
+        """Show a new bar for training, whose end is `words`, the number of words in all epochs."""
         self._open("training", words, " words")
 
     def resume(self, state: TrainState) -> None:
-        """Move on to where a training continues."""
+        """Set the bar to the number of words at which a resumed training continues."""
         self._move_to(state.words)
 
     def point(self, point: Point) -> None:
-        """Show how far training has come."""
+        """Show how many words have been trained on, and the current loss."""
         self._move_to(point.words)
         if self.bar is not None and point.loss is not None:
             self.bar.set_postfix_str(f"epoch {point.epoch}, loss {point.loss:.4f}")
 
     def epoch(self, epoch: Epoch) -> None:
-        """Show the losses of an epoch."""
+        """Show the held-out loss after an epoch."""
         if self.bar is not None and epoch.heldout_loss is not None:
             self.bar.set_postfix_str(f"epoch {epoch.epoch}, held-out loss {epoch.heldout_loss:.4f}")
 

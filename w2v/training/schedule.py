@@ -1,4 +1,4 @@
-"""How long and how fast to train: epochs, learning rate, early stopping, and their settings."""
+"""The settings of a training: number of epochs, learning rate, held-out text, early stopping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from w2v.training.history import Epoch
 
 @dataclass(frozen=True)
 class Schedule(Settings):
-    """The number of epochs, and the learning rate at every point of the training."""
+    """The number of epochs, and a learning rate that falls linearly."""
 
     epochs: int = setting("passes over the text", at_least(1), 5)
     lr: float = setting("learning rate at the start", above(0), 0.025)
@@ -30,31 +30,36 @@ class Schedule(Settings):
 
     @property
     def horizon(self) -> int:
-        """The epochs over which the learning rate falls."""
+        """The number of epochs over which the learning rate falls."""
         return self.decay_epochs or self.epochs
 
     def rate(self, progress: float) -> float:
-        """Return the learning rate after a fraction of the words of all `horizon` epochs."""
+        """Return the learning rate at a point of the training.
+
+        `progress` is the number of words read so far, divided by that in all `horizon` epochs.
+        """
         return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
 
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When to stop before the last epoch, by the held-out loss.
+    """When to stop training before the last epoch, by the held-out loss.
 
     Attributes
     ----------
     patience
-        Stop after this many epochs without a gain. The vectors of the best epoch are kept.
+        Training stops if this many successive epochs bring no gain. The vectors of the best epoch
+        are kept.
     min_gain
-        Only a held-out loss that is lower by more than this is a gain.
+        How much lower than the best so far a held-out loss must be to count as a gain, in nats per
+        pair.
     """
 
     patience: int
     min_gain: float = 0.0
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch so far. Each must have a held-out loss."""
+        """Return the number of the best of the epochs; all of them must have a held-out loss."""
         best = epochs[0]
         for epoch in epochs[1:]:
             assert epoch.heldout_loss is not None
@@ -66,7 +71,7 @@ class EarlyStopping:
 
 @dataclass(frozen=True)
 class TrainingSettings(Schedule):
-    """All settings of a training beside the objective and the engine."""
+    """All settings of a training except the objective (architecture and loss) and the engine."""
 
     heldout: float = setting(
         "fraction of the documents, or of the text where they are few, that is not trained on; "
@@ -112,5 +117,5 @@ class TrainingSettings(Schedule):
 
     @property
     def early_stopping(self) -> EarlyStopping | None:
-        """When to stop early; None: never."""
+        """The rule for early stopping; None if training does not stop early."""
         return None if self.patience is None else EarlyStopping(self.patience, self.min_gain)

@@ -1,4 +1,4 @@
-"""The n-grams of a vocabulary, as fastText has them, for training."""
+"""The character n-grams of a vocabulary, hashed as in fastText, for training with subwords."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,29 @@ from w2v.vectors.fasttext import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
 
 
 def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sums:
-    """Return the vector of each word as a mean of rows: its own, then those of its n-grams.
+    """Return, for each word, the rows of the input matrix whose mean is its vector.
 
-    Row w is word w's own; row V + h belongs to the n-grams whose hash is h, modulo the buckets. An
-    n-gram that a word has twice counts twice. As in fastText, ``</s>`` has no n-grams.
+    They are the row of the word itself, w, and those of its character n-grams, V + (hash modulo the
+    number of buckets). An n-gram that occurs twice in a word counts twice. As in fastText, ``</s>``
+    has no n-grams.
 
     Parameters
     ----------
     words
-        V words.
+        The vocabulary of V words.
     architecture
-        Its lengths of n-grams, its buckets, and who gets which share of the gradient.
+        The lengths of n-grams, the number of buckets, and whether the gradient of each row is
+        divided by the number of rows (``subword_gradient="exact"``) or not, as in fastText.
+
+    Returns
+    -------
+    Sums
+        The row numbers of each word, their weights in the sum, and those of their gradients.
 
     Raises
     ------
     ValueError
-        There are no words.
+        `words` is None.
     """
     if words is None:
         raise ValueError("subwords: the words are needed for their n-grams")

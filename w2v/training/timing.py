@@ -1,4 +1,4 @@
-"""Time what a (center, outside) pair costs, on a generated text, and what the machine can do."""
+"""Measure the time per (center, outside) pair on a random text, and the speed of the machine."""
 
 import time
 from collections.abc import Callable
@@ -19,34 +19,41 @@ TEXT_WORDS = 1 << 12
 DOCUMENT_WORDS = 1 << 10
 
 LEARNING_RATE = 1e-4
-"""So small that one timing does not change the vectors for the next."""
+"""So small that a measurement hardly changes the vectors for the next one."""
 
 PAIRWISE = "a pair at a time"
-"""In place of an engine: the reference function for the exact softmax."""
+"""The name, among engines, of the reference function for the exact softmax."""
 
 
 ROWS, COLUMNS = 2000, 50_000
-"""Shape of the matrix product that measures the machine: large enough for its full speed."""
+"""The shape of the matrix product in `sgemm_gflops`: large enough for the full speed."""
 
 
 def time_pair(
     way: str, objective: Objective, size: int, seed: int, threads: int, least: float
 ) -> dict[str, float]:
-    """Time a loss for a vocabulary of a given size.
+    """Measure the training time per (center, outside) pair for a given size of the vocabulary.
 
     Parameters
     ----------
     way
-        An engine's name, or `PAIRWISE`.
+        The name of an engine, or `PAIRWISE` for the reference function of the exact softmax.
+    objective
+        The architecture and the loss.
     size
-        V.
+        The number of words in the vocabulary, V.
+    seed
+        The seed of the random text and the initial vectors.
+    threads
+        The number of threads of the engine.
     least
-        Seconds that are measured in all, at least.
+        Measurements are repeated until they have taken this many seconds together.
 
     Returns
     -------
     dict
-        ``seconds_per_pair``, and ``scores_per_pair``: products of a center and an outside vector.
+        ``seconds_per_pair``, and ``scores_per_pair``, the number of dot products of a center and an
+        outside vector for each pair.
     """
     if way == PAIRWISE:
         random = generator(seed, "reference", size)
@@ -73,7 +80,10 @@ def time_pair(
 
 
 def sgemm_gflops(dim: int, threads: int) -> float:
-    """Return the speed of NumPy's product of float32 (ROWS, dim) by (dim, COLUMNS), in GFLOP/s."""
+    """Return the speed of NumPy's float32 matrix product, in GFLOP/s.
+
+    The matrices have the shapes (ROWS, dim) and (dim, COLUMNS).
+    """
     random = np.random.default_rng(0)
     a = random.random((ROWS, dim), dtype=np.float32)
     b = random.random((COLUMNS, dim), dtype=np.float32)
@@ -86,10 +96,22 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text whose word frequencies fall as 1 / rank, and the words' counts.
+    """Return a random text whose word frequencies follow Zipf's law, 1 / rank, and word counts.
 
-    The text has `words` words from a vocabulary of the given size. The counts, int64 (size,), are
-    those expected in a text of ten million words.
+    Parameters
+    ----------
+    size
+        The number of words in the vocabulary.
+    words
+        The length of the text in words.
+    seed
+        The random seed.
+
+    Returns
+    -------
+    text : Text
+    counts : int64 (size,)
+        The expected counts in a text of ten million words, at least 1.
     """
     shares = 1 / np.arange(1, size + 1)
     shares /= shares.sum()
@@ -101,10 +123,14 @@ def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]
 
 
 def shortest_time(call: Callable[[], float], least: float) -> float:
-    """Return the shortest time of repeated calls: longer ones were slowed by other programs.
+    """Return the shortest of several measured times; longer ones were disturbed by other programs.
 
-    `call` returns the seconds that it took, and is repeated until they add up to `least`. The
-    first call warms up and does not count.
+    Parameters
+    ----------
+    call
+        Does the work and returns the seconds that it took. The first call is not counted.
+    least
+        `call` is repeated until its times add up to this many seconds.
     """
     call()
     spent = [call()]

@@ -1,6 +1,7 @@
-"""Train once in a process of its own: ``run_worker`` starts it, JSON goes in and comes out.
+"""Run a training in a process of its own, to measure its speed and memory.
 
-A fresh process holds no memory from other trainings and nothing that they compiled or cached.
+`run_worker` starts the process and exchanges JSON with it. A new process contains no memory,
+compiled code or caches of other trainings.
 """
 
 import json
@@ -37,23 +38,34 @@ def run_worker(
     threads: int,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train in a fresh process; returns the speed, the held-out loss and the memory.
+    """Train in a new process; return the speed, the held-out loss and the memory of the training.
 
     Parameters
     ----------
     corpus
-        A corpus folder; see `w2v.text.tokens`.
+        The folder of the tokenized text; see `w2v.text.tokens`.
     vocabulary, ids
-        The file of the vocabulary, and that of the map from the corpus's token ids to word ids.
+        The file of the vocabulary, and the ``.npy`` file with the word id of each token id.
+    objective
+        The architecture and the loss.
+    schedule
+        The number of epochs and the learning rate.
+    engine, threads
+        The name of the engine, and its number of threads.
     settings
-        Other arguments of `w2v.training.train.train` that JSON can hold.
+        Other arguments of `w2v.training.train.train`, as far as JSON can represent them.
+
+    Returns
+    -------
+    dict
+        ``words_per_second``, ``heldout_loss``, ``peak_mb`` and the other results of `train_once`.
 
     Raises
     ------
     InputError
-        The training refuses a setting.
+        The settings or the data are invalid.
     RuntimeError
-        It ends in any other error.
+        The process ended with another error.
     """
     loss, model = objective.loss, asdict(objective)
     plan = (schedule.epochs, schedule.lr, schedule.min_lr, schedule.decay_epochs)
@@ -91,7 +103,25 @@ def train_once(
     threads: int,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Train in this process, with the arguments that `run_worker` sends."""
+    """Train in this process, and return the speed, the held-out loss and the memory.
+
+    Parameters
+    ----------
+    files
+        The paths of the corpus folder, of the vocabulary, and of the array of word ids.
+    loss, model
+        The name and the settings of the loss and of the architecture.
+    schedule
+        The arguments of `Schedule`.
+    engine, threads, **settings
+        Arguments of `w2v.training.train.train`.
+
+    Returns
+    -------
+    dict
+        Among others ``seconds``, ``words_per_second``, ``heldout_loss``, and the memory in MiB
+        before training, ``imports_mb``, and at its peak, ``peak_mb``.
+    """
     architecture, settings_of_model = model
     name, values = loss
     objective = ARCHITECTURES[architecture][1](**settings_of_model, loss=LOSSES[name](**values))
@@ -121,9 +151,9 @@ def train_once(
 
 
 def memory_mb(field: str) -> float | None:
-    """Return a field of Linux's ``/proc/self/status`` in MiB, or None on other systems.
+    """Return a field of Linux's ``/proc/self/status`` in MiB; None on other systems.
 
-    ``VmRSS`` is the memory that this process holds now, ``VmHWM`` the most it has held.
+    ``VmRSS`` is the memory that this process holds now, and ``VmHWM`` the most that it has held.
     """
     try:
         lines = Path("/proc/self/status").read_text().split("\n")

@@ -1,4 +1,4 @@
-"""One experiment: its stages in turn, each from the cache or made, and what is recorded."""
+"""Run one experiment: its stages in order, each computed or read from the cache, then recorded."""
 
 import json
 import logging
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Refuse a configuration that names a stage which does not exist."""
+    """Raise `InputError` if the setting ``stages`` has a name that is not among `stages`."""
     names = [stage.name for stage in stages]
     if not set(config.stages) <= set(names):
         raise InputError(f"stages={as_yaml(config.stages)}: must be some of [{', '.join(names)}]")
 
 
 def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Refuse a path in the settings, of a stage that is to run, at which nothing can be read."""
+    """Raise `InputError` if a stage that is to run has an input path that cannot be read."""
     for stage in stages_of(config, stages):
         try:
             stage.check(config)
@@ -39,14 +39,14 @@ def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
 
 
 def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> list[Stage]:
-    """Return the stages that an experiment has, up to the last one that is asked for."""
+    """Return the stages that apply to `config`, up to the last one named in ``config.stages``."""
     found = [stage for stage in stages if stage.applies(config)]
     last = max((i for i, stage in enumerate(found) if stage.name in config.stages), default=-1)
     return found[: last + 1]
 
 
 def left_out(stage: Stage, config: Config) -> InputError:
-    """Return the error for a stage that is not to run and whose result is not in the cache."""
+    """Return the error for a stage that ``config.stages`` omits and whose result is not cached."""
     return InputError(
         f"stages={as_yaml(config.stages)}: {stage.name} is left out, and the cache does not hold "
         f"its result; add {stage.name} to stages"
@@ -54,7 +54,7 @@ def left_out(stage: Stage, config: Config) -> InputError:
 
 
 class Experiment:
-    """Runs the stages of a configuration, in the order of `stages`."""
+    """Runs the stages of a configuration in the order of `stages`, and records their results."""
 
     def __init__(self, context: Context, stages: Sequence[Stage] = STAGES) -> None:
         check_stages(context.config, stages)
@@ -62,9 +62,9 @@ class Experiment:
         self.stages = stages_of(context.config, stages)
 
     def run(self, run_dir: Path) -> dict[str, Any]:
-        """Run the stages up to the last one that is asked for; returns the summary of the run.
+        """Run the stages up to the last one in ``config.stages``; return the summary of the run.
 
-        The results of stages that are left out must be in the cache.
+        The results of stages that ``config.stages`` omits must be in the cache.
         """
         context = self.context
         for stage in self.stages:
@@ -86,7 +86,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's result, made if it is not in the cache."""
+        """Return the result of a stage, computed if it is not in the cache."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)
@@ -118,7 +118,7 @@ class Experiment:
         self.context.display.say(line, "yellow")
 
     def _measure(self, run_dir: Path) -> dict[str, Any]:
-        """Time what is to be timed after the stages."""
+        """Run the measurement of ``config.measure``, if any, and return its part of the summary."""
         if self.context.config.measure is None:
             return {}
         from pipeline.bench.measure import measure

@@ -1,7 +1,7 @@
-"""The entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``.
+"""The program's entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``.
 
-Read a configuration from a stranger before you run it: Hydra refuses the most dangerous targets in
-it, but it can still choose where files are written, and name Python functions to call.
+Read a configuration from a stranger before you run it: Hydra refuses to call the most dangerous
+functions, but a configuration can still choose where files are written, and name others to call.
 """
 
 import inspect
@@ -50,9 +50,9 @@ log = logging.getLogger("pipeline")
 class Program:
     """One command: Hydra calls `run` once, or once for each job of a sweep.
 
-    ``started`` tells whether `run` was called, so that later errors are not Hydra's. ``error`` is
-    what ended a single run. Hydra would print more than one line if `run` raised it. ``status`` is
-    the exit status of a run that no error ended.
+    ``started`` is whether `run` was called: errors before that are Hydra's. ``error`` is the
+    exception that ended a single run, kept because Hydra would print several lines if `run` raised
+    it. ``status`` is the exit status of a run that no exception ended.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Program:
         self.status = 0
 
     def run(self, composed: DictConfig) -> float | None:
-        """Run one experiment; a job of a sweep returns its objective."""
+        """Run one experiment; for a job of a sweep, return the value that the sweep optimizes."""
         self.started = True
         try:
             context = job_context()
@@ -85,9 +85,9 @@ class Program:
 
 
 def line_of(error: Exception, starting: bool) -> str | None:
-    """Return the line that tells a user what is wrong; ``None`` for a fault of the program.
+    """Return the one-line message for a mistake of the user; ``None`` for a bug of the program.
 
-    `starting` tells that no run has begun, so that Hydra was making the folder of a run.
+    `starting` is whether the error came before a run began, while Hydra made the run's folder.
     """
     match error:
         case InputError():
@@ -107,7 +107,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders for which ``report=`` asks, where a command has no other arguments."""
+    """Return each folder F of the arguments ``report=F``; refuse other arguments beside them."""
     values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
     folders = [Path(value) for value in values if value not in REPORTS]
     if folders and len(folders) < len(arguments):
@@ -117,7 +117,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Make the reports of runs that ended earlier."""
+    """Write the report of each run in or below the folders, and print the report's path."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:
@@ -130,7 +130,7 @@ def is_setting(argument: str) -> bool:
 
 
 def main() -> int:
-    """Run the command line and return the exit status."""
+    """Run the command line ``sys.argv`` and return the exit status."""
     # In Hydra 1.4 the program lists which objects a configuration may make; 1.3 has its own list.
     newer = "execution_whitelist" in inspect.signature(hydra.main).parameters
     options: Any = {"execution_whitelist": ("logging.*",)} if newer else {"version_base": "1.3"}

@@ -1,4 +1,4 @@
-"""Run one experiment, record it in the tracking store, and show what came out."""
+"""Run one experiment, record it in the tracking store (MLflow), and print where its results are."""
 
 import os
 import shlex
@@ -22,9 +22,10 @@ from pipeline.sweeps.objective import objective_value
 def run_tracked(
     config: Config, job: JobContext | None = None, *, stop: StopRequest
 ) -> dict[str, Any]:
-    """Run the stages of one experiment, record them, and return the summary.
+    """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is the job of a sweep that this run is, and `stop` tells when a signal asks it to stop.
+    `job` is the job of a sweep that this run is, if any. `stop` tells if a signal has been
+    received.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages
@@ -69,7 +70,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that are recorded as parameters of a run, by dotted key."""
+    """Return the settings that MLflow records as parameters of a run, keyed as ``model.dim``."""
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}
@@ -77,7 +78,7 @@ def parameters(config: Config) -> dict[str, Any]:
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
-    """Return the tags by which a run is found, with the sweep that it belongs to."""
+    """Return the MLflow tags of a run; those of a job name the sweep's run as its parent."""
     names = ("corpus", "model", "loss", "engine")
     found = {name: str(getattr(config, name).name) for name in names}
     if config.evaluate.vectors is not None:
@@ -90,7 +91,7 @@ def tags(config: Config, job: JobContext | None) -> dict[str, str]:
 
 
 def ui_command(config: Config) -> str:
-    """Return the command that opens MLflow's UI on the tracking store, or the store's address."""
+    """Return the command that opens MLflow's UI, or the tracking server's address if one is set."""
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")

@@ -1,7 +1,7 @@
-"""Compare engines on one corpus: words per second, memory, and use of the machine's arithmetic.
+"""Compare training engines on one corpus: words per second, memory, and FLOP/s.
 
-Each training runs in a process of its own. The engines take turns, so that a machine that slows
-down for a while slows all of them. The first round warms up and does not count.
+Each training runs in its own process. The engines take turns, so that a machine that is slow for a
+while slows all of them. The first round warms up and is not counted.
 """
 
 import math
@@ -30,10 +30,10 @@ PEER = "gensim"
 
 
 def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
-    """Measure the engines, print a line after each training, and return the figures.
+    """Time the engines, print a line after each training, and return the measurements.
 
-    These are ``rows``, the medians for each engine and number of threads; ``trials``, the figures
-    of every training; and ``matrices_mb`` and ``tokens_mb``, the size of the model and the text.
+    ``rows`` has the medians for each engine and number of threads, ``trials`` a dictionary for each
+    training; ``matrices_mb`` and ``tokens_mb`` are the MiB of the model and of the corpus.
     """
     config = context.config
     names = [name for name in settings.engines if can_train(name, config.objective)]
@@ -71,10 +71,10 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
 
 
 def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, Any]]:
-    """Return a row of medians for each engine and number of threads.
+    """Return one row of medians over the repeats for each engine and number of threads.
 
-    A training needs `flops` floating-point operations, the same for all engines. What an engine
-    computes beyond that does not count.
+    `flops` is the number of floating-point operations that one training needs, the same for all
+    engines. Further operations of an engine are not counted.
     """
     optional = ("peak_mb", "imports_mb", "heldout_loss")
     table = pd.DataFrame(trials).astype(dict.fromkeys(optional, float))
@@ -102,7 +102,7 @@ def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, 
 
 
 def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
-    """Return the table of the medians for the terminal; `rows` are from `summarize`."""
+    """Return a table for the terminal of the medians that `summarize` returned."""
     columns = {
         "threads": "{threads}",
         "words/s": "{words_per_second:,.0f}",

@@ -1,9 +1,9 @@
 """Measure how the time per pair grows with the vocabulary size V and the number of noise words K.
 
-The exact softmax should take O(V d), negative sampling O(K d). Each loss is timed in two ways: as
-the engine trains it, in batches, and one pair at a time, as in the papers. For the softmax, the
-second way is `w2v.losses.naive_softmax`. For negative sampling it is gensim, because a pair takes
-less time than the call of a Python function.
+With vectors of d numbers, the exact softmax should take O(V d), negative sampling O(K d). Each loss
+is timed twice: in batches of pairs, as the engine trains it, and one pair at a time, as in the
+papers: by `w2v.losses.naive_softmax` for the softmax, and by gensim for negative sampling, where a
+pair takes less time than the call of a Python function.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,9 +30,10 @@ Timings = Sequence[dict[str, Any]]
 class Slope(NamedTuple):
     """The exponent b of seconds = a · x^b, fitted by least squares to the logarithms.
 
-    x is what the axis names: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the products
-    computed per pair, which are fewer than V where pairs share them. The fit covers the values of x
-    from `first` to `last`. The slope b has the 95 % confidence interval from `low` to `high`.
+    `axis` names x: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the dot products computed
+    per pair, fewer than V if pairs share some. The fit is over x from `first` to `last`. `slope` is
+    b, with the 95 % confidence interval from `low` to `high`. `way` is the engine that trained, or
+    `PAIRWISE`.
     """
 
     loss: str
@@ -47,9 +48,9 @@ class Slope(NamedTuple):
 
 
 def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
-    """Time both losses for each V and K in the settings, and return the timings.
+    """Time both losses for each V and K in the settings; return one dictionary for each timing.
 
-    The ``way`` of a timing is the name of the engine, or `PAIRWISE` for the softmax one pair at a
+    Its ``way`` is the engine that trained, or `PAIRWISE` for the softmax computed one pair at a
     time. Its ``negatives`` are K, or ``None`` for the softmax.
     """
     engine, timings = context.config.engine.name, []
@@ -86,7 +87,7 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
 def series(
     timings: Timings, settings: Complexity
 ) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Yield each loss and way with two tables of its timings: over V at one K, over K at one V."""
+    """Yield each loss and way with two tables of timings: all V at one K, and all K at one V."""
     table = pd.DataFrame(timings)
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = table[(table["loss"] == loss) & (table["way"] == way)]
@@ -95,7 +96,7 @@ def series(
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Return the slope of each loss and way over each axis on which its time depends."""
+    """Return the slope for each loss, each way to train it, and each x that its time depends on."""
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))
@@ -107,9 +108,10 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
-    """Fit a slope to the upper half of the values of x, at least three of them.
+    """Fit a slope to the upper half of the distinct values of x, at least three of them.
 
-    There, the part of the time that does not grow with x distorts the slope least.
+    x is the column `axis`. The part of the time that does not grow with x distorts the slope least
+    where x is large.
     """
     column = timings["scores_per_pair" if axis == "scores" else axis].astype(float)
     values = np.unique(column)
@@ -129,10 +131,10 @@ COLORS = {"softmax": ORANGE, "negsample": BLUE}
 def plot(
     timings: Timings, slopes: Sequence[Slope], settings: Complexity, engine: str, title: str
 ) -> "Figure":
-    """Plot the seconds per pair over V and over K, on logarithmic axes.
+    """Plot the seconds per pair against V and against K, on logarithmic axes.
 
-    Points are medians. Lines are solid for `engine`, the engine of the run, and dashed for one pair
-    at a time; they are thicker where a slope was fitted.
+    Points are medians over the repeats. Lines are solid for `engine`, the engine of the run, and
+    dashed for one pair at a time; they are thicker in the range to which a slope was fitted.
     """
     from matplotlib.figure import Figure
 

@@ -1,1 +1,1 @@
-"""The stage cache and its command line."""
+"""The cache of stage results, and its command line."""

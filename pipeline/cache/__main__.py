@@ -1,4 +1,4 @@
-"""Start the command: ``python pipeline/cache list | verify | prune``."""
+"""Start the cache's command line: ``python pipeline/cache list | verify | prune``."""
 
 import sys
 from pathlib import Path

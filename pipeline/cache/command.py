@@ -20,10 +20,10 @@ CHECKPOINTS = "checkpoints"
 
 
 class Item(NamedTuple):
-    """A folder that the command lists.
+    """A folder of the cache, or of a checkpoint of training, as ``list`` prints it.
 
-    Its kind is ``entry``, ``damaged``, ``part`` (an unfinished entry) or ``checkpoint``, whose
-    stage is ``checkpoints``. `used` is when it was made or last used, in seconds since 1970.
+    `kind` is ``entry``, ``damaged``, ``part`` (an unfinished entry) or ``checkpoint``; the `stage`
+    of a checkpoint is ``checkpoints``. `used` is the time of the last use, in seconds since 1970.
     """
 
     stage: str
@@ -35,7 +35,7 @@ class Item(NamedTuple):
 
 
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
-    """Return everything in the cache, sorted by stage and key; only some stages if given."""
+    """Return the entries and checkpoints, sorted by stage and key; only of `stages`, if any."""
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
         key, damaged, _ = path.name.partition(DAMAGED)
@@ -49,7 +49,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return the item for a folder, with its size and age."""
+    """Return the item for a folder, with its size and its time of last use."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)
@@ -60,11 +60,11 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(
     outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Remove old entries and checkpoints, and everything that is unfinished or damaged.
+    """Remove old entries and checkpoints, and whatever is unfinished or damaged; return them.
 
-    What was not used for `older` days is old. If more than `to` bytes are left, what was not used
-    for longest goes, too. What a running job works on is kept. Return the removed items; with
-    `dry`, remove nothing and return what would be removed.
+    An item is old if it was last used more than `older` days ago. If more than `to` bytes are left,
+    the least recently used are removed, too. Items that a running process has locked are kept. With
+    `dry`, nothing is removed, and the result is what would be.
     """
     found = sorted(list_items(outputs, stages), key=lambda item: item.used)
     left = sum(item.bytes for item in found)
@@ -79,7 +79,7 @@ def prune(
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Remove a folder, and return whether that succeeded: not if a process works on its key."""
+    """Remove an item's folder, unless `dry`; return ``False`` if a process has the item locked."""
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
     try:
@@ -135,7 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 1 if ``verify`` finds damage, 2 for bad input."""
+    """Run the command line; the status is 1 if ``verify`` finds damage, 2 for bad arguments."""
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs
     if not outputs.is_dir():
@@ -164,6 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def refuse(reason: str) -> int:
-    """Print what is wrong with the command, and return its exit status."""
+    """Print `reason` as an error of the command line, and return the exit status 2."""
     print(sanitize(f"error: {reason}", terminal=True), file=sys.stderr)
     return 2

@@ -1,8 +1,8 @@
-"""The stage cache: results of stages, found by a hash of everything they depend on.
+"""The cache of stage results, each found by a hash of everything that it depends on.
 
-``<cache>/<stage>/<key>/`` holds the files of a stage and a ``manifest.json`` with the SHA-256 of
-each file and of itself. An entry is written to a temporary folder that is renamed at the end, so
-it is complete or absent. A lock for each key makes several processes do the work once.
+``<cache>/<stage>/<key>/`` holds the files of a result and a ``manifest.json`` with the SHA-256 of
+each file and of itself. An entry is written to a temporary folder that is renamed at the end, so it
+is complete or absent. With a lock for each key, only one of several processes computes a result.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ FORMAT = 2  # of entries; raise it when the manifest changes
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of a stage.
+    """The result of a stage, in the cache.
 
-    The files are in the folder `path`. `cached` is whether they were there already, and `seconds`
-    how long it took to make them, in this run or an earlier one. As JSON values, `facts` are what
-    the stage reports, and `settings` what the result depends on beside other stages.
+    `path` is the folder of its files. `cached` is whether this run found it there, and `seconds`
+    how long it took to compute, in this run or an earlier one. `facts` are numbers and texts that
+    the stage reports. `settings` are those that the result depends on. Both are JSON values.
     """
 
     key: str
@@ -55,9 +55,10 @@ class Entry:
 
 
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
-    """Return the key of a stage's result, a hash of everything that it depends on.
+    """Return the key of a stage's result, a hash of everything that the result depends on.
 
-    `version` is a hash of its code, `upstream` the keys of the stages that it reads, by name.
+    `version` is a hash of the stage's code. `upstream` maps the stages whose results it reads to
+    keys.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
@@ -69,10 +70,10 @@ def digest(value: Any) -> str:
 
 
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
-    """Return the entry with that key if it exists and is complete, and note that it was used.
+    """Return the entry for `key` if it exists and is complete, else ``None``; note its use.
 
-    `folder` is that of the stage. With `verify`, the SHA-256 of each file is compared, not only
-    its size.
+    `folder` is the folder of the stage in the cache. With `verify`, the SHA-256 of each file is
+    compared, not only its size.
     """
     path = folder / key
     if not path.is_dir():
@@ -96,12 +97,12 @@ def find_or_make(
     verify: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Return the entry with that key, and make it first if it does not exist or is damaged.
+    """Return the entry for `key`, and compute it first if it does not exist or is damaged.
 
-    `make` writes the files into the empty folder that it is given, and returns the facts.
-    `on_damaged` is called when a damaged entry was moved, with its old and new path and the reason.
-    `about` is written into the manifest, for those who ask what the entry was made from. See also
-    `find` and `stage_key`.
+    `make` writes the files into the empty folder that it is given, and returns the entry's facts. A
+    damaged entry is moved, and `on_damaged` gets its old path, its new path and the reason.
+    `settings`, `upstream` (the keys of the results that were read, by stage) and `about` go into
+    the manifest. With `verify`, the SHA-256 of each file of an existing entry is compared.
     """
     if found := find(folder, key, verify):
         return found
@@ -146,7 +147,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Write the hashes of source files once for all entries of a stage, and return their key."""
+    """Write `code`, the hash of each source file, to a file that entries share; return its key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -155,22 +156,22 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the file in the folder of a stage that holds the hashes of source files."""
+    """Return the path of the file, in the folder of a stage, with the hashes of source files."""
     return folder / f".code-{key}.json"
 
 
 def fsync_and_hash(path: Path) -> str:
-    """Wait until a file is on disk, and return its SHA-256."""
+    """Flush a file to the disk, and return its SHA-256."""
     with path.open("rb+") as file:
         fsync(file)
     return file_sha256(path)
 
 
 def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str]:
-    """Return the manifest of the entry at `path`, and what is wrong with the entry, if anything.
+    """Return the manifest of the entry at `path`, and a text that says what is damaged, or "".
 
-    Files must exist and have the recorded sizes; with `verify`, the SHA-256 of each is compared.
-    The manifest of a damaged entry is empty.
+    Files must exist and have the recorded sizes; with `verify`, the SHA-256 of each is compared,
+    too. The manifest of a damaged entry is returned empty.
     """
     try:
         manifest: dict[str, Any] = verify_checksum((path / MANIFEST).read_bytes())
@@ -190,7 +191,7 @@ def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str
 
 
 def lock_path(folder: Path, key: str) -> Path:
-    """Return the file that a process locks while it makes or removes the entry of a stage."""
+    """Return the file that a process locks while it makes or removes the entry of a key."""
     return folder / f".{key}.lock"
 
 

@@ -1,1 +1,1 @@
-"""The settings of an experiment: what can be set, and the message for each mistake."""
+"""The settings of an experiment, their checks, and the error message for each mistake."""

@@ -1,4 +1,4 @@
-"""What ``--help`` shows: every setting with its meaning, type, limits and default."""
+"""The text of ``--help``: every setting with its meaning, type, limits and default."""
 
 import re
 import textwrap
@@ -32,9 +32,9 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return the whole text of ``--help``, as Hydra's template for it.
+    """Return the text of ``--help``, as a template for Hydra's help.
 
-    `groups` has the classes of settings of each group of ``conf/``, by the name of the choice.
+    `groups` maps each group, a folder of ``conf/``, to the class of settings of each choice in it.
     """
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
@@ -72,7 +72,7 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield ``key=default`` and the meaning of each setting of a class.
+    """Yield ``key=default`` and the meaning of each field of `kind`, a class of settings.
 
     `prefix` stands before each key, such as ``loss.``.
     """
@@ -88,7 +88,7 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def entry(left: str, right: str) -> list[str]:
-    """Return the lines of one entry in two columns. The right column is wrapped."""
+    """Return the lines of a help entry in two columns: `left`, and `right`, which is wrapped."""
     wrapped = textwrap.wrap(right, WIDTH - COLUMN)
     first = [] if len(left) < COLUMN else [left]
     rows = [f"{' ' * COLUMN}{line}" for line in wrapped]

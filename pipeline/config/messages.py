@@ -1,4 +1,4 @@
-"""The message for every mistake in settings: one line with what, where and what would be right."""
+"""Error messages for mistakes in settings: what is wrong, where, and what would be right."""
 
 import re
 import shlex
@@ -27,14 +27,14 @@ def not_set(key: str) -> str:
 
 
 def out_of_limits(error: SettingError, prefix: str) -> str:
-    """Return the message for a value outside its limits; `prefix` is as in ``loss.negatives``."""
+    """Return the message for a value outside its limits; `prefix` is the group, as in ``loss.``."""
     return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
 
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
-    """Return the message for an unknown setting, with the one that was probably meant.
+    """Return the message for the unknown setting `key`, with the one that was probably meant.
 
-    `choices` are the choices of its group that have such a setting, like ``loss=negsample``.
+    `choices`, such as ``loss=negsample``, are those choices of its group that have this setting.
     `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
@@ -51,10 +51,10 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
 
 
 def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
-    """Return the file and the unknown key that an error of composition is about.
+    """Return the file and the unknown key that caused an error while Hydra composed settings.
 
-    The file is empty if the key is from the command line. The key is empty if the error is about
-    something other than an unknown key.
+    The file is empty if the key is from the command line. The key is empty if the cause of the
+    error is not an unknown key.
     """
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
@@ -65,7 +65,7 @@ def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str
 
 
 def composition_error(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the message for an error that Hydra or OmegaConf raised while composing."""
+    """Return the message for an error that Hydra or OmegaConf raised while composing settings."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
     if key == "experiment":
@@ -91,7 +91,7 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
 
 
 def not_parsed(override: str) -> str:
-    """Return the message for an argument that Hydra cannot parse, with quotes that mend it."""
+    """Return the message for an argument that Hydra cannot parse, with the quotes it needs."""
     key, _, value = override.partition("=")
     inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
     several = inner != value or "-m" in sys.argv or "--multirun" in sys.argv
@@ -110,19 +110,19 @@ def not_parsed(override: str) -> str:
 
 
 def shell(argument: str) -> str:
-    """Return an argument in quotes for a shell."""
+    """Return an argument quoted for a shell."""
     return shlex.quote(argument) if set(argument) & set('"$`\\!') else f'"{argument}"'
 
 
 def not_yaml(error: MarkedYAMLError) -> str:
-    """Return the message for a file of settings that is not YAML."""
+    """Return the message for a settings file that is not valid YAML."""
     mark = error.problem_mark or error.context_mark
     place = f"{mark.name}: line {mark.line + 1}, column {mark.column + 1}" if mark else "a file"
     return f"{place}: is not YAML: {error.problem or error.context}"
 
 
 def unknown_choice(file: str, options: Sequence[str]) -> str:
-    """Return the message for a choice of a group that does not exist, as in ``loss=foo``."""
+    """Return the message for a choice such as ``loss/foo`` that is not among the `options`."""
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")
     if path != file and (set(path) & set("/.*") or Path(path).exists()):
@@ -138,8 +138,8 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
     """Return the message for a built-in exception that Hydra raised while composing, or None.
 
-    Hydra raises such errors for ``model=3``, for a list that is set to nothing, for ``+=``, for a
-    file that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.
+    Hydra raises such errors for ``model=3``, for an empty value of a list, for ``+=``, for a file
+    that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.
     """
     reason = str(error)
     if reason.startswith(("Config group override", "Unexpected type for root")):

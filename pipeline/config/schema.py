@@ -1,8 +1,8 @@
-"""From YAML to settings: the schema that Hydra composes with, and `resolve`, which uses it.
+"""The schema of the settings for Hydra, and `resolve`, which makes a `Config` of what it composes.
 
-Hydra checks the names and types of settings while it composes files and arguments. `resolve` makes
-the frozen settings from the result, which checks their limits, before any work. Stages get these
-settings and never see Hydra.
+Hydra checks the names and types of settings while it composes YAML files and arguments. `resolve`
+makes frozen dataclasses of the result, which check their limits, before any work. Stages get these
+dataclasses and never see Hydra.
 """
 
 from dataclasses import fields, is_dataclass
@@ -43,16 +43,16 @@ GROUPS: dict[str, dict[str, type]] = {
     "tracking": {"": Tracking},
     "measure": dict(MEASURES),
 }
-"""The settings of each group of ``conf/``, by choice; under "" where all choices share them."""
+"""The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
 
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
 register_resolver: Any = OmegaConf.register_resolver
 if "replace" not in signature(register_resolver).parameters:
     register_resolver = OmegaConf.register_new_resolver
-# For Hydra's own folders, which are made before the settings are. Here, for processes of a sweep.
+# For the folders that Hydra makes before `resolve` runs, also in the other processes of a sweep.
 register_resolver("home", with_home, replace=True)
-# A name, so that the hydra.yaml of every run does not hold the text.
+# A resolver, so that the hydra.yaml of a run holds its name, not the whole text of the help.
 register_resolver("help", partial(help_text, GROUPS), replace=True)
 
 
@@ -71,7 +71,7 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Make a node writable: OmegaConf makes nodes of frozen dataclasses read-only."""
+    """Make a node and those below it writable; OmegaConf freezes those of frozen dataclasses."""
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
         if OmegaConf.get_type(node) is dict:
@@ -81,7 +81,7 @@ def thaw(node: Any) -> None:
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Return the settings that Hydra composed, with every interpolation resolved and checked.
+    """Return the composed settings as a `Config`, with interpolations resolved and limits checked.
 
     Hydra's own settings are left out. An `InputError` is raised for a setting that the schema does
     not have, and for a value that is missing or outside its limits.
@@ -99,7 +99,7 @@ def resolve(composed: DictConfig) -> Config:
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:
-    """Return settings without Hydra's own, which are the larger part of a composition."""
+    """Return the composed settings without Hydra's own, which are below the key ``hydra``."""
     if "hydra" in composed:  # as it is outside a job
         composed = composed.copy()
         OmegaConf.set_struct(composed, False)
@@ -109,10 +109,10 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 
 def key_of(owner: type, node: Any) -> str:
-    """Return the key, with a dot, of the node that holds the settings of a class: ``loss.``.
+    """Return the key below `node` of the settings of class `owner`, with a dot: ``loss.``.
 
-    It is empty for the root, and if there is no such node. The class may be a base class of that
-    of the node.
+    The key is empty if the settings are `node` itself or are not found. The settings may be of a
+    subclass of `owner`.
     """
     for key in node if isinstance(node, DictConfig) and not node._is_none() else ():
         child = node._get_node(key)
@@ -127,7 +127,7 @@ def key_of(owner: type, node: Any) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Refuse keys that ``+key=...`` added or ``~key`` removed, which Hydra allows."""
+    """Raise `InputError` for keys that ``+key=...`` added or ``~key`` removed, as Hydra allows."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -144,7 +144,7 @@ def check_keys(node: Any, prefix: str = "") -> None:
 
 
 def suggest_setting(key: str) -> str:
-    """Return the message for an unknown setting, with the one that was probably meant."""
+    """Return the message for the unknown setting `key`, with the one that was probably meant."""
     group, _, name = key.rpartition(".")
     choices = [
         f"{group}={choice}"
@@ -155,7 +155,7 @@ def suggest_setting(key: str) -> str:
 
 
 def known_keys() -> set[str]:
-    """Return the keys of all settings, of every choice of every group."""
+    """Return the dotted keys of all settings, for every choice of every group."""
     keys = keys_below(Config, "")
     for group, choices in GROUPS.items():
         for kind in choices.values():
@@ -164,7 +164,7 @@ def known_keys() -> set[str]:
 
 
 def keys_below(kind: type, prefix: str) -> set[str]:
-    """Return the keys of a class of settings and of the classes in it, after a prefix."""
+    """Return the dotted keys of a class of settings and of classes nested in it, after `prefix`."""
     keys = set()
     for name, hint in get_type_hints(kind).items():
         if name in {field.name for field in fields(kind)}:
@@ -175,6 +175,6 @@ def keys_below(kind: type, prefix: str) -> set[str]:
 
 
 def error_line(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the message for an error while composing, with the setting probably meant."""
+    """Return the one-line message for an error that Hydra raised while composing settings."""
     file, key = messages.file_and_key_of(error)
     return file + suggest_setting(key) if key else messages.composition_error(error)

@@ -1,6 +1,6 @@
-"""The settings of an experiment: a tree of frozen dataclasses that check themselves.
+"""The settings of an experiment: a tree of frozen dataclasses that check their values.
 
-Many of the classes are the library's. `pipeline.config.schema` makes the objects from the values in
+Many of the classes are from `w2v`. `pipeline.config.schema` makes the objects from the values in
 ``conf/`` and on the command line.
 """
 
@@ -35,13 +35,13 @@ from w2v.training.schedule import TrainingSettings
 from w2v.vectors.formats import FORMATS
 
 MAX_MAPPED = 20_000
-"""Words on one map. A browser draws this many smoothly."""
+"""The most words on one map: a browser still draws this many smoothly."""
 
 PROJECTIONS = ("pca", "tsne", "umap")
-"""The methods that place words in the plane."""
+"""The methods that project word vectors to two dimensions."""
 
 REPORTS = ("best", "all", "none")
-"""Which jobs of a sweep get pictures and pages."""
+"""Which jobs of a sweep get plots and an HTML report."""
 
 SPLITS = ("train", "test", "unsup")
 """The parts of the Large Movie Review Dataset."""
@@ -52,7 +52,7 @@ SPLITS = ("train", "test", "unsup")
 
 @dataclass(frozen=True)
 class Corpus(Settings):
-    """The settings that every corpus has."""
+    """Settings that all corpora share."""
 
     name: ClassVar[str]
 
@@ -64,7 +64,7 @@ class Corpus(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class PyDocsCorpus(Corpus):
-    """The docstrings of installed packages."""
+    """Settings of a corpus made of the docstrings of installed Python packages."""
 
     name = "pydocs"
 
@@ -80,7 +80,7 @@ def _are_paths(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class FilesCorpus(Corpus):
-    """Text files of the user."""
+    """Settings of a corpus made of the user's text files."""
 
     name = "files"
 
@@ -100,7 +100,7 @@ class FilesCorpus(Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadedCorpus(Corpus):
-    """The settings of a corpus whose archive is downloaded and checked against a SHA-256."""
+    """Settings of a corpus whose archive is downloaded and checked against a SHA-256."""
 
     path: str | None = setting("a copy to read instead of downloading", default=None)
     url: str = setting(
@@ -115,7 +115,7 @@ class DownloadedCorpus(Corpus):
 
 @dataclass(frozen=True, kw_only=True)
 class Text8Corpus(DownloadedCorpus):
-    """Wikipedia in lower case, 17 million words."""
+    """Settings of the corpus text8: Wikipedia in lower case, 17 million words."""
 
     name = "text8"
 
@@ -124,14 +124,14 @@ class Text8Corpus(DownloadedCorpus):
 
 @dataclass(frozen=True, kw_only=True)
 class SstCorpus(DownloadedCorpus):
-    """The Stanford Sentiment Treebank."""
+    """Settings of the corpus SST, the Stanford Sentiment Treebank."""
 
     name = "sst"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImdbCorpus(DownloadedCorpus):
-    """The Large Movie Review Dataset, 100,000 reviews."""
+    """Settings of the corpus IMDB, the Large Movie Review Dataset of 100,000 reviews."""
 
     name = "imdb"
 
@@ -154,7 +154,7 @@ def _workers() -> Any:
 
 @dataclass(frozen=True)
 class WordsTokenizer(Words):
-    """Tokens are runs of Unicode letters, marks and digits; then phrases are joined."""
+    """Settings of a tokenizer that takes runs of letters, marks and digits, and joins phrases."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()
@@ -162,7 +162,7 @@ class WordsTokenizer(Words):
 
 @dataclass(frozen=True)
 class WhitespaceTokenizer(Whitespace):
-    """Tokens are separated by white space, in text that is tokenized already."""
+    """Settings of a tokenizer for tokenized text: it splits at white space, and joins phrases."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()
@@ -172,12 +172,12 @@ TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 """The tokenizers by name."""
 
 
-# What happens to the vectors.
+# What is done with the trained vectors, and where results are kept.
 
 
 @dataclass(frozen=True)
 class Evaluate(EvaluationSettings):
-    """What the vectors are evaluated on, and which pictures and files are made of them."""
+    """Settings of the evaluation: the vectors, the benchmarks, the plots and the exports."""
 
     vectors: str | None = setting(
         "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
@@ -214,7 +214,7 @@ class Evaluate(EvaluationSettings):
 
 @dataclass(frozen=True)
 class Tracking(Settings):
-    """Whether and where runs are recorded."""
+    """Settings of tracking: whether and where MLflow records runs."""
 
     name: str = setting("mlflow or none", one_of(("mlflow", "none")), "mlflow")
     uri: str | None = setting(
@@ -246,7 +246,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """How the jobs of a sweep are compared."""
+    """Settings of a sweep: the metric by which its jobs are compared."""
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
@@ -257,13 +257,13 @@ class Search(Settings):
 
 
 def direction_of(objective: str) -> str:
-    """Return ``minimize`` or ``maximize``: smaller losses and times are better."""
+    """Return ``minimize`` for losses and times, ``maximize`` for all other objectives."""
     return "minimize" if objective.endswith(("loss", "seconds")) else "maximize"
 
 
 @dataclass(frozen=True)
 class Cache(Settings):
-    """How results are checked before they are used again."""
+    """Settings of the cache: how results are checked before they are used again."""
 
     verify: str = setting(
         "compare each file's size, or its SHA-256, for which the files of the text are read, too",
@@ -277,7 +277,7 @@ class Cache(Settings):
 
 @dataclass(frozen=True)
 class Measure(Settings):
-    """The settings that every measurement of speed has."""
+    """Settings that all measurements of speed share."""
 
     name: str = setting("the kind of timing", default="")
     repeats: int = setting("how often everything is timed", at_least(1), 3)
@@ -292,7 +292,7 @@ def _numbers(least: int) -> Limit:
 
 @dataclass(frozen=True)
 class Complexity(Measure):
-    """Measures the seconds per pair over the size of the vocabulary and over K, on random text."""
+    """Settings for timing a pair against the vocabulary size and against K, on random text."""
 
     over_vocabulary: list[int] = setting(
         "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
@@ -312,7 +312,7 @@ class Complexity(Measure):
 
 @dataclass(frozen=True)
 class Benchmark(Measure):
-    """Measures the speed of engines on the corpus, each training in a process of its own."""
+    """Settings for comparing the speed of engines on the corpus, one process per training."""
 
     engines: list[str] = setting(
         "the engines", some_of(ENGINES, least=1), ["numba", "numpy", "gensim"]
@@ -330,7 +330,7 @@ MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """All settings of one experiment. It is refused if they do not fit together."""
+    """All settings of one experiment; `InputError` is raised if they do not fit together."""
 
     corpus: Corpus
     tokenizer: Any  # one of TOKENIZERS: OmegaConf has no unions of dataclasses
@@ -391,24 +391,24 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries, in each group the name of what was chosen."""
+        """Return the settings as nested dictionaries, with ``name`` for corpus, model and loss."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}
         return found
 
     def file_hashes(self) -> FileHashes:
-        """Return the SHA-256 of files, remembered in the outputs if ``cache.verify`` allows it."""
+        """Return the object that hashes files; if ``cache.verify`` allows it, it reuses hashes."""
         return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
     @property
     def objective(self) -> Objective:
-        """The architecture and the loss, as the library takes them."""
+        """The model architecture together with the loss, as the functions of `w2v` take them."""
         return with_loss(self.model, self.loss)
 
     @property
     def run_name(self) -> str:
-        """A short name for lists of runs: ``negsample w5 k5 d100 s0``, or the file evaluated."""
+        """A short name for lists of runs: ``negsample w5 k5 d100 s0``, or the evaluated file."""
         if isinstance(self.measure, Complexity):
             return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
         if self.evaluate.vectors is not None:

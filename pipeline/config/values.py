@@ -1,4 +1,4 @@
-"""Keys and values of settings as text, for tables, plots and lists of runs."""
+"""Format keys and values of settings as text, for tables, plots and lists of runs."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ how it is compared. A sweep has one value of each."""
 
 
 def as_yaml(value: Any) -> str:
-    """Return a value as the command line takes it. Text that is blank or invisible is quoted."""
+    """Return a value as one writes it on the command line; blank or unprintable text is quoted."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
@@ -20,7 +20,7 @@ def as_yaml(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text, shortened only where it stays different from all other values."""
+    """Return a value as text: a float with four digits if these are exact, ``None`` as a dash."""
     if isinstance(value, float):
         short = f"{value:.4g}"
         return short if float(short) == value else repr(value)
@@ -28,9 +28,9 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Return a short form of each text, by text: numbers are rounded to four digits.
+    """Return a dictionary from each text to a short form: numbers are rounded to four digits.
 
-    If that would make two of them equal, they get more digits. Other texts stay as they are.
+    If two numbers would become equal, all keep more digits. Other texts stay as they are.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -47,12 +47,12 @@ def _rounded(text: str, digits: int) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a number. True and False do not count."""
+    """Return whether a value is an integer or a float; booleans are not numbers here."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return a short name of each key: ``dim`` for ``model.dim``, if only one key ends so."""
+    """Return a dictionary from each key to a short name: ``dim`` for ``model.dim``, if unique."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)

@@ -1,1 +1,1 @@
-"""The text of an experiment: from corpora that are downloaded, or from the user's files."""
+"""The text of an experiment: downloaded corpora, or the user's files."""

@@ -1,4 +1,4 @@
-"""The source for a corpus that is downloaded when its documents are first read."""
+"""A text corpus whose archive is downloaded when its documents are first read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from w2v.text.download import ShowDownload, download
 
 @dataclass(frozen=True)
 class ArchiveSource:
-    """The documents in the archive of a downloadable corpus.
+    """The documents of a corpus whose archive is downloaded, or read from ``corpus.path``.
 
-    The archive is kept in `folder`. `read` is a function that yields the documents of the archive
-    at a path; `read_settings`, JSON values, are the settings of it that change the documents.
-    `hashes` computes the SHA-256 of a copy, or remembers it.
+    Downloads are kept in `folder`. `read` yields the documents of the archive at a path, and
+    `read_settings` are those of its arguments that change the documents, as JSON values. `hashes`
+    computes the SHA-256 of the file ``corpus.path``, or remembers it.
     """
 
     corpus: DownloadedCorpus
@@ -33,7 +33,7 @@ class ArchiveSource:
             raise InputError(f"corpus.path={path}: no such file; see conf/corpus/{name}.yaml")
 
     def documents(self) -> Iterator[str]:
-        """Yield the documents in the order of the archive."""
+        """Yield the documents in the archive's order; `InputError` is raised if it is damaged."""
         path = self._archive()
         try:
             yield from self.read(path)
@@ -41,7 +41,7 @@ class ArchiveSource:
             raise InputError(f"{path}: cannot be read ({error})") from None
 
     def fingerprint(self) -> dict[str, object]:
-        """Return the SHA-256 of the archive, or of the copy that was given, and the settings."""
+        """Return what identifies the documents: the archive's SHA-256 and `read_settings`."""
         given = self.corpus.path is not None
         sha256 = self.hashes.sha256([self._archive()])[0] if given else self.corpus.sha256
         return {"sha256": sha256, **self.read_settings}

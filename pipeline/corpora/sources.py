@@ -1,4 +1,4 @@
-"""Make the source of documents that the settings ``corpus.*`` describe."""
+"""Create the source of documents that the settings ``corpus.*`` describe."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -29,7 +29,8 @@ def make_source(
     """Return the source of documents for the settings of a corpus.
 
     Archives are downloaded to the folder ``corpora`` in `outputs` when their documents are first
-    read. Without `hashes`, every file is read for its SHA-256.
+    read. `show_download` and `show_hashing` report progress. `hashes` remembers the SHA-256 of
+    files; without it, each file is read to compute them.
     """
     hashes = hashes or FileHashes()
 

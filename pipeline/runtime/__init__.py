@@ -1,1 +1,1 @@
-"""What a run needs of its machine: terminal output, stopping by signals, cores, memory, disk."""
+"""Terminal output, stopping by signals, and the machine's cores, memory and disk."""

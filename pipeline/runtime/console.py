@@ -1,6 +1,6 @@
 """Show a run in the terminal: a progress bar, a line for each stage, tables of results.
 
-In a pipe or a file, plain lines now and then take the place of the bar.
+If the output is a pipe or a file, a plain line every ten seconds replaces the bar.
 """
 
 import sys
@@ -30,7 +30,7 @@ def format_rate(words_per_second: float) -> str:
 
 
 def format_figure(value: float | None, form: str = ".3f") -> str:
-    """Return a number, with three decimals unless `form` says otherwise, or a dash for ``None``."""
+    """Return a number in the format `form`, with three decimals by default; a dash for ``None``."""
     return "–" if value is None else f"{value:z{form}}"
 
 
@@ -46,7 +46,7 @@ def format_interval(low: float | None, high: float | None, form: str = ".2f") ->
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
-    """Return an empty table whose columns are aligned left or right."""
+    """Return an empty table with columns `left`, aligned left, and `right`, aligned right."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in left:
         table.add_column(name, no_wrap=True)
@@ -58,9 +58,9 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 class Display:
     """Shows one run: the stages, the progress of training, and the results.
 
-    For a job of a sweep, which prints a line for each of its jobs, the display is `quiet`: it shows
-    only warnings and the progress bar. Jobs that run at the same time cannot have `bars`. `file` is
-    standard output by default.
+    The display of a job of a sweep is `quiet`: it shows only warnings and the progress bar, because
+    the sweep prints a line for each job. Jobs that run at the same time cannot have `bars`. `file`
+    is standard output by default.
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
@@ -78,11 +78,11 @@ class Display:
         """When the last plain line of progress was printed."""
 
     def say(self, line: str, style: str = "") -> None:
-        """Print a line of text as it is: markup and escape sequences in it have no effect."""
+        """Print a line as plain text: markup and escape sequences in it have no effect."""
         self.console.print(Text(sanitize(line, terminal=True), style=style))
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
-        """Print that a stage has its result."""
+        """Print that a stage has finished: `detail`, and its seconds unless it was cached."""
         if self.quiet:
             return
         how = "cached" if cached else f"{seconds:.1f} s"
@@ -90,7 +90,7 @@ class Display:
 
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
-        """Show progress in the block: in a terminal by a bar that disappears at the end."""
+        """Show the progress of a block: in a terminal, by a bar that disappears at the end."""
         self.line_shown = self.bar_begun = time.monotonic()
         if not self.bars:
             yield
@@ -118,16 +118,16 @@ class Display:
         return f"{shown} MB  {size / 1e6 / seconds:.1f} MB/s"
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
-        """Show how much of a file has been downloaded, in bytes."""
+        """Show how many bytes of a file have been downloaded; `total` is ``None`` if unknown."""
         size = f"{done / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "")
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show how much text has been read: documents, bytes, and the fraction of all if known."""
+        """Show how much text has been read: `size` in bytes, and the fraction if known."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
-        """Show how much of the files has been read to compute their checksums."""
+        """Show how many bytes (`size`) of the files have been read to compute their checksums."""
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
@@ -135,7 +135,7 @@ class Display:
         self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show how much of a pass that joins words to phrases is done."""
+        """Show the finished fraction of pass `number` of those that join words to phrases."""
         self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
@@ -143,14 +143,14 @@ class Display:
         self.training_words = words
 
     def point(self, point: Point) -> None:
-        """Show the state of training."""
+        """Show the progress of training: epoch, speed, loss and learning rate."""
         fraction = f"{point.words / self.training_words:4.0%}"
         speed, loss = format_rate(point.words / point.seconds), format_figure(point.loss)
         line = f"{fraction}  epoch {point.epoch}  {speed}  loss {loss}  lr {point.lr:.4f}"
         self._show(line, point.words, self.training_words)
 
     def resume(self, state: TrainState) -> None:
-        """Print the epochs that were finished before, and where training continues."""
+        """Print the epochs that an interrupted training had finished, and where it continues."""
         if self.quiet:
             return
         for epoch in state.epochs:
@@ -159,7 +159,7 @@ class Display:
         self.say(f"  goes on in epoch {state.epoch}, after {fraction:.0%} of the words", "green")
 
     def epoch(self, epoch: Epoch) -> None:
-        """Print the losses of an epoch."""
+        """Print the training loss, the held-out loss and the speed of an epoch."""
         if self.quiet:
             return
         losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
@@ -175,7 +175,8 @@ class Display:
     ) -> None:
         """Print the results of a run: scores, words with their neighbours, the report's path.
 
-        A line has the name of a score, its value, its 95 % interval and how much data it used.
+        Each of `lines` has the name of a score, its value, its 95 % confidence interval, and how
+        much of the benchmark's data was used. `neighbours` maps words to their nearest words.
         """
         if self.quiet:
             return
@@ -198,10 +199,10 @@ class Display:
         groups: Mapping[str, Sequence[Mapping[str, Any]]],
         compared_within: Sequence[str],
     ) -> None:
-        """Print the configurations of a sweep, the best first in each group.
+        """Print a table of the configurations of a sweep, the best first in each group.
 
-        `axes` are the settings that the sweep varies. Only rows of one group can be compared:
-        there the settings `compared_within` are equal.
+        `axes` are the settings that the sweep varies. Values of the metric `objective` can be
+        compared only within a group, in which the settings `compared_within` are equal.
         """
         title = f"by {objective}"
         if compared_within:

@@ -18,10 +18,10 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return the line for an error of writing, or ``None`` if it is an error of another kind.
+    """Return the one-line message for an error of writing, or ``None`` for other errors.
 
-    Unless the disk is full, only files in the folder `outputs` count, if that is given. `stage` is
-    what was at work.
+    If `outputs` is given, an error other than a full disk counts only for a file in that folder.
+    `stage` is the name of the stage that was running.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -45,7 +45,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """Raise the errors that `write_error_line` explains as an `InputError` with that line."""
+    """Turn each `OSError` of writing in the block into an `InputError` with a one-line message."""
     try:
         yield
     except OSError as error:

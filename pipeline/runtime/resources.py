@@ -1,4 +1,4 @@
-"""What the machine is, whether its memory suffices, and where libraries keep what they compile."""
+"""Describe the machine, check its memory, and set where JAX keeps compiled programs."""
 
 import os
 import platform
@@ -16,20 +16,20 @@ TOKENS_PER_BYTE = 0.6
 
 @cache
 def machine() -> str:
-    """Return what tells how fast this machine is: its processor, and the cores that are used."""
+    """Return the processor's model and the number of available cores, to compare run times."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     return f"{found[1] if found else platform.processor()}, {available_cores()} cores"
 
 
 def keep_compiled_programs(outputs: Path) -> None:
-    """Let JAX keep what it compiles in a folder of the outputs, unless another one is set."""
+    """Let JAX cache compiled programs in a folder of `outputs`, unless the user set another."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(outputs.absolute() / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def require_memory(need: int, what: str) -> None:
-    """Raise an `InputError` if `what`, such as "training", needs more bytes than are free."""
+    """Raise `InputError` if `what`, such as "training", needs more bytes than are free."""
     free = free_memory()
     if free is not None and need > free:
         raise InputError(

@@ -14,8 +14,8 @@ class StopRequest:
     """Whether the user has asked this process to stop, by Ctrl-C or SIGTERM.
 
     Usually the first signal raises `KeyboardInterrupt`, or `SystemExit` with the status 128 + the
-    signal's number. After `defer`, it only makes `requested` true: training asks that now and
-    then, and stops after it has written a checkpoint.
+    signal's number. After `defer`, it only makes `requested` return true: training calls that now
+    and then, and stops after it has written a checkpoint.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """Handle the signals in the block; this does nothing outside the main thread."""
+        """Handle SIGINT and SIGTERM within the block; outside the main thread, do nothing."""
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
@@ -40,12 +40,12 @@ class StopRequest:
         return self.signum is not None
 
     def defer(self) -> None:
-        """Let signals raise nothing until the end of the `deferrable` block."""
+        """Until the `deferrable` block ends, raise no exception when a signal arrives."""
         self._deferred = True
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """At the end of the block, raise the exception for a signal that was deferred in it.
+        """Let the block call `defer`, and raise the exception for a deferred signal at its end.
 
         That exception replaces any error that the block raises after the signal.
         """
@@ -79,7 +79,7 @@ class StopRequest:
 
 
 def end_child_processes() -> None:
-    """Send SIGTERM to the processes that this one has started, where Linux lists them."""
+    """Send SIGTERM to the child processes of this process, on Linux; elsewhere do nothing."""
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             for child in (task / "children").read_text().split():

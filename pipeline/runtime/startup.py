@@ -1,4 +1,4 @@
-"""What a program does before its imports. This module imports only the standard library."""
+"""Set up signals and output before slow imports. Only the standard library is imported here."""
 
 import io
 import os
@@ -12,7 +12,7 @@ def leave_at_once() -> None:
 
 
 def escape_unencodable() -> None:
-    """Print characters that the terminal's encoding lacks as escapes instead of failing."""
+    """Let standard output and error escape characters that their encoding lacks, not fail."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

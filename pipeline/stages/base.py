@@ -1,4 +1,4 @@
-"""What every stage has, and what it is given when it runs."""
+"""The base class of stages, and the context that a stage is given when it runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from w2v.text.sources import size_of
 
 @dataclass
 class Context:
-    """The run that a stage is part of."""
+    """The state of a run, which its stages share: settings, display, tracker, results so far."""
 
     config: Config
     display: Display
@@ -39,22 +39,22 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """The folder for everything that is made."""
+        """The folder for everything that the program writes, the cache among it."""
         return Path(self.config.outputs)
 
     @cached_property
     def hashes(self) -> FileHashes:
-        """The SHA-256 of the files that the run reads."""
+        """The object that computes, or remembers, the SHA-256 of the files that the run reads."""
         return self.config.file_hashes()
 
     @property
     def verify(self) -> bool:
-        """Whether results are compared with their SHA-256 before they are used again."""
+        """Whether the SHA-256 of cached files is checked before they are used."""
         return self.config.cache.verify == "sha256"
 
     @property
     def words(self) -> int:
-        """Words that training has read: the step at which MLflow shows final figures."""
+        """The number of words that training read: MLflow's step for the final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -63,7 +63,7 @@ Make = Callable[[Path], dict[str, Any]]
 
 
 class Expected(NamedTuple):
-    """What making a result will take: seconds, if that is known, and bytes."""
+    """The expected cost of computing a result: seconds, if known, and bytes of memory and disk."""
 
     seconds: float | None = None
     memory: int = 0
@@ -71,11 +71,11 @@ class Expected(NamedTuple):
 
 
 MAX_INPUTS = 10_000
-"""Manifests list the files that a result was made from only if they are not more."""
+"""A manifest lists the files that its result was made from if they are at most this many."""
 
 
 class Stage(ABC):
-    """One stage: what its result depends on, how it is made, shown and recorded.
+    """A stage of an experiment: how its result is computed, cached, shown and recorded.
 
     To add a stage, write a file with a subclass, and add it to `pipeline.stages.STAGES`.
     """
@@ -83,63 +83,63 @@ class Stage(ABC):
     name: ClassVar[str]  # on the command line and in the cache
     section: ClassVar[str]  # of summary.json
     group: ClassVar[str] = ""  # of the settings that the library calls by its own arguments
-    consumes: ClassVar[tuple[str, ...]] = ()  # the stages whose results it reads
+    consumes: ClassVar[tuple[str, ...]] = ()  # the names of the stages whose results it reads
 
     def applies(self, config: Config) -> bool:  # noqa: ARG002
-        """Return whether an experiment has this stage at all."""
+        """Return whether an experiment with these settings has this stage."""
         return True
 
     def check(self, config: Config) -> None:
-        """Refuse paths in the settings at which nothing is that can be read, before any work."""
+        """Raise `InputError` for an input path in the settings that cannot be read."""
 
     @abstractmethod
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
-        """Return the settings that the result depends on, as JSON values, and how it is made.
+        """Return the settings that the result depends on, as JSON values, and how to compute it.
 
-        They are named as the user names them. The cache adds `upstream` and `code_version`. Files
-        count by their content.
+        The settings have the names that users know, with a hash of its content in place of each
+        file. The cache adds `upstream` and `code_version` to them.
         """
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Return a line about the result for the terminal."""
+        """Return a line for the terminal that sums up the result, from the facts about it."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Do what must be done as soon as the result is there, made now or found in the cache."""
+        """Do what is due as soon as the result is there, computed now or found in the cache."""
 
     def record(self, context: Context, entry: Entry) -> None:
-        """Record the result, when all stages have run."""
+        """Record the result in the tracking store; called after all stages have run."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        """Return the files that the summary names."""
+        """Return the paths of the files that the summary lists, by a name for each."""
         return {}
 
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Do what needs the summary, such as writing a report."""
+        """Do what needs the summary of the run, such as writing a report; called last."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
-        """Return the key of the result in the cache."""
+        """Return the key of the result in the cache, a hash of all that the result depends on."""
         return stage_key(self.name, self.code_version, settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
-        """Return the keys of the results that the stage reads, by stage."""
+        """Return the keys of the results that this stage reads, by the name of their stage."""
         entries = context.entries
         return {name: entries[name].key for name in self.consumes if name in entries}
 
     @property
     def code(self) -> dict[str, str]:
-        """The source files that the result depends on, each with a hash."""
+        """The source files that the result depends on, each with a hash of its content."""
         return code_of(type(self).__module__)
 
     @property
     def code_version(self) -> str:
-        """A hash of `code`."""
+        """A single hash of all source files that the result depends on."""
         return digest(self.code)
 
     def about(self, context: Context) -> dict[str, Any]:
-        """Return what the manifest says beside the settings, after `prepare`, for plans."""
+        """Return what the manifest records besides settings: code, inputs and machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
@@ -150,33 +150,34 @@ class Stage(ABC):
         }
 
     def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:  # noqa: ARG002
-        """Return what making the result will take.
+        """Return the time, memory and disk space that computing the result is expected to take.
 
-        `past` is the manifest of the nearest result that was made on such a machine, if any.
-        Results of other stages that are not there yet have the facts of the nearest ones.
+        `past` is the manifest of the most similar result made on a machine like this, if any. In
+        `context`, results of other stages that do not exist yet have the facts that `guess`
+        returned.
         """
         if past is None:
             return Expected()
         return Expected(past["seconds"], disk=sum(one["bytes"] for one in past["files"].values()))
 
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
-        """Return the facts that are expected of a result, by those of the nearest one there is.
+        """Return the expected facts about a result that does not exist; empty if nothing is known.
 
-        `ratio` is the size of the text that is read, in units of that of the other result; 0 if it
-        is unknown. The facts are empty if nothing is expected.
+        `facts` are those of the most similar result. `ratio` is the size of the text to read
+        divided by the size of the text of that result; 0 if it is unknown.
         """
         del context, ratio
         return facts
 
     def explain(self, error: InputError, config: Config) -> InputError:
-        """Return an error that names a setting by its key, where the library names an argument."""
+        """Return the error with a setting's full key in place of the library's argument name."""
         name = str(error).partition("=")[0]
         ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
         return InputError(f"{self.group}.{error}") if ours else error
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return the facts that are numbers, named as metrics: ``corpus/tokens``."""
+    """Return the facts that are numbers, under names of metrics such as ``corpus/tokens``."""
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 
@@ -192,5 +193,5 @@ DATA = {"w2v.report.page": "templates/*"}
 
 @cache
 def code_of(module: str) -> dict[str, str]:
-    """Return the source files on which what a module makes depends, each with a hash."""
+    """Return the source files that the results of a module depend on, each with a hash."""
     return source_digests(module, ROOMS, SHARED, DATA)

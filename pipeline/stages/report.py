@@ -1,4 +1,4 @@
-"""The pictures and pages of a run: made at its end, or later from what the cache holds."""
+"""The plots and the HTML report of a run, made at its end or later from cached results."""
 
 import json
 import shutil
@@ -28,18 +28,18 @@ from w2v.report.report import REPORT, write_report
 from w2v.text.tokens import read_counts
 
 NAME = "report"
-"""Of the folder in the cache that keeps the pictures, by a key as the results of stages have."""
+"""The name of the folder in the cache with the plots of runs; an entry's key is like a stage's."""
 
 SUMMARY, LATER = "summary.json", "report.json"
-"""What a run leaves in its folder; the second holds what a report needs beside the summary."""
+"""Files in the folder of a run: its summary, and what a later report needs besides."""
 
 
 @dataclass(frozen=True)
 class Ended:
     """A run whose stages have ended.
 
-    ``entries`` are their results by stage, ``outputs`` holds the cache, and ``command`` repeats
-    the run.
+    ``entries`` are the results by stage, ``outputs`` is the folder with the cache, and ``command``
+    repeats the run.
     """
 
     run_dir: Path
@@ -51,18 +51,18 @@ class Ended:
 
     @property
     def settings(self) -> Evaluate:
-        """The settings of the stage ``evaluate``."""
+        """The settings of the run's stage ``evaluate``."""
         return Evaluate(**self.summary["config"]["evaluate"])
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again, and write the scores and the tables into a folder."""
+        """Evaluate the vectors again, write scores and tables into `out`, and return them."""
         trained = self.entries.get("train")
         suggested = self.summary["config"]["corpus"].get("probes") if trained else None
         folder = trained.path if trained else None
         return evaluate_vectors(out, self.settings, folder, suggested)[1]
 
     def counts(self) -> Counts | None:
-        """Return how often each type of the corpus occurs; None if nothing was trained."""
+        """Return each type's count, and whether it is in the vocabulary; ``None`` if untrained."""
         if "train" not in self.entries:
             return None
         kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0
@@ -72,10 +72,10 @@ class Ended:
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
 ) -> Path:
-    """Draw the pictures unless the cache has them, write the pages, and record both.
+    """Draw the plots unless the cache has them, write the report and the map, and record them.
 
-    ``findings`` are what the evaluation found; a job of a sweep is evaluated again to have them,
-    with its tables. Returns the path of the report. The map is beside it.
+    ``findings`` are the results of the evaluation; without them, the vectors are evaluated again.
+    ``verify``: check the SHA-256 of cached plots. Returns the path of the report, an HTML page.
     """
     settings = run.settings
     shown = {
@@ -122,7 +122,7 @@ def make_report(
 
 
 def report_later(run_dir: Path) -> Path:
-    """Make the report of a run that ended earlier, and record it in its tracked run.
+    """Make the report of a run that ended earlier, and record it in the run's MLflow run.
 
     Raises
     ------
@@ -136,14 +136,14 @@ def report_later(run_dir: Path) -> Path:
 
 
 def leave_for_later(run: Ended) -> None:
-    """Write what `report_later` needs beside the summary into the folder of a run."""
+    """Write the title and the command of a run to its folder, for a later `report_later`."""
     with written_aside(run.run_dir / LATER) as aside:
         text = json.dumps({"title": run.title, "command": run.command}, ensure_ascii=False)
         aside.write_text(text, encoding="utf-8")
 
 
 def read_ended(run_dir: Path) -> Ended:
-    """Find the results of a run that ended earlier; `report_later` lists the errors."""
+    """Return an earlier run with its cached results; raise `InputError` if any is missing."""
     try:
         summary, later = (json.loads((run_dir / name).read_bytes()) for name in (SUMMARY, LATER))
         stages: dict[str, Any] = summary["stages"]
@@ -169,7 +169,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return the folder of a run, or those of the jobs of a sweep that have scores but no report.
+    """Return the folder of a run itself, or for a sweep, its jobs with scores but no report.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What an evaluation computes: the scores, and the tables that show them in detail."""
+"""Compute the scores of word vectors, and the tables that show the scores in detail."""
 
 import json
 import warnings
@@ -32,7 +32,7 @@ LISTED = 5
 
 
 def locate(setting: str, path: str | None, use: Use) -> Path:
-    """Return where the vectors are that a setting names."""
+    """Return the path of the vectors in ``evaluate.<setting>``, after checking that it exists."""
     try:
         found = find_vectors(str(path))
         vector_files(found, use)
@@ -48,7 +48,7 @@ def evaluate_vectors(
     suggested: Sequence[str] | None,
     brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
-    """Load the vectors that are to be evaluated, and `compute` everything of them."""
+    """Load the vectors, `trained` or those that are set, and `compute`; no tables if `brief`."""
     use = cast(Use, settings.use)
     path = trained or locate("vectors", settings.vectors, use)
     other = locate("compare", settings.compare, use) if settings.compare else None
@@ -65,11 +65,12 @@ def compute(
     trained: Path | None,
     suggested: Sequence[str] | None,
 ) -> tuple[dict[str, Any], Findings]:
-    """Compute every metric, and write the scores and the tables into a folder.
+    """Compute every metric, and write the scores and the tables into the folder `out`.
 
-    ``trained`` is the folder of the training, or None for vectors made elsewhere; ``suggested``
-    are the corpus's own probe words. If no tables are wanted, only the neighbours are, as CSV,
-    and no scores of single categories. Returns what the summary says and what the pictures show.
+    ``trained`` is the folder of the training result, or None for vectors made elsewhere;
+    ``suggested`` are the corpus's probe words. Without ``given.tables``, only the table of
+    neighbours is written, and no scores of categories. Returns facts for the summary, and data for
+    the plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -100,7 +101,7 @@ def compute(
 def probe_words(
     vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
 ) -> list[str]:
-    """Return the words whose neighbours are listed."""
+    """Return the words whose neighbours to list: set by the user, of the corpus, or chosen here."""
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
         warnings.warn(line, stacklevel=2)
@@ -110,7 +111,7 @@ def probe_words(
 
 
 def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
-    """Return rows as a table with these columns and dtypes; undefined figures are NaN."""
+    """Return rows as a data frame with these columns and dtypes; missing values are NaN."""
     import pandas as pd
 
     named = bool(rows) and isinstance(rows[0], dict)

@@ -1,4 +1,4 @@
-"""The stage ``tokenize``: text to token ids."""
+"""The stage ``tokenize``: turns the text of the corpus into token ids."""
 
 import re
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ MAX_UNSEGMENTED = 0.05
 
 
 class Tokenize(Stage):
-    """Reads the corpus once and writes a folder of token ids; see `w2v.text.tokens`.
+    """Reads the corpus once, and writes its token ids into a folder.
 
-    Where phrases are wanted, their words are joined and ``phrases.csv`` lists them.
+    If phrases are wanted, the words of each become one token, and ``phrases.csv`` lists them.
     """
 
     name = "tokenize"
@@ -145,12 +145,12 @@ class Tokenize(Stage):
 
 
 def file_stamps(source: Source) -> list[Any]:
-    """Return name, size and time of the source's files; nothing for other sources."""
+    """Return name, size and time of each file of the source; empty if it does not read files."""
     return list(source.stamps()) if isinstance(source, Files) else []
 
 
 def origin_of(corpus: Corpus) -> str | list[str]:
-    """Return where the text is: the path or the address, or the packages."""
+    """Return where the text of a corpus is from: a path, an address, or names of packages."""
     for key in ("path", "url", "packages"):
         found: str | list[str] | None = getattr(corpus, key, None)
         if found is not None:

@@ -1,4 +1,4 @@
-"""The stage ``train``: token ids to vectors."""
+"""The stage ``train``: trains word vectors on token ids."""
 
 import shutil
 from collections.abc import Mapping
@@ -34,11 +34,11 @@ MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 """The files of a model that are recorded, if there are any."""
 
 CHECKPOINTS = "checkpoints"
-"""The folder of checkpoints in the outputs, by the key of the result that they lead to."""
+"""The folder in `outputs` of checkpoints, named by the cache key of the result in training."""
 
 
 class Train(Stage):
-    """Trains the vectors, and writes them with the history of losses."""
+    """Trains the word vectors, and writes them with the history of the loss."""
 
     name = "train"
     section = "train"
@@ -72,7 +72,7 @@ class Train(Stage):
         return Expected(seconds, memory, sum(disk.values()))
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-        """Train, and write the result into a folder."""
+        """Train, write the result into the folder `out`, and return facts about the training."""
         config, entries, display = context.config, context.entries, context.display
         require_resources(context)
         checkpoints = Checkpoints(
@@ -134,7 +134,8 @@ class Train(Stage):
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
         """Return the folder of a finished training that this one can continue, if there is one.
 
-        It has the same settings but fewer epochs. The one with the most epochs is taken.
+        Such a training has the same settings but fewer epochs; the one with the most epochs is
+        returned.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         for most in range(config.train.epochs - 1, 0, -1):
@@ -185,13 +186,13 @@ class Train(Stage):
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
-    """Record the vectors in a folder of the cache among the artifacts of a run."""
+    """Record the vectors in a folder of the cache as artifacts of an MLflow run."""
     files = [folder / name for name in MODEL_FILES]
     tracker.files([file for file in files if file.is_file()], "vectors")
 
 
 def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
-    """Return the settings that the vectors depend on."""
+    """Return the settings that the trained vectors depend on, for the key in the cache."""
     init, settings = config.train.init, config.as_dict()
     return {
         "model": settings["model"],
@@ -208,7 +209,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
 
 
 def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
-    """Return the bytes of memory that a training needs, and those of disk by kind of file."""
+    """Return the bytes of memory that training needs, and the bytes of disk by kind of file."""
     config, entries = context.config, context.entries
     words, documents = entries["vocab"].facts["size"], entries["tokenize"].facts["documents"]
     keeps_best = config.train.early_stopping is not None
@@ -221,7 +222,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Refuse a training that cannot have the memory or the disk that it needs."""
+    """Raise `InputError` if less memory or disk space is free than the training needs."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)
@@ -237,7 +238,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return what training calls as it goes: the terminal, the tracker and the signals."""
+    """Return the callbacks for `fit`, which report progress to the terminal and to MLflow."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

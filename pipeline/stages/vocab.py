@@ -1,4 +1,4 @@
-"""The stage ``vocab``: counts to a vocabulary."""
+"""The stage ``vocab``: chooses the vocabulary by the counts of the corpus's types."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -28,8 +28,8 @@ POINTS = 1000
 class Vocab(Stage):
     """Chooses the vocabulary, and writes the words, the map of ids and a frequency curve.
 
-    ``frequencies.csv`` has rank and count of the corpus's types, at ranks in even steps of their
-    logarithm.
+    ``frequencies.csv`` has the counts of the corpus's types at ranks that are evenly spaced on a
+    logarithmic scale.
     """
 
     name = "vocab"
@@ -87,10 +87,10 @@ def make_vocabulary(
     words: list[str] | None,
     drop: list[str],
 ) -> dict[str, Any]:
-    """Write the files of the stage into a folder; returns what the summary says of it.
+    """Write the vocabulary, the map of ids and the frequencies into `out`; return facts on them.
 
-    ``corpus`` is a folder of the stage ``tokenize``; ``words`` are those that ``settings.words``
-    lists, and ``drop`` those to leave out.
+    ``corpus`` is the folder that the stage ``tokenize`` wrote; ``words`` are those that the file
+    ``settings.words`` lists, and ``drop`` those to leave out.
     """
     types, counts = read_types(corpus)
     chosen, ids = vocabulary.choose(types, counts, settings, words, drop)

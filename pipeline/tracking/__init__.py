@@ -1,4 +1,4 @@
-"""Recording of runs: `track` opens a run, and a `Tracker` records it. Only here is MLflow used."""
+"""Record runs: `track` opens a run and gives a `Tracker`. No other package imports MLflow."""
 
 import os
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def track(
     """Return a context that opens a run, and closes it as FINISHED, FAILED or KILLED.
 
     ``config`` says where to record the run, and what; ``outputs`` holds the default store, and the
-    artifacts unless the store is a server. A store that cannot be used is refused.
+    artifacts unless the store is a server. `InputError` is raised if the store cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())
@@ -44,9 +44,10 @@ def track(
 def reopen(
     config: "Tracking", outputs: Path, run_id: str | None
 ) -> AbstractContextManager[Tracker]:
-    """Return a context in which files are added to a run that has ended; ``None`` is no run.
+    """Return a context whose `Tracker` adds files to a run that has ended.
 
-    The run keeps its status. A store that cannot be reached costs a warning, not the block.
+    The run keeps its status. Nothing is recorded if ``run_id`` is ``None``, nor, after a warning,
+    if the store cannot be reached.
     """
     if run_id is None:
         return nullcontext(Tracker())

@@ -50,7 +50,7 @@ SYSTEM_SECONDS = 5
 
 
 class MlflowTracker(Tracker):
-    """Record one open run; ``register`` is the setting ``tracking.register``.
+    """Records one open run in MLflow; ``register`` is the name for models, or ``name@alias``.
 
     ``parameters`` are sent with the first metrics. Files in the folder ``linked`` become hard links
     where that is possible; others are copied.
@@ -79,10 +79,11 @@ class MlflowTracker(Tracker):
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
-        """Send what was collected, if ``min_seconds`` have passed since the last time.
+        """Send the collected metrics, parameters and tags, unless ``min_seconds`` have not passed.
 
-        A database gets it in one transaction, with the final ``status`` of the run if there is one.
-        A call that fails is repeated as a whole, so it must flush before it collects anything.
+        A database gets them in one transaction, with the final ``status`` of the run if it ends
+        now. After an error a method is called again as a whole, so it must flush before it collects
+        anything.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return
@@ -168,7 +169,7 @@ class MlflowTracker(Tracker):
                 link_or_copy(path, local / path.name, link=link)
 
     def _local(self, folder: str) -> Path | None:
-        """Return a folder of the run's artifacts, made if needed; None if a server keeps them."""
+        """Return a folder of the run's artifacts, made if needed; None if a server stores them."""
         address = urlsplit(self.run.info.artifact_uri)
         if address.scheme != "file":
             return None
@@ -213,7 +214,7 @@ class MlflowTracker(Tracker):
 
 @contextmanager
 def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator[Tracker]:
-    """Let the block add to a run that has ended; see `pipeline.tracking.reopen`."""
+    """Yield a tracker that adds files to a run that has ended; warn if the store cannot be used."""
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
@@ -236,14 +237,14 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
 
 
 def quiet_loggers() -> None:
-    """Let libraries that MLflow uses log only what matters."""
+    """Let MLflow and the libraries it uses log only warnings or errors."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return the type of a dataset's source, and the source, as ``mlflow.data`` reads them."""
+    """Return the type and the description of a dataset's source, as ``mlflow.data`` has them."""
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)}}
     scheme, separator, _ = origin.partition("://")
@@ -260,9 +261,9 @@ def track_in_mlflow(
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> Iterator[Tracker]:
-    """Open a run in MLflow, and close it when the block ends; see `pipeline.tracking.track`.
+    """Open a run in MLflow, yield its tracker, and close the run when the block ends.
 
-    The tracker's methods return at once: their calls are made in a thread, by a `RetryQueue`.
+    The tracker's methods return at once: a `RetryQueue` makes their calls in a thread.
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")

@@ -42,13 +42,13 @@ SIGNATURE = ModelSignature(
     ),
     params=ParamSchema([ParamSpec("task", "string", "vector"), ParamSpec("k", "integer", 10)]),
 )
-"""What ``serving.py`` takes and answers."""
+"""The columns and parameters that ``serving.py`` takes, and the columns that it returns."""
 
 
 def save_model(vectors: Path, out: Path, model: Model) -> None:
-    """Write an MLflow model of the vectors in a folder, as code and data, without pickle.
+    """Write the vectors in a folder as an MLflow model, which is code and data without pickle.
 
-    ``out`` must not exist yet; ``model`` is MLflow's description, which names the run.
+    ``out`` must not exist yet; ``model`` is MLflow's metadata of the model, which names the run.
     """
     files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(
@@ -65,9 +65,10 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 
 
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
-    """Log a model of the vectors in a folder for a run.
+    """Log the vectors in a folder as an MLflow model of a run.
 
-    It also becomes a version of the registered model in ``register``, ``name`` or ``name@alias``.
+    With ``register``, ``name`` or ``name@alias``, it becomes a version of that registered model,
+    too.
     """
     run_id = run.info.run_id
     parameters = client.get_run(run_id).data.params

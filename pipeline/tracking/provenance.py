@@ -1,4 +1,4 @@
-"""Tags that say what produced a run: the commit, the versions of the packages, the user."""
+"""Tags that record what produced a run: the commit, the versions of packages, the user."""
 
 import getpass
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Return the tags of a run that starts now; the name of the host is not among them."""
+    """Return tags for the commit, the versions of packages and the user, without the host name."""
     tags = {
         "mlflow.source.name": "pipeline/run.py",
         "mlflow.source.type": "LOCAL",
@@ -30,9 +30,9 @@ def provenance_tags() -> dict[str, str]:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return the commit of a checkout, and whether tracked files differ from it.
+    """Return tags with the commit of a checkout, and whether tracked files differ from it.
 
-    Nothing is returned where ``root`` is not the top of a git repository, or git is missing.
+    The result is empty if ``root`` is not the top of a git repository, or git is missing.
     """
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]

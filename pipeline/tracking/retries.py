@@ -1,7 +1,7 @@
-"""Calls to a tracking store that are made again while it is locked or cannot be reached.
+"""Repeat calls to a tracking store while the store is locked or cannot be reached.
 
-`RetryQueue` makes them in a thread, so that training neither waits for the store nor fails when the
-store cannot be reached. `retry_while_locked` makes one and waits for its result.
+`RetryQueue` makes calls in a thread, so that training neither waits for the store nor fails with
+it. `retry_while_locked` makes one call and waits for its result.
 """
 
 import logging
@@ -29,9 +29,10 @@ MAX_WAIT = 30.0
 
 
 class RetryQueue:
-    """Make calls in a thread, one after the other, each again while `is_temporary` its error.
+    """Makes calls in a thread, one after the other, and repeats a call that fails temporarily.
 
-    A call that fails for another reason is dropped. ``name`` is the store's, for messages.
+    `is_temporary` tells which errors are temporary; a call with another error is dropped. ``name``
+    is the store's, for messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -50,7 +51,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made, and return what went wrong, or an empty string.
 
-        A store that cannot be reached is given up after ``max_wait`` seconds; a slow one is not.
+        Waiting ends after ``max_wait`` seconds in which the store could not be reached.
         """
         self.calls.put(None)
         waited = 0.0
@@ -84,7 +85,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """Stand in for an object: a call of its method is put into a queue and returns None at once."""
+    """A proxy of an object: a call of a method is put into a queue and returns None at once."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -96,7 +97,7 @@ class QueueProxy:
 
 
 def is_temporary(error: Exception) -> bool:
-    """Return whether a call may succeed later: the store is unreachable, locked, full or busy."""
+    """Return whether a failed call may succeed later: the store is unreachable, locked or busy."""
     if isinstance(error, MlflowException):
         status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
         # Of several jobs that add the same dataset at once, all but one fail, and find it later.
@@ -105,14 +106,14 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error, short enough for one line."""
+    """Return the first line of an error's message, cut to 200 characters."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Make a call to a database, again for ``max_wait`` seconds while it is locked."""
+    """Return the result of a call, repeated for ``max_wait`` seconds while a database is locked."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

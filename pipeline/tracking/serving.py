@@ -1,7 +1,7 @@
-"""The code of an MLflow model of word vectors: MLflow runs it to load or serve the model.
+"""The code of an MLflow model of word vectors, which MLflow runs to load or serve the model.
 
 MLflow copies this file and the ``w2v`` package into every model, so that a model works where this
-project is not installed, and contains no pickle. The data of a model are the two files that
+project is not installed, and contains no pickle. The data of a model are the files that
 `w2v.WordVectors.load` reads.
 """
 
@@ -21,12 +21,12 @@ COLUMNS = {"vector": ["word"], "neighbours": ["word"], "analogy": ["a", "b", "wo
 
 
 class WordVectorModel(PythonModel):
-    """Answers a question about each row: a word's vector, its neighbours, or an analogy."""
+    """Returns, for each row of a table, a word's vector, its neighbours, or analogy answers."""
 
     vectors: WordVectors
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Open the vectors, mapped into memory."""
+        """Load the vectors, mapped into memory, from the files that MLflow names."""
         self.vectors = WordVectors.load(Path(context.artifacts["vectors"]).parent)
 
     def predict(
@@ -35,7 +35,7 @@ class WordVectorModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Answer every row of a table.
+        """Answer the question of each row of a table.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class WordVectorModel(PythonModel):
         list of dict
             For each row: ``word``; ``unknown``, the words of the row that have no vector; and
             ``vector``, a list of numbers, or ``neighbours``, a list of dicts with ``word`` and
-            ``cosine``, by falling cosine. The last is None if ``unknown`` is not empty.
+            ``cosine``, by falling cosine. Both are None if ``unknown`` is not empty.
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))
@@ -86,7 +86,7 @@ class WordVectorModel(PythonModel):
 
 
 def bad_request(message: str) -> MlflowException:
-    """Return an error that a server answers with status 400."""
+    """Return an exception to which MLflow's server responds with HTTP status 400."""
     return MlflowException(message, INVALID_PARAMETER_VALUE)
 
 

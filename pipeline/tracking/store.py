@@ -43,7 +43,7 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, Import
 def store_uri(uri: str | None, outputs: Path) -> str:
     """Return the address of the tracking store: ``uri``, or the SQLite file in ``outputs``.
 
-    A folder whose path MLflow would read as another one is refused.
+    `InputError` is raised if the path of ``outputs`` has a ``?`` or ``%20``, which MLflow misreads.
     """
     if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
         raise InputError(
@@ -54,7 +54,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file of an SQLite store, or None for another store; refuse what is no file."""
+    """Return the file of an SQLite store, None for other stores; `InputError` if it is no file."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -68,10 +68,10 @@ def sqlite_file(store: str) -> Path | None:
 def open_experiment(
     store: str, name: str, outputs: Path, made: bool = False
 ) -> tuple[MlflowClient, str]:
-    """Return a client and the id of an experiment; the store and the experiment are made if needed.
+    """Return a client and the id of the experiment ``name``; make store and experiment if needed.
 
-    ``made`` tells that they were opened before, by the sweep that this job is of.
-    A store that cannot be used and an experiment that was deleted are refused.
+    ``made`` is whether the sweep of this job has opened them before. `InputError` is raised if the
+    store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -101,13 +101,13 @@ def open_experiment(
 
 
 class NeedsOwnTransactions(MlflowException):
-    """A call that rolls back on its own cannot be part of a larger transaction."""
+    """Raised for a call that rolls back, which must not undo the calls in the same transaction."""
 
 
 class SharedSessions:
-    """Stands in for the session maker of MLflow's store: in a block, all calls share a session.
+    """Replaces the function that makes MLflow's database sessions, so that calls can share one.
 
-    Each call of MLflow's is a transaction or several, and a database waits for the disk after each.
+    MLflow makes each call one transaction or several, and a database waits for the disk after each.
     """
 
     def __init__(self, make: Callable[..., AbstractContextManager[Any]]) -> None:
@@ -130,7 +130,7 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A session that leaves committing to the end of a block."""
+    """A database session that leaves the commit to the end of a `together` block."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -143,12 +143,12 @@ class Uncommitted:
         self._session.flush()
 
     def rollback(self) -> None:
-        """Refuse to take back what other calls of the block have changed."""
+        """Raise `NeedsOwnTransactions`: a rollback would undo the other calls of the block, too."""
         raise NeedsOwnTransactions("a call was taken back")
 
 
 def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
-    """Make the calls in the block one transaction, if the store is a database.
+    """Return a context that makes the calls in it one transaction, if the store is a database.
 
     It raises `NeedsOwnTransactions`, with nothing written, if a call rolls back on its own.
     """
@@ -163,9 +163,9 @@ def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
     """Make the SQLite file of a store, completely or not at all.
 
-    MLflow builds its schema in some 300 steps and waits for the disk after each. Here it builds
-    the schema without waiting, in another file that is renamed when it is complete: this is
-    seconds faster, and a process that is killed on the way leaves no incomplete database.
+    MLflow creates its schema in some 300 steps and waits for the disk after each. Here it creates
+    the schema without waiting, in another file that is renamed when it is complete: this is seconds
+    faster, and a process that is killed on the way leaves no incomplete database.
     """
 
     def do_not_sync(connection: Any, _: Any) -> None:
@@ -189,8 +189,8 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow keeps absolute addresses. Those of a folder `artifacts` at another place are changed if
-    that folder is gone, or if it is not the one beside the database, as after a copy.
+    MLflow stores absolute addresses. Those in another folder of the name of `artifacts` are changed
+    if that folder is gone, or if `artifacts` is beside the database, as after a copy of both.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

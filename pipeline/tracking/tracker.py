@@ -1,4 +1,4 @@
-"""The interface `Tracker`: what can be recorded of a run. This class itself records nothing."""
+"""The interface `Tracker`: a method for each thing that can be recorded about a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Record nothing: used with ``tracking=none``, and the base class of `MlflowTracker`."""
+    """Records nothing: used with ``tracking=none``, and the base class of `MlflowTracker`."""
 
     run_id: str | None = None
 
@@ -22,39 +22,39 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record the text that a run reads: a hash of it, where it is, and its size."""
+        """Record the text that a run reads: its name, a hash, where it is, and its size."""
 
     def point(self, point: "Point") -> None:
         """Record the loss and the learning rate at a point of the training."""
 
     def epoch(self, epoch: "Epoch", words: int) -> None:
-        """Record an epoch after its end; ``words`` were read by then, over all epochs."""
+        """Record the losses of an epoch; ``words`` counts the words read in all epochs so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        """Record a whole training from the cache, with the metrics that a new one records."""
+        """Record the metrics of a whole training that is in the cache, as if it ran now."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
-        """Record final figures as metrics at the step ``words``."""
+        """Record final metrics at the step ``words``."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Add files to a folder of the run's artifacts; ``""`` is the top folder.
 
-        They are copied, but a file of the cache or of a sweep, which nobody changes, gets
-        another name in the artifacts (a hard link) where those are on the same disk.
+        They are copied, except that a file of the cache or of a sweep, which nobody changes,
+        becomes a hard link if the artifacts are on the same disk.
         """
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI shows, and compares between runs.
 
-        ``name`` ends in ``.json``. With two columns in ``grouped``, the table has one row for each
-        value of the first, with all values of the second in one cell.
+        ``name``, the path of the artifact, ends in ``.json``. If ``grouped`` has two columns, the
+        table has one row for each value of the first, with all values of the second in one cell.
         """
 
     def model(self, folder: Path) -> None:
         """Record the vectors of a folder as an MLflow model, which can be loaded and served."""
 
     def choose_model(self, run_id: str) -> None:
-        """Give the alias of ``tracking.register`` to the model version of another run."""
+        """Give the alias in ``tracking.register`` to the model registered by run ``run_id``."""
 
     def close_killed_jobs(self) -> None:
         """Close the runs of this sweep's jobs whose process was killed."""

@@ -154,7 +154,7 @@ def _workers() -> Any:
 
 @dataclass(frozen=True)
 class WordsTokenizer(Words):
-    """Settings of a tokenizer that takes runs of letters, marks and digits, and joins phrases."""
+    """Settings of a tokenizer: tokens are runs of letters, marks and digits; phrases are joined."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()
@@ -162,7 +162,7 @@ class WordsTokenizer(Words):
 
 @dataclass(frozen=True)
 class WhitespaceTokenizer(Whitespace):
-    """Settings of a tokenizer for tokenized text: it splits at white space, and joins phrases."""
+    """Settings of a tokenizer: tokens are separated by white space; phrases are joined."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()

@@ -94,7 +94,7 @@ class Stage(ABC):
 
     @abstractmethod
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
-        """Return the settings that the result depends on, as JSON values, and how to compute it.
+        """Return the settings that determine the result, as JSON values, and a function to make it.
 
         The settings have the names that users know, with a hash of its content in place of each
         file. The cache adds `upstream` and `code_version` to them.

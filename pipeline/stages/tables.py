@@ -48,7 +48,10 @@ def evaluate_vectors(
     suggested: Sequence[str] | None,
     brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
-    """Load the vectors, `trained` or those that are set, and `compute`; no tables if `brief`."""
+    """Load the vectors to evaluate, `trained` or those in `settings`, and `compute` the results.
+
+    If `brief`, no tables are written except the neighbours.
+    """
     use = cast(Use, settings.use)
     path = trained or locate("vectors", settings.vectors, use)
     other = locate("compare", settings.compare, use) if settings.compare else None

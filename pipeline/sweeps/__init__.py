@@ -1,1 +1,1 @@
-"""Many runs as one: planned, run, compared."""
+"""Sweeps: many runs with different settings, planned, run and compared together."""

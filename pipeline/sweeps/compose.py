@@ -1,7 +1,7 @@
-"""Compose the configurations of jobs: once for all jobs that make the same choices.
+"""Compose the configurations of a sweep's jobs, only once for all jobs with the same choices.
 
 Hydra reads some thirty files for each job, which takes a fifth of a second. The jobs of a sweep
-differ in few settings, so a copy of one composition, with those settings changed, serves as well.
+differ in few settings, so a copy of one configuration, with those settings changed, does as well.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.sweeps.overrides import is_plain
 
 _composed: dict[tuple[str, ...], DictConfig] = {}
-"""The compositions of this process, by the token of the composer and the overrides."""
+"""The configurations composed by this process, by the composer's token and the overrides."""
 
 
 class SharedComposition:
-    """Stands in for Hydra's config loader, and composes jobs like it.
+    """Replaces Hydra's config loader: returns the same configurations of jobs in less time.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class SharedComposition:
         return getattr(self.loader, name)
 
     def is_group(self, key: str) -> bool:
-        """Return whether a key names a group; to look that up takes Hydra ten milliseconds."""
+        """Return whether a key names a config group; keep the answer, which takes Hydra 10 ms."""
         if key not in self.groups:
             self.groups[key] = "." not in key and bool(self.loader.get_group_options(key))
         return self.groups[key]
@@ -46,7 +46,7 @@ class SharedComposition:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
     ) -> DictConfig:
-        """Compose the configuration of a job; see `hydra.core.config_loader.ConfigLoader`."""
+        """Return the configuration of a job: `master_config` with the overrides of the job."""
         parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
         values = {
             str(one.input_line): one

@@ -23,13 +23,11 @@ from w2v.errors import InputError
 
 
 def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
-    """Return the overrides of every job, in the order of the command line.
+    """Return the overrides of every job, and append the settings of every job to `settings_of`.
 
-    The settings of each are added to `settings_of`.
-
-    Each job is composed and checked here, so that nothing starts if one of them is wrong. A
-    setting is left out of the jobs whose choices do not have it (``loss.negatives`` where
-    ``loss=softmax``), and a job that would then occur twice occurs once.
+    Each job is composed and checked here, so that nothing starts if one of them is wrong:
+    `InputError` is raised. A setting is left out of the jobs whose choices do not have it
+    (``loss.negatives`` where ``loss=softmax``), and a job that would then occur twice occurs once.
     """
     from pipeline.experiment import check_paths  # imports pandas, which takes a second
 
@@ -86,10 +84,10 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
 def check_job(
     config: DictConfig, base: DictConfig, job: Sequence[str], groups: Collection[str]
 ) -> Config:
-    """Return the settings of a job; refuse them if they are wrong or give no objective.
+    """Return the settings of a job; raise `InputError` if they are wrong or give no objective.
 
-    `base` is the configuration for the choices of the job. Its other settings are set on a copy
-    where that gives the same as composing anew, which is much slower.
+    `base` is the configuration for the choices of the job. Its other overrides are set on a copy if
+    the result is the same as that of composing anew, which is much slower.
     """
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()

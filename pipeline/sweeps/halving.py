@@ -1,8 +1,8 @@
-"""Successive halving: train all settings for few epochs, and the better half for more.
+"""Successive halving: train all configurations for few epochs, and the better half for more.
 
-Rungs have 1, 2, 4, ... epochs, up to ``train.epochs``. A training continues from the vectors that
-it had at the rung before, on the schedule of the whole training (``train.decay_epochs``), so that
-those who reach the last rung are trained as without halving.
+The rounds, called rungs, have 1, 2, 4, ... epochs, up to ``train.epochs``. A training continues
+from its vectors at the rung before, with the learning rates of the whole training
+(``train.decay_epochs``), so that configurations at the last rung are trained as without halving.
 
 K. Jamieson, A. Talwalkar (2016), Non-stochastic best arm identification and hyperparameter
 optimization.
@@ -26,7 +26,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs at which settings are compared: halves of `epochs` down to `first`."""
+    """Return the epochs of each rung, ascending: halves of `epochs`, down to at least `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)
@@ -34,7 +34,7 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-    """Refuse a sweep in which halving would have nothing to choose, or not the same for all."""
+    """Raise `InputError` unless ``min_epochs`` allows two rungs and all jobs have equal epochs."""
     first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
     if not isinstance(first, int) or not 1 <= first < epochs:
         raise InputError(
@@ -52,7 +52,7 @@ def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
 def run_rungs(
     launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
 ) -> None:
-    """Run the jobs of each rung, and tell in ``sweep.json`` which job continues which."""
+    """Run the jobs of each rung, and record in ``sweep.json`` which job continues which."""
     sweep = read_json(folder / SWEEP)
     epochs = config.train.epochs
     decay = config.train.decay_epochs or epochs
@@ -80,16 +80,17 @@ def run_rungs(
 
 
 def better_half(result: Result) -> list[int]:
-    """Return the numbers of the jobs of the better half of the configurations of each group."""
+    """Return the job numbers of the better half of the configurations in each group."""
     kept = [row for rows in result.ranking.values() for row in rows[: (len(rows) + 1) // 2]]
     return sorted(int(number) for row in kept for number in row["jobs"].split())
 
 
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
-    """Return the result of a sweep that may have had rungs.
+    """Return the result of a sweep from its ``sweep.json`` and its jobs.
 
-    Each setting is shown with the last job that trained it. The effects of settings are those at
-    the first rung, where all settings were trained alike.
+    After successive halving, each configuration is shown with its last job. The effects of settings
+    are those at the first rung, where all configurations were trained for the same number of
+    epochs.
     """
     if "continues" not in sweep:
         return Result(sweep["objective"], list(jobs))

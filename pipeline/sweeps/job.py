@@ -1,4 +1,4 @@
-"""Run one job of a sweep: what it knows about the sweep, and how its end is recorded."""
+"""Run one job of a sweep, and record in files of its folder how it ended."""
 
 import logging
 import sys
@@ -37,11 +37,11 @@ log = logging.getLogger("pipeline")
 class JobContext:
     """What a job knows about itself and its sweep.
 
-    ``swept`` are the keys that the sweep varies, ``parent`` is the id of its tracked run, and
-    ``parallel`` tells whether jobs run at the same time, and ``watched`` whether a terminal shows
-    how they end. ``dims`` are the dimensions of the vectors of this job and of all later ones,
-    added up, as far as they are known. ``cores`` bounds the threads of the job; ``None`` allows
-    all cores of its process. ``entries`` are the results of its stages so far.
+    ``choices`` are the choices of config groups. ``swept`` are the keys that the sweep varies,
+    ``parent`` is the ID of its MLflow run, ``parallel`` is whether jobs run at the same time, and
+    ``watched`` whether a terminal shows how they end. ``dims`` is the sum of the vector dimensions
+    of this job and all later ones, as far as they are known. ``cores`` bounds the threads of the
+    job; ``None`` allows all cores of its process. ``entries`` are the results of its stages so far.
     """
 
     folder: Path
@@ -59,13 +59,13 @@ class JobContext:
 
     @property
     def varied(self) -> list[str]:
-        """Return the overrides that tell this job from the others, or all if none is varied."""
+        """Return the overrides of keys that the sweep varies, or all if it varies none."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 
     @property
     def name(self) -> str:
-        """Return a name for lists of runs: these overrides, without groups where possible."""
+        """Return a name for lists of runs: the varied overrides, as in ``dim=100 window=5``."""
         pairs = list(keys_and_texts(self.varied))
         short = short_names([key for key, _ in pairs])
         return " ".join(f"{short[key]}={value}" for key, value in pairs)

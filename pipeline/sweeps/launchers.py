@@ -1,4 +1,4 @@
-"""Run jobs with Hydra's launchers: how many at once, and what if one ends its whole process."""
+"""Run jobs with Hydra's launchers, and run the others if a job ends its whole process."""
 
 import itertools
 import logging
@@ -38,7 +38,7 @@ def jobs_at_once(config: DictConfig) -> int | None:
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Refuse a launcher that cannot run any job here."""
+    """Raise `InputError` if the launcher cannot run any job here."""
     name = launcher_class(config)
     if name == "SlurmLauncher" and shutil.which("sbatch") is None:
         raise InputError(
@@ -60,11 +60,11 @@ def run_all_jobs(
     jobs: Sequence[Sequence[str]],
     start: int = 0,
 ) -> None:
-    """Run the jobs of a sweep from number `start` on, given the overrides of all.
+    """Run the jobs of a sweep from number `start` on; `jobs` has the overrides of all jobs.
 
-    `folder` is the folder of the sweep.
-    Submitit's local launcher starts every job that it is given at once, so it gets only as many
-    as there are cores for. The other launchers queue their jobs themselves.
+    `folder` is the folder of the sweep. Submitit's local launcher starts every job that it is given
+    at once, so it gets only as many as there are cores for. The other launchers queue their jobs
+    themselves.
     """
     limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
     size = limit or len(jobs)
@@ -75,11 +75,11 @@ def run_all_jobs(
 def run_jobs(
     launcher: Launcher, folder: Path, jobs: Sequence[Sequence[str]], numbers: Sequence[int]
 ) -> None:
-    """Run jobs with consecutive numbers; whatever happens to one, run the others.
+    """Run the jobs with consecutive `numbers`; if one fails in any way, run the others.
 
-    A job may take its worker process with it, and a launcher then gives up all of its jobs. The
-    jobs that had not started run as before, and those that were running run one at a time, so
-    that a job which ends its process again ends only itself.
+    If a job ends its worker process, the launcher stops all of its jobs. Then the jobs that had not
+    started are launched again, and those that were running are run one at a time, so that a job
+    which ends its process again ends only itself.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

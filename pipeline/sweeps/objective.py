@@ -1,4 +1,4 @@
-"""The objective of a sweep: which figures a run has, and over which settings they compare."""
+"""The objective of a sweep: which metrics a run has, and when two runs' values are comparable."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -18,24 +18,24 @@ CHANGES_LOSS = {
     *(f"model.{key}" for kind, _ in ARCHITECTURES.values() for key in kind.changes_objective),
     *("train.heldout", "train.heldout_seed"),
 }
-"""Settings that change the question that a loss answers, so that two values do not compare."""
+"""Settings that change what a loss measures, so that losses are comparable only if they agree."""
 
 CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
-"""Groups in which every setting does so."""
+"""Groups in which every setting changes what a loss measures."""
 
 CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
-"""Settings that change what a score asks of the vectors, or how it counts the answers."""
+"""Settings that change which questions a benchmark asks, or how it counts the answers."""
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
-    """Return those of the settings over which values of the objective do not compare."""
+    """Return those of the settings `keys` that must be equal in runs compared by `objective`."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures of a run by name: losses, speed and scores, from its summary."""
+    """Return the metrics of a run by name, from its summary: losses, speed and scores."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]
@@ -48,7 +48,7 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def objective_value(summary: Mapping[str, Any], objective: str) -> float:
-    """Return the objective of a run from its summary, or refuse a run without such a figure."""
+    """Return the metric `objective` of a run's summary; raise `InputError` if there is none."""
     figures = figures_of(summary)
     if objective not in figures:
         raise InputError(
@@ -59,7 +59,7 @@ def objective_value(summary: Mapping[str, Any], objective: str) -> float:
 
 
 def objective_names(config: Config) -> list[str]:
-    """Return the names of the figures that `figures_of` can find after such a run."""
+    """Return the names of all metrics that a run with these settings will have."""
     names: list[str] = []
     if config.evaluate.vectors is None:
         names += ["heldout_loss", "loss", "words_per_second", "seconds"]
@@ -69,7 +69,7 @@ def objective_names(config: Config) -> list[str]:
 
 
 def check_objective(config: Config, objective: str) -> None:
-    """Refuse an objective that a run with this configuration will not have."""
+    """Raise `InputError` if a run with these settings will not have the metric `objective`."""
     if objective == "heldout_loss" and config.train.heldout == 0:
         raise InputError(
             "search.objective=heldout_loss: train.heldout=0 holds nothing out; "

@@ -1,4 +1,4 @@
-"""The charts of a sweep: parallel coordinates, main effects, objective over training time."""
+"""Plots of a sweep: parallel coordinates, main effects, objective against training time."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ Key = tuple[str, ...]
 
 
 def draw(folder: Path, result: Result) -> None:
-    """Draw the charts for which a sweep has enough jobs, as PNG files in a folder."""
+    """Draw the plots for which a sweep has enough jobs, as PNG files in a folder."""
     if not result.finished:
         return
     # If jobs compare only within groups of one, there is no common scale to draw them on.
@@ -33,10 +33,10 @@ def draw(folder: Path, result: Result) -> None:
 
 
 def objectives(result: Result) -> dict[int, float]:
-    """Return what the charts show of each finished job, by its number.
+    """Return the value to plot for each finished job, by its number.
 
-    It is the objective, or its difference from the mean of the comparable jobs if not all jobs
-    are comparable.
+    It is the objective, or its difference from the mean of the comparable jobs if not all jobs are
+    comparable.
     """
     if result.compared_within:
         return result.centered
@@ -51,7 +51,7 @@ def axis_label(result: Result) -> str:
 
 
 def axis_positions(jobs: list[Job], axis: str) -> tuple[NDArray[np.float64], Ticks]:
-    """Place jobs by a setting, from 0 to 1 (NaN if a job lacks it), and return the axis' ticks."""
+    """Return each job's place on the axis of a setting, 0 to 1 (NaN: not set), and the ticks."""
     values = [job.settings.get(axis) for job in jobs]
     numbers = [value for value in values if value is not None]
     labels = list(dict.fromkeys(as_text(value) for value in values))
@@ -95,7 +95,7 @@ def parallel_coordinates(result: Result, path: Path) -> None:
 
 
 def main_effects(result: Result, path: Path) -> None:
-    """Draw the mean of the objective at each value of each setting, all on one scale."""
+    """Plot the mean of the objective at each value of each setting, all on one scale."""
     column = "effect" if result.compared_within else "mean"
     panels = []
     for name, rows in result.effects.groupby("setting", sort=False):
@@ -108,7 +108,7 @@ def main_effects(result: Result, path: Path) -> None:
 
 
 def objective_over_seconds(result: Result, path: Path) -> None:
-    """Draw each configuration's objective over its seconds of training."""
+    """Plot the objective of each configuration against its seconds of training."""
     y = objectives(result)
     points: dict[Key, list[tuple[float, float]]] = {}
     groups: dict[Key, list[Key]] = {}

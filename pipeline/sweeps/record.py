@@ -1,4 +1,4 @@
-"""Record what a sweep has found in the tracking store, on the run of the sweep itself."""
+"""Record the results of a sweep in MLflow, in the run of the sweep itself."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipeline.tracking import Tracker, reopen
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record the tables, pictures and figures in the folder of a sweep.
+    """Record the tables, plots and metrics in the folder of a sweep.
 
     `summary` is what `pipeline.sweeps.show.write_results` returned, and `note` the description of
     the sweep in Markdown.
@@ -45,7 +45,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 
 
 def record_job_vectors(folder: Path) -> None:
-    """Record the vectors of the best job, unless they are recorded of every job or of none."""
+    """Record the vectors of the job in `folder` in its MLflow run, if ``tracking.vectors=best``."""
     summary = read_json(folder / "summary.json")
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:

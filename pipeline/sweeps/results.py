@@ -1,10 +1,10 @@
-"""The files that a sweep and its jobs leave behind, and how to read them.
+"""Read and write the files by which a sweep and its jobs exchange information.
 
-The processes of a sweep learn about one another through files only, so that every launcher
-works: ``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (its
-settings until ``summary.json`` has them and, in the end, that it finished) or ``failure.json`` (why
-it did not). While a process lives, it holds a lock on ``.lock`` in its folder; the system releases
-it even after ``kill -9``.
+The processes of a sweep learn about one another through files only, so that every launcher works:
+``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (its settings
+until ``summary.json`` has them and, in the end, that it finished) or ``failure.json`` (why it did
+not). While a process lives, it holds a lock on ``.lock`` in its folder; the system releases it even
+after ``kill -9``.
 """
 
 import json
@@ -29,9 +29,9 @@ class Job:
 
     ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
     its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
-    key, and the choices of groups by group. ``seconds`` were spent on training, now or when the
-    cache was filled. ``vectors`` and ``neighbours`` are paths of files. ``epochs`` are
-    those that successive halving let it train; ``None`` in other sweeps.
+    key, and the choices of config groups by group; ``figures`` are the metrics. ``seconds`` were
+    spent on training, now or when the cache was filled. ``vectors`` and ``neighbours`` are paths of
+    files. ``epochs`` are those that successive halving let it train; ``None`` in other sweeps.
     """
 
     number: int
@@ -60,7 +60,7 @@ def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
 
 
 def read_job(folder: Path, planned: Sequence[str]) -> Job:
-    """Read one job from its folder; see `read_jobs`."""
+    """Read one job from its folder; `planned` are its overrides, in case it never started."""
     job, failure = read_json(folder / JOB), read_json(folder / FAILURE)
     summary = read_json(folder / "summary.json")
     status: str = "missing"
@@ -93,14 +93,14 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
 
 
 def has_ended(folder: Path) -> bool:
-    """Return whether the files of a job tell how it ended."""
+    """Return whether a job has ended, finished or not, by the files in its folder."""
     return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
 
 
 def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
     """Record how a job failed: ``refused``, ``crashed`` or ``killed``, and why.
 
-    ``cached`` tells whether its training came from the cache; None if it failed before.
+    ``cached`` is whether its training came from the cache; None if it failed before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})
@@ -121,7 +121,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object; a reader never sees half of the file."""
+    """Write a JSON object atomically: a reader never sees half of the file."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
     with written_aside(path) as aside:
         aside.write_text(text + "\n", encoding="utf-8")

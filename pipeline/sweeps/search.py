@@ -1,7 +1,7 @@
-"""Settle the study of a search before Hydra's Optuna sweeper starts.
+"""Prepare the Optuna study of a search before Hydra's Optuna sweeper starts.
 
-The sweeper leaves to its user the name of the study, how many trials are left, and what becomes
-of trials whose process was killed. Optuna is imported only when a search runs.
+Hydra's sweeper leaves three things to the user: to name the study, to count how many trials are
+left, and to repeat trials whose process was killed. Optuna is imported only when a search runs.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 TRIED_AGAIN = "tried_again"
-"""The attribute of a study that keeps the parameters of trials that were killed, tried again."""
+"""The attribute of a study with the parameters of trials that were killed, and then repeated."""
 
 
 class Progress(NamedTuple):
-    """How many trials of a study ended by themselves, exist in any state, and gave a value."""
+    """Numbers of trials in a study: that ended by themselves, of any state, that gave a value."""
 
     finished: int
     trials: int
@@ -49,12 +49,12 @@ class Progress(NamedTuple):
 
 @contextmanager
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
-    """Settle which study is searched and how many trials are left; lock the study for the block.
+    """Choose the study and the number of trials that are left; lock the study for the block.
 
-    The name of the study is made of the search space, the settings and the content of the text,
-    so that the same command resumes the same study. Trials that were killed are tried again.
-    ``n_trials`` counts all trials of the study, so that a command that has finished trains
-    nothing when it is given again.
+    The name of the study is made of the search space, the settings and the content of the text, so
+    that the same command resumes the same study. Trials that were killed are repeated. ``n_trials``
+    counts all trials of the study, so that a command that has finished trains nothing when it is
+    given again.
 
     ``config.hydra.sweeper`` is changed into the settings of Hydra's Optuna sweeper. `at_once` is
     how many trials the launcher runs at the same time.
@@ -108,7 +108,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 
 
 def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
-    """Set a key of ``hydra.sweeper`` as if the command line had.
+    """Set a key of ``hydra.sweeper`` as if it had been set on the command line.
 
     Hydra composes every job anew from the command line, and Hydra 1.4 insists that a job has the
     same sweeper as its sweep.
@@ -120,9 +120,10 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Refuse a search space in which trials do not compare, or lack settings of other trials.
+    """Return the settings of a trial apart from the searched ones, or raise `InputError`.
 
-    Return the settings of a trial, apart from those that are searched.
+    The error is raised if the values of `objective` would not be comparable between trials, or if
+    trials would not all have the searched settings.
     """
     if SEED in space:
         raise InputError(
@@ -160,7 +161,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name that is equal only for searches with equal space, settings, text and code."""
+    """Return a name made of a hash of the search space, the settings, the text and the code."""
     from pipeline.corpora.sources import make_source
     from pipeline.stages import STAGES
 
@@ -179,7 +180,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Raise errors of a storage that cannot be used as an `InputError`."""
+    """Turn the errors of an Optuna storage that cannot be used into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -194,7 +195,7 @@ def storage_errors(url: str) -> Iterator[None]:
 def resume(url: str, study_name: str, direction: str) -> Progress:
     """Open or create a study, and put each trial that was killed back into its queue, once.
 
-    No other process may be working on the study, so a trial that is still running was killed. A
+    No other process may be working on the study, so a trial that is marked as running was killed. A
     trial that is killed twice is left out, because it may be what kills its process.
     """
     import optuna

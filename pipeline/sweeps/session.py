@@ -1,8 +1,8 @@
-"""The process that runs a sweep: open it before its first job, close it after its last.
+"""Open a sweep before its first job, and close it after its last.
 
-To open a sweep is to lock its folder, to start its tracked run, and to tell its jobs about it in
-``sweep.json``. To close it is to read what the jobs left, to write and show what came out, and to
-end the tracked run.
+Opening a sweep locks its folder, starts its MLflow run, and writes ``sweep.json``, which its jobs
+read. Closing it reads the files of the jobs, writes, records and prints the results, and ends the
+MLflow run.
 """
 
 import os
@@ -41,7 +41,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Some jobs of a sweep have not finished; `status` is the exit status of the command."""
+    """Raised if some jobs of a sweep did not finish; `status` is the exit status of the command."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -52,8 +52,8 @@ class SweepFailedError(Exception):
 def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Path]:
     """Open a sweep for the block, yield its folder, and close it however the block ends.
 
-    `jobs` are the overrides of each job; there are none if a search chooses them as it goes. At
-    the end of the block, a `SweepFailedError` tells that some jobs did not finish.
+    `jobs` are the overrides of each job; there are none if a search chooses them as it goes. If
+    some jobs did not finish, `SweepFailedError` is raised at the end.
     """
     check_hydra_settings(config)
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
@@ -70,7 +70,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
 
 
 def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
-    """Return the context in which a sweep is tracked."""
+    """Return a context manager that opens and closes the MLflow run of a sweep."""
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
         key: text
@@ -85,7 +85,7 @@ def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Trac
 def prepare_jobs(
     config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]], run_id: str | None
 ) -> dict[str, Any]:
-    """Write and return what jobs must know about their sweep, and print how they will run."""
+    """Write ``sweep.json``, which the jobs read, and return it; print how the jobs will run."""
     swept = list(varied_overrides(config))
     at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
     many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
@@ -120,7 +120,7 @@ def prepare_jobs(
 
 
 def watch_of(config: DictConfig, folder: Path, sweep: Mapping[str, Any]) -> Watch:
-    """Return the watch of a sweep."""
+    """Return the `Watch` that follows a sweep, for its progress in the terminal."""
     total = len(sweep["jobs"]) or int(config.hydra.sweeper.get("n_trials") or 0)
     compare = not incomparable(sweep["objective"], sweep["swept"])
     return Watch(folder, total, sweep["objective"] * compare, sweep["report"] == "all")
@@ -132,10 +132,10 @@ def close_sweep(
     seconds: float,
     error: BaseException | None,
 ) -> None:
-    """Write, record and show what came out of a sweep.
+    """Write, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is what ended the sweep before its last job, if anything did. It is raised again unless
-    it only says that all jobs failed.
+    `error` is the exception that ended the sweep before its last job, if any. It is raised again
+    unless it only says that all jobs failed; `SweepFailedError` is raised if jobs did not finish.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -174,10 +174,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Make the report of the best job unless the setting `report` says otherwise.
+    """Return the paths of the reports that `report` asks for, and make that of the best job.
 
-    Returns the paths of all there are now. Where groups of jobs do not compare, there is no best
-    job. A report that cannot be made costs a warning, not the sweep.
+    If jobs are comparable only within groups, there is no best job. A report that cannot be made
+    costs a warning, not the sweep.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
@@ -197,7 +197,7 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a sweep; if it holds an earlier sweep, rename that first."""
+    """Lock the folder of a sweep for the block; if it holds an earlier sweep, rename that first."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
@@ -221,7 +221,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Refuse settings of Hydra's with which jobs could not run, or could not be found."""
+    """Raise `InputError` for settings of Hydra with which jobs cannot run, or cannot be found."""
     if config.hydra.job.chdir:
         raise InputError(CHDIR)
     sweep: Any = OmegaConf.to_container(config.hydra.sweep)  # interpolations are not resolved
@@ -231,7 +231,7 @@ def check_hydra_settings(config: DictConfig) -> None:
 
 
 def refuse_plan(config: DictConfig) -> None:
-    """Refuse to plan a sweep whose jobs depend on how earlier ones end."""
+    """Raise `InputError` if a plan is asked of a sweep whose jobs depend on how others end."""
     if config.plan:
         raise InputError(
             "plan=true: needs search=grid; other searches choose their jobs as they go"
@@ -239,7 +239,7 @@ def refuse_plan(config: DictConfig) -> None:
 
 
 def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once: int) -> None:
-    """Print the plan of a sweep; a `SweepFailedError` tells that there is work to do."""
+    """Print the plan of a sweep; raise `SweepFailedError` if not all results are in the cache."""
     from pipeline.plan import plan_jobs
 
     if status := plan_jobs(jobs, settings, at_once):
@@ -247,7 +247,7 @@ def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Refuse a single run whose settings need a sweep."""
+    """Raise `InputError` for a single run whose settings need a sweep, ``-m``."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

@@ -1,4 +1,4 @@
-"""Write and print what a sweep found: tables, pictures, ``summary.json``, a note in Markdown."""
+"""Write and print the results of a sweep: tables, plots, ``summary.json``, a Markdown note."""
 
 import itertools
 import os
@@ -40,7 +40,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the tables, the pictures and ``summary.json``; return the summary, with `facts`."""
+    """Write the tables, the plots and ``summary.json``; return the summary, with `facts` in it."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     tables["jobs"] = result.table
     for name, table in tables.items():
@@ -67,7 +67,7 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
 
 
 def markdown(result: Result, summary: Mapping[str, Any]) -> str:
-    """Return the note that the tracked run of a sweep shows."""
+    """Return the results in Markdown, for the description of the sweep's MLflow run."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
     lines += [*(f"- {line}" for line in advice(result)), ""]
     axes = result.settings
@@ -132,7 +132,7 @@ def print_results(
 
 
 def effect_sizes(result: Result) -> list[str]:
-    """Return a line that ranks the settings by how much they move the objective."""
+    """Return a line that ranks the settings by how much they change the mean objective."""
     effects = result.effects[result.effects["setting"] != SEED]
     spans = effects.groupby("setting", sort=False)["effect"].agg(lambda one: one.max() - one.min())
     ranked = sorted(spans.index[spans > 0], key=lambda name: -spans[name])
@@ -143,7 +143,7 @@ def effect_sizes(result: Result) -> list[str]:
 
 
 def advice(result: Result) -> list[str]:
-    """Return sentences of advice that follow from the results."""
+    """Return sentences of advice: a quicker configuration, or scores on unequal questions."""
     lines = []
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]
@@ -172,7 +172,7 @@ def advice(result: Result) -> list[str]:
 
 
 def by_group(result: Result) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of the configurations by their group."""
+    """Return the rows of the table of configurations, by group of comparable ones."""
     rows = itertools.groupby(records(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}
 

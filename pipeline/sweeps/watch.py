@@ -1,6 +1,6 @@
-"""Follow a sweep while it runs: one line in the terminal, and reports beside the training.
+"""Show the state of a running sweep in one line, and make reports while other jobs train.
 
-A thread of the main process reads the files that jobs leave, so this works with every launcher.
+A thread of the main process reads the files that jobs write, so this works with every launcher.
 """
 
 import subprocess
@@ -30,11 +30,11 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """What is known of a sweep that runs.
+    """The state of a running sweep, and the processes that make reports of its jobs.
 
-    ``total`` is the number of its jobs, 0 if nobody knows it. ``objective`` is the figure by which
-    the best job so far is named, empty if jobs do not compare. With ``reports``, each job that
-    ends gets its report.
+    ``total`` is the number of its jobs, 0 if it is unknown. ``objective`` is the metric by which
+    the best job so far is named, empty if jobs are not comparable. With ``reports``, a report is
+    made of each job that finishes.
     """
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
@@ -50,7 +50,7 @@ class Watch:
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
-        """Read the files of jobs that had not ended; yields a line for each that has failed."""
+        """Read the files of jobs that had not ended; yield a line for each that has failed."""
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
             number = int(path.name)
@@ -69,7 +69,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Make the reports that wait in so many processes, unless some are being made."""
+        """Start `processes` processes to make the waiting reports, unless others still run."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return
@@ -80,7 +80,7 @@ class Watch:
         self.waiting.clear()
 
     def line(self) -> str:
-        """Return the state of the sweep in a line."""
+        """Return the state of the sweep in a line: jobs done, time left, and the best job."""
         done = len(self.ended)
         parts = [f"{done} of {self.total} done" if self.total else f"{done} done"]
         parts += [f"{self.running} running", f"{done - len(self.values)} failed"]

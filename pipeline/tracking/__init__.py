@@ -29,7 +29,7 @@ def track(
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> AbstractContextManager[Tracker]:
-    """Return a context that opens a run, and closes it as FINISHED, FAILED or KILLED.
+    """Return a context manager that opens a run, and closes it as FINISHED, FAILED or KILLED.
 
     ``config`` says where to record the run, and what; ``outputs`` holds the default store, and the
     artifacts unless the store is a server. `InputError` is raised if the store cannot be used.
@@ -44,7 +44,7 @@ def track(
 def reopen(
     config: "Tracking", outputs: Path, run_id: str | None
 ) -> AbstractContextManager[Tracker]:
-    """Return a context whose `Tracker` adds files to a run that has ended.
+    """Return a context manager that yields a tracker, to add files to a run that has ended.
 
     The run keeps its status. Nothing is recorded if ``run_id`` is ``None``, nor, after a warning,
     if the store cannot be reached.

@@ -79,11 +79,10 @@ class MlflowTracker(Tracker):
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
-        """Send the collected metrics, parameters and tags, unless ``min_seconds`` have not passed.
+        """Send the collected metrics, parameters and tags, at most once in ``min_seconds``.
 
         A database gets them in one transaction, with the final ``status`` of the run if it ends
-        now. After an error a method is called again as a whole, so it must flush before it collects
-        anything.
+        now. `RetryQueue` repeats a method as a whole, so it must flush before it collects anything.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return

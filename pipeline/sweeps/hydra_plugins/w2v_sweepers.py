@@ -1,4 +1,4 @@
-"""The sweepers of this project, in the place where Hydra looks for sweepers.
+"""Hydra's plugins for sweeps of this project: grids, successive halving and searches.
 
 Hydra imports this file whenever it starts, so it imports nothing slow.
 """
@@ -25,15 +25,15 @@ Jobs = Sequence[Sequence[str]]
 
 
 class ProjectSweeper(Sweeper):
-    """What both sweepers share: they keep what Hydra gives them until the sweep starts."""
+    """The base class of the sweepers: keeps the arguments of Hydra until the sweep starts."""
 
     def __init__(self, **_: object) -> None:
-        """Take the keys of ``hydra.sweeper``, which are read from the configuration later."""
+        """Ignore the keys of ``hydra.sweeper``, which are read from the configuration later."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep the arguments; see `hydra.plugins.sweeper.Sweeper`."""
+        """Keep the arguments, and replace Hydra's config loader by a faster one."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.task_function = task_function
@@ -61,23 +61,23 @@ class GridSweeper(ProjectSweeper):
             self.run(launcher, folder, jobs)
 
     def check(self, jobs: Jobs) -> None:
-        """Refuse jobs that cannot be run in this way."""
+        """Raise `InputError` for jobs that this sweeper cannot run."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
-        """Run the jobs of a sweep that is open."""
+        """Run the jobs of an opened sweep, which has its files in `folder`."""
         run_all_jobs(launcher, self.config, folder, jobs)
 
 
 class HalvingSweeper(GridSweeper):
-    """Stops the worse half of the settings early: ``search=halving``."""
+    """Runs successive halving, which stops the worse half of the jobs: ``search=halving``."""
 
     def check(self, jobs: Jobs) -> None:
-        """Refuse a sweep that cannot be halved."""
+        """Raise `InputError` for a sweep that cannot be halved."""
         refuse_plan(self.config)
         check_halving(self.config, jobs)
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
-        """Run the jobs rung by rung."""
+        """Run the jobs rung by rung; each rung continues the better half of the one before."""
         run_rungs(launcher, self.config, folder, jobs)
 
 
@@ -85,7 +85,7 @@ class SearchSweeper(ProjectSweeper):
     """Searches with Hydra's own Optuna sweeper: ``search=optuna``."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Open the study and the sweep, then let Hydra's sweeper run the trials."""
+        """Open the Optuna study and the sweep, then let Hydra's sweeper run the trials."""
         from pipeline.sweeps.search import open_study
 
         refuse_plan(self.config)

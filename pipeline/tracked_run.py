@@ -24,8 +24,7 @@ def run_tracked(
 ) -> dict[str, Any]:
     """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is the job of a sweep that this run is, if any. `stop` tells if a signal has been
-    received.
+    `job` is the job of a sweep that this run is, if any; `stop` records a signal to stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages

@@ -28,12 +28,11 @@ Timings = Sequence[dict[str, Any]]
 
 
 class Slope(NamedTuple):
-    """The exponent b of seconds = a · x^b, fitted by least squares to the logarithms.
+    """The exponent b of seconds per pair = a · x^b, fitted by least squares to the logarithms.
 
-    `axis` names x: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the dot products computed
-    per pair, fewer than V if pairs share some. The fit is over x from `first` to `last`. `slope` is
-    b, with the 95 % confidence interval from `low` to `high`. `way` is the engine that trained, or
-    `PAIRWISE`.
+    `axis` names x: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the dot products per pair,
+    fewer than V if pairs share some. x is from `first` to `last` in the fit. `slope` is b, with the
+    95 % confidence interval from `low` to `high`. `way` is an engine's name or `PAIRWISE`.
     """
 
     loss: str
@@ -87,7 +86,7 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
 def series(
     timings: Timings, settings: Complexity
 ) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Yield each loss and way with two tables of timings: all V at one K, and all K at one V."""
+    """Yield loss, engine (or `PAIRWISE`), its timings for all vocabulary sizes, and for all K."""
     table = pd.DataFrame(timings)
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = table[(table["loss"] == loss) & (table["way"] == way)]
@@ -96,7 +95,7 @@ def series(
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Return the slope for each loss, each way to train it, and each x that its time depends on."""
+    """Return the slopes of log time over log V, log K or log scores, by loss and engine."""
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))
@@ -108,7 +107,7 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
-    """Fit a slope to the upper half of the distinct values of x, at least three of them.
+    """Fit the slope of log time over log x, for the upper half of the x, at least three of them.
 
     x is the column `axis`. The part of the time that does not grow with x distorts the slope least
     where x is large.

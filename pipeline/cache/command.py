@@ -35,7 +35,7 @@ class Item(NamedTuple):
 
 
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
-    """Return the entries and checkpoints, sorted by stage and key; only of `stages`, if any."""
+    """Return the entries and checkpoints, sorted by stage and key; only of `stages` if given."""
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
         key, damaged, _ = path.name.partition(DAMAGED)

@@ -57,8 +57,8 @@ class Entry:
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
     """Return the key of a stage's result, a hash of everything that the result depends on.
 
-    `version` is a hash of the stage's code. `upstream` maps the stages whose results it reads to
-    keys.
+    `version` is a hash of the stage's code. `upstream` has the keys of the results it reads, by
+    stage.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
@@ -70,7 +70,7 @@ def digest(value: Any) -> str:
 
 
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
-    """Return the entry for `key` if it exists and is complete, else ``None``; note its use.
+    """Return the entry for `key`, or ``None`` if it is absent or damaged; update its last use.
 
     `folder` is the folder of the stage in the cache. With `verify`, the SHA-256 of each file is
     compared, not only its size.
@@ -191,7 +191,7 @@ def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str
 
 
 def lock_path(folder: Path, key: str) -> Path:
-    """Return the file that a process locks while it makes or removes the entry of a key."""
+    """Return the file that a process locks while it makes or removes the cache entry for `key`."""
     return folder / f".{key}.lock"
 
 

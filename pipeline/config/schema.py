@@ -71,7 +71,7 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Make a node and those below it writable; OmegaConf freezes those of frozen dataclasses."""
+    """Make a node and its children writable: OmegaConf makes frozen dataclasses read-only."""
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
         if OmegaConf.get_type(node) is dict:

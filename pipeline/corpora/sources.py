@@ -29,8 +29,7 @@ def make_source(
     """Return the source of documents for the settings of a corpus.
 
     Archives are downloaded to the folder ``corpora`` in `outputs` when their documents are first
-    read. `show_download` and `show_hashing` report progress. `hashes` remembers the SHA-256 of
-    files; without it, each file is read to compute them.
+    read. `show_download` and `show_hashing` report progress. `hashes` remembers the files' SHA-256.
     """
     hashes = hashes or FileHashes()
 

@@ -58,9 +58,8 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 class Display:
     """Shows one run: the stages, the progress of training, and the results.
 
-    The display of a job of a sweep is `quiet`: it shows only warnings and the progress bar, because
-    the sweep prints a line for each job. Jobs that run at the same time cannot have `bars`. `file`
-    is standard output by default.
+    The display of a job of a sweep is `quiet`: it shows only warnings and the progress bar, as the
+    sweep prints a line for each job. Jobs that run at the same time cannot have `bars`.
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
@@ -90,7 +89,7 @@ class Display:
 
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
-        """Show the progress of a block: in a terminal, by a bar that disappears at the end."""
+        """Show the progress of a ``with`` block; in a terminal, by a bar that disappears later."""
         self.line_shown = self.bar_begun = time.monotonic()
         if not self.bars:
             yield
@@ -173,7 +172,7 @@ class Display:
         neighbours: Mapping[str, Sequence[str]],
         report: str,
     ) -> None:
-        """Print the results of a run: scores, words with their neighbours, the report's path.
+        """Print the results of a run: scores, words with their neighbors, the report's path.
 
         Each of `lines` has the name of a score, its value, its 95 % confidence interval, and how
         much of the benchmark's data was used. `neighbours` maps words to their nearest words.

@@ -20,7 +20,7 @@ def write_error_line(
 ) -> str | None:
     """Return the one-line message for an error of writing, or ``None`` for other errors.
 
-    If `outputs` is given, an error other than a full disk counts only for a file in that folder.
+    If `outputs` is given, only a full disk and errors for files in that folder have a message.
     `stage` is the name of the stage that was running.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".

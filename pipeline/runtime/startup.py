@@ -12,7 +12,7 @@ def leave_at_once() -> None:
 
 
 def escape_unencodable() -> None:
-    """Let standard output and error escape characters that their encoding lacks, not fail."""
+    """Let output streams escape characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

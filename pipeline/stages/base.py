@@ -96,8 +96,8 @@ class Stage(ABC):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         """Return the settings that determine the result, as JSON values, and a function to make it.
 
-        The settings have the names that users know, with a hash of its content in place of each
-        file. The cache adds `upstream` and `code_version` to them.
+        The settings have the names that users know; a hash of its content stands for each file. The
+        cache adds `upstream` and `code_version` to them.
         """
 
     @abstractmethod
@@ -153,15 +153,14 @@ class Stage(ABC):
         """Return the time, memory and disk space that computing the result is expected to take.
 
         `past` is the manifest of the most similar result made on a machine like this, if any. In
-        `context`, results of other stages that do not exist yet have the facts that `guess`
-        returned.
+        `context`, results of other stages that are not made yet have expected facts.
         """
         if past is None:
             return Expected()
         return Expected(past["seconds"], disk=sum(one["bytes"] for one in past["files"].values()))
 
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
-        """Return the expected facts about a result that does not exist; empty if nothing is known.
+        """Return the facts, such as ``tokens``, to expect of a result not made yet, if known.
 
         `facts` are those of the most similar result. `ratio` is the size of the text to read
         divided by the size of the text of that result; 0 if it is unknown.

@@ -50,7 +50,7 @@ def evaluate_vectors(
 ) -> tuple[dict[str, Any], Findings]:
     """Load the vectors to evaluate, `trained` or those in `settings`, and `compute` the results.
 
-    If `brief`, no tables are written except the neighbours.
+    `suggested` are the corpus's probe words. If `brief`, the only table is that of neighbors.
     """
     use = cast(Use, settings.use)
     path = trained or locate("vectors", settings.vectors, use)
@@ -72,8 +72,8 @@ def compute(
 
     ``trained`` is the folder of the training result, or None for vectors made elsewhere;
     ``suggested`` are the corpus's probe words. Without ``given.tables``, only the table of
-    neighbours is written, and no scores of categories. Returns facts for the summary, and data for
-    the plots.
+    neighbors is written, and no scores of categories. Returns facts for the summary, and data for
+    plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -104,7 +104,7 @@ def compute(
 def probe_words(
     vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
 ) -> list[str]:
-    """Return the words whose neighbours to list: set by the user, of the corpus, or chosen here."""
+    """Return the words whose neighbors to list: set by the user, of the corpus, or chosen here."""
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
         warnings.warn(line, stacklevel=2)

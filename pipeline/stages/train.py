@@ -134,8 +134,7 @@ class Train(Stage):
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
         """Return the folder of a finished training that this one can continue, if there is one.
 
-        Such a training has the same settings but fewer epochs; the one with the most epochs is
-        returned.
+        Such a training has the same settings but fewer epochs. The longest one is returned.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         for most in range(config.train.epochs - 1, 0, -1):

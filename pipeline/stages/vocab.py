@@ -26,7 +26,7 @@ POINTS = 1000
 
 
 class Vocab(Stage):
-    """Chooses the vocabulary, and writes the words, the map of ids and a frequency curve.
+    """Chooses the vocabulary; writes its words, a map of token ids to word ids, and frequencies.
 
     ``frequencies.csv`` has the counts of the corpus's types at ranks that are evenly spaced on a
     logarithmic scale.

@@ -1,7 +1,7 @@
 """Compose the configurations of a sweep's jobs, only once for all jobs with the same choices.
 
 Hydra reads some thirty files for each job, which takes a fifth of a second. The jobs of a sweep
-differ in few settings, so a copy of one configuration, with those settings changed, does as well.
+differ in few settings, so a copy of one configuration with those settings changed suffices.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class SharedComposition:
         return getattr(self.loader, name)
 
     def is_group(self, key: str) -> bool:
-        """Return whether a key names a config group; keep the answer, which takes Hydra 10 ms."""
+        """Return whether a key names a config group; remember it, since Hydra takes 10 ms."""
         if key not in self.groups:
             self.groups[key] = "." not in key and bool(self.loader.get_group_options(key))
         return self.groups[key]

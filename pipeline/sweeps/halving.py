@@ -89,8 +89,7 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
     """Return the result of a sweep from its ``sweep.json`` and its jobs.
 
     After successive halving, each configuration is shown with its last job. The effects of settings
-    are those at the first rung, where all configurations were trained for the same number of
-    epochs.
+    are those at the first rung, where all configurations had equally many epochs.
     """
     if "continues" not in sweep:
         return Result(sweep["objective"], list(jobs))

@@ -38,10 +38,11 @@ class JobContext:
     """What a job knows about itself and its sweep.
 
     ``choices`` are the choices of config groups. ``swept`` are the keys that the sweep varies,
-    ``parent`` is the ID of its MLflow run, ``parallel`` is whether jobs run at the same time, and
-    ``watched`` whether a terminal shows how they end. ``dims`` is the sum of the vector dimensions
-    of this job and all later ones, as far as they are known. ``cores`` bounds the threads of the
-    job; ``None`` allows all cores of its process. ``entries`` are the results of its stages so far.
+    ``parent`` is the ID of the sweep's MLflow run, ``parallel`` is whether jobs run at the same
+    time, and ``watched`` whether a terminal shows how they end. ``dims`` is the sum of the vector
+    dimensions of this job and all later ones, as far as they are known. ``cores`` bounds the
+    threads of the job; ``None`` allows all cores of its process. ``entries`` are the results of its
+    stages so far.
     """
 
     folder: Path
@@ -103,7 +104,7 @@ def run_job(
     composed: DictConfig,
     run: Callable[[Config, JobContext], dict[str, Any]],
 ) -> float | None:
-    """Run one job and return its objective, which a search reads.
+    """Run one job and return the value of the sweep's objective.
 
     An error is recorded and does not stop the other jobs; the job then returns ``None``.
 

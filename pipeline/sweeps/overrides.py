@@ -13,7 +13,7 @@ from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the key and the text of each override that has a value, without ``+`` or ``~``."""
+    """Yield the key, without ``+`` or ``~``, and the value's text of each override with a value."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:

@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Numbers of trials in a study: that ended by themselves, of any state, that gave a value."""
+    """Numbers of trials: `finished` ended by themselves, `complete` gave a value."""
 
     finished: int
     trials: int
@@ -53,8 +53,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 
     The name of the study is made of the search space, the settings and the content of the text, so
     that the same command resumes the same study. Trials that were killed are repeated. ``n_trials``
-    counts all trials of the study, so that a command that has finished trains nothing when it is
-    given again.
+    counts all trials of the study, so that a finished command trains nothing when it is given
+    again.
 
     ``config.hydra.sweeper`` is changed into the settings of Hydra's Optuna sweeper. `at_once` is
     how many trials the launcher runs at the same time.

@@ -174,10 +174,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Return the paths of the reports that `report` asks for, and make that of the best job.
+    """Return the paths of the reports of the best job, all jobs or none, as `report` says.
 
-    If jobs are comparable only within groups, there is no best job. A report that cannot be made
-    costs a warning, not the sweep.
+    That of the best job is made here; others exist. If jobs are comparable only within groups, no
+    job is the best. A report that cannot be made costs a warning, not the sweep.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

@@ -82,7 +82,7 @@ class MlflowTracker(Tracker):
         """Send the collected metrics, parameters and tags, at most once in ``min_seconds``.
 
         A database gets them in one transaction, with the final ``status`` of the run if it ends
-        now. `RetryQueue` repeats a method as a whole, so it must flush before it collects anything.
+        now. A failed call is repeated as a whole, so a method must flush before it collects.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return

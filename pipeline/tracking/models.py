@@ -67,8 +67,7 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
     """Log the vectors in a folder as an MLflow model of a run.
 
-    With ``register``, ``name`` or ``name@alias``, it becomes a version of that registered model,
-    too.
+    With ``register``, ``name`` or ``name@alias``, it becomes a version of that registered model.
     """
     run_id = run.info.run_id
     parameters = client.get_run(run_id).data.params

@@ -31,8 +31,7 @@ MAX_WAIT = 30.0
 class RetryQueue:
     """Makes calls in a thread, one after the other, and repeats a call that fails temporarily.
 
-    `is_temporary` tells which errors are temporary; a call with another error is dropped. ``name``
-    is the store's, for messages.
+    A call with an error that is not temporary is dropped. ``name`` is the store's, for messages.
     """
 
     def __init__(self, name: str) -> None:

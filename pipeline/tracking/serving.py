@@ -21,7 +21,7 @@ COLUMNS = {"vector": ["word"], "neighbours": ["word"], "analogy": ["a", "b", "wo
 
 
 class WordVectorModel(PythonModel):
-    """Returns, for each row of a table, a word's vector, its neighbours, or analogy answers."""
+    """Returns, for each row of a table, a word's vector, its neighbors, or analogy answers."""
 
     vectors: WordVectors
 
@@ -49,7 +49,7 @@ class WordVectorModel(PythonModel):
         list of dict
             For each row: ``word``; ``unknown``, the words of the row that have no vector; and
             ``vector``, a list of numbers, or ``neighbours``, a list of dicts with ``word`` and
-            ``cosine``, by falling cosine; None if ``unknown`` is not empty.
+            ``cosine``, by falling cosine. This value is None if ``unknown`` is not empty.
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))

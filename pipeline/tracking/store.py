@@ -101,7 +101,7 @@ def open_experiment(
 
 
 class NeedsOwnTransactions(MlflowException):
-    """Raised for a call that rolls back, which must not undo the calls in the same transaction."""
+    """Raised if a call rolls back in a shared transaction, where that would undo other calls."""
 
 
 class SharedSessions:
@@ -148,7 +148,7 @@ class Uncommitted:
 
 
 def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
-    """Return a context that makes the calls in it one transaction, if the store is a database.
+    """Return a context manager that makes its calls one transaction, if the store is a database.
 
     It raises `NeedsOwnTransactions`, with nothing written, if a call rolls back on its own.
     """

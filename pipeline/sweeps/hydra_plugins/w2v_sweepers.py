@@ -72,7 +72,7 @@ class HalvingSweeper(GridSweeper):
     """Runs successive halving, which stops the worse half of the jobs: ``search=halving``."""
 
     def check(self, jobs: Jobs) -> None:
-        """Raise `InputError` for a sweep that cannot be halved."""
+        """Raise `InputError` for a sweep to which successive halving cannot be applied."""
         refuse_plan(self.config)
         check_halving(self.config, jobs)
 

@@ -351,7 +351,7 @@ def bits(corpus: Corpus) -> None:
 def step_sizes(corpus: Corpus, tests: Path) -> None:
     """Print the speed and the scores of training with more words per update step than usual.
 
-    `tests` is a folder that may hold the word tests; see `word_test`.
+    `tests` is a folder that may hold the files of the benchmarks that gensim contains otherwise.
     """
     cases = [(words, lr) for lr in (0.025, 0.05) for words in (8192, 16384, 32768)]
     for seed in range(2):
@@ -364,7 +364,7 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 def scores(corpus: Corpus, tests: Path) -> None:
     """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
 
-    `tests` is a folder that may hold the word tests; see `word_test`.
+    `tests` is a folder that may hold the files of the benchmarks that gensim contains otherwise.
     """
     faster = [] if jax.default_backend() == "cpu" else ["tf32", "bfloat16"]
     for seed in range(3):
@@ -388,16 +388,16 @@ def scored(
     lr: float = 0.025,
     name: str = "jax",
 ) -> None:
-    """Train five epochs, and print the vectors' scores in three word tests, and the speed.
+    """Train five epochs; print the speed and the scores in WordSim-353, SimLex-999 and analogies.
 
     Parameters
     ----------
     tests
-        A folder that may hold the word tests; see `word_test`.
+        A folder that may hold the files of these benchmarks; otherwise they are those in gensim.
     label
         Text that is printed with the scores.
     name
-        The engine.
+        The name of the engine.
     """
     begun = time.perf_counter()
     trained = train(
@@ -426,7 +426,7 @@ def scored(
 
 
 def word_test(folder: Path, name: str) -> Path:
-    """Return the path of a word test, such as WordSim-353: in the folder, otherwise in gensim."""
+    """Return the path of a benchmark such as WordSim-353: in the folder, otherwise in gensim."""
     path = folder / BENCHMARKS[name]
     return path if path.exists() else benchmark_path(name)
 

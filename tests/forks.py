@@ -101,7 +101,17 @@ def child(
 ) -> int:
     """Run ``pipeline/run.py`` in a fork as a shell would; return its exit status.
 
-    See `Forks.start` for the parameters; `out` is the file for the output.
+    Parameters
+    ----------
+    arguments, cwd
+        The arguments of ``pipeline/run.py``, and its working directory.
+    out
+        The file for standard output and standard error.
+    largest
+        The limit of the size of each file in bytes; None for no limit.
+    max_wait
+        How many seconds to try to reach a tracking store that does not answer; None for the
+        default.
     """
     from pipeline.tracking.retries import RetryQueue
 

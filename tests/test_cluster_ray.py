@@ -1,6 +1,7 @@
 """Test training and sweeps on a Ray cluster.
 
-The vectors must be those of ``cluster=local`` bit for bit, even if processes or nodes are lost.
+The vectors must be those of ``cluster=local``, where all workers are in this process, bit for bit,
+even if processes or nodes are lost.
 """
 
 import os

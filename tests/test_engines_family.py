@@ -129,7 +129,8 @@ def with_subwords(
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
     """Return the loss of predicting the word `target` from the vector v, and its gradients.
 
-    `noise` has the noise words of negative sampling, which stand for the configured number.
+    For negative sampling, the words in `noise` are weighted so that together they count as many as
+    the setting `negatives` of the loss.
     """
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):

@@ -68,9 +68,9 @@ SHAPES = [
 
 
 def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: float) -> None:
-    """Train an engine on the documents, and check its model against the same steps in plain loops.
+    """Train an engine on the documents, and compare the vectors with the same steps in plain loops.
 
-    The learning rate goes from `rate` to 2 x `rate`.
+    The learning rate rises from `rate` to 2 x `rate` during the training.
     """
     objective, random = engine.task.objective, generator(0, "train")
     key = draw_key(generator(0, "train"))

@@ -1,7 +1,4 @@
-"""Test Tukey's range test between configurations: its p-values are SciPy's.
-
-It also wrongly finds a difference no more often than its level says.
-"""
+"""Test Tukey's range test between configurations: p-values equal SciPy's, errors are rare."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +22,7 @@ def test_differences_are_those_of_tukeys_test() -> None:
 def test_noise_is_rarely_called_a_difference() -> None:
     """The best and the worst of six equal configurations rarely (5 %) differ significantly.
 
-    The test has to account for the fact that they are chosen by their results.
+    Tukey's test takes into account that the two are chosen by their results.
     """
     random = np.random.default_rng(1)
     wrong = 0

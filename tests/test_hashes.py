@@ -22,7 +22,10 @@ LATER = 3_600_000_000_000  # ns; an hour
 
 @contextmanager
 def an_hour_later() -> Iterator[None]:
-    """Within the block, set the clock an hour ahead, so that files just written appear old."""
+    """Within the block, set the clock an hour ahead, so that files just written appear old.
+
+    The hash of a file that was changed a moment ago is not remembered.
+    """
     clock = time.time_ns
     with mock.patch.object(time, "time_ns", side_effect=lambda: clock() + LATER):
         yield

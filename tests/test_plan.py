@@ -64,7 +64,7 @@ def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
     """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
 
-    Estimates of time and size are left out.
+    Estimates of time and size are left out. `status` is the expected exit status.
     """
     runs = sorted(folder.glob("outputs/*/*/*"))
     done = run(*GIVEN, "plan=true", *more, cwd=folder)

@@ -344,7 +344,11 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """The note's wrong gradient of the softmax loss for u_o: it uses another word's probability."""
+    """A published but wrong gradient of the softmax loss for u_o: with another word's probability.
+
+    It is from part (c) of a worked solution to CS224N's assignment 2; a test shows that it is
+    wrong.
+    """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     grad_outside[OUTSIDE] = (y_hat[OUTSIDE + 1] - 1) * v
@@ -352,7 +356,11 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """The note's wrong softmax gradient for other rows: each uses another word's probability."""
+    """A published but wrong softmax gradient for the rows of U except u_o.
+
+    Each row uses another word's probability. It is from part (c) of a worked solution to CS224N's
+    assignment 2; a test shows that it is wrong.
+    """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
     others = [w for w in range(len(U)) if w != OUTSIDE]
@@ -361,7 +369,11 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """The note's wrong negative-sampling gradient for v: its sum over k has u_o in place of u_k."""
+    """A published but wrong negative-sampling gradient for v: it sums over u_o in place of u_k.
+
+    It is from part (e) of a worked solution to CS224N's assignment 2; a test shows that it is
+    wrong.
+    """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -370,7 +382,11 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """The note's wrong negative-sampling gradient for v: u_k is subtracted, not multiplied."""
+    """A published but wrong negative-sampling gradient for v: u_k is subtracted, not multiplied.
+
+    It is from part (e) of a worked solution to CS224N's assignment 2; a test shows that it is
+    wrong.
+    """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
     grad_center = -sigmoid(-s[OUTSIDE]) * U[OUTSIDE]
@@ -379,9 +395,10 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """The note's wrong negative-sampling gradient for u_k.
+    """A published but wrong negative-sampling gradient for u_k.
 
-    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
+    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)), from part (e) of a worked solution to
+    CS224N's assignment 2; a test shows that it is wrong.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
@@ -414,7 +431,10 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """The Jacobian of σ is diag(σ(1 - σ)), and not diag(σ) or diag(-σ²), as the note says."""
+    """The Jacobian of σ is diag(σ(1 - σ)).
+
+    A worked solution to CS224N's assignment 2 wrongly has diag(σ) and diag(-σ²).
+    """
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -503,7 +523,7 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """κ and κ̄ are curvatures of parabolas that touch the loss at s and are nowhere below it.
+    """The curvatures κ and κ̄ give parabolas that touch the loss at s and are nowhere below it.
 
     The loss is log(1 + exp(t)). The smallest such curvature is κ = tanh(s / 2) / 2s; the second
     derivative σ'(s) is too small. The engines use κ̄ = 1 / (2 max(2, |s|)), at most 4/3 κ.
@@ -527,8 +547,9 @@ def test_curvature_that_holds_at_any_distance() -> None:
 def test_curvature_of_a_row() -> None:
     """The trace of the Hessian of the loss in one row is the sum of w σ'(s) |x|² over its terms.
 
-    With κ̄ in place of σ' (see w2v/README.md) the sum is the bound h, which is at least the trace,
-    and so at least the largest eigenvalue.
+    A term of the loss has the weight w and the score s = x·r, where r is the row and x the vector
+    of the other word. With the curvature κ̄ in place of σ' (see w2v/README.md), the sum is a bound
+    of the trace, and so of the largest eigenvalue.
     """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
@@ -541,7 +562,10 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Gradient steps for a row with many pairs can increase its loss; limited steps never do."""
+    """Gradient steps for a word with many pairs can increase the loss; limited steps never do.
+
+    The size of a limited step is bounded by the curvature of the loss.
+    """
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -564,9 +588,10 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """A score of 6, with 500 pairs and 500 noise draws, converges to the optimum, 0.
+    """Gradient descent on a score with 500 pairs and 500 noise draws gets from 6 to the optimum, 0.
 
-    It does so if the step size is limited by the curvature κ̄, but not if it is limited by σ'.
+    It does so if the step size is limited by the curvature κ̄ (see w2v/README.md), but not if it is
+    limited by the second derivative σ'.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:

@@ -219,7 +219,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def overrides_of(settings: str) -> list[str]:
-    """Return the given settings as arguments, with those of `BASE` that they do not replace."""
+    """Return the arguments for a run: `settings`, and those of `BASE` that they do not replace."""
     given = settings.split(" ")
     keys = {text.partition("=")[0] for text in given}
     base = {key: value for key, value in BASE.items() if key not in keys}

@@ -1,4 +1,4 @@
-"""Test what a run prints: a progress bar on a terminal, lines elsewhere, tables that fit."""
+"""Test what a run prints: a progress bar on a terminal, lines elsewhere, tables as wide as fits."""
 
 import io
 from typing import Any

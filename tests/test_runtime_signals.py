@@ -1,4 +1,7 @@
-"""Test Ctrl-C and SIGTERM: the first stops a run in order, a second at once, without traceback."""
+"""Test signals: the first Ctrl-C or SIGTERM stops a run in order, a second one stops it at once.
+
+No traceback is printed.
+"""
 
 import os
 import signal

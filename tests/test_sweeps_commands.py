@@ -25,7 +25,10 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check the exit status of a sweep that was run in `cwd`; return its ``summary.json``."""
+    """Check that a sweep ended with the exit status `status`; return its ``summary.json``.
+
+    `cwd` is the working directory in which the sweep was run.
+    """
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())

@@ -176,7 +176,7 @@ def test_saving_other_vectors_removes_the_outside_vectors(tmp_path: Path) -> Non
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, *points: int) -> None:
-    """Simulate Ctrl-C in a training when it reports its n-th point, for each n in `points`."""
+    """Simulate Ctrl-C when training reports point n of its history, for each n in `points`."""
     seen = 0
 
     def point(self: ProgressBar, _: Point) -> None:

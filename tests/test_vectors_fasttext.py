@@ -1,12 +1,13 @@
-"""fastText's binary format: a file of fastText itself, files written from the published layout.
+"""Test fastText's binary format: a file by fastText itself, and files built from its layout.
 
 ``fasttext/skipgram.bin`` was made once by the package fasttext-wheel 0.9.2::
 
     fasttext.train_unsupervised("t.txt", model="skipgram", dim=4, bucket=50, minn=2, maxn=4,
                                 minCount=1, epoch=3, thread=1).save_model("skipgram.bin")
 
-on 200 random lines of ten of twelve words. ``fasttext/vectors.json`` has what its
-``get_word_vector`` returned, for its words and for unknown ones. The bytes of the file are
+The file t.txt had 200 random lines of ten words each, from twelve words. ``fasttext/vectors.json``
+has what fastText's ``get_word_vector`` returned, for these words and for unknown ones. The bytes of
+the binary file are:
 
 ====  =====  ==============================================================================
 from  bytes  what
@@ -86,15 +87,17 @@ def written(
     quantized: bool = False,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """Write a fastText model of random numbers; return its input matrix.
+    """Write a file in fastText's format with random matrices; return the input matrix, float32.
 
     Parameters
     ----------
-    words, dim, bucket, labels, version, quantized
-        Fields of fastText's file format: words, dimension, number of hash buckets, labels, version
-        of the format, and whether the matrices are said to be quantized.
+    words, dim, bucket, labels, version
+        The words, the dimension, the number of hash buckets, the labels, and the version of the
+        file format.
     lengths
-        The shortest and the longest n-gram.
+        The lengths of the shortest and the longest n-gram.
+    quantized
+        Whether the file says that its matrices are quantized.
     """
     rows = len(words) + bucket
     random = np.random.default_rng(seed)

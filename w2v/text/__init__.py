@@ -1,1 +1,1 @@
-"""From text to token ids: sources, tokenizers, corpus folders, phrases, vocabularies."""
+"""Turn text into token ids: document sources, tokenizers, phrases and vocabularies."""

@@ -1,4 +1,4 @@
-"""The blocks of documents that tokenizers read, and the tokens that they make of a block."""
+"""Two containers: a block of documents as text, and the tokens of a block."""
 
 from typing import Any, NamedTuple
 
@@ -12,10 +12,10 @@ class Block(NamedTuple):
     Attributes
     ----------
     data
-        The text, valid UTF-8.
+        The text of all documents, valid UTF-8.
     stops : int64 (documents,)
-        The end of each document in `data`; the last is the end of `data`. Documents of white
-        space are included.
+        The end of each document in `data`, in bytes; the last end is the end of `data`. Documents
+        that are empty or only white space are included.
     whole
         False if the last document continues in the next block.
     done
@@ -38,14 +38,17 @@ class TokenizedBlock(NamedTuple):
     Attributes
     ----------
     ids : int32 (tokens,)
-        The types of the tokens, numbered by first appearance in the block.
+        The type of each token. Types (distinct tokens) are numbered by first appearance in the
+        block.
     ends : int64 (documents,)
         The number of tokens up to the end of each document.
     filled : bool (documents,)
         Whether the document holds more than white space.
-    lines, size
-        The types as lines of UTF-8, and their number. Lower-casing and normalizing can have made
-        some of them equal.
+    lines
+        The types in order of their numbers, in UTF-8, each followed by a line feed. Some may be
+        equal, because lower-casing and normalization come after numbering.
+    size
+        The number of types.
     """
 
     ids: NDArray[np.int32]
@@ -56,7 +59,7 @@ class TokenizedBlock(NamedTuple):
 
 
 class Numbering(dict[Any, int]):
-    """Gives each new key the next number, starting from 0."""
+    """A dictionary that gives each key, when it is first looked up, the next number, from 0."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)

@@ -39,29 +39,29 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SMALL_BYTES = 1 << 25
-"""Up to this much text, loading the compiled kernels takes longer than they save."""
+"""For less text than this, loading the compiled kernels takes longer than they save."""
 
 
 @dataclass(frozen=True)
 class CorpusSize:
-    """How much text was tokenized.
+    """The size of a tokenized corpus, and signs of damage in its text.
 
     Attributes
     ----------
     documents, bytes, tokens, types
         Totals; the bytes are those of the text in UTF-8.
     empty_documents
-        Blank lines, or files without text. `documents` does not include them.
+        The number of blank lines, or of files without text. `documents` does not include them.
     longest_document
-        In tokens.
+        The length of the longest document in tokens.
     invalid_utf8
-        Invalid byte sequences that were replaced or left out.
+        The number of invalid byte sequences that were replaced or left out.
     nul_bytes, crlf, byte_order_marks
-        NUL bytes, CR LF line ends, and byte order marks at the start of files. They are counted
-        because they may be a sign of a damaged corpus; no token holds them.
+        The numbers of NUL bytes, of CR LF line ends, and of byte order marks at the start of files.
+        They may be a sign of a damaged corpus. No token holds any of these characters.
     unsegmented
-        Tokens with a run of letters that is too long for a word, in scripts that are written
-        without spaces between words; see `count_unsegmented`.
+        The number of tokens that are too long for one word, in scripts that are written without
+        spaces between words, such as Chinese or Thai; see `count_unsegmented`.
     """
 
     documents: int
@@ -85,24 +85,25 @@ def write_corpus(
     workers: int = 1,
     progress: Callable[[int, int, float | None], None] = lambda *_: None,
 ) -> CorpusSize:
-    """Tokenize a source into a corpus folder, in one pass.
+    """Tokenize a source of documents in one pass, and write the result into a corpus folder.
 
-    Only the types and some blocks are in memory, not the text.
+    Memory holds the types (distinct tokens) and a few blocks of the text, but not the whole text.
 
     Parameters
     ----------
     folder
         An existing folder.
     source
-        The documents. The tokenizer is not applied to `TokenLists`, whose ``bytes`` are counted
-        with one byte after each token.
+        The documents. The documents of `TokenLists` are tokenized already: `tokenizer` is not
+        applied, and the size in bytes counts one separator after each token.
     limit
         Stop after this many documents that are not empty.
     workers
-        The number of threads; for a custom tokenizer and much text, of processes.
+        The number of threads. A custom tokenizer with more than `SMALL_BYTES` of text uses this
+        many processes instead.
     progress
-        Called after each block with the documents and bytes so far, and the fraction of the
-        source that has been read, or None if unknown.
+        Called after each block with the number of documents and bytes so far, and the fraction of
+        the source that has been read, or None if unknown.
 
     Raises
     ------
@@ -149,7 +150,7 @@ def write_corpus(
 
 
 def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block in Python; works with every tokenizer."""
+    """Tokenize a block of documents in plain Python; this works with every tokenizer."""
     numbering = Numbering()
     number = numbering.__getitem__
     ids: list[int] = []
@@ -175,7 +176,7 @@ def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
 
 
 def tokenize_compiled(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block by the compiled kernels; the tokenizer must not be custom."""
+    """Tokenize a block of documents with the compiled kernels; `tokenizer` must not be custom."""
     from w2v.text import scanner
 
     data = np.frombuffer(block.data, np.uint8)
@@ -188,26 +189,28 @@ def tokenize_compiled(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
 
 
 class TypeTable:
-    """The types of a corpus, numbered by first appearance, and how often each occurs."""
+    """The types (distinct tokens) of a corpus, numbered by first appearance, and their counts."""
 
     def __init__(self) -> None:
         self.numbering = Numbering()
         self.counts = np.zeros(0, np.int64)
 
     def add(self, lines: bytes, count: int, ids: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Add the types and tokens of a block.
+        """Add the types and tokens of a block of documents to the table.
 
         Parameters
         ----------
-        lines, count
-            The types of the block as lines, and their number.
+        lines
+            The types of the block in UTF-8, each followed by a line feed.
+        count
+            The number of types in `lines`.
         ids : int32 (tokens,)
-            The tokens of the block, by the numbers of its types.
+            The token ids of the block, each the index of a type in `lines`.
 
         Returns
         -------
         int32 (tokens,)
-            The tokens by the numbers of the types in this table.
+            The same tokens with the ids that their types have in this table.
         """
         words = lines.split(b"\n")[:count]
         known = np.array([self.numbering[word] for word in words], np.int32)
@@ -222,7 +225,7 @@ class TypeTable:
         return memoryview(b"".join(b"%b\n" % word for word in self.numbering))
 
     def totals(self) -> NDArray[np.int64]:
-        """Return how often each type occurs: int64 (types,)."""
+        """Return how often each type occurs in the blocks added so far: int64 (types,)."""
         return self.counts
 
 
@@ -230,9 +233,19 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read the first blocks, until it is known whether there are more than `SMALL_BYTES`.
+    """Read blocks until they hold more than `SMALL_BYTES` in total, `limit` documents, or all text.
 
-    Returns the blocks, and whether there are more. `limit` is as in `write_corpus`.
+    Parameters
+    ----------
+    limit
+        The number of documents that will be used; None for all.
+
+    Returns
+    -------
+    blocks
+        The blocks that were read.
+    large
+        Whether they hold more than `SMALL_BYTES`.
     """
     first: deque[Block] = deque()
     size = documents = 0
@@ -252,7 +265,7 @@ def drain(items: deque[Item]) -> Iterator[Item]:
 
 
 def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """Yield the same items while another thread makes the next one."""
+    """Yield the items of an iterator; a thread computes the next item in the meantime."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -263,9 +276,16 @@ def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
 def map_ordered(
     submit: Callable[[Item], Future[Result]], items: Iterator[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Yield each item with its result, in order, while `ahead` more are being worked on.
+    """Run a task for each item in parallel; yield each item with its result, in the order of items.
 
-    If making an item fails, the results of the items before it are yielded first.
+    If `items` raises an `InputError`, the results of the items before are yielded first.
+
+    Parameters
+    ----------
+    submit
+        Starts the task for an item in an executor.
+    ahead
+        How many later items are submitted before the result of an item is awaited.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     failed: InputError | None = None
@@ -291,7 +311,17 @@ def map_ordered(
 class CorpusWriter:
     """Merges tokenized blocks, in order, into the files of a corpus folder.
 
-    The parameters are those of `write_corpus`; `types` is an empty table.
+    Parameters
+    ----------
+    folder
+        An existing folder.
+    types
+        An empty table, which the writer fills with the types (distinct tokens) of the corpus.
+    limit
+        Stop after this many documents that are not empty; None for all.
+    progress
+        Called after each block with the number of documents and bytes so far, and the fraction of
+        the source that has been read, or None if unknown.
     """
 
     def __init__(
@@ -313,7 +343,12 @@ class CorpusWriter:
         self.faults = {"invalid_utf8": 0, "nul_bytes": 0, "crlf": 0, "byte_order_marks": 0}
 
     def write(self, tokenized: Iterable[tuple[Block, TokenizedBlock]]) -> CorpusSize:
-        """Write all files, and return the totals.
+        """Write all files of the corpus, and return its size.
+
+        Parameters
+        ----------
+        tokenized
+            Blocks of text, each with its tokens.
 
         Raises
         ------
@@ -359,7 +394,21 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block to the types and totals; return its tokens, renumbered, and document ends."""
+        """Add a block to the table of types and to the totals.
+
+        Parameters
+        ----------
+        block, found
+            The text of the block and its tokens.
+
+        Returns
+        -------
+        ids : int32 (tokens,)
+            The tokens with the type ids of the corpus.
+        ends : int64 (documents,)
+            The end of each document that is not empty and ends in the block, in tokens of the
+            corpus.
+        """
         filled = found.filled.copy()
         filled[:1] |= self.open_filled
         last = len(filled) - (not block.whole)
@@ -393,16 +442,18 @@ UNSEGMENTED = re.compile(
     # Thai, Lao, Burmese, Khmer
     "|[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff]{12}"
 )
-"""Found in a token that is too long to be one word of these scripts, but for rare ones."""
+"""Runs of letters that are longer than almost all words of these scripts."""
 
 
 def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
-    """Count the tokens that are probably several words, in a script without spaces.
+    """Count the tokens that probably hold several words, in scripts without spaces between words.
+
+    Such a token has a longer run of, for example, Chinese or Thai letters than words usually have.
 
     Parameters
     ----------
     lines
-        The types in UTF-8, each followed by a line feed.
+        The types (distinct tokens) in UTF-8, each followed by a line feed.
     counts : int64 (types,)
         How often each type occurs.
     """
@@ -414,17 +465,17 @@ def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
 
 
 def trim_memory() -> None:
-    """Return freed memory to the system.
+    """Return freed memory to the operating system.
 
     Threads that allocate and free blocks of megabytes leave gaps in the heap of the C library
-    (glibc). Without this, the process grows to several times the memory that it uses.
+    (glibc). Without this call, the process takes several times the memory that it uses.
     """
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def shortened(block: TokenizedBlock, tokens: int) -> TokenizedBlock:
-    """Return the first tokens of a block, with only the types that occur among them."""
+    """Return a block with only its first `tokens` tokens and the types that occur among them."""
     ids = block.ids[:tokens]
     size = int(ids.max(initial=-1)) + 1  # types are numbered by first appearance
     words = block.lines.split(b"\n")[:size]

@@ -1,4 +1,4 @@
-"""What a caller of the library gives as text: paths, or any iterable of strings or token lists."""
+"""Make a document source of what the caller passes: paths, strings, or lists of tokens."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ MAX_PATH = 4096
 
 @dataclass(frozen=True)
 class FileSettings(Settings):
-    """How files of text are read."""
+    """The settings of reading text files: what a document is, the field, the encoding."""
 
     unit: str = unit_setting()
     field: str | None = setting("the field or column that holds the text", text("a name"), None)
@@ -39,12 +39,14 @@ class FileSettings(Settings):
 
 
 class Texts:
-    """Documents that are strings, of which no checksum can be computed. They are read once.
+    """A source of documents that are Python strings; they can be read only once.
+
+    It has no checksum, because computing one would use up the strings.
 
     Parameters
     ----------
     texts
-        Yields strings.
+        An iterable of strings, one per document.
     """
 
     def __init__(self, texts: Iterable[Any]) -> None:
@@ -71,22 +73,35 @@ class Texts:
         border: Border | None = None,  # noqa: ARG002 (no document is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the documents as blocks; see `w2v.text.sources.BlockSource.blocks`."""
+        """Yield the documents in blocks; none is cut.
+
+        Parameters
+        ----------
+        border
+            Not used.
+        limit
+            Stop after this many documents that are not only white space.
+
+        Raises
+        ------
+        InputError
+            A document is not a string, or cannot be encoded in UTF-8.
+        """
         return documents_to_blocks(((text, None) for text in self.documents()), limit)
 
     def fingerprint(self) -> None:
-        """Return nothing: the documents can be read only once."""
+        """Return None: a checksum would use up the documents, which can be read only once."""
 
 
 def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:
-    """Return the source of what a caller gives as documents.
+    """Return the source that reads the documents a caller has passed.
 
     Parameters
     ----------
     documents
-        A string or `pathlib.Path` is a path: a file, a folder or a glob pattern. A list or tuple
-        is one of paths if its first item is a `pathlib.Path`, or a string that names an existing
-        file or folder, or is a glob pattern or address without white space. Everything else is an
+        A string or `pathlib.Path` is a path: a file, a folder or a glob pattern. A list or tuple is
+        a list of paths if its first item is a `pathlib.Path`, or is a string without white space
+        that is a glob pattern or a URL, or names an existing file or folder. Everything else is an
         iterable of documents: all of them strings, or all of them iterables of tokens.
     files
         How to read files.
@@ -133,7 +148,11 @@ def _refuse(documents: object) -> Any:
 
 
 def is_path(item: object) -> bool:
-    """Return whether the first item of a list is a path and not a document; see `source_of`."""
+    """Return whether the first item of a list is a path; otherwise it is a document.
+
+    A path is a `pathlib.Path`, or a string that names an existing file or folder or is a glob
+    pattern or URL without white space.
+    """
     if not isinstance(item, str):
         return isinstance(item, Path)
     if not 0 < len(item) <= MAX_PATH or "\n" in item:
@@ -147,7 +166,7 @@ def is_path(item: object) -> bool:
 
 
 def _files(paths: Sequence[str | Path], settings: FileSettings) -> Files | Records:
-    """Return the source of the files that paths stand for."""
+    """Return the source that reads the files at `paths` (files, folders or glob patterns)."""
     try:
         found = find_files([str(path) for path in paths])
     except InputError as error:

@@ -14,13 +14,20 @@ ShowDownload = Callable[[str, int, int | None], None]
 def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: None) -> None:
     """Download a file to `path`, unless a file with this SHA-256 is there already.
 
-    The file gets its name only after its checksum has been compared. Processes that want the same
-    file at the same time download it once.
+    The file appears at `path` only after its checksum has been verified. If several processes want
+    the same file at the same time, one of them downloads it.
+
+    Parameters
+    ----------
+    sha256
+        The expected SHA-256 in hexadecimal.
+    show
+        Called with the file name, the bytes received, and the total in bytes, or None if unknown.
 
     Raises
     ------
     InputError
-        The download failed. The message is only the reason, to be put into a sentence.
+        The download failed. The message is only the reason; the caller puts it into a sentence.
     """
     # Most runs download nothing, and these imports are slow.
     import pooch
@@ -57,27 +64,30 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """A progress bar for pooch that calls a function instead of drawing."""
+    """Passes pooch's progress to a function, in place of the progress bar that pooch would draw."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0
         self.total = 0  # set by pooch; 0 if the server does not tell the size
 
     def update(self, size: int) -> None:
-        """Add `size` bytes to those received."""
+        """Add `size` to the number of bytes received, and report the progress."""
         if size:
             self.done += size
             done = min(self.done, self.total) if self.total else self.done
             self.show(self.name, done, self.total or None)
 
     def reset(self) -> None:
-        """Forget what was received: pooch calls this before it reports the total at the end."""
+        """Set the number of bytes received to 0; pooch then reports the total with `update`."""
         self.done = 0
 
     def close(self) -> None:
-        """Do nothing: pooch calls this at the end, and there is no bar to remove."""
+        """Do nothing: pooch calls this method at the end, and no progress bar has to be removed."""
 
 
 def ignore_content_encoding(response: Any, **_: Any) -> None:
-    """Make requests keep a ``.gz`` file compressed, also if the server calls gzip an encoding."""
+    """Remove the header Content-Encoding from a response.
+
+    Otherwise requests would decompress a ``.gz`` file that the server declares as gzip-encoded.
+    """
     response.raw.headers.pop("Content-Encoding", None)

@@ -1,7 +1,8 @@
-"""Recognise the format of a file: JSON, CSV, TSV or Parquet, or something that is not text.
+"""Detect the format of a file: JSON, CSV, TSV or Parquet, or something that is not text.
 
-Records (JSON and tables) are recognised by the suffix of the name or by the first bytes. Archives,
-images, documents and other encodings are recognised by the first bytes and refused in a line.
+Files of records (JSON and tables) are detected by the suffix of the name or by the first bytes.
+Archives, images, office documents and unexpected encodings are detected by the first bytes, and an
+`InputError` says what the file is.
 """
 
 import codecs
@@ -14,7 +15,7 @@ from pathlib import PurePosixPath
 from w2v.errors import InputError
 
 HEAD_BYTES = 1 << 12
-"""How much of a file is looked at."""
+"""How many bytes at the beginning of a file are examined."""
 
 UNPACK = "unpack it and name the folder"
 RENAME = "is compressed, which its name must say: let it end in"
@@ -51,7 +52,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "is a program; leave it out"),
     *((mark, "is an image; leave it out") for mark in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
 )
-"""The first bytes of a file, and what is said about it."""
+"""The first bytes of files of other formats, and what the error message says about each."""
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -66,7 +67,7 @@ CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
 
 
 class RecordFormat(Enum):
-    """How a file holds records."""
+    """The format of a file of records."""
 
     TABLE = "a table: CSV, TSV, or columns separated by ; or |"
     JSON_LINES = "one JSON object per line"
@@ -75,24 +76,28 @@ class RecordFormat(Enum):
 
 
 def format_suffix(path: str) -> str:
-    """Return the suffix that tells the format of a file: ``.jsonl`` for ``a.jsonl.gz``."""
+    """Return the suffix of a file name, in lower case, without that of a compression.
+
+    For example, it is ``.jsonl`` for ``a.jsonl.gz``.
+    """
     name = PurePosixPath(path)
     compressed = name.suffix.lower() in COMPRESSED
     return (name.with_suffix("") if compressed else name).suffix.lower()
 
 
 def record_format(path: str, head: bytes) -> RecordFormat | None:
-    """Return the format of the records in a file, or None if nothing shows that it holds records.
+    """Return the format of a file of records, or None if it is plain text.
 
-    The suffix of the name decides. A file with another suffix is JSON if it begins with a bracket.
+    The suffix of the name decides. A file with another suffix is JSON if it begins with a bracket
+    or brace.
 
     Parameters
     ----------
     path
         The name of the file.
     head
-        Its first bytes, decompressed, with the whole first line if possible. They are not looked
-        at where the suffix is enough.
+        The first bytes of the file, decompressed, with the whole first line if possible. For tables
+        and Parquet files, the suffix is enough and `head` may be empty.
     """
     suffix = format_suffix(path)
     if suffix in PARQUET:
@@ -107,7 +112,13 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether JSON is an array or an indented object, not one object per line."""
+    """Return whether a JSON file is an array or indented objects, and not one object per line.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file.
+    """
     text = head.lstrip()
     if text.startswith(b"["):
         return True
@@ -119,10 +130,17 @@ def _is_json_document(head: bytes) -> bool:
 
 
 def delimiter_of(path: str, line: str, field: str) -> str:
-    """Return what separates the columns of a table.
+    """Return the delimiter between the columns of a table.
 
-    The suffixes .tsv and .tab stand for tabs. Otherwise it is the delimiter that makes `field` one
-    of the columns of the first line, or else the one that makes the most columns.
+    It is a tab if the suffix is .tsv or .tab. Otherwise it is the delimiter that makes `field` one
+    of the columns of the first line, or else the delimiter that makes the most columns.
+
+    Parameters
+    ----------
+    line
+        The first line of the table.
+    field
+        The name of the column with the text; empty if unknown.
     """
     if format_suffix(path) in TABS:
         return "\t"
@@ -132,16 +150,16 @@ def delimiter_of(path: str, line: str, field: str) -> str:
 
 
 def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
-    """Raise an `InputError` for an archive, another known format, or another encoding.
+    """Raise an `InputError` if a file is an archive, another binary format, or in another encoding.
 
     Parameters
     ----------
     path
         The name of the file, for the message.
     head
-        Its first `HEAD_BYTES`, decompressed; all of it if it is shorter.
+        The first `HEAD_BYTES` of the file, decompressed; the whole file if it is shorter.
     encoding
-        The encoding that the text is read as.
+        The encoding in which the file is expected.
     """
     for mark, reason in SIGNATURES:
         if head.startswith(mark) and (mark != b"BZh" or head[4:10] == b"1AY&SY"):
@@ -174,7 +192,7 @@ def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
 
 
 def refuse_nul(path: str, data: bytes) -> None:
-    """Raise an `InputError` if more than a tenth of some text is NUL bytes."""
+    """Raise an `InputError` if more than a tenth of `data`, a part of a file, is NUL bytes."""
     if len(data) >= HEAD_BYTES and data.count(0) * 10 > len(data):
         raise InputError(
             f"{path} holds {data.count(0):,} NUL bytes among {len(data):,}; a part of it is not "
@@ -183,7 +201,7 @@ def refuse_nul(path: str, data: bytes) -> None:
 
 
 def _refuse_controls(path: str, head: bytes) -> None:
-    """Raise an `InputError` for UTF-16 or UTF-32 without a mark, and for binary data."""
+    """Raise an `InputError` for binary data, and for UTF-16 or UTF-32 without a byte order mark."""
     # Letters of Devanagari have the byte of a tab in UTF-16.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
     places = [len(head[i::4]) - len(head[i::4].translate(None, signs)) for i in range(4)]
@@ -212,7 +230,7 @@ def _is_plain_utf8(head: bytes) -> bool:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Return whether a file begins with the header of a member of a tar archive."""
+    """Return whether a file begins with the header of a tar archive."""
     if not head[148:156].strip(b" \0").isdigit():  # the checksum; most files end here
         return False
     try:

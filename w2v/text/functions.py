@@ -1,4 +1,4 @@
-"""Functions of the user that settings name: import them, and hash the code they depend on."""
+"""Import functions that the user names in the settings, and hash the code they depend on."""
 
 import ast
 import hashlib
@@ -13,7 +13,15 @@ from typing import Any
 
 
 def import_function(name: str) -> Callable[[str], Iterable[str]]:
-    """Import a function by its dotted name. The current folder is searched last."""
+    """Import a function by its dotted name, such as ``package.module.name``.
+
+    The current folder is the last of the folders in which modules are searched.
+
+    Raises
+    ------
+    ImportError, AttributeError, ValueError
+        There is no such module or function.
+    """
     module, _, attribute = name.rpartition(".")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -23,14 +31,17 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
 
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
-    """Return the SHA-256 of the code of modules and of the user's own modules that they import.
+    """Return what changes when the code of some modules, or of their imports, changes.
 
-    Modules of Python are left out. Of an installed package, the version is returned.
+    The code of `modules` and of the user's own modules that they import, directly or not, is
+    hashed. For installed packages that they import, the version is returned. The standard library
+    is left out.
 
     Returns
     -------
     dict
-        ``code``, the SHA-256 in hexadecimal, and ``packages``, versions by the name of the package.
+        ``code``, the SHA-256 in hexadecimal, and ``packages``, a dict from the name of each package
+        to its version.
     """
     code: dict[str, bytes] = {}
     packages: dict[str, str] = {}
@@ -56,7 +67,7 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def source_file(module: str) -> Path | None:
-    """Return the file of a module; None if it has none, or if the name is not a module's."""
+    """Return the file of a module; None if there is no such module, or it has no file."""
     try:
         spec = find_spec(module)  # imports the packages around the module
     except Exception:  # whatever these packages raise when they are imported
@@ -66,7 +77,7 @@ def source_file(module: str) -> Path | None:
 
 
 def is_installed(path: Path) -> bool:
-    """Return whether a file belongs to Python or to an installed package."""
+    """Return whether a file belongs to the standard library or to an installed package."""
     folders = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     return "site-packages" in path.parts or any(path.is_relative_to(one) for one in folders)
 
@@ -80,9 +91,18 @@ def version_of(package: str) -> str:
 
 
 def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[str]:
-    """Yield the modules that some source code imports, anywhere in it, and their packages.
+    """Yield the names of the modules that some source code imports, and of their parent packages.
 
-    For ``from a import b``, which may be a module or not, yield both ``a`` and ``a.b``.
+    For ``from a import b``, where ``b`` may be a module or not, both ``a`` and ``a.b`` are yielded.
+
+    Parameters
+    ----------
+    source
+        The source code.
+    module
+        Its name, against which relative imports are resolved.
+    is_package
+        Whether it is the ``__init__.py`` of a package.
     """
     try:
         tree = ast.parse(source)

@@ -1,4 +1,4 @@
-"""Find the files that paths, folders and patterns stand for, and count what is left out."""
+"""Find the files that paths, folders and glob patterns stand for, and count skipped files."""
 
 import glob
 import os
@@ -17,19 +17,19 @@ SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"
 
 @dataclass
 class FoundFiles:
-    """The files that `find_files` found, and what it left out.
+    """The files that `find_files` found, and what it skipped.
 
     Attributes
     ----------
     paths
         The files, in the order in which they are read.
     hidden
-        How many hidden files and folders, and files of the system, were skipped.
+        How many hidden files and folders, and files of the operating system, were skipped.
     no_files
         How many broken links, pipes, sockets and devices were skipped.
     left_out
-        The folders that would hold files but were not searched: those that `find_files` was told
-        to leave out, and folders that are symbolic links.
+        The folders that were not searched: those that `find_files` was told to leave out, and
+        symbolic links to folders.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -47,13 +47,14 @@ def find_files(
     ----------
     paths
         Files, folders (searched with all their subfolders), glob patterns, or addresses such as
-        ``s3://bucket/text.gz``, which are not looked up. In folders, hidden files and folders are
-        skipped, and so is what is no file; symbolic links to folders are not followed. A file that
-        is named itself is always taken.
+        ``s3://bucket/text.gz``, which are passed on unchecked. In folders, hidden files and folders
+        are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
+        followed. A file that is named itself is always taken.
     exclude
-        Folders that are not searched, unless the search begins inside of them.
+        Folders that are not searched, unless a path of `paths` lies inside of them.
     marker
-        Other folders that hold this path are not searched either, unless the search begins there.
+        A relative path. Every folder that contains it is not searched either, unless a path of
+        `paths` is this folder or lies inside of it.
 
     Raises
     ------
@@ -90,13 +91,21 @@ def find_files(
 
 
 class _Excluded(NamedTuple):
-    """The folders that are not searched; see `find_files`."""
+    """The folders that `find_files` does not search.
+
+    Attributes
+    ----------
+    folders
+        These folders themselves.
+    marker
+        A relative path: folders that contain it are not searched either. None for no such folders.
+    """
 
     folders: Sequence[Path]
     marker: str | None
 
     def holds(self, folder: Path, start: Path) -> bool:
-        """Return whether a search that begins in `start` leaves a folder out."""
+        """Return whether a search that begins in the folder `start` skips `folder`."""
         if folder in self.folders:
             return folder not in start.parents
         marked = self.marker is not None and (folder / self.marker).exists()
@@ -104,7 +113,7 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files below a folder."""
+    """Add the files in the folder `root` and its subfolders to `found`."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
@@ -134,7 +143,7 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a pattern."""
+    """Add the files that match a glob pattern to `found`."""
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

@@ -3,10 +3,12 @@
 Two neighboring words are a phrase if they occur together more often than their own counts
 suggest (Mikolov et al. 2013b, section 4). Each pass joins pairs, so that two passes find phrases
 of up to four words. Connectors are words that may stand inside a phrase, but not at its ends, and
-do not change its score: ``bank of america`` with the connector ``of``.
+do not change its score: ``bank of america`` is the pair ``bank``, ``america`` with the connector
+``of``.
 
-The phrases and scores are those of gensim's ``Phrases``. As there, pairs are identified by their
-text when they are counted: ``a_b c`` and ``a b_c`` are the same, and so is the word ``a_b_c``.
+The phrases and scores are those of gensim's ``Phrases``. As in gensim, pairs are identified by
+their text when they are counted: ``a_b c`` and ``a b_c`` count as the same pair, and so does the
+word ``a_b_c``.
 """
 
 import csv
@@ -47,10 +49,12 @@ Flags = NDArray[np.bool_]
 class Phrases(Settings):
     """The settings of finding phrases.
 
-    The score of a pair (a, b) is, for ``default``, (count(a, b) - min_count) / (count(a) count(b))
-    * types, where `types` is the number of different words and pairs (Mikolov et al. 2013b,
-    equation 6, as gensim scales it), and for ``npmi`` log(p(a, b) / (p(a) p(b))) / -log p(a, b)
-    (Bouma 2009).
+    The score of a pair (a, b) depends on the setting `scoring`:
+
+    - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is the
+      number
+      of different words and pairs (Mikolov et al. 2013b, equation 6, as gensim scales it);
+    - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b) (Bouma 2009).
 
     Raises
     ------
@@ -112,12 +116,12 @@ class Phrases(Settings):
         return self.passes > 0 or self.from_ is not None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that the phrases depend on besides the text, as JSON.
+        """Return everything that the phrases depend on besides the text, as a dict for JSON.
 
         Raises
         ------
         SettingError
-            See `read_phrases`.
+            The table of phrases that the setting `from_` names cannot be read.
         """
         learnt = None if self.from_ is None else repr(read_phrases(self)).encode("utf-8")
         digest = None if learnt is None else hashlib.sha256(learnt).hexdigest()
@@ -125,7 +129,7 @@ class Phrases(Settings):
 
 
 class Phrase(NamedTuple):
-    """A pair of words that scores above the threshold.
+    """A pair of words that scores above the threshold, so that it is a phrase.
 
     Attributes
     ----------
@@ -134,13 +138,15 @@ class Phrase(NamedTuple):
     words
         The words of the phrase and the connectors inside it, separated by spaces.
     phrase
-        The token that they become.
+        The token that they become, such as ``new_york``.
     score
-        The score of the pair; see `Phrases`.
+        The score of the pair; `Phrases` has the formulas.
     occurrences
-        How often the words occur next to each other; in the other corpus for `Phrases.from_`.
+        How often the words occur next to each other. With the setting `from_`, this is the count in
+        the corpus in which the phrase was found.
     joined
-        How often they were joined; lower where one of them was joined with its other neighbor.
+        How often they were joined. This is less than `occurrences` where one of the words was
+        joined with its other neighbor instead.
     """
 
     number: int
@@ -152,7 +158,7 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The tokens and types of a corpus after joining, and the phrases of all passes."""
+    """The result of `join_phrases`: the new corpus size, and the phrases of all passes."""
 
     tokens: int
     types: int
@@ -162,7 +168,7 @@ class Joined(NamedTuple):
 def join_phrases(
     folder: Path, settings: Phrases, progress: Callable[[int, float], None] = lambda *_: None
 ) -> Joined:
-    """Rewrite a corpus folder (see `w2v.text.tokens`) so that its phrases are tokens.
+    """Rewrite a tokenized corpus so that its phrases are tokens.
 
     Ids are again in order of first appearance, counts are exact, and documents stay the same.
     Memory grows with the number of types and of different pairs, about 50 bytes each, but not
@@ -170,6 +176,10 @@ def join_phrases(
 
     Parameters
     ----------
+    folder
+        The folder of the corpus; `w2v.text.tokens` describes its files.
+    settings
+        How phrases are found.
     progress
         Called after each window of text with the number of the pass and the fraction of the pass
         that is done.
@@ -177,7 +187,8 @@ def join_phrases(
     Raises
     ------
     SettingError
-        There are at least 2^63 / types^2 different sequences of connectors; or see `read_phrases`.
+        There are at least 2^63 / types^2 different sequences of connectors, or the table of phrases
+        that the setting `from_` names cannot be read.
     """
 
     def half(number: int, start: float) -> Callable[[float], None]:
@@ -210,7 +221,7 @@ def join_phrases(
 
 
 def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
-    """Write a table of phrases in the order of passes, and in a pass of falling score."""
+    """Write a table of phrases as CSV, by pass and, within a pass, by descending score."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["pass", *Phrase._fields[1:]])
@@ -250,12 +261,12 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
 
 
 class _Window(NamedTuple):
-    """Consecutive tokens and the pairs among them.
+    """Consecutive tokens of a corpus and the pairs of neighboring words among them.
 
     Attributes
     ----------
     ids : int64 (n,)
-        Provisional ids.
+        The type ids of the tokens, in the numbering of the corpus folder.
     words : int64 (m,)
         The positions in `ids` of the words that are not connectors.
     pairs : int64 (p,)
@@ -271,7 +282,7 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A corpus folder, which is read in windows, and the connectors inside its pairs of words.
+    """A tokenized corpus, read in windows of tokens, with the connectors inside its pairs of words.
 
     The sequences of connectors inside pairs form a tree (a trie): its root, node 0, is the empty
     sequence, and the child of a node is its sequence with one more connector.
@@ -289,7 +300,7 @@ class _Corpus:
         self.sequences: list[tuple[int, ...]] = [()]
 
     def window(self, start: int, size: int) -> _Window:
-        """Read `size` tokens from the token `start` on, and find their pairs."""
+        """Read the `size` tokens that begin at the index `start`, and find the pairs among them."""
         ids = self.tokens[start : start + size].astype(np.int64)
         words = np.flatnonzero(~self.connector[ids])
         first, last = np.searchsorted(self.offsets, [start + 1, start + len(ids)])
@@ -302,7 +313,20 @@ class _Corpus:
         return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
 
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
-        """Return the keys of pairs, from the node of their connectors and their two words."""
+        """Return a number for each pair of words, equal for equal pairs: int64 (n,).
+
+        Parameters
+        ----------
+        nodes : int64 (n,)
+            The node of the trie for the connectors between the two words.
+        left, right : int64 (n,)
+            The type ids of the two words.
+
+        Raises
+        ------
+        SettingError
+            There are so many sequences of connectors that the number could exceed 63 bits.
+        """
         types = len(self.types)
         if len(self.sequences) * types**2 >= 1 << 63:
             self.settings.refuse(
@@ -313,12 +337,16 @@ class _Corpus:
         return (nodes * types + left) * types + right
 
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
-        """Return the node of the connectors between the words of each pair.
+        """Return the trie node of the connectors between the words of each pair: int64 (p,).
 
         Parameters
         ----------
-        left, gaps : int64 (p,)
-            The position in `ids` of the first word, and the number of connectors behind it.
+        ids : int64 (n,)
+            The type ids of consecutive tokens.
+        left : int64 (p,)
+            The position in `ids` of the first word of each pair.
+        gaps : int64 (p,)
+            The number of connectors between the two words.
         """
         nodes = np.zeros(len(left), np.int64)
         active, depth = np.flatnonzero(gaps), 1
@@ -331,7 +359,14 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return a child of a node, made if it is new; `step` is node * types + connector."""
+        """Return the number of a child of a trie node, and create the child if it is new.
+
+        Parameters
+        ----------
+        step
+            node * types + connector, for the number of the parent node, the number of types, and
+            the type id of the connector that the child adds.
+        """
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
             self.children[step] = len(self.sequences)
@@ -339,13 +374,13 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Split keys of pairs into their first words, the nodes between, and their last words."""
+        """Return the first word, the trie node of the connectors, and the last word of each key."""
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of each pair: its words and connectors with a separator between them."""
+        """Return the text of the pair of each key: words and connectors, joined by `separator`."""
         return [
             separator.join([self.types[i] for i in (left, *self.sequences[node], right)])
             for left, node, right in zip(*(a.tolist() for a in self.split(keys)), strict=True)
@@ -358,20 +393,21 @@ class _Corpus:
 class _PairCounter:
     """Counts keys, in sorted arrays of which each is more than twice as long as the next.
 
-    As in a merge sort, this limits how often each key is copied.
+    As in a merge sort, arrays of similar length are merged, so that each key is copied only a
+    logarithmic number of times.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[Ids, Ids]] = []
 
     def add(self, keys: Ids) -> None:
-        """Count the keys of an array, which may occur several times."""
+        """Count the keys in an array, in which a key may occur several times."""
         self.runs.append(np.unique(keys, return_counts=True))
         while len(self.runs) > 1 and 2 * len(self.runs[-1][0]) >= len(self.runs[-2][0]):
             self._merge()
 
     def result(self) -> tuple[Ids, Ids]:
-        """Return the different keys, sorted, and how often each was added."""
+        """Return the distinct keys, sorted, and how often each was added."""
         while len(self.runs) > 1:
             self._merge()
         return self.runs[0]
@@ -388,7 +424,7 @@ class _PairCounter:
 
 
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
-    """Return the keys of all pairs of the text, sorted, and how often each occurs."""
+    """Return the distinct keys of all pairs in the corpus, sorted, and how often each occurs."""
     tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
     while start < total:
@@ -406,7 +442,15 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """How often each type and each pair occurs, and how many different texts they have."""
+    """How often each type and each pair occurs, where those with equal text share one count.
+
+    Attributes
+    ----------
+    words, pairs : int64
+        The count of each type of the corpus, and of each distinct pair.
+    types
+        The number of different texts among the words and pairs.
+    """
 
     words: Ids
     pairs: Ids
@@ -414,14 +458,16 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of types and pairs, where those with equal text are added up.
+    """Return the counts of types and pairs; the counts of those with equal text are added up.
 
     Texts can be equal only if one of the two contains a word with the joiner in it.
 
     Parameters
     ----------
-    keys, counts : int64 (p,)
-        All different pairs and how often each occurs.
+    keys : int64 (p,)
+        The keys of all distinct pairs.
+    counts : int64 (p,)
+        How often each pair occurs.
     """
     joiner = corpus.settings.joiner
     of_words, of_pairs = corpus.counts.copy(), counts.copy()
@@ -446,15 +492,22 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 
 
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
-    """Return a hash of the text of each word, then of each pair.
+    """Return a hash of the text of each word, followed by those of the pairs: uint64.
 
-    The hash is a polynomial modulo 2^64 over the parts between joiners. So the hash of a text that
-    consists of several texts follows from their hashes and numbers of parts.
+    The hash is a polynomial modulo 2^64 over the parts between joiners. Therefore the hash of two
+    joined texts can be computed from the hashes and the numbers of parts of the two.
+
+    Parameters
+    ----------
+    words : int64
+        The type ids of words.
+    keys : int64
+        The keys of pairs.
     """
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each list of parts, and `HASH_BASE` to the power of its length."""
+        """Return the hash of each list of parts, and `HASH_BASE` ** (the number of its parts)."""
         values, powers = [], []
         for parts in texts:
             value, power = 0, 1
@@ -476,19 +529,21 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
 
 
 def _slices(array: NDArray[Any]) -> list[slice]:
-    """Return slices of `WINDOW` items that together cover an array."""
+    """Return slices of at most `WINDOW` items that together cover an array."""
     return [slice(i, i + WINDOW) for i in range(0, len(array), WINDOW)]
 
 
 class _Found(NamedTuple):
-    """The phrases of a pass, sorted by key.
+    """The phrases that one pass found, sorted by key.
 
     Attributes
     ----------
     keys, scores, counts : (phrases,)
-        See `_Window` and `Phrase.occurrences`.
-    words, texts
-        See `Phrase.words` and `Phrase.phrase`.
+        The key of each pair, its score, and how often it occurs.
+    words
+        The words and connectors of each phrase, separated by spaces.
+    texts
+        The token that each phrase becomes.
     """
 
     keys: Ids
@@ -499,7 +554,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the pairs whose score is above the threshold."""
+    """Find the pairs of a corpus whose score is above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -521,12 +576,14 @@ def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]
 def _npmi(
     a: NDArray[np.float64], b: NDArray[np.float64], together: NDArray[np.float64], tokens: int
 ) -> NDArray[np.float64]:
-    """Return the normalized pointwise mutual information of pairs.
+    """Return the normalized pointwise mutual information of pairs: float64 (n,).
 
     Parameters
     ----------
     a, b, together : float64 (n,)
         The counts of the first word, of the second word, and of the pair.
+    tokens
+        The number of tokens of the corpus.
     """
     pab = together / tokens
     ratio = pab / ((a / tokens) * (b / tokens))
@@ -541,7 +598,13 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Join the phrases of one pass of another corpus; return them with the counts of this one."""
+    """Join phrases that one pass over another corpus found.
+
+    Returns
+    -------
+    list of Phrase
+        The same phrases, where `joined` is how often each was joined in this corpus.
+    """
     between = {word for phrase in phrases for word in phrase.words.split()[1:-1]}
     corpus = _Corpus(folder, replace(settings, connectors=tuple(sorted(between))))
     needed = {word for phrase in phrases for word in phrase.words.split()}
@@ -576,15 +639,17 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
 
     Parameters
     ----------
+    found
+        All phrases of the pass.
     starts, ends : bool (types,)
-        Whether some phrase starts, or ends, with the type.
+        Whether some phrase starts, or ends, with the type; used to rule out most pairs quickly.
 
     Returns
     -------
     pairs : int64 (k,)
-        The index of the first word of each in `_Window.words`.
+        For each phrase to join, the index of its first word in ``window.words``.
     rows : int64 (k,)
-        The index of the phrase in `found`.
+        The index of each in `found`.
     """
     left = window.ids[window.words[window.pairs]]
     right = window.ids[window.words[window.pairs + 1]]
@@ -600,7 +665,7 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
 
 
 def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) -> Ids:
-    """Write the corpus with its phrases joined, and return how often each was joined."""
+    """Rewrite the corpus with its phrases joined; return how often each phrase was joined."""
     types = [*corpus.types]
     wanted = set(found.texts)
     known = {word: i for i, word in enumerate(types) if word in wanted}

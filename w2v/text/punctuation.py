@@ -1,4 +1,4 @@
-"""The apostrophe and the hyphen of ASCII, and the characters that stand for them in text."""
+"""The ASCII apostrophe and hyphen, and other Unicode characters that are used for them."""
 
 VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
 """Other shapes of the apostrophe and the hyphen that people and word processors write."""

@@ -33,10 +33,10 @@ MAX_NAMES = 20
 
 @dataclass(frozen=True)
 class Records:
-    """Documents in a field of records: rows of a table or of Parquet, or JSON objects.
+    """A source of documents in one field of records: table rows, Parquet rows or JSON objects.
 
-    `w2v.text.formats.record_format` recognises the format of each file. Where nothing shows it, the
-    file is a table.
+    `w2v.text.formats.record_format` detects the format of each file. A file of unknown format is
+    read as a table.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class Records:
         Raises
         ------
         InputError
-            If a file cannot be read, a record is not in its format, or the field is missing or
-            does not hold text.
+            A file cannot be read, a record is not in its format, or the field is missing or does
+            not hold text.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -68,34 +68,43 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield all documents in blocks; see `w2v.text.sources.BlockSource`.
+        """Yield all documents in blocks; none is cut.
+
+        Parameters
+        ----------
+        border
+            Not used.
+        limit
+            Stop after this many documents that are not only white space.
 
         Raises
         ------
         InputError
-            See `documents`.
+            A file cannot be read, a record is not in its format, or the field is missing or does
+            not hold text.
         """
         return documents_to_blocks(self._texts(), limit)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return a JSON value of all that the documents depend on: field, suffixes and files."""
+        """Return the field, file suffixes and checksums on which the documents depend, for JSON."""
         suffixes = [*map(format_suffix, self.files.paths)]
         return {"field": self.field, "suffixes": suffixes, **self.files.fingerprint()}
 
     def check(self) -> None:
-        """Read the first record of each local file, so that mistakes are found before any work.
+        """Read the first record of each local file, so that errors are found before any work.
 
         Raises
         ------
         InputError
-            See `documents`.
+            A file cannot be read, a record is not in its format, or the field is missing or does
+            not hold text.
         """
         for path in self.files.paths:
             if Path(path).is_file():
                 next(self._read(path), None)
 
     def _texts(self) -> Iterator[tuple[str, float | None]]:
-        """Yield each document with the fraction of all bytes read so far, if known."""
+        """Yield each document with the fraction of all bytes read so far; None if unknown."""
         paths = self.files.paths
         total, before = size_of(paths), 0
         for path in paths:
@@ -104,7 +113,7 @@ class Records:
             before += (size_of([path]) or 0) if total else 0
 
     def _read(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document of a file with the position in the file."""
+        """Yield each document of a file with the position reached in the file, in bytes."""
         if record_format(path, b"") is RecordFormat.PARQUET:
             yield from self._parquet(path)
             return
@@ -132,7 +141,7 @@ class Records:
             yield self._text_of(record, f"{path}: record {number}"), place
 
     def _text_of(self, record: Any, where: str) -> str:
-        """Return the text in the field of a record; `where` says in messages which record it is."""
+        """Return the text in the field of a record; `where` names the record in error messages."""
         try:
             value = field_of(record, self.field)
         except KeyError:
@@ -153,7 +162,10 @@ class Records:
         return self._without_surrogates(value or "", where)
 
     def _without_surrogates(self, text: str, where: str) -> str:
-        r"""Refuse, replace or drop unpaired surrogates, such as the escape ``\ud83d`` in JSON."""
+        r"""Refuse, replace or drop unpaired surrogates, such as the escape ``\ud83d`` in JSON.
+
+        The setting `errors` of the files decides which; `where` names the record in error messages.
+        """
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
@@ -167,7 +179,15 @@ class Records:
         return text
 
     def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
-        """Yield the cells of a column of CSV or TSV."""
+        """Yield each cell of the text column of a CSV or TSV file.
+
+        Each is yielded with the position reached in the file, in bytes.
+
+        Parameters
+        ----------
+        texts
+            The parts of the text of the file.
+        """
         lines = lines_of(texts)
         first = next(((line, place) for line, place in lines if line.strip()), None)
         if first is None:
@@ -231,7 +251,7 @@ class Records:
         return first.index(self.field), True
 
     def _parquet(self, path: str) -> Iterator[tuple[str, int]]:
-        """Yield each document with the position in the file."""
+        """Yield each document of a Parquet file with the position reached in the file, in bytes."""
         # pyarrow is slow to import, and few runs need it.
         import pyarrow
         import pyarrow.parquet
@@ -263,14 +283,19 @@ class Records:
 
 
 def files_or_records(files: Files, field: str | None) -> Files | Records:
-    """Return the source for files of plain text, or of records where a field is named.
+    """Return the source that reads files: of records if `field` is given, or else of plain text.
 
-    The beginning of local files is read, so that mistakes there are found before any work.
+    The beginning of local files is read, so that errors in it are found before the work starts.
+
+    Parameters
+    ----------
+    field
+        The name of the field or column that holds the text; None for plain text.
 
     Raises
     ------
     InputError
-        If no field is named and a file holds records, or if a file cannot be read.
+        `field` is None and a file holds records, or a file cannot be read.
     """
     if field is not None:
         if files.unit == "paragraph":
@@ -297,7 +322,13 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return the value of a field; ``a.text`` is the field ``text`` of the object in ``a``.
+    """Return the value of a field of a JSON object.
+
+    Parameters
+    ----------
+    name
+        ``a.text`` is the field ``text`` of the object in the field ``a``; ``.`` is the record
+        itself.
 
     Raises
     ------
@@ -324,7 +355,7 @@ def field_of(record: Any, name: str) -> Any:
 
 
 def field_names(record: Any) -> Iterator[str]:
-    """Yield the names of the fields of an object, and of the objects in it."""
+    """Yield the field names of a JSON object; those of nested objects are ``outer.inner``."""
     for name, value in record.items() if isinstance(record, dict) else ():
         if isinstance(value, dict) and value:
             yield from (f"{name}.{inner}" for inner in field_names(value))
@@ -333,13 +364,13 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names in quotes for a message, shortened if they are many or long."""
+    """Return names in quotes, separated by commas, for a message; many or long names are cut."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
 
 def names_in(files: Files, path: str) -> list[str]:
-    """Return the names of the fields of a local file; none if they cannot be read."""
+    """Return the names of the fields in a local file of records; none if they cannot be read."""
     if not Path(path).is_file():
         return []
     with suppress(InputError, csv.Error, ValueError, StopIteration, RecursionError):
@@ -364,7 +395,13 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield the lines of a file, with the position in it."""
+    """Yield each line of a file, with the position reached in the file, in bytes.
+
+    Parameters
+    ----------
+    texts
+        The parts of the text of the file.
+    """
     rest, place = b"", 0
     for text in texts:
         place = text.place
@@ -375,11 +412,20 @@ def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
 
 
 GAP = re.compile(r"[\s,]*")
-"""What stands between values."""
+"""White space and commas between JSON values."""
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
-    """Yield the values of a JSON array, or JSON values in a row, with the position in the file.
+    """Yield the items of a JSON array, or consecutive JSON values, one by one.
+
+    Each is yielded with the position reached in the file, in bytes.
+
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    texts
+        The parts of the text of the file.
 
     Raises
     ------
@@ -434,17 +480,24 @@ TEXT_COLUMNS = frozenset(
 """Usual names of columns that hold text, also as plurals."""
 
 OTHER_COLUMNS = frozenset(("author", "category", "date", "id", "label", "rating", "score", "url"))
-"""Usual names of the columns beside them."""
+"""Usual names of columns that do not hold text."""
 
 HEADER_ROWS = 20
 """How many rows are compared with the first one, which may be a header."""
 
 
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
-    """Return whether the first row of a table can only be a header.
+    """Return whether the first row of a table is certainly a header.
 
-    That is so if a cell is a usual name of a column, or if a column other than that of the text has
-    numbers in all further rows, at least two, and none in the first.
+    It is if one of its cells is a common column name, or if some column other than the text column
+    has numbers in all of at least two further rows, but not in the first row.
+
+    Parameters
+    ----------
+    first, rows
+        The first row, and some rows after it.
+    column
+        The index of the column with the text.
     """
     names = [name.strip().casefold() for name in first]
     if names.pop(column).removesuffix("s") in TEXT_COLUMNS or not OTHER_COLUMNS.isdisjoint(names):
@@ -459,7 +512,10 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Return the rows of a table that are not blank. Between tabs, quotes are part of the text."""
+    """Return the rows of a table that are not blank, each as a list of cells.
+
+    In a table with tabs, quotes are part of the text.
+    """
     if delimiter == "\t":
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
     else:
@@ -468,7 +524,7 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the names and types of Arrow fields, and of those in structures."""
+    """Yield the name and type of each Arrow field; those of nested structs as ``outer.inner``."""
     import pyarrow
 
     for field in fields:
@@ -479,7 +535,7 @@ def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def holds_text(kind: Any) -> bool:
-    """Return whether an Arrow type is text, categories of text, or a list of either."""
+    """Return whether an Arrow type is a string, a dictionary of strings, or a list of either."""
     from pyarrow import types
 
     if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):

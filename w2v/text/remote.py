@@ -1,4 +1,4 @@
-"""Open a file by its path or its address (https, s3, gs, …), compressed or not."""
+"""Open a file by its path or URL (https, s3, gs, …), compressed or not."""
 
 from typing import IO, cast
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ def open_decompressed(path: str) -> IO[bytes]:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Open a local or remote file for reading the bytes on disk, without decompressing them."""
+    """Open a local or remote file for reading its bytes as stored, without decompressing them."""
     if "://" not in path:
         return local.open_raw(path)
     from smart_open import open as smart_open

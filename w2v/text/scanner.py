@@ -1,10 +1,10 @@
-"""The compiled way to tokenize: Numba kernels that find tokens and number and count their types.
+"""Compiled tokenization: Numba kernels that find tokens and number and count their types.
 
-A table of types consists of arrays. ``lines`` holds the types in UTF-8, each followed by a line
-feed; type i starts at ``starts[i]``, and ``starts[size]`` is the end of the last. ``slots`` is a
-hash table with open addressing and linear probing, whose length is a power of two. A slot is 0 if
-it is free; otherwise its upper 32 bits are from the hash of a type, and its lower 32 bits are the
-number of the type plus one.
+A table of types (distinct tokens) consists of arrays. ``lines`` holds the types in UTF-8, each
+followed by a line feed; type i starts at ``starts[i]``, and ``starts[size]`` is the end of the
+last. ``slots`` is a hash table with open addressing and linear probing, whose length is a power of
+two. A slot is 0 if it is free; otherwise its upper 32 bits are from the hash of a type, and its
+lower 32 bits are the number of the type plus one.
 
 The kernels release the GIL. Threads that run them share no array that is written.
 """
@@ -35,11 +35,11 @@ HALF = np.uint64(32)
 LOW = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
 INITIAL_SLOTS = 1 << 14
-"""The slots of a block's table at the start."""
+"""The initial length of the hash table of a block."""
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function at its first call, and keep the result on disk."""
+    """Compile a function with Numba at its first call, and cache the compiled code on disk."""
     decorator: Any = numba.njit(nogil=True, cache=True)
     decorated: Function = decorator(function)
     return decorated
@@ -47,7 +47,7 @@ def compiled(function: Function) -> Function:
 
 @compiled
 def character(data: U8, at: int) -> tuple[Any, int]:
-    """Decode the character that starts at ``data[at]``: (code point, number of bytes)."""
+    """Decode the UTF-8 character at ``data[at]``; return its code point and its length in bytes."""
     first = np.int64(data[at])
     if first < 0x80:
         return first, 1
@@ -64,14 +64,15 @@ def character(data: U8, at: int) -> tuple[Any, int]:
 def number(
     slots: U64, lines: U8, starts: I64, size: int, data: U8, begin: int, end: int, code: np.uint64
 ) -> Any:
-    """Look up a type in a table, and add it if it is new.
+    """Return the number of a type in a table of types; add the type if it is new.
 
     Parameters
     ----------
     slots, lines, starts, size
-        The table, which must have room for one more type.
+        The arrays of the table (see the module's docstring) and its number of types. The arrays
+        must have room for one more type.
     data, begin, end
-        The type is ``data[begin:end]``.
+        The type is the text ``data[begin:end]`` in UTF-8.
     code
         The FNV-1a hash of the type.
 
@@ -106,7 +107,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """Return a hash table with the same entries and `length` slots, a power of two."""
+    """Return a hash table with the entries of `slots` and a new `length`, a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -120,7 +121,7 @@ def grown(slots: U64, length: int) -> U64:
 
 @compiled
 def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], U8, int]:
-    """Find the tokens of a block.
+    """Find the tokens of a block of documents.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     stops : int64 (documents,)
         The end of each document; the last is the end of the data.
     kinds : uint8 (1114112,)
-        See `w2v.text.tokenizer.Tokenizer.kinds`.
+        The kind of each Unicode code point, such as letter or white space; the constants are in
+        `w2v.text.tokenizer`.
 
     Returns
     -------
@@ -192,18 +194,21 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
 def merge(
     lines: U8, count: int, ids: I32, slots: U64, known: U8, starts: I64, size: int, counts: I64
 ) -> int:
-    """Add the types of a block to a table, and count the tokens of the block.
+    """Add the types of a block to the table of the corpus, and count the tokens of the block.
 
     Parameters
     ----------
     lines, count
-        The types of the block as lines, and their number; some may be equal.
+        The types of the block in UTF-8, each followed by a line feed, and their number. Some may be
+        equal.
     ids : int32 (tokens,)
-        The tokens of the block; renumbered in place from its types to those of the table.
+        The type of each token of the block. Replaced in place: numbers of the block's types on
+        entry, numbers of the table's types on return.
     slots, known, starts, size
-        The table, where `known` are its lines. It must have room for `count` more types.
+        The arrays of the table (see the module's docstring; `known` is its ``lines``) and its
+        number of types. The arrays must have room for `count` more types.
     counts : int64
-        The tokens of each type of the table; increased in place.
+        The number of tokens of each type of the table; increased in place.
 
     Returns
     -------
@@ -230,9 +235,9 @@ def merge(
 
 
 class CompiledTypeTable:
-    """The same as `w2v.text.corpus.TypeTable`, in compiled code.
+    """A compiled replacement of `w2v.text.corpus.TypeTable`: types of a corpus and their counts.
 
-    A type takes 27 to 45 bytes, and one to one and a half times the bytes of its line. While an
+    A type takes 27 to 45 bytes, plus one to one and a half times the bytes of its line. While an
     array grows, the old and the new one are in memory.
     """
 
@@ -244,9 +249,21 @@ class CompiledTypeTable:
         self.counts = np.zeros(1 << 16, np.int64)
 
     def add(self, lines: bytes, count: int, ids: I32) -> I32:
-        """Add the types and tokens of a block, as `w2v.text.corpus.TypeTable.add` does.
+        """Add the types and tokens of a block of documents to the table.
 
-        `ids` is overwritten and returned.
+        Parameters
+        ----------
+        lines
+            The types of the block in UTF-8, each followed by a line feed.
+        count
+            The number of types in `lines`.
+        ids : int32 (tokens,)
+            The token ids of the block, each the index of a type in `lines`. Overwritten.
+
+        Returns
+        -------
+        int32 (tokens,)
+            `ids`, overwritten with the ids that the types have in this table.
         """
         while 4 * (self.size + count) > 3 * len(self.slots):
             self.slots = grown(self.slots, 2 * len(self.slots))
@@ -270,12 +287,12 @@ class CompiledTypeTable:
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:
-        """Return how often each type occurs: int64 (types,)."""
+        """Return how often each type occurs in the blocks added so far: int64 (types,)."""
         return self.counts[: self.size]
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return the array if it has `length` items, or else a longer copy that ends in zeros."""
+    """Return `array` if it has at least `length` items, or else a longer copy padded with zeros."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)
@@ -284,7 +301,7 @@ def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
 
 
 def prepare() -> None:
-    """Compile the kernels, or load them from disk if another process has compiled them."""
+    """Compile the kernels, or load them from the disk cache if they have been compiled before."""
     # As in real calls, data and kinds are read-only, which is part of their type in Numba.
     byte = np.frombuffer(b"\0", np.uint8)
     with one_process_at_a_time(scan):

@@ -2,7 +2,7 @@
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
 fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source
-that has its text as bytes can also have a method ``blocks()``, which is faster.
+that can provide its text as bytes can also have a method ``blocks()``, which is faster.
 """
 
 import ast
@@ -43,17 +43,17 @@ BLANKS = bytes(range(ord("\t"), ord(" ") + 1))
 """White space of ASCII, with control characters between tab and space."""
 
 Border = Callable[[bytes], int]
-"""Where to cut a document that is too long for a block: `w2v.text.tokenizer.Tokenizer.border`."""
+"""Returns where a long document may be cut, such as `w2v.text.tokenizer.Tokenizer.border`."""
 
 Progress = Callable[[int, float | None], None]
 """Called with the bytes read so far and their fraction of all bytes, or None if unknown."""
 
 
 class Source(Protocol):
-    """What the tokenizer reads: any object with these two methods."""
+    """A source of documents for the tokenizer: any object with these two methods."""
 
     def documents(self) -> Iterator[str]:
-        """Yield each document, in an order that depends only on the text."""
+        """Yield each document, in an order that is the same whenever the text is the same."""
         ...
 
     def fingerprint(self) -> Any:
@@ -63,23 +63,31 @@ class Source(Protocol):
 
 @runtime_checkable
 class BlockSource(Protocol):
-    """A source that has its text as bytes."""
+    """A source of documents that yields its text as blocks of bytes."""
 
     def blocks(self, border: Border | None, limit: int | None) -> Iterator[Block]:
-        """Yield the documents as blocks.
+        """Yield the documents in blocks of bytes.
 
         Parameters
         ----------
         border
-            Returns where a long document may be cut. None: documents are never cut.
+            A function that takes UTF-8 text and returns the position at which a document that is
+            too long for a block may be cut, or 0. None: documents are never cut.
         limit
-            The source may stop after this many documents.
+            The number of documents that will be used; the source may stop after them.
         """
         ...
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Return the documents of a source as blocks, also if it has no method `blocks`."""
+    """Return the documents of a source in blocks, also if the source has no method `blocks`.
+
+    Parameters
+    ----------
+    border, limit
+        Where long documents may be cut, and the number of documents that will be used; the
+        arguments of `BlockSource.blocks`.
+    """
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
     return documents_to_blocks(((text, None) for text in source.documents()), limit)
@@ -88,19 +96,19 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
 def documents_to_blocks(
     documents: Iterable[tuple[str, float | None]], limit: int | None = None
 ) -> Iterator[Block]:
-    """Gather documents, and yield them in blocks.
+    """Encode documents in UTF-8, and yield them in blocks of about `BLOCK_BYTES`.
 
     Parameters
     ----------
     documents
-        Pairs of a text and the fraction of the source that has been read with it.
+        Pairs of a document and the fraction of the source that has been read up to its end.
     limit
         Stop after this many documents that are not only white space.
 
     Raises
     ------
     InputError
-        A document holds half of a surrogate pair.
+        A document holds an unpaired surrogate, which UTF-8 cannot encode.
     """
     parts: list[bytes] = []
     stops: list[int] = []
@@ -127,7 +135,7 @@ def documents_to_blocks(
 
 
 def document_texts(block: Block) -> Iterator[str]:
-    """Yield the documents of a block, including those of white space."""
+    """Yield each document of a block as a string, including those of only white space."""
     start = 0
     for stop in block.stops.tolist():
         yield block.data[start:stop].decode("utf-8")
@@ -140,10 +148,21 @@ def document_texts(block: Block) -> Iterator[str]:
 def bytes_of(
     path: str, opener: Callable[[str], IO[bytes]], size: int | None = None
 ) -> Iterator[tuple[bytes, int]]:
-    """Yield the bytes of a file in parts, each with the position reached in the raw file.
+    """Yield the bytes of a file in parts, each with the position reached in the file.
 
-    A part has `size` bytes, by default `READ_BYTES`. In a compressed file, the position is that of
-    the compressed bytes.
+    Parameters
+    ----------
+    opener
+        Opens the file for reading its decompressed bytes.
+    size
+        The bytes in a part; `READ_BYTES` by default.
+
+    Yields
+    ------
+    data : bytes
+        A part of the content.
+    position : int
+        How many bytes of the file have been read, compressed bytes if the file is compressed.
 
     Raises
     ------
@@ -161,7 +180,7 @@ def bytes_of(
 
 
 def read_error(path: str, error: Exception) -> InputError:
-    """Return the error to raise for a file that cannot be read."""
+    """Return the `InputError` to raise when reading a file has failed with `error`."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"{path}: no such file; a text file is needed")
     if isinstance(error, IsADirectoryError):
@@ -170,7 +189,7 @@ def read_error(path: str, error: Exception) -> InputError:
 
 
 def size_of(paths: Sequence[str]) -> int | None:
-    """Return the bytes of local files on disk, or None if one of them is not local."""
+    """Return the total size of local files on disk in bytes, or None if one is not local."""
     try:
         return sum(local_path(path).stat().st_size for path in paths)
     except OSError:
@@ -183,7 +202,7 @@ class ValidText(NamedTuple):
     Attributes
     ----------
     data
-        The text; no character is cut.
+        The text; it does not begin or end within a character.
     invalid
         How many invalid byte sequences were replaced or left out.
     byte_order_mark
@@ -201,20 +220,23 @@ class ValidText(NamedTuple):
 def read_text(
     path: str, open: Callable[[str], IO[bytes]], encoding: str = "utf-8", errors: str = "strict"
 ) -> Iterator[ValidText]:
-    """Yield the text of a file as valid UTF-8, without its byte order mark.
+    """Yield the text of a file in parts, as valid UTF-8 without a byte order mark.
 
     Parameters
     ----------
     path, open
-        The name of the file, and how to open it.
-    encoding, errors
-        See `encoding_setting` and `errors_setting`.
+        The name of the file, and a function that opens it for reading its decompressed bytes.
+    encoding
+        The encoding of the file.
+    errors
+        What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
+        place, ``ignore`` leaves them out.
 
     Raises
     ------
     InputError
         The file cannot be read or is not text, or it is not in the encoding and `errors` is
-        ``"strict"``. The text before is yielded first.
+        ``"strict"``. The text before the invalid bytes is yielded first.
     """
     reads = bytes_of(path, open)
     head, first = b"", []
@@ -229,12 +251,27 @@ def read_text(
 
 
 def is_utf8(encoding: str) -> bool:
-    """Return whether an encoding is UTF-8, by any of its names."""
+    """Return whether `encoding` is one of the names of UTF-8."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
 
 
 def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> Iterator[ValidText]:
-    """Yield UTF-8 as `read_text` does; `reads` are what `bytes_of` yields."""
+    """Yield the text of a UTF-8 file in parts that are valid UTF-8.
+
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    reads
+        The bytes of the file in parts, each with the position reached in the file.
+    errors
+        What to do about invalid bytes: ``strict``, ``replace`` or ``ignore``, as in `read_text`.
+
+    Raises
+    ------
+    InputError
+        The file is not text, or holds invalid bytes and `errors` is ``"strict"``.
+    """
     rest, offset, place, at_start = b"", 0, 0, True
     reads = iter(reads)
     final = False
@@ -274,7 +311,22 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
 def decoded(
     path: str, reads: Iterable[tuple[bytes, int]], errors: str, encoding: str
 ) -> Iterator[ValidText]:
-    """Yield text of any encoding as `read_text` does; `reads` are what `bytes_of` yields."""
+    """Yield the text of a file of any encoding in parts, converted to UTF-8.
+
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    reads
+        The bytes of the file in parts, each with the position reached in the file.
+    errors
+        What to do about invalid bytes: ``strict``, ``replace`` or ``ignore``, as in `read_text`.
+
+    Raises
+    ------
+    InputError
+        The file is not text, or holds invalid bytes and `errors` is ``"strict"``.
+    """
     make = codecs.getincrementaldecoder(encoding)
     decoder = make("strict" if errors == "strict" else "replace")
     without = None if errors == "strict" else make("ignore")
@@ -301,19 +353,19 @@ def decoded(
 
 
 def unit_setting() -> Any:
-    """Return the dataclass field `unit`, for `Files` and for settings with the same meaning."""
+    """Return a new dataclass field for the setting `unit`: what a document is in a text file."""
     meaning = "what a document is: each line, each paragraph (blank lines separate them) or file"
     return setting(meaning, one_of(("line", "paragraph", "file")), "line")
 
 
 def encoding_setting() -> Any:
-    """Return the dataclass field `encoding`, for `Files` and for settings of the same meaning."""
+    """Return a new dataclass field for the setting `encoding`: the encoding of text files."""
     wanted = Limit("the name of a text encoding, such as utf-16 or cp1252", is_encoding)
     return setting("the encoding of the files", wanted, "utf-8")
 
 
 def is_encoding(name: str) -> bool:
-    """Return whether Python can decode text by an encoding of this name."""
+    """Return whether `name` is a text encoding that Python can decode."""
     try:
         codecs.getincrementaldecoder(name)
         b"ab".decode(name, "replace")
@@ -323,7 +375,7 @@ def is_encoding(name: str) -> bool:
 
 
 def errors_setting() -> Any:
-    """Return the dataclass field `errors`, for `Files` and for settings of the same meaning."""
+    """Return a new dataclass field for the setting `errors`: how to treat bytes not in UTF-8."""
     meaning = (
         "what to do about bytes that are not UTF-8: strict refuses the file, replace puts U+FFFD "
         "in their place, ignore leaves them out"
@@ -339,18 +391,25 @@ class Files(Settings):
     ----------
     paths
         The names of the files, in the order in which they are read.
-    unit, encoding, errors
-        See `unit_setting`, `encoding_setting` and `errors_setting`.
+    unit
+        What a document is: a ``line``, a ``paragraph`` (blank lines separate paragraphs) or a
+        ``file``.
     open
         Opens a file of a given name for reading its decompressed bytes.
+    errors
+        What to do about bytes that are not in `encoding`: ``strict`` raises an error, ``replace``
+        puts U+FFFD in their place, ``ignore`` leaves them out.
     raw
-        Opens a file that is not local for reading its bytes, for the checksums of `fingerprint`.
+        Opens a remote file for reading its bytes as stored; `fingerprint` hashes these bytes.
     hashed
-        Called with the progress of computing the checksums.
-    hashes
-        Computes the checksums of local files, or remembers them.
+        Called while checksums are computed, with the bytes read so far and their fraction of all
+        bytes, or None if unknown.
     found
         What was skipped when the files were looked for.
+    encoding
+        The encoding of the files.
+    hashes
+        Computes the checksums of local files, and remembers them.
     """
 
     paths: Sequence[str]
@@ -364,7 +423,7 @@ class Files(Settings):
     hashes: FileHashes = field(default_factory=FileHashes, compare=False)
 
     def heads(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the path and the first bytes of each local file.
+        """Yield the path and the first `HEAD_BYTES` bytes, decompressed, of each local file.
 
         Raises
         ------
@@ -378,16 +437,24 @@ class Files(Settings):
                 yield path, head
 
     def read(self, path: str) -> Iterator[ValidText]:
-        """Yield the text of one of the files; see `read_text`."""
-        return read_text(path, self.open, self.encoding, self.errors)
-
-    def documents(self) -> Iterator[str]:
-        """Yield the documents that are not only white space, with their line ends.
+        """Yield the text of one of the files in parts, as valid UTF-8.
 
         Raises
         ------
         InputError
-            A file cannot be read or decompressed, or is not UTF-8.
+            The file cannot be read or decompressed, is not text, or is not in the encoding and the
+            setting `errors` is ``"strict"``.
+        """
+        return read_text(path, self.open, self.encoding, self.errors)
+
+    def documents(self) -> Iterator[str]:
+        """Yield the documents that are not only white space, each with its line ends.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read or decompressed, is not text, or is not in the encoding and the
+            setting `errors` is ``"strict"``.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -397,13 +464,21 @@ class Files(Settings):
         border: Border | None = None,
         limit: int | None = None,  # noqa: ARG002 (whoever has enough documents stops iterating)
     ) -> Iterator[Block]:
-        """Yield the documents as blocks; see `BlockSource.blocks`.
+        """Yield the documents in blocks.
+
+        Parameters
+        ----------
+        border
+            A function that takes UTF-8 text and returns the position at which a document that is
+            too long for a block may be cut, or 0. None: documents are never cut.
+        limit
+            Not used; the caller stops iterating when it has enough documents.
 
         Raises
         ------
         InputError
-            A file cannot be read or decompressed, or is not UTF-8. Complete documents before the
-            fault are yielded first.
+            A file cannot be read or decompressed, is not text, or is not in the encoding and the
+            setting `errors` is ``"strict"``. Complete documents before the error are yielded first.
         """
         builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0
@@ -420,7 +495,10 @@ class Files(Settings):
         yield from builder.end()
 
     def stamps(self) -> list[tuple[str, str]]:
-        """Return the path of each local file, and a text that changes when the file does."""
+        """Return, for each local file, its path and a string that changes when the file changes.
+
+        The string is made of the size, the times and the inode of the file, without reading it.
+        """
         found = []
         for path in self.paths:
             with suppress(OSError):
@@ -428,7 +506,7 @@ class Files(Settings):
         return found
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings and the SHA-256 of each file on disk, without decompressing it.
+        """Return the settings and the SHA-256 of each file as stored, compressed or not, for JSON.
 
         Raises
         ------
@@ -469,9 +547,11 @@ class BlockBuilder:
     Parameters
     ----------
     unit
-        See `unit_setting`.
+        What a document is: a ``line``, a ``paragraph`` (blank lines separate paragraphs) or a
+        ``file``.
     border
-        See `BlockSource.blocks`.
+        A function that takes UTF-8 text and returns the position at which a document that is too
+        long for a block may be cut, or 0. None: documents are never cut.
     """
 
     def __init__(self, unit: str, border: Border | None) -> None:
@@ -490,7 +570,13 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file, and yield a block if there is enough text for one."""
+        """Add text of the current file, and yield a block if there is enough text for one.
+
+        Parameters
+        ----------
+        done
+            The fraction of the source that has been read, or None if unknown.
+        """
         start, data = self.length, text.data
         self.parts.append(data)
         self.length += len(data)
@@ -509,14 +595,14 @@ class BlockBuilder:
                 self.enough = 2 * self.length
 
     def end_file(self) -> None:
-        """End the document in which the current file ends."""
+        """Mark the end of a file, which also ends its last document."""
         rest = self.length > max(0, self.finished)
         if self.unit == "file" or rest or (self.open and self.finished < 0):
             self.file_ends.append(self.length)
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Yield the remaining complete documents; drop an incomplete one."""
+        """Yield a block of the remaining complete documents; discard an incomplete document."""
         self._find_paragraphs()
         if self.finished >= 0:
             yield self._block(self.finished, True)
@@ -545,7 +631,7 @@ class BlockBuilder:
             self.finished = max(self.finished, *ends[-1:].tolist(), -1)
 
     def _cut(self, data: bytes) -> int:
-        """Return where a long document may be cut; 0 for nowhere."""
+        """Return where a long document may be cut within the text added last; 0 if nowhere."""
         assert self.border is not None
         at = self.border(data)
         # The line ends around a cut must stay together, for two of them end a paragraph.
@@ -553,7 +639,7 @@ class BlockBuilder:
 
 
 def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
-    """Return where paragraphs end, which blank lines separate.
+    """Return the positions where paragraphs end; blank lines separate paragraphs.
 
     Blank lines belong to the paragraph before them, so that each paragraph begins with a line that
     is not blank.
@@ -563,12 +649,12 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     data, file_ends
         The text of one or more files, and the positions in it where files end.
     continued
-        Whether the first line is the rest of a line that is not blank.
+        Whether `data` begins inside a line that is not blank, the rest of which came before.
 
     Returns
     -------
     int64 (paragraphs,)
-        Positions in `data`, in order, without that of the last paragraph.
+        The end of each paragraph but the last: positions in `data`, in bytes, increasing.
     """
     if not data:
         return np.zeros(0, np.int64)
@@ -591,25 +677,26 @@ DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
 
 @dataclass(frozen=True)
 class PyDocs:
-    """The docstrings of installed Python packages, each a document.
+    """A source of the docstrings of installed Python packages, one document per docstring.
 
     The packages are parsed and not imported. Doctests and their output are left out because they
-    are not prose. Of equal docstrings only the first is used: packages repeat some hundreds of
-    times.
+    are not prose. If several docstrings are equal, only the first is used: packages repeat some
+    docstrings hundreds of times.
 
     Parameters
     ----------
     packages
-        Names of distributions (``scikit-learn``), or ``stdlib`` for the standard library.
+        Names of installed distributions, such as ``scikit-learn``, or ``stdlib`` for the standard
+        library.
     workers
-        The number of processes that parse.
+        The number of processes that parse the source files.
     """
 
     packages: Sequence[str]
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings by package and file; in a file, the outer ones first.
+        """Yield the docstrings by package and file; in a file, outer ones before nested ones.
 
         Raises
         ------
@@ -623,7 +710,15 @@ class PyDocs:
         border: Border | None = None,  # noqa: ARG002 (docstrings are short: none is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the docstrings as blocks; see `BlockSource.blocks`."""
+        """Yield the docstrings in blocks; none is cut.
+
+        Parameters
+        ----------
+        border
+            Not used.
+        limit
+            Stop after this many documents that are not only white space.
+        """
         return documents_to_blocks(self._documents(), limit)
 
     def _documents(self) -> Iterator[tuple[str, float]]:
@@ -640,9 +735,10 @@ class PyDocs:
                         yield text, number / len(files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the names of the packages in order, and the SHA-256 of pip's list of each's files.
+        """Return the package names and, for each, a value that changes with its files, for JSON.
 
-        Of the standard library, the version of Python is returned.
+        This value is the SHA-256 of the package's RECORD, the list of its files and their hashes
+        that pip keeps. For the standard library, it is the version of Python.
         """
         prints = {}
         for package in self.packages:
@@ -667,7 +763,7 @@ class PyDocs:
 
 
 def distribution(package: str) -> metadata.Distribution:
-    """Return the installed distribution that has a name.
+    """Return the installed distribution called `package`.
 
     Raises
     ------
@@ -682,7 +778,7 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings of a Python file without doctests; none if it cannot be parsed."""
+    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package's own syntax warnings
@@ -703,7 +799,7 @@ def file_docstrings(path: Path) -> list[str]:
 
 
 def without_doctests(text: str) -> str:
-    """Return the text without doctests: lines from ``>>>`` to the next blank line."""
+    """Return the text without doctests (lines from ``>>>`` to the next blank line)."""
     kept, example = [], False
     for line in text.split("\n"):
         stripped = line.strip()

@@ -1,4 +1,4 @@
-"""A source of documents that are lists of tokens already."""
+"""A source of documents that the caller has already tokenized."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -15,24 +15,33 @@ BLOCK_TOKENS = 1 << 19
 
 
 class TokenLists:
-    """A source of documents that are lists of tokens. The tokens are not changed, and read once.
+    """A source of documents that are lists of tokens; the tokens are used unchanged.
+
+    The documents can be read only once.
 
     Parameters
     ----------
     lists
-        Yields iterables of strings.
+        An iterable of documents, each an iterable of tokens (strings).
     """
 
     def __init__(self, lists: Iterable[Any]) -> None:
         self.lists = lists
 
     def tokenized(self, limit: int | None = None) -> Iterator[tuple[Block, TokenizedBlock]]:
-        """Yield tokenized blocks of documents, each with a block of text that is empty.
+        """Yield the documents in tokenized blocks.
 
         Parameters
         ----------
         limit
             Stop after this many documents that are not empty.
+
+        Yields
+        ------
+        block : Block
+            A block without text that only has the right number of documents.
+        tokenized : TokenizedBlock
+            The tokens of the documents.
 
         Raises
         ------
@@ -57,7 +66,18 @@ class TokenLists:
 
 
 def list_of(document: Any, number: int) -> list[Any]:
-    """Return a document as a list; `number` counts the documents from 1, for the message."""
+    """Return a document, which must be an iterable of tokens, as a list.
+
+    Parameters
+    ----------
+    number
+        The number of the document, from 1, for the error message.
+
+    Raises
+    ------
+    InputError
+        The document is a string, bytes or a mapping, or is not iterable.
+    """
     if isinstance(document, str | bytes | Mapping) or not isinstance(document, Iterable):
         raise InputError(
             f"documents: document {number} is {shown(document)}; a list of tokens is needed, as "
@@ -67,14 +87,24 @@ def list_of(document: Any, number: int) -> list[Any]:
 
 
 def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedBlock]:
-    """Number the types of some documents by first appearance.
+    """Number the types (distinct tokens) of some documents by first appearance.
 
     Parameters
     ----------
     lists
         The tokens of each document.
     before
-        How many documents came before them, for messages.
+        How many documents came before these, for error messages.
+
+    Returns
+    -------
+    block, tokenized
+        A block without text that only has the right number of documents, and the tokens.
+
+    Raises
+    ------
+    InputError
+        A token is not a string, is empty, holds white space or an unpaired surrogate.
     """
     numbering = Numbering()
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
@@ -93,12 +123,20 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
 
 
 def is_token(token: object) -> bool:
-    """Return whether an object can be a token."""
+    """Return whether an object can be a token: a string that is not empty, without white space."""
     return isinstance(token, str) and NOT_A_TOKEN.search(token) is None
 
 
 def refuse_token(lists: list[list[Any]], before: int) -> NoReturn:
-    """Raise the error that names the first token that cannot be one; see `number_types`."""
+    """Raise an `InputError` that names the first invalid token.
+
+    Parameters
+    ----------
+    lists
+        The tokens of each document; at least one token is invalid.
+    before
+        How many documents came before these.
+    """
     number, token = next(
         (number, token)
         for number, tokens in enumerate(lists, start=before + 1)
@@ -112,6 +150,6 @@ def refuse_token(lists: list[list[Any]], before: int) -> NoReturn:
 
 
 def shown(value: object) -> str:
-    """Return an object for a message, on one line of at most 60 characters."""
+    """Return the `repr` of a value for an error message, on one line of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:59]}…"

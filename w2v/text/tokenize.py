@@ -1,4 +1,4 @@
-"""From documents to a corpus folder: tokens, and phrases if they are wanted."""
+"""Make a corpus folder of documents: tokenize them, and join phrases if the settings say so."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,30 +23,43 @@ def tokenize(
     on_read: Callable[[int, int, float | None], None] = lambda *_: None,
     on_join: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Tokenize documents into a corpus folder, and join their phrases.
+    """Tokenize documents into a corpus folder, and join phrases if the settings say so.
 
     Parameters
     ----------
     folder
-        An existing folder; see `w2v.text.tokens` for its files.
-    source, tokenizer, limit, workers, on_read
-        See `w2v.text.corpus.write_corpus`, which calls the last one ``progress``.
+        An existing folder; `w2v.text.tokens` describes the files that are written into it.
+    source
+        The documents.
+    tokenizer
+        How documents are split into tokens; not applied to `TokenLists`.
     phrases
-        If they are wanted, their words are joined and ``phrases.csv`` lists them.
+        How phrases are found. If any are wanted, their words are joined and ``phrases.csv`` lists
+        the phrases.
+    limit
+        Stop after this many documents that are not empty.
+    workers
+        The number of threads; of processes for a custom tokenizer and much text.
+    on_read
+        Called while tokenizing, with the number of documents and bytes so far, and the fraction of
+        the source that has been read, or None if unknown.
     on_join
-        See `w2v.text.phrases.join_phrases`.
+        Called while joining phrases, with the number of the pass and the fraction of it that is
+        done.
 
     Returns
     -------
     dict
-        The fields of `w2v.text.corpus.CorpusSize`. With phrases, ``tokens`` and ``types`` are
-        those after joining, ``phrases`` is the number of different phrases, and ``tokens_joined``
-        how many tokens fewer there are.
+        The fields of `w2v.text.corpus.CorpusSize`. If phrases are wanted, ``tokens`` and ``types``
+        are counted after joining, ``phrases`` is the number of different phrases, and
+        ``tokens_joined`` is by how much joining reduced the number of tokens.
 
     Raises
     ------
     InputError
-        See the functions above.
+        There are no documents or no tokens, a document cannot be read, or a custom tokenizer fails.
+    SettingError
+        A setting of the phrases is not possible with this corpus.
     """
     corpus = write_corpus(folder, source, tokenizer, limit, workers, on_read)
     facts = asdict(corpus)

@@ -1,4 +1,4 @@
-"""How a document is split into tokens: the settings of the tokenizers and their Python code."""
+"""The tokenizers: how a document is split into tokens, their settings and their Python code."""
 
 import re
 import sys
@@ -42,11 +42,12 @@ INVISIBLE_MARKS = "remove soft hyphens and other invisible marks that do not sep
 
 @dataclass(frozen=True)
 class Tokenizer(Settings, ABC):
-    """The settings that all tokenizers have, and how they are applied.
+    """Base class of the tokenizers: their common settings, and how a document is tokenized.
 
-    A subclass splits a document in its own way. Where `pattern` or `function` is given, it
-    replaces that way: the tokenizer is then *custom*. A custom tokenizer sees whole documents,
-    after `fold`; the other tokenizers fold their tokens.
+    Each subclass splits documents in its own way. If the setting `pattern` or `function` is given,
+    the tokenizer is *custom*: it uses the user's pattern or function instead. A custom tokenizer
+    gets a whole document whose case and characters are already normalized by `fold`; the other
+    tokenizers apply `fold` to the tokens.
 
     Raises
     ------
@@ -70,7 +71,7 @@ class Tokenizer(Settings, ABC):
     )
 
     split: ClassVar[str]
-    """The name of the way to split."""
+    """The name of the tokenizer in the settings."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -93,25 +94,29 @@ class Tokenizer(Settings, ABC):
 
     @abstractmethod
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """Return the function that splits a text into tokens, before they are folded."""
+        """Return a function that splits a text into tokens, not yet normalized by `fold`."""
 
     @abstractmethod
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each code point: uint8 (1114112,)."""
+        """Return the kind of each Unicode code point, such as `LETTER`: uint8 (1114112,)."""
 
     @property
     def custom(self) -> bool:
-        """Whether a pattern or a function of the user finds the tokens."""
+        """Whether a pattern or a function of the user splits documents into tokens."""
         return self.pattern is not None or self.function is not None
 
     def tokens(self, text: str) -> list[str]:
-        """Return the tokens of a document."""
+        """Return the tokens of a document, in order."""
         found = self.find(text)
         return found if self.custom or not found else self.fold("\n".join(found)).split("\n")
 
     @cached_property
     def find(self) -> Callable[[str], list[str]]:
-        """The function that splits a document into tokens; a custom one folds the text first."""
+        """The function that splits a document into tokens.
+
+        The tokens of a custom tokenizer are already normalized by `fold`, those of others are not
+        yet.
+        """
         if self.function is not None:
             function = import_function(self.function)
             return lambda text: self._call(function, self.fold(text))
@@ -121,7 +126,10 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Replace characters, lower-case and normalize, as the settings say; keep line feeds."""
+        """Normalize punctuation, invisible characters, case and Unicode form, as the settings say.
+
+        Line feeds are kept.
+        """
         if not text.isascii():
             for character, replacement in self._replacements:
                 text = text.replace(character, replacement)
@@ -131,23 +139,26 @@ class Tokenizer(Settings, ABC):
 
     @cached_property
     def _replacements(self) -> list[tuple[str, str]]:
-        """The characters that `fold` replaces, each with what replaces it."""
+        """The characters that `fold` replaces, each with its replacement."""
         punctuation = [(chr(one), plain) for one, plain in PLAIN.items()]
         return punctuation * self.normalize_punctuation + [(one, "") for one in self._invisible()]
 
     def _invisible(self) -> str:
-        """Return the characters of the kind `INVISIBLE`."""
+        """Return the invisible characters that `fold` removes, such as the soft hyphen."""
         return INVISIBLES * self.drop_invisible
 
     @cached_property
     def kinds(self) -> NDArray[np.uint8]:
-        """The kind of each code point, for tokenizers that are not custom: uint8 (1114112,)."""
+        """The kind of each Unicode code point, such as `LETTER`: uint8 (1114112,), read-only.
+
+        It is not used by custom tokenizers.
+        """
         kinds = self.make_kinds()
         kinds.flags.writeable = False  # threads share it
         return kinds
 
     def border(self, data: bytes) -> int:
-        """Return the last position where a text may be cut without cutting a token or a CR LF.
+        """Return the last position at which a text can be cut without cutting a token or a CR LF.
 
         Parameters
         ----------
@@ -168,12 +179,14 @@ class Tokenizer(Settings, ABC):
         return len(text[: last + (text[last] != "\r")].encode("utf-8"))
 
     def check(self, types: Iterable[str]) -> None:
-        """Refuse what cannot be a token, which only a custom tokenizer can return.
+        """Raise an error if one of the types (distinct tokens) cannot be a token.
+
+        Only a custom tokenizer can return such tokens.
 
         Raises
         ------
         InputError
-            A type is empty, or holds white space or half of a surrogate pair.
+            A type is empty, or holds white space or an unpaired surrogate.
         """
         for word in types:
             if NOT_A_TOKEN.search(word):
@@ -184,16 +197,21 @@ class Tokenizer(Settings, ABC):
                 )
 
     def plain(self) -> "Tokenizer":
-        """Return an equal object of the class in this module, without the fields of a subclass."""
+        """Return an equal tokenizer whose class is defined in this module.
+
+        A subclass with further fields may not be available in another process, or need not be
+        hashed.
+        """
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that the tokens depend on besides the text, as JSON.
+        """Return everything that the tokens depend on besides the text, as a dict for JSON.
 
-        These are the settings, the version of Unicode, and for a function the SHA-256 of its
-        module and of the user's own modules that this imports, and the versions of the installed
-        packages. Data files and modules that are imported by a name in a string do not count.
+        This is the settings and the version of Unicode. If the tokenizer calls a function of the
+        user, it is also the SHA-256 of the function's module and of the user's own modules that
+        this module imports, and the versions of the installed packages that they import. Data
+        files, and modules imported by a name in a string, are not included.
         """
         prints: dict[str, Any] = asdict(self.plain())
         prints |= {"name": self.split, "unicode": unicodedata.unidata_version}
@@ -204,7 +222,13 @@ class Tokenizer(Settings, ABC):
         return prints
 
     def _call(self, function: Callable[[str], Iterable[str]], text: str) -> list[str]:
-        """Call the custom function and check that it returns strings."""
+        """Call the user's function and check that it returns strings.
+
+        Raises
+        ------
+        InputError
+            The function raised an exception or returned something other than strings.
+        """
         try:
             tokens = list(function(text))
         except Exception as error:
@@ -222,9 +246,10 @@ class Tokenizer(Settings, ABC):
 
 @dataclass(frozen=True)
 class Words(Tokenizer):
-    """Tokens are runs of letters, marks and digits (Unicode's categories L, M and N).
+    """A tokenizer whose tokens are runs of letters, marks and digits.
 
-    A token does not start with a mark. Zero-width joiners may stand inside tokens.
+    These are Unicode's categories L, M and N. A token does not start with a mark. Zero-width
+    joiners may stand inside tokens.
     """
 
     apostrophes: bool = setting("keep an apostrophe inside a word: don't", default=True)
@@ -248,18 +273,18 @@ class Words(Tokenizer):
         return kinds
 
     def _inner(self) -> str:
-        """Return the characters of the kind `INNER`."""
+        """Return the characters that may stand inside a word but not at its ends, such as ``'``."""
         apostrophes = APOSTROPHES + VARIANTS["'"] * self.normalize_punctuation
         return JOINERS + apostrophes * self.apostrophes + HYPHENS * self.hyphens
 
     def _not_letters(self) -> str:
-        """Return the letters, by Unicode's categories, that are treated as punctuation."""
+        """Return the characters that Unicode calls letters, but that are treated as punctuation."""
         return "ʼ" * self.normalize_punctuation
 
 
 @dataclass(frozen=True)
 class Whitespace(Tokenizer):
-    """Tokens are separated by white space, for text that is tokenized already."""
+    """A tokenizer that splits at white space, for text that has already been tokenized."""
 
     nfc: bool = setting(NFC, default=False)
     normalize_punctuation: bool = setting(PUNCTUATION, default=False)
@@ -276,7 +301,11 @@ class Whitespace(Tokenizer):
         return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each code point, white space or letter: uint8 (1114112,)."""
+        """Return for each Unicode code point whether it is white space: uint8 (1114112,).
+
+        The kinds are `SPACE`, `INVISIBLE` for characters that are removed, and `LETTER` for all
+        others.
+        """
         kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
         kinds[[ord(character) for character in self._invisible()]] = INVISIBLE
         return kinds
@@ -286,7 +315,10 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, W
 
 
 def find_all(pattern: str) -> Callable[[str], list[str]]:
-    """Return the function that finds all matches of a pattern, whole, also if it has groups."""
+    """Return a function that finds all matches of a regular expression in a text.
+
+    The whole match is returned, also if the expression has groups.
+    """
     compiled = re.compile(pattern)
 
     def whole_matches(text: str) -> list[str]:
@@ -298,7 +330,7 @@ def find_all(pattern: str) -> Callable[[str], list[str]]:
 
 @cache
 def character_kinds() -> NDArray[np.uint8]:
-    """Return `SPACE`, `OTHER`, `MARK` or `LETTER` for each code point: uint8 (1114112,)."""
+    """Return `SPACE`, `OTHER`, `MARK` or `LETTER` for each Unicode code point: uint8 (1114112,)."""
     categories = "".join(map(unicodedata.category, map(chr, range(sys.maxunicode + 1))))
     major = np.frombuffer(categories.encode("ascii"), np.uint8)[::2]
     kinds = np.full(len(major), OTHER, np.uint8)
@@ -311,14 +343,18 @@ def character_kinds() -> NDArray[np.uint8]:
 
 @cache
 def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
-    """Return a regular expression that finds the same tokens as the kinds of characters.
+    """Return a regular expression for the tokens of `Words`.
+
+    It finds the same tokens as the compiled scanner, which looks up the kind of each character.
 
     Parameters
     ----------
-    inner, invisible
-        The characters of the kinds `INNER` and `INVISIBLE`.
+    inner
+        Characters that may stand inside a token, such as apostrophes, one at a time.
+    invisible
+        Characters that do not end a token and are removed from it.
     not_letters
-        Letters of Unicode that do not have the kind `LETTER`.
+        Characters that Unicode calls letters, but that are treated as punctuation.
     """
     marks = np.flatnonzero(character_kinds() == MARK)
     starts = marks[np.diff(marks, prepend=-2) > 1]

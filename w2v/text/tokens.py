@@ -1,9 +1,14 @@
 """A tokenized corpus on disk, and `Text`: some of its documents, as training reads them.
 
-A corpus is a folder of four files: ``tokens.npy`` (int32, ids of the types in order of first
-appearance), ``offsets.npy`` (int64, the start of each document, and the end of the last),
-``types.txt`` (one type a line, in order of the ids) and ``counts.npy`` (int64, occurrences of each
-type). These ids are called provisional: the vocabulary gives the words their final ids.
+A corpus is a folder of four files:
+
+- ``tokens.npy`` (int32): the corpus as ids of types (distinct tokens), which are numbered in order
+  of first appearance;
+- ``offsets.npy`` (int64): the start of each document in ``tokens.npy``, and the end of the last;
+- ``types.txt``: one type a line, in order of the ids;
+- ``counts.npy`` (int64): the number of occurrences of each type.
+
+These ids are called provisional: the vocabulary gives the words their final ids.
 """
 
 import re
@@ -15,14 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
-"""Found in strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
+"""Matches strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
 
 SHARD_TOKENS = 1 << 20
-"""Tokens in memory at a time where the text is read once."""
+"""Tokens in memory at a time while tokens are counted."""
 
 
 class ArrayWriter:
-    """Writes an ``.npy`` file block by block; its length need not be known before the end."""
+    """Writes a one-dimensional ``.npy`` file in blocks; its length is not needed in advance."""
 
     def __init__(self, path: Path, dtype: type[np.generic]) -> None:
         self.file: IO[bytes] = path.open("wb")
@@ -36,7 +41,7 @@ class ArrayWriter:
         np.lib.format.write_array_header_1_0(self.file, {**header, "shape": (self.length,)})
 
     def append(self, block: NDArray[np.generic]) -> None:
-        """Write a one-dimensional block, converted to the dtype of the file."""
+        """Append a one-dimensional block to the file, converted to the file's dtype."""
         self.file.write(block.astype(self.dtype, copy=False).tobytes())
         self.length += len(block)
 
@@ -48,13 +53,18 @@ class ArrayWriter:
 
 
 def read_counts(folder: Path) -> NDArray[np.int64]:
-    """Return the occurrences of each type of a corpus, by provisional id: int64 (types,)."""
+    """Return the count of each type (distinct token) of a corpus, by provisional id.
+
+    Returns
+    -------
+    int64 (types,)
+    """
     counts: NDArray[np.int64] = np.load(folder / "counts.npy", allow_pickle=False)
     return counts
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types of a corpus and their counts, by provisional id."""
+    """Return the types (distinct tokens) of a corpus and their counts, by provisional id."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 
@@ -65,9 +75,9 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids : int32 (n,)
-        Vocabulary ids.
+        The vocabulary id of each word.
     documents : int32 (n,)
-        The number of the document of each word; never falling.
+        The number of the document of each word; it never decreases.
     """
 
     ids: NDArray[np.int32]
@@ -79,10 +89,12 @@ class Words(NamedTuple):
 
     Attributes
     ----------
-    ids, documents : int32 (n,)
-        See `Batch`.
+    ids : int32 (n,)
+        The vocabulary id of each word.
+    documents : int32 (n,)
+        The number of the document of each word; it never decreases.
     positions : int64 (n,)
-        How many tokens of the text, in the vocabulary or not, are before each word.
+        The index of each word among all tokens of the text, in the vocabulary or not.
     """
 
     ids: NDArray[np.int32]
@@ -97,7 +109,7 @@ class Text:
     Attributes
     ----------
     tokens : int32 (n,)
-        Provisional ids; usually memory-mapped.
+        The corpus as provisional ids (types numbered by first appearance); usually memory-mapped.
     ids : int32 (types,)
         The vocabulary id of each provisional id; -1 for a type outside the vocabulary.
     spans : int64 (documents, 2)
@@ -110,14 +122,14 @@ class Text:
 
     @property
     def size(self) -> int:
-        """The number of tokens, inside the vocabulary or not."""
+        """The number of tokens in the documents, inside the vocabulary or not."""
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
     def shards(self, size: int) -> list["Text"]:
-        """Split into consecutive shards of about `size` tokens, each of fewer than ``2 * size``.
+        """Split the text into consecutive shards of about `size` tokens, each below ``2 * size``.
 
-        Documents of up to `size` tokens stay whole. A longer one is cut into several, and no
-        window reaches across a cut.
+        Documents of up to `size` tokens stay whole. A longer document is cut into several, and no
+        context window reaches across a cut.
         """
         spans = cut(self.spans, size)
         ends = np.cumsum(spans[:, 1] - spans[:, 0])
@@ -126,7 +138,7 @@ class Text:
         return [Text(self.tokens, self.ids, part) for part in np.split(spans, borders[1:])]
 
     def read(self) -> Words:
-        """Read all words into memory, without those outside the vocabulary."""
+        """Read all words that are in the vocabulary into memory."""
         lengths = self.spans[:, 1] - self.spans[:, 0]
         documents = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
         ids = self.ids[self._read_tokens()]
@@ -156,7 +168,13 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Cut each span that is longer than `size` into spans of `size`, the last one shorter."""
+    """Cut the spans that are longer than `size` into spans of at most `size` tokens.
+
+    Parameters
+    ----------
+    spans : int64 (n, 2)
+        The start and end of each span.
+    """
     lengths = spans[:, 1] - spans[:, 0]
     parts = np.maximum(1, -(-lengths // size))
     if (parts == 1).all():
@@ -168,12 +186,13 @@ def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
-    """Open all documents of a corpus folder, memory-mapped.
+    """Open all documents of a corpus folder as a memory-mapped text.
 
     Parameters
     ----------
     ids : int32 (types,)
-        The vocabulary id of each provisional id, or -1.
+        The vocabulary id of each provisional id (see `Text`), or -1 for a type outside the
+        vocabulary.
     """
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)

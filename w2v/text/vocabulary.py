@@ -1,4 +1,7 @@
-"""The vocabulary: which words have vectors, how it is chosen, and its file ``vocabulary.tsv``."""
+"""The vocabulary, which is the set of words that get vectors: how it is chosen and saved.
+
+It is saved as ``vocabulary.tsv``.
+"""
 
 import hashlib
 import re
@@ -16,7 +19,7 @@ from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
 from w2v.text.punctuation import PLAIN
 
 MAX_WORD = 1000
-"""Characters of a word. Longer tokens are data in the text, such as images in base64."""
+"""The most characters of a word. Longer tokens are data, such as images in base64."""
 
 NUMBER = r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?"
 WORD_COUNT = re.compile(rf"\s*(\S+)(?:\s+{NUMBER})+\s*")
@@ -29,7 +32,7 @@ HEADER = re.compile(r"\W*(word|token|type|term)s?\W*[\s,;]\W*[a-z].*", re.IGNORE
 
 @dataclass(frozen=True)
 class VocabularySettings(Settings):
-    """Which types of a corpus become words of the vocabulary; see `build`."""
+    """The settings that choose which types (distinct tokens) of a corpus are in the vocabulary."""
 
     min_count: int = setting("drop words that occur less often", at_least(1), 5)
     max_size: int | None = setting(
@@ -65,12 +68,12 @@ class VocabularySettings(Settings):
     )
 
     def words_to_drop(self) -> list[str]:
-        """Return the words of `drop`, read from its file if it is one.
+        """Return the words of the setting `drop`, a list of words or the name of a file of words.
 
         Raises
         ------
         SettingError
-            See `read_words`; or a word is to be kept and to be dropped.
+            The file cannot be read, is not UTF-8 or holds no word; or a word is also in `keep`.
         """
         drop = self.drop
         words = read_words(drop, "drop") if isinstance(drop, str) else [*drop]
@@ -83,7 +86,7 @@ class VocabularySettings(Settings):
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Words by falling count; words with equal counts are in the order of their code points.
+    """The words that have vectors, by descending count; equal counts are in code point order.
 
     Attributes
     ----------
@@ -100,17 +103,17 @@ class Vocabulary:
         return len(self.words)
 
     def save(self, path: Path) -> None:
-        """Write the words and counts; see `w2v.files.write_vocabulary`."""
+        """Write one line for each word, in order of the ids: the word, a tab and its count."""
         write_vocabulary(path, self.words, self.counts)
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
-        """Read what `save` wrote.
+        """Read a vocabulary that `save` wrote.
 
         Raises
         ------
         InputError
-            See `w2v.files.read_vocabulary`; or the file has no words or no counts.
+            The file cannot be read, is malformed, or has no words or no counts.
         """
         words, counts = read_vocabulary(path)
         if counts is None or not words:
@@ -119,11 +122,12 @@ class Vocabulary:
 
 
 def read_words(path: str | Path, name: str = "words") -> list[str]:
-    """Read a list of words, which may also be a saved vocabulary or a list with counts.
+    """Read a list of words, which may also be a saved vocabulary or a list of words with counts.
 
-    A line is a word in UTF-8. A count after white space is skipped, and so is all that follows a
-    tab. A count before the word or after a comma is skipped if every line has one, because numbers
-    and ``1,000`` may be words. A header, blank lines and repeated words are skipped.
+    A line is a word in UTF-8. A count after the word is skipped, and so is all that follows a tab.
+    A count before the word, or after the word and a comma, is skipped only if every line has one,
+    because numbers and ``1,000`` may be words. A header, blank lines and repeated words are
+    skipped.
 
     Parameters
     ----------
@@ -159,7 +163,7 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
 
 
 def words_of(lines: list[str]) -> list[str]:
-    """Return the word of each line; see `read_words`."""
+    """Return the word in each line; lines may hold counts in the formats of `read_words`."""
     after = [WORD_COUNT.fullmatch(line) for line in lines]
     for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):
         matches = [pattern.fullmatch(line) for line in lines]
@@ -189,10 +193,14 @@ def build(
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
     """Choose the words of the vocabulary.
 
+    Types of more than `MAX_WORD` characters are always dropped.
+
     Parameters
     ----------
-    types, counts : list of str, int64 (types,)
-        Every type of the corpus and how often it occurs, by provisional id.
+    types : list of str
+        Every type (distinct token) of the corpus, in order of first appearance.
+    counts : int64 (types,)
+        How often each type occurs.
     min_count
         Drop the types that occur less often.
     max_size
@@ -206,20 +214,17 @@ def build(
     max_share
         Drop the types that make up a larger share of all tokens.
 
-    Types of more than `MAX_WORD` characters are always dropped.
-
     Returns
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        The vocabulary id of each provisional id; -1 for a dropped type.
+        The vocabulary id of each type; -1 for a dropped type.
 
     Raises
     ------
     SettingError
         Fewer than two words are left (with one word there is nothing to predict), or `max_size`
-        is too small for the words to keep. The class of the error's settings is
-        `VocabularySettings`.
+        is too small for the words to keep.
     """
     short = ~too_long(types)
     kept = contained(types, keep) & short
@@ -265,14 +270,22 @@ def choose(
     words: Sequence[str] | None,
     drop: Sequence[str],
 ) -> tuple[Vocabulary, NDArray[np.int32]]:
-    """Choose the words of the vocabulary by settings; see `build`.
+    """Choose the words of the vocabulary by settings; a wrapper of `build`.
 
     Parameters
     ----------
     types, counts
-        See `build`.
-    words, drop
-        The words that the files or lists in ``settings.words`` and ``settings.drop`` hold.
+        The types (distinct tokens) of the corpus, and how often each occurs.
+    words
+        The words in the file that ``settings.words`` names; None if it names none.
+    drop
+        The words of ``settings.drop``, read from its file if it names one.
+
+    Returns
+    -------
+    vocabulary : Vocabulary
+    ids : int32 (types,)
+        The vocabulary id of each type; -1 for a dropped type.
     """
     limits = settings.min_count, settings.max_size
     return build(types, counts, *limits, words, settings.keep, drop, settings.max_share)
@@ -281,14 +294,19 @@ def choose(
 def with_words(
     types: Sequence[str], counts: NDArray[np.int64], words: Sequence[str]
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types of a corpus and, after them, the words that it lacks, which occur 0 times.
+    """Append `words` that do not occur in a corpus to its types, with a count of 0.
 
     Parameters
     ----------
     types, counts
-        See `build`.
+        The types (distinct tokens) of the corpus, and how often each occurs.
     words
         Words that are to have a vector although they may not occur.
+
+    Returns
+    -------
+    types, counts
+        Those of the corpus, followed by the added words.
     """
     known = set(types)
     lacking = [word for word in words if word not in known]
@@ -296,16 +314,18 @@ def with_words(
 
 
 def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, found: str) -> None:
-    """Refuse a setting that leaves fewer than two types.
+    """Raise a `SettingError` if a setting leaves fewer than two types.
 
     Parameters
     ----------
     left : bool (types,)
         Whether each type is left.
-    name, value, kind
-        The setting, its value, and what kind of value it is, such as "a count".
+    name, value
+        The name and value of the setting.
+    kind
+        What kind of value it is, such as "a count", for the message.
     found
-        What the message says about the corpus.
+        A remark about the corpus, which ends the message.
     """
     if left.sum() < 2:
         wanted = f"{kind} that leaves at least 2 of {len(left)} types, not {left.sum()}; {found}"
@@ -313,7 +333,7 @@ def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, f
 
 
 def shortened(word: str) -> str:
-    """Return a word in quotes for a message, with at most 40 of its characters."""
+    """Return a word in quotes, cut to 40 characters, for a message."""
     return repr(word if len(word) <= 40 else f"{word[:39]}…")
 
 
@@ -323,10 +343,10 @@ def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
-    """Return whether each type is one of the words: bool (types,).
+    """Return whether each type is one of `words`: bool (types,).
 
-    Words with a typographic apostrophe or hyphen also stand for the plain form, which the
-    tokenizers make of it.
+    A word with a typographic apostrophe or hyphen also matches its spelling with the ASCII
+    character, to which the tokenizers normalize it.
     """
     wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
@@ -344,7 +364,7 @@ def coverage(
     Parameters
     ----------
     types, counts
-        The types of the corpus, and how often each occurs, (n,) int64.
+        The types (distinct tokens) of the corpus, and how often each occurs, (n,) int64.
     chosen
         The vocabulary.
     wanted, drop
@@ -353,10 +373,12 @@ def coverage(
     Returns
     -------
     dict
-        Numbers of types and of tokens that are in the vocabulary and that are not, the share
-        ``out_of_vocabulary`` of the tokens, and ``once``: the types that occur only once. Where
-        they apply, also the types that are too long, the words to drop that occur, and the
-        wanted words that are missing, with the first 20 of them.
+        ``size`` of the vocabulary, number of ``types``, ``types_dropped``, ``tokens_kept``,
+        ``tokens_dropped``, their share ``out_of_vocabulary`` of all tokens, and ``once``, the
+        number of types that occur only once. If there are any, ``too_long``, the number of types
+        that are too long. With `drop`, ``words_to_drop_found``, the number of these words that
+        occur. With `wanted`, ``missing``, how many of these words are not in the vocabulary, and
+        ``missing_words``, the first 20 of them.
     """
     kept, total = int(chosen.counts.sum()), int(counts.sum())
     facts: dict[str, Any] = {
@@ -382,20 +404,20 @@ def coverage(
 def frequencies(
     counts: NDArray[np.int64], points: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how often the types of some frequency ranks occur, for a plot on logarithmic axes.
+    """Return counts of types at some frequency ranks, for a plot of the rank-frequency curve.
 
     Parameters
     ----------
     counts : int64 (types,)
-        In any order.
+        How often each type occurs, in any order.
     points
-        The largest number of ranks.
+        The largest number of ranks to return.
 
     Returns
     -------
     ranks, counts : int64 (n,)
-        Ranks from 1 to the number of types, evenly spaced by their logarithm, and the counts of the
-        types with these ranks.
+        Ranks from 1 (the most frequent type) to the number of types, evenly spaced on a logarithmic
+        axis, and the counts of the types with these ranks.
     """
     falling = np.sort(counts)[::-1]
     if len(falling) == 0:

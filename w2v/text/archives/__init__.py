@@ -1,6 +1,7 @@
-"""Readers for the archives of well-known corpora, a module for each; here is what they share.
+"""Readers for the archives of well-known corpora, one module for each corpus.
 
-Documents are read as streams; nothing is extracted to disk.
+This file holds the functions that the readers share. Documents are read as streams; nothing is
+extracted to disk.
 """
 
 import lzma
@@ -21,7 +22,15 @@ Open = Callable[[str], IO[bytes]]
 
 
 def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
-    """Open the one file called `name` in a zip archive; or `path` itself, if it is no archive."""
+    """Open the member called `name` of a zip archive, or `path` itself if it is not a zip archive.
+
+    The member may be in any folder of the archive.
+
+    Raises
+    ------
+    InputError
+        The archive holds no member or several members of this name, or it cannot be decompressed.
+    """
     if not zipfile.is_zipfile(path):
         return open(str(path))
     with zipfile.ZipFile(path) as archive:
@@ -42,7 +51,20 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def decode(data: bytes, where: str, offset: int = 0) -> str:
-    """Decode UTF-8. If it is invalid, the message has `where` and the position, plus `offset`."""
+    """Decode UTF-8.
+
+    Parameters
+    ----------
+    where
+        The name of the file or archive member, for the error message.
+    offset
+        The position of `data` in the file, in bytes, for the error message.
+
+    Raises
+    ------
+    InputError
+        The bytes are not valid UTF-8.
+    """
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

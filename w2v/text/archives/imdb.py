@@ -19,8 +19,20 @@ HTML_ENTITY = re.compile(r"&(?:#\d+|#[xX][\da-fA-F]+|\w+);")
 def read_imdb(path: Path, splits: tuple[str, ...]) -> Iterator[str]:
     """Yield the reviews in ``aclImdb_v1.tar.gz`` as plain text, one per document.
 
-    The splits are ``train`` and ``test`` (25,000 labelled reviews each) and ``unsup`` (50,000
-    unlabelled reviews, which the archive keeps in the folder ``train``).
+    HTML line breaks become spaces, and HTML entities become characters.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    splits
+        Which of ``train``, ``test`` (25,000 labeled reviews each) and ``unsup`` (50,000 unlabeled
+        reviews, which the archive keeps in the folder ``train``) to read.
+
+    Raises
+    ------
+    InputError
+        The archive holds no review, or a review is not UTF-8.
     """
     found = False
     with cast(IO[bytes], gzip.open(path)) as unpacked:

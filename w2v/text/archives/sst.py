@@ -11,8 +11,13 @@ from w2v.text.archives import Open, decode, open_member
 def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
     """Yield the sentences of the Stanford Sentiment Treebank.
 
-    `path` is ``stanfordSentimentTreebank.zip``, its ``datasetSentences.txt``, or a file with one
-    sentence per line.
+    Parameters
+    ----------
+    path
+        ``stanfordSentimentTreebank.zip``, the ``datasetSentences.txt`` from it, or a text file with
+        one sentence per line.
+    open
+        Opens a file that is not a zip archive for reading its decompressed bytes.
     """
     with open_member(path, "datasetSentences.txt", open) as file:
         lines = (

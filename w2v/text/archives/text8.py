@@ -15,7 +15,14 @@ MAX_WORD_BYTES = 1 << 20
 def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str]:
     """Yield the text of text8, which is one long line, in documents of `words` words.
 
-    `path` is ``text8.zip``, or the file ``text8`` in it, compressed or not.
+    Parameters
+    ----------
+    path
+        ``text8.zip``, or the file ``text8`` from it, compressed or not.
+    words
+        The number of words per document; the last document may have fewer.
+    open
+        Opens a file that is not a zip archive for reading its decompressed bytes.
     """
     document: list[str] = []
     rest, offset = b"", 0

@@ -1,7 +1,8 @@
-"""Word vectors: trained on text, loaded, compared and evaluated.
+"""Train word2vec vectors on text; load, compare and evaluate word vectors.
 
-`train` makes vectors of files, texts or lists of tokens, and `WordVectors` answers questions about
-them. The library has no configuration files and no tracking; ``pipeline`` adds those.
+`train` makes vectors from text files, strings or lists of tokens, and `WordVectors` answers
+queries about them, such as nearest neighbors. This library reads no configuration files and
+records no runs; the package ``pipeline`` adds both.
 """
 
 from w2v import losses, reference

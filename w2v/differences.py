@@ -1,6 +1,6 @@
-"""Say in words by what a wanted result differs from the nearest one that there is.
+"""Explain why no cached result can be used: how the wanted result differs from the nearest one.
 
-Results are described by manifests, which are JSON objects: ``settings``, nested by group as a user
+A result is described by its manifest, a JSON object: ``settings``, nested by group as a user
 names them; ``upstream``, the keys of the results from which it was made; ``inputs``, the SHA-256
 of the files that were read, by path; and ``code``, a hash of each source file by path.
 """
@@ -17,22 +17,22 @@ from typing import Any
 Manifest = Mapping[str, Any]
 
 MOST_READ = 1000
-"""Entries of a folder that are read, the last used ones."""
+"""How many results are compared, the most recently used ones."""
 
 LISTED = 3
-"""Files that are named where several differ."""
+"""How many of several differing files are named."""
 
 SHOWN = 80
-"""Characters of a value that are shown."""
+"""The most characters that are shown of a value."""
 
 DIGEST = re.compile("[0-9a-f]{16,64}")
 
 
 def read_manifests(folder: Path, name: str) -> list[Manifest]:
-    """Return the manifests of the entries in a folder, the last used one first.
+    """Return the manifests of the cached results in a folder, the most recently used first.
 
-    An entry is a folder that holds its manifest in a file of the given name. Entries without one,
-    and those with a damaged one, are left out.
+    Each result is a subfolder with its manifest in a file called `name`. Results whose manifest is
+    missing or damaged are skipped.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -47,7 +47,10 @@ def read_manifests(folder: Path, name: str) -> list[Manifest]:
 
 
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
-    """Sort manifests by how many of their settings and upstream keys differ from those wanted."""
+    """Sort manifests by how many of their settings and upstream keys differ from `wanted`.
+
+    The manifest with the fewest differences comes first.
+    """
 
     def texts(manifest: Manifest) -> set[tuple[str, str]]:
         values = flat({key: manifest[key] for key in ("settings", "upstream")})
@@ -58,7 +61,13 @@ def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one dictionary with dotted keys, ``{"model.dim": 100, ...}``."""
+    """Flatten nested settings into one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
+
+    Parameters
+    ----------
+    prefix
+        What the keys begin with.
+    """
     found: dict[str, Any] = {}
     for key, value in settings.items():
         inner = isinstance(value, Mapping)
@@ -67,10 +76,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
-    """Yield by what a wanted result differs from another one, apart from what is upstream.
+    """Yield the differences between a wanted result and an existing one, each as a phrase.
 
-    Where another choice of a group is wanted (its ``name`` differs), the group's other settings are
-    not named.
+    Settings, input files and code are compared, but not the results upstream. If another option of
+    a group is wanted, such as another loss (the group's setting ``name`` differs), the other
+    settings of the group are not compared.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -90,7 +100,16 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
 
 
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
-    """Return how one setting differs, which may be a hash of content."""
+    """Return a phrase that tells how a setting differs, such as ``model.dim is 50, not 100``.
+
+    Parameters
+    ----------
+    key
+        The dotted name of the setting.
+    new, old
+        All settings of the wanted and of the existing result, by dotted name. A value may be a hash
+        of the content of a file or of code.
+    """
     name = key.removesuffix(".name")
     if key not in old:
         return f"{name} is new"
@@ -104,13 +123,13 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
 
 
 def is_digest(value: Any) -> bool:
-    """Return whether a setting is a hash, or a list of hashes, that stands for content."""
+    """Return whether a setting is a hexadecimal hash, or a list of them, of some content."""
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in values)
 
 
 def shown(value: Any) -> str:
-    """Return a value as the command line takes it; one that is long is shortened."""
+    """Return a value as it is written on the command line; a long value is cut."""
     if is_digest(value):
         return "a file"
     plain = isinstance(value, str) and value.isprintable() and value.strip() == value != ""
@@ -119,7 +138,14 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield how the files that are read differ, given the SHA-256 of each by its path."""
+    """Yield phrases that tell how the input files differ.
+
+    Parameters
+    ----------
+    new, old
+        The SHA-256 of each file that the wanted result reads, and that the existing one read, by
+        path.
+    """
     if not old.keys() & new.keys():
         yield f"other files are read: {listed([*new])}" if new else "other files are read"
         return
@@ -138,6 +164,6 @@ def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return some of the names, and how many more there are."""
+    """Return the first `LISTED` names, and how many more there are."""
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

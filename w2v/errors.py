@@ -1,10 +1,10 @@
-"""`InputError`, for mistakes that users can correct; `sanitize`, for text that is shown."""
+"""`InputError`, for errors that users can correct; `sanitize`, for text that is displayed."""
 
 import re
 
 
 class InputError(ValueError):
-    """Input or settings that cannot be used.
+    """The error for input or settings that cannot be used.
 
     The message is one line: what is wrong, where, and what would be right. The command line
     prints it and exits with status 2; callers of the library may catch it as a ``ValueError``.
@@ -20,19 +20,19 @@ _ACTIVE = re.compile(
 
 
 def sanitize(text: str, *, terminal: bool = False) -> str:
-    """Replace every character that is a command to the terminal or page rather than text.
+    r"""Replace control and formatting characters, which could manipulate a terminal or web page.
 
-    Words, paths and messages may come from anywhere: a control character among them could
-    command a terminal, and a direction mark could reorder a page. Joiners stay, because Persian
-    and Hindi are spelled with them.
+    Words, paths and messages may come from anywhere: a control character in them could control the
+    terminal, and a direction mark could reverse the text after it. Zero-width joiners are kept,
+    because Persian and Hindi are spelled with them.
 
     Parameters
     ----------
     text
         Any text.
     terminal
-        Write such a character as an escape, as in ``\\x1b``, but keep line breaks and tabs.
-        Otherwise, as for pages and pictures, each becomes U+FFFD.
+        Replace each such character by an escape, as in ``\x1b``, but keep line breaks and tabs.
+        Otherwise, as for web pages and charts, replace each by U+FFFD.
     """
     if not terminal:
         return _ACTIVE.sub("\ufffd", text)

@@ -1,6 +1,7 @@
-"""Read and write files so that each is complete or absent, with checksums, or compressed.
+"""Read and write files: atomically, with checksums, or compressed.
 
-Here are also the format of ``vocabulary.tsv``, and what counts as a number in a text file.
+This module also defines the format of ``vocabulary.tsv``, and what counts as a number in a text
+file.
 """
 
 import bz2
@@ -43,26 +44,26 @@ _DECIMAL = re.compile(
 def is_number(field: str | bytes) -> bool:
     """Return whether a field of a text file is a decimal number, as C, NumPy and pandas read it.
 
-    Python's `float` reads more: ``1_000``, and digits of other scripts.
+    Python's `float` accepts more, such as ``1_000`` and digits of other scripts.
     """
     text = field if isinstance(field, str) else field.decode("latin-1")
     return _DECIMAL.fullmatch(text) is not None
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a JSON object as bytes, with the SHA-256 of its content as its first entry."""
+    """Return a dictionary as JSON, with the SHA-256 of its content as a first entry, ``sha256``."""
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     text = json.dumps({"sha256": digest, **body}, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode()
 
 
 def verify_checksum(data: bytes) -> dict[str, Any]:
-    """Return the object that `with_checksum` was given.
+    """Return the dictionary in JSON that `with_checksum` made, after verifying its checksum.
 
     Raises
     ------
     ValueError
-        The bytes are not such an object, or its content has changed.
+        The bytes are not a JSON object, or its content does not match its checksum.
     """
     try:
         body = json.loads(data)
@@ -77,7 +78,13 @@ def verify_checksum(data: bytes) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return a value as JSON in one form: equal values give equal bytes. NaN is refused."""
+    """Return a value as JSON with sorted keys, so that equal values give equal bytes.
+
+    Raises
+    ------
+    ValueError
+        The value contains NaN or an infinity.
+    """
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
 
@@ -88,13 +95,16 @@ def file_sha256(path: Path) -> str:
 
 
 def fsync(file: IO[bytes]) -> None:
-    """Wait until everything written to an open file has reached the disk."""
+    """Wait until everything written to an open file is physically on disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def fsync_folder(path: Path) -> None:
-    """Wait until new and renamed files of a folder are on disk; outside POSIX, do nothing."""
+    """Wait until new and renamed files of a folder are physically on disk.
+
+    This function does nothing on operating systems other than POSIX.
+    """
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)
@@ -106,9 +116,10 @@ def fsync_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, and rename it to `path` if the block succeeds.
+    """Yield a temporary path in the folder of `path`, which is renamed to `path` on success.
 
-    So `path` always holds either the old content or all of the new content.
+    If the block of the ``with`` statement raises an exception, the temporary file is deleted.
+    Therefore `path` always holds either the old content or all of the new content.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -129,14 +140,14 @@ OPENERS: dict[str, Callable[..., Any]] = {
 
 
 class Decompressed(io.RawIOBase):
-    """A file of decompressed bytes that also knows how much of the raw file was read.
+    """A decompressed file that also reports how much of the compressed file has been read.
 
     Parameters
     ----------
     raw
         The compressed file, opened for reading.
     decompressed
-        A file of bytes that reads from `raw`.
+        A file of the decompressed bytes, which reads from `raw`.
     """
 
     def __init__(self, raw: IO[bytes], decompressed: Any) -> None:
@@ -144,16 +155,16 @@ class Decompressed(io.RawIOBase):
         self.decompressed = decompressed
 
     def read(self, size: int = -1) -> bytes:
-        """Read decompressed bytes: at most `size` of them, or all."""
+        """Read at most `size` decompressed bytes, or all if `size` is -1."""
         data: bytes = self.decompressed.read(size)
         return data
 
     def raw_position(self) -> int:
-        """Return how many bytes of the compressed file were read."""
+        """Return how many bytes of the compressed file have been read."""
         return self.raw.tell()
 
     def close(self) -> None:
-        """Close both files."""
+        """Close the compressed and the decompressed file."""
         if not self.closed:
             self.decompressed.close()
             self.raw.close()
@@ -166,7 +177,7 @@ def local_path(path: str | Path) -> Path:
 
 
 def open_raw(path: str | Path) -> IO[bytes]:
-    """Open a local file for reading its bytes, compressed or not, as they are on disk."""
+    """Open a local file for reading its bytes as stored, without decompressing them."""
     return local_path(path).open("rb")
 
 
@@ -192,12 +203,12 @@ ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file, for telling its format.
+    """Return the first bytes of a file, by which its format can be recognized.
 
     Raises
     ------
     InputError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -208,16 +219,23 @@ def first_bytes(path: Path) -> bytes:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
-    """Open a file, decompressed if its first bytes say so, and tell whether it is compressed.
+    """Open a file for reading, decompressed if its first bytes are those of a compressed format.
 
     A zip archive must hold one file.
+
+    Yields
+    ------
+    file : IO of bytes
+        The content, decompressed.
+    compressed : bool
+        Whether the file was compressed.
 
     Raises
     ------
     InputError
         The file cannot be opened, or the archive holds several files.
     Exception
-        One of `UNPACK_ERRORS`, where what is compressed is damaged.
+        One of `UNPACK_ERRORS` while reading, if the compressed data is damaged.
     """
     head = first_bytes(path)
     with ExitStack() as stack:
@@ -301,7 +319,7 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
     if re.fullmatch(r"(?:[^\t\n]+\t[0-9]{1,18}\n)*", text[len(header) + 1 :]):
         cells = "\t".join(lines).split("\t") if lines else []
         return cells[::2], np.array(cells[1::2], np.int64)
-    words, counts = [], []  # some line is not of that form: see which, and whether it may be
+    words, counts = [], []  # some line has another form: find it, and decide whether it is valid
     for number, line in enumerate(lines, start=2):
         word, tab, count = line.partition("\t")
         if not (word and tab and re.fullmatch("[0-9]{1,19}", count) and int(count) < 1 << 63):
@@ -312,9 +330,14 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
 
 
 def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
-    """Give a file another name (a hard link), or copy it where that is not possible or wanted.
+    """Give the content of `path` the further name `other`, by a hard link or by a copy.
 
-    An older file of that name is replaced.
+    An older file called `other` is replaced.
+
+    Parameters
+    ----------
+    link
+        Try a hard link first; otherwise, or if the link fails, the file is copied.
     """
     # Removed first: a copy must not be written into a file that has two names.
     other.unlink(missing_ok=True)
@@ -328,7 +351,7 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
 
 @cache
 def can_link(folder: Path) -> bool:
-    """Return whether files in a folder, which must exist, can have several names."""
+    """Return whether hard links are possible in an existing folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary, suppress(OSError):
         file = Path(temporary, "a")
         file.touch()
@@ -338,9 +361,16 @@ def can_link(folder: Path) -> bool:
 
 
 def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
-    """Raise an `InputError` if `what`, such as "training", writes more to a folder than fits.
+    """Raise an `InputError` if there is too little free space on disk.
 
-    `need` holds the bytes by kind of file.
+    Parameters
+    ----------
+    need
+        The bytes that will be written, by kind of file.
+    folder
+        The folder that will be written to.
+    what
+        What writes the files, such as "training", for the message.
     """
     free, total = free_disk(folder), sum(need.values())
     if total > free:
@@ -358,7 +388,7 @@ def free_disk(folder: Path) -> int:
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes in words, as in ``4.8 GB``."""
+    """Return a number of bytes with a unit, such as ``4.8 GB``."""
     units = ("bytes", "kB", "MB", "GB", "TB", "PB")
     power = min(len(units) - 1, max(0, len(str(int(size))) - 1) // 3)
     return f"{size / 1000**power:,.{1 if power else 0}f} {units[power]}"

@@ -1,9 +1,9 @@
-"""SHA-256 of files, remembered so that a file which has not changed is read only once.
+"""Compute the SHA-256 of files, and store it so that unchanged files are not read again.
 
-As in git's index, a file counts as unchanged while its size, its inode and its times of
-modification and of status change are those that it had when it was read. A file that was changed
-less than `MARGIN` before it was read is not remembered: another change at that moment could leave
-the same times.
+As in git's index, a file counts as unchanged if its size, inode, modification time and status
+change time are the same as when it was read. The SHA-256 of a file that was changed less than
+`MARGIN` before it was read is not stored, because another change at that moment could leave the
+same times.
 """
 
 import hashlib
@@ -24,25 +24,25 @@ MARGIN = 2_000_000_000
 READ_BYTES = 1 << 20
 
 OnRead = Callable[[int], None]
-"""Called with the number of bytes by which hashing has got on."""
+"""Called with the number of bytes that were hashed since the last call."""
 
 
 class FileHashes:
-    """The SHA-256 of files, from a database or by reading them.
+    """Returns the SHA-256 of files, from a database if they are unchanged, or else by reading them.
 
     Parameters
     ----------
     database
-        The SQLite file that remembers them; it is made when it is needed. None: every file is
+        The SQLite file in which the hashes are stored; it is created if needed. None: every file is
         read.
     trust
-        Whether a file that has not changed is taken from the database. Otherwise every file is
-        read, and a warning tells if its content is not the remembered one.
+        Whether the hashes of unchanged files are taken from the database. Otherwise every file is
+        read, and a warning is issued if the hash of an unchanged file is not the stored one.
 
     Attributes
     ----------
     seen
-        The SHA-256 of every file that was asked for, by its path as it was given.
+        The SHA-256 of every file that was requested, by its path as given.
     """
 
     def __init__(self, database: Path | None = None, trust: bool = True) -> None:
@@ -52,6 +52,11 @@ class FileHashes:
 
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
         """Return the SHA-256 of each local file, in hexadecimal.
+
+        Parameters
+        ----------
+        on_read
+            Called with the number of bytes hashed since the last call, or taken from the database.
 
         Raises
         ------
@@ -77,7 +82,17 @@ class FileHashes:
         new: list[tuple[bytes, str, str]],
         on_read: OnRead,
     ) -> str:
-        """Return the SHA-256 of a file; where it is to be remembered, add a row to `new`."""
+        """Return the SHA-256 of a file, from the database or by reading the file.
+
+        Parameters
+        ----------
+        connection
+            The database; None if there is none.
+        new
+            If the hash should be stored, a row (path, stamp, SHA-256) is appended here.
+        on_read
+            Called with the number of bytes hashed since the last call, or taken from the database.
+        """
         key = os.path.abspath(local_path(path))  # noqa: PTH100 (a Path cannot keep every name)
         started = time.time_ns()
         # Opened also where it is not read: only then does NFS ask the server for the times.
@@ -106,7 +121,7 @@ class FileHashes:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the database for the block; None if there is none, or if it cannot be used."""
+        """Open the database during a ``with`` block; yield None if there is none or it is unusable."""
         connection = None
         if self.database is not None:
             try:
@@ -136,7 +151,15 @@ class FileHashes:
     def _remembered(
         self, connection: sqlite3.Connection | None, key: bytes, current: str
     ) -> str | None:
-        """Return the SHA-256 that is remembered of a file with this stamp."""
+        """Return the stored SHA-256 of a file; None if there is none for its present stamp.
+
+        Parameters
+        ----------
+        key
+            The absolute path of the file, as bytes.
+        current
+            The present stamp of the file, a text that changes when the file changes.
+        """
         if connection is None or self.database is None:
             return None
         try:
@@ -156,7 +179,7 @@ class FileHashes:
             self._unusable(error)
 
     def _unusable(self, error: Exception) -> None:
-        """Say that the database cannot be used, and do without it from now on."""
+        """Warn that the database cannot be used, and stop using it; delete it if it is damaged."""
         database, self.database = self.database, None
         then = "so files are read again"
         damaged = isinstance(error, sqlite3.DatabaseError)
@@ -168,15 +191,19 @@ class FileHashes:
 
 
 def stamp(status: os.stat_result) -> str:
-    """Return what of a file's status changes when its content does, as text."""
+    """Return a text that changes when a file changes: its size, times and inode."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def content_sha256(paths: Sequence[Path], hashes: FileHashes | None = None) -> str:
     """Return one SHA-256, in hexadecimal, of the content of several files and folders.
 
-    For a folder, the names and the content of all files below it are hashed. Without `hashes`,
-    every file is read.
+    For a folder, the names and contents of all files in it and its subfolders are hashed.
+
+    Parameters
+    ----------
+    hashes
+        Returns stored hashes of unchanged files; None: every file is read.
 
     Raises
     ------

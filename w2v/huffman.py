@@ -1,4 +1,4 @@
-"""The Huffman tree of a vocabulary, whose leaves are the words: frequent words have short paths."""
+"""The Huffman tree of a vocabulary, which the hierarchical softmax uses."""
 
 from typing import Any
 
@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 
 class HuffmanTree:
-    """The binary tree that makes the mean length of a path, weighted by counts, shortest.
+    """The Huffman tree of a vocabulary: each word is a leaf, and frequent words have short paths.
 
-    It has V leaves and V - 1 inner nodes, which are numbered in the order in which they are made;
-    the last one is the root. Of equal counts, an inner node is taken before a leaf, as in the code
-    of word2vec, older inner nodes before newer ones, and later words before earlier ones.
+    The tree minimizes the mean length of a path from the root to a leaf, weighted by the counts of
+    words. It has V leaves and V - 1 inner nodes, which are numbered in the order of their creation;
+    the last one is the root. Ties between equal counts are broken as in word2vec's code: an inner
+    node is merged before a leaf, an older inner node before a newer one, and a later word before an
+    earlier one.
 
     Parameters
     ----------
@@ -22,10 +24,11 @@ class HuffmanTree:
     ----------
     starts : int64 (V + 1,)
         The path of word w is ``nodes[starts[w] : starts[w + 1]]``.
-    nodes : int32 (sum of the lengths,)
-        The inner nodes on the paths, from the root on.
-    codes : int8, of the same shape
-        The branch taken at each of them: 0 to the child with the smaller count, 1 to the other.
+    nodes : int32 (total length of all paths,)
+        The inner nodes on each path, beginning at the root.
+    codes : int8, same shape as `nodes`
+        The branch taken at each of these nodes: 0 to the child with the smaller count, 1 to the
+        other.
     lengths : int64 (V,)
         The number of inner nodes on each path.
 
@@ -49,9 +52,15 @@ class HuffmanTree:
 
 
 def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Return the parent of each node, and its code there: first the V leaves, then inner nodes.
+    """Build the tree from the counts of the V words.
 
-    Parents are numbers of inner nodes, from 0; the root has the parent -1.
+    Returns
+    -------
+    parents : int32 (2 V - 1,)
+        The parent of each node, for the V leaves and then the V - 1 inner nodes: the number of an
+        inner node, from 0, or -1 for the root.
+    codes : int8 (2 V - 1,)
+        Which child of its parent each node is, 0 or 1.
     """
     size = len(counts)
     order = np.argsort(-counts, kind="stable")
@@ -76,7 +85,13 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
 def _paths(
     parents: NDArray[np.int32], codes: NDArray[np.int8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int8]]:
-    """Return the starts of the leaves' paths, and their inner nodes and codes from the root on."""
+    """Return the path from the root to each word: `starts`, `nodes` and `codes` of `HuffmanTree`.
+
+    Parameters
+    ----------
+    parents, codes
+        The parent of each node and which child of its parent it is, as `_build` returns them.
+    """
     size = (len(parents) + 1) // 2
     depths = np.zeros(len(parents), np.int64)
     for node in range(len(parents) - 2, size - 1, -1):  # parents are made after their children

@@ -1,4 +1,4 @@
-"""Compiling with Numba: processes that start together compile once."""
+"""A lock for compiling with Numba, so that processes that start together compile only once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,15 +8,16 @@ from typing import Any
 
 @contextmanager
 def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Iterator[None]:
-    """Hold a lock while a function compiles, so that other processes wait and load the result.
+    """Hold a lock while a function is compiled, so that other processes wait and load the result.
 
     Parameters
     ----------
     function
         A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
     sources
-        Other files that its code comes from. Numba itself notices changes of the function's own
-        file only; where one of these is newer, what was compiled is deleted.
+        Other files whose code is compiled into the function. Numba itself notices changes only of
+        the function's own file; if one of `sources` is newer than the cached result, that is
+        deleted.
     """
     try:
         import fcntl

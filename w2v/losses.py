@@ -1,11 +1,11 @@
-"""The losses: their settings and limits, and the table of their names.
+"""The losses: their settings and the table of their names.
 
-Their formulas for one center word are in `w2v.reference`; this module offers them too, for example
-as ``w2v.losses.naive_softmax``. What an engine does with a loss is in ``w2v/engines``.
+The formulas of the losses for one center word are in `w2v.reference`; this module also exports
+them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.
 
 To add a loss, write its settings here as a subclass of `Loss` with a line in `LOSSES`, its formula
-in `w2v.reference`, its step in a file of ``w2v/engines``, and ``conf/loss/<name>.yaml``. No other
-file knows its name.
+in `w2v.reference`, its training step in a file of ``w2v/engines``, and ``conf/loss/<name>.yaml``.
+No other file has to be changed.
 """
 
 from abc import ABC, abstractmethod
@@ -61,12 +61,12 @@ class Loss(Settings, ABC):
         The settings that change what the loss measures. If two runs differ in one of them, their
         values of the loss cannot be compared.
     output_vectors
-        What the output vectors belong to: ``words``, or the ``inner nodes`` of a tree.
+        What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     step_depends_on_length
-        Whether the size of a step depends on the length of the whole training. If it does, a
-        training cannot be continued for more epochs than were planned.
+        Whether the size of a training step depends on the planned number of epochs. If it does, a
+        training cannot be continued beyond that number.
     has_state
-        Whether a step depends on sums over earlier ones, beside the vectors.
+        Whether the optimizer keeps sums over earlier steps, in addition to the vectors.
     """
 
     name: ClassVar[str]
@@ -78,35 +78,35 @@ class Loss(Settings, ABC):
 
     @property
     def label(self) -> str:
-        """The most important setting in a few characters, for the names of runs; may be empty."""
+        """The most important setting in a few characters, such as ``k5``, for run names, or empty."""
         return ""
 
     def output_rows(self, words: int) -> int:
-        """Return how many output vectors there are for `words` words."""
+        """Return the number of output vectors for a vocabulary of `words` words."""
         return words
 
     @abstractmethod
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:
-        """Return how many products of a center and an outside vector one epoch computes.
+        """Return the number of dot products of an input and an output vector in one epoch.
 
         Parameters
         ----------
         pairs
-            The sum of the weights of all (center, outside) pairs of the text.
+            The number of (center, outside) pairs of the text; each counts as much as its weight.
         centers
-            The number of distinct input rows in each batch, summed over the batches.
+            The number of distinct input vectors in each batch, summed over the batches.
         counts : (V,)
             How often each word occurs in the text.
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
-        """Return how many bytes a step needs in addition to the model; 0 if it needs little."""
+        """Return how many bytes a training step needs in addition to the model; 0 if few."""
         return 0
 
 
 @dataclass(frozen=True)
 class NegativeSampling(Loss):
-    """Tell the outside word of each pair from K noise words.
+    """Negative sampling: distinguish the outside word of each pair from K noise words.
 
     References
     ----------
@@ -161,7 +161,7 @@ class Softmax(Loss):
 
 @dataclass(frozen=True)
 class HierarchicalSoftmax(Loss):
-    """A softmax by yes-or-no questions on the way to a word's leaf in a Huffman tree.
+    """The hierarchical softmax: binary decisions on the path to a word's leaf in a Huffman tree.
 
     References
     ----------

@@ -1,10 +1,10 @@
-"""What is learnt: the architecture, and the tables of vectors.
+"""The objectives of training: the architectures (skip-gram, CBOW), and the tables of vectors.
 
 The losses and their settings are in `w2v.losses`.
 
-To add an architecture, write its settings here as a subclass of `Architecture`, a class of them
-with a loss, a line in `ARCHITECTURES`, its formula in `w2v.reference`, its input rows in
-``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No loss and no other file knows its name.
+To add an architecture, write its settings here as a subclass of `Architecture`, a subclass of these
+settings with a field ``loss``, a line in `ARCHITECTURES`, its formula in `w2v.reference`, its input
+rows in ``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No other file has to be changed.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from w2v.settings import Settings, at_least, between, one_of, setting
 
 
 class Model(NamedTuple):
-    """The parameters that are learnt: the tables of input and of output vectors.
+    """The parameters of a model: the tables of input and of output vectors.
 
     Attributes
     ----------
     center : float32 (V, d)
-        v_w, the input vector of each word: the vectors that people use. With subwords
-        (V + buckets, d): the rows of the words' own, then those of n-grams, whose means are the
-        words' vectors.
+        v_w, the input vector of each word: the vectors that people use. With subwords, the shape is
+        (V + buckets, d): one row for each word, then the rows of n-grams; the vector of a word is
+        the mean of its own row and the rows of its n-grams.
     outside : float32 (V, d)
-        u_w, used where the word is predicted or is noise. For the hierarchical softmax (V - 1, d),
-        the vectors of the inner nodes of the tree.
+        u_w, the output vector of each word, used where the word is predicted or is a noise word.
+        With the hierarchical softmax (V - 1, d), the vectors of the inner nodes of the tree.
     """
 
     center: NDArray[np.float32]
@@ -37,16 +37,18 @@ class Model(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture(Settings):
-    """The length of the vectors, and which pairs of words they are learnt from.
+    """The base class of the architectures: the size of vectors, context windows and subwords.
 
     Attributes
     ----------
     name
         The name of the architecture in ``conf/model`` and in lists of runs.
     inputs
-        The class, a `w2v.engines.inputs.Inputs`, that makes its input rows, as ``module:class``.
+        The class, a `w2v.engines.inputs.Inputs`, that makes the input rows of this architecture, as
+        ``module:class``.
     changes_objective
-        The settings that change which pairs the loss is a mean of.
+        The settings that change over which pairs of words the loss is averaged. If two runs differ
+        in one of them, their values of the loss cannot be compared.
     """
 
     dim: int = setting("d, the length of a vector", at_least(1), 100)
@@ -88,15 +90,15 @@ class Architecture(Settings):
 
     @property
     def label(self) -> str:
-        """What is not the default in a few characters, for the names of runs; may be empty."""
+        """Settings that are not the defaults, in a few characters, for run names; may be empty."""
         return f"n{self.min_n}-{self.max_n}" if self.subwords else ""
 
     def input_rows(self, words: int) -> int:
-        """Return how many input vectors there are for `words` words and their n-grams."""
+        """Return the number of input rows for a vocabulary of `words` words and their n-grams."""
         return words + self.buckets * self.subwords
 
     def pair_weights(self) -> NDArray[np.float32]:
-        """Return the weight of a pair of words by their distance, 1 ... m: float32 (m,)."""
+        """Return the weight of a pair of words for each distance from 1 to m: float32 (m,)."""
         if not self.dynamic_window:
             return np.ones(self.window, np.float32)
         return np.arange(self.window, 0, -1, dtype=np.float32) / np.float32(self.window)
@@ -104,7 +106,7 @@ class Architecture(Settings):
 
 @dataclass(frozen=True)
 class SkipGramArchitecture(Architecture):
-    """A center word predicts each word around it."""
+    """Skip-gram without a loss: each center word predicts the words around it."""
 
     name = "skipgram"
     inputs = "w2v.engines.inputs:SkipGramInputs"
@@ -112,7 +114,7 @@ class SkipGramArchitecture(Architecture):
 
 @dataclass(frozen=True)
 class SkipGram(SkipGramArchitecture):
-    """A center word predicts each word around it.
+    """Skip-gram with a loss: each center word predicts the words around it.
 
     References
     ----------
@@ -124,7 +126,7 @@ class SkipGram(SkipGramArchitecture):
 
 @dataclass(frozen=True)
 class CbowArchitecture(Architecture):
-    """The words around a position predict the word that stands there."""
+    """CBOW (continuous bag of words) without a loss: words around a position predict its word."""
 
     combine: str = setting(
         "predict from the mean of the context's vectors, or from their sum",
@@ -151,7 +153,7 @@ class CbowArchitecture(Architecture):
 
 @dataclass(frozen=True)
 class Cbow(CbowArchitecture):
-    """The words around a position predict the word that stands there (continuous bag of words).
+    """CBOW (continuous bag of words) with a loss: words around a position predict its word.
 
     References
     ----------
@@ -169,16 +171,22 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
     "skipgram": (SkipGramArchitecture, SkipGram),
     "cbow": (CbowArchitecture, Cbow),
 }
-"""The settings of each architecture, by its name, and the same with a loss."""
+"""By the name of the architecture: its settings, and its settings with those of a loss."""
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
-    """Return the objective of an architecture and a loss."""
+    """Return an objective: the settings of an architecture together with those of a loss."""
     return ARCHITECTURES[architecture.name][1](**vars(architecture), loss=loss)
 
 
 def initial_model(objective: Objective, words: int, random: np.random.Generator) -> Model:
-    """Return word2vec's initial model: v uniform in (-1/2d, 1/2d), u zero."""
+    """Return word2vec's initial model: input vectors uniform in (-1/2d, 1/2d), output vectors zero.
+
+    Parameters
+    ----------
+    words
+        The size of the vocabulary.
+    """
     dim, rows = objective.dim, objective.input_rows(words)
     center = random.random((rows, dim), dtype=np.float32)
     center -= np.float32(0.5)

@@ -1,12 +1,12 @@
-"""The reference formulas: each loss and its gradients for one center word, as they are derived.
+"""Reference implementations of the losses and their gradients for one center word.
 
-``w2v/README.md`` derives every formula, and every engine is tested against this module.
+``w2v/README.md`` derives every formula, and every training engine is tested against this module.
 The settings of the losses are in `w2v.losses`.
 
 Each loss is a function of the scores ``s = U v`` alone, so each function has the same three steps:
 the scores, the loss with ``g = dJ/ds``, and the chain rule ``dJ/dv = Uᵀ g``, ``dJ/dU = g vᵀ``.
-An architecture (`skipgram`, `cbow`, `subword_skipgram`) says which vector ``v`` predicts which
-words, for any of the losses.
+An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v`` predicts
+which words, for any of the losses.
 
 All arithmetic is float64; results are rounded once, to the dtype of the input. Finite input gives
 finite output and no warning: intermediate results that overflow are computed again on a smaller
@@ -255,7 +255,23 @@ def _logistic_terms(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
 ) -> LossAndGradients:
-    """Return J = -Σ_i log σ(sign_i u_i·v) with its gradients; `rows` says where each u_i stands."""
+    """Return J = -Σ_i log σ(sign_i u_i·v) and its gradients with respect to v and all vectors.
+
+    Parameters
+    ----------
+    v : (d,)
+        The input vector.
+    u : (n, d)
+        The output vectors, one for each term of the sum; a vector may occur several times.
+    rows : (n,) int
+        The row of each u_i in the matrix of output vectors.
+    signs : (n,)
+        1 or -1 for each term.
+    shape
+        The shape of the matrix of output vectors.
+    dtype
+        The dtype of the results.
+    """
     x = signs * _product(u, v)
     loss = -_log_sigmoid(x).sum()
 
@@ -358,22 +374,26 @@ def cbow(
     context_indices : (n,) int
         The other words of the window, rows of `input_vectors`; a word may occur twice. If there
         are none, the loss and its gradients are zero.
-    input_vectors, output_vectors : (V, d)
-        Input vectors; output vectors, of words or of what else `loss` compares with.
+    input_vectors : (V, d)
+        The input vector of each word.
+    output_vectors : (V, d)
+        The output vectors of words; of inner nodes, (V - 1, d), for the hierarchical softmax.
     loss : callable
-        See `skipgram`. It is called once, as ``loss(h, center_index, output_vectors)``.
+        ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, called once with these
+        positional arguments in float64.
     combine : "mean" or "sum"
         h is the mean, or the sum, of the vectors of the context words.
     context_gradient : "exact" or "word2vec"
-        ``exact``: each context word gets its share of the gradient by h, a part in n of it with
-        the mean. ``word2vec``: each gets the whole, as word2vec.c and gensim do with the mean,
-        too; then `grad_inputs` is not the gradient of the loss.
+        ``exact``: the gradient with respect to each context word's vector, which is that with
+        respect to h, divided by n for the mean. ``word2vec``: the gradient with respect to h is
+        used for each context word without dividing it, also for the mean, as in word2vec.c and
+        gensim; then `grad_inputs` is not the gradient of the loss.
 
     Returns
     -------
     loss : scalar
     grad_inputs : (V, d)
-        Zero outside the rows of context words. A word that occurs twice gets its share twice.
+        Zero except in the rows of context words. A word that occurs twice gets its part twice.
     grad_outputs : shape of `output_vectors`
 
         All three in the common dtype of the two arrays.
@@ -417,22 +437,31 @@ def subword_skipgram(
     Parameters
     ----------
     word_rows : (n,) int
-        The rows of `input_vectors` that belong to the center word: its own, and one for each of
-        its n-grams, which words and n-grams with the same hash share. A row may occur twice.
+        The rows of `input_vectors` whose mean is v: the row of the center word, and one for each of
+        its n-grams. N-grams with the same hash share a row, so a row may occur twice.
     outside_indices : (k,) int
-        The outside words of the window, as for `skipgram`.
+        The outside words of the window in order; a word may occur twice. If there are none, the
+        loss and its gradients are zero.
     input_vectors : (V + buckets, d)
+        The rows of words, then those of n-grams.
     output_vectors : (V, d)
+        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
-        See `skipgram`.
+        ``(v, outside_index, output_vectors) -> loss, grad_v, grad_outputs``, called with these
+        three positional arguments, in float64, once for each outside word, in order.
     subword_gradient : "exact" or "fasttext"
-        ``exact``: each row gets a part in n of the gradient by v. ``fasttext``: each gets the
-        whole, as fastText does; then `grad_inputs` is not the gradient of the loss.
+        ``exact``: the gradient with respect to each row, which is that with respect to v divided by
+        n. ``fasttext``: the gradient with respect to v is used for each row without dividing it, as
+        in fastText; then `grad_inputs` is not the gradient of the loss.
 
     Returns
     -------
-    loss, grad_inputs, grad_outputs
-        As of `cbow`.
+    loss : scalar
+    grad_inputs : (V + buckets, d)
+        Zero except in the rows of `word_rows`. A row that occurs twice gets its part twice.
+    grad_outputs : shape of `output_vectors`
+
+        All three in the common dtype of the two arrays.
 
     Raises
     ------
@@ -465,10 +494,26 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the summed loss of the targets, for the input vector Σ_j weight_j inputs[rows_j].
+    """Return the loss, summed over target words, of the input vector v = Σ_j weight_j inputs[row_j].
 
-    The gradient by row j is share_j times that by the input vector. It is the gradient of the
-    loss if shares and weights are equal.
+    Parameters
+    ----------
+    inputs, outputs
+        The matrices of input and of output vectors.
+    rows, weights : (n,)
+        The rows of `inputs` that v is a weighted sum of, and their weights.
+    shares : (n,)
+        The gradient with respect to v is multiplied by share_j to get the gradient with respect to
+        row j. It is the true gradient of the loss if shares and weights are equal.
+    targets : (k,) int
+        The words to predict.
+    loss
+        The loss for one target word.
+
+    Returns
+    -------
+    loss, grad_inputs, grad_outputs
+        In the common dtype of the two matrices.
     """
     dtype = np.result_type(inputs, outputs)
     # Partial sums of scaled terms cannot overflow. The scale is a power of two, which is exact.
@@ -500,12 +545,12 @@ def _predict(
 
 
 def _log_sigmoid(x: Float64Array) -> Float64Array:
-    """Return log σ(x): -log1p(exp(-x)) if x >= 0, else x - log1p(exp(x))."""
+    """Return log σ(x) without overflow: -log1p(exp(-x)) if x >= 0, else x - log1p(exp(x))."""
     return np.asarray(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
 
 
 def _product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
-    """Multiply a matrix by a vector; an entry is infinite only if its true value overflows."""
+    """Multiply a matrix by a vector; an entry is infinite only if its exact value overflows."""
     # Not `@`: BLAS may sum equal rows in different orders. Their scores, which should be equal,
     # would then differ by a rounding error, which is large if the scores are.
     product = np.asarray(np.sum(matrix * vector, axis=1))
@@ -516,7 +561,7 @@ def _product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
 
 
 def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
-    """Return `_SMALL`² times the product, which is finite for all finite input.
+    """Return the matrix-vector product times `_SMALL`², which is finite for all finite input.
 
     A term that underflows here is negligible beside the terms that overflow in the true product.
     """
@@ -524,7 +569,7 @@ def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
 
 
 def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Array:
-    """Return U v - max(U v), which is correct even if U v overflows."""
+    """Return the scores U v minus their maximum, correctly even if U v overflows: (V,)."""
     s = _product(U, v)
     below = np.asarray(s - s.max())
     lost = ~np.isfinite(below)
@@ -535,13 +580,19 @@ def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Arra
 
 
 def _within_range(x: Any, dtype: np.dtype[Any]) -> Any:
-    """Round float64 to `dtype`, limited to the largest number of `dtype`."""
+    """Round float64 numbers to `dtype`; clip them to its largest finite number."""
     largest = float(np.finfo(dtype).max)
     return np.clip(x, -largest, largest).astype(dtype)
 
 
 def _real(name: str, x: npt.ArrayLike) -> FloatArray:
-    """Convert to a float array; integers become float64, other types are refused."""
+    """Convert the argument called `name` to an array of floats; integers become float64.
+
+    Raises
+    ------
+    InputError
+        The argument is not an array of real numbers.
+    """
     try:
         array = np.asarray(x)
     except ValueError:  # ragged lists
@@ -556,7 +607,13 @@ def _real(name: str, x: npt.ArrayLike) -> FloatArray:
 def _two_matrices(
     name: str, x: npt.ArrayLike, other: str, y: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Return two matrices whose rows have one length."""
+    """Convert the arguments called `name` and `other` to matrices with equally long rows.
+
+    Raises
+    ------
+    InputError
+        An argument is not a matrix of real numbers, is empty, or the rows differ in length.
+    """
     a, b = _real(name, x), _real(other, y)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or 0 in (a.size, b.size):
         raise InputError(
@@ -569,7 +626,13 @@ def _two_matrices(
 def _center_and_outside(
     center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike, name: str = "outside_vectors"
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
-    """Return both arrays and their common dtype; refuse shapes that do not agree."""
+    """Convert the two arguments to arrays, (d,) and (V, d); return them and their common dtype.
+
+    Raises
+    ------
+    InputError
+        An argument is not real numbers, or a shape is wrong.
+    """
     v = _real("center_vector", center_vector)
     U = _real(name, outside_vectors)
     if v.ndim != 1 or U.ndim != 2 or v.shape != U.shape[1:] or U.size == 0:
@@ -581,14 +644,26 @@ def _center_and_outside(
 
 
 def _finite_float64(name: str, x: FloatArray) -> Float64Array:
-    """Convert to float64; refuse NaN and infinities."""
+    """Convert the argument called `name` to float64.
+
+    Raises
+    ------
+    InputError
+        The argument contains NaN or an infinity.
+    """
     if not np.isfinite(x).all():
         raise InputError(f"{name} holds NaN or infinity; every entry must be finite")
     return x.astype(np.float64, copy=False)
 
 
 def _index(name: str, index: int, rows: int) -> int:
-    """Return an index as an int; refuse one that is not a row of the vectors."""
+    """Check that the argument called `name` is an index from 0 to `rows` - 1; return it as an int.
+
+    Raises
+    ------
+    InputError
+        The argument is not an integer, or is out of range.
+    """
     try:
         i = operator.index(index)
     except TypeError:
@@ -599,7 +674,18 @@ def _index(name: str, index: int, rows: int) -> int:
 
 
 def _indices(name: str, indices: npt.ArrayLike, rows: int) -> npt.NDArray[np.intp]:
-    """Return a list of indices as an array; refuse those that are not rows of the vectors."""
+    """Check that the argument called `name` is a list of indices from 0 to `rows` - 1.
+
+    Returns
+    -------
+    (n,) intp
+        The indices.
+
+    Raises
+    ------
+    InputError
+        The argument is not a list of integers, or an index is out of range.
+    """
     try:
         array = np.asarray(indices)
     except ValueError:

@@ -1,8 +1,9 @@
-"""Random choices: seeded generators, numbered draws, sub-sampling and the noise distribution.
+"""Random choices: seeded generators, counter-based draws, sub-sampling and noise words.
 
-`generator` gives a NumPy generator for what happens once, such as shuffling documents. `draw` is
-for what happens at every word of the text: its numbers depend on a key and on the number of the
-draw alone, so that threads and engines make the same draws in whatever order they get to them.
+`generator` returns a NumPy generator for what happens once, such as shuffling documents. `draw` is
+for what happens at every word of the text: the random number depends only on a key and on the
+number of the draw (a counter), so that threads and engines get the same random numbers in whatever
+order they work.
 """
 
 import zlib
@@ -15,7 +16,7 @@ UInt32Array: TypeAlias = NDArray[np.uint32]
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """Return the generator of one purpose, independent of all others with the same seed.
+    """Return a random generator for one purpose, independent of others with the same seed.
 
     Parameters
     ----------
@@ -24,31 +25,30 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     purpose
         What is drawn, such as ``"train"``.
     indices
-        For example an epoch and a shard. Each has a generator of its own, so that training can
-        resume there without the states of earlier generators.
+        Further numbers, such as an epoch and a shard. Each combination has a generator of its own,
+        so that training can resume there without the states of earlier generators.
     """
     key = (zlib.crc32(purpose.encode()), *indices)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 class Key(NamedTuple):
-    """The key of numbered draws: two numbers below 2**32."""
+    """The key of counter-based random draws: two numbers below 2**32."""
 
     first: np.uint32
     second: np.uint32
 
 
 def draw_key(random: np.random.Generator) -> Key:
-    """Draw a key. Draws with different keys are independent of each other."""
+    """Draw a random key for `draw`. Draws with different keys are independent of each other."""
     return Key(*random.integers(2**32, size=2, dtype=np.uint32))
 
 
 def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
-    """Encrypt two uint32 numbers by Threefry-2x32 with 20 rounds.
+    """Return 64 random bits for each counter (x0, x1) under a key: Threefry-2x32 with 20 rounds.
 
-    It gives 64 random bits for each pair (x0, x1). The arguments are uint32 arrays, or scalars in
-    code that Numba compiles: this one function serves both. `jax.extend.random.threefry_2x32` is
-    the same function.
+    The arguments and the two results are uint32 arrays, or scalars in code that Numba compiles:
+    this function serves both. `jax.extend.random.threefry_2x32` computes the same function.
 
     References
     ----------
@@ -86,20 +86,23 @@ def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
 
 
 def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Array, UInt32Array]:
-    """Return 64 random bits for each of some draws.
+    """Return 64 random bits for each of n counter-based draws.
+
+    Draws with equal keys, purposes and numbers are equal; all others are independent.
 
     Parameters
     ----------
     key
-        Draws with equal keys, purposes and numbers are equal.
+        The key of the draws.
     purpose
-        Separates draws of one key that have the same numbers.
+        A number that separates draws for different purposes under the same key.
     numbers : int64 (n,)
-        The numbers of the draws, below 2**32.
+        The numbers of the draws (counters), below 2**32.
 
     Returns
     -------
     first, second : uint32 (n,)
+        32 random bits each.
     """
     keys = np.full(1, key.first), np.full(1, key.second)
     first, second = threefry(*keys, numbers.astype(np.uint32), np.full(1, purpose, np.uint32))
@@ -109,8 +112,8 @@ def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Arra
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
     """Return the probability that the sub-sampling of frequent words keeps each word.
 
-    It is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in the code of
-    word2vec (Mikolov et al. 2013, section 2.3, describe a close variant).
+    It is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in word2vec's code
+    (Mikolov et al. 2013, section 2.3, describe a slightly different formula).
 
     Parameters
     ----------
@@ -131,9 +134,17 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 
 
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
-    """Return `keep_probabilities` as integers: a word is kept if its draw is not above its number.
+    """Return the sub-sampling probabilities as integer thresholds for random 32-bit integers.
 
-    Integers are compared, so that all engines keep the same words.
+    A word is kept if its random integer is at most its threshold. Integers are compared so that all
+    engines keep the same words.
+
+    Parameters
+    ----------
+    counts : int64 (V,)
+        How often each word occurs.
+    threshold
+        The threshold t of sub-sampling, as for `keep_probabilities`.
 
     Returns
     -------
@@ -147,17 +158,24 @@ def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
 class NoiseDistribution:
     """Draws words in proportion to count ** exponent, in constant time by Walker's alias method.
 
-    A draw first chooses one of V cells at random, each with the same probability.
+    A draw first chooses one of V cells with equal probability, and then one of two words in the
+    cell.
+
+    Parameters
+    ----------
+    counts : int64 (V,)
+        How often each word occurs.
+    exponent
+        The exponent of the counts.
 
     Attributes
     ----------
     probabilities : float64 (V,)
         The probability of each word.
     threshold : uint32 (V,)
-        A draw in cell w is word w if its second number is below this one. The probability of that
-        is the threshold over 2**32.
+        A draw in cell w yields word w if a random 32-bit integer is below this threshold.
     alias : int32 (V,)
-        The word that is drawn in cell w otherwise.
+        The word that a draw in cell w yields otherwise.
 
     References
     ----------
@@ -184,7 +202,13 @@ class NoiseDistribution:
         self.alias = alias.astype(np.int32)
 
     def words(self, first: UInt32Array, second: UInt32Array) -> NDArray[np.int32]:
-        """Return the words of some draws, int32 (n,); see `draw`."""
+        """Convert random bits to noise words: int32 (n,).
+
+        Parameters
+        ----------
+        first, second : uint32 (n,)
+            Random bits of `draw`: the first choose a cell, the second one of its two words.
+        """
         cell = (first.astype(np.uint64) * np.uint64(len(self.alias)) >> np.uint64(32)).astype(
             np.int32
         )

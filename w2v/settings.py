@@ -1,8 +1,8 @@
-"""Settings that check themselves: frozen dataclasses whose fields have a meaning and limits.
+"""Settings that validate themselves: frozen dataclasses whose fields have a meaning and limits.
 
-A field made by `setting` says in one line what it means and which values are allowed. A class
-derived from `Settings` refuses other values when an object is made, and `describe` gives the same
-text to whoever lists the settings, so that a limit is written once.
+A field made by `setting` has a one-line meaning and a limit on its values. A class derived from
+`Settings` raises an error for other values when an object is created. `describe` returns the
+meanings and limits as text for ``--help``, so that each limit is written only once.
 """
 
 import math
@@ -27,7 +27,7 @@ class SettingError(InputError):
     name, value
         The name of the field, and its value.
     wanted
-        What would be right, as in "must be ...".
+        What would be right: the words that follow "must be" in the message.
     """
 
     def __init__(self, owner: type, name: str, value: object, wanted: str) -> None:
@@ -38,14 +38,14 @@ class SettingError(InputError):
 
 
 class Limit(NamedTuple):
-    """Which values are allowed.
+    """A limit on the values of a setting.
 
     Attributes
     ----------
     wanted
-        The limit in words that follow "must be".
+        The allowed values in words that follow "must be", such as "at least 1".
     holds
-        Returns whether a value is allowed. It is not called for None.
+        A function that returns whether a value is allowed. It is not called for None.
     """
 
     wanted: str
@@ -68,7 +68,7 @@ def between(least: float, most: float) -> Limit:
 
 
 def fraction() -> Limit:
-    """Allow numbers from 0 to 1, without 1 itself."""
+    """Allow numbers from 0 (included) to 1 (excluded)."""
     return Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
@@ -84,7 +84,7 @@ def one_of(choices: Collection[str]) -> Limit:
 
 
 def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """Allow lists of at least `least` of the given words, each of them once."""
+    """Allow lists of distinct words from `choices`, at least `least` of them."""
     return Limit(
         f"some of [{', '.join(choices)}], each once",
         lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,
@@ -92,12 +92,15 @@ def some_of(choices: Collection[str], least: int = 0) -> Limit:
 
 
 def text(what: str) -> Limit:
-    """Allow text that is not blank. Messages call it `what`, such as "a folder"."""
+    """Allow text that is not blank. Error messages call it `what`, such as "a folder"."""
     return Limit(what, lambda value: bool(value.strip()))
 
 
 def matching(pattern: str, what: str) -> Limit:
-    """Allow text that matches a pattern as a whole, in any case. Messages call it `what`."""
+    """Allow text that matches a regular expression as a whole, ignoring case.
+
+    Error messages call the text `what`.
+    """
     found = re.compile(pattern, re.IGNORECASE)
     return Limit(what, lambda value: found.fullmatch(value) is not None)
 
@@ -108,11 +111,12 @@ def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) ->
     Parameters
     ----------
     meaning
-        What the setting means, in a line, for ``--help``.
+        What the setting means, in one line, for ``--help``.
     limit
-        Which values are allowed. None is allowed if the type of the field allows it.
+        Which values are allowed. None is always allowed if the type of the field includes None.
     default
-        A list or dictionary is copied for each object. Without a default, a value must be given.
+        The default value; a list or dictionary is copied for each object. Without a default, a
+        value must be given.
     """
     metadata = {"meaning": meaning, "limit": limit}
     if isinstance(default, list | dict):
@@ -122,12 +126,12 @@ def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) ->
 
 @dataclass(frozen=True)
 class Settings:
-    """The base of classes whose fields are made by `setting`.
+    """The base class of settings whose fields are made by `setting`.
 
     Raises
     ------
     SettingError
-        A field does not allow its value.
+        The value of a field has the wrong type or is outside its limit.
     """
 
     def __post_init__(self) -> None:
@@ -141,19 +145,19 @@ class Settings:
                 self.refuse(name, limit.wanted + (" or null" if NoneType in kinds else ""))
 
     def refuse(self, name: str, wanted: str) -> None:
-        """Raise a `SettingError` for the field `name`, which must be `wanted`."""
+        """Raise a `SettingError`: the value of the field `name` must be `wanted`."""
         raise SettingError(type(self), name, getattr(self, name), wanted)
 
 
 class Description(NamedTuple):
-    """A setting in words.
+    """The description of a setting, for ``--help``.
 
     Attributes
     ----------
     name, meaning
         The name of the field, and what it means.
     allowed
-        The type and the limits, as in "a whole number, at least 1, or null".
+        The type and the limit, as in "a whole number, at least 1, or null".
     """
 
     name: str
@@ -162,7 +166,7 @@ class Description(NamedTuple):
 
 
 def describe(owner: type) -> Iterator[Description]:
-    """Yield a description of each field of a dataclass that was made by `setting`."""
+    """Yield a description of each field of a dataclass that was made by `setting`, for ``--help``."""
     hints = get_type_hints(owner)
     for one in fields(owner):
         if "meaning" in one.metadata:
@@ -181,7 +185,7 @@ def describe(owner: type) -> Iterator[Description]:
 
 @cache
 def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
-    """Return the allowed types and the limit of each field, by its name."""
+    """Return the allowed types and the limit of each field of a settings class, by field name."""
     hints = get_type_hints(owner)
     made: tuple[Field[Any], ...] = fields(owner)
     return {
@@ -192,7 +196,7 @@ def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
-    """Return the types in a union, or the type itself."""
+    """Return the member types of a union in a type hint; the type itself if it is not a union."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
@@ -215,7 +219,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
 
 
 def _words(kinds: tuple[Any, ...]) -> list[str]:
-    """Return the name of each type in plain words, such as "a whole number"."""
+    """Return the name of each type in plain words, such as "a whole number" for int."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     names |= {NoneType: "null", list: "a list", tuple: "a list", dict: "name=value pairs"}
     return [names.get(get_origin(kind) or kind, getattr(kind, "__name__", "")) for kind in kinds]
@@ -226,9 +230,13 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Return settings, a value or an argument in which each path's ``~`` is the home folder.
+    """Replace ``~`` at the start of each path in a value by the home folder.
 
-    A setting named ``pattern`` is left unchanged, because it is a regular expression.
+    Parameters
+    ----------
+    value
+        A `Settings` object, a list, a dictionary, or a string such as ``key=~/a.txt``. A setting
+        named ``pattern`` is left unchanged, because it is a regular expression.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

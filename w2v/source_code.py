@@ -8,7 +8,7 @@ from pathlib import Path
 
 IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
 LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
-"""A class that a table names and that is imported when it is used."""
+"""The name of a class, as "module:class", in a table; it is imported when it is used."""
 
 
 def source_digests(
@@ -17,25 +17,27 @@ def source_digests(
     without: Collection[str] = (),
     data: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return a hash of each source file that a module depends on, its own among them.
+    """Return a hash of each source file that a module depends on, including its own file.
+
+    Imports are followed, also those inside functions.
 
     Parameters
     ----------
     module
         The name of the module.
     packages
-        The packages whose modules count, each with a dot at its end. Imports are followed, also
-        those inside functions.
+        The packages whose modules are followed, each with a dot at its end, such as ``"w2v."``.
     without
-        Modules that do not count.
+        Names of modules that are left out.
     data
-        By the name of a module, a pattern for other files that it reads, from its folder.
+        For the name of a module, a glob pattern, relative to its folder, for other files that the
+        module reads.
 
     Returns
     -------
     dict
-        16 hexadecimal digits of the SHA-256, by the path of the file from the folder of its
-        outermost package.
+        The first 16 hexadecimal digits of the SHA-256 of each file. Keys are file paths relative to
+        the folder that contains the outermost package.
     """
     found: dict[str, Path] = {}
     waiting = [module]
@@ -58,7 +60,7 @@ def source_digests(
 
 
 def module_file(name: str) -> Path | None:
-    """Return the source file of a module; None if the name is of something else."""
+    """Return the source file of a module; None if `name` is not the name of a module."""
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:  # of something in a module
@@ -67,7 +69,17 @@ def module_file(name: str) -> Path | None:
 
 
 def imported_modules(source: str, packages: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names of what a source file imports from packages: modules, and things in them."""
+    """Yield the dotted names that a source file imports from the given packages.
+
+    Each may be the name of a module, or of a class or function in a module.
+
+    Parameters
+    ----------
+    source
+        The source code.
+    packages
+        Names of packages, each with a dot at its end.
+    """
     names = LAZY.findall(source)
     for package, imported in IMPORT.findall(source):
         # What is imported may be a module or something in one.

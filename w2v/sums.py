@@ -1,4 +1,4 @@
-"""Sums of rows of a matrix: what predicts, where it is not a row itself."""
+"""Weighted sums of rows of a matrix: the input vectors of CBOW and of words with n-grams."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,22 @@ I32 = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Sums:
-    """n weighted sums of rows of a matrix.
+    """n weighted sums of rows of a matrix, in compressed sparse row (CSR) form.
 
     Sum i has the entries ``starts[i] : starts[i + 1]`` of the other arrays; it may have none. If
-    the other three are None, it is row ``ids[i]`` alone.
+    `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
 
     Attributes
     ----------
     ids : int32 (E,)
-        The rows. A row may occur several times in a sum.
+        The row of each entry. A row may occur several times in a sum.
     starts : int32 (n + 1,)
+        The first entry of each sum, and the number of all entries.
     weights : float32 (E,)
-        What each row is multiplied by.
+        The weight of each row in its sum.
     shares : float32 (E,)
-        What the gradient by the sum is multiplied by to get the update of each row: for the
-        gradient of the loss, the weights.
+        The gradient with respect to a sum is multiplied by these numbers to get the update of each
+        of its rows. For the true gradient of the loss, they equal the weights.
     """
 
     ids: I32
@@ -43,11 +44,11 @@ class Sums:
         return len(self.ids) if self.starts is None else len(self.starts) - 1
 
     def borders(self) -> I32:
-        """Return `starts`, made if there are none."""
+        """Return `starts`; if it is None, the same for sums of one row each: int32 (n + 1,)."""
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
     def take(self, chosen: NDArray[np.integer[Any]]) -> "Sums":
-        """Return some of the sums, in the given order."""
+        """Return the sums with the indices `chosen`, in this order."""
         if self.starts is None or self.weights is None or self.shares is None:
             return Sums(self.ids[chosen])
         lengths = np.diff(self.starts)[chosen]
@@ -56,9 +57,14 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return an order in which equal sums are consecutive, and where each begins, and the end.
+        """Group equal sums. Sums of several rows are not compared and count as different.
 
-        Only sums of one row are compared; others count as different.
+        Returns
+        -------
+        order : intp (n,)
+            The indices of the sums, so that equal sums are consecutive.
+        borders : intp (groups + 1,)
+            Where each group begins in `order`, and n.
         """
         if self.starts is not None:
             return np.arange(self.count), np.arange(self.count + 1)
@@ -67,15 +73,15 @@ class Sums:
         return order, np.append(first, len(order))
 
     def distinct(self) -> int:
-        """Count the sums that are used, without repetitions of equal ones (see `equal`)."""
+        """Count the groups of equal sums that are not empty; `equal` defines the groups."""
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
     def used(self) -> NDArray[np.bool_]:
-        """Tell which sums have at least one row, (n,)."""
+        """Return whether each sum has at least one row: bool (n,)."""
         return np.diff(self.borders()) > 0
 
     def totals(self) -> F32:
-        """Return the sum of the weights of each sum, (n,)."""
+        """Return the total weight of each sum: float32 (n,)."""
         if self.weights is None or self.starts is None:
             return np.ones(len(self.ids), np.float32)
         owner = np.repeat(np.arange(self.count), np.diff(self.starts))
@@ -83,12 +89,19 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return the distinct rows, (m,), and a value of each in each sum as a matrix (n, m).
+        """Return the sums as a sparse matrix whose columns are the distinct rows.
 
         Parameters
         ----------
         values
-            `weights` or `shares`.
+            The entries of the matrix: `weights` or `shares`; None for ones.
+
+        Returns
+        -------
+        rows : int32 (m,)
+            The distinct rows that occur in the sums.
+        matrix : sparse (n, m)
+            The total of `values` for each sum and row.
         """
         import scipy.sparse as sp
 
@@ -99,7 +112,7 @@ class Sums:
         return rows, sp.csr_array(entries, shape=(self.count, len(rows)))
 
     def of(self, table: F32) -> F32:
-        """Return the sums of rows of a table, (n, d)."""
+        """Compute the sums for a matrix `table` of row vectors: (n, d)."""
         if self.starts is None:
             chosen: F32 = table[self.ids]
             return chosen

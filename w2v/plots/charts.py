@@ -1,7 +1,7 @@
-"""Charts of a training, of word vectors and of a corpus, drawn from plain data, saved as PNG.
+"""Draw charts of a training, of word vectors and of a corpus, and save them as PNG.
 
-What differs in color differs in lightness or shape as well, for greyscale printing. Matplotlib is
-imported when a chart is drawn.
+Elements that differ in color also differ in lightness or shape, for grayscale printing. Matplotlib
+is imported when a chart is drawn.
 """
 
 import textwrap
@@ -20,7 +20,7 @@ SMOOTHING = 0.03
 """Fraction of all points over which the smoothed loss is averaged."""
 
 NAMED_PAIRS = 6
-"""Word pairs labelled in the similarity chart: those where model and people disagree most."""
+"""Word pairs labeled in the similarity chart: those where model and people disagree most."""
 
 MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
 """Shape, fill and edge color of each analogy method."""
@@ -32,11 +32,18 @@ def loss_curve(
     path: str | Path,
     title: str = "",
 ) -> None:
-    """Draw the training loss over words seen, and the held-out loss of each epoch.
+    """Draw the training loss over the number of words seen, and the held-out loss of each epoch.
 
-    ``points`` are (words seen, mean loss per pair in nats); without any, the training loss of each
-    epoch is drawn. An epoch has ``words`` seen since the start, ``loss`` and ``heldout_loss`` (or
-    None).
+    Parameters
+    ----------
+    points
+        Pairs (words seen, mean loss per pair in nats). If there are none, the training loss of each
+        epoch is drawn instead.
+    epochs
+        For each epoch ``words``, the number of words seen since the start of training, ``loss`` and
+        ``heldout_loss``; a loss may be None.
+    path
+        The PNG file to write.
     """
     fig, ax = new_figure()
     words, losses = np.array(points, dtype=np.float64).reshape(-1, 2).T
@@ -94,10 +101,19 @@ def word_map(
     title: str = "",
     axes: tuple[str, str] = ("first dimension", "second dimension"),
 ) -> None:
-    """Draw words as points at `xy`, (n, 2), with labels, of which none covers another.
+    """Draw words as labeled points in the plane; no label covers another.
 
-    Words with larger `counts` have larger points, and their labels are placed first; a label for
-    which there is no place is left out. `axes` are the labels of the two axes.
+    Parameters
+    ----------
+    words, xy
+        n words and their positions, (n, 2).
+    path
+        The PNG file to write.
+    counts
+        How often each word occurs, (n,): more frequent words have larger points, and their labels
+        are placed first. A label for which there is no room is left out.
+    axes
+        The labels of the two axes.
     """
     places = np.asarray(xy, dtype=np.float64).reshape(-1, 2)
     size = float(np.clip(3.6 + 0.04 * len(words), 5.0, 8.4))
@@ -122,8 +138,14 @@ def word_map(
 def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") -> None:
     """Draw the count of each type of the corpus over its frequency rank, on logarithmic axes.
 
-    `counts`, (types,), are in any order; `kept`, bool (types,), is true for the types that are in
-    the vocabulary.
+    Parameters
+    ----------
+    counts
+        How often each type (distinct token) occurs, (types,), in any order.
+    kept
+        Whether each type is in the vocabulary, bool (types,).
+    path
+        The PNG file to write.
     """
     counts, kept = np.asarray(counts, dtype=np.int64), np.asarray(kept, dtype=bool)
     order = np.lexsort((~kept, -counts))  # of equally frequent types, the kept ones come first
@@ -174,7 +196,7 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """Return the unit for an axis that ends at `largest`, with its name: (1e6, "millions")."""
+    """Return a unit for an axis whose largest number is `largest`, such as (1e6, "millions")."""
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
             return unit, name
@@ -182,7 +204,7 @@ def _unit(largest: float) -> tuple[float, str]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the running mean of the values, over windows of a share `SMOOTHING` of them.
+    """Return a running mean; each window holds a fraction `SMOOTHING` of the values.
 
     The window is centered, so that the mean does not lag behind. At the start, where the loss
     falls fast, it shrinks on both sides; at the end only its right half is missing, so that the
@@ -203,19 +225,20 @@ def similarity_scatter(
     spearman: float | None = None,
     interval: tuple[float, float] | None = None,
 ) -> None:
-    """Draw cosines over people's scores, and label the pairs for which they disagree most.
+    """Plot model cosines against human scores of word pairs; label the largest disagreements.
 
     Parameters
     ----------
     pairs
-        The rows of one benchmark in the table ``pairs``; see `w2v.evaluate.metrics.tables`. Pairs
-        that are not used are not drawn; used pairs without a cosine count as 0.
+        The word pairs of one similarity benchmark: rows with ``word_1``, ``word_2``, ``human`` (the
+        score), ``model`` (the cosine) and ``used``. Pairs that are not used are not drawn; used
+        pairs without a cosine count as 0.
     path
         The PNG file to write.
     title
-        Names the benchmark.
+        The name of the benchmark.
     spearman, interval
-        The correlation and its 95 % interval; None if undefined.
+        Spearman's correlation and its 95 % interval, shown in the title; None if undefined.
     """
     from scipy.stats import rankdata
 
@@ -248,12 +271,13 @@ def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title:
     Parameters
     ----------
     rows
-        The rows of one benchmark in the table ``analogies``; see `w2v.evaluate.metrics.tables`.
-        Categories are drawn in the order of the rows, with a gap between sections.
+        The results on one benchmark, a row for each method and category: ``method``, ``section``,
+        ``category``, ``questions`` (their number), ``accuracy``, and the ends ``low`` and ``high``
+        of its interval. Categories are drawn in the order of the rows, with a gap between sections.
     path
         The PNG file to write.
     title
-        Names the benchmark.
+        The name of the benchmark.
     """
     methods = list(dict.fromkeys(row["method"] for row in rows))
     questions = {(row["section"], row["category"]): row["questions"] for row in reversed(rows)}
@@ -304,5 +328,5 @@ def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title:
 
 
 def _two_decimals(value: float) -> str:
-    """Format a number with two decimals and a true minus sign, and without a negative zero."""
+    """Format a number with two decimals and a Unicode minus sign; never as minus zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Charts that compare many trainings: parallel coordinates, main effects, value over cost."""
+"""Charts that compare many training runs: parallel coordinates, main effects, score over cost."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from w2v.plots.labels import place_labels
 from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
 
 COLORMAP = "viridis"
-"""Its lightness grows evenly, so that it works in greyscale."""
+"""Its lightness grows evenly, so that it works in grayscale."""
 
 LOG_RATIO = 20
 """An axis is logarithmic if its largest value is more than this many times its smallest."""
@@ -20,14 +20,21 @@ LOG_RATIO = 20
 MAX_LABELS = 12
 
 Ticks = list[tuple[float, str]]
-"""Places on an axis, from 0 to 1, and what is written there."""
+"""The ticks of an axis: position from 0 to 1, and label."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """What a setting does: the mean at each of its values.
+    """The effect of one setting: the mean score at each of its values.
 
-    ``connected`` tells whether values lie between those that are shown, so that a line makes sense.
+    Attributes
+    ----------
+    name
+        The name of the setting.
+    labels, means
+        Its values as text, and the mean score at each.
+    connected
+        Whether the setting is a number, so that a line between the means makes sense.
     """
 
     name: str
@@ -38,9 +45,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Cloud:
-    """A configuration: cost and value of each of its trainings.
+    """The costs and scores of the training runs of one configuration.
 
-    ``unbeaten`` tells that no other configuration is better in both on average.
+    Attributes
+    ----------
+    label
+        The name of the configuration.
+    points
+        Pairs of cost and score, one for each run.
+    unbeaten
+        Whether the configuration is Pareto-optimal: no other has both a better mean cost and a
+        better mean score.
     """
 
     label: str
@@ -49,7 +64,7 @@ class Cloud:
 
     @property
     def mean(self) -> tuple[float, float]:
-        """The mean cost and value."""
+        """The mean cost and the mean score of the runs."""
         cost, value = np.mean(self.points, axis=0).tolist()
         return cost, value
 
@@ -62,14 +77,21 @@ def parallel_coordinates(
     title: str = "",
     larger_is_better: bool = True,
 ) -> None:
-    """Draw each training as a line through its settings to its value. Better ones are darker.
+    """Draw each training run as a line through its settings to its score; better runs are darker.
 
     Parameters
     ----------
     lines : (n, axes) float64
-        Places on the axes, from 0 to 1; the last axis is the value. NaN interrupts a line.
-    ticks, names
-        Of each axis.
+        The position of each run on each axis, from 0 to 1. The last axis is the score, the others
+        are settings. NaN interrupts a line.
+    ticks
+        The tick positions and labels of each axis.
+    names
+        The name of each axis.
+    path
+        The PNG file to write.
+    larger_is_better
+        Whether larger scores are better.
     """
     import matplotlib as mpl
     from matplotlib.collections import LineCollection
@@ -116,7 +138,19 @@ def parallel_coordinates(
 
 
 def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | Path) -> None:
-    """Draw the mean value at each value of each setting on one scale, with the mean of all."""
+    """Draw the mean score at each value of each setting, one panel per setting, on one scale.
+
+    Parameters
+    ----------
+    panels
+        The settings with their values and means.
+    mean
+        The mean score of all runs, drawn as a line in each panel.
+    ylabel
+        The label of the axis of scores.
+    path
+        The PNG file to write.
+    """
     fig, first = new_figure(max(4.5, 2.2 * len(panels) + 1), 3.4)
     first.remove()
     grid: Any = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -138,7 +172,10 @@ def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | 
 def value_over_cost(
     clouds: Sequence[Cloud], xlabel: str, ylabel: str, title: str, path: str | Path
 ) -> None:
-    """Draw configurations by cost and value; those that none beats in both are named diamonds."""
+    """Plot the mean score of each configuration against its mean cost, and its runs as dots.
+
+    Pareto-optimal configurations are drawn as diamonds and labeled.
+    """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)
     several = [point for cloud in clouds for point in cloud.points if len(cloud.points) > 1]

@@ -1,6 +1,6 @@
 """Place text labels beside points so that no label covers another.
 
-adjustText does not replace this: its labels still overlap where points are dense, it takes a
+The package adjustText is not used: its labels still overlap where points are dense, it takes a
 second per chart instead of a fifth, and two minutes for 200 points in one place, because it never
 leaves a label out.
 """
@@ -35,10 +35,17 @@ WITHOUT_LINE = 8.0
 def place_labels(
     fig: "Figure", ax: "Axes", labels: Sequence[str], xy: Array, order: Iterable[int]
 ) -> None:
-    """Write labels beside points, each where it covers no other label and the fewest points.
+    """Write labels beside points so that each covers no other label and as few points as possible.
 
-    The labels of the points ``xy``, (n, 2) in data coordinates, are placed in the given order of
-    importance and never moved again. A label for which no place is free is left out.
+    A label for which no place is free is left out.
+
+    Parameters
+    ----------
+    labels, xy
+        The label and the position of each point, (n, 2) in data coordinates.
+    order
+        The indices of the points to label, the most important first. A label that has been placed
+        is not moved again.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -86,9 +93,14 @@ def place_labels(
 
 
 def _overlap(low: Array, high: Array, other_low: Array, other_high: Array) -> NDArray[np.bool_]:
-    """Return which of n boxes overlap which of m others, (n, m).
+    """Return which of n boxes overlap which of m other boxes: bool (n, m).
 
-    A box is given by its lower left and its upper right corner: (n, 2) each, and (m, 2) each.
+    Parameters
+    ----------
+    low, high : (n, 2)
+        The lower left and the upper right corner of each box.
+    other_low, other_high : (m, 2)
+        The same corners of the other boxes.
     """
     meets = (high[:, None] > other_low) & (low[:, None] < other_high)
     return np.asarray(meets.all(axis=2))

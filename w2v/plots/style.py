@@ -1,8 +1,8 @@
 """The common look of all charts: colors, sizes, titles, and how a chart is saved.
 
-Everything here uses matplotlib without pyplot, which would keep figures alive and choose a window
-system for the whole process. matplotlib is imported inside the functions, so that runs that draw
-nothing do not wait for it.
+Everything here uses matplotlib without pyplot, which would keep figures in memory and choose a
+window system for the whole process. matplotlib is imported inside the functions, so that runs that
+draw nothing do not wait for it.
 """
 
 import textwrap
@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 5.2, 3.7
 INK = "#222222"
 BLUE = "#174a80"
 ORANGE = "#d9731a"
-"""Blue is much darker than orange, so that the two differ in greyscale as well."""
+"""Blue is much darker than orange, so that the two differ in grayscale as well."""
 
 LABEL_SIZE = 8.0
 """Font size of labels inside a chart, in points."""
@@ -35,7 +35,7 @@ MISSING_GLYPH = "Glyph .* missing from"
 
 
 def new_figure(width: float = WIDTH, height: float = HEIGHT) -> "tuple[Figure, Axes]":
-    """Create a figure of this size, in inches, with one pair of axes."""
+    """Create a figure of the given size, in inches, with one pair of axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -57,7 +57,7 @@ def set_title(fig: "Figure", title: str) -> None:
 
 
 def save(fig: "Figure", path: str | Path) -> None:
-    """Write the figure as PNG. If that fails, an older file at the path stays as it was."""
+    """Save the figure as PNG. If this fails, an existing file at `path` is unchanged."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside, warnings.catch_warnings():

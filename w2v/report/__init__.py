@@ -1,1 +1,1 @@
-"""What people look at: pictures of an evaluation, the interactive map of words, the report."""
+"""The charts of an evaluation, the interactive map of words, and the HTML report of a run."""

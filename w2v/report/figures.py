@@ -1,4 +1,4 @@
-"""Which charts a run has, with their file names, titles and descriptions.
+"""Draw the charts of a run, each with a file name, a title and a description.
 
 `draw` makes the charts and the interactive map, and lists the charts in ``pictures.json``, from
 which the report reads them.
@@ -26,17 +26,17 @@ MAP_NEIGHBOURS = 60  # words in a map chart besides the probe words
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart in a folder."""
+    """A chart: its file name, kind, title and, for people who cannot see it, a description."""
 
     file: str
     kind: str  # one of `KINDS`
     title: str
-    shows: str  # for people who cannot see it
+    shows: str  # a description for people who cannot see the chart
 
 
 @dataclass(frozen=True)
 class Counts:
-    """The types of a corpus: how often each occurs, and whether it is in the vocabulary."""
+    """How often each type (distinct token) of a corpus occurs, and which types are in the vocabulary."""
 
     counts: NDArray[np.int64]
     kept: NDArray[np.bool_]
@@ -54,10 +54,25 @@ def draw(
 ) -> None:
     """Draw the charts of a run (PNG) and its interactive map (HTML) into a folder.
 
-    There is a chart for each method (see `w2v.evaluate.projection.NAMES`), and all of them are
-    in the interactive map, which shows ``map_words`` words and lists neighbours among the
-    ``vocabulary`` most frequent ones. Without methods no map is made; ``counts`` is None for
-    vectors that were not trained by this project.
+    Parameters
+    ----------
+    out
+        The folder.
+    findings
+        The results of the evaluation.
+    title
+        The title of the map and of the loss curve.
+    counts
+        The counts of the corpus, for the rank-frequency chart; None for vectors that were not
+        trained by this project.
+    methods
+        The methods of projection into the plane, keys of `w2v.evaluate.projection.NAMES`. Each has
+        its own map chart, and the interactive map offers all of them. Without methods, no map is
+        made.
+    map_words
+        The number of words on the interactive map.
+    vocabulary
+        The interactive map lists neighbors among this many of the most frequent words.
     """
     made = [
         *_loss(out, findings, title),
@@ -77,7 +92,7 @@ def draw(
 
 
 def read_pictures(folder: Path) -> list[Picture]:
-    """Return the charts that `draw` left in a folder."""
+    """Return the list of the charts that `draw` has written into a folder."""
     return [Picture(**fields) for fields in json.loads((folder / LIST).read_bytes())]
 
 

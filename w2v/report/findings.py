@@ -1,4 +1,4 @@
-"""What the evaluation of word vectors found: the tables that the report and the plots show."""
+"""The results of evaluating word vectors: the tables that the report and the charts show."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,12 +15,16 @@ TABLES = tuple(COLUMNS)
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation found; the tables are described in `w2v.evaluate.metrics.tables`."""
+    """The results of evaluating word vectors.
+
+    The fields of type ``pandas.DataFrame`` are tables, whose columns `w2v.evaluate.metrics.tables`
+    describes.
+    """
 
     vectors: WordVectors
-    points: list[Point]  # empty, as are the epochs, for vectors made elsewhere
+    points: list[Point]  # training losses; empty, like the epochs, for other vectors
     epochs: list[Epoch]
-    probes: list[str]  # whose nearest neighbours are listed
+    probes: list[str]  # words whose nearest neighbors are listed
     pairs: "pd.DataFrame"
     similarity: "pd.DataFrame"
     analogies: "pd.DataFrame"
@@ -30,5 +34,5 @@ class Findings:
 
     @property
     def tables(self) -> "dict[str, pd.DataFrame]":
-        """Return the tables by name."""
+        """The tables by name, such as ``similarity`` and ``analogies``."""
         return {name: getattr(self, name) for name in TABLES}

@@ -1,4 +1,4 @@
-"""The interactive page of words on a map."""
+"""Write the interactive map of words, an HTML page."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from w2v.evaluate.projection import Projection
 from w2v.report.page import embedded_json, write_page
 from w2v.vectors import WordVectors
 
-NEIGHBOURS = 10  # that the page lists for each word
+NEIGHBOURS = 10  # listed for each word
 MAX_LETTERS = 200  # longer words are cut on the page
 
 
 def words_to_map(vectors: WordVectors, first: Iterable[str], size: int) -> list[str]:
-    """Choose at most `size` words: those in `first`, then the most frequent ones."""
+    """Choose at most `size` words for the map: those in `first`, then the most frequent ones."""
     frequent = (vectors.words[row] for row in vectors.by_frequency[:size])
     return list(dict.fromkeys([*first, *frequent]))[:size]
 
@@ -30,14 +30,23 @@ def write_map(
     title: str,
     vocabulary: int,
 ) -> None:
-    """Write the interactive page: zoom, search, and each word's neighbours.
+    """Write the interactive map of words: an HTML page with zoom, search, and neighbors of words.
 
-    Neighbours are found in the original space, among the ``vocabulary`` most frequent words. If
-    two labels do not fit, the earlier word keeps its label.
+    Parameters
+    ----------
+    path
+        The HTML file to write.
+    words
+        The words on the map. If two labels do not fit, the earlier word keeps its label.
+    projections
+        The positions of the words by one or more methods of projection.
+    vocabulary
+        Neighbors are found by cosine, in all dimensions, among this many of the most frequent
+        words.
     """
     near, cosines = neighbour_rows(vectors, words, NEIGHBOURS, vocabulary)
     own = [vectors.row(word) for word in words]
-    others = np.setdiff1d(near, own).tolist()  # neighbours that are not on the map
+    others = np.setdiff1d(near, own).tolist()  # neighbors that are not on the map
     index_of = {row: index for index, row in enumerate([*own, *others])}
     rank = np.empty(len(vectors), dtype=np.int64)
     rank[vectors.by_frequency] = np.arange(len(vectors))
@@ -71,7 +80,13 @@ def _cut(word: str) -> str:
 
 
 def _integers(xy: NDArray[np.float64]) -> list[int]:
-    """Scale positions to integers from -10000 to 10000, 0 in the middle, both axes alike."""
+    """Scale positions to integers from -10000 to 10000, with 0 in the middle and one scale for x and y.
+
+    Returns
+    -------
+    list of int
+        x and y of each point in turn.
+    """
     if len(xy) == 0:
         return []
     centered = xy - (xy.max(axis=0) + xy.min(axis=0)) / 2

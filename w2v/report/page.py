@@ -1,4 +1,4 @@
-"""Fill the HTML templates: pages that are one file each and load nothing from anywhere else."""
+"""Fill HTML templates; each page is one file that loads nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -21,11 +21,20 @@ def write_page(
     filters: Sequence[Callable[..., str]] = (),
     **values: Any,
 ) -> None:
-    """Fill a template and write the page. If that fails, an older page stays as it was.
+    """Fill a template and write the page. If this fails, an existing page is unchanged.
 
-    The template, the styles and the script are files in ``templates/``. The template also gets
-    ``policy``, under which a browser refuses every request and every other script. Strings in
-    ``values`` are sanitized and escaped. The template knows ``filters`` by the functions' names.
+    Parameters
+    ----------
+    path
+        The HTML file to write.
+    template, styles, script
+        Names of files in ``templates/``: the page, its style sheets and its JavaScript.
+    filters
+        Functions that the template can use as filters, under their names.
+    values
+        The variables of the template. Strings are sanitized and escaped. The template also gets
+        ``policy``, a Content-Security-Policy that makes the browser refuse every request and every
+        other script.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -56,9 +65,9 @@ def write_page(
 
 
 def embedded_json(value: Any) -> str:
-    """Return JSON for a ``<script>`` element, as markup that a template does not escape again.
+    """Return a value as JSON for a ``<script>`` element, marked as safe for the template.
 
-    No text inside the value can end the element.
+    No text inside the value can end the element, because ``<``, ``>`` and ``&`` are escaped.
     """
     from markupsafe import Markup
 
@@ -69,5 +78,5 @@ def embedded_json(value: Any) -> str:
 
 
 def embedded_image(path: Path) -> str:
-    """Return a PNG file as a ``data:`` URL, which holds the image itself."""
+    """Return a PNG file as a ``data:`` URL, which contains the image itself."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

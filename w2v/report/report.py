@@ -1,7 +1,7 @@
-"""Write ``report.html``: one page with the scores, charts, neighbours and settings of a run.
+"""Write ``report.html``: one page with the scores, charts, neighbors and settings of a run.
 
-The page is made from the run's summary and the files of its stages. It imports neither pandas nor
-matplotlib, so that a run whose stages are all cached gets its report at once.
+The page is made from the run's summary and the files of its stages. This module imports neither
+pandas nor matplotlib, so that a run whose stages are all cached gets its report quickly.
 """
 
 import csv
@@ -24,7 +24,7 @@ REPORT = "report.html"
 
 Row = dict[str, Any]
 
-NEIGHBOURS = 8  # of each word
+NEIGHBOURS = 8  # listed for each word
 FREQUENT_WORDS = 24
 SOFTWARE = ("w2v-experiments", "numpy", "numba", "scipy")
 DASH = "–"
@@ -32,7 +32,17 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis that the intervals of a table column share, and how their ends are written."""
+    """The common axis of the small confidence-interval charts in a table column.
+
+    Attributes
+    ----------
+    low, high
+        The smallest and the largest value on the axis.
+    digits
+        The decimals with which the ends of intervals are written.
+    factor
+        What values are multiplied by when they are written, such as 100 for percentages.
+    """
 
     low: float
     high: float
@@ -41,13 +51,13 @@ class Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
-        """Return an axis that shows 0, a column, and the intervals around it."""
+        """Return an axis that covers 0, the values in a column, and the intervals around them."""
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]
         return cls(min(known), max(known), digits, factor)
 
     def x(self, value: float) -> float:
-        """Return the position of a value in an image that is 130 pixels wide."""
+        """Return the horizontal position of a value, in pixels, in an image 130 pixels wide."""
         span = (self.high - self.low) or 1.0
         return round(6 + 118 * (value - self.low) / span, 1)
 
@@ -62,10 +72,24 @@ def write_report(
     command: str,
     when: datetime,
 ) -> None:
-    """Write the report of a run from its summary and the files of two folders.
+    """Write the report of a run from its summary and the files of two of its stages.
 
-    ``evaluated`` is the folder of its stage ``evaluate``, and ``drawn`` that of its pictures.
-    Passwords in URLs are left out of the command and the settings; ``when`` has a time zone.
+    Passwords in URLs are removed from the command and the settings.
+
+    Parameters
+    ----------
+    path
+        The HTML file to write.
+    evaluated
+        The folder of the stage ``evaluate``, with the tables of results.
+    drawn
+        The folder with the charts.
+    summary
+        The summary of the run.
+    command
+        The command line of the run.
+    when
+        The time of the run, with a time zone.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
@@ -109,7 +133,13 @@ def write_report(
 
 
 def read_table(folder: Path, name: str) -> list[Row]:
-    """Read a table of the stage ``evaluate``. Undefined numbers are None."""
+    """Read a table of results from the folder of the stage ``evaluate``.
+
+    Returns
+    -------
+    list of dict
+        The rows, by column. Numbers are floats, and undefined numbers are None.
+    """
     types = COLUMNS[name]
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return [
@@ -122,11 +152,22 @@ def read_table(folder: Path, name: str) -> list[Row]:
 
 
 def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """Select the methods, and the totals of each analogy benchmark by the first method.
+    """Select the totals of each analogy benchmark, and the names of the methods.
 
-    The total of a benchmark comes before those of its sections. Each row also gets ``accuracy_5``
-    (the right answer is among the first five), ``coverage``, and ``others``: the accuracy by
-    method.
+    Parameters
+    ----------
+    rows
+        The table of analogy results, with a row for each method and category.
+
+    Returns
+    -------
+    methods
+        The names of the methods.
+    totals
+        The rows over all categories, by the first method; the total of a benchmark comes before
+        those of its sections. Each row also gets ``accuracy_5`` (how often the right answer is
+        among the first five), ``coverage`` (the fraction of the questions that could be answered),
+        and ``others``, the accuracy by method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -151,7 +192,7 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
 def tiles(
     training: Mapping[str, Any] | None, similarity: Sequence[Row], analogies: Sequence[Row]
 ) -> list[dict[str, str]]:
-    """Return the main results, for the top of the page: name, value and note of each."""
+    """Return the main results for the top of the page, each as a name, a value and a note."""
     found = []
     if training:
         last = training["epochs"][-1]
@@ -174,7 +215,7 @@ def tiles(
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return sizes of the corpus and the vocabulary; none if the run has no corpus."""
+    """Return the sizes of the corpus and the vocabulary; none if the run has no corpus."""
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:
         return []
@@ -198,7 +239,13 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def pictures(folder: Path) -> dict[str, list[Row]]:
-    """Return the charts by kind, each with its title, its description and its image."""
+    """Return the charts by kind, each with its title, its description and its image.
+
+    Parameters
+    ----------
+    folder
+        The folder into which `w2v.report.figures.draw` has written the charts.
+    """
     found: dict[str, list[Row]] = {kind: [] for kind in KINDS}
     for picture in read_pictures(folder):
         row = {**asdict(picture), "image": embedded_image(folder / picture.file)}
@@ -207,7 +254,10 @@ def pictures(folder: Path) -> dict[str, list[Row]]:
 
 
 def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Return the settings by group; those outside of any group form the last, ``experiment``."""
+    """Yield each group of settings: its name, and the names and values of its settings as text.
+
+    Settings outside of any group form the last group, ``experiment``.
+    """
     groups = {key: value for key, value in config.items() if isinstance(value, dict)}
     if single := {key: value for key, value in config.items() if key not in groups}:
         groups["experiment"] = single
@@ -216,7 +266,7 @@ def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
 
 
 def setting_text(value: Any) -> str:
-    """Write a value as on the command line."""
+    """Return the value of a setting as it is written on the command line, without passwords."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -234,7 +284,7 @@ def without_passwords(text: str) -> str:
 
 
 def software() -> str:
-    """Return the versions of the software that the results depend on, in one line."""
+    """Return the versions of Python and of the packages that the results depend on, in one line."""
     parts = [f"Python {platform.python_version()}"]
     for name in SOFTWARE:
         try:
@@ -245,7 +295,7 @@ def software() -> str:
 
 
 def number(value: float | None, digits: int, factor: float = 1.0) -> str:
-    """Format a number with this many decimals and a true minus sign; a dash if undefined."""
+    """Format a number, multiplied by `factor`, with a Unicode minus sign; a dash if it is None."""
     if value is None:
         return DASH
     text = f"{factor * value:.{digits}f}"
@@ -253,7 +303,7 @@ def number(value: float | None, digits: int, factor: float = 1.0) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Format a fraction as a percentage."""
+    """Format a fraction as a percentage; a dash if it is None."""
     return DASH if value is None else f"{number(value, 1, 100.0)} %"
 
 
@@ -263,12 +313,12 @@ def count(value: float) -> str:
 
 
 def plural(value: int, noun: str) -> str:
-    """Write a number and a noun, as in ``1 epoch`` and ``2 epochs``."""
+    """Return a number with a noun, which gets a plural s if needed: ``1 epoch``, ``2 epochs``."""
     return f"{value} {noun}{'' if value == 1 else 's'}"
 
 
 def seconds(value: float) -> str:
-    """Format a time, in seconds below two minutes, and in minutes or hours above."""
+    """Format a time given in seconds: in seconds below two minutes, or else in minutes or hours."""
     if value < 120:
         return f"{value:.1f} s" if value >= 0.05 else "< 0.1 s"
     minutes, rest = divmod(round(value), 60)

@@ -121,7 +121,7 @@ class FileHashes:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the database during a ``with`` block; yield None if there is none or it is unusable."""
+        """Open the database during a ``with`` block; yield None if there is no usable database."""
         connection = None
         if self.database is not None:
             try:

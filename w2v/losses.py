@@ -78,7 +78,7 @@ class Loss(Settings, ABC):
 
     @property
     def label(self) -> str:
-        """The most important setting in a few characters, such as ``k5``, for run names, or empty."""
+        """The most important setting, such as ``k5`` for K = 5, for names of runs; may be empty."""
         return ""
 
     def output_rows(self, words: int) -> int:

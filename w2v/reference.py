@@ -494,7 +494,7 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the loss, summed over target words, of the input vector v = Σ_j weight_j inputs[row_j].
+    """Return the loss of target words, summed, for the input vector v = Σ_j weight_j inputs[row_j].
 
     Parameters
     ----------

@@ -166,7 +166,7 @@ class Description(NamedTuple):
 
 
 def describe(owner: type) -> Iterator[Description]:
-    """Yield a description of each field of a dataclass that was made by `setting`, for ``--help``."""
+    """Yield a description, for ``--help``, of each field of a dataclass made by `setting`."""
     hints = get_type_hints(owner)
     for one in fields(owner):
         if "meaning" in one.metadata:

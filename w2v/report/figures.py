@@ -36,7 +36,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each type (distinct token) of a corpus occurs, and which types are in the vocabulary."""
+    """How often each type (distinct token) of a corpus occurs, and whether it became a word.
+
+    Attributes
+    ----------
+    counts : int64 (types,)
+        How often each type occurs.
+    kept : bool (types,)
+        Whether the type is in the vocabulary.
+    """
 
     counts: NDArray[np.int64]
     kept: NDArray[np.bool_]

@@ -80,7 +80,7 @@ def _cut(word: str) -> str:
 
 
 def _integers(xy: NDArray[np.float64]) -> list[int]:
-    """Scale positions to integers from -10000 to 10000, with 0 in the middle and one scale for x and y.
+    """Scale positions to integers from -10000 to 10000, centered at 0, x and y by the same factor.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from pipeline.config.values import as_yaml
 from w2v.settings import describe
 
 WIDTH, COLUMN = 100, 36
-"""Characters of a line, and where its second column begins."""
+"""The width of the help in characters, and where its second column begins."""
 
 TEMPLATE = {
     "app_name": "w2v",

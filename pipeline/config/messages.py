@@ -18,7 +18,7 @@ from pipeline.config.values import as_yaml
 from w2v.settings import SettingError
 
 PLUGINS = ("joblib", "optuna", "submitit")
-"""Extras of the project that bring launchers and sweepers."""
+"""Extras of the project (as in ``pip install``) that bring launchers and sweepers."""
 
 
 def not_set(key: str) -> str:

@@ -325,7 +325,7 @@ class Benchmark(Measure):
 
 
 MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
-"""The kinds of timing by name."""
+"""The kinds of measurement by name."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Context:
     job: int | None = None  # its number in a sweep; None: a single run
     sweep_dims: int = 0  # of a job and all later ones: the dimensions of their vectors, added up
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
-    findings: Findings | None = None  # of an evaluation that was made now
+    findings: Findings | None = None  # of the evaluation, if this run computed it
 
     @property
     def outputs(self) -> Path:
@@ -81,8 +81,8 @@ class Stage(ABC):
     """
 
     name: ClassVar[str]  # on the command line and in the cache
-    section: ClassVar[str]  # of summary.json
-    group: ClassVar[str] = ""  # of the settings that the library calls by its own arguments
+    section: ClassVar[str]  # the key of the facts about its result in summary.json
+    group: ClassVar[str] = ""  # its settings, if they have the names of the library's arguments
     consumes: ClassVar[tuple[str, ...]] = ()  # the names of the stages whose results it reads
 
     def applies(self, config: Config) -> bool:  # noqa: ARG002

@@ -25,10 +25,10 @@ SCORES = "scores.json"
 NEIGHBOURS = "neighbours.csv"
 
 PROBES = 24
-"""How many probe words are chosen from a vocabulary."""
+"""How many probe words are chosen from a vocabulary if none are given."""
 
 LISTED = 5
-"""Neighbours of a probe word in the summary."""
+"""Neighbors of a probe word in the summary."""
 
 
 def locate(setting: str, path: str | None, use: Use) -> Path:

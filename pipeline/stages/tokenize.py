@@ -139,7 +139,7 @@ class Tokenize(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         if "phrases" in entry.facts:
             context.tracker.files([entry.path / PHRASES], "tables")
-        # Most texts have nothing of what is counted of faults, and MLflow's UI would list it all.
+        # Most counts of faults in a text are zero, and MLflow's UI would list them all.
         found = {name: value for name, value in numbers("corpus", entry.facts).items() if value}
         context.tracker.scores(found, 0)
 

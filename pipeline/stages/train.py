@@ -198,7 +198,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
         "loss": settings["loss"],
         "engine": config.engine.identity(),
         "cluster": config.cluster.identity(),
-        # How often checkpoints are written changes nothing.
+        # How often checkpoints are written does not change the vectors.
         "train": {
             **{k: v for k, v in settings["train"].items() if "checkpoint" not in k},
             "init": None if init is None else fingerprint(Path(init), hashes),

@@ -22,7 +22,7 @@ def draw(folder: Path, result: Result) -> None:
     """Draw the plots for which a sweep has enough jobs, as PNG files in a folder."""
     if not result.finished:
         return
-    # If jobs compare only within groups of one, there is no common scale to draw them on.
+    # If jobs are comparable only within groups of one, there is no common scale to draw them on.
     if result.axes and not (result.compared_within and not any(result.centered.values())):
         parallel_coordinates(result, folder / "parallel.png")
     if len(result.effects) > 0:

@@ -22,7 +22,7 @@ from pipeline.sweeps.results import Job, write_json
 from w2v.report.report import REPORT
 
 MAX_SHOWN = 20
-"""Configurations in the terminal, and jobs named in a line about failures."""
+"""The most configurations that are printed, and the most jobs named in a line about failures."""
 
 VERDICTS = (
     "worse: beyond the noise of the seeds (Tukey's test over all pairs, 5 %); "

@@ -35,7 +35,7 @@ def close_killed_runs(client: MlflowClient, experiment_id: str, sweep: str | Non
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))
-        # On another machine the file does not exist. Of other folders no file is touched.
+        # The file of a run on another machine does not exist here. Other folders are not touched.
         if path.parent.name != FOLDER or not path.is_file():
             continue
         is_job = sweep is not None and run.data.tags.get("mlflow.parentRunId") == sweep

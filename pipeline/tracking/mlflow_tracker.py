@@ -69,7 +69,7 @@ class MlflowTracker(Tracker):
         self.run_id: str = run.info.run_id
         self.register = register
         self.linked = linked
-        self.metrics: list[Metric] = []  # not sent yet, nor are the next two
+        self.metrics: list[Metric] = []  # not sent yet, like the next three
         self.parameters = list(parameters)
         self.tags: dict[str, str] = {}
         self.datasets: list[DatasetInput] = []

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise `InputError` if the setting ``stages`` has a name that is not among `stages`."""
+    """Raise `InputError` if ``config.stages`` names a stage that is not one of `stages`."""
     names = [stage.name for stage in stages]
     if not set(config.stages) <= set(names):
         raise InputError(f"stages={as_yaml(config.stages)}: must be some of [{', '.join(names)}]")

@@ -107,7 +107,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return each folder F of the arguments ``report=F``; refuse other arguments beside them."""
+    """Return the folders in ``report=FOLDER``; raise `InputError` if there are other arguments."""
     values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
     folders = [Path(value) for value in values if value not in REPORTS]
     if folders and len(folders) < len(arguments):

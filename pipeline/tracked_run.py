@@ -24,7 +24,7 @@ def run_tracked(
 ) -> dict[str, Any]:
     """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is the job of a sweep that this run is, if any; `stop` records a signal to stop.
+    `job` is given if the run is a job of a sweep; `stop` records a signal to stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages
@@ -69,7 +69,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that MLflow records as parameters of a run, keyed as ``model.dim``."""
+    """Return the settings that MLflow records as parameters of a run, with keys as ``model.dim``."""
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}
@@ -77,7 +77,7 @@ def parameters(config: Config) -> dict[str, Any]:
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
-    """Return the MLflow tags of a run; those of a job name the sweep's run as its parent."""
+    """Return the MLflow tags of a run; for a job of a sweep, its parent is the sweep's run."""
     names = ("corpus", "model", "loss", "engine")
     found = {name: str(getattr(config, name).name) for name in names}
     if config.evaluate.vectors is not None:

@@ -107,7 +107,7 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
-    """Fit the slope of log time over log x, for the upper half of the x, at least three of them.
+    """Fit the slope of log time over log x, for the larger half of the values of x, at least 3.
 
     x is the column `axis`. The part of the time that does not grow with x distorts the slope least
     where x is large.

@@ -60,11 +60,11 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(
     outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Remove old entries and checkpoints, and whatever is unfinished or damaged; return them.
+    """Remove old, unfinished and damaged entries and checkpoints; return the removed items.
 
     An item is old if it was last used more than `older` days ago. If more than `to` bytes are left,
-    the least recently used are removed, too. Items that a running process has locked are kept. With
-    `dry`, nothing is removed, and the result is what would be.
+    the least recently used are removed, too. Items that a running process has locked are kept, and
+    those of other stages than `stages`, if given. With `dry`, return what would be removed.
     """
     found = sorted(list_items(outputs, stages), key=lambda item: item.used)
     left = sum(item.bytes for item in found)

@@ -70,7 +70,7 @@ def digest(value: Any) -> str:
 
 
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
-    """Return the entry for `key`, or ``None`` if it is absent or damaged; update its last use.
+    """Return the undamaged entry for `key`, or ``None``; record that it was used now.
 
     `folder` is the folder of the stage in the cache. With `verify`, the SHA-256 of each file is
     compared, not only its size.
@@ -147,7 +147,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Write `code`, the hash of each source file, to a file that entries share; return its key."""
+    """Write the hashes of source files to a file that entries share; return the key in its name."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -136,7 +136,7 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 
 
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
-    """Return the message for a built-in exception that Hydra raised while composing, or None.
+    """Return the message for a built-in exception raised by Hydra's composition, otherwise None.
 
     Hydra raises such errors for ``model=3``, for an empty value of a list, for ``+=``, for a file
     that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.

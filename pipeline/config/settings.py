@@ -292,7 +292,7 @@ def _numbers(least: int) -> Limit:
 
 @dataclass(frozen=True)
 class Complexity(Measure):
-    """Settings for timing a pair against the vocabulary size and against K, on random text."""
+    """Settings for timing one pair against the vocabulary size and the number K of noise words."""
 
     over_vocabulary: list[int] = setting(
         "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
@@ -398,7 +398,7 @@ class Config(Settings):
         return found
 
     def file_hashes(self) -> FileHashes:
-        """Return the object that hashes files; if ``cache.verify`` allows it, it reuses hashes."""
+        """Return an object that hashes files; with ``cache.verify=size``, it reuses old hashes."""
         return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
     @property

@@ -122,7 +122,7 @@ class Display:
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show how much text has been read: `size` in bytes, and the fraction if known."""
+        """Show how much text has been read: `size` in bytes, and the fraction of all text."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:

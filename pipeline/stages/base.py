@@ -39,7 +39,7 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """The folder for everything that the program writes, the cache among it."""
+        """The folder to which the program writes everything, including the cache."""
         return Path(self.config.outputs)
 
     @cached_property
@@ -124,7 +124,7 @@ class Stage(ABC):
         return stage_key(self.name, self.code_version, settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
-        """Return the keys of the results that this stage reads, by the name of their stage."""
+        """Return the cache keys of the results that this stage reads, by the name of their stage."""
         entries = context.entries
         return {name: entries[name].key for name in self.consumes if name in entries}
 

@@ -34,7 +34,7 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-    """Raise `InputError` unless ``min_epochs`` allows two rungs and all jobs have equal epochs."""
+    """Raise `InputError` if ``min_epochs`` is not below ``train.epochs``, or jobs differ in epochs."""
     first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
     if not isinstance(first, int) or not 1 <= first < epochs:
         raise InputError(

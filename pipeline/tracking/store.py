@@ -148,7 +148,7 @@ class Uncommitted:
 
 
 def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
-    """Return a context manager that makes its calls one transaction, if the store is a database.
+    """Return a context manager in which all calls are one transaction, if the store is a database.
 
     It raises `NeedsOwnTransactions`, with nothing written, if a call rolls back on its own.
     """
@@ -189,8 +189,9 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow stores absolute addresses. Those in another folder of the name of `artifacts` are changed
-    if that folder is gone, or if `artifacts` is beside the database, as after a copy of both.
+    MLflow stores absolute addresses. One in another folder of the same name is changed to
+    `artifacts` if that folder is gone, or if `artifacts` is beside the database, as after a copy of
+    both.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -39,8 +39,8 @@ class Tracker:
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Add files to a folder of the run's artifacts; ``""`` is the top folder.
 
-        They are copied, except that a file of the cache or of a sweep, which nobody changes,
-        becomes a hard link if the artifacts are on the same disk.
+        They are copied, but a file of the cache or of a sweep, which nobody changes, is recorded as
+        a hard link if the artifacts are on the same disk.
         """
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:

@@ -43,7 +43,7 @@ class ProjectSweeper(Sweeper):
 
 
 class GridSweeper(ProjectSweeper):
-    """Runs every combination of the given values: ``search=grid``."""
+    """The sweeper for ``search=grid``, which runs every combination of the given values."""
 
     def sweep(self, arguments: list[str]) -> None:  # noqa: ARG002
         """Plan all jobs, then open the sweep and run them."""
@@ -69,7 +69,7 @@ class GridSweeper(ProjectSweeper):
 
 
 class HalvingSweeper(GridSweeper):
-    """Runs successive halving, which stops the worse half of the jobs: ``search=halving``."""
+    """The sweeper for ``search=halving``: successive halving stops the worse half of jobs."""
 
     def check(self, jobs: Jobs) -> None:
         """Raise `InputError` for a sweep to which successive halving cannot be applied."""
@@ -82,7 +82,7 @@ class HalvingSweeper(GridSweeper):
 
 
 class SearchSweeper(ProjectSweeper):
-    """Searches with Hydra's own Optuna sweeper: ``search=optuna``."""
+    """The sweeper for ``search=optuna``, which searches with Hydra's own Optuna sweeper."""
 
     def sweep(self, arguments: list[str]) -> None:
         """Open the Optuna study and the sweep, then let Hydra's sweeper run the trials."""

@@ -69,7 +69,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that MLflow records as parameters of a run, with keys as ``model.dim``."""
+    """Return the settings that MLflow records as parameters of a run, by dotted key."""
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}

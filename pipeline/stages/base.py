@@ -124,7 +124,7 @@ class Stage(ABC):
         return stage_key(self.name, self.code_version, settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
-        """Return the cache keys of the results that this stage reads, by the name of their stage."""
+        """Return the cache keys of the results that this stage reads, by the names of stages."""
         entries = context.entries
         return {name: entries[name].key for name in self.consumes if name in entries}
 

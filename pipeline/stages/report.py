@@ -75,7 +75,8 @@ def make_report(
     """Draw the plots unless the cache has them, write the report and the map, and record them.
 
     ``findings`` are the results of the evaluation; without them, the vectors are evaluated again.
-    ``verify``: check the SHA-256 of cached plots. Returns the path of the report, an HTML page.
+    With ``verify``, cached plots are compared with their SHA-256. Returns the path of the HTML
+    report.
     """
     settings = run.settings
     shown = {
@@ -169,7 +170,7 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return the folder of a run itself, or for a sweep, its jobs with scores but no report.
+    """Return `path` if it is a run; if it is a sweep, its jobs with scores but no report.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-    """Raise `InputError` if ``min_epochs`` is not below ``train.epochs``, or jobs differ in epochs."""
+    """Raise `InputError` if jobs differ in epochs, or ``min_epochs`` is out of its limits."""
     first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
     if not isinstance(first, int) or not 1 <= first < epochs:
         raise InputError(

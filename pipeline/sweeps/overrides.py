@@ -21,7 +21,7 @@ def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a dictionary from the keys of overrides to their values, which are parsed."""
+    """Return a dictionary from the keys of overrides to their parsed values."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return {override.key_or_group: override.value() for override in parsed}
 

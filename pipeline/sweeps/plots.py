@@ -35,7 +35,7 @@ def draw(folder: Path, result: Result) -> None:
 def objectives(result: Result) -> dict[int, float]:
     """Return the value to plot for each finished job, by its number.
 
-    It is the objective, or, if not all jobs are comparable, its difference from their group's mean.
+    It is the objective, or its difference from the mean of the comparable jobs if not all are.
     """
     if result.compared_within:
         return result.centered

@@ -120,10 +120,10 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Return the settings of a trial apart from the searched ones, or raise `InputError`.
+    """Check the search space, and return the settings of a trial apart from the searched ones.
 
-    The error is raised if the values of `objective` would not be comparable between trials, or if
-    trials would not all have the searched settings.
+    `InputError` is raised if the values of `objective` would not be comparable between trials, or
+    if a trial would lack one of the searched settings.
     """
     if SEED in space:
         raise InputError(

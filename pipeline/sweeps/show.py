@@ -143,7 +143,7 @@ def effect_sizes(result: Result) -> list[str]:
 
 
 def advice(result: Result) -> list[str]:
-    """Return sentences of advice: a quicker configuration, or scores on different words."""
+    """Return advice: a quicker configuration that is as good, or a warning of unequal coverage."""
     lines = []
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]

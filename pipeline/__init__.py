@@ -1,1 +1,1 @@
-"""The experiment: configuration, stages, cache, tracking and reports around ``w2v``."""
+"""Experiments with the library ``w2v``: settings, stages, cache, tracking and reports."""

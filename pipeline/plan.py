@@ -1,4 +1,4 @@
-"""Plan runs without running them: which results the cache has, which would be made, and why."""
+"""Plan runs without running them: which results are cached, which would be made, and why."""
 
 import json
 import math
@@ -25,18 +25,18 @@ from w2v.files import canonical_json, free_disk, size_text
 from w2v.training.memory import available_cores, free_memory
 
 WORK_TO_DO = 3
-"""The exit status of a plan by which something would be made."""
+"""The exit status of a plan in which at least one result is not in the cache."""
 
 NAMED = 4
-"""Reasons that are given for one result."""
+"""The most reasons that a plan gives for making one result."""
 
 
 @dataclass(frozen=True)
 class Step:
     """What a run would do in one stage.
 
-    ``why`` tells why the result would be made; it is empty if the cache has it. ``job`` is the
-    job of a sweep that makes it, if an earlier one does.
+    ``why`` is the reason to make the result, empty if the cache has it; ``expected`` is the cost.
+    ``job`` is the number of the earlier job of the sweep that would make the result, if any.
     """
 
     stage: str
@@ -47,14 +47,14 @@ class Step:
 
 @dataclass
 class Planner:
-    """Plans runs one after the other, of which a later one finds what an earlier one makes."""
+    """Plans runs in order, as if the results of the earlier runs were in the cache."""
 
     display: Display = field(default_factory=Display)
     made: dict[tuple[str, str], tuple[int | None, Entry]] = field(default_factory=dict)
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Return the steps of a run, or of a job of a sweep; checks what the run would check."""
+        """Return the steps of a run, or of a job of a sweep, after the checks that it would do."""
         check_stages(config)
         check_paths(config)
         cores = available_cores()
@@ -70,7 +70,7 @@ class Planner:
         return steps
 
     def _step(self, stage: Stage, context: Context) -> Step:
-        """Plan one stage, and leave its result, or what is expected of it, in the context."""
+        """Plan one stage, and put its result, or what is expected of it, into `context`."""
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, _ = stage.prepare(context)
@@ -93,7 +93,7 @@ class Planner:
             expected = stage.expect(context, past)
             facts = stage.guess(context, past["facts"], text_ratio(wanted, past)) if past else {}
         except (LookupError, TypeError, ValueError, ZeroDivisionError):
-            # The results of an earlier version of the program may say less.
+            # The manifests of an earlier version of the program may lack what is read here.
             expected = stage.expect(context, None)
         entry = Entry(key, folder / key, False, 0.0, facts, settings)
         context.entries[stage.name] = entry
@@ -106,7 +106,10 @@ class Planner:
     def _why(
         self, stage: Stage, context: Context, wanted: Manifest, near: Manifest | None, path: Path
     ) -> Iterator[str]:
-        """Yield the reasons why a result is not in the cache."""
+        """Yield the reasons why the cache has no result at `path`.
+
+        `wanted` is what its manifest would be, and `near` the manifest of the most similar result.
+        """
         if path.exists():
             yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
             return
@@ -125,9 +128,9 @@ class Planner:
     def _other_inputs(
         self, cache: Path, new: Mapping[str, str], old: Mapping[str, str]
     ) -> Iterator[str]:
-        """Yield by what the results that a stage reads differ from those that another one read.
+        """Yield how the results that a stage would read differ from those that it read before.
 
-        `new` and `old` are their keys by stage.
+        `new` and `old` have the keys of these results in the cache, by the name of their stage.
         """
         for stage in STAGES:
             pair = new.get(stage.name), old.get(stage.name)
@@ -150,7 +153,7 @@ class Planner:
 
 
 def with_code(folder: Path, manifest: Manifest) -> Manifest:
-    """Return a manifest with the hashes of the source files, without if they are lost."""
+    """Return a manifest with the hashes of source files, read from another file if it exists."""
     code = {}
     with suppress(OSError, ValueError):
         key = str(manifest.get("code"))
@@ -159,20 +162,20 @@ def with_code(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the size of the files read for a result, in units of that of another; 0: unknown."""
+    """Return the size of the files that one result reads divided by another's; 0: unknown."""
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
     return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether a result was made on such a machine, with the engine that is wanted."""
+    """Return whether a past result was made on a machine and with an engine like the wanted one."""
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return past.get("machine") == machine() and engines[0] == engines[1]
 
 
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
-    """Print the plans of runs by their title, and return the exit status of the command."""
+    """Print the plan of each run under its title, and the total; return the exit status."""
     works = [step for steps in plans.values() for step in steps if step.why]
     for title, steps in plans.items():
         wanted = [step for step in steps if step.why or len(plans) == 1]
@@ -198,7 +201,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Return what a plan says of a stage."""
+    """Return the line for a step: it is cached, or why it would be made and what it would take."""
     if not step.why:
         return "cached"
     if step.job is not None:
@@ -219,7 +222,7 @@ def plan_run(config: Config, run_dir: Path) -> int:
 
 
 def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once: int) -> int:
-    """Print the plan of a sweep, given the overrides and the settings of its jobs."""
+    """Print the plan of a sweep from its jobs' overrides and settings; return the exit status."""
     planner, plans = Planner(), {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     for number, (job, config) in enumerate(zip(jobs, configs, strict=True)):
@@ -229,7 +232,7 @@ def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Remove what Hydra writes before a run, unless a run has ended in the folder."""
+    """Remove the files that Hydra wrote before a run, unless the folder has a finished run."""
     with suppress(OSError):
         if not (folder / "summary.json").exists():
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

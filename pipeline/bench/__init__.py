@@ -1,1 +1,1 @@
-"""Measurements of speed: engines on a corpus, and how the time per pair grows."""
+"""Measurements of speed: engines on a corpus, and seconds per pair by vocabulary size and K."""

@@ -1,4 +1,4 @@
-"""The stage ``evaluate``: vectors to scores and tables, and the report on them."""
+"""The stage ``evaluate``: computes scores and tables of word vectors, and writes the report."""
 
 import os
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ EXPORTS = "exports"
 
 
 class Evaluation(Stage):
-    """Computes the metrics of the run's vectors, or of vectors made by any tool.
+    """Computes the metrics of the vectors of the run, or of vectors made by any tool.
 
-    It writes ``scores.json``, tables as Parquet and CSV, and exports. A job of a sweep keeps of
-    the tables only the neighbours; the others are made with its report.
+    It writes ``scores.json``, tables as Parquet and CSV, and the vectors in other formats. For a
+    job of a sweep, the only table is that of neighbors; the others are made with the job's report.
     """
 
     name = "evaluate"
@@ -54,7 +54,7 @@ class Evaluation(Stage):
         content = partial(content_sha256, hashes=context.hashes)
         settings = {
             **asdict(config),
-            # Files count by their content.
+            # A hash of its content stands for each file.
             "vectors": None if trained else content(vector_files(path, use)),
             "compare": content(vector_files(other, use)) if other else None,
             "counts": content([Path(config.counts)]) if config.counts else None,
@@ -103,7 +103,7 @@ class Evaluation(Stage):
     ) -> None:
         """Write the report and the map into the folder of the run, and show the scores.
 
-        Of a job of a sweep they are written later, if at all.
+        For a job of a sweep, only what a later report needs is written.
         """
         title, found = context.config.title, context.findings
         run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)

@@ -355,7 +355,7 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
     """
     cases = [(words, lr) for lr in (0.025, 0.05) for words in (8192, 16384, 32768)]
     for seed in range(2):
-        for words, lr in cases[1:]:  # the first is among the `scores`
+        for words, lr in cases[1:]:  # the first is measured by `scores`
             with patch.object(engine, "STEP_WORDS", words):
                 label = f"steps of {words}"
                 scored(corpus, tests, NegativeSampling(), "float32", seed, label, lr=lr)

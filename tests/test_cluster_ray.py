@@ -125,7 +125,7 @@ def test_kills_change_no_bit(ray: Any, request: pytest.FixtureRequest) -> None:
     thread.start()
     while thread.is_alive() and len(killed) < number:
         living = [pid for pid in replicas_of_this_process() if pid not in killed]
-        time.sleep(moments.uniform(0, 0.5))  # in the middle of anything
+        time.sleep(moments.uniform(0, 0.5))  # at a random moment
         if len(living) == 2:
             killed.append(moments.choice(living))
             os.kill(killed[-1], signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_a_signal_stops_training_on_ray_and_the_same_command_continues(tmp_path:
     settings = ("train.epochs=400", "train.checkpoint_words=10000")
     with start(*TRAIN, *settings, "cluster=ray", "cluster.processes=1", cwd=tmp_path) as process:
         wait_for(tmp_path, "outputs/checkpoints/*/*/state.json", 1, process)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all its processes get it
+        os.killpg(process.pid, signal.SIGINT)  # to all its processes, as a terminal does
         _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "continue with" in err

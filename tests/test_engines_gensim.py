@@ -53,7 +53,7 @@ def test_no_word_is_lost(documents: Documents) -> None:
     engine = engine_of(documents, SkipGram(dim=2, window=1, subsample=0))
     trained, read = trained_words(engine, text_of(documents))
     assert trained == sum(map(len, documents))
-    assert trained < read < 1.5 * trained  # the unknown words, which only fill batches
+    assert trained < read < 1.5 * trained  # also reads unknown words, which only fill batches
 
 
 def test_gensim_would_lose_words_of_longer_lines(monkeypatch: pytest.MonkeyPatch) -> None:

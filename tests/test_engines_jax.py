@@ -76,7 +76,7 @@ def test_steps_are_those_of_numpy(
     fast = JaxEngine(copied(slow.task))
     for number in range(0, len(DOCUMENTS), 100):
         text = text_of(DOCUMENTS[number : number + 100])
-        # Words occur in a step again and again; negative sampling bounds their steps.
+        # Words occur many times in a step, so the size of their step is limited.
         assert max(Counter(text.tokens.tolist()).values()) > 100
         before = Model(*map(np.copy, slow.task.model))
         random = (generator(0, "train", number) for _ in range(2))
@@ -213,7 +213,7 @@ def test_vectors_are_copied_when_they_are_asked_for() -> None:
     assert not np.array_equal(task.model.center, first)
     last = task.model.center.copy()
     task.model.center[:] = first
-    assert made.task is task  # the device has nothing newer
+    assert made.task is task  # the model on the device is not newer
     np.testing.assert_array_equal(task.model.center, first)
     made.restore(made.state())
     made.train(text_of([[1]]), (0.03, 0.02), generator(0, "t"))

@@ -58,7 +58,7 @@ def text(tmp_path: Path) -> Path:
 def test_an_unchanged_file_is_read_once(tmp_path: Path, text: Path) -> None:
     database = tmp_path / "new" / "hashes.db"
     with an_hour_later():
-        assert reading(database, text, text)[1] == 2  # it is written down at the end
+        assert reading(database, text, text)[1] == 2  # hashes are saved at the end
         assert reading(database, text)[1] == 0
         text.write_bytes(b"one two thr33")
         assert reading(database, text)[1] == 1
@@ -72,7 +72,7 @@ def test_a_file_changed_a_moment_ago_is_not_remembered(tmp_path: Path, text: Pat
     assert [reading(database, text)[1] for _ in range(2)] == [1, 1]
     with an_hour_later():
         assert [reading(database, text)[1] for _ in range(2)] == [1, 0]
-    os.utime(text, (0, 0))  # the time of the change of status cannot be set back
+    os.utime(text, (0, 0))  # ctime cannot be set back
     assert [reading(database, text)[1] for _ in range(2)] == [1, 1]
 
 

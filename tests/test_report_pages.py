@@ -246,7 +246,7 @@ def test_a_searched_word_lights_up_with_its_neighbours(
     assert len(lit) == 10
     assert set(lit) >= {word for word, _ in expected if word in PLAIN}
     assert painted(page) != before
-    for word in [w for w, _ in expected if w in PLAIN]:  # all of them are in view
+    for word in [w for w, _ in expected if w in PLAIN]:  # words that are inside the window
         at = page.evaluate("word => wordMap.locate(word)", word)
         box = page.locator("#plot").bounding_box()
         assert 0 < at["x"] < box["width"]

@@ -232,7 +232,7 @@ def test_help_lists_groups_and_settings() -> None:
         assert word in result.stdout
 
 
-# Two are not of the four stages: see test_benchmark.py.
+# The measurements are tested in test_bench_benchmark.py and test_bench_complexity.py.
 MEASURED = {"benchmark", "complexity"}
 PLANNED = {p.stem for p in (ROOT / "conf/experiment").glob("*") if "params:" in p.read_text()}
 EXPERIMENTS = {p.stem for p in (ROOT / "conf/experiment").glob("*")} - MEASURED - PLANNED

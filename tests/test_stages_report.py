@@ -73,7 +73,7 @@ def test_the_best_job_has_a_report_and_others_get_one_on_request(here: Path) -> 
     assert f"seed={seed}" in page
     assert not (third / "report.html").exists()
 
-    done = run(f"report={os.path.relpath(other.parent, here)}", cwd=here)  # all that have none
+    done = run(f"report={os.path.relpath(other.parent, here)}", cwd=here)  # jobs without one
     assert done.stdout == f"report    {os.path.relpath(third, here)}/report.html\n"
 
 

@@ -82,7 +82,7 @@ def test_losses_compare_only_with_equal_negatives() -> None:
     assert best == {("negsample 2", "10"), ("negsample 5", "20")}  # softmax has nothing to beat
     effects = result.effects
     assert set(effects["setting"]) == {"model.dim"}
-    # less the means of the groups: -0.5, 0.5, 1, -1, 0
+    # The scores less the means of their groups: -0.5, 0.5, 1, -1, 0.
     assert list(effects["effect"]) == pytest.approx([0.5 / 3, -0.25])
     assert effects["mean"].isna().all()
     assert Result("score", jobs).compared_within == []

@@ -74,7 +74,7 @@ def test_the_table_says_after_how_many_epochs_a_setting_was_dropped(halved: Path
         | json.loads((sweep / str(n) / "job.json").read_bytes())
         for n in range(8)
     ]
-    for row in effects:  # of all settings after the first rung
+    for row in effects:  # effects of all configurations after the first rung
         values = [one["value"] for one in first if f"{one['train']['lr']}" == row["value"]]
         assert row["mean"] == pytest.approx(np.mean(values))
 

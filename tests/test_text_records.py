@@ -86,7 +86,7 @@ def test_the_fingerprint_depends_on_the_field(tmp_path: Path) -> None:
     prints = [Records(Files([str(path)]), field).fingerprint() for field in ("text", "id")]
     path.write_bytes(lines_of(TEXTS[1:]))
     prints.append(source(path).fingerprint())
-    path.rename(tmp_path / "text.csv")  # it is read in another way then
+    path.rename(tmp_path / "text.csv")  # another reader is used for this extension
     prints.append(Records(Files([str(tmp_path / "text.csv")]), "text").fingerprint())
     assert len({str(one) for one in prints}) == 4
 

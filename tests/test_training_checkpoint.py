@@ -114,7 +114,7 @@ def test_training_that_stops_after_every_shard_gives_the_same_bits(
     assert_same(whole, last)
     assert lines == []
     assert resumed == [point.words for point in whole.points[:-1]]
-    assert [p.words for p in points] == [p.words for p in whole.points]  # none is lines twice
+    assert [p.words for p in points] == [p.words for p in whole.points]  # no point twice
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -465,7 +465,7 @@ def test_checkpoints_are_written_by_time_and_take_a_limited_share_of_it(
     assert not checkpoints.due(10**9)
     now[0] = 60.0
     assert checkpoints.due(0)
-    checkpoints.save("x", 0, SNAPSHOT)  # four seconds: two folders are settled
+    checkpoints.save("x", 0, SNAPSHOT)  # takes four seconds: two folders are synced to disk
     assert now[0] == 64.0
     now[0] = 64.0 + 4.0 / MAX_TIME_SHARE - 0.5
     assert not checkpoints.due(0)
@@ -474,7 +474,7 @@ def test_checkpoints_are_written_by_time_and_take_a_limited_share_of_it(
     large = Checkpoints(tmp_path, seconds=60)
     large.begin(0, 2_400_000_000)
     now[0] += 600.0
-    assert not large.due(0)  # in ten minutes the first of these would cost more than its share
+    assert not large.due(0)  # after ten minutes, writing it would exceed its share of the time
 
 
 def test_checkpoint_words_counts_words_instead_of_time(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_words_and_unknown_words_are_means_of_rows(gradient: str, tmp_path: Path
     ours = w2v.WordVectors.load(tmp_path / "new")
     for word in (*words, "unseen", "日本", "x"):
         np.testing.assert_allclose(ours[word], loaded[word], rtol=0, atol=1e-6)
-        if word != "</s>":  # which gensim hashes, too
+        if word != "</s>":  # gensim gives n-grams to this word, too
             np.testing.assert_allclose(gensim[word], loaded[word], rtol=0, atol=1e-6)
     w2v.WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
     assert w2v.WordVectors.load(tmp_path).subwords is None

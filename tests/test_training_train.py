@@ -52,7 +52,7 @@ def test_training_brings_words_of_a_topic_together(
     heldout = [epoch.heldout_loss or math.nan for epoch in trained.epochs]
     training = [epoch.loss or math.nan for epoch in trained.epochs]
     assert heldout[-1] < heldout[0]
-    if name == "gensim":  # which does not tell
+    if name == "gensim":  # gensim reports neither loss nor pairs
         assert {epoch.loss for epoch in trained.epochs} == {None}
         assert {epoch.pairs for epoch in trained.epochs} == {None}
     else:
@@ -101,7 +101,7 @@ def test_heldout_loss_of_negative_sampling_is_the_expected_objective() -> None:
     wanted = naive.negative_sampling_objective(
         pairs, trained.model.center.tolist(), trained.model.outside.tolist()
     )
-    # The engine draws its noise where the oracle sums over all of it.
+    # The engine draws noise words, and the expected value sums over all of them.
     assert trained.epochs[-1].heldout_loss == pytest.approx(wanted, rel=0.02)
 
 

@@ -63,14 +63,14 @@ def ngrams(word: str, shortest: int, longest: int) -> list[str]:
         for start in range(len(whole))
         for size in range(shortest, longest + 1)
         if start + size <= len(whole)
-        and not (size == 1 and start in (0, len(whole) - 1))  # no sign of a border alone
+        and not (size == 1 and start in (0, len(whole) - 1))  # a lone < or > is no n-gram
     ]
 
 
 def fnv1a(text: str) -> int:
     value = 2166136261
     for byte in text.encode("utf-8"):
-        value ^= byte if byte < 128 else byte + 0xFFFFFF00  # taken as a signed number
+        value ^= byte if byte < 128 else byte + 0xFFFFFF00  # the byte as a signed number
         value = value * 16777619 % 2**32
     return value
 
@@ -155,7 +155,7 @@ def test_vectors_equal_the_oracle_and_gensim(tmp_path: Path, lengths: tuple[int,
         if word in words or ngrams(word, *lengths):
             wanted = oracle(matrix, words, word, lengths)
             np.testing.assert_allclose(vectors[word], wanted, rtol=0, atol=1e-6)
-        if word != "</s>" and (word in words or ngrams(word, *lengths)):  # gensim hashes it, too
+        if word != "</s>" and (word in words or ngrams(word, *lengths)):  # it has n-grams there
             np.testing.assert_allclose(vectors[word], gensim[word], rtol=0, atol=1e-6)
 
 

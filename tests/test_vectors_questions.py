@@ -248,7 +248,7 @@ def test_fewer_dimensions_keep_most_of_the_dot_products() -> None:
     small, loss = vectors.shrink(dim=3)
     assert small.dimensions == 3
     assert small.outside is None
-    assert loss.largest < 1e-5  # there were only three
+    assert loss.largest < 1e-5  # the data have only three dimensions
     np.testing.assert_allclose(
         small.vectors @ small.vectors.T, vectors.vectors @ vectors.vectors.T, rtol=1e-3, atol=1e-2
     )

@@ -130,7 +130,7 @@ def check_engine(engine: str, threads: int | None, precision: str, objective: Ob
     Raises
     ------
     InputError
-        It does not.
+        The engine does not exist, a setting is invalid for it, or it cannot train the objective.
     """
     try:
         EngineSettings(engine, threads, precision)
@@ -146,7 +146,7 @@ def check_others(progress: object, checkpoints: object) -> None:
     Raises
     ------
     InputError
-        One of them is not.
+        One of the two is not.
     """
     if not isinstance(progress, bool | np.bool_):
         raise InputError(f"progress={shown(progress)}: must be True or False")

@@ -5,10 +5,10 @@
 
 ``pack`` tokenizes a text and writes its compressed token ids into FOLDER, which is small enough
 to copy to the other machine. ``run`` needs jax, numba, numpy, scipy and threadpoolctl. To score
-the vectors it also needs gensim, or copies in FOLDER of the three word tests that gensim contains.
-A PART is a measurement, such as ``bits`` or ``scores``; without one, all are made. Speeds are in
-words of running text per second. The text is trained in pieces (shards); the first warms up, and
-the next eight are timed.
+the vectors it also needs gensim, or copies in FOLDER of gensim's files of WordSim-353, SimLex-999
+and analogies. A PART is a measurement, such as ``bits`` or ``scores``; without one, all are made.
+Speeds are in words of running text per second. The text is trained in pieces (shards); the first
+warms up, and the next eight are timed.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Functions with which tests run ``pipeline/run.py``, in this process (fast) or in a new one."""
+"""Functions with which tests run the project's command, ``pipeline/run.py``.
+
+A command runs in this process, which is faster, or in a new one.
+"""
 
 import contextlib
 import io
@@ -37,9 +40,9 @@ SMALL = (
 
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
-    """Write ``text.txt``, a small text for the arguments in `SMALL`; return its folder.
+    """Write a small text to train on, ``text.txt``, into a folder; return the folder.
 
-    The text has four lines, which are repeated.
+    It is the same four lines, `repeats` times.
     """
     (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
     return folder
@@ -55,7 +58,10 @@ class Done:
 
 
 def run(*arguments: str, cwd: Path) -> Done:
-    """Run ``pipeline/run.py`` in this process, then restore the environment and the logging."""
+    """Run the project's command, ``pipeline/run.py``, in this process; return status and output.
+
+    The environment and the logging are restored afterwards.
+    """
     out, err = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -81,14 +87,14 @@ def run(*arguments: str, cwd: Path) -> Done:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line, as a list for `subprocess`, that runs ``pipeline/run.py``."""
+    """Return the command line of ``pipeline/run.py`` with arguments, as a list for `subprocess`."""
     return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
-    """Start ``pipeline/run.py`` in a new process and a new session (``setsid``).
+    """Start the project's command, ``pipeline/run.py``, in a new process and session (``setsid``).
 
-    So a signal can be sent to it and to its child processes, and not to the tests.
+    So a signal can be sent to the command and its child processes, and not to the tests.
     """
     return subprocess.Popen(
         command(*arguments),
@@ -101,7 +107,7 @@ def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
 
 
 def run_process(*arguments: str, cwd: Path) -> Done:
-    """Run ``pipeline/run.py`` in a new process, and wait until it ends."""
+    """Run the project's command, ``pipeline/run.py``, in a new process, and wait until it ends."""
     with start(*arguments, cwd=cwd) as process:
         out, err = process.communicate(timeout=300)
     return Done(process.returncode, out, err)

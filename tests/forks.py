@@ -1,6 +1,7 @@
-"""Run ``pipeline/run.py`` many times quickly, in forks of a process that has imported everything.
+"""Run the project's command, ``pipeline/run.py``, many times quickly.
 
-When this file runs as a program, it reads requests from standard input, one per line, as JSON:
+Each run is a fork of a process that has imported everything already. When this file runs as a
+program, it is that process: it reads requests from standard input, one per line, as JSON:
 
 - ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
   command, and the reply is the id of its process;
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that was started; its standard output and standard error go to the file `out`."""
+    """A command that was started in a fork; its output and its errors go to the file `out`."""
 
     server: "Forks"
     number: int
@@ -141,7 +142,10 @@ def child(
 
 
 def serve() -> None:
-    """Import everything that commands need, then carry out the requests on standard input."""
+    """Import everything that a command needs; then start commands in forks, as requested.
+
+    Requests and replies are lines on standard input and output.
+    """
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg

@@ -492,9 +492,16 @@ def phrase_counts(
 ) -> tuple[dict[str, int], int]:
     """Count words and pairs of words; return the counts by text, and the number of tokens.
 
-    A pair is two successive words of a document, with any number of connectors, such as "of",
-    between them. Connectors are not counted as words. The text of a pair is its tokens joined by
-    `joiner`; a word with the same text is counted together with the pair.
+    Parameters
+    ----------
+    documents
+        Lists of tokens.
+    joiner
+        The string between the tokens of a pair in its text. A word with the same text as a pair is
+        counted together with it.
+    connectors
+        Tokens such as "of" that are not counted as words. A pair is two words of a document with
+        nothing but connectors between them.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -552,8 +559,18 @@ def joined_phrases(
 ) -> tuple[list[list[str]], dict[str, float]]:
     """Join the tokens of phrases in one pass; return the documents, and the score of each phrase.
 
-    A phrase is a pair of words with a score above `threshold`; see `phrase_counts` for `joiner` and
-    `connectors`, and `phrase_score` for `min_count` and `npmi`.
+    Parameters
+    ----------
+    documents
+        Lists of tokens.
+    joiner
+        The string between the words of a joined phrase, such as "_".
+    connectors
+        Words such as "of" that may be inside a phrase, but do not begin or end it.
+    threshold
+        A pair of words is a phrase if its score is above this.
+    min_count, npmi
+        How pairs are scored; see `phrase_score`.
     """
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}

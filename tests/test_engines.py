@@ -378,7 +378,10 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the mark that runs a test for each engine and each of the losses it supports."""
+    """Return the pytest mark that repeats a test for each engine with each loss that it supports.
+
+    Only the given losses are used.
+    """
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

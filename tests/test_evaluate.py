@@ -31,18 +31,18 @@ few = settings(max_examples=30)
 
 
 def plausible(seed: int, recase: bool = False) -> WordVectors:
-    """Return random vectors that answer some of the analogy questions correctly.
+    """Return random vectors that answer some of Google's analogy questions correctly.
 
-    Their words are from the word tests (WordSim-353 and Google's analogies). For some questions
-    "a is to b as c is to d", the vector of d is b - a + c plus noise.
+    Their words are those of the questions and of WordSim-353. For some questions "a is to b as c is
+    to d", the vector of d is b - a + c plus noise.
 
     Parameters
     ----------
     seed
         The seed of the random vectors.
     recase
-        Whether words keep the upper and lower case of the tests, and some are added in upper case.
-        If False, all words are in lower case.
+        Whether words keep their upper and lower case, and some are added in upper case. If False,
+        all words are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -793,7 +793,10 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """The interval ends at the shares p that are 1.96 standard errors from correct / asked."""
+    """Wilson's confidence interval of a share ends 1.96 standard errors from correct / asked.
+
+    The standard error is that of the end p of the interval: the root of p (1 - p) / asked.
+    """
     share = min(correct, asked) / asked
     interval = statistics.wilson(min(correct, asked), asked)
     assert interval is not None
@@ -860,7 +863,7 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Over all true shares, the interval contains the true share with probability 95 % on average.
+    """Wilson's interval contains the true share with probability 95 %, averaged over all shares.
 
     For each single share the probability is above 90 %.
     """

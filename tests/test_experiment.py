@@ -1,6 +1,7 @@
 """Test `Experiment`, which runs the stages of an experiment and caches their results.
 
-A new stage or a new loss needs one class each.
+Stages are tokenizing, the vocabulary, training and evaluation. Tests add a new stage and a new
+loss.
 """
 
 import json
@@ -65,7 +66,7 @@ def config_of(folder: Path, *overrides: str) -> Config:
 
 
 class LongestWord(Stage):
-    """An example of a stage: it finds the longest word of the vocabulary."""
+    """An example of a stage of an experiment: it finds the longest word of the vocabulary."""
 
     name = "longest"
     section = "longest"
@@ -91,7 +92,7 @@ class LongestWord(Stage):
 def test_a_stage_is_one_class_and_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A new stage in the list of stages is run, cached, printed, tracked and put in the summary."""
+    """A stage added to the list of stages is run, cached, printed, tracked and summarized."""
     tokenize, vocab, *others = STAGES
     stages = (tokenize, vocab, LongestWord(), *others)
     config = config_of(tmp_path, "stages=[tokenize,vocab,longest]")

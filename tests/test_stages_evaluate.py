@@ -1,4 +1,4 @@
-"""Test the stage ``evaluate``: its scores, tables and files agree with one another."""
+"""Test the stage ``evaluate`` of experiments: its scores, tables and files agree."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def vectors() -> WordVectors:
 
 
 def benchmarks(folder: Path) -> dict[str, Any]:
-    """Write small word tests into a folder, and return the settings that select them."""
+    """Write small benchmarks (similarity, analogies) into a folder; return settings for them."""
     generator = np.random.default_rng(1)
     lines = [
         f"{a}\t{b}\t{generator.integers(10)}\n"

@@ -52,7 +52,7 @@ def statuses(cwd: Path) -> dict[str, int]:
 
 
 def train_entries(cwd: Path) -> dict[str, int]:
-    """Return when each cached training was written, in ns since the epoch, by cache key."""
+    """Return the modification time, in ns, of each training result in the cache, by its key."""
     return {
         path.parent.name: path.stat().st_mtime_ns
         for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")

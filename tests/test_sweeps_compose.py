@@ -1,4 +1,7 @@
-"""Test that a sweep, which composes shared settings once, gives each job Hydra's configuration."""
+"""Test that each job of a sweep gets the configuration that Hydra would compose for it.
+
+The sweep composes what several jobs share only once.
+"""
 
 import pickle
 from collections.abc import Iterator

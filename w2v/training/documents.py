@@ -149,11 +149,12 @@ def train(
         A folder for checkpoints, from which the same call continues after an interruption. They
         are removed when the training ends. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        The seconds and the words between checkpoints; None: they do not count.
+        The seconds and the words between checkpoints. A None is ignored.
     engine, threads
-        A key of `w2v.engines.ENGINES`, and its number of threads; None: all cores.
+        The name of an engine, one of `w2v.engines.ENGINES`, and its number of threads; None: one
+        for each core.
     precision
-        One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
+        The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     seed
         The seed of everything that is random in training.
     progress
@@ -176,7 +177,7 @@ def train(
     Warns
     -----
     UserWarning
-        Training was interrupted by Ctrl-C. The vectors are those learnt so far.
+        Training was interrupted by Ctrl-C. The vectors are those trained so far.
 
     Notes
     -----

@@ -30,7 +30,7 @@ def given_files(path: str | Path) -> list[Path]:
 
 
 def check_init(init: object, objective: Objective) -> None:
-    """Check that the objective allows initial vectors; one with subwords does not.
+    """Check that training can start from initial vectors; an objective with subwords cannot.
 
     Raises
     ------

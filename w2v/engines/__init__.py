@@ -121,13 +121,13 @@ class Engine(Protocol):
     """The interface of an engine, which trains the vectors of one `Task`."""
 
     task: Task
-    """The task, with the model that the engine updates. Its memory layout is up to the engine."""
+    """The training task, whose model is updated. Its memory layout depends on the engine."""
 
     shard_words: int
-    """How many tokens `train` should be given at a time."""
+    """The number of tokens that a shard given to `train` should have."""
 
     compile_seconds: float
-    """Time that was spent on compiling kernels, or on loading compiled ones."""
+    """Seconds spent on compiling kernels, or on loading compiled ones from disk."""
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train once on a shard, which is a part of the text; update the model in place.

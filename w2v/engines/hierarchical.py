@@ -43,7 +43,7 @@ class HierarchicalStep(LogisticStep):
         size = positives + int(sizes[1::2].max())
         rows = np.zeros((tiles, size), np.int32)
         rows[group // 2, column] = columns % inner
-        # How often each node, with its code, is on the path of each word: 0 or 1.
+        # Whether each (node, code) is on the path of each word: 0 or 1.
         paths = self.buffers.get("paths", tiles, slots, size)
         paths[:] = 0
         paths.reshape(tiles * slots, size)[slot, column[place]] = 1

@@ -41,7 +41,7 @@ class Inputs(Protocol):
             The words at the center positions, and m words before and after them, m being the window
             size.
         key
-            The key of the random numbers of the shard.
+            The key from which the random numbers of the shard are computed.
         first
             The place of the first center position in the sub-sampled shard.
         """
@@ -92,7 +92,7 @@ class CbowInputs:
         batch
             The words at the center positions, and m words before and after them.
         key
-            The key of the random numbers of the shard, for window sizes.
+            The key from which the window sizes of the shard are computed.
         first
             The place of the first center position in the sub-sampled shard.
         """
@@ -223,7 +223,7 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     step = np.minimum(rate, 2 / np.maximum(total, 1e-30)).astype(np.float32)[places]
     if sums.shares is not None:
         step *= sums.shares
-    # A sparse matrix with a column for each sum adds up the gradients of equal rows, scaled.
+    # A sparse matrix with a column for each sum scales the gradients and adds up those of a row.
     entries = step, places.astype(np.int32), sums.borders()
     n = sums.count
     table[rows] -= sp.csc_array(entries, shape=(len(rows), n)) @ gradients.reshape(

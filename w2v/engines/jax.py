@@ -544,7 +544,7 @@ class JaxEngine:
 
 
 class NegativeSamplingSteps:
-    """The training step of negative sampling, compiled by JAX; the NumPy version is `rules`."""
+    """The training step of negative sampling in JAX; `NegativeSamplingStep` is the one in NumPy."""
 
     def __init__(self, rules: NegativeSamplingStep, product: Product) -> None:
         self.width = rules.batch_words
@@ -626,7 +626,7 @@ class NegativeSamplingSteps:
 
 
 class SoftmaxSteps:
-    """The training step of the exact softmax, compiled by JAX; the NumPy version is `rules`.
+    """The training step of the exact softmax for JAX; `SoftmaxStep` is the NumPy version.
 
     Weights of pairs are summed as integer multiples of the smallest weight, so that the sums do not
     depend on the order of summation.

@@ -46,7 +46,7 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
     keep : uint32 (V,)
         The threshold of each word of the vocabulary, from `w2v.sampling.keep_thresholds`.
     key
-        The key of the random numbers of the shard.
+        The key from which the random numbers of the shard are computed.
 
     Returns
     -------
@@ -134,7 +134,7 @@ class Step(Protocol[Draw]):
         batch
             The center words, and m words before and after them, m being the window size.
         key
-            The key of the random numbers of the shard.
+            The key from which the random numbers of the shard are computed.
         first
             The position of the first center word in the sub-sampled shard.
         """

@@ -127,7 +127,7 @@ class LogisticStep(ABC):
         weights : float32 (B, CENTERS, W)
             The weight of each of these words as a prediction of each center word's input row.
         key
-            The key of the random numbers of the shard.
+            The key from which the random numbers of the shard are computed.
         first
             The position of the batch's first center word in the sub-sampled shard.
         """
@@ -146,7 +146,7 @@ class LogisticStep(ABC):
         batch
             The center words, and m words before and after them, m being the window size.
         key
-            The key of the random numbers of the shard.
+            The key from which the random numbers of the shard are computed.
         first
             The position of the first center word in the sub-sampled shard.
         """
@@ -180,7 +180,7 @@ class LogisticStep(ABC):
         self.table.read(draw.inputs, C.reshape(-1, C.shape[2]))
         take_rows(self.model.outside, columns.rows, R)
         np.matmul(C, R.transpose(0, 2, 1), out=S)
-        # −log σ(s) and −log σ(−s) are one function, of −s and of s.
+        # −log σ(s) = log(1 + exp(−s)), and −log σ(−s) = log(1 + exp(s)).
         S[:, :, : columns.positives] *= -1
         loss = logistic(S, columns.weights, G, T)
         G[:, :, : columns.positives] *= -1

@@ -91,8 +91,9 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
     Returns
     -------
     (n, 2) float64
-        Coordinates, with mean 0. The sign of each component is such that the coordinate of largest
-        absolute value is positive. A component is 0 if there are too few words or dimensions.
+        Coordinates with mean 0. The sign of each component is chosen so that its coordinate of
+        largest absolute value is positive. A component is 0 if there are too few words or
+        dimensions.
 
     Raises
     ------

@@ -108,7 +108,7 @@ def studentized_range_sf(q: NDArray[np.float64], groups: int, freedom: int) -> N
 
     nodes, weights = np.polynomial.legendre.leggauss(128)
     z, of_z = 9 * nodes, 9 * weights * np.exp(-((9 * nodes) ** 2) / 2) / math.sqrt(2 * math.pi)
-    # The density of log S falls from its top at 0 by exp(-40) or more at these ends.
+    # At these limits, the density of log S is at most exp(-40) of its maximum, which is at 0.
     low, high = -40 / freedom - 9 / math.sqrt(2 * freedom), math.log(1 + 9 / math.sqrt(freedom))
     logs = (high - low) / 2 * nodes + (high + low) / 2
     half = freedom / 2

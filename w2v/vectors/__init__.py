@@ -1,4 +1,4 @@
-"""Word vectors in memory, the files that they are kept in, and searches among them."""
+"""Word vectors in memory, reading and writing their files, and nearest-neighbor search."""
 
 from w2v.vectors.formats import NGRAMS, OUTSIDE, SUBWORDS, USES, VECTORS, VOCABULARY, Use
 from w2v.vectors.locate import find_vectors, vector_files

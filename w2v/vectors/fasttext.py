@@ -1,4 +1,4 @@
-"""fastText's models (``.bin``): vectors of words, and of unknown words from their n-grams.
+"""fastText's binary models (``.bin``): vectors of words, and of unknown words from n-grams.
 
 All numbers are little-endian. A file is::
 
@@ -13,8 +13,9 @@ All numbers are little-endian. A file is::
     quantized   int8, then the input matrix: rows, columns (int64 each), float32 by rows
     quantized   int8, then the output matrix in the same form
 
-The input matrix has a row for each word, then one for each of ``bucket`` n-grams, which share rows
-by their hash. The vector of a word is the mean of its own row and the rows of its n-grams.
+The input matrix has a row for each word, then one for each of ``bucket`` hash values of n-grams;
+n-grams with the same hash share a row. The vector of a word is the mean of its own row and the rows
+of its n-grams.
 
 References
 ----------
@@ -46,26 +47,27 @@ MAX_WORD = 1 << 16
 """The largest number of dimensions, and of bytes in a word."""
 
 WORDS_AT_A_TIME = 1 << 14
-"""Words whose n-grams are in memory at a time."""
+"""The number of words whose n-grams are in memory at a time."""
 
 ENTRY = struct.Struct("<qb")
-"""What follows the NUL of a word: its count and its kind."""
+"""The count and the kind of a word, which follow its NUL byte."""
 
 GATHERED = 1 << 22
-"""Numbers of rows of n-grams that are in memory at a time."""
+"""How many float32 numbers of n-gram vectors are in memory at a time."""
 
 FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
 class Subwords(NamedTuple):
-    """The n-grams of a model.
+    """The character n-grams of a fastText model.
 
     Attributes
     ----------
     rows : float32 (buckets, d)
-        One vector for each value of the hash.
+        The vectors of n-grams, one for each hash value modulo the number of buckets.
     shortest, longest
-        The lengths of n-grams, in characters of ``<word>``.
+        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
+        brackets mark the ends of the word.
     """
 
     rows: NDArray[np.float32]
@@ -75,19 +77,20 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return the mean of the vectors of each word's n-grams.
+        """Return for each word the mean of the vectors of its n-grams and, if given, its own row.
 
         Parameters
         ----------
         words
-            In bytes.
+            The words, encoded as in the model.
         own : float32 (words, d)
-            A vector for each word that belongs to its mean, too; overwritten. None: there is none.
+            A further vector for each word that is included in the mean; overwritten with the
+            result. None: n-grams only.
 
         Returns
         -------
         float32 (words, d)
-            Zero for a word without n-grams.
+            Zero for a word without n-grams, if `own` is None.
         """
         dim = self.rows.shape[1]
         means = np.zeros((len(words), dim), np.float32) if own is None else own
@@ -97,7 +100,10 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the own row of each word, (words, d), from its vector: the inverse of `means`."""
+        """Return the own row of each word, from its vector: float64 (words, d).
+
+        This is the inverse of `means`, which computes the vector from the own row and the n-grams.
+        """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)
         counts = np.zeros(len(words))
@@ -109,7 +115,15 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Return the means of few words; `counts` tells whether `own` belongs to them."""
+        """Return the means as `means` does, for so few words that all their n-grams fit in memory.
+
+        Parameters
+        ----------
+        own : float32 (words, d)
+            A further vector for each word, or zeros.
+        counts
+            Whether `own` is included in the mean.
+        """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]
         hashes, owners = ngram_hashes(
@@ -135,17 +149,23 @@ def write_model(
     outside: NDArray[np.float32] | None,
     subwords: Subwords | None,
 ) -> None:
-    """Write a model in version 12, as fastText's skip-gram with negative sampling.
+    """Write a fastText model (version 12) that looks like skip-gram with negative sampling.
 
-    A word's own row is computed from its vector and the rows of its n-grams, so that their mean is
-    the vector again, to rounding. Output vectors that are unknown are zero, and counts 1.
+    The own row of each word is computed from its vector and the rows of its n-grams, so that
+    fastText computes the same vector, up to rounding.
 
     Parameters
     ----------
     words
-        V words, in bytes.
-    vectors, outside : float32 (V, d)
+        V words, encoded in UTF-8.
+    vectors : float32 (V, d)
+        The vectors of the words.
     counts : int64 (V,)
+        How often each word occurs; if None, 1 is written for each.
+    outside : float32 (V, d)
+        The output vectors; if None, zeros are written.
+    subwords
+        The n-grams; None for a model without n-grams.
     """
     size, dim = vectors.shape
     buckets, shortest, longest = 0, 0, 0
@@ -178,15 +198,18 @@ def write_model(
 
 
 class FastTextModel(NamedTuple):
-    """What `read_model` reads.
+    """The content of a fastText model, as `read_model` returns it.
 
     Attributes
     ----------
-    words, counts
-        V words in bytes, and int64 (V,).
+    words
+        V words, as bytes.
+    counts : int64 (V,)
+        How often each word occurs.
     vectors : float32 (V, d)
+        The vector of each word: the mean of its own row and the rows of its n-grams.
     subwords
-        None for a model without n-grams.
+        The n-grams; None for a model without n-grams.
     """
 
     words: list[bytes]
@@ -201,18 +224,19 @@ def read_model(
     mapped: bool,
     choose: Callable[[Sequence[bytes]], NDArray[np.intp]],
 ) -> FastTextModel:
-    """Read a model.
+    """Read a fastText model in binary format.
 
     Parameters
     ----------
     file
-        Opened at the first byte.
+        The decompressed file, opened for reading at its first byte.
     path
-        Named in messages, and mapped into memory.
+        The name of the file, for messages; if it is not compressed, it is mapped into memory.
     mapped
-        Whether `file` is not compressed: matrices are then mapped instead of read.
+        Whether the file is not compressed, so that its matrices are mapped into memory instead of
+        read.
     choose
-        Returns the rows that are wanted, for all words.
+        Called with all words; returns the indices of the words to return.
 
     Raises
     ------
@@ -223,14 +247,26 @@ def read_model(
 
 
 class _Reader(FileReader):
-    """Reads a model; `mapped` says whether its matrices may be mapped into memory."""
+    """Reads a fastText model from a file.
+
+    Parameters
+    ----------
+    mapped
+        Whether the file is not compressed, so that its matrices can be mapped into memory.
+    """
 
     def __init__(self, file: IO[bytes], path: Path, mapped: bool) -> None:
         super().__init__(file, path)
         self.size = path.stat().st_size if mapped else None
 
     def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> FastTextModel:
-        """Read everything; see `read_model`."""
+        """Read the whole model.
+
+        Parameters
+        ----------
+        choose
+            Called with all words; returns the indices of the words to return.
+        """
         magic, version = self._numbers("<2i")
         if magic != MAGIC or version not in VERSIONS:
             self.fail(f"version {version} of fastText's format; 11 and 12 are read")
@@ -256,7 +292,7 @@ class _Reader(FileReader):
         return FastTextModel(chosen, counts[rows], subwords.means(chosen, vectors), subwords)
 
     def _dictionary(self) -> tuple[list[bytes], NDArray[np.int64]]:
-        """Read the words and their counts; labels of a classifier are left out."""
+        """Read the words and their counts; the labels of a classifier are skipped."""
         size, count, labels, _, pruned = self._numbers("<3i2q")
         if not (size == count + labels and count >= 0 and labels >= 0):
             self.fail(f"{size} entries, {count} words and {labels} labels are promised")
@@ -283,7 +319,19 @@ class _Reader(FileReader):
     def _matrix(
         self, name: str, rows: int | None, dim: int, skip: bool = False
     ) -> NDArray[np.float32]:
-        """Read a matrix, or map it into memory; None: any number of rows."""
+        """Read a matrix, or map it into memory: float32 (rows, dim).
+
+        Parameters
+        ----------
+        name
+            The name of the matrix, for messages.
+        rows
+            The number of rows that it must have; None: any number.
+        dim
+            The number of columns that it must have.
+        skip
+            Pass over the matrix and return an empty one.
+        """
         if self._numbers("<b")[0]:
             self._refuse_quantized()
         m, n = self._numbers("<2q")
@@ -305,7 +353,10 @@ class _Reader(FileReader):
         return found
 
     def _read(self, size: int, skip: bool) -> bytearray:
-        """Read bytes, which take memory as they come; or skip them."""
+        """Read `size` bytes block by block, or skip them.
+
+        A file that ends early thus fails before memory is allocated for all of `size`.
+        """
         found = bytearray()
         while size:
             self.fill(1)
@@ -348,16 +399,17 @@ def ngram_hashes(
     Parameters
     ----------
     words
-        In bytes. A character is a byte with the UTF-8 continuation bytes that follow it.
+        The words, as bytes. A character is a byte with the UTF-8 continuation bytes after it.
     shortest, longest
-        The lengths of n-grams, in characters of ``<word>``.
+        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
+        brackets mark the ends of the word.
 
     Returns
     -------
     hashes : uint32 (n,)
-        FNV-1a, of bytes that are taken as signed numbers.
+        The FNV-1a hash of each n-gram, computed over signed bytes as in fastText.
     owners : intp (n,)
-        The word of each; the hashes of a word are consecutive.
+        The index of the word of each n-gram; the n-grams of a word are consecutive.
     """
     text = np.frombuffer(b"".join(b"<%b>" % word for word in words), np.uint8)
     lengths = np.fromiter((len(word) + 2 for word in words), np.intp, len(words))

@@ -1,4 +1,4 @@
-"""Reads a file from front to back, with the place in the file in every message."""
+"""A base class for readers of binary files that names the file and position in error messages."""
 
 from pathlib import Path
 from typing import IO, NoReturn
@@ -10,25 +10,31 @@ BLOCK = 1 << 20
 
 
 class FileReader:
-    """What the readers of binary formats share: a buffer, and the offset of what is read next.
+    """The base class of readers of binary files: a buffer, and the position of the next byte.
 
     Parameters
     ----------
     file
-        Opened for reading, at its first byte.
+        The file, opened for reading at its first byte.
     path
-        Named in messages.
+        The name of the file, for messages.
     """
 
     def __init__(self, file: IO[bytes], path: str | Path) -> None:
         self.file = file
         self.path = path
         self.buffer = b""
-        self.start = 0  # of the unread bytes, in the buffer
-        self.offset = 0  # of the same byte, in the file
+        self.start = 0  # the position of the first unread byte in the buffer
+        self.offset = 0  # the position of the same byte in the file
 
     def fill(self, size: int) -> bool:
-        """Read until `size` unread bytes are in the buffer; return False at the end of the file."""
+        """Read until the buffer holds `size` unread bytes, or to the end of the file.
+
+        Returns
+        -------
+        bool
+            Whether the buffer holds any unread byte.
+        """
         while len(self.buffer) - self.start < size:
             block = self.file.read(BLOCK)
             if not block:
@@ -38,10 +44,16 @@ class FileReader:
         return len(self.buffer) > self.start
 
     def skip(self, size: int) -> None:
-        """Mark the next `size` bytes as read."""
+        """Mark the next `size` bytes in the buffer as read."""
         self.start += size
         self.offset += size
 
     def fail(self, problem: str, at: int | None = None) -> NoReturn:
-        """Raise an error that names the file and an offset, by default that of the next byte."""
+        """Raise an `InputError` about a problem at a position in the file.
+
+        Parameters
+        ----------
+        at
+            The position in bytes; None: the position of the next byte.
+        """
         raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")

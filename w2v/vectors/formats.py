@@ -1,8 +1,8 @@
-"""Files of word vectors: one reader that recognizes every format, and one writer per format.
+"""Read files of word vectors in every known format, and write them in several formats.
 
-`read` opens what this project, word2vec, gensim, fastText and GloVe write, and Parquet tables.
-`FORMATS` lists the formats that vectors can be exported to. Most code uses these through
-`w2v.WordVectors.load` and `w2v.WordVectors.export`.
+`read` detects the format: it opens what this project, word2vec, gensim, fastText and GloVe write,
+and Parquet tables. `FORMATS` lists the formats that vectors can be exported to. Most code uses
+these through `w2v.WordVectors.load` and `w2v.WordVectors.export`.
 """
 
 import json
@@ -41,8 +41,8 @@ VECTORS = "vectors.npy"
 VOCABULARY = "vocabulary.tsv"
 OUTSIDE = "outside_vectors.npy"
 SUBWORDS, NGRAMS = "subwords.npy", "ngrams.json"
-"""The files of a folder of this project; training also leaves the outside vectors there. With
-subwords, there are the rows of n-grams, and the lengths of n-grams."""
+"""The files of a folder that `write_folder` writes. With n-grams, ``subwords.npy`` holds their
+vectors, and ``ngrams.json`` their lengths."""
 
 Use = Literal["v", "v+u"]
 """Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
@@ -51,10 +51,10 @@ USES: tuple[Use, ...] = ("v", "v+u")
 
 FASTTEXT_MAGIC = MAGIC.to_bytes(4, "little")
 PARQUET_MAGIC = b"PAR1"
-"""The first bytes of these files."""
+"""The first bytes of Parquet files."""
 
 PARQUET_ROWS = 1 << 14
-"""Rows of a Parquet table that are in memory at a time, beside those that are wanted."""
+"""Rows of a Parquet table that are in memory at a time, in addition to the wanted rows."""
 
 MAX_DIMENSIONS = 1 << 16
 MAX_WORD = 1 << 16
@@ -86,7 +86,7 @@ _OTHER_FORMATS = {
 
 
 class Contents(NamedTuple):
-    """What a file of word vectors holds.
+    """The content of a file or folder of word vectors.
 
     Attributes
     ----------
@@ -120,15 +120,16 @@ def read(
     Parameters
     ----------
     path
-        A folder as `write_folder` leaves it, whose vectors are mapped into memory; a Parquet
-        table, or a folder of such tables as Spark writes it; or any file that `read_word2vec` or
-        `read_fasttext` reads.
+        A folder written by `write_folder`, whose vectors are mapped into memory; a Parquet table,
+        or a folder of such tables as Spark writes it; or a file in the text or binary format of
+        word2vec, gensim, fastText or GloVe.
     use
-        ``v+u`` adds the outside vectors, which only a folder of a trained model has.
+        ``v``: center vectors. ``v+u``: the sums of center and outside vectors, which are possible
+        only for a folder of a trained model.
     encoding
         How the words of a file of word2vec, fastText or GloVe are encoded.
     selection
-        Which words are read. Memory is taken for these only.
+        Which words are read. Only their vectors take memory.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def read(
     Warns
     -----
     UserWarning
-        See `read_word2vec`; or some of the wanted words are missing.
+        Some of the wanted words are missing; or words are blank, repeated or not in the encoding.
     """
     parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
     if not path.is_file() and not parts:
@@ -165,21 +166,21 @@ def read(
 
 
 def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
-    """Read how often words occur: a file with a word and a count in each line.
+    """Read the number of occurrences of words from a file of words and counts.
 
     Parameters
     ----------
     path
-        UTF-8, decompressed if its name ends in .gz, .bz2 or .xz. A line is a word, then a tab, a
-        space, a comma or a semicolon, then a count; or first the count. The first line may be a
-        header.
+        A text file in UTF-8, decompressed if its name ends in .gz, .bz2 or .xz. Each line is a
+        word, then a tab, a space, a comma or a semicolon, then a count; or first the count, then
+        the word. The first line may be a header.
     words
         V words.
 
     Returns
     -------
     (V,) int64
-        0 for words that the file lacks.
+        The count of each of `words`; 0 for words that the file lacks.
 
     Raises
     ------
@@ -229,11 +230,11 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
 
 
 def write_folder(folder: Path, contents: Contents) -> None:
-    """Write ``vectors.npy`` and ``vocabulary.tsv`` (`w2v.files.write_vocabulary`) into a folder.
+    """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and counts) into a folder.
 
     Outside vectors, if there are any, go to ``outside_vectors.npy``, and n-grams to
-    ``subwords.npy`` and ``ngrams.json``. If there are none, such files are removed, because they
-    would belong to other vectors.
+    ``subwords.npy`` and ``ngrams.json``. If there are none, older files of these names are removed,
+    because they would belong to other vectors.
 
     Raises
     ------
@@ -260,14 +261,20 @@ def write_folder(folder: Path, contents: Contents) -> None:
 
 
 def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING) -> Contents:
-    """Read what `write_folder` wrote; the vectors are mapped into memory unless they are summed.
+    """Read a folder that `write_folder` wrote.
 
-    Sums have no outside vectors.
+    Parameters
+    ----------
+    use
+        ``v``: center vectors, which are mapped into memory. ``v+u``: the sums of center and outside
+        vectors, which are computed in memory; the result then has no outside vectors.
+    selection
+        Which words are read.
 
     Raises
     ------
     InputError
-        A file is missing or damaged, or the outside vectors have another shape.
+        A file is missing or damaged, or the shapes of center and outside vectors differ.
     """
     vectors = _map_array(folder / VECTORS)
     words, counts = read_vocabulary(folder / VOCABULARY)
@@ -293,12 +300,17 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
 
 
 def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
-    """Read the n-grams of a folder, or return None if it has none.
+    """Read the n-grams of a folder that `write_folder` wrote; return None if it has none.
 
     Parameters
     ----------
     shape
-        That of a row.
+        The shape of a vector, (d,).
+
+    Raises
+    ------
+    InputError
+        A file is damaged, or its vectors have another length.
     """
     path = folder / NGRAMS
     if not path.is_file():
@@ -315,7 +327,13 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
 
 
 def _map_array(path: Path) -> NDArray[np.float32]:
-    """Map a float32 array into memory."""
+    """Map an array of float32 or float16 in an ``.npy`` file into memory.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or its dtype is another.
+    """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_ERRORS as error:
@@ -335,7 +353,10 @@ def _map_array(path: Path) -> NDArray[np.float32]:
 
 
 def write_parquet(path: Path, contents: Contents) -> None:
-    """Write the columns ``word``, ``count`` (where known) and ``vector`` (a list of float32)."""
+    """Write a Parquet table with the columns ``word``, ``count`` (if known) and ``vector``.
+
+    A vector is a list of float32.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -350,7 +371,7 @@ def write_parquet(path: Path, contents: Contents) -> None:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder, or of ``data`` in it, as Spark writes a model."""
+    """Return the Parquet files in a folder, or in its subfolder ``data``, which Spark writes."""
     if not folder.is_dir():
         return []
     for place in (folder / "data", folder):
@@ -360,14 +381,14 @@ def parquet_parts(folder: Path) -> list[Path]:
 
 
 def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERYTHING) -> Contents:
-    """Read the columns ``word``, ``vector`` and, if there is one, ``count``.
+    """Read Parquet tables with the columns ``word``, ``vector`` and, optionally, ``count``.
 
     Parameters
     ----------
     path
-        Named in messages.
+        What error messages call the table.
     parts
-        The files. A vector is a list of numbers, or a dense vector of Spark.
+        The files of the table. A vector is a list of numbers, or a dense vector of Spark.
     selection
         Which words are read.
 
@@ -411,7 +432,16 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
 
 
 def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
-    """Return the wanted rows of a part of a table, after `before` rows of other parts."""
+    """Return the rows of an Arrow table whose words are wanted.
+
+    Parameters
+    ----------
+    selection
+        Which words are wanted.
+    before
+        The number of rows already taken from earlier parts of the file, which count towards the
+        limit of the selection.
+    """
     if selection.everything:
         return table
     rows = selection.rows(table.column("word").to_pylist())
@@ -419,7 +449,7 @@ def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
 
 
 def _vectors_of(column: Any) -> NDArray[np.float32]:
-    """Return a column of vectors as (rows, d) float32."""
+    """Convert an Arrow column of vectors to an array: (rows, d) float32."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -448,15 +478,17 @@ def _is_fasttext(path: Path) -> bool:
 def read_fasttext(
     path: Path, encoding: str = "utf-8", selection: Selection = EVERYTHING
 ) -> Contents:
-    """Read fastText's binary format; see `w2v.vectors.fasttext`.
+    r"""Read a model in fastText's binary format, which `w2v.vectors.fasttext` describes.
 
     Parameters
     ----------
     path
-        Compressed or not. The vectors of n-grams are mapped into memory from a file that is not
-        compressed, and otherwise read.
-    encoding, selection
-        See `read`. Words that are not of the encoding get escapes, as in `read_word2vec`.
+        The file, compressed or not. The vectors of n-grams are mapped into memory if it is not
+        compressed, or else read.
+    encoding
+        How the words are encoded. Bytes of other encodings become escapes such as ``\xe2``.
+    selection
+        Which words are read.
 
     Raises
     ------
@@ -466,7 +498,7 @@ def read_fasttext(
     Warns
     -----
     UserWarning
-        Words are repeated, or not of the encoding.
+        Words are repeated, or not in the encoding.
     """
     check_encoding(encoding)
     wanted = selection.encoded(encoding)
@@ -490,11 +522,11 @@ def read_fasttext(
 
 
 def write_projector(folder: Path, contents: Contents) -> None:
-    """Write ``vectors.tsv`` and ``metadata.tsv``, which TensorBoard's projector loads.
+    """Write ``vectors.tsv`` and ``metadata.tsv``, the files of TensorBoard's embedding projector.
 
     Both have one line per word. The vectors are written with nine significant digits, from which
     every float32 can be recovered exactly. The metadata are the words and counts under a header,
-    or only the words.
+    or only the words if there are no counts.
 
     Raises
     ------
@@ -521,16 +553,16 @@ def write_projector(folder: Path, contents: Contents) -> None:
 
 
 def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
-    """Refuse words that cannot be written to a file.
+    """Raise an error for words that cannot be written to a file.
 
     Parameters
     ----------
     words
         Any words.
     forbidden
-        Characters that separate words in that file.
+        The characters that separate words in the file.
     name
-        What the message calls the file.
+        The name of the file, for messages.
 
     Raises
     ------
@@ -555,12 +587,12 @@ def write_word2vec(
     Parameters
     ----------
     path
-        Compressed if its name ends in .gz, .bz2 or .xz.
+        The file, compressed if its name ends in .gz, .bz2 or .xz.
     contents
-        The counts are not part of this format.
+        The words and vectors; counts are not part of this format.
     binary
-        Write the numbers as little-endian float32, instead of as nine significant digits, from
-        which every float32 can be recovered exactly.
+        Write the numbers as little-endian float32. Otherwise they are written as text with nine
+        significant digits, from which every float32 can be recovered exactly.
     header
         False omits the header, which gives the text format of GloVe.
 
@@ -568,7 +600,7 @@ def write_word2vec(
     ------
     InputError
         A word is empty, longer than 65,536 bytes, contains ASCII white space, or is not valid
-        Unicode; or a binary file without a header, which no tool reads.
+        Unicode; or a binary file is requested without a header, which no tool reads.
     """
     if binary and not header:
         raise InputError("binary files need the header: it says where a vector ends")
@@ -593,32 +625,32 @@ def read_word2vec(
     encoding: str = "utf-8",
     selection: Selection = EVERYTHING,
 ) -> Contents:
-    """Read the formats of word2vec, gensim (``save_word2vec_format``), fastText and GloVe.
+    r"""Read the formats of word2vec, gensim (``save_word2vec_format``), fastText (text) and GloVe.
 
     In text, the last d fields of a line are the vector, and the rest is the word, which may contain
-    spaces. Blank words are skipped, and so are blank lines. Memory grows with the bytes that were
-    read, whatever the header promises.
+    spaces. Blank words and blank lines are skipped. Memory grows with the number of bytes read; the
+    sizes that the header states are not trusted.
 
     Parameters
     ----------
     path
-        Decompressed if its first bytes are those of gzip, bzip2, xz, Zstandard or zip.
+        The file, decompressed if its first bytes are those of gzip, bzip2, xz, Zstandard or zip.
     binary
-        Whether the numbers are float32 instead of text. None: recognize it from the bytes after
-        the first word.
+        Whether the numbers are float32 instead of text. None: detect it from the bytes after the
+        first word.
     header
-        Whether the first line is ``words dimensions``. False: text as GloVe writes it. None:
-        recognize it from that line.
+        Whether the first line is ``words dimensions``. False: text as GloVe writes it. None: detect
+        it from this line.
     encoding
         How the words are encoded.
     selection
-        Which words are read. Once they are found, the rest of the file is not read.
+        Which words are read. As soon as all of them have been found, reading stops.
 
     Returns
     -------
     Contents
-        Without counts, which the format lacks. Bytes that are not of the encoding become escapes
-        such as ``\\xe2``, so that different words stay different: the word2vec tool cuts words
+        Without counts, which the format lacks. Bytes that are not in the encoding become escapes
+        such as ``\xe2``, so that different words stay different: the word2vec tool cuts words
         inside a character. If a word occurs several times, the first is kept.
 
     Raises
@@ -631,8 +663,8 @@ def read_word2vec(
     Warns
     -----
     UserWarning
-        The header promises another number of rows, or words are blank, repeated, end in a number
-        or are not of the encoding. The message says how many.
+        The header states another number of rows, or words are blank, repeated, end in a number
+        or are not in the encoding. The message says how many.
     """
     check_encoding(encoding)
     try:
@@ -646,7 +678,7 @@ def read_word2vec(
 
 
 def check_encoding(encoding: str) -> None:
-    """Refuse an encoding that does not exist or has no characters of one byte."""
+    """Raise an `InputError` for an encoding that is unknown or does not extend ASCII."""
     try:
         b"a".decode(encoding)
     except UnicodeDecodeError:
@@ -666,9 +698,35 @@ def _decode_all(
     encoding: str,
     notes: list[str],
 ) -> tuple[list[str], NDArray[np.intp]]:
-    """Return the words that are kept, decoded, and their rows; warn of `notes` and what is new.
+    """Decode the words of a file, and drop blank words and repetitions of earlier words.
 
-    Blank words and words that came before are left out.
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    found
+        The words of the file, as bytes.
+    vectors
+        Their vectors.
+    notes
+        Further warnings about the file.
+
+    Returns
+    -------
+    words : list of str
+        The words that are kept.
+    rows : intp (words,)
+        Their indices in `found`.
+
+    Raises
+    ------
+    InputError
+        A vector is not finite.
+
+    Warns
+    -----
+    UserWarning
+        Each of `notes`; and if words are blank, repeated or not in the encoding.
     """
     words, undecoded = _decode(found, encoding)
     finite = np.isfinite(vectors).all(axis=1)
@@ -696,7 +754,14 @@ def _decode_all(
 
 
 def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
-    """Decode words; return those that could not be decoded without escapes, too."""
+    """Decode words; bytes that are not in the encoding become escapes.
+
+    Returns
+    -------
+    words : list of str
+    undecoded : list of bytes
+        The words with such bytes.
+    """
     words, undecoded = [], []
     for word in found:
         try:
@@ -712,22 +777,26 @@ class _Word2vecFile(FileReader):
 
     Parameters
     ----------
-    file, path
-        See `FileReader`.
+    file
+        The file, opened for reading at its first byte.
+    path
+        The name of the file, for messages.
     header
-        As `read_word2vec` takes it.
+        Whether the first line is ``words dimensions``; None: detect it from this line.
 
     Attributes
     ----------
     notes
-        What `read` found that a caller should know.
+        Warnings for the user that `read` has collected.
+    dimensions
+        d, the number of components of a vector.
     """
 
     def __init__(self, file: IO[bytes], path: str, header: bool | None) -> None:
         super().__init__(file, path)
         self.notes: list[str] = []
         self.count: int | None = None
-        self.wanted: frozenset[bytes] | None = None  # words; None: any
+        self.wanted: frozenset[bytes] | None = None  # the selected words; None: all
         self.line_is_cut = False  # whether the last line that was read lacks its line break
         self.fill(64)
         if self.buffer.startswith(BOM_UTF8):
@@ -761,9 +830,21 @@ class _Word2vecFile(FileReader):
     def read(
         self, binary: bool | None, selection: Selection, wanted: frozenset[bytes] | None
     ) -> tuple[list[bytes], NDArray[np.float32]]:
-        """Read words and their vectors, (words, d) float32.
+        """Read words and their vectors.
 
-        `wanted` are the words of the selection as the file has them; None: any.
+        Parameters
+        ----------
+        binary
+            Whether the numbers are float32 instead of text; None: detect it.
+        selection
+            Which words are wanted; reading stops when all of them have been found.
+        wanted
+            The words of the selection, encoded as in the file; None: all words.
+
+        Returns
+        -------
+        words : list of bytes
+        vectors : float32 (words, d)
         """
         words: list[bytes] = []
         rows = bytearray()
@@ -794,9 +875,10 @@ class _Word2vecFile(FileReader):
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
-        """Note words such as ``windows 95``, whose number may be a value too many.
+        """Add a warning about words such as ``windows 95``, whose number may belong to the vector.
 
-        If all words are of this kind, the header has the wrong number of dimensions.
+        If all words end in a number, an `InputError` says that the header has the wrong number of
+        dimensions.
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
         if found and len(found) == len(words):
@@ -811,7 +893,7 @@ class _Word2vecFile(FileReader):
             )
 
     def _looks_binary(self) -> bool:
-        """Tell whether the first vector is not written as decimal numbers."""
+        """Return whether the first vector is binary and not written as decimal numbers."""
         self.fill(MAX_WORD + 64 * self.dimensions)
         start = self.buffer[self.start :].lstrip(b"\n")
         _, _, vector = start.partition(b" ")
@@ -822,9 +904,18 @@ class _Word2vecFile(FileReader):
         return len(fields) <= self.dimensions or not all(map(is_number, fields[-self.dimensions :]))
 
     def _binary_row(self, number: int) -> tuple[bytes, bytes | None] | None:
-        """Read a word and its vector, or None at the end; `number` counts the rows from 0.
+        """Read a word and its vector from a binary file; return None at the end of the file.
 
-        The vector of a word that is not wanted is None.
+        Parameters
+        ----------
+        number
+            The index of the row, from 0, for messages.
+
+        Returns
+        -------
+        word : bytes
+        vector : bytes or None
+            The numbers as float32; None for a word that is not wanted.
         """
         self.fill(MAX_WORD + 2 + 4 * self.dimensions)
         # word2vec ends a vector with a line break, gensim does not.
@@ -844,9 +935,19 @@ class _Word2vecFile(FileReader):
         return word, vector if self.wanted is None or word in self.wanted else None
 
     def _text_row(self, number: int) -> tuple[bytes, bytes | None] | None:
-        """Read a line with a word and its numbers, which are returned as the bytes of float32.
+        """Read a word and its vector from a line of text; return None at the end of the file.
 
-        The numbers of a word that is not wanted are not looked at; None is returned for them.
+        Parameters
+        ----------
+        number
+            The index of the row, from 0, for messages.
+
+        Returns
+        -------
+        word : bytes
+        vector : bytes or None
+            The numbers, converted to float32; None, without parsing them, for a word that is not
+            wanted.
         """
         fields: list[bytes] = []
         while not fields:
@@ -880,13 +981,13 @@ class _Word2vecFile(FileReader):
         return word, vector.tobytes()
 
     def _ends_early(self, number: int) -> NoReturn:
-        """Refuse a file that ends inside a row."""
+        """Raise an `InputError`: the file ends inside the row with the index `number`."""
         self.offset += len(self.buffer) - self.start
         promised = "" if self.count is None else f"; the header promises {self.count} rows"
         self.fail(f"the file ends in row {number + 1}{promised}")
 
     def _line(self, limit: int) -> bytes:
-        """Read a line, or the first `limit` bytes of a longer one."""
+        """Read a line, or only its first `limit` bytes if it is longer."""
         self.fill(limit)
         end = self.buffer.find(b"\n", self.start, self.start + limit) + 1
         line = self.buffer[self.start : end or self.start + limit]
@@ -900,9 +1001,9 @@ class Format(NamedTuple):
     Attributes
     ----------
     name
-        Of the file or folder that it writes.
+        The name of the file or folder that is written.
     write
-        Called with the path of that file or folder, and with what to write.
+        A function that writes it, called with the path of the file or folder, and the vectors.
     """
 
     name: str
@@ -910,12 +1011,12 @@ class Format(NamedTuple):
 
 
 def write_fasttext(path: Path, contents: Contents) -> None:
-    """Write fastText's ``.bin`` (`w2v.vectors.fasttext.write_model`).
+    """Write a model in fastText's binary format (``.bin``).
 
     Raises
     ------
     InputError
-        A word is empty, is longer than the format allows, or contains NUL or is not valid Unicode.
+        A word is empty, is longer than the format allows, contains NUL or is not valid Unicode.
     """
     check_words(contents.words, "\0", path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -931,4 +1032,4 @@ FORMATS = {
     "parquet": Format("vectors.parquet", write_parquet),
     "tensorboard": Format("tensorboard", write_projector),
 }
-"""The formats that ``evaluate.export`` and `w2v.WordVectors.export` know, by name."""
+"""By name, the formats of `w2v.WordVectors.export` and of the setting ``evaluate.export``."""

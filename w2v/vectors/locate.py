@@ -1,4 +1,4 @@
-"""Find vectors on disk: those of a run of the pipeline, of a folder, or of a file."""
+"""Find the files of vectors on disk, given a run of the pipeline, a folder or a file."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,11 @@ from w2v.vectors.formats import (
 )
 
 SUMMARY = "summary.json"
-"""What a run of the pipeline leaves in its folder; it names the vectors."""
+"""The file in the folder of a pipeline run that holds the path of its vectors."""
 
 
 def find_vectors(path: str | Path) -> Path:
-    """Return the folder or file of the vectors that a path stands for.
+    """Return the file or folder that holds the vectors of a run, a folder or a file.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def find_vectors(path: str | Path) -> Path:
     Returns
     -------
     Path
-        What `WordVectors.load` reads.
+        A path that `WordVectors.load` accepts.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def find_vectors(path: str | Path) -> Path:
 
 
 def _vectors_of_run(summary: Path) -> Path:
-    """Return where the vectors are that the summary of a run names."""
+    """Return the path of the vectors of a run, given its ``summary.json``."""
     try:
         target = Path(json.loads(summary.read_bytes())["files"]["vectors"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -81,12 +81,19 @@ def _vectors_of_run(summary: Path) -> Path:
 
 
 def vector_files(path: Path, use: str = "v") -> list[Path]:
-    """Return all files that `WordVectors.load` reads for a path that `find_vectors` returned.
+    """Return all files that `WordVectors.load` reads for a path.
+
+    Parameters
+    ----------
+    path
+        A path that `find_vectors` has returned.
+    use
+        ``v``: center vectors; ``v+u``: sums of center and outside vectors.
 
     Raises
     ------
     InputError
-        ``use`` is ``v+u`` and there are no outside vectors.
+        `use` is ``v+u`` and there are no outside vectors.
     """
     if use == "v+u" and not (path / OUTSIDE).is_file():
         raise InputError(f"{path}: has no {OUTSIDE} beside it, which use=v+u needs; give use=v")

@@ -1,4 +1,4 @@
-"""Nearest neighbours by cosine: which vectors are closest to given ones, for many at a time."""
+"""Nearest-neighbor search by cosine, for many query vectors at a time."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     scores
         (n, m), without NaN.
     k
-        From 1 to m.
+        The number of scores to find, from 1 to m.
 
     Returns
     -------
@@ -44,20 +44,21 @@ def nearest_rows(
     Parameters
     ----------
     queries
-        (n, d), of length 1 or zero.
+        (n, d), query vectors, each of length 1 or zero.
     candidates
-        (m, d), of length 1 or zero.
+        (m, d), candidate vectors, each of length 1 or zero.
     k
-        Neighbours per query, at most m - 1.
+        The number of neighbors per query, at most m - 1.
     excluded
-        (n,), the row of each query among the candidates, which is not its own neighbour; -1 for
-        a query that is not among them.
+        (n,), for each query a row of `candidates` that is not returned, usually the query itself;
+        -1 to exclude none.
 
     Returns
     -------
     rows : (n, k) intp
-        Of the candidates, the nearest first; of equally near ones, the lower row first.
+        Rows of `candidates`, the nearest first; of equally near ones, the lower row first.
     cosines : (n, k) float32
+        The cosine of each.
     """
     rows = np.empty((len(queries), max(k, 0)), dtype=np.intp)
     cosines = np.empty(rows.shape, dtype=np.float32)

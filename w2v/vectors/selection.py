@@ -1,4 +1,4 @@
-"""Which words of a file are read: all, the first ones, or those of a list."""
+"""The selection of the words to read from a file of vectors: all, the first ones, or a list."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from w2v.errors import InputError
 
 @dataclass(frozen=True)
 class Selection:
-    """The words that are wanted.
+    """The words to read from a file of vectors.
 
     Attributes
     ----------
     limit
-        At most this many, the first ones of the file; None: all.
+        Read at most this many words, the first ones of the file; None: all.
     words
-        Only these; None: any.
+        Read only these words; None: all.
 
     Raises
     ------
     InputError
-        The limit is no whole number from 1 on, or the words are no list of strings.
+        The limit is not a whole number of at least 1, or the words are not a list of strings.
     """
 
     limit: int | None = None
@@ -43,22 +43,22 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether all words are wanted."""
+        """Whether all words of the file are selected."""
         return self.limit is None and self.words is None
 
     def rows(self, words: Sequence[str]) -> NDArray[np.intp]:
-        """Return the rows of the wanted words among all words of a file."""
+        """Return the indices of the selected words in `words`, the words of a file."""
         if self.words is None:
             return np.arange(len(words))[: self.limit]
         rows = [row for row, word in enumerate(words) if word in self.words]
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        """Return the words as a file of this encoding has them; None: any."""
+        """Return the listed words as bytes in this encoding; None if no words are listed."""
         if self.words is None:
             return None
         return frozenset(word.encode(encoding, "replace") for word in self.words)
 
     def full(self, count: int) -> bool:
-        """Return whether no word is missing when `count` different words have been read."""
+        """Return whether reading can stop after `count` different selected words have been read."""
         return count == self.limit or (self.words is not None and count == len(self.words))

@@ -1,4 +1,4 @@
-"""Smaller vectors: fewer dimensions, and what that does to similarities."""
+"""Reduce the dimensions of vectors, and measure how much the cosines change."""
 
 from typing import NamedTuple
 
@@ -13,16 +13,17 @@ PAIRS = 100_000
 
 
 class SimilarityLoss(NamedTuple):
-    """How the cosines of pairs of words have changed.
+    """How much the cosines of pairs of words change when vectors are reduced.
 
     Attributes
     ----------
     pairs
-        How many pairs of words were compared: random ones, the same in every call.
+        The number of pairs of words that were compared; they are random, but the same in every
+        call.
     mean, largest
-        The mean and the largest absolute difference of a pair's cosine.
+        The mean and the largest absolute change of the cosine of a pair.
     spearman
-        The rank correlation of the cosines before and after; None where it is undefined.
+        Spearman's rank correlation of the cosines before and after; None if it is undefined.
     """
 
     pairs: int
@@ -32,7 +33,7 @@ class SimilarityLoss(NamedTuple):
 
 
 def principal_axes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float64]:
-    """Return the axes (d, dim) on which vectors (n, d) keep most of their dot products.
+    """Return the `dim` leading principal axes (d, dim) of vectors (n, d).
 
     They are the leading eigenvectors of the uncentered second moments: subtracting the mean would
     change the cosines.
@@ -49,7 +50,7 @@ def principal_axes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float6
 
 
 def rotated(vectors: NDArray[np.floating], axes: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return the coordinates of vectors (n, d) on axes (d, dim): float32 (n, dim)."""
+    """Return the coordinates of vectors (n, d) with respect to axes (d, dim): float32 (n, dim)."""
     out = np.empty((len(vectors), axes.shape[1]), np.float32)
     for start in range(0, len(vectors), ROWS_AT_A_TIME):
         part = slice(start, start + ROWS_AT_A_TIME)
@@ -58,7 +59,13 @@ def rotated(vectors: NDArray[np.floating], axes: NDArray[np.float64]) -> NDArray
 
 
 def compare_cosines(before: NDArray[np.float64], after: NDArray[np.float64]) -> SimilarityLoss:
-    """Compare the cosines of the same pairs."""
+    """Compare the cosines of pairs of words before and after a reduction of the vectors.
+
+    Parameters
+    ----------
+    before, after : (pairs,)
+        The cosine of each pair.
+    """
     from scipy.stats import spearmanr
 
     difference = np.abs(after - before)

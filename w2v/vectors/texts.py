@@ -21,7 +21,7 @@ class TextVectors(NamedTuple):
     Attributes
     ----------
     vectors : float32 (texts, d)
-        Zero for a text without a known word.
+        The vector of each text; zero for a text without a known word.
     known : int64 (texts,)
         How many tokens of each text have a vector.
     unknown : dict of str to int
@@ -34,7 +34,17 @@ class TextVectors(NamedTuple):
 
 
 def sif_weights(counts: NDArray[np.int64], a: float) -> NDArray[np.float64]:
-    """Return a / (a + p(w)) for each word, p being its share of all occurrences.
+    """Return the smooth inverse frequency (SIF) weight of each word: a / (a + p(w)).
+
+    Parameters
+    ----------
+    counts : int64 (V,)
+        How often each word occurs. p(w) is its count divided by the sum of all counts.
+
+    Raises
+    ------
+    InputError
+        All counts are 0.
 
     References
     ----------
@@ -61,11 +71,13 @@ def text_vectors(
     texts
         The tokens of each text.
     rows
-        The row of each word in `vectors`, (V, d).
+        The row of each known word in `vectors`.
+    vectors
+        (V, d).
     weights : float64 (V,)
-        The weight of each word; None: 1.
+        The weight of each word; None: all weights are 1.
     other
-        Returns the vector of an unknown word, whose weight is 1; None: it is left out.
+        Returns the vector of an unknown word, whose weight is 1. None: unknown words are left out.
     """
     from scipy.sparse import csr_array
 
@@ -106,9 +118,10 @@ def text_vectors(
 
 
 def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors (n, d) without their part along the direction that most of them share.
+    """Remove the first singular vector of a matrix from each of its rows (n, d).
 
-    The direction is the first singular vector, as in `sif_weights`'s source.
+    This is the direction that most of the vectors share; Arora, Liang and Ma (2017) remove it from
+    text vectors after weighting words by `sif_weights`.
     """
     if len(vectors) < 2:
         return vectors

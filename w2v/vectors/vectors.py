@@ -1,4 +1,4 @@
-"""Trained word vectors: look words up, compare them, find neighbours, load and save."""
+"""Trained word vectors: look words up, compare them, find neighbors, load and save."""
 
 import difflib
 import math
@@ -31,14 +31,14 @@ from w2v.vectors.shrink import (
 from w2v.vectors.texts import TextVectors, Weights, sif_weights, text_vectors, without_component
 
 MIN_LENGTH, MAX_LENGTH = 1e-15, 1e15
-"""Between these lengths, products of a vector with one of length 1 are accurate in float32."""
+"""For vectors of lengths between these, dot products with unit vectors are accurate in float32."""
 
 MIN_ALPHABETICAL = 100
 """Fewer words may be in alphabetical order by chance, or because a person wrote them so."""
 
 
 class WordVectors:
-    """Words with one vector each, in a fixed order: by falling count if counts are known.
+    """Words with one vector each, in a fixed order: by descending count if counts are known.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ class WordVectors:
         V different words.
     vectors
         (V, d) float32 or float16; other types are converted to float32. The array is not copied,
-        and can only be read through this object.
+        and is read-only through this object.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
         (V, d) float32, the outside vectors of the same model; None if unknown. Not copied either.
     subwords
-        The n-grams of a model of fastText. From them, unknown words get vectors, too.
+        The n-grams of a fastText model, from which unknown words get vectors, too.
 
     Raises
     ------
@@ -112,7 +112,15 @@ class WordVectors:
         return isinstance(word, str) and word in self._rows
 
     def __getitem__(self, word: str) -> NDArray[np.float32]:
-        """Return the vector of a word, (d,) float32; of an unknown one that of its n-grams."""
+        """Return the vector of a word, (d,) float32.
+
+        If the word is unknown and there are n-grams, its vector is made from its n-grams.
+
+        Raises
+        ------
+        InputError
+            The word has no vector.
+        """
         vector: NDArray[np.float32]
         if self.subwords is not None and isinstance(word, str) and word not in self._rows:
             vector = self.subwords.means([word.encode("utf-8", "replace")])[0]
@@ -142,7 +150,7 @@ class WordVectors:
             raise InputError(self._unknown(word)) from None
 
     def _unknown(self, word: object) -> str:
-        """Return the message about a word that has no vector."""
+        """Return the error message for a word without a vector, with words of similar spelling."""
         message = f"the word {word!r} is not among the {len(self):,} words"
         if not isinstance(word, str):
             return f"{message}; a word is a string"
@@ -155,7 +163,9 @@ class WordVectors:
 
     @cached_property
     def by_frequency(self) -> NDArray[np.intp]:
-        """(V,) rows by falling count; words of equal count, or without counts, stay in order.
+        """The rows of `vectors` by descending count of their words: intp (V,).
+
+        Words of equal count keep their order; without counts, all words do.
 
         Warns
         -----
@@ -175,16 +185,16 @@ class WordVectors:
 
     @cached_property
     def _row_of_lowercase(self) -> dict[str, int]:
-        """The row of the most frequent word with this spelling in lower case."""
+        """For each word in lower case, the row of the most frequent word with this spelling."""
         return {self.words[row].lower(): row for row in self.by_frequency[::-1].tolist()}
 
     def find(self, word: str) -> int | None:
-        """Return the row of a word, or of one that differs only in case; None if there is none.
+        """Return the row of a word, or of a word that differs only in case; None if there is none.
 
-        If several words differ from it only in case, the most frequent one is found. Case is
-        ignored as `str.lower` does, which keeps ``maße`` and ``masse`` apart. A word that contains
-        spaces also matches a word with ``_`` in their place, and typographic apostrophes and
-        hyphens match plain ones.
+        If several words differ only in case, the most frequent one is found. Case is ignored as
+        `str.lower` does, which keeps ``maße`` and ``masse`` apart. A word that contains spaces also
+        matches a word with ``_`` in their place, and typographic apostrophes and hyphens match the
+        ASCII characters.
         """
         for spelling in spellings(word):
             row = self._rows.get(spelling)
@@ -196,7 +206,7 @@ class WordVectors:
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
-        """(V,) the length of each vector.
+        """The Euclidean length of each vector: float64 (V,).
 
         Raises
         ------
@@ -206,7 +216,13 @@ class WordVectors:
         return self._lengths(slice(None))
 
     def _lengths(self, rows: NDArray[np.intp] | slice) -> NDArray[np.float64]:
-        """Return the lengths of some vectors, and refuse those that are not finite."""
+        """Return the Euclidean lengths of the vectors in some rows.
+
+        Raises
+        ------
+        InputError
+            One of these vectors contains NaN or an infinity.
+        """
         chosen = self.vectors[rows]
         lengths: NDArray[np.float64] = np.sqrt(
             np.einsum("ij,ij->i", chosen, chosen, dtype=np.float64)
@@ -218,7 +234,7 @@ class WordVectors:
         return lengths
 
     def unit_rows(self, rows: ArrayLike | slice) -> NDArray[np.float32]:
-        """Return some vectors scaled to length 1, (rows, d); zero vectors stay zero.
+        """Return the vectors in some rows, scaled to length 1: (rows, d). Zero vectors stay zero.
 
         Raises
         ------
@@ -235,9 +251,9 @@ class WordVectors:
 
     @cached_property
     def unit(self) -> NDArray[np.float32]:
-        """(V, d) all vectors scaled to length 1; zero vectors stay zero.
+        """All vectors scaled to length 1: float32 (V, d). Zero vectors stay zero.
 
-        Computed at the first use, and as large in memory as `vectors`.
+        The array is computed at the first use and takes as much memory as `vectors`.
 
         Raises
         ------
@@ -249,17 +265,17 @@ class WordVectors:
         return unit
 
     def similarity(self, a: str | Sequence[str], b: str | Sequence[str]) -> float:
-        """Return the cosine of the angle between the vectors of two words, or of two word sets.
+        """Return the cosine between the vectors of two words, or of two lists of words.
 
         Parameters
         ----------
         a, b
-            A word; or several, which stand for the mean of their vectors.
+            A word; or several words, which are represented by the mean of their vectors.
 
         Raises
         ------
         InputError
-            A word has no vector, or a set is empty.
+            A word has no vector, or a list is empty.
         """
         if isinstance(a, str) and isinstance(b, str) and self.subwords is None:  # the quick way
             x = self.vectors[self.row(a)].astype(np.float64)
@@ -274,7 +290,13 @@ class WordVectors:
         return min(1.0, max(-1.0, float(one @ other) / lengths)) if lengths else 0.0
 
     def _finite(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """Return the vectors of words, (n, d), and refuse those that are not finite."""
+        """Return the vectors of words: float64 (n, d).
+
+        Raises
+        ------
+        InputError
+            A word has no vector, or its vector is not finite.
+        """
         chosen: NDArray[np.float64]
         if self.subwords is not None:
             chosen = np.array([self[word] for word in words], np.float64)
@@ -289,7 +311,7 @@ class WordVectors:
         return chosen
 
     def _directions(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """Return the vectors of words scaled to length 1, (n, d); zero vectors stay zero."""
+        """Return the vectors of words, scaled to length 1 unless zero: float64 (n, d)."""
         chosen = self._finite(words)
         lengths = np.sqrt(np.einsum("ij,ij->i", chosen, chosen))
         lengths[lengths == 0.0] = 1.0
@@ -305,23 +327,24 @@ class WordVectors:
         among: Sequence[str] | None = None,
         min_count: int | None = None,
     ) -> list[tuple[str, float]]:
-        """Find the k words with the largest cosines.
+        """Find the k words with the largest cosines to a query.
 
         Parameters
         ----------
         query
-            A word; several words, which stand for the mean of their vectors, each scaled to length
-            1; or a vector (d,) of numbers. The words given are not answers. A vector may be that
-            of a word, which is then the first answer.
+            A word; several words, which are represented by the mean of their vectors, each scaled
+            to length 1; or a vector (d,) of numbers. Words of the query are never answers. If the
+            query is a vector, no word is excluded: if it is the vector of a word, this word is the
+            first answer.
         k
-            At least 1. If there are fewer words, all of them are returned.
+            The number of words, at least 1. If there are fewer words, all of them are returned.
         minus
-            A word or several, whose vectors, scaled to length 1, are subtracted. They are not
+            A word or several, whose vectors, scaled to length 1, are subtracted. They are never
             answers either: ``nearest(["king", "woman"], minus="man")``.
         among
-            Only these words can be answers; None: all.
+            Only these words can be answers; None: all words.
         min_count
-            Only words that occur so often in the corpus can be answers.
+            Only words that occur at least this often in the corpus can be answers.
 
         Returns
         -------
@@ -358,18 +381,24 @@ class WordVectors:
         queries
             Each is a query of `nearest`: a word, several words, or a vector. An array (n, d) is n
             vectors.
-        k, among, min_count
-            See `nearest`.
+        k
+            The number of words per query, at least 1.
+        among
+            Only these words can be answers; None: all words.
+        min_count
+            Only words that occur at least this often in the corpus can be answers.
 
         Returns
         -------
         list of lists of (word, cosine)
-            One list for each query; see `nearest`.
+            One list for each query, the largest cosine first; the words of a query are not in its
+            list.
 
         Raises
         ------
         InputError
-            See `nearest`.
+            A word has no vector, a vector has another size or is not finite, a query is neither
+            words nor a vector, k < 1, or `min_count` is given and counts are unknown.
         """
         if isinstance(queries, str) or not hasattr(queries, "__iter__"):
             raise InputError(f"queries={queries!r:.60}: must be a list of queries")
@@ -380,14 +409,14 @@ class WordVectors:
     def analogy(self, a: str, b: str, c: str, k: int = 10) -> list[tuple[str, float]]:
         """Complete "a is to b as c is to ..." by 3CosAdd.
 
-        `w2v.evaluate.analogies` answers files of questions.
+        To evaluate files of analogy questions, use `w2v.evaluate.analogies`.
 
         Parameters
         ----------
         a, b, c
             Words, which are never answers.
         k
-            At least 1.
+            The number of answers, at least 1.
 
         Returns
         -------
@@ -408,12 +437,12 @@ class WordVectors:
         return self.nearest([b, c], k, minus=[a])
 
     def odd_one_out(self, words: Sequence[str]) -> str:
-        """Return the word that fits the others least.
+        """Return the word that is least similar to the others.
 
         Parameters
         ----------
         words
-            At least three.
+            At least three words.
 
         Returns
         -------
@@ -446,22 +475,23 @@ class WordVectors:
         Parameters
         ----------
         texts
-            Strings, or lists of tokens, which are used as they are.
+            Strings, which are tokenized; or lists of tokens, which are used unchanged.
         weights
-            ``mean``: every word counts the same. ``sif``: a word of probability p counts
-            a / (a + p), by the counts; then the direction that the texts share is removed.
+            ``mean``: every word has the same weight. ``sif`` (smooth inverse frequency): a word of
+            probability p, computed from the counts, has the weight a / (a + p).
         tokenizer
             Splits strings; ``w2v.Words()`` if None, as in training.
         a
-            For ``sif``.
+            The parameter of the SIF weights.
         remove_common
-            Whether to remove the direction that the texts share; None: with ``sif``.
+            Whether to subtract the component along the first singular vector of the text vectors,
+            the direction that most of them share; None: only with ``sif``.
 
         Returns
         -------
         TextVectors
             ``vectors``, float32 (texts, d); ``known``, how many tokens of each text have a vector;
-            and ``unknown``, the words that have none, with their number.
+            and ``unknown``, the tokens without a vector and how often each occurs.
 
         Raises
         ------
@@ -500,26 +530,26 @@ class WordVectors:
         *,
         exponent: float = 0.0,
     ) -> Any:
-        """Return the model's probability of context words next to a word, from both matrices.
+        """Return the model's probability of outside words given center words.
 
-        It is exact: the softmax of the scores u_x . v over all words x of the vocabulary, in
-        float64.
+        It is the exact softmax of the scores u_x · v over all words x of the vocabulary, in
+        float64. It is computed from the center vectors v and the outside vectors u.
 
         Parameters
         ----------
         context
-            A word or several; None: every word, in the order of `words`.
+            The outside word, or several; None: every word, in the order of `words`.
         word
             The center word, or several.
         exponent
-            A model of the exact softmax has 0. Negative sampling learns scores that compare a pair
-            with noise: there, the noise distribution count ** 0.75 must be multiplied with them,
-            so give the exponent that it was trained with.
+            0 for a model that was trained with the exact softmax. The scores of negative sampling
+            are relative to the noise distribution count ** exponent, which must be multiplied in:
+            give the exponent of the training, usually 0.75.
 
         Returns
         -------
         float, or float64 array
-            (words, contexts), without the axis of what was given as one word.
+            (words, contexts), without the axis of an argument that is a single word.
 
         Raises
         ------
@@ -530,8 +560,8 @@ class WordVectors:
         References
         ----------
         Mikolov et al. (2013), Distributed Representations of Words and Phrases, equation 2. Levy,
-        Goldberg (2014), Neural word embedding as implicit matrix factorization, on what the
-        scores of negative sampling are.
+        Goldberg (2014), Neural word embedding as implicit matrix factorization, on the scores of
+        negative sampling.
         """
         if self.outside is None:
             raise InputError(
@@ -576,24 +606,26 @@ class WordVectors:
         dim: int | None = None,
         dtype: DTypeLike = np.float32,
     ) -> tuple[Self, SimilarityLoss]:
-        """Return smaller vectors, and how their similarities differ from these.
+        """Return smaller vectors, with fewer words, dimensions or bytes, and how much cosines change.
 
         Parameters
         ----------
         words
-            Keep so many words, the most frequent ones; None: all.
+            Keep this many words, the most frequent ones; None: all.
         dim
-            Keep so many dimensions: the coordinates on the principal axes of the vectors that are
-            kept; None: all. Outside vectors are dropped then.
+            Keep this many dimensions: the coordinates with respect to the leading principal axes of
+            the vectors that are kept. Outside vectors are then dropped. None: all dimensions.
         dtype
-            ``float32``, or ``float16`` for half the memory and disk, with three digits.
+            ``float32``; or ``float16``, which has three significant digits and takes half the
+            memory and disk space.
 
         Returns
         -------
         vectors : WordVectors
+            The smaller vectors.
         loss : SimilarityLoss
-            The mean and the largest change of the cosine, and the rank correlation, over pairs of
-            the words that are kept.
+            The mean and the largest change of the cosine, and the rank correlation, over random
+            pairs of the words that are kept.
 
         Raises
         ------
@@ -632,7 +664,13 @@ class WordVectors:
         return made, compare_cosines(self._pair_cosines(rows[pairs]), made._pair_cosines(pairs))
 
     def _pair_cosines(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the cosine of each pair of rows (2, n): float64 (n,)."""
+        """Return the cosine of each pair of vectors: float64 (n,).
+
+        Parameters
+        ----------
+        rows : (2, n)
+            The rows of the two vectors of each pair.
+        """
         parts = []
         for start in range(0, rows.shape[1], PAIRS // 10):
             a, b = (self.unit_rows(one[start : start + PAIRS // 10]) for one in rows)
@@ -642,7 +680,16 @@ class WordVectors:
     def _query(
         self, query: str | Sequence[str] | ArrayLike, minus: str | Sequence[str]
     ) -> tuple[NDArray[np.float64], set[int]]:
-        """Return the direction that a query stands for, and the rows of the words in it."""
+        """Convert a query of `nearest` to a vector of length 1.
+
+        Returns
+        -------
+        direction : float64 (d,)
+            The sum of the vectors of the query minus those of `minus`, each of length 1, scaled to
+            length 1.
+        rows : set of int
+            The rows of the words in the query, which are never answers.
+        """
         negative = [minus] if isinstance(minus, str) else word_list("minus", minus, least=0)
         positive = query_words(query, len(negative) > 0)
         if positive is None:
@@ -657,7 +704,13 @@ class WordVectors:
         return _direction(vector), {self._rows[word] for word in words if word in self._rows}
 
     def _vector_of_numbers(self, query: object) -> NDArray[np.float64]:
-        """Return a query that is a vector of numbers, (d,)."""
+        """Convert a query that is not words to a vector: float64 (d,).
+
+        Raises
+        ------
+        InputError
+            The query is not d finite numbers.
+        """
         try:
             vector = np.asarray(query, dtype=np.float64)
         except (TypeError, ValueError):
@@ -678,7 +731,19 @@ class WordVectors:
     def _answers(
         self, k: int, among: Sequence[str] | None, min_count: int | None
     ) -> tuple[int, NDArray[np.intp] | None]:
-        """Return k and the rows that can be answers, in order; None: all."""
+        """Validate the arguments `k`, `among` and `min_count` of `nearest`.
+
+        Returns
+        -------
+        k : int
+        rows : intp (n,) or None
+            The rows of the words that can be answers, ascending; None: all words.
+
+        Raises
+        ------
+        InputError
+            An argument is not allowed, a word has no vector, or counts are needed and unknown.
+        """
         if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
             raise InputError(f"k={k!s:.40}: at least 1 neighbour must be asked for")
         if among is None and min_count is None:
@@ -701,9 +766,19 @@ class WordVectors:
         k: int,
         rows: NDArray[np.intp] | None = None,
     ) -> list[list[tuple[str, float]]]:
-        """Return the k words nearest to each direction, without the rows that come with it.
+        """Return the k words nearest by cosine to each of several query vectors.
 
-        The answers are among `rows`, which ascend; None: all.
+        Parameters
+        ----------
+        asked
+            For each query a vector (d,) of length 1, and the rows of words that are not answers.
+        rows
+            The rows of the words that can be answers, ascending; None: all words.
+
+        Returns
+        -------
+        list of lists of (word, cosine)
+            The largest cosine first.
         """
         found: list[list[tuple[str, float]]] = []
         size = len(self) if rows is None else len(rows)
@@ -731,7 +806,11 @@ class WordVectors:
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """(V,) the lengths, 1 for zero vectors; None if float32 cannot divide by them safely."""
+        """The lengths of the vectors by which dot products are divided: float32 (V,).
+
+        The length of a zero vector is replaced by 1. The value is None if some length is so small
+        or so large that dividing by it in float32 would be inaccurate.
+        """
         divisors = np.where(self.norms == 0.0, 1.0, self.norms)
         if divisors.min(initial=1.0) < MIN_LENGTH or divisors.max(initial=1.0) > MAX_LENGTH:
             return None
@@ -740,7 +819,15 @@ class WordVectors:
     def _cosines(
         self, directions: NDArray[np.float32], rows: NDArray[np.intp] | None
     ) -> NDArray[np.float32]:
-        """Return the cosines of directions (n, d) with the vectors of some rows, (n, rows)."""
+        """Return the cosines of query vectors with the vectors in some rows: float32 (n, rows).
+
+        Parameters
+        ----------
+        directions : (n, d)
+            Query vectors of length 1.
+        rows
+            The rows, ascending; None: all rows.
+        """
         part: slice | NDArray[np.intp] = slice(None)
         if rows is not None:  # the first rows need no copy
             first = len(rows) > 0 and rows[0] == 0 and rows[-1] == len(rows) - 1
@@ -757,11 +844,10 @@ class WordVectors:
         return Contents(self.words, self.vectors, self.counts, self.outside, self.subwords)
 
     def save(self, directory: str | Path) -> None:
-        """Write ``vectors.npy``, ``vocabulary.tsv`` and, if known, ``outside_vectors.npy``.
+        """Write the vectors into a folder from which `load` can read them; it is created if needed.
 
-        The directory is created.
-
-        See `w2v.vectors.formats.write_folder`.
+        The files are ``vectors.npy``, ``vocabulary.tsv`` (words and counts) and, if known,
+        ``outside_vectors.npy``; with n-grams also ``subwords.npy`` and ``ngrams.json``.
 
         Raises
         ------
@@ -786,20 +872,19 @@ class WordVectors:
         Parameters
         ----------
         path
-            A folder as `save` or a training run leaves it, or the ``vectors.npy`` in it, which is
+            A folder that `save` or a training run wrote, or the ``vectors.npy`` in it, which is
             mapped into memory instead of read; a run's folder or its ``summary.json``; a file of
             word2vec (text or binary), fastText (``.vec`` or ``.bin``) or GloVe, compressed (gzip,
             bzip2, xz, Zstandard, zip) or not; a Parquet file, or a folder of them as Spark writes
-            a model. The format is told by the content. See `w2v.vectors.find_vectors` and
-            `w2v.vectors.formats.read`.
+            a model. The format is detected from the content.
         use
-            ``v+u`` adds the outside vectors, which training leaves in the folder, to the center
+            ``v+u`` adds the outside vectors, which a training run also saves, to the center
             vectors; this makes a copy in memory.
         limit
-            Read at most this many words, the first ones: of most files, the most frequent.
+            Read at most this many words, the first ones: in most files, the most frequent.
         words
-            Read only these words. Memory is taken for the words that are read, not for the file.
-            With fastText's n-grams, words that are not read count as unknown.
+            Read only these words. Only the words that are read take memory. If a fastText model has
+            n-grams, words that were not read still get vectors, from their n-grams.
         counts
             A file of words and how often they occur, separated by a tab, a space, a comma or a
             semicolon, for vectors without counts. Words that it lacks count 0, with a warning.
@@ -814,7 +899,8 @@ class WordVectors:
         Warns
         -----
         UserWarning
-            What `w2v.vectors.formats.read_word2vec` warns of.
+            The header of a word2vec file states another number of rows; words are blank, repeated,
+            end in a number or are not in the encoding; or words that were asked for are missing.
 
         References
         ----------
@@ -840,23 +926,37 @@ class WordVectors:
         Parameters
         ----------
         folder
-            Created if needed.
+            The folder, which is created if needed.
         names
-            Keys of `w2v.vectors.formats.FORMATS`.
+            The formats: keys of `w2v.vectors.formats.FORMATS`, such as ``word2vec-text``.
 
         Raises
         ------
         InputError
             A word cannot be written in one of the formats.
+        KeyError
+            A format is unknown.
         """
         for name in names:
             target = formats.FORMATS[name]
             target.write(local_path(folder) / target.name, self._contents())
 
     def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
-        """Write the format of word2vec, which gensim and many others read.
+        """Write the format of word2vec, which gensim and many other tools read.
 
-        See `w2v.vectors.formats.write_word2vec` for the parameters and errors.
+        Parameters
+        ----------
+        path
+            The file, compressed if its name ends in .gz, .bz2 or .xz.
+        binary
+            Write the numbers as float32 instead of text.
+        header
+            False omits the first line ``words dimensions``, which gives the text format of GloVe.
+
+        Raises
+        ------
+        InputError
+            A word cannot be written in this format, or a binary file is requested without a header.
         """
         formats.write_word2vec(local_path(path), self._contents(), binary, header)
 
@@ -869,21 +969,45 @@ class WordVectors:
         header: bool | None = True,
         encoding: str = "utf-8",
     ) -> Self:
-        """Load a file of word2vec, gensim, fastText or GloVe, whose format the caller may know.
+        """Load a file in the format of word2vec, gensim, fastText (text) or GloVe.
 
-        See `w2v.vectors.formats.read_word2vec` for the parameters and errors.
+        Unlike `load`, the caller can state the format.
+
+        Parameters
+        ----------
+        binary
+            Whether the numbers are float32 instead of text. None: detect it.
+        header
+            Whether the first line is ``words dimensions``. False: text as GloVe writes it. None:
+            detect it.
+        encoding
+            How the words are encoded.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, is damaged or has another format, or the encoding is unknown.
+
+        Warns
+        -----
+        UserWarning
+            The header states another number of rows, or words are blank, repeated, end in a number
+            or are not in the encoding.
         """
         return cls(*formats.read_word2vec(local_path(path), binary, header, encoding))
 
     def save_projector(self, directory: str | Path) -> None:
         """Write ``vectors.tsv`` and ``metadata.tsv`` for TensorBoard's embedding projector.
 
-        See `w2v.vectors.formats.write_projector`.
+        Raises
+        ------
+        InputError
+            A word is empty, contains a tab or a line break, or is not valid Unicode.
         """
         formats.write_projector(local_path(directory), self._contents())
 
     def to_gensim(self) -> Any:
-        """Return a copy as ``gensim.models.KeyedVectors``, with the counts if they are known."""
+        """Return a copy as ``gensim.models.KeyedVectors``, with counts if they are known."""
         from gensim.models import KeyedVectors
 
         keyed = KeyedVectors(self.dimensions)
@@ -895,13 +1019,17 @@ class WordVectors:
 
 
 def spellings(word: str) -> list[str]:
-    """Return the forms in which a word is looked up, in this order; see `WordVectors.find`."""
+    """Return the spellings under which `WordVectors.find` looks a word up, in this order.
+
+    They are the word itself, the word with ``_`` for spaces, and this with ASCII apostrophes and
+    hyphens.
+    """
     joined = "_".join(word.split())
     return list(dict.fromkeys((word, joined, joined.translate(PLAIN))))
 
 
 def _floats(values: ArrayLike) -> NDArray[Any]:
-    """Return an array that can only be read, of float16 if it was that and else of float32."""
+    """Return a read-only array: float16 if `values` are float16, or else float32."""
     array = np.asarray(values)
     array = array.view() if array.dtype == np.float16 else np.asarray(array, np.float32).view()
     array.flags.writeable = False
@@ -909,7 +1037,18 @@ def _floats(values: ArrayLike) -> NDArray[Any]:
 
 
 def word_list(name: str, words: object, least: int = 1) -> list[str]:
-    """Return words that were given as a list; refuse anything else, naming the argument."""
+    """Return a list of words; `name` is the argument that was given, for error messages.
+
+    Parameters
+    ----------
+    least
+        The smallest number of words allowed.
+
+    Raises
+    ------
+    InputError
+        `words` is not a list of at least `least` strings.
+    """
     if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise InputError(f"{name}={words!r:.60}: must be a list of words")
     found = list(words)
@@ -919,7 +1058,13 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
 
 
 def query_words(query: object, may_be_empty: bool) -> list[str] | None:
-    """Return the words of a query; None if it is something else, such as a vector."""
+    """Return the words of a query; None if the query is not words but, for example, a vector.
+
+    Parameters
+    ----------
+    may_be_empty
+        Whether an empty list is a query without words.
+    """
     if isinstance(query, str):
         return [query]
     given = np.asarray(query if hasattr(query, "__len__") else None, dtype=object)
@@ -929,7 +1074,20 @@ def query_words(query: object, may_be_empty: bool) -> list[str] | None:
 
 
 def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) -> Iterable[str]:
-    """Return the tokens of a text, which is split if it is a string; `number` is for messages."""
+    """Return the tokens of a text, which is a string or already an iterable of tokens.
+
+    Parameters
+    ----------
+    number
+        The number of the text, for messages.
+    split
+        Splits a string into tokens.
+
+    Raises
+    ------
+    InputError
+        The text is neither a string nor an iterable.
+    """
     if isinstance(text, str):
         return split(text)
     if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
@@ -948,9 +1106,10 @@ def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _alphabetical(words: Sequence[str]) -> bool:
-    """Tell whether words are in alphabetical order, forwards or backwards, with few exceptions.
+    """Return whether words are in alphabetical order, ascending or descending, with few exceptions.
 
-    Words of equal count are often in alphabetical order, so this looks at the order as a whole.
+    A sample from the whole list is used, because short runs of words with equal counts are often in
+    alphabetical order.
     """
     if len(words) < MIN_ALPHABETICAL:
         return False

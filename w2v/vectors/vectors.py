@@ -606,7 +606,7 @@ class WordVectors:
         dim: int | None = None,
         dtype: DTypeLike = np.float32,
     ) -> tuple[Self, SimilarityLoss]:
-        """Return smaller vectors, with fewer words, dimensions or bytes, and how much cosines change.
+        """Return smaller vectors (fewer words, dimensions or bytes), and how much cosines change.
 
         Parameters
         ----------

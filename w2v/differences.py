@@ -66,7 +66,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     Parameters
     ----------
     prefix
-        What the keys begin with.
+        A string that is put before each key.
     """
     found: dict[str, Any] = {}
     for key, value in settings.items():

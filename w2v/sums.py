@@ -25,7 +25,7 @@ class Sums:
     ids : int32 (E,)
         The row of each entry. A row may occur several times in a sum.
     starts : int32 (n + 1,)
-        The first entry of each sum, and the number of all entries.
+        The index of the first entry of each sum, followed by E.
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)

@@ -30,7 +30,7 @@ MAX_PATH = 4096
 
 @dataclass(frozen=True)
 class FileSettings(Settings):
-    """The settings of reading text files: what a document is, the field, the encoding."""
+    """The settings of reading text files: units of documents, field of records, encoding, errors."""
 
     unit: str = unit_setting()
     field: str | None = setting("the field or column that holds the text", text("a name"), None)

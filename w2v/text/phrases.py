@@ -460,7 +460,9 @@ class _Counts(NamedTuple):
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
     """Return the counts of types and pairs; the counts of those with equal text are added up.
 
-    Texts can be equal only if one of the two contains a word with the joiner in it.
+    The text of a pair is its words with the joiner between them: the pair ``new``, ``york`` and the
+    type ``new_york`` have equal text. Texts can be equal only if one of them contains a type with
+    the joiner in it.
 
     Parameters
     ----------

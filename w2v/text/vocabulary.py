@@ -103,7 +103,7 @@ class Vocabulary:
         return len(self.words)
 
     def save(self, path: Path) -> None:
-        """Write one line for each word, in order of the ids: the word, a tab and its count."""
+        """Write the vocabulary as a table: after a header, a line per word with a tab and its count."""
         write_vocabulary(path, self.words, self.counts)
 
     @classmethod
@@ -373,12 +373,16 @@ def coverage(
     Returns
     -------
     dict
-        ``size`` of the vocabulary, number of ``types``, ``types_dropped``, ``tokens_kept``,
-        ``tokens_dropped``, their share ``out_of_vocabulary`` of all tokens, and ``once``, the
-        number of types that occur only once. If there are any, ``too_long``, the number of types
-        that are too long. With `drop`, ``words_to_drop_found``, the number of these words that
-        occur. With `wanted`, ``missing``, how many of these words are not in the vocabulary, and
-        ``missing_words``, the first 20 of them.
+        - ``size``: the number of words in the vocabulary.
+        - ``types``, ``types_dropped``: the number of types, and of those outside the vocabulary.
+        - ``tokens_kept``, ``tokens_dropped``: the numbers of tokens in and outside the vocabulary.
+        - ``out_of_vocabulary``: the fraction of tokens outside the vocabulary.
+        - ``once``: the number of types that occur only once.
+        - ``too_long``, if not 0: the number of types longer than `MAX_WORD` characters.
+        - ``words_to_drop_found``, if `drop` is given: how many of these words occur.
+        - ``missing``, ``missing_words``, if `wanted` is given: how many of these words are not in
+          the
+          vocabulary, and the first 20 of them.
     """
     kept, total = int(chosen.counts.sum()), int(counts.sum())
     facts: dict[str, Any] = {

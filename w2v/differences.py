@@ -1,8 +1,8 @@
 """Explain why no cached result can be used: how the wanted result differs from the nearest one.
 
 A result is described by its manifest, a JSON object: ``settings``, nested by group as a user
-names them; ``upstream``, the keys of the results from which it was made; ``inputs``, the SHA-256
-of the files that were read, by path; and ``code``, a hash of each source file by path.
+names them; ``upstream``, the cache keys of the results from which it was made; ``inputs``, the
+SHA-256 of the files that were read, by path; and ``code``, a hash of each source file by path.
 """
 
 import json
@@ -47,7 +47,7 @@ def read_manifests(folder: Path, name: str) -> list[Manifest]:
 
 
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
-    """Sort manifests by how many of their settings and upstream keys differ from `wanted`.
+    """Sort manifests by how many settings and cache keys of upstream results differ from `wanted`.
 
     The manifest with the fewest differences comes first.
     """

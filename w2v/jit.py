@@ -16,8 +16,8 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
         A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
     sources
         Other files whose code is compiled into the function. Numba itself notices changes only of
-        the function's own file; if one of `sources` is newer than the cached result, that is
-        deleted.
+        the function's own file; if one of `sources` is newer than the cached code, the cached code
+        is deleted.
     """
     try:
         import fcntl

@@ -92,7 +92,7 @@ class Loss(Settings, ABC):
         Parameters
         ----------
         pairs
-            The number of (center, outside) pairs of the text; each counts as much as its weight.
+            The number of (center, outside) pairs of the text, each counted with its weight.
         centers
             The number of distinct input vectors in each batch, summed over the batches.
         counts : (V,)

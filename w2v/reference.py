@@ -195,19 +195,19 @@ def hierarchical_softmax(
 ) -> LossAndGradients:
     """Compute the hierarchical-softmax loss of one pair: J = -Σ_l log σ(±n_l·v).
 
-    The words are the leaves of a binary tree. The sum runs over the inner nodes on the way from
-    the root to the outside word; the sign is + where the way turns to the branch of code 0, and -
-    where it turns to that of code 1.
+    The words are the leaves of a binary tree. The sum runs over the inner nodes on the path from
+    the root to the outside word; the sign is + where the path takes the branch of code 0, and -
+    where it takes the branch of code 1.
 
     Parameters
     ----------
     center_vector : (d,)
         v, the input vector of the center word.
     path_nodes : (L,) int
-        The rows of the inner nodes on the path of the outside word, from the root on; see
-        `w2v.huffman.HuffmanTree`.
+        The rows of the inner nodes on the path from the root to the outside word, as
+        `w2v.huffman.HuffmanTree` numbers them.
     path_codes : (L,) int
-        The branch that is taken at each of them, 0 or 1.
+        The branch that the path takes at each of these nodes, 0 or 1.
     node_vectors : (V - 1, d)
         The vectors of the inner nodes. Only those on the path are read.
 
@@ -255,7 +255,7 @@ def _logistic_terms(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
 ) -> LossAndGradients:
-    """Return J = -Σ_i log σ(sign_i u_i·v) and its gradients with respect to v and all vectors.
+    """Return J = -Σ_i log σ(sign_i u_i·v), and its gradients by v and the matrix of output vectors.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def skipgram(
 
     Notes
     -----
-    A term that `loss` limited to the largest float64 enters the sum as that number.
+    If `loss` clips a result to the largest float64, the clipped number enters the sum.
 
     Examples
     --------
@@ -384,10 +384,10 @@ def cbow(
     combine : "mean" or "sum"
         h is the mean, or the sum, of the vectors of the context words.
     context_gradient : "exact" or "word2vec"
-        ``exact``: the gradient with respect to each context word's vector, which is that with
-        respect to h, divided by n for the mean. ``word2vec``: the gradient with respect to h is
-        used for each context word without dividing it, also for the mean, as in word2vec.c and
-        gensim; then `grad_inputs` is not the gradient of the loss.
+        ``exact``: each context word gets the gradient with respect to h, divided by n if h is the
+        mean; this is the gradient of the loss. ``word2vec``: each context word gets the gradient
+        with respect to h undivided, even if h is the mean, as in word2vec.c and gensim; then
+        `grad_inputs` is not the gradient of the loss.
 
     Returns
     -------
@@ -450,9 +450,9 @@ def subword_skipgram(
         ``(v, outside_index, output_vectors) -> loss, grad_v, grad_outputs``, called with these
         three positional arguments, in float64, once for each outside word, in order.
     subword_gradient : "exact" or "fasttext"
-        ``exact``: the gradient with respect to each row, which is that with respect to v divided by
-        n. ``fasttext``: the gradient with respect to v is used for each row without dividing it, as
-        in fastText; then `grad_inputs` is not the gradient of the loss.
+        ``exact``: each row gets the gradient with respect to v, divided by n; this is the gradient
+        of the loss. ``fasttext``: each row gets the gradient with respect to v undivided, as in
+        fastText; then `grad_inputs` is not the gradient of the loss.
 
     Returns
     -------

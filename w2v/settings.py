@@ -53,38 +53,38 @@ class Limit(NamedTuple):
 
 
 def at_least(least: float) -> Limit:
-    """Allow finite numbers of at least `least`."""
+    """Return a limit that allows finite numbers of at least `least`."""
     return Limit(f"at least {least}", lambda value: math.isfinite(value) and value >= least)
 
 
 def above(bound: float) -> Limit:
-    """Allow finite numbers greater than `bound`."""
+    """Return a limit that allows finite numbers greater than `bound`."""
     return Limit(f"a finite number above {bound}", lambda v: math.isfinite(v) and v > bound)
 
 
 def between(least: float, most: float) -> Limit:
-    """Allow numbers from `least` to `most`, including both."""
+    """Return a limit that allows numbers from `least` to `most`, including both."""
     return Limit(f"from {least:,} to {most:,}", lambda value: least <= value <= most)
 
 
 def fraction() -> Limit:
-    """Allow numbers from 0 (included) to 1 (excluded)."""
+    """Return a limit that allows numbers from 0 (included) to 1 (excluded)."""
     return Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
 
 
 def finite() -> Limit:
-    """Allow any finite number."""
+    """Return a limit that allows any finite number."""
     return Limit("a finite number", math.isfinite)
 
 
 def one_of(choices: Collection[str]) -> Limit:
-    """Allow one of the given words."""
+    """Return a limit that allows any of the words in `choices`."""
     *most, last = choices
     return Limit(f"{', '.join(most)} or {last}" if most else last, lambda v: v in choices)
 
 
 def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """Allow lists of distinct words from `choices`, at least `least` of them."""
+    """Return a limit that allows lists of distinct `choices`, at least `least` of them."""
     return Limit(
         f"some of [{', '.join(choices)}], each once",
         lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,
@@ -92,12 +92,15 @@ def some_of(choices: Collection[str], least: int = 0) -> Limit:
 
 
 def text(what: str) -> Limit:
-    """Allow text that is not blank. Error messages call it `what`, such as "a folder"."""
+    """Return a limit that allows text that is not blank.
+
+    Error messages call the text `what`, such as "a folder".
+    """
     return Limit(what, lambda value: bool(value.strip()))
 
 
 def matching(pattern: str, what: str) -> Limit:
-    """Allow text that matches a regular expression as a whole, ignoring case.
+    """Return a limit that allows text that a regular expression matches as a whole, ignoring case.
 
     Error messages call the text `what`.
     """

@@ -1,4 +1,4 @@
-"""Charts as PNG files. They need matplotlib, which is imported when a chart is drawn."""
+"""Draw charts as PNG files, with matplotlib, which is imported when a chart is drawn."""
 
 from w2v.plots.charts import analogy_accuracy, loss_curve, similarity_scatter, word_map, zipf
 

@@ -206,9 +206,9 @@ def _unit(largest: float) -> tuple[float, str]:
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a running mean; each window holds a fraction `SMOOTHING` of the values.
 
-    The window is centered, so that the mean does not lag behind. At the start, where the loss
-    falls fast, it shrinks on both sides; at the end only its right half is missing, so that the
-    last values are averages as well.
+    The window is centered, so that the mean does not lag behind. At the start, where the loss falls
+    fast, the window shrinks on both sides; at the end only its right half is cut, so that the last
+    values are averages as well.
     """
     half = int(len(values) * SMOOTHING / 2) + 1
     index = np.arange(len(values))

@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Counts:
-    """How often each type (distinct token) of a corpus occurs, and whether it became a word.
+    """The types (distinct tokens) of a corpus: their counts, and which are in the vocabulary.
 
     Attributes
     ----------

@@ -17,8 +17,22 @@ TABLES = tuple(COLUMNS)
 class Findings:
     """The results of evaluating word vectors.
 
-    The fields of type ``pandas.DataFrame`` are tables, whose columns `w2v.evaluate.metrics.tables`
-    describes.
+    `w2v.evaluate.metrics.tables` describes the columns of the tables.
+
+    Attributes
+    ----------
+    vectors
+        The word vectors.
+    points, epochs
+        The training losses: during training and of each epoch. Empty for vectors that were not
+        trained by this project.
+    probes
+        The words whose nearest neighbors are listed.
+    pairs, similarity
+        Tables: the word pairs of the similarity benchmarks, and the score on each benchmark.
+    analogies, neighbours, bands, stability
+        Tables: accuracy on analogies, nearest neighbors of the probe words, similarity scores by
+        word frequency, and agreement with the vectors of other runs (empty if none were compared).
     """
 
     vectors: WordVectors

@@ -133,7 +133,7 @@ def write_report(
 
 
 def read_table(folder: Path, name: str) -> list[Row]:
-    """Read a table of results from the folder of the stage ``evaluate``.
+    """Read a table of results, such as ``similarity``, from the folder of the stage ``evaluate``.
 
     Returns
     -------

@@ -1,13 +1,15 @@
-"""Tokenize a source into a corpus folder (see `w2v.text.tokens` for its files).
+"""Tokenize a source of documents, and write the tokenized corpus into a folder.
 
-The source is read in blocks of documents. Tokenizing a block numbers its types by first
-appearance in the block, which any thread can do. Merging the blocks, in order, renumbers the types
-by first appearance in the corpus. The result therefore depends neither on the number of threads
-nor on where blocks end.
+`w2v.text.tokens` describes the files of this folder, the corpus folder.
 
-Blocks are tokenized and merged in plain Python where there is little text, and otherwise by
-compiled kernels (`w2v.text.scanner`): these are several times as fast, but take time to compile
-or load. Both give the same result.
+The source is read in blocks of documents. Tokenizing a block numbers its types (distinct tokens) by
+first appearance in the block, which any thread can do. Merging the blocks, in order, renumbers the
+types by first appearance in the corpus. The result therefore depends neither on the number of
+threads nor on where blocks end.
+
+Little text is tokenized and merged in plain Python, and much text by compiled kernels
+(`w2v.text.scanner`), which are several times as fast but take time to compile or load. Both give
+the same result.
 """
 
 import ctypes
@@ -221,7 +223,7 @@ class TypeTable:
         return renumbered
 
     def lines_of_types(self) -> memoryview:
-        """Return the types in UTF-8, each followed by a line feed."""
+        """Return the types in order of their ids, in UTF-8, each followed by a line feed."""
         return memoryview(b"".join(b"%b\n" % word for word in self.numbering))
 
     def totals(self) -> NDArray[np.int64]:

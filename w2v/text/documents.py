@@ -30,7 +30,11 @@ MAX_PATH = 4096
 
 @dataclass(frozen=True)
 class FileSettings(Settings):
-    """The settings of reading text files: units of documents, field of records, encoding, errors."""
+    """The settings for reading text files.
+
+    They say what a document is, which field of a record holds the text, how files are encoded, and
+    what to do about invalid bytes.
+    """
 
     unit: str = unit_setting()
     field: str | None = setting("the field or column that holds the text", text("a name"), None)

@@ -76,7 +76,7 @@ class RecordFormat(Enum):
 
 
 def format_suffix(path: str) -> str:
-    """Return the suffix of a file name, in lower case, without that of a compression.
+    """Return the suffix of a file name in lower case, ignoring a suffix of compression.
 
     For example, it is ``.jsonl`` for ``a.jsonl.gz``.
     """

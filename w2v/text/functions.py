@@ -31,7 +31,7 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
 
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
-    """Return what changes when the code of some modules, or of their imports, changes.
+    """Return a fingerprint of some modules and of the modules that they import.
 
     The code of `modules` and of the user's own modules that they import, directly or not, is
     hashed. For installed packages that they import, the version is returned. The standard library

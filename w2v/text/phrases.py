@@ -51,9 +51,9 @@ class Phrases(Settings):
 
     The score of a pair (a, b) depends on the setting `scoring`:
 
-    - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is the
-      number
-      of different words and pairs (Mikolov et al. 2013b, equation 6, as gensim scales it);
+    - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
+      the number of different words and pairs (Mikolov et al. 2013b, equation 6, as gensim
+      scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b) (Bouma 2009).
 
     Raises
@@ -116,12 +116,14 @@ class Phrases(Settings):
         return self.passes > 0 or self.from_ is not None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that the phrases depend on besides the text, as a dict for JSON.
+        """Return a JSON-serializable dict that changes when the settings of the phrases change.
+
+        It includes a checksum of the table of phrases that the setting `from_` names.
 
         Raises
         ------
         SettingError
-            The table of phrases that the setting `from_` names cannot be read.
+            This table cannot be read.
         """
         learnt = None if self.from_ is None else repr(read_phrases(self)).encode("utf-8")
         digest = None if learnt is None else hashlib.sha256(learnt).hexdigest()
@@ -229,7 +231,7 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that `Phrases.from_` names, in the order of the passes.
+    """Read the table of phrases that ``settings.from_`` names, in the order of the passes.
 
     Raises
     ------

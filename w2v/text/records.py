@@ -86,7 +86,15 @@ class Records:
         return documents_to_blocks(self._texts(), limit)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the field, file suffixes and checksums on which the documents depend, for JSON."""
+        """Return a JSON-serializable dict that changes when the documents change.
+
+        It holds the field, the suffixes of the files, and the settings and checksums of the files.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read.
+        """
         suffixes = [*map(format_suffix, self.files.paths)]
         return {"field": self.field, "suffixes": suffixes, **self.files.fingerprint()}
 

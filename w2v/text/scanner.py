@@ -283,7 +283,7 @@ class CompiledTypeTable:
         return ids
 
     def lines_of_types(self) -> memoryview:
-        """Return the types in UTF-8, each followed by a line feed."""
+        """Return the types in order of their ids, in UTF-8, each followed by a line feed."""
         return self.lines[: self.starts[self.size]].data
 
     def totals(self) -> I64:

@@ -506,7 +506,9 @@ class Files(Settings):
         return found
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the settings and the SHA-256 of each file as stored, compressed or not, for JSON.
+        """Return a JSON-serializable dict that changes when the documents change.
+
+        It holds the settings and the SHA-256 of each file as stored, without decompressing it.
 
         Raises
         ------
@@ -735,10 +737,11 @@ class PyDocs:
                         yield text, number / len(files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the package names and, for each, a value that changes with its files, for JSON.
+        """Return a JSON-serializable dict that changes when the packages or their files change.
 
-        This value is the SHA-256 of the package's RECORD, the list of its files and their hashes
-        that pip keeps. For the standard library, it is the version of Python.
+        It holds the package names in order, and for each the SHA-256 of its RECORD, the list of its
+        files and their hashes that pip keeps. For the standard library, it holds the version of
+        Python.
         """
         prints = {}
         for package in self.packages:

@@ -1,4 +1,4 @@
-"""Make a corpus folder of documents: tokenize them, and join phrases if the settings say so."""
+"""Tokenize documents into a corpus folder, and join phrases if the settings say so."""
 
 from collections.abc import Callable
 from dataclasses import asdict

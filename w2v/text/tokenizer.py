@@ -206,10 +206,10 @@ class Tokenizer(Settings, ABC):
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that the tokens depend on besides the text, as a dict for JSON.
+        """Return a JSON-serializable dict that changes when the tokens of the same text may change.
 
-        This is the settings and the version of Unicode. If the tokenizer calls a function of the
-        user, it is also the SHA-256 of the function's module and of the user's own modules that
+        It holds the settings and the version of Unicode. If the tokenizer calls a function of the
+        user, it also holds the SHA-256 of the function's module and of the user's own modules that
         this module imports, and the versions of the installed packages that they import. Data
         files, and modules imported by a name in a string, are not included.
         """

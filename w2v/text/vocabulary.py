@@ -103,7 +103,7 @@ class Vocabulary:
         return len(self.words)
 
     def save(self, path: Path) -> None:
-        """Write the vocabulary as a table: after a header, a line per word with a tab and its count."""
+        """Write a table with a header and one line per word: the word, a tab and its count."""
         write_vocabulary(path, self.words, self.counts)
 
     @classmethod
@@ -319,7 +319,7 @@ def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, f
     Parameters
     ----------
     left : bool (types,)
-        Whether each type is left.
+        Whether each type remains.
     name, value
         The name and value of the setting.
     kind
@@ -380,9 +380,8 @@ def coverage(
         - ``once``: the number of types that occur only once.
         - ``too_long``, if not 0: the number of types longer than `MAX_WORD` characters.
         - ``words_to_drop_found``, if `drop` is given: how many of these words occur.
-        - ``missing``, ``missing_words``, if `wanted` is given: how many of these words are not in
-          the
-          vocabulary, and the first 20 of them.
+        - ``missing``, if `wanted` is given: how many of these words the vocabulary lacks.
+        - ``missing_words``, if `wanted` is given: the first 20 of the missing words.
     """
     kept, total = int(chosen.counts.sum()), int(counts.sum())
     facts: dict[str, Any] = {

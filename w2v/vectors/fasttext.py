@@ -149,7 +149,7 @@ def write_model(
     outside: NDArray[np.float32] | None,
     subwords: Subwords | None,
 ) -> None:
-    """Write a fastText model (version 12) that looks like skip-gram with negative sampling.
+    """Write a fastText model (version 12), declared as skip-gram with negative sampling.
 
     The own row of each word is computed from its vector and the rows of its n-grams, so that
     fastText computes the same vector, up to rounding.

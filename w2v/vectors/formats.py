@@ -95,7 +95,7 @@ class Contents(NamedTuple):
     vectors
         (V, d) float32.
     counts
-        (V,) int64, how often each word occurs in the corpus; None if the file does not tell.
+        (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
         (V, d) float32, the outside vectors; None if there are none.
     subwords

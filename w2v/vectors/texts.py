@@ -118,9 +118,9 @@ def text_vectors(
 
 
 def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove the first singular vector of a matrix from each of its rows (n, d).
+    """Subtract from each row of a matrix (n, d) its component along the first singular vector.
 
-    This is the direction that most of the vectors share; Arora, Liang and Ma (2017) remove it from
+    This is the direction that most of the rows share; Arora, Liang and Ma (2017) subtract it from
     text vectors after weighting words by `sif_weights`.
     """
     if len(vectors) < 2:

@@ -26,6 +26,13 @@ def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
 
     The member may be in any folder of the archive.
 
+    Parameters
+    ----------
+    path
+        A zip archive, or a file that holds the content of the member.
+    open
+        Opens a file that is not a zip archive for reading its decompressed bytes.
+
     Raises
     ------
     InputError

@@ -92,7 +92,7 @@ CHANGES = {
     "model.subsample=0": ("train", "model.subsample is 0.0, not 0.001"),
     "loss.negatives=6": ("train", "loss.negatives is 6, not 5"),
     "loss=softmax": ("train", "loss is softmax, not negsample"),
-    "model=cbow engine=numpy": ("train", "model is cbow, not skipgram; engine is numpy, not numba"),
+    "model=cbow engine=numpy": ("train", "engine is numpy, not numba; model is cbow, not skipgram"),
     "engine=numpy": ("train", "engine is numpy, not numba"),
     "train.lr=0.05": ("train", "train.lr is 0.05, not 0.025"),
     "train.bootstrap=true": ("train", "train.bootstrap is true, not false"),

@@ -7,6 +7,7 @@ records no runs; the package ``pipeline`` adds both.
 
 from w2v import losses, reference
 from w2v.errors import InputError
+from w2v.evaluate.ensemble import Ensemble
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
 from w2v.objectives import Cbow, SkipGram
 from w2v.text.phrases import Phrases
@@ -18,6 +19,7 @@ from w2v.vectors import WordVectors
 
 __all__ = [
     "Cbow",
+    "Ensemble",
     "HierarchicalSoftmax",
     "InputError",
     "NegativeSampling",

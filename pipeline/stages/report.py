@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,11 +21,15 @@ from pipeline.stages.vocab import IDS
 from pipeline.tracking import reopen
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
+from w2v.evaluate.change import change
+from w2v.evaluate.ensemble import Ensemble
 from w2v.files import written_aside
+from w2v.report.comparisons import CHANGE, write_change
 from w2v.report.figures import MAP, Counts, draw, read_pictures
 from w2v.report.findings import Findings
 from w2v.report.report import REPORT, write_report
 from w2v.text.tokens import read_counts
+from w2v.vectors import Use, WordVectors, find_runs
 
 NAME = "report"
 """The name of the folder in the cache with the plots of runs; an entry's key is like a stage's."""
@@ -116,10 +120,34 @@ def make_report(
         )
         if (drawn / MAP).exists():
             pages.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
+    if settings.compare and "train" in run.entries:
+        vectors = WordVectors.load(run.entries["train"].path, cast(Use, settings.use))
+        pages.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
     tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
     tracker.files(tables, "tables")
     tracker.files(pages, "")
     return pages[0]
+
+
+def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
+    """Write the page that compares trainings with those that ``evaluate.compare`` names.
+
+    `config` holds the settings of the run. Returns the path of the page.
+    """
+    settings = Evaluate(**config["evaluate"])
+    runs = [
+        WordVectors.load(run, cast(Use, settings.use)) for run in find_runs(str(settings.compare))
+    ]
+    before = Ensemble(runs) if len(runs) > 1 else runs[0]
+    names = str(settings.compare), config["corpus"]["name"]
+    return write_change(
+        path,
+        change(before, after, config["train"]["bootstrap"]),
+        (before, after),
+        names,
+        title=f"{names[1]} against {names[0]}",
+        when=datetime.now().astimezone(),
+    )
 
 
 def report_later(run_dir: Path) -> Path:

@@ -16,7 +16,7 @@ from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.report.findings import TABLES, Findings
 from w2v.training.result import read_history
-from w2v.vectors import Use, WordVectors, find_vectors, vector_files
+from w2v.vectors import Use, WordVectors, find_runs, find_vectors, vector_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ LISTED = 5
 def locate(setting: str, path: str | None, use: Use) -> Path:
     """Return the path of the vectors in ``evaluate.<setting>``, after checking that it exists."""
     try:
-        found = find_vectors(str(path))
+        found = find_runs(str(path))[0] if setting == "compare" else find_vectors(str(path))
         vector_files(found, use)
     except InputError as error:
         raise InputError(f"evaluate.{setting}={error}") from None

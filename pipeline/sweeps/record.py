@@ -25,7 +25,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
         if csv.stat().st_size > 1:
             grouped = ("word", "neighbour") if csv.name == NEIGHBOURS else None
             tracker.table(csv, f"tables/{csv.stem}.json", grouped)
-    tracker.files([folder / "summary.json"], "")
+    tracker.files([folder / "summary.json", *sorted(folder.glob("*.html"))], "")
     finished = summary["counts"].get("finished", 0)
     figures = {
         "sweep/finished": finished,

@@ -139,6 +139,7 @@ def close_sweep(
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
+    from pipeline.sweeps.ensembles import write_ensembles
     from pipeline.sweeps.halving import result_of
 
     tracker.close_killed_jobs()
@@ -154,10 +155,11 @@ def close_sweep(
         "error": None if error is None else failure_reason(error),
     }
     summary = show.write_results(folder, result, facts)
+    pages = write_ensembles(folder, result) if sweep["report"] != "none" else []
     record_sweep(tracker, folder, summary, show.markdown(result, summary))
     for number in result.best_jobs:
         record_job_vectors(folder / str(number))
-    reports = make_reports(folder, result, sweep["report"])
+    reports = [*make_reports(folder, result, sweep["report"]), *pages]
     show.print_results(Display(), result, summary, reports)
     failed = [job for job in jobs if job.status != "finished"]
     if error is not None:

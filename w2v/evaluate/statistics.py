@@ -85,6 +85,16 @@ def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
+def prediction_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
+    """Return where one more value is expected with 95 %, by Student's t; of two values or more."""
+    from scipy import stats
+
+    count = len(values)
+    spread = np.std(values, ddof=1) * math.sqrt(1 + 1 / count)
+    half = stats.t.ppf(0.975, count - 1) * spread
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
 def studentized_range_sf(q: NDArray[np.float64], groups: int, freedom: int) -> NDArray[np.float64]:
     """Return the probability that the studentized range exceeds each q, at once for all.
 

@@ -15,6 +15,9 @@ from w2v.vectors.formats import (
     parquet_parts,
 )
 
+SWEEP = "sweep.json"
+"""What a sweep of the pipeline leaves in its folder."""
+
 SUMMARY = "summary.json"
 """The file in the folder of a pipeline run that holds the path of its vectors."""
 
@@ -62,6 +65,41 @@ def find_vectors(path: str | Path) -> Path:
         f"{VOCABULARY}, a file of word2vec (text or binary), fastText (.vec or .bin), GloVe or "
         "Parquet, or a folder of Parquet files"
     )
+
+
+def find_runs(path: str | Path) -> list[Path]:
+    """Return the vectors of all jobs of a sweep over seeds, or those of any other path.
+
+    Parameters
+    ----------
+    path
+        The folder of a sweep whose jobs differ only in the seed, or what `find_vectors` takes.
+
+    Raises
+    ------
+    InputError
+        There are no vectors at the path, or the jobs differ in other settings.
+    """
+    folder = local_path(path)
+    jobs = sorted(folder.glob(f"[0-9]*/{SUMMARY}"), key=lambda job: (len(job.parts[-2]), job))
+    if not jobs or not (folder / SWEEP).is_file():
+        return [find_vectors(path)]
+    settings: dict[str, set[str]] = {}
+    for job in jobs:
+        try:
+            config = json.loads(job.read_bytes())["config"]
+            groups = {key: config[key] for key in ("corpus", "tokenizer", "vocab", "model", "loss")}
+            groups |= {"engine": config["engine"]["name"], "train": config["train"]}
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{job}: is no summary of a run with vectors") from None
+        for key, value in groups.items():
+            settings.setdefault(key, set()).add(json.dumps(value, sort_keys=True))
+    if differ := [key for key, values in settings.items() if len(values) > 1]:
+        raise InputError(
+            f"{path}: its jobs differ in more than the seed (in {', '.join(differ)}); name the "
+            "folder of one job, or of a sweep over seeds only"
+        )
+    return [find_vectors(job) for job in jobs]
 
 
 def _vectors_of_run(summary: Path) -> Path:

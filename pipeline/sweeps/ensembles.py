@@ -1,0 +1,56 @@
+"""Write the pages on the trainings of a sweep that differ only in their seed."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from pipeline.config.settings import Evaluate
+from pipeline.stages.report import SUMMARY, compare_texts
+from pipeline.sweeps.results import read_json
+from w2v.errors import InputError
+from w2v.evaluate.ensemble import Ensemble
+from w2v.report.comparisons import CHANGE, write_ensemble
+from w2v.vectors import Use, WordVectors
+
+if TYPE_CHECKING:
+    from pipeline.sweeps.analysis import Result
+
+MAX_PAGES = 3
+"""Configurations that get a page, the best ones."""
+
+
+def write_ensembles(folder: Path, result: "Result") -> list[Path]:
+    """Write a page for each of the best configurations with two seeds or more; return the paths.
+
+    With ``evaluate.compare``, there is also a page on what differs from the text of other vectors.
+    A page that cannot be made costs a warning.
+    """
+    several = [row for rows in result.ranking.values() for row in rows if len(row["files"]) > 1]
+    pages: list[Path] = []
+    for number, row in enumerate(several[:MAX_PAGES], start=1):
+        config = read_json(folder / row["jobs"].split()[0] / SUMMARY)["config"]
+        settings, name = Evaluate(**config["evaluate"]), "" if number == 1 else str(number)
+        chosen = [f"{key}={row[key]}" for key in result.settings if row[key] is not None]
+        paths = [str(Path(file).parent) for file in row["files"]]
+        try:
+            ensemble = Ensemble(WordVectors.load(path, cast(Use, settings.use)) for path in paths)
+            pages += write_ensemble(
+                folder,
+                ensemble,
+                title=" ".join([*chosen, "on", config["corpus"]["name"]]),
+                resampled=config["train"]["bootstrap"],
+                when=datetime.now().astimezone(),
+                probes=settings.probes or config["corpus"]["probes"] or (),
+                paths=paths,
+                methods=settings.map,
+                map_words=settings.map_words,
+                name=name,
+            )
+            if settings.compare and number == 1:
+                pages.append(compare_texts(folder / CHANGE, ensemble, config))
+        except (InputError, OSError) as error:
+            print(
+                f"warning: jobs {row['jobs']} have no page of their own: {error}", file=sys.stderr
+            )
+    return pages

@@ -1,0 +1,317 @@
+"""Compare two texts: which words are used differently, beyond what chance alone does?
+
+Each text has several trainings, whose differences show how much chance moves a word. They may
+differ in their seeds only, or each may be on a bootstrap sample of the documents. Only the latter
+show how much of a difference comes from which documents happen to be in a text.
+
+The vectors are scaled to length 1 and aligned. Let δ be the difference of a word's means over the
+trainings of the two texts, and M the covariance of δ if the word is used alike. M is estimated from
+the spread of the trainings around their means. Where the word is used alike, δ·δ has the mean
+tr M, and δ·δ / tr M has about Fisher's F distribution with f = (tr M)² / tr M² and f (n + m - 2)
+degrees of freedom, for n and m trainings.
+
+A. Dempster (1958), A high dimensional two sample significance test. S. Chen, Y. Qin (2010), A
+two-sample test for high-dimensional data with applications to gene-set testing. B. Devlin, K.
+Roeder (1999), Genomic control for association studies: the median of all statistics tells by how
+much they are inflated. S. Holm (1979), A simple sequentially rejective multiple test procedure.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+from w2v.evaluate.ensemble import Ensemble
+from w2v.evaluate.procrustes import align
+from w2v.vectors import WordVectors
+
+ANCHORS = 5_000
+"""Words by which the texts are aligned: the most frequent ones of both."""
+
+MIN_COUNT = 20
+"""Rarer words are not compared: their vectors are hardly trained."""
+
+BAND = 500
+"""Words of similar frequency that are taken to have similar noise, at least."""
+
+QUARTILES = 1.349
+"""The distance of the quartiles of the standard normal distribution."""
+
+LEVEL = 0.05
+"""The probability that any word at all is called moved although none is."""
+
+
+class Shift(NamedTuple):
+    """How far a word has moved from one text to another.
+
+    Attributes
+    ----------
+    word
+    before, after
+        How often it occurs in each text; None if that is unknown.
+    distance
+        1 - cosine, the mean over all pairs of a training of one text and one of the other.
+    expected
+        The distance that chance alone would give; None if there is no text with two trainings.
+    moved
+        The difference of the two: how far the word has moved beyond chance.
+    low, high
+        95 % interval of `moved`.
+    p
+        The probability of such a distance if the word is used alike, corrected for the number of
+        words; None if no text has three trainings.
+    """
+
+    word: str
+    before: int | None
+    after: int | None
+    distance: float
+    expected: float | None
+    moved: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+
+    @property
+    def found(self) -> bool:
+        """Whether the word has moved by more than chance."""
+        return self.p is not None and self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has changed between two texts.
+
+    Attributes
+    ----------
+    shifts
+        The words, those that have moved the most beyond chance first.
+    runs
+        How many trainings each text has.
+    resampled
+        Whether the trainings are on bootstrap samples of the documents.
+    inflation
+        By how much all words have moved more than the trainings explain: the median over bands of
+        frequency; 1 if not at all. Verdicts are relative to it.
+    anchors
+        How many words the alignment used.
+    """
+
+    shifts: list[Shift]
+    runs: tuple[int, int]
+    resampled: bool
+    inflation: float | None
+    anchors: int
+
+
+class _Noise(NamedTuple):
+    """The spread of the trainings of each text around their mean, by word.
+
+    Of a text with too few trainings, it is that of the other text.
+    """
+
+    trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
+    square: NDArray[np.float64] | None  # (2, V): tr Σ², unbiased; None if no text has 3 trainings
+    cross: NDArray[np.float64]  # (V,): tr Σ₁Σ₂
+    along: NDArray[np.float64]  # (2, V): δ·Σδ
+    skew: float  # (tr C²)⁴ / (tr C tr C³)² of the covariance C over all words; 1 if it is isotropic
+
+
+def change(
+    before: Ensemble | WordVectors, after: Ensemble | WordVectors, resampled: bool
+) -> Change:
+    """Rank the words of two texts by how far they have moved beyond chance.
+
+    Parameters
+    ----------
+    before, after
+        The trainings of each text; a single one has no noise of its own and gets that of the
+        other text.
+    resampled
+        Whether each training is on a bootstrap sample of its text's documents.
+
+    Raises
+    ------
+    InputError
+        The texts have fewer than ten words in common that occur `MIN_COUNT` times in both, or
+        vectors of different lengths.
+    """
+    sides = [_units(side) for side in (before, after)]
+    (words, counts, _), (others, other_counts, _) = sides
+    rows_of = {word: row for row, word in enumerate(others)}
+    pairs = [
+        (row, rows_of[word])
+        for row, word in enumerate(words)
+        if word in rows_of
+        and (counts is None or counts[row] >= MIN_COUNT)
+        and (other_counts is None or other_counts[rows_of[word]] >= MIN_COUNT)
+    ]
+    if len(pairs) < 10:
+        raise InputError(
+            f"{len(pairs)} words occur {MIN_COUNT} times or more in both texts; 10 are needed"
+        )
+    # The most frequent first, by the text in which a word is rarer.
+    ranks = np.maximum(*(np.argsort(np.argsort(column)) for column in np.array(pairs).T))
+    pairs = [pairs[index] for index in np.argsort(ranks, kind="stable").tolist()]
+    chosen = np.array(pairs, np.intp)
+    sets = [unit[chosen[:, side]] for side in (0, 1) for unit in sides[side][2]]
+    anchors = np.arange(min(ANCHORS, len(pairs)))
+    aligned = align(sets, anchors)
+    n, m = len(sides[0][2]), len(sides[1][2])
+    found = _shifts(aligned[:n], aligned[n:], resampled)
+    columns = (found.expected, found.moved, found.low, found.high, found.p)
+    rows = [
+        Shift(
+            words[row],
+            None if counts is None else int(counts[row]),
+            None if other_counts is None else int(other_counts[other]),
+            float(found.distance[index]),
+            *(None if column is None else float(column[index]) for column in columns),
+        )
+        for index, (row, other) in enumerate(pairs)
+    ]
+    order = np.argsort(-found.rank, kind="stable")
+    return Change([rows[i] for i in order], (n, m), resampled, found.inflation, len(anchors))
+
+
+def _units(
+    side: Ensemble | WordVectors,
+) -> tuple[list[str], NDArray[np.int64] | None, list[NDArray[np.float32]]]:
+    """Return the words of a side by falling frequency, their counts and their unit vectors."""
+    if isinstance(side, Ensemble):
+        return side.words, side.counts, side.units
+    rows = side.by_frequency
+    counts = None if side.counts is None else side.counts[rows]
+    return [side.words[row] for row in rows], counts, [side.unit_rows(rows)]
+
+
+class _Found(NamedTuple):
+    """The columns of `Shift`, (V,) each, and what they are ranked by."""
+
+    distance: NDArray[np.float64]
+    expected: NDArray[np.float64] | None
+    moved: NDArray[np.float64] | None
+    low: NDArray[np.float64] | None
+    high: NDArray[np.float64] | None
+    p: NDArray[np.float64] | None
+    rank: NDArray[np.float64]
+    inflation: float | None
+
+
+def _shifts(
+    before: list[NDArray[np.float32]], after: list[NDArray[np.float32]], resampled: bool
+) -> _Found:
+    """Compute the shifts of V words from their aligned unit vectors, (V, d) for each training."""
+    from scipy import stats
+
+    n, m = len(before), len(after)
+    means = [np.mean(side, axis=0, dtype=np.float64) for side in (before, after)]
+    delta = np.asarray(means[1] - means[0])
+    apart = _squares(delta)
+    distance = 1 - (means[0] * means[1]).sum(axis=1)
+    if n == m == 1:
+        return _Found(distance, None, None, None, None, None, apart, None)
+    noise = _noise(before, after, delta)
+    weights = np.array([resampled + 1 / n, resampled + 1 / m])
+    trace = np.maximum(weights @ noise.trace, 1e-12)  # of M
+    # What the pairs of trainings are apart beyond their means.
+    spread = np.array([1 - 1 / n, 1 - 1 / m]) @ noise.trace
+    ratio = apart / trace
+    if noise.square is None:
+        moved = (apart - trace) / 2
+        return _Found(distance, (trace + spread) / 2, moved, None, None, None, ratio, 1.0)
+    square = weights**2 @ noise.square + 2 * weights.prod() * noise.cross  # tr M²
+    freedom = n + m - 2
+    inflation, dims = np.empty(len(ratio)), np.empty(len(ratio))
+    for part in _bands(len(ratio)):
+        total = max(float(square[part].sum()), 1e-300)
+        dims[part] = np.clip((trace[part] ** 2).sum() / total, 1, delta.shape[1])
+        middle = stats.f.median(dims[part][0] * noise.skew, dims[part][0] * freedom)
+        median = 1 + (middle - 1) * np.sqrt(noise.skew)
+        inflation[part] = max(float(np.median(ratio[part])) / median, 1e-12)
+    null = inflation * trace
+    moved = (apart - null) / 2
+    # The variances of δ·δ, less what the noise of δ adds to its estimate, and of tr M.
+    along = weights @ noise.along
+    variance = np.maximum(4 * along - 2 * square, 2 * square)
+    shares = [one - 1 if one > 1 else freedom for one in (n, m)]
+    variance += 2 * (weights**2 / shares) @ noise.square
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(inflation * variance) / 2
+    scaled = 1 + (ratio / inflation - 1) / np.sqrt(noise.skew)
+    z = -stats.norm.ppf(np.clip(stats.f.sf(scaled, dims * noise.skew, dims * freedom), 1e-300, 1))
+    z = np.clip(z, -9, None)
+    # Words differ more in how noisy they are than F has it: the middle half tells by how much.
+    low, high = np.quantile(z, [0.25, 0.75])
+    z /= max(1.0, float(high - low) / QUARTILES)
+    p = holm(np.asarray(stats.norm.sf(z)))
+    return _Found(
+        *(distance, (null + spread) / 2, moved, moved - half, moved + half, p),
+        *(z, float(np.median(inflation))),
+    )
+
+
+def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared length of each row."""
+    return np.asarray((vectors**2).sum(axis=1))
+
+
+def _noise(
+    before: list[NDArray[np.float32]],
+    after: list[NDArray[np.float32]],
+    delta: NDArray[np.float64],
+) -> _Noise:
+    """Estimate the covariances of the trainings of two texts, of which one has two or more."""
+    sides, size = (before, after), len(delta)
+    counts = [len(side) for side in sides]
+    trace, along, square = np.zeros((2, size)), np.zeros((2, size)), np.zeros((2, size))
+    cross, pooled = np.zeros(size), np.zeros((delta.shape[1], delta.shape[1]))
+    for first in range(0, size, 1000):
+        part = slice(first, first + 1000)
+        offs = []
+        for side in sides:
+            each = np.stack([one[part] for one in side], axis=1).astype(np.float64)
+            offs.append(each - each.mean(axis=1, keepdims=True))
+        for index, (off, runs) in enumerate(zip(offs, counts, strict=True)):
+            if runs > 1:
+                gram = off @ off.transpose(0, 2, 1) / (runs - 1)
+                trace[index, part] = np.trace(gram, axis1=1, axis2=2)
+                square[index, part] = (gram**2).sum(axis=(1, 2))
+                scaled = off / np.sqrt(np.maximum(trace[index, part], 1e-12))[:, None, None]
+                rows = scaled.reshape(-1, off.shape[2])
+                pooled += rows.T @ rows
+                steps = np.einsum("vnd,vd->vn", off, delta[part])
+                along[index, part] = (steps**2).sum(axis=1) / (runs - 1)
+        if min(counts) > 1:
+            both = offs[0] @ offs[1].transpose(0, 2, 1)
+            cross[part] = (both**2).sum(axis=(1, 2)) / ((counts[0] - 1) * (counts[1] - 1))
+    for index, runs in enumerate(counts):
+        if runs > 2:  # the plain estimate is too large
+            plain = square[index] - trace[index] ** 2 / (runs - 1)
+            square[index] = np.maximum(plain, 0) * (runs - 1) ** 2 / ((runs - 2) * (runs + 1))
+    for own, other in ((0, 1), (1, 0)):
+        if counts[own] < 3:
+            square[own] = square[other]
+        if counts[own] < 2:
+            trace[own], along[own], cross = trace[other], along[other], square[other]
+    one, two, three = (float((np.linalg.eigvalsh(pooled) ** power).sum()) for power in (1, 2, 3))
+    skew = two**4 / max(one * three, 1e-300) ** 2
+    return _Noise(trace, square if max(counts) > 2 else None, cross, along, skew)
+
+
+def _bands(size: int) -> list[slice]:
+    """Divide rows into bands of at least `BAND`, or into one if they are fewer."""
+    number = max(1, size // BAND)
+    ends = np.linspace(0, size, number + 1).astype(int).tolist()
+    return [slice(first, last) for first, last in pairwise(ends)]
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p-values corrected for their number by Holm's method."""
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected

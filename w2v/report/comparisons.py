@@ -1,0 +1,201 @@
+"""Pages on several trainings: what they agree on, and what differs between two texts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from w2v.evaluate.change import MIN_COUNT, Change, Shift
+from w2v.evaluate.ensemble import Ensemble
+from w2v.evaluate.neighbours import probe_words
+from w2v.evaluate.projection import project_by
+from w2v.report.map import words_to_map, write_map
+from w2v.report.page import write_page
+from w2v.report.report import count, number, plural, software
+from w2v.vectors import WordVectors
+
+ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
+
+PROBES = 12
+"""Words whose neighbours a page lists if none are asked for."""
+
+SHOWN = 25
+"""Words that the page on two texts shows."""
+
+NEIGHBOURS = 6
+"""Neighbours of each of them, before and after."""
+
+SAME = "No word is used differently: all differences are what chance explains."
+UNJUDGED = (
+    "How much of this is chance is not known: that takes three trainings or more of one of the "
+    "texts, with train.bootstrap=true and several seeds."
+)
+
+
+def write_ensemble(
+    folder: Path,
+    ensemble: Ensemble,
+    *,
+    title: str,
+    resampled: bool,
+    when: datetime,
+    probes: Sequence[str] = (),
+    paths: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    map_words: int = 3000,
+    name: str = "",
+) -> list[Path]:
+    """Write the page on an ensemble, and its map if there are `methods` to project by.
+
+    Parameters
+    ----------
+    folder
+        Gets ``ensemble.html`` and ``ensemble-map.html``; with a `name`, ``ensemble-<name>.html``.
+    resampled
+        Whether each training is on a bootstrap sample of the documents.
+    when
+        With a time zone.
+    probes
+        Words whose neighbours are listed, as far as they are in the ensemble.
+    paths
+        Of the vectors, for the lines of Python on the page.
+    methods, map_words
+        See `w2v.report.figures.draw`.
+
+    Returns
+    -------
+    list of Path
+        The pages.
+    """
+    mean = ensemble.mean()
+    words = [word for word in probes if word in ensemble] or probe_words(mean, PROBES)
+    words = words or ensemble.words[:PROBES]
+    pages = [folder / (f"ensemble-{name}.html" if name else ENSEMBLE)]
+    map_name = f"ensemble-map-{name}.html" if name else ENSEMBLE_MAP
+    if methods:
+        pages.append(folder / map_name)
+        mapped = words_to_map(mean, words, map_words)
+        projections = project_by(mean, mapped, methods)
+        write_map(pages[1], mean, mapped, projections, title, len(mean))
+    agreement = ensemble.agreement()
+    pair = words[0], ensemble.nearest(words[0], 1)[0].word
+    write_page(
+        pages[0],
+        "ensemble.html",
+        ("style.css", "report.css"),
+        filters=(number, count),
+        title=title,
+        when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
+        runs=len(ensemble),
+        resampled=resampled,
+        agreement=sum(one.share for one in agreement) / len(agreement),
+        compared=len(agreement),
+        neighbours=[(word, ensemble.nearest(word)) for word in words],
+        bands=ensemble.bands(agreement),
+        map=map_name if methods else None,
+        paths=[repr(path) for path in paths],
+        pair=[repr(word) for word in pair],
+        software=software(),
+    )
+    return pages
+
+
+def write_change(
+    path: Path,
+    change: Change,
+    sides: tuple[Ensemble | WordVectors, Ensemble | WordVectors],
+    names: tuple[str, str],
+    *,
+    title: str,
+    when: datetime,
+) -> Path:
+    """Write the page on what differs between two texts, and return its path.
+
+    Parameters
+    ----------
+    sides
+        The trainings of each text, from which the neighbours are taken.
+    names
+        What the page calls the two texts.
+    """
+    judged = change.shifts[0].p is not None
+    shown = change.shifts[:SHOWN]
+    write_page(
+        path,
+        "change.html",
+        ("style.css", "report.css"),
+        filters=(number, count, plural),
+        title=title,
+        when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
+        verdict=verdict(change),
+        before=names[0],
+        after=names[1],
+        runs=change.runs,
+        words=len(change.shifts),
+        min_count=MIN_COUNT,
+        chance=chance(change),
+        reading=reading(change),
+        judged=judged,
+        rows=[
+            {
+                "shift": shift,
+                "verdict": verdict_on(shift),
+                "before": near(sides[0], shift.word),
+                "after": near(sides[1], shift.word),
+            }
+            for shift in shown
+        ],
+        software=software(),
+    )
+    return path
+
+
+def verdict(change: Change) -> str:
+    """Return the sentence that sums up what differs between two texts."""
+    if change.shifts[0].p is None:
+        return UNJUDGED
+    found = sum(shift.found for shift in change.shifts)
+    if not found:
+        return SAME
+    verb = "is" if found == 1 else "are"
+    return f"{plural(found, 'word')} of {len(change.shifts):,} {verb} used differently."
+
+
+def chance(change: Change) -> str:
+    """Return what the page says of the chance that trainings show."""
+    if change.runs == (1, 1):
+        return "One training of each text does not show what chance alone would move."
+    if change.resampled:
+        return (
+            "Each training drew its documents anew, so chance is which documents happen to be in a "
+            "text, and the seed."
+        )
+    return (
+        "The trainings of a text differ only in their seed. A word that few documents use may have "
+        "moved because of which documents happen to be in a text; train.bootstrap=true tells."
+    )
+
+
+def reading(change: Change) -> str:
+    """Return how the table is to be read."""
+    if change.shifts[0].p is None:
+        return "Distance is 1 − cosine after the vectors of the texts were aligned."
+    return (
+        "How far a word is from itself in the other text (1 − cosine, after the vectors were "
+        "aligned), less what chance moves words of its frequency, with a 95 % interval. The "
+        "verdict allows for the number of words: if none had changed, at most one comparison in "
+        "twenty would call any word used differently."
+    )
+
+
+def verdict_on(shift: Shift) -> str:
+    """Return the verdict on a word."""
+    if shift.p is None:
+        return "not judged"
+    return "used differently" if shift.found else "chance explains it"
+
+
+def near(side: Ensemble | WordVectors, word: str) -> list[str]:
+    """Return the nearest neighbours of a word in one of the texts."""
+    if isinstance(side, Ensemble):
+        return [one.word for one in side.nearest(word, NEIGHBOURS)]
+    return [other for other, _ in side.nearest(word, NEIGHBOURS)]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,7 +123,10 @@ def make_report(
             pages.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
     if settings.compare and "train" in run.entries:
         vectors = WordVectors.load(run.entries["train"].path, cast(Use, settings.use))
-        pages.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
+        try:
+            pages.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
+        except InputError as error:  # the scores are made, and stay
+            print(f"warning: there is no {CHANGE}: {error}", file=sys.stderr)
     tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
     tracker.files(tables, "tables")
     tracker.files(pages, "")

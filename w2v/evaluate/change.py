@@ -40,7 +40,7 @@ BAND = 500
 QUARTILES = 1.349
 """The distance of the quartiles of the standard normal distribution."""
 
-LEVEL = 0.05
+LEVEL = 0.01
 """The probability that any word at all is called moved although none is."""
 
 
@@ -234,9 +234,10 @@ def _shifts(
         inflation[part] = max(float(np.median(ratio[part])) / median, 1e-12)
     null = inflation * trace
     moved = (apart - null) / 2
-    # The variances of δ·δ, less what the noise of δ adds to its estimate, and of tr M.
+    # The variances of δ·δ and of tr M. The noise of δ makes the first a little too large, which
+    # makes up for the skewness of δ·δ.
     along = weights @ noise.along
-    variance = np.maximum(4 * along - 2 * square, 2 * square)
+    variance = 4 * along
     shares = [one - 1 if one > 1 else freedom for one in (n, m)]
     variance += 2 * (weights**2 / shares) @ noise.square
     half = stats.t.ppf(0.975, freedom) * np.sqrt(inflation * variance) / 2

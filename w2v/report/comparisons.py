@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from w2v.evaluate.change import MIN_COUNT, Change, Shift
-from w2v.evaluate.ensemble import Ensemble
+from w2v.evaluate.ensemble import Agreement, Ensemble
 from w2v.evaluate.neighbours import probe_words
 from w2v.evaluate.projection import project_by
 from w2v.report.map import words_to_map, write_map
@@ -24,7 +24,7 @@ SHOWN = 25
 NEIGHBOURS = 6
 """Neighbours of each of them, before and after."""
 
-SAME = "No word is used differently: all differences are what chance explains."
+SAME = "No word is shown to be used differently: chance may explain all differences."
 UNJUDGED = (
     "How much of this is chance is not known: that takes three trainings or more of one of the "
     "texts, with train.bootstrap=true and several seeds."
@@ -87,8 +87,7 @@ def write_ensemble(
         when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
         runs=len(ensemble),
         resampled=resampled,
-        agreement=sum(one.share for one in agreement) / len(agreement),
-        compared=len(agreement),
+        verdict=agreement_verdict(agreement),
         neighbours=[(word, ensemble.nearest(word)) for word in words],
         bands=ensemble.bands(agreement),
         map=map_name if methods else None,
@@ -97,6 +96,20 @@ def write_ensemble(
         software=software(),
     )
     return pages
+
+
+def agreement_verdict(agreement: Sequence[Agreement]) -> str:
+    """Return the sentences that sum up how far trainings agree."""
+    share = sum(one.share for one in agreement) / len(agreement)
+    line = (
+        f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
+    )
+    line += f", on average over {len(agreement):,} words. "
+    if share < 0.3:
+        return line + "Do not rely on the neighbours of a single training."
+    if share < 0.7:
+        return line + "Rely only on neighbours that most trainings have."
+    return line + "Most neighbours can be relied on."
 
 
 def write_change(
@@ -191,7 +204,7 @@ def verdict_on(shift: Shift) -> str:
     """Return the verdict on a word."""
     if shift.p is None:
         return "not judged"
-    return "used differently" if shift.found else "chance explains it"
+    return "used differently" if shift.found else "may be chance"
 
 
 def near(side: Ensemble | WordVectors, word: str) -> list[str]:

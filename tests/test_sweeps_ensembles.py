@@ -1,0 +1,76 @@
+"""The pages of a sweep over seeds: on its trainings as one, and against another text."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands import SMALL, TEXT, run, write_text
+from w2v import Ensemble, InputError
+from w2v.vectors import find_runs
+
+BARE = ("evaluate.similarity={}", "evaluate.analogy={}", "evaluate.map=[]", "tracking=none")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_text(tmp_path_factory.mktemp("ensembles"))
+    done = run(*SMALL, *BARE[:2], "tracking=none", "-m", "seed=0,1,2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def sweep_in(folder: Path) -> Path:
+    return sorted(folder.glob("outputs/sweeps/*/*"))[-1]
+
+
+def test_a_sweep_over_seeds_has_a_page_and_a_map(swept: Path) -> None:
+    folder = sweep_in(swept)
+    text = (folder / "ensemble.html").read_text()
+    assert "Word vectors, 3 trainings as one" in text
+    assert "The trainings differ only in their seed" in text
+    assert (folder / "ensemble-map.html").exists()
+    ensemble = Ensemble.load(find_runs(folder))
+    assert len(ensemble) == 3
+    assert 0 < ensemble.similarity("king", "queen").high <= 1
+
+
+def test_two_texts_are_compared_by_their_sweeps(swept: Path) -> None:
+    first = sweep_in(swept)
+    (swept / "other.txt").write_text("\n".join([*TEXT[:2], *TEXT] * 25) + "\n")
+    other = ("corpus.path=other.txt", f"evaluate.compare={first.relative_to(swept)}")
+    done = run(*SMALL, *BARE, *other, "-m", "seed=0,1,2", "report=best", cwd=swept)
+    assert done.returncode == 0, done.stderr
+    page = sweep_in(swept) / "change.html"
+    assert page.name in done.stdout
+    assert "(3 trainings). After: <bdi>files</bdi> (3 trainings)" in page.read_text()
+    assert not (sweep_in(swept) / "ensemble-map.html").exists()
+    single = run(*SMALL, *BARE, *other, "seed=5", cwd=swept)
+    assert single.returncode == 0, single.stderr
+    (page,) = swept.glob("outputs/runs/*/*/change.html")
+    assert "(1 training)" in page.read_text()
+
+
+def test_jobs_that_differ_in_more_than_the_seed_are_no_ensemble(
+    swept: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sweep"
+    shutil.copytree(sweep_in(swept), folder)
+    summary = folder / "1" / "summary.json"
+    summary.write_text(summary.read_text().replace('"window": 5', '"window": 6'))
+    with pytest.raises(InputError, match=r"differ in more than the seed \(in model\)"):
+        find_runs(folder)
+    done = run(*SMALL, *BARE, f"evaluate.compare={folder}", cwd=swept)
+    assert done.returncode == 2
+    assert re.match("error: evaluate.compare=.*differ in more than the seed", done.stderr)
+
+
+def test_a_page_that_cannot_be_made_costs_a_warning(swept: Path) -> None:
+    few = (*SMALL, *BARE, "vocab.max_size=5", f"evaluate.compare={sweep_in(swept)}")
+    done = run(*few, "-m", "seed=0,1", "search.objective=loss", cwd=swept)
+    assert "have no page: 5 words occur 20 times or more in both texts" in done.stderr
+    assert done.returncode == 0
+    done = run(*few, cwd=swept)
+    assert "warning: there is no change.html: 5 words occur" in done.stderr
+    assert done.returncode == 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SEED = "seed"
 
 MAX_OVERLAP = 100
-"""Of how many jobs the nearest neighbours are compared."""
+"""The most jobs whose nearest neighbors are compared."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,26 @@ class Result:
 
     @cached_property
     def axes(self) -> list[str]:
-        """Return the settings that the sweep varies; see `axes_of`."""
+        """Return the settings that the sweep varies, except those that follow from others."""
         return axes_of(self.jobs)
 
     @cached_property
     def settings(self) -> list[str]:
-        """Return the settings that make a configuration: the axes apart from the seed."""
+        """Return the settings that make a configuration: those that vary, apart from the seed."""
         return [axis for axis in self.axes if axis != SEED]
 
     @cached_property
     def compared_within(self) -> list[str]:
-        """Return the varied settings over which the objective does not compare, such as `loss`."""
+        """Return the varied settings that comparable jobs must have in common, such as ``loss``."""
         return incomparable(self.objective, axes_of(self.jobs, experiment=False))
 
     def group(self, job: Job) -> tuple[str, ...]:
-        """Return the group of a job: jobs compare only with jobs of the same group."""
+        """Return a job's values of `compared_within`; jobs with the same values are comparable."""
         return tuple(as_text(job.settings.get(key)) for key in self.compared_within)
 
     @cached_property
     def centered(self) -> dict[int, float]:
-        """Return the objective of each finished job less the mean of its group, by number."""
+        """Return each finished job's objective minus its group's mean, by the job's number."""
         groups: dict[tuple[str, ...], list[float]] = {}
         for job in self.finished:
             groups.setdefault(self.group(job), []).append(job.figures[self.objective])
@@ -85,7 +85,7 @@ class Result:
 
     @cached_property
     def ranking(self) -> dict[str, list[dict[str, Any]]]:
-        """Return rows of `configurations` by group, best first, without their comparisons.
+        """Return the configurations of each group of comparable jobs as rows, the best first.
 
         Configurations that successive halving dropped come after all that were trained longer.
         """
@@ -161,11 +161,11 @@ class Result:
 
     @cached_property
     def effects(self) -> "pd.DataFrame":
-        """Return one row for each value of each setting: the objective there, over all else.
+        """Return one row for each value of each setting: the mean objective of the jobs with it.
 
         The columns are ``setting``, ``value``, ``jobs``, ``mean`` of the objective (NaN if not all
-        jobs compare), and ``effect``: the mean of the objective less its mean over the jobs of the
-        same group. A numeric setting with many values is divided at its quartiles.
+        jobs are comparable), and ``effect``: the mean of the objective minus its mean over the jobs
+        of the same group. A numeric setting with many values is binned at its quartiles.
         """
         import pandas as pd
 
@@ -190,7 +190,7 @@ class Result:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """Return one row for each job, by number: its status, swept settings and measurements."""
+        """Return one row for each job, by number: its status, varied settings and metrics."""
         import pandas as pd
 
         first = ["job", "status", *self.axes, self.objective]
@@ -218,7 +218,7 @@ class Result:
 
     @property
     def best_jobs(self) -> list[int]:
-        """Return the number of the best job of each group, by its own objective."""
+        """Return the number of the single best job of each group of comparable jobs."""
         best: dict[tuple[str, ...], Job] = {}
         by = self.objective
         for job in sorted(
@@ -229,16 +229,16 @@ class Result:
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return the rows of a table with values that JSON can hold."""
+    """Return the rows of a table as dictionaries, with values that JSON can hold."""
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
     return rows
 
 
 def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
-    """Return the settings that differ between jobs: choices of groups first, the seed last.
+    """Return the settings that differ between jobs: choices of config groups first, the seed last.
 
-    A setting whose value follows from the choice of its group is left out; if `experiment` is
-    true, also one whose value follows from the choice of the experiment.
+    A setting whose value follows from the choice of its group is left out; if `experiment` is true,
+    also one whose value follows from the choice of the experiment.
     """
     values: dict[str, list[str]] = {}
     for job in jobs:
@@ -255,7 +255,7 @@ def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
 
 
 def follows(jobs: Sequence[Job], key: str, choice: str) -> bool:
-    """Return whether a setting has only one value for each value of another."""
+    """Return whether each value of the setting `choice` occurs with only one value of `key`."""
     pairs = {(as_text(job.settings.get(choice)), as_text(job.settings.get(key))) for job in jobs}
     return len(pairs) == len({value for value, _ in pairs})
 
@@ -281,7 +281,7 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def overlap(files: Sequence[str]) -> float | None:
-    """Return on how many nearest neighbours seeds agree, from their files of vectors."""
+    """Return the share of nearest neighbors on which seeds agree, from their files of vectors."""
     if len(files) < 2 or not all(Path(file).exists() for file in files):
         return None
     return mean_neighbour_overlap(WordVectors.load(Path(file).parent) for file in files)

@@ -71,9 +71,8 @@ def compute(
     """Compute every metric, and write the scores and the tables into the folder `out`.
 
     ``trained`` is the folder of the training result, or None for vectors made elsewhere;
-    ``suggested`` are the corpus's probe words. Without ``given.tables``, only the table of
-    neighbors is written, and no scores of categories. Returns facts for the summary, and data for
-    plots.
+    ``suggested`` are the corpus's probe words. Without ``given.tables``, the only table is that of
+    neighbors, without scores by category. Returns facts for the summary, and data for plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -104,7 +103,7 @@ def compute(
 def probe_words(
     vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
 ) -> list[str]:
-    """Return the words whose neighbors to list: set by the user, of the corpus, or chosen here."""
+    """Return the words to list neighbors of: the user's, the corpus's, or a choice made here."""
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
         warnings.warn(line, stacklevel=2)

@@ -52,7 +52,7 @@ def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
 def run_rungs(
     launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
 ) -> None:
-    """Run the jobs of each rung, and record in ``sweep.json`` which job continues which."""
+    """Run the jobs of each rung (round); record in ``sweep.json`` which job continues which."""
     sweep = read_json(folder / SWEEP)
     epochs = config.train.epochs
     decay = config.train.decay_epochs or epochs

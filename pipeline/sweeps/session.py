@@ -249,7 +249,7 @@ def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError` for a single run whose settings need a sweep, ``-m``."""
+    """Raise `InputError` for a single run whose settings need a sweep (``-m``)."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

@@ -339,10 +339,10 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
     link
         Try a hard link first; otherwise, or if the link fails, the file is copied.
     """
-    # Removed first: a copy must not be written into a file that has two names.
+    # Removed first: a copy written into a hard link would change the other file, too.
     other.unlink(missing_ok=True)
     if link:
-        # Impossible on another disk, on some file systems, and for a file with too many names.
+        # Fails on another disk, on some file systems, and for a file with too many hard links.
         with suppress(OSError):
             os.link(path.resolve(), other)
             return

@@ -95,7 +95,7 @@ class FileHashes:
         """
         key = os.path.abspath(local_path(path))  # noqa: PTH100 (a Path cannot keep every name)
         started = time.time_ns()
-        # Opened also where it is not read: only then does NFS ask the server for the times.
+        # Opened even if it is not read, because only then does NFS ask the server for the times.
         with open(key, "rb", buffering=0) as file:  # noqa: PTH123
             status = os.fstat(file.fileno())
             known = self._remembered(connection, os.fsencode(key), stamp(status))

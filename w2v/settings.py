@@ -207,7 +207,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether a value is of one of the types; only numbers, text and bool are checked."""
     for kind in kinds:
         if kind in (int, float):
-            # bool is an int to Python, and no number to a reader.
+            # In Python, bool is a subclass of int, but it is not a number to the user.
             numbers = (int,) if kind is int else (int, float)
             if hasattr(value, "__index__" if kind is int else "__float__") or isinstance(
                 value, numbers

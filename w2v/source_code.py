@@ -63,7 +63,7 @@ def module_file(name: str) -> Path | None:
     """Return the source file of a module; None if `name` is not the name of a module."""
     try:
         spec = find_spec(name)
-    except ModuleNotFoundError:  # of something in a module
+    except ModuleNotFoundError:  # the name of a class or function in a module
         return None
     return Path(spec.origin) if spec and spec.origin else None
 

@@ -32,9 +32,9 @@ class Panel:
     name
         The name of the setting.
     labels, means
-        Its values as text, and the mean score at each.
+        The values of the setting as text, and the mean score at each value.
     connected
-        Whether the setting is a number, so that a line between the means makes sense.
+        Whether to connect the means by a line, which makes sense for a numeric setting.
     """
 
     name: str

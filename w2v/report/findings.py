@@ -30,9 +30,15 @@ class Findings:
         The words whose nearest neighbors are listed.
     pairs, similarity
         Tables: the word pairs of the similarity benchmarks, and the score on each benchmark.
-    analogies, neighbours, bands, stability
-        Tables: accuracy on analogies, nearest neighbors of the probe words, similarity scores by
-        word frequency, and agreement with the vectors of other runs (empty if none were compared).
+    analogies
+        A table of the accuracy on each analogy benchmark and category.
+    neighbours
+        A table of the nearest neighbors of the probe words.
+    bands
+        A table of the scores on each benchmark by bands of word frequency.
+    stability
+        A table of how many nearest neighbors each word shares between this run and another; empty
+        if no other run was compared.
     """
 
     vectors: WordVectors

@@ -96,8 +96,8 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
     path
         The name of the file.
     head
-        The first bytes of the file, decompressed, with the whole first line if possible. For tables
-        and Parquet files, the suffix is enough and `head` may be empty.
+        The first bytes of the file, decompressed, with the whole first line if possible. If the
+        suffix is that of a table, Parquet or JSON Lines, `head` is not used and may be empty.
     """
     suffix = format_suffix(path)
     if suffix in PARQUET:
@@ -202,7 +202,7 @@ def refuse_nul(path: str, data: bytes) -> None:
 
 def _refuse_controls(path: str, head: bytes) -> None:
     """Raise an `InputError` for binary data, and for UTF-16 or UTF-32 without a byte order mark."""
-    # Letters of Devanagari have the byte of a tab in UTF-16.
+    # In UTF-16, the code units of Devanagari letters contain the byte of a tab.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
     places = [len(head[i::4]) - len(head[i::4].translate(None, signs)) for i in range(4)]
     controls = sum(places)

@@ -593,7 +593,7 @@ class BlockBuilder:
                 yield self._block(self.finished, True)
             elif self.border is not None and (at := self._cut(data)):
                 yield self._block(start + at, False)
-            elif self.unit == "paragraph":  # each search looks at all the text
+            elif self.unit == "paragraph":  # because each search scans all the text
                 self.enough = 2 * self.length
 
     def end_file(self) -> None:

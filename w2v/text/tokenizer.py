@@ -197,10 +197,10 @@ class Tokenizer(Settings, ABC):
                 )
 
     def plain(self) -> "Tokenizer":
-        """Return an equal tokenizer whose class is defined in this module.
+        """Return an equal tokenizer of the class `Words` or `Whitespace` itself.
 
-        A subclass with further fields may not be available in another process, or need not be
-        hashed.
+        Subclasses may have further fields, such as the number of threads, that do not affect the
+        tokens.
         """
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})

@@ -413,7 +413,7 @@ def ngram_hashes(
     """
     text = np.frombuffer(b"".join(b"<%b>" % word for word in words), np.uint8)
     lengths = np.fromiter((len(word) + 2 for word in words), np.intp, len(words))
-    starts = np.flatnonzero((text & 0xC0) != 0x80)  # of characters
+    starts = np.flatnonzero((text & 0xC0) != 0x80)  # first bytes of characters
     stops = np.append(starts[1:], len(text))
     owner = np.repeat(np.arange(len(words)), lengths)[starts]
     last = np.searchsorted(owner, owner, side="right")  # the end of each word, in characters

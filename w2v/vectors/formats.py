@@ -797,7 +797,7 @@ class _Word2vecFile(FileReader):
         self.notes: list[str] = []
         self.count: int | None = None
         self.wanted: frozenset[bytes] | None = None  # the selected words; None: all
-        self.line_is_cut = False  # whether the last line that was read lacks its line break
+        self.line_is_cut = False  # whether the line read last has no line break
         self.fill(64)
         if self.buffer.startswith(BOM_UTF8):
             self.skip(len(BOM_UTF8))
@@ -900,7 +900,7 @@ class _Word2vecFile(FileReader):
         text, _, _ = vector[:64].partition(b"\n")
         if text.strip() and _NUMBER_BYTES.issuperset(text):
             return False
-        fields = start.partition(b"\n")[0].split()  # of text, if the word contains spaces
+        fields = start.partition(b"\n")[0].split()  # a text file whose word contains spaces
         return len(fields) <= self.dimensions or not all(map(is_number, fields[-self.dimensions :]))
 
     def _binary_row(self, number: int) -> tuple[bytes, bytes | None] | None:

@@ -147,8 +147,8 @@ class Phrase(NamedTuple):
         How often the words occur next to each other. With the setting `from_`, this is the count in
         the corpus in which the phrase was found.
     joined
-        How often they were joined. This is less than `occurrences` where one of the words was
-        joined with its other neighbor instead.
+        How often the words were joined. This is less than `occurrences` if one of the words was
+        sometimes joined with its other neighbor instead.
     """
 
     number: int

@@ -522,7 +522,7 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     """Return the rows of a table that are not blank, each as a list of cells.
 
-    In a table with tabs, quotes are part of the text.
+    If the delimiter is a tab, quotes are ordinary characters.
     """
     if delimiter == "\t":
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)

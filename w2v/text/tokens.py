@@ -77,7 +77,7 @@ class Batch(NamedTuple):
     ids : int32 (n,)
         The vocabulary id of each word.
     documents : int32 (n,)
-        The number of the document of each word; it never decreases.
+        The index of the document of each word, in ascending order.
     """
 
     ids: NDArray[np.int32]
@@ -92,7 +92,7 @@ class Words(NamedTuple):
     ids : int32 (n,)
         The vocabulary id of each word.
     documents : int32 (n,)
-        The number of the document of each word; it never decreases.
+        The index of the document of each word, in ascending order.
     positions : int64 (n,)
         The index of each word among all tokens of the text, in the vocabulary or not.
     """

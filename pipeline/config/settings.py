@@ -19,6 +19,7 @@ from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import (
     Limit,
     Settings,
+    above,
     at_least,
     between,
     matching,
@@ -253,6 +254,12 @@ class Search(Settings):
         "similarity/wordsim353/spearman",
         text("a figure's name"),
         "heldout_loss",
+    )
+    difference: float | None = setting(
+        "a difference of scores: the verdicts say how many seeds would show one of this size; "
+        "null: one as large as the difference that was found",
+        above(0),
+        None,
     )
 
 

@@ -11,6 +11,7 @@ from pipeline.config.settings import Evaluate
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate import metrics
+from w2v.evaluate.answers import ANSWERS, save_answers
 from w2v.evaluate.metrics import compute_scores
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
@@ -77,7 +78,8 @@ def compute(
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
     nearest = evaluate.neighbours(vectors, words, settings.neighbours)
-    scores, facts, rows = compute_scores(given)
+    scores, facts, rows, answers = compute_scores(given)
+    save_answers(out / ANSWERS, answers)
     columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     tables = {name: table(found, columns[name]) for name, found in rows.items()}

@@ -1,7 +1,7 @@
 """Analyse a sweep: compare its configurations over seeds, and find what each setting does.
 
-A configuration is what its jobs have in common apart from the seed. Tukey's test says whether two
-configurations differ by more than the noise of their seeds; see `w2v.evaluate.significance`.
+A configuration is what its jobs have in common apart from the seed. `w2v.evaluate.verdicts` says
+in which scores two configurations differ by more than other seeds and other pairs would change.
 """
 
 import json
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config.settings import direction_of
-from pipeline.config.values import as_text, is_number, shortened
+from pipeline.config.values import as_text, is_number, short_names, shortened
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.results import Job
 from w2v.evaluate import mean_neighbour_overlap, student_interval
-from w2v.evaluate.significance import tukey_p_values, verdict
+from w2v.evaluate.verdicts import COLUMNS, MEAN_OF_SETS, Judged, Setting, Verdicts
 from w2v.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ MAX_OVERLAP = 100
 class Result:
     """The jobs of a sweep and what follows from them. ``objective`` is the figure to compare.
 
+    ``size`` is the difference for which the seeds that are needed are found; None: the one found.
+
     After successive halving, ``jobs`` are the last ones of all settings, and ``first`` is the
     result of their first ones, which were all trained for the same number of epochs.
     """
@@ -42,6 +44,7 @@ class Result:
     objective: str
     jobs: list[Job]
     first: "Result | None" = None
+    size: float | None = None
 
     @property
     def sign(self) -> int:
@@ -114,7 +117,7 @@ class Result:
                     "seconds": float(np.mean(seconds)) if seconds else None,
                     "group": group,
                     "jobs": " ".join(str(job.number) for job in jobs),
-                    "values": values,
+                    "runs": {as_text(job.settings.get(SEED)): job for job in jobs},
                     "files": [job.vectors for job in jobs if job.vectors],
                     "epochs": most,
                 }
@@ -124,26 +127,89 @@ class Result:
         return {group: groups[group] for group in sorted(groups)}
 
     @cached_property
+    def judged(self) -> list[Judged]:
+        """Return the comparisons of configurations in every score, the objective first.
+
+        Each is compared with the best one by the objective; if this does not compare everywhere, by
+        the mean over the similarity sets, or by the first benchmark.
+        """
+        short = short_names(self.settings)
+        settings: list[Setting] = []
+        for rows in self.ranking.values():
+            for row in (row for row in rows if row["epochs"] == rows[0]["epochs"]):
+                row["name"] = " ".join(
+                    f"{short[key]}={shown}"
+                    for key in self.settings
+                    if (shown := row[key]) is not None
+                )
+                scores = {seed: job.figures for seed, job in row["runs"].items()}
+                files = {
+                    seed: Path(job.answers) for seed, job in row["runs"].items() if job.answers
+                }
+                answers = {seed: file for seed, file in files.items() if file.exists()}
+                settings.append(Setting(row["name"], scores, answers))
+        names = [MEAN_OF_SETS, *(name for job in self.finished[:1] for name in job.figures)]
+        names = [name for name in names if "/" in name and not incomparable(name, self.axes)]
+        for name in names if self.compared_within else []:
+            if all(name in run for one in settings for run in one.scores.values()):
+                means = {
+                    s.name: np.mean([run[name] for run in s.scores.values()]) for s in settings
+                }
+                settings.sort(key=lambda one: -means[one.name])
+                break
+        jobs = {one.name: one for one in settings}
+        groups = {
+            row["name"]: next(iter(row["runs"].values()))
+            for rows in self.ranking.values()
+            for row in rows
+            if row.get("name") in jobs
+        }
+        axes = axes_of(self.jobs, experiment=False)
+
+        def group_of(score: str, setting: Setting) -> str:
+            job = groups[setting.name]
+            return " ".join(as_text(job.settings.get(key)) for key in incomparable(score, axes))
+
+        return Verdicts(
+            settings,
+            self.objective,
+            group_of=group_of,
+            smaller_is_better=lambda score: direction_of(score) == "minimize",
+            size=self.size,
+            fixed=all(job.settings.get("evaluate.vectors") for job in self.finished),
+        ).judged
+
+    @cached_property
+    def verdicts(self) -> "pd.DataFrame":
+        """Return a row for each comparison of two configurations in one score; see `COLUMNS`."""
+        import pandas as pd
+
+        rows = [row for one in self.judged for row in one.rows()]
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+    @cached_property
     def configurations(self) -> "pd.DataFrame":
         """Return one row for each configuration, best first within each group.
 
         The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
-        of the objective; ``difference`` from the best of the group; ``p`` of Tukey's test;
-        ``verdict``: ``best``, ``worse``, ``within noise``, ``one seed``, ``alone`` where there is
-        nothing to compare with, or ``dropped after 2 epochs`` by halving; ``overlap`` of nearest
-        neighbours between seeds, for `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of
-        training; ``group``; ``jobs``.
+        of the objective; ``difference`` from the best of the group, on the same pairs, with its
+        corrected ``p``; ``verdict``: ``best``, ``worse``, ``no difference shown``, ``one seed``,
+        ``too few pairs``, ``alone`` where there is nothing to compare with, or ``dropped after 2
+        epochs`` by halving; ``overlap`` of nearest neighbours between seeds, for `MAX_OVERLAP` jobs
+        of the best configurations; ``seconds`` of training; ``group``; ``jobs``.
         """
         import pandas as pd
 
         groups = self.ranking
-        for rows in groups.values():
+        judged = {one.group: one for one in self.judged if one.score == self.objective}
+        for group, rows in groups.items():
             best = rows[0]
             best |= {"difference": 0.0, "verdict": "best" if len(rows) > 1 else "alone"}
             alike = [row for row in rows if row["epochs"] == best["epochs"]]
-            p_values = tukey_p_values([row["values"] for row in alike], 0)
-            for row, p in zip(alike[1:], p_values[1:], strict=True):
-                row |= {"difference": row["mean"] - best["mean"], "p": p, "verdict": verdict(p)}
+            for row in alike[1:]:
+                found = judged[group].against(row["name"])
+                assert found is not None
+                row |= {key: getattr(found, key) for key in ("difference", "p", "verdict")}
             for row in rows[len(alike) :]:
                 epochs = row["epochs"]
                 row["verdict"] = f"dropped after {epochs} epoch{'s' * (epochs > 1)}"

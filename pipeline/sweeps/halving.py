@@ -92,7 +92,7 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
     are those at the first rung, where all configurations had equally many epochs.
     """
     if "continues" not in sweep:
-        return Result(sweep["objective"], list(jobs))
+        return Result(sweep["objective"], list(jobs), size=sweep["difference"])
     final = max(sweep["epochs"])
     alike = [
         replace(job, settings={**job.settings, EPOCHS: final}, epochs=sweep["epochs"][job.number])
@@ -101,4 +101,5 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
     first = [job for job in alike if sweep["continues"][job.number] is None]
     gone_on = set(sweep["continues"])
     last = [job for job in alike if job.number not in gone_on]
-    return Result(sweep["objective"], last, Result(sweep["objective"], first))
+    earlier = Result(sweep["objective"], first)
+    return Result(sweep["objective"], last, earlier, sweep["difference"])

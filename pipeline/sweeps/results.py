@@ -18,6 +18,7 @@ from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError
+from w2v.evaluate.answers import ANSWERS
 from w2v.files import written_aside
 
 SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
@@ -30,8 +31,9 @@ class Job:
     ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
     its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
     key, and the choices of config groups by group; ``figures`` are the metrics. ``seconds`` were
-    spent on training, now or when the cache was filled. ``vectors`` and ``neighbours`` are paths of
-    files. ``epochs`` are those that successive halving let it train; ``None`` in other sweeps.
+    spent on training, now or when the cache was filled. ``vectors``, ``neighbours`` and
+    ``answers`` are paths of files. ``epochs`` are those that successive halving let it train;
+    ``None`` in other sweeps.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Job:
     run_id: str | None
     vectors: str | None
     neighbours: str | None = None
+    answers: str | None = None
     epochs: int | None = None
 
 
@@ -89,6 +92,7 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
         run_id=summary.get("mlflow_run_id"),
         vectors=summary.get("files", {}).get("vectors") if train else None,
         neighbours=evaluated and str(Path(evaluated) / NEIGHBOURS),
+        answers=evaluated and str(Path(evaluated) / ANSWERS),
     )
 
 

@@ -105,6 +105,7 @@ def prepare_jobs(
     sweep = {
         "mlflow_run_id": run_id,
         "objective": str(config.search.objective),
+        "difference": config.search.difference,
         "report": str(config.report),
         "command": shlex.join([*command(), *sys.argv[1:]]),
         "cores": cores,

@@ -19,14 +19,16 @@ from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
+from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
 from w2v.report.report import REPORT
+from w2v.report.sweep import write_sweep_page
 
 MAX_SHOWN = 20
 """The most configurations that are printed, and the most jobs named in a line about failures."""
 
 VERDICTS = (
-    "worse: beyond the noise of the seeds (Tukey's test over all pairs, 5 %); "
-    "within noise: not told from the best."
+    "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
+    "(half of it for the objective). No difference shown does not mean equal."
 )
 NOT_COMPARABLE = (
     "These losses answer different questions, so no two of them compare. Compare by a score: "
@@ -42,7 +44,7 @@ ONE_SEED_SEARCH = (
 def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write the tables, the plots and ``summary.json``; return the summary, with `facts` in it."""
     tables = {"configurations": result.configurations, "effects": result.effects}
-    tables["jobs"] = result.table
+    tables |= {"verdicts": result.verdicts, "jobs": result.table}
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
         table.to_parquet(folder / f"{name}.parquet", index=False)
@@ -54,22 +56,25 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
     summary = {
         **facts,
         "objective": result.objective,
+        "difference": result.size,
         "direction": direction_of(result.objective),
         "axes": result.axes,
         "compared_within": result.compared_within,
         "counts": dict(Counter(job.status for job in result.jobs)),
         "trained": sum(job.cached is False for job in result.jobs),
         "best": result.best,
+        "judged": sentences(result.judged),
         **{name: records(table) for name, table in tables.items()},
     }
     write_json(folder / "summary.json", summary)
+    write_sweep_page(folder, result.judged, summary, result.settings)
     return summary
 
 
 def markdown(result: Result, summary: Mapping[str, Any]) -> str:
     """Return the results in Markdown, for the description of the sweep's MLflow run."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
-    lines += [*(f"- {line}" for line in advice(result)), ""]
+    lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
     axes = result.settings
     head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
     lines += [" | ".join(head), " | ".join("---" for _ in head)]
@@ -101,7 +106,12 @@ def print_results(
             table = Path(summary["sweep_dir"], "configurations.csv")
             display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
-        if verdicts & {"worse", "within noise"}:
+        judged = sentences(result.judged)
+        for line in judged[:MAX_SHOWN]:
+            display.say(line)
+        if len(judged) > MAX_SHOWN:
+            display.say(f"{len(judged) - MAX_SHOWN} more: {summary['sweep_dir']}/verdicts.csv")
+        if any(one.verdict in SHOWN for some in result.judged for one in some.differences):
             display.say(VERDICTS)
         if "one seed" in verdicts:
             display.say(ONE_SEED_SEARCH if summary["search"] else ONE_SEED)
@@ -115,7 +125,7 @@ def print_results(
     trained, seconds = summary["trained"], summary["seconds"]
     display.say(f"{counts or 'no jobs'}; {trained} trained now, {seconds:.0f} s in all")
     display.say(f"sweep     {summary['sweep_dir']}")
-    for path in reports:
+    for path in [Path(summary["sweep_dir"], REPORT), *reports]:
         display.say(f"report    {os.path.relpath(path)}")
     for job in result.finished:
         place = Path(summary["sweep_dir"], str(job.number))
@@ -146,7 +156,7 @@ def advice(result: Result) -> list[str]:
     """Return advice: a quicker configuration that is as good, or a warning of unequal coverage."""
     lines = []
     for best, *others in by_group(result).values():
-        near = [row for row in others if row["verdict"] == "within noise" and row["seconds"]]
+        near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
         quick = min(near, key=lambda row: float(row["seconds"]), default=best)
         if best["seconds"] and quick["seconds"] < 0.8 * best["seconds"]:
             settings = " ".join(
@@ -155,7 +165,7 @@ def advice(result: Result) -> list[str]:
                 if quick[axis] is not None
             )
             lines.append(
-                f"quickest within noise of the best: {settings} "
+                f"quickest of those not shown to be worse: {settings} "
                 f"({format_duration(quick['seconds'])} of training "
                 f"against {format_duration(best['seconds'])})"
             )

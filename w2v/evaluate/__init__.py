@@ -39,6 +39,7 @@ from w2v.evaluate.similarity import (
     similarity,
 )
 from w2v.evaluate.statistics import pareto_front, student_interval
+from w2v.evaluate.verdicts import Judged, compare, sentences
 
 __all__ = [
     "BENCHMARKS",
@@ -46,6 +47,7 @@ __all__ = [
     "UNKNOWN",
     "AnalogyResult",
     "CategoryResult",
+    "Judged",
     "Method",
     "Neighbour",
     "Overlap",
@@ -58,6 +60,7 @@ __all__ = [
     "answer_ranks",
     "benchmark_path",
     "common_share",
+    "compare",
     "count_answers",
     "load_analogies",
     "load_pairs",
@@ -71,6 +74,7 @@ __all__ = [
     "project_2d",
     "project_by",
     "section_of",
+    "sentences",
     "similarity",
     "student_interval",
     "total_of",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2v.errors import InputError
+from w2v.evaluate.answers import Answers
 from w2v.evaluate.metrics.analogy import Analogy
 from w2v.evaluate.metrics.base import EvaluationSettings, Metric, MetricInput, ScoreLine
 from w2v.evaluate.metrics.similarity import Similarity
@@ -35,7 +36,7 @@ def check_benchmarks(settings: EvaluationSettings) -> None:
 
 def compute_scores(
     given: MetricInput,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]]]:
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], dict[str, Answers]]:
     """Compute every metric.
 
     Returns
@@ -46,6 +47,8 @@ def compute_scores(
         The same without long lists.
     rows : dict
         The rows of each table, by its name; see `MetricResult`.
+    answers : dict
+        What was answered to each pair and question, by the name of the score.
 
     Raises
     ------
@@ -55,6 +58,7 @@ def compute_scores(
     scores: dict[str, Any] = {}
     summary: dict[str, Any] = {}
     rows: dict[str, list[Any]] = {}
+    answers: dict[str, Answers] = {}
     for metric in METRICS:
         result = metric.compute(given)
         if result is not None:
@@ -62,7 +66,8 @@ def compute_scores(
             summary[metric.section] = metric.summary(result.scores)
             for name, found in result.rows.items():
                 rows.setdefault(name, []).extend(found)
-    return scores, summary, rows
+            answers |= result.answers
+    return scores, summary, rows, answers
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:

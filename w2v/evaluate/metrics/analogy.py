@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v import evaluate
+from w2v.evaluate.answers import Answers
+from w2v.evaluate.influence import analogy_benchmark
 from w2v.evaluate.metrics.base import (
     EvaluationSettings,
     Metric,
@@ -53,7 +55,8 @@ class Analogy(Metric):
 
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
-        result = MetricResult({}, {"analogies": [], "bands": []})
+        answers: dict[str, Answers] = {}
+        result = MetricResult({}, {"analogies": [], "bands": []}, answers)
         oov = cast(evaluate.Unknown, settings.oov)
         vocabulary = min(settings.vocabulary, len(vectors))
         for name, path in self.benchmarks(settings).items():
@@ -67,6 +70,8 @@ class Analogy(Metric):
                 other.method: {k: v for k, v in asdict(other).items() if k in OTHER_METHODS}
                 for other in others
             }
+            asked = analogy_benchmark(questions, oov)
+            answers[f"{self.section}/{name}/accuracy"] = Answers(asked, ranks[first.method])
             if not given.tables:
                 continue
             for method in (first, *others):

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from w2v.evaluate.answers import Answers
 from w2v.evaluate.similarity import UNKNOWN
 from w2v.settings import Settings, at_least, one_of, setting
 from w2v.vectors import USES, WordVectors
@@ -55,6 +57,8 @@ class EvaluationSettings(Settings):
                 re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in getattr(self, benchmarks)
             ):
                 self.refuse(benchmarks, "names of letters, digits, _, . and -")
+        if "mean" in self.similarity:
+            self.refuse("similarity", "names other than mean, which is the mean over all of them")
 
 
 @dataclass(frozen=True)
@@ -89,10 +93,13 @@ class MetricResult(NamedTuple):
     rows
         The rows of each table, by its name: tuples or dictionaries of the columns. They may be
         left out where no tables are wanted.
+    answers
+        The answers to each pair or question, by the name of the score that follows from them.
     """
 
     scores: dict[str, Any]
     rows: dict[str, list[Any]]
+    answers: Mapping[str, Answers] = MappingProxyType({})
 
 
 class ScoreLine(NamedTuple):

@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from w2v import evaluate
+from w2v.evaluate.answers import Answers
+from w2v.evaluate.influence import MeanOfSets, SimilarityBenchmark, similarity_benchmark
 from w2v.evaluate.metrics.base import (
     EvaluationSettings,
     Metric,
@@ -23,9 +25,15 @@ from w2v.evaluate.metrics.base import (
 from w2v.sampling import generator
 from w2v.vectors import WordVectors
 
+MEAN = "mean"
+"""The name of the mean over all sets among their names."""
+
 
 class Similarity(Metric):
-    """The correlation, Spearman's and Pearson's, of cosines and the scores that people gave."""
+    """The correlation, Spearman's and Pearson's, of cosines and the scores that people gave.
+
+    Beside the sets, there is the mean of Spearman's correlation over them: `MeanOfSets`.
+    """
 
     section = "similarity"
     figures = ("spearman", "pearson", "coverage")
@@ -39,30 +47,66 @@ class Similarity(Metric):
 
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
-        result = MetricResult({}, {"similarity": [], "pairs": [], "bands": []})
+        answers: dict[str, Answers] = {}
+        result = MetricResult({}, {"similarity": [], "pairs": [], "bands": []}, answers)
         oov = cast(evaluate.Unknown, settings.oov)
         for name, path in self.benchmarks(settings).items():
             pairs = self.load(path)
             random = generator(settings.seed, f"bootstrap {name}")
             found = evaluate.similarity(vectors, pairs, oov=oov, generator=random)
             result.scores[name] = asdict(found)
+            cosines = evaluate.pair_cosines(vectors, pairs)
+            asked = similarity_benchmark(pairs, oov)
+            answers[f"{self.section}/{name}/spearman"] = Answers(asked, cosines)
             if not given.tables:
                 continue
             low, high = found.ci95 or (None, None)
             more = {"benchmark": name, "vectors": settings.use, "low": low, "high": high}
             result.rows["similarity"].append({**asdict(found), **more})
-            cosines = evaluate.pair_cosines(vectors, pairs).tolist()
             result.rows["pairs"] += [
                 (name, *pair, cosine, oov == "zero" or not np.isnan(cosine))
-                for pair, cosine in zip(pairs, cosines, strict=True)
+                for pair, cosine in zip(pairs, cosines.tolist(), strict=True)
             ]
             random = generator(settings.seed, f"bands {name}")
             result.rows["bands"] += pair_bands(name, vectors, pairs, random)
+        if len(answers) > 1:
+            self._add_mean(result, settings)
         return result
+
+    def _add_mean(self, result: MetricResult, settings: EvaluationSettings) -> None:
+        """Add the mean over all sets to their scores."""
+        asked = [one.benchmark for one in result.answers.values()]
+        mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
+        given = np.concatenate([one.given for one in result.answers.values()])
+        used, found = mean.known(given), mean.interval(given)
+        if found is None:
+            return
+        known, total = len(np.unique(mean.words[~np.isnan(given)])), len(np.unique(mean.words))
+        scores: dict[str, Any] = {
+            "spearman": found[0],
+            "pearson": None,
+            "ci95": found[1],
+            "sets": len(mean.counted(used)),
+            "pairs": mean.units(used),
+            "total": total,
+            "known": known,
+            "coverage": known / total,
+            "oov": settings.oov,
+        }
+        result.scores[MEAN] = scores
+        low, high = found[1]
+        more = {"benchmark": MEAN, "vectors": settings.use, "low": low, "high": high}
+        result.rows["similarity"].append({**scores, **more})
+
+    def figure_names(self, settings: EvaluationSettings) -> list[str]:
+        several = sum(path is not None for path in settings.similarity.values()) > 1
+        own = [f"{self.section}/{MEAN}/{figure}" for figure in ("spearman", "coverage")]
+        return super().figure_names(settings) + own * several
 
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
         for name, found in scores.items():
             used = f"{found['pairs']} of {found['total']} pairs"
+            used += f", {found['sets']} sets" if name == MEAN else ""
             yield ScoreLine(f"{name}  Spearman", found["spearman"], found["ci95"], used)
 
 

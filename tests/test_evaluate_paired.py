@@ -1,0 +1,636 @@
+"""Paired differences and verdicts: against plain loops and SciPy, and by simulation."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from w2v import evaluate
+from w2v.errors import InputError
+from w2v.evaluate.answers import Answers, load_answers, save_answers
+from w2v.evaluate.influence import (
+    AnalogyBenchmark,
+    MeanOfSets,
+    SimilarityBenchmark,
+    analogy_benchmark,
+    similarity_benchmark,
+    spearman_influences,
+)
+from w2v.evaluate.paired import (
+    Comparison,
+    Difference,
+    Family,
+    Noise,
+    levels,
+    spread_over_seeds,
+)
+from w2v.evaluate.verdicts import Setting, Verdicts, sentences
+from w2v.vectors import WordVectors
+
+Floats = NDArray[np.float64]
+
+
+# Slow oracles.
+
+
+def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> float:
+    """Spearman's correlation of a distribution over pairs, by its definition."""
+
+    def shares(values: Sequence[float]) -> list[float]:
+        return [
+            sum(w * ((v < u) + 0.5 * (v == u)) for v, w in zip(values, weights, strict=True)) - 0.5
+            for u in values
+        ]
+
+    a, b = shares(x), shares(y)
+    products = [
+        sum(w * p * q for p, q, w in zip(one, other, weights, strict=True))
+        for one, other in ((a, b), (a, a), (b, b))
+    ]
+    return products[0] / math.sqrt(products[1] * products[2])
+
+
+def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
+    """The derivative of the correlation by the weight of each pair, as difference quotients."""
+    n, step = len(x), 1e-5
+    found = []
+    for k in range(n):
+        more, less = (
+            weighted_spearman(x, y, [(1 - e) / n + e * (i == k) for i in range(n)])
+            for e in (step, -step)
+        )
+        found.append((more - less) / (2 * step))
+    return found
+
+
+def pair_variance(parts: Sequence[float], units: Sequence[Sequence[int]]) -> float:
+    """The sum of products of the parts of all items that share a unit."""
+    return sum(
+        p * q
+        for (p, one), (q, other) in itertools.product(zip(parts, units, strict=True), repeat=2)
+        if {*one} & {*other}
+    )
+
+
+def oracle(
+    gaps: Sequence[float],
+    parts: Sequence[Sequence[float]],
+    variance: Callable[[Sequence[float]], list[float]],
+    units: int,
+) -> tuple[float, float, float, float]:
+    """Return the difference of two settings, the ends of its 95 % interval, and its p-value."""
+    seeds = len(gaps)
+    mean = sum(gaps) / seeds
+    of_seeds = sum((gap - mean) ** 2 for gap in gaps) / (seeds - 1) / seeds
+    center = [sum(column) / seeds for column in zip(*parts, strict=True)]
+    noise = [0.0]
+    for row in parts:
+        rest = [value - mid for value, mid in zip(row, center, strict=True)]
+        own = variance(rest)
+        noise = [a + b / (seeds - 1) / seeds for a, b in zip(noise * len(own), own, strict=False)]
+    of_items = max(0.0, *(v - n for v, n in zip(variance(center), noise, strict=True)))
+    of_items *= units / (units - 1)
+    ts = [float(stats.t.isf(0.025, df)) for df in (seeds - 1, units - 1)]
+    critical = (ts[0] * of_seeds + ts[1] * of_items) / (of_seeds + of_items)
+    error = math.sqrt(of_seeds + of_items)
+
+    # The degrees of freedom at which t has this critical value.
+    low, high = 1.0, 1e6
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if stats.t.isf(0.025, middle) > critical else (low, middle)
+    p = 2 * float(stats.t.sf(abs(mean) / error, high))
+    return mean, mean - critical * error, mean + critical * error, p
+
+
+def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
+    return {str(seed): row for seed, row in enumerate(rows)}
+
+
+def compared(
+    benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
+) -> Comparison:
+    """Compare settings, whose runs' answers are (seeds, n) each, on one benchmark."""
+    values = []
+    for rows in answers:
+        used = [benchmark.known(row) for row in rows]
+        scores = [
+            float(benchmark.scores(row[None], known).values[0])
+            for row, known in zip(rows, used, strict=True)
+        ]
+        values.append({str(seed): score for seed, score in enumerate(scores)})
+    runs = [as_runs(rows) for rows in answers]
+    return Comparison(values, family or Family(len(answers)), benchmark, runs, **more)
+
+
+def word_pairs(people: Floats) -> SimilarityBenchmark:
+    return SimilarityBenchmark(people, np.arange(len(people)))
+
+
+# The influence of items.
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_influences_are_derivatives_by_weight(ties: bool) -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=14), random.normal(size=(2, 14))
+    if ties:
+        x, y = np.round(x), np.round(2 * y) / 2
+    values, found = spearman_influences(x, y)
+    for row, value, parts in zip(y, values, found, strict=True):
+        assert value == pytest.approx(stats.spearmanr(x, row).statistic)
+        assert parts.tolist() == pytest.approx(influences(x.tolist(), row.tolist()), abs=1e-6)
+        assert parts.sum() == pytest.approx(0, abs=1e-12)
+
+
+def test_undefined_correlations_are_nan() -> None:
+    x, constant = np.arange(5.0), np.ones((1, 5))
+    assert np.isnan(spearman_influences(x, constant).values[0])
+    assert np.isnan(spearman_influences(np.ones(5), x[None]).values[0])
+    assert np.isnan(spearman_influences(x[:1], x[None, :1]).values[0])
+
+
+def test_the_variance_of_a_correlation_is_that_over_samples() -> None:
+    random = np.random.default_rng(0)
+    found, estimated = [], []
+    for _ in range(400):
+        x = random.normal(size=60)
+        y = (0.6 * x + random.normal(size=60))[None]
+        used = np.ones(60, bool)
+        benchmark = word_pairs(x)
+        values, parts = benchmark.scores(y, used)
+        found.append(values[0])
+        estimated.append(benchmark.variances(parts)[0, 0])
+    assert np.mean(estimated) == pytest.approx(np.var(found), rel=0.15)
+
+
+def test_questions_that_share_a_pair_are_dependent() -> None:
+    questions = [
+        evaluate.Question("c", f"a{one}", f"b{one}", f"a{other}", f"b{other}")
+        for one, other in itertools.permutations(range(5), 2)
+    ]
+    questions.append(evaluate.Question("other", "a0", "b0", "a1", "b1"))  # pairs of its own
+    benchmark = analogy_benchmark(questions)
+    assert benchmark.units(np.ones(21, bool)) == 7
+    assert benchmark.units(np.arange(21) < 20) == 5
+    parts = np.random.default_rng(0).normal(size=(3, 21))
+    dyadic, independent = benchmark.variances(parts)
+    for row, one, other in zip(parts.tolist(), dyadic, independent, strict=True):
+        assert one == pytest.approx(pair_variance(row, benchmark.pairs.tolist()))
+        assert other == pytest.approx(sum(value**2 for value in row))
+
+
+def test_a_question_of_one_pair_twice_counts_once() -> None:
+    benchmark = AnalogyBenchmark(np.array([[0, 0], [0, 1], [1, 1], [2, 2]]))
+    parts = np.array([[1.0, -2.0, 3.0, 5.0]])
+    expected = pair_variance(parts[0].tolist(), benchmark.pairs.tolist())
+    assert benchmark.variances(parts)[0, 0] == pytest.approx(expected)
+
+
+def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
+    """Three sets: the second is part of the first, and the third has too few pairs to count."""
+    random = np.random.default_rng(5)
+    pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
+    part = [evaluate.Pair(b.lower(), a, score + 0.1) for a, b, score in pairs[:12]]
+    few = [evaluate.Pair(f"c{i}", "d", float(i)) for i in range(9)]
+    sets = [similarity_benchmark(one) for one in (pairs, part, few)]
+    answers = np.concatenate([0.5 * one.people for one in sets]) + random.normal(size=51)
+    return MeanOfSets(sets), sets, answers
+
+
+def test_the_mean_of_sets_is_that_of_fishers_z() -> None:
+    mean, sets, answers = overlapping_sets()
+    used = np.ones(51, bool)
+    assert mean.counted(used) == [0, 1]
+    assert mean.units(used) == 30  # different pairs
+    (value,), (parts,) = mean.scores(answers[None], used)
+    rhos = [
+        float(stats.spearmanr(one.people, given).statistic)
+        for one, given in zip(sets[:2], (answers[:30], answers[30:42]), strict=True)
+    ]
+    z = (math.atanh(rhos[0]) + math.atanh(rhos[1])) / 2
+    assert value == pytest.approx(math.tanh(z))
+    wanted = np.zeros(51)
+    for (start, end), rho in zip(((0, 30), (30, 42)), rhos, strict=True):
+        people = mean.sets[start > 0].people.tolist()
+        own = influences(people, answers[start:end].tolist())
+        wanted[start:end] = np.array(own) / (end - start) / (1 - rho**2) / 2
+    np.testing.assert_allclose(parts, (1 - value**2) * wanted, atol=1e-7)
+    # A pair that is in two sets is one item: its two parts are added before they are squared.
+    both = wanted[:30].copy()
+    both[:12] += wanted[30:42]
+    found = mean.interval(answers)
+    assert found is not None
+    half = stats.norm.isf(0.025) * math.sqrt((both**2).sum() * 30 / 29)
+    assert found[1] == pytest.approx((math.tanh(z - half), math.tanh(z + half)), abs=1e-6)
+
+
+def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
+    """In 93 to 97 of 100 samples; the true value is that of 100,000 pairs."""
+    random = np.random.default_rng(1)
+    truth = math.tanh(
+        np.mean([math.atanh(6 / math.pi * math.asin(k / math.hypot(k, 1) / 2)) for k in (0.3, 0.9)])
+    )
+    inside = []
+    for _ in range(400):
+        people = random.normal(size=(2, 80))
+        answers = np.array([[0.3], [0.9]]) * people + random.normal(size=(2, 80))
+        sets = [SimilarityBenchmark(p, np.arange(80) + 100 * i) for i, p in enumerate(people)]
+        found = MeanOfSets(sets).interval(answers.ravel())
+        assert found is not None
+        inside.append(found[1][0] <= truth <= found[1][1])
+    assert 0.92 <= np.mean(inside) <= 0.98  # 0.95, give or take two standard errors
+
+
+# Differences of two settings, recomputed.
+
+
+def test_a_difference_in_similarity_is_the_oracles() -> None:
+    random = np.random.default_rng(1)
+    people = np.round(random.normal(size=16), 1)
+    a, b = 0.6 * people + random.normal(size=(2, 4, 16))
+    a[2, 3] = b[0, 5] = math.nan  # unknown words: the pairs count nowhere
+    found = compared(word_pairs(people), [a, b]).difference(0, 1)
+    used = [i for i in range(16) if i not in (3, 5)]
+    x = people[used].tolist()
+    rows = [[row[used].tolist() for row in one] for one in (a, b)]
+    rhos = [[stats.spearmanr(x, y).statistic for y in one] for one in rows]
+    parts = [
+        [(p - q) / 14 for p, q in zip(influences(x, y), influences(x, z), strict=True)]
+        for y, z in zip(*rows, strict=True)
+    ]
+    gaps = [p - q for p, q in zip(*rhos, strict=True)]
+    expected = oracle(gaps, parts, lambda own: [sum(v * v for v in own)], 14)
+    assert (found.seeds, found.items) == (4, 14)
+    got = (found.difference, found.low, found.high, found.p)
+    assert got == pytest.approx(expected, abs=1e-5)
+    assert (found.low, found.high) == (found.alone_low, found.alone_high)
+    shown = found.low is not None and found.high is not None and not found.low < 0 < found.high
+    assert (found.verdict in ("better", "worse")) == shown
+
+
+@pytest.mark.parametrize("oov", ["skip", "zero"])
+def test_a_difference_in_analogies_is_the_oracles(oov: Any) -> None:
+    random = np.random.default_rng(7)
+    pairs = np.array([*itertools.permutations(range(6), 2)])
+    ranks = random.integers(-1, 4, size=(2, 3, 30)).astype(np.int8)
+    ranks[0] = np.where(random.random((3, 30)) < 0.5, 1, ranks[0])
+    found = compared(AnalogyBenchmark(pairs, oov), list(ranks)).difference(0, 1)
+    used = [i for i in range(30) if oov == "zero" or (ranks[:, :, i] >= 0).all()]
+    right = [[[float(r == 1) for r in row[used]] for row in one] for one in ranks]
+    n = len(used)
+    gaps = [sum(p) / n - sum(q) / n for p, q in zip(*right, strict=True)]
+    parts = [
+        [(x - sum(p) / n - y + sum(q) / n) / n for x, y in zip(p, q, strict=True)]
+        for p, q in zip(*right, strict=True)
+    ]
+    units = pairs[used].tolist()
+
+    def variance(own: Sequence[float]) -> list[float]:
+        return [pair_variance(own, units), sum(v * v for v in own)]
+
+    expected = oracle(gaps, parts, variance, len({unit for two in units for unit in two}))
+    assert found.items == n
+    got = (found.difference, found.low, found.high, found.p)
+    assert got == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_figure_without_items_is_a_paired_t_test() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, 5)) + random.normal(size=5)
+    values = [as_runs(a), as_runs(b)]
+    found = Comparison(values, Family(2), larger_is_better=False).difference(0, 1)
+    expected = stats.ttest_rel(a, b)
+    interval = expected.confidence_interval()
+    assert found.p == pytest.approx(expected.pvalue, rel=1e-6)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    moved = [as_runs(a - 50), as_runs(b)]
+    assert Comparison(moved, Family(2), larger_is_better=False).difference(0, 1).verdict == "better"
+    assert Comparison(moved, Family(2)).difference(0, 1).verdict == "worse"
+    assert Comparison(moved, Family(2)).difference(1, 0).verdict == "better"
+
+
+def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
+    """The sum of the variances of the two settings, or twice the mean over all; by plain loops."""
+    table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
+    rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
+    squares = [sum(v * v for v in row) for row in rest.tolist()]
+    comparison = Comparison([as_runs(row) for row in table], Family(4))
+    for a, b in itertools.permutations(range(4), 2):
+        own = [squares[i] / 2 * 4 / 3 for i in (a, b)]
+        variance, freedom = 2 * sum(squares) / 6, 6.0
+        if sum(own) > variance:
+            variance = sum(own)
+            freedom = min(6.0, variance**2 / sum(v * v / 2 for v in own) * 3 / 4)
+        gap = table[a].mean() - table[b].mean()
+        half = stats.studentized_range.isf(0.05, 4, freedom) / math.sqrt(2)
+        half *= math.sqrt(variance / 3)
+        found = comparison.difference(a, b)
+        assert (found.low, found.high) == pytest.approx((gap - half, gap + half), rel=2e-3)
+        q = abs(gap) / math.sqrt(variance / 3) * math.sqrt(2)
+        assert found.p == pytest.approx(stats.studentized_range.sf(q, 4, freedom), abs=1e-3)
+
+
+def test_degrees_of_freedom_are_satterthwaites_or_the_careful_mean() -> None:
+    noise = Noise(3.0, 4.0, 2.0, 50.0, careful=False)
+    freedom = 25 / (9 / 4 + 4 / 50)
+    q = stats.studentized_range.isf(0.05, 3, freedom) / math.sqrt(2)
+    assert noise.critical(Family(3)) == pytest.approx(q, rel=1e-3)
+    ends = [stats.studentized_range.isf(0.05, 3, df) / math.sqrt(2) for df in (4, 50)]
+    careful = noise._replace(careful=True)
+    assert careful.critical(Family(3)) == pytest.approx((3 * ends[0] + 2 * ends[1]) / 5, rel=1e-3)
+    people = np.random.default_rng(0).normal(size=30)
+    rows = list(people + np.random.default_rng(1).normal(size=(3, 4, 30)))
+    for settings, seeds, wanted in ((2, 4, True), (3, 2, True), (3, 4, False)):
+        comparison = compared(word_pairs(people), [row[:seeds] for row in rows[:settings]])
+        _, found, _ = comparison._noise(0, 1, [str(seed) for seed in range(seeds)])
+        assert found is not None
+        assert found.careful == wanted
+
+
+def test_missing_runs_leave_the_common_seeds() -> None:
+    table = np.random.default_rng(2).normal(size=(3, 5))
+    table[0, 1] = table[1, 4] = np.nan
+    values = [{k: float(v) for k, v in as_runs(row).items() if not np.isnan(v)} for row in table]
+    found = Comparison(values, Family(3)).difference(0, 1)
+    assert found.seeds == 3
+    common = [0, 2, 3]
+    assert found.difference == pytest.approx(np.mean(table[0, common] - table[1, common]))
+    # The least squares fit of settings and seeds, as a regression.
+    cells = [(c, s) for c in range(3) for s in range(5) if not np.isnan(table[c, s])]
+    design = np.array(
+        [[*(c == i for i in range(3)), *(s == j for j in range(1, 5))] for c, s in cells]
+    )
+    y = np.array([table[cell] for cell in cells])
+    fit, (left,), rank, _ = np.linalg.lstsq(design.astype(float), y, rcond=None)
+    variances, mean, freedom = spread_over_seeds(table)
+    assert freedom == len(cells) - rank == 6
+    assert mean == pytest.approx(left / 6)
+    squares = (y - design @ fit) ** 2
+    own = [sum(s for s, (c, _) in zip(squares, cells, strict=True) if c == i) for i in range(3)]
+    share = 2 / 3
+    assert variances.tolist() == pytest.approx(
+        [o / (n * share) for o, n in zip(own, (3, 3, 4), strict=True)]
+    )
+
+
+def test_what_cannot_be_compared_says_why() -> None:
+    people = np.arange(12.0)
+    rows = np.random.default_rng(0).normal(size=(2, 2, 12))
+    rows[0, 0, :3] = np.nan
+    found = compared(word_pairs(people), list(rows)).difference(0, 1)
+    assert (found.verdict, found.items, found.low, found.p) == ("too few pairs", 9, None, None)
+    found = compared(word_pairs(people), list(rows[:, 1:])).difference(0, 1)
+    assert (found.verdict, found.seeds, found.low) == ("one seed", 1, None)
+    assert math.isfinite(found.difference)
+    values = [{"0": 1.0}, {"1": 2.0}]
+    assert Comparison(values, Family(2)).difference(0, 1).verdict == "one seed"
+    same = [as_runs(np.ones(3))] * 2
+    found = Comparison(same, Family(2)).difference(0, 1)
+    assert (found.verdict, found.p, found.low, found.high) == ("no difference shown", 1.0, 0.0, 0.0)
+
+
+def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:
+    random = np.random.default_rng(1)
+    people = random.normal(size=200)
+    rows = np.array([2.0, 0.2])[:, None, None] * people + random.normal(size=(2, 1, 200))
+    found = compared(word_pairs(people), list(rows), fixed=True).difference(0, 1)
+    assert (found.verdict, found.seeds, found.seeds_needed) == ("better", 1, None)
+    parts = [np.array(influences(people.tolist(), row[0].tolist())) / 200 for row in rows]
+    half = stats.t.isf(0.025, 199) * math.sqrt(((parts[0] - parts[1]) ** 2).sum() * 200 / 199)
+    assert found.low == pytest.approx(found.difference - half, abs=1e-6)
+
+
+# Several settings, several scores.
+
+
+@pytest.mark.parametrize("settings", [2, 3, 8])
+def test_critical_values_are_scipys(settings: int) -> None:
+    for freedom in (1.0, 2.0, 3.7, 11.0, 60.0, 5000.0):
+        q = stats.studentized_range.isf(0.02, settings, freedom)
+        found = Family(settings, 0.02).critical(freedom)
+        assert found == pytest.approx(q / math.sqrt(2), rel=2e-3)
+
+
+def test_levels_hold_for_all_scores_together() -> None:
+    assert levels(1, 0) == pytest.approx([0.05])
+    assert levels(0, 1) == pytest.approx([0.05])
+    for objective, others in ((1, 3), (2, 5), (0, 4), (3, 0)):
+        shares = levels(objective, others)
+        assert len(shares) == objective + others
+        assert math.prod(1 - share for share in shares) == pytest.approx(0.95)
+    assert math.prod(1 - share for share in levels(2, 3)[:2]) == pytest.approx(math.sqrt(0.95))
+
+
+def test_a_corrected_p_value_is_below_the_level_where_a_difference_is_shown() -> None:
+    family = Family(3, 0.01)
+    for freedom in (2.0, 9.0, 80.0):
+        critical = family.critical(freedom)
+        for ratio, below in ((0.999 * critical, False), (1.001 * critical, True)):
+            assert (family.p_value(ratio, critical) < 0.05) == below
+    assert family.p_value(0.0, family.critical(5.0)) == pytest.approx(1)
+
+
+# Simulations. Their figures are in the README of the folder.
+
+Sample = tuple[SimilarityBenchmark, list[Floats]]
+
+
+def simulated(
+    random: np.random.Generator,
+    settings: int,
+    seeds: int,
+    pairs: int = 60,
+    gain: float = 0.0,
+    spread: Sequence[float] = (0.15,),
+) -> Sample:
+    """Return pairs with what runs of several settings answer; the first is better by `gain`.
+
+    A cosine is the people's score times a factor that varies over seeds, and noise: of the pair,
+    of the setting on this pair, and of the run.
+    """
+    people = random.normal(size=pairs)
+    of_pair = 0.5 * random.normal(size=pairs)
+    found = []
+    for setting in range(settings):
+        of_setting = 0.4 * random.normal(size=pairs)
+        sd = spread[setting % len(spread)]
+        factor = 0.7 + gain * (setting == 0) + sd * random.normal(size=(seeds, 1))
+        noise = 0.4 * random.normal(size=(seeds, pairs))
+        found.append(factor * people + of_pair + of_setting + noise)
+    return word_pairs(people), found
+
+
+def true_gain(gain: float, spread: float = 0.15) -> float:
+    """Return the true difference: the correlation of normal variables, a mean over seeds."""
+
+    def mean(center: float) -> float:
+        nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+        factor = center + spread * nodes
+        rho = factor / np.hypot(factor, math.sqrt(0.5**2 + 0.4**2 + 0.4**2))
+        return float((weights * 6 / math.pi * np.arcsin(rho / 2)).sum() / weights.sum())
+
+    return mean(0.7 + gain) - mean(0.7)
+
+
+def outcomes(
+    settings: int, seeds: int, times: int, seed: int = 0, **more: Any
+) -> list[list[Difference]]:
+    """Return the differences of all pairs of settings in each of many simulated sweeps."""
+    random = np.random.default_rng(seed)
+    pairs = [*itertools.combinations(range(settings), 2)]
+    return [
+        compared(*simulated(random, settings, seeds, **more)).differences(pairs)
+        for _ in range(times)
+    ]
+
+
+@pytest.mark.parametrize(("settings", "seeds"), [(2, 3), (2, 10), (4, 3)])
+def test_equal_settings_are_rarely_called_different(settings: int, seeds: int) -> None:
+    found = outcomes(settings, seeds, 300 if settings == 2 else 100)
+    false = np.mean([any(one.verdict in ("better", "worse") for one in some) for some in found])
+    alone = np.mean([one.alone_low <= 0 <= one.alone_high for some in found for one in some])  # type: ignore[operator]
+    assert false <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / len(found))
+    assert 0.925 <= alone <= 0.985
+
+
+def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
+    gain = 0.45
+    truth = true_gain(gain)
+    found = [one for (one,) in outcomes(2, 10, 300, gain=gain, seed=3)]
+    inside = np.mean([one.low <= truth <= one.high for one in found])  # type: ignore[operator]
+    assert 0.925 <= inside <= 0.975
+    # At the difference that is called detectable, power is 80 %; here it is interpolated.
+    shown = np.mean([one.verdict == "better" for one in found])
+    detectable = float(np.median([one.detectable or 0 for one in found]))
+    error = detectable / (stats.t.isf(0.025, 30) + stats.t.isf(0.2, 30))
+    expected = stats.norm.sf(stats.t.isf(0.025, 30) - truth / error)
+    assert shown == pytest.approx(expected, abs=0.1)
+
+
+def test_as_many_seeds_as_are_said_show_the_difference() -> None:
+    """Of a figure without items, whose differences are normal: power is 80 % where planned."""
+    random = np.random.default_rng(0)
+    noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds
+    size = 0.9
+    comparison = Comparison([as_runs(random.normal(size=4)) for _ in range(2)], Family(2))
+    needed = comparison._seeds_needed(noise, 4, size)
+    assert needed is not None
+    for seeds, enough in ((needed, True), (needed - 2, False)):
+        shift = size * math.sqrt(seeds)
+        t = stats.t.isf(0.025, seeds - 1)
+        power = stats.nct.sf(t, seeds - 1, shift) + stats.nct.cdf(-t, seeds - 1, shift)
+        assert (power >= 0.79) == enough
+    few_pairs = Noise(0.1, 9, 1.0, 50.0)  # no number of seeds makes up for pairs that are few
+    assert comparison._seeds_needed(few_pairs, 10, 0.5) is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("settings", "seeds", "spread"), [(3, 3, (0.15,)), (6, 3, (0.3, 0.1)),
+    (3, 10, (0.3, 0.1, 0.1)), (2, 2, (0.15,))])  # fmt: skip
+def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[float, ...]) -> None:
+    times = 500
+    found = outcomes(settings, seeds, times, spread=spread)
+    false = np.mean([any(one.verdict in ("better", "worse") for one in some) for some in found])
+    print(f"{settings} settings, {seeds} seeds, spread {spread}: {false:.1%} false")
+    assert false <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / times)
+
+
+# The whole table.
+
+
+def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
+    """Write the answers of simulated runs, as jobs of a sweep do."""
+    benchmark, answers = sample
+    found = []
+    for number, rows in enumerate(answers):
+        files, scores = {}, {}
+        for seed, row in enumerate(rows):
+            path = folder / f"{number}-{seed}.npz"
+            save_answers(path, {f"similarity/{figures}/spearman": Answers(benchmark, row)})
+            files[str(seed)] = path
+            value = float(benchmark.scores(row[None], np.ones(len(row), bool)).values[0])
+            scores[str(seed)] = {f"similarity/{figures}/spearman": value, "loss": -value}
+        found.append(Setting(f"window={number}", scores, files))
+    return found
+
+
+def test_every_score_gets_verdicts_against_one_reference(tmp_path: Path) -> None:
+    sample = simulated(np.random.default_rng(0), 3, 6, gain=2.0)
+    settings = settings_of(tmp_path, sample, "mine")
+    judged = Verdicts(settings, "loss", smaller_is_better=lambda score: score == "loss").judged
+    assert [one.score for one in judged] == ["loss", "similarity/mine/spearman"]
+    for one in judged:
+        assert one.settings[one.reference].name == "window=0"
+        assert {d.verdict for d in one.differences if d.b == one.reference} == {"worse"}
+        assert len(one.differences) == 3  # all pairs
+        row = one.rows()[0]
+        assert (row["compared_with"], row["verdict"]) == ("window=0", "worse")
+    assert judged[1].differences[0].items == 60
+    lines = sentences(judged)
+    assert len(lines) == 4
+    assert lines[0].startswith("loss: window=")
+    assert "is worse than window=0: " in lines[0]
+    assert " higher, at least " in lines[0]  # a larger loss
+    assert " lower, at least " in lines[2]
+
+
+def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:
+    pairs = [evaluate.Pair("a", "b", 1.0), evaluate.Pair("c", "d", 2.5)]
+    questions = [
+        evaluate.Question("k", "a", "b", "c", "d"),
+        evaluate.Question("k", "c", "d", "a", "b"),
+    ]
+    first = similarity_benchmark(pairs, "zero"), np.array([0.5, np.nan])
+    second = analogy_benchmark(questions), np.array([1, -1])
+    path = tmp_path / "answers.npz"
+    save_answers(
+        path, {"similarity/x/spearman": Answers(*first), "analogy/y/accuracy": Answers(*second)}
+    )
+    known: dict[str, Any] = {}
+    found = load_answers(path, known)
+    assert [*found] == ["similarity/x/spearman", "analogy/y/accuracy"]
+    one, other = (known[given.digest] for given in found.values())
+    assert (one.people.tolist(), one.oov) == ([1.0, 2.5], "zero")
+    assert (other.pairs.tolist(), other.oov) == ([[0, 1], [1, 0]], "skip")
+    np.testing.assert_array_equal(found["similarity/x/spearman"].given, first[1])
+    assert found["analogy/y/accuracy"].given.tolist() == [1, -1]
+    again = load_answers(path, known)
+    assert len(known) == 2
+    assert [given.digest for given in again.values()] == [given.digest for given in found.values()]
+    assert one.known(first[1]).tolist() == [True, True]
+    assert other.known(second[1]).tolist() == [True, False]
+
+
+def test_vectors_are_compared_in_one_call() -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(40)]
+    pairs = [evaluate.Pair(a, b, 0.0) for a, b in itertools.combinations(words, 2)][:120]
+    truth = random.normal(size=(40, 10))
+    exact = evaluate.pair_cosines(WordVectors(words, truth), pairs)
+    pairs = [pair._replace(score=float(c)) for pair, c in zip(pairs, exact, strict=True)]
+    noise = {"good": 0.3, "bad": 3.0}
+    runs = {
+        name: [WordVectors(words, truth + sd * random.normal(size=(40, 10))) for _ in range(3)]
+        for name, sd in noise.items()
+    }
+    judged = evaluate.compare(runs, pairs, name="mine")
+    assert [one.name for one in judged.settings] == ["good", "bad"]
+    (line,) = evaluate.sentences([judged])
+    assert line.startswith("mine: bad is worse than good: ")
+    (row,) = judged.rows()
+    rhos = {n: [evaluate.similarity(v, pairs).spearman or 0 for v in r] for n, r in runs.items()}
+    assert row["difference"] == pytest.approx(np.mean(rhos["bad"]) - np.mean(rhos["good"]))
+    single = evaluate.compare({name: some[:1] for name, some in runs.items()}, pairs)
+    assert single.differences[0].verdict == "worse"
+    questions = [evaluate.Question("c", f"w{i}", "w1", "w2", f"w{i + 1}") for i in range(30)]
+    assert evaluate.compare(runs, questions).differences[0].items == 30
+    for settings, asked in (({"a": []}, pairs), (runs, []), ({"a": [], "b": []}, pairs)):
+        with pytest.raises(InputError, match="must be"):
+            evaluate.compare(settings, asked)

@@ -1,0 +1,357 @@
+"""How much each word pair, or each analogy question, contributes to a score.
+
+A score is a function of a sample of pairs. Its value with slightly more weight on one pair, less
+its value as it is, is the influence of this pair (Hampel). The influences of all pairs sum to 0,
+and the sum of squares of the influences, each divided by the number of pairs, estimates how much
+the score would vary over samples of pairs: the infinitesimal jackknife. Unlike a bootstrap, it
+takes one pass over the data, and it is a vector, so that the influences on two scores of the same
+pairs can be subtracted from each other.
+
+References
+----------
+Hampel (1974), The influence curve and its role in robust estimation. Efron (1982), The jackknife,
+the bootstrap and other resampling plans, chapter 6. Croux, Dehon (2010), Influence functions of the
+Spearman and Kendall correlation measures.
+"""
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.evaluate.analogies import Question
+from w2v.evaluate.similarity import Pair, Unknown
+from w2v.evaluate.statistics import MIN_PAIRS_FOR_INTERVAL, NORMAL_QUANTILE, Interval
+
+FloatArray = NDArray[np.float64]
+
+MAX_CORRELATION = 1 - 1e-9
+"""Fisher's z of larger correlations would be infinite."""
+
+
+class Scores(NamedTuple):
+    """The scores of several runs, and what each item contributes to them.
+
+    Attributes
+    ----------
+    values : (runs,)
+        NaN where a score is undefined.
+    parts : (runs, n)
+        The influence of each item on the score, divided by the number of items; 0 for items that
+        are not used.
+    """
+
+    values: FloatArray
+    parts: FloatArray
+
+
+class Benchmark(ABC):
+    """The items that all runs are asked: word pairs or questions.
+
+    Attributes
+    ----------
+    oov
+        See `w2v.evaluate.Unknown`: whether items with unknown words are left out.
+    """
+
+    oov: Unknown
+
+    def known(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which items count, (runs, n), from the answers of runs, (runs, n)."""
+        if self.oov == "zero":
+            return np.ones(answers.shape, bool)
+        return np.asarray(answers >= 0 if answers.dtype.kind == "i" else ~np.isnan(answers))
+
+    @abstractmethod
+    def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
+        """Return the scores of runs on the items that are used.
+
+        Parameters
+        ----------
+        answers
+            (runs, n): a cosine of each pair, NaN with an unknown word; or for each question the
+            rank of its answer, as `w2v.evaluate.answer_ranks` returns it.
+        used : bool (n,)
+            Which items the scores are of.
+        """
+
+    @abstractmethod
+    def units(self, used: NDArray[np.bool_]) -> int:
+        """Return how many of what is sampled independently the used items consist of."""
+
+    def variances(self, parts: FloatArray) -> FloatArray:
+        """Return the variance over samples of items, (estimates, rows), for each row of `parts`.
+
+        Where there are several estimates, the largest one holds.
+        """
+        return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
+
+
+@dataclass(frozen=True)
+class SimilarityBenchmark(Benchmark):
+    """Word pairs: Spearman's correlation of cosines and the scores that people gave.
+
+    Attributes
+    ----------
+    people : (n,)
+        The scores that people gave.
+    words : int64 (n,)
+        A number of the two words of each pair, the same in every benchmark that has this pair.
+    """
+
+    people: FloatArray
+    words: NDArray[np.int64]
+    oov: Unknown = "skip"
+
+    def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
+        cosines = np.nan_to_num(answers.astype(np.float64)[:, used], nan=0.0)
+        parts = np.zeros(answers.shape)
+        values, influences = spearman_influences(self.people[used], cosines)
+        parts[:, used] = influences / max(1, used.sum())
+        return Scores(values, parts)
+
+    def units(self, used: NDArray[np.bool_]) -> int:
+        return int(used.sum())
+
+
+@dataclass(frozen=True)
+class AnalogyBenchmark(Benchmark):
+    """Analogy questions: the share of correct answers.
+
+    Questions are not independent. Each is made of two pairs of words, and a pair is part of many
+    questions. The sample is therefore one of pairs: two questions are dependent if they share one.
+
+    Attributes
+    ----------
+    pairs : int64 (n, 2)
+        The numbers of the two pairs of each question.
+
+    References
+    ----------
+    Aronow, Samii, Assenova (2015), Cluster-robust variance estimation for dyadic data.
+    """
+
+    pairs: NDArray[np.int64]
+    oov: Unknown = "skip"
+
+    def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
+        right = np.where(used, answers == 1, 0.0)
+        values = right.sum(1) / used.sum() if used.any() else np.full(len(answers), np.nan)
+        return Scores(values, np.where(used, right - values[:, None], 0.0) / max(1, used.sum()))
+
+    def units(self, used: NDArray[np.bool_]) -> int:
+        return len(np.unique(self.pairs[used]))
+
+    @cached_property
+    def _sums(self) -> tuple[Any, Any]:
+        """Matrices that sum the questions of each pair, and those of the same two pairs."""
+        from scipy.sparse import csr_matrix
+
+        n = len(self.pairs)
+        both = np.sort(self.pairs, axis=1)
+        _, dyads = np.unique(both, axis=0, return_inverse=True)
+        once = np.flatnonzero(both[:, 0] != both[:, 1])
+        rows = np.concatenate([both[:, 0], both[once, 1]])
+        columns = np.concatenate([np.arange(n), once])
+        return (
+            csr_matrix((np.ones(len(rows)), (rows, columns))),
+            csr_matrix((np.ones(n), (dyads.reshape(-1), np.arange(n)))),
+        )
+
+    def variances(self, parts: FloatArray) -> FloatArray:
+        # Products of all questions that share a pair; those that share both were counted twice.
+        by_pair, by_dyad = (np.asarray(sums @ parts.T) ** 2 for sums in self._sums)
+        twice = by_dyad.sum(0)
+        same = self.pairs[:, 0] == self.pairs[:, 1]
+        twice = twice - (parts[:, same] ** 2).sum(1)
+        return np.stack([by_pair.sum(0) - twice, *super().variances(parts)])
+
+
+@dataclass(frozen=True)
+class MeanOfSets(Benchmark):
+    """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z.
+
+    The z of the correlations are averaged, and the mean is turned back into a correlation. A set
+    with fewer than `MIN_PAIRS_FOR_INTERVAL` pairs that are used is left out. The answers to all
+    sets stand one after another. Some sets are parts of others: a pair that is in several sets is
+    one item of the sample.
+    """
+
+    sets: Sequence[SimilarityBenchmark]
+
+    @property
+    def oov(self) -> Unknown:  # type: ignore[override]
+        """How unknown words are treated, in all sets alike."""
+        return self.sets[0].oov
+
+    @cached_property
+    def words(self) -> NDArray[np.int64]:
+        """A number from 0 on for each different pair, (n,) int64."""
+        words = np.concatenate([one.words for one in self.sets])
+        return np.unique(words, return_inverse=True)[1].reshape(-1)
+
+    def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
+        """Cut an array whose last axis is that of all pairs into those of the sets."""
+        return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
+
+    def counted(self, used: NDArray[np.bool_]) -> list[int]:
+        """Return which sets have enough pairs that are used, from used, (n,)."""
+        sizes = [int(one.sum()) for one in self.split(used)]
+        return [number for number, size in enumerate(sizes) if size >= MIN_PAIRS_FOR_INTERVAL]
+
+    def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
+        parts = np.zeros(answers.shape)
+        counted = self.counted(used)
+        if not counted:
+            return Scores(np.full(len(answers), np.nan), parts)
+        total = np.zeros(len(answers))
+        pieces = zip(
+            self.sets, self.split(answers), self.split(used), self.split(parts), strict=True
+        )
+        for number, (one, given, inside, out) in enumerate(pieces):
+            if number in counted:
+                found = one.scores(given, inside)
+                rho = np.clip(found.values, -MAX_CORRELATION, MAX_CORRELATION)
+                total += np.arctanh(rho)
+                out[:] = found.parts / (1 - rho**2)[:, None]
+        values = np.tanh(total / len(counted))
+        return Scores(values, parts * ((1 - values**2) / len(counted))[:, None])
+
+    def units(self, used: NDArray[np.bool_]) -> int:
+        counted = self.counted(used)
+        words = [
+            one[inside]
+            for number, (one, inside) in enumerate(
+                zip(self.split(self.words), self.split(used), strict=True)
+            )
+            if number in counted
+        ]
+        return len(np.unique(np.concatenate(words))) if words else 0
+
+    def variances(self, parts: FloatArray) -> FloatArray:
+        from scipy.sparse import csr_matrix
+
+        n = len(self.words)
+        sums = csr_matrix((np.ones(n), (self.words, np.arange(n))))
+        return np.asarray((np.asarray(sums @ parts.T) ** 2).sum(0))[None]
+
+    def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
+        """Return the mean of one run, from its answers (n,), and its 95 % interval over pairs.
+
+        None if no set has enough pairs, or a correlation is undefined.
+        """
+        used = self.known(answers)
+        values, parts = self.scores(answers[None], used)
+        units = self.units(used)
+        if not units or not np.isfinite(values[0]):
+            return None
+        mean = float(values[0])
+        error = math.sqrt(float(self.variances(parts).max()) * units / (units - 1))
+        half = NORMAL_QUANTILE * error / (1 - mean**2)
+        z = math.atanh(mean)
+        return mean, (math.tanh(z - half), math.tanh(z + half))
+
+
+def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
+    """Return Spearman's correlation of x with each row of y, and the influence of each pair on it.
+
+    Parameters
+    ----------
+    x, y
+        (n,) and (runs, n).
+
+    Returns
+    -------
+    values : (runs,)
+        NaN if x or the row of y is constant, or n is less than 2.
+    parts : (runs, n)
+        The influences, which sum to 0 and are not divided by n.
+
+    Notes
+    -----
+    With F and G the shares of smaller values (half of the equal ones counted), a = F - 1/2 and
+    b = G - 1/2, the correlation is mean(a b) / sqrt(mean(a a) mean(b b)). More weight on pair k
+    changes mean(a b) by a_k b_k, and because all ranks above it move, by the mean of b over the
+    pairs with larger x, and of a over those with larger y.
+    """
+    if y.shape[1] < 2:
+        return Scores(np.full(len(y), np.nan), np.zeros(y.shape))
+    ranked_x, ranked_y = _Ranks(x[None]), _Ranks(y)
+    a, b = ranked_x.centered, ranked_y.centered
+    ab, aa, bb = (a * b).mean(1)[:, None], (a * a).mean(1)[:, None], (b * b).mean(1)[:, None]
+    moved_ab = a * b + ranked_x.mean_above(b) + ranked_y.mean_above(a) - 3 * ab
+    moved_aa = a * a + 2 * ranked_x.mean_above(a) - 3 * aa
+    moved_bb = b * b + 2 * ranked_y.mean_above(b) - 3 * bb
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rho = ab / np.sqrt(aa * bb)
+        influences = moved_ab / np.sqrt(aa * bb) - rho / 2 * (moved_aa / aa + moved_bb / bb)
+    return Scores(rho[:, 0], influences)
+
+
+class _Ranks:
+    """The ranks of each row of values, (rows, n)."""
+
+    def __init__(self, values: FloatArray) -> None:
+        rows, n = values.shape
+        self.order = np.argsort(values, axis=1, kind="stable")
+        ordered = np.take_along_axis(values, self.order, 1)
+        new = np.ones((rows, n), bool)
+        new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+        places = np.arange(n)
+        # Of each place in the order: the first place with an equal value, and the last.
+        first = np.maximum.accumulate(np.where(new, places, 0), axis=1)
+        ends = np.concatenate([new[:, 1:], np.ones((rows, 1), bool)], axis=1)
+        last = np.minimum.accumulate(np.where(ends, places, n)[:, ::-1], axis=1)[:, ::-1]
+        self.first, self.last = (self._by_value(part) for part in (first, last))
+        self.centered: FloatArray = (self.first + self.last + 1) / (2 * n) - 0.5
+
+    def _by_value(self, ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+        out = np.empty_like(ordered)
+        np.put_along_axis(out, self.order, ordered, 1)
+        return out
+
+    def mean_above(self, weights: FloatArray) -> FloatArray:
+        """Return for each k the mean over all i of a weight, halved if the values are equal.
+
+        Weights of smaller values than that of k count as 0.
+        """
+        rows = max(len(weights), len(self.order))
+        weights = np.broadcast_to(weights, (rows, weights.shape[1]))
+        order, first, last = (
+            np.broadcast_to(array, weights.shape) for array in (self.order, self.first, self.last)
+        )
+        sums = np.zeros((rows, weights.shape[1] + 1))
+        np.cumsum(np.take_along_axis(weights, order, 1), axis=1, out=sums[:, 1:])
+        below = np.take_along_axis(sums, first, 1) + np.take_along_axis(sums, last + 1, 1)
+        above: FloatArray = (sums[:, -1:] - below / 2) / weights.shape[1]
+        return above
+
+
+def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
+    """Return the questions as a benchmark, with the two pairs of words that each is made of."""
+    numbers: dict[tuple[str, str, str], int] = {}
+    pairs = [
+        [
+            numbers.setdefault((category, first, second), len(numbers))
+            for first, second in ((a, b), (c, answer))
+        ]
+        for category, a, b, c, answer, _ in questions
+    ]
+    return AnalogyBenchmark(np.array(pairs, np.int64).reshape(-1, 2), oov)
+
+
+def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
+    """Return word pairs as a benchmark; the order of two words and their case do not matter."""
+    texts = ["\t".join(sorted((a.casefold(), b.casefold()))) for a, b, _ in pairs]
+    digests = b"".join(
+        hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+        for text in texts
+    )
+    people = np.array([pair.score for pair in pairs], np.float64)
+    return SimilarityBenchmark(people, np.frombuffer(digests, np.int64), oov)

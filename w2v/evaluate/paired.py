@@ -1,0 +1,464 @@
+"""Do two settings differ in a score, beyond what other seeds and other word pairs would change?
+
+Each setting is trained with several seeds, and all of these runs are asked the same pairs or
+questions. A difference of two mean scores therefore varies for two reasons: other seeds would give
+other vectors, and other pairs would be easier for one setting or the other. Both are treated as
+samples: the seeds of all possible seeds, and the pairs of all pairs that could have been chosen.
+`w2v.evaluate.influence` says how much each pair or question contributes to a score.
+
+For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
+vector of the differences of the contributions. The variance of the mean of d_s is estimated by
+
+    seeds + items,   seeds = var(d_s) / S,   items = q(mean of e_s) - noise,
+
+where q(e) is the variance over samples of pairs (for independent pairs, the sum of squares), and
+``noise`` is what the seeds add to q(mean of e_s); ``items`` is at least 0. This is how several
+readers who judge the same cases are analysed in medical imaging (Obuchowski and Rockette); readers
+are seeds here, and cases are pairs.
+
+The variance over seeds is estimated from few values. Where more than two settings are compared, it
+is the sum of the variances of the two settings, but never less than the mean over all settings, so
+that two settings whose few seeds happen to agree are not trusted more than the others.
+
+All pairs of settings are compared at once. The critical values are those of the studentized range
+for this number of settings, as in Tukey's test; for two settings, this is Student's t. The degrees
+of freedom of the sum of the two variances are those of Satterthwaite. For two settings, and for two
+seeds, these find too many differences; there, the critical value is the mean of those of the two
+variances, weighted by them (Cochran). The folder's README has the simulations.
+
+References
+----------
+Obuchowski, Rockette (1995), Hypothesis testing of diagnostic accuracy for multiple readers and
+multiple tests. Satterthwaite (1946), An approximate distribution of estimates of variance
+components. Cochran (1964), Approximate significance levels of the Behrens-Fisher test. Tukey
+(1953), The problem of multiple comparisons.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.evaluate.influence import Benchmark, Scores
+from w2v.evaluate.statistics import studentized_range_sf
+
+Verdict = Literal["better", "worse", "no difference shown", "one seed", "too few pairs"]
+
+LEVEL = 0.05
+"""The chance that any verdict of a table says that there is a difference where there is none."""
+
+POWER = 0.8
+"""The chance of seeing a difference by which `Difference.detectable` is defined."""
+
+MIN_ITEMS = 10
+"""With fewer common pairs, their sample says too little to be judged."""
+
+MAX_SEEDS = 1000
+"""The most seeds that `Difference.seeds_needed` asks for."""
+
+
+class Noise(NamedTuple):
+    """The variance of a difference of two mean scores, by its two causes.
+
+    Attributes
+    ----------
+    seeds, seeds_freedom
+        What other seeds would change, and the degrees of freedom of this estimate.
+    items, items_freedom
+        What other pairs or questions would change; 0 and 1 for a figure that has none.
+    careful
+        Whether few seeds are all that is known of `seeds`; see `critical`.
+    """
+
+    seeds: float
+    seeds_freedom: float
+    items: float
+    items_freedom: float
+    careful: bool = True
+
+    @property
+    def error(self) -> float:
+        """The standard error of the difference."""
+        return math.sqrt(self.seeds + self.items)
+
+    def critical(self, family: "Family") -> float:
+        """Return the number of standard errors at which a difference is shown.
+
+        If `careful`, it is the mean of the critical values of the two variances, weighted by them
+        (Cochran); otherwise that for the degrees of freedom of their sum (Satterthwaite).
+        """
+        if not self.error:
+            return 0.0
+        weights = self.seeds, self.items
+        freedoms = self.seeds_freedom, self.items_freedom
+        if not self.careful:
+            parts = sum(weight**2 / one for weight, one in zip(weights, freedoms, strict=True))
+            return family.critical(min(sum(weights) ** 2 / parts, MAX_FREEDOM))
+        found = [family.critical(freedom) for freedom in freedoms]
+        return float(np.average(found, weights=weights))
+
+    def with_seeds(self, seeds: int, wanted: int) -> "Noise":
+        """Return the noise that there would be with `wanted` seeds instead of `seeds`."""
+        freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
+        return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is known about the difference of two settings in one score.
+
+    Attributes
+    ----------
+    a, b
+        The settings, as indices of what was compared.
+    difference
+        The mean score of `a` less that of `b`, over the seeds that both have and on the pairs or
+        questions whose words all of their runs know.
+    verdict
+        Whether `a` is ``better`` or ``worse`` than `b`, or ``no difference shown``. ``one seed`` or
+        ``too few pairs`` (fewer than `MIN_ITEMS`) where nothing can be said.
+    low, high
+        The interval of the difference; those of all comparisons hold at once with a probability of
+        95 %. It excludes 0 where the verdict is ``better`` or ``worse``. None without a verdict.
+    alone_low, alone_high
+        The 95 % interval of this difference alone, for a reader who planned no other comparison.
+    p
+        The p-value, corrected for the number of comparisons: below 0.05 where the verdict says that
+        there is a difference.
+    seeds, items
+        The number of seeds, and of pairs or questions (None if the score is not of any).
+    detectable
+        The smallest true difference that as many seeds would show in 80 % of all repetitions.
+    size, seeds_needed
+        The number of seeds that would show a difference of this size, in 80 % of all repetitions;
+        None if even `MAX_SEEDS` would not, because the pairs are too few.
+    """
+
+    a: int
+    b: int
+    difference: float
+    verdict: Verdict
+    low: float | None = None
+    high: float | None = None
+    alone_low: float | None = None
+    alone_high: float | None = None
+    p: float | None = None
+    seeds: int = 0
+    items: int | None = None
+    detectable: float | None = None
+    size: float | None = None
+    seeds_needed: int | None = None
+
+
+@dataclass(frozen=True)
+class Family:
+    """The comparisons that are judged together, so that all are corrected for their number.
+
+    Attributes
+    ----------
+    settings
+        How many settings are compared with each other.
+    level
+        The chance of a false verdict on this score, over all pairs of settings.
+    whole
+        The same over all scores, of which this is one. p-values are corrected to it.
+    """
+
+    settings: int
+    level: float = LEVEL
+    whole: float = LEVEL
+
+    def critical(self, freedom: float) -> float:
+        """Return the critical value for a standard error with these degrees of freedom."""
+        if self.settings == 2:
+            from scipy.special import stdtrit
+
+            return -float(stdtrit(freedom, self.level / 2))
+        return math.exp(_critical_values(self.settings, self.level)(1 / freedom)) / math.sqrt(2)
+
+    def p_value(self, ratio: float, critical: float) -> float:
+        """Return the corrected p-value of a difference.
+
+        Parameters
+        ----------
+        ratio
+            The absolute difference, in standard errors.
+        critical
+            The ratio at which the difference is shown. It tells the degrees of freedom.
+        """
+        low, high = 1.0, MAX_FREEDOM
+        while high / low > 1 + 1e-9:
+            middle = math.sqrt(low * high)
+            low, high = (middle, high) if self.critical(middle) > critical else (low, middle)
+        if self.settings == 2:
+            from scipy.special import stdtr
+
+            p = 2 * float(stdtr(high, -ratio))
+        else:
+            q = np.array([ratio * math.sqrt(2)])
+            p = float(studentized_range_sf(q, self.settings, high)[0])
+        # Sidak's correction: p equals `whole` where it equals `level` before.
+        power = math.log1p(-self.whole) / math.log1p(-self.level)
+        return min(1.0, -math.expm1(power * math.log1p(-p))) if p < 1 else 1.0
+
+
+ALONE = Family(2)
+"""Of an interval for one comparison that was planned alone."""
+
+MAX_FREEDOM = 1e5
+"""More degrees of freedom change no digit that is shown."""
+
+
+@cache
+def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
+    """Return the logarithm of the studentized range at a level, as a function of 1 / freedom.
+
+    It is smooth, so that a polynomial through ten points is exact to 1e-3.
+    """
+    from scipy.optimize import brentq
+
+    def exceeds(log_q: float, freedom: float) -> float:
+        return float(studentized_range_sf(np.exp([log_q]), settings, freedom)[0]) - level
+
+    def log_q(inverse: NDArray[np.float64]) -> NDArray[np.float64]:
+        freedoms = np.minimum(1 / inverse, MAX_FREEDOM).tolist()
+        found = [brentq(exceeds, 0, 12, (one,), xtol=1e-4, rtol=1e-4) for one in freedoms]
+        return np.array(found)
+
+    return np.polynomial.Chebyshev.interpolate(log_q, 9, domain=[0, 1])
+
+
+def levels(objective: int, others: int) -> list[float]:
+    """Divide `LEVEL` among several scores, so that it holds for all of them together.
+
+    By Sidak's formula, which is exact for independent scores. The objective, which was named before
+    there were results, gets one half of it, and the other scores the other half, in equal parts.
+
+    Parameters
+    ----------
+    objective
+        How many of the scores are the objective: several if it compares only within groups.
+    others
+        How many other scores there are. They come last in the result.
+    """
+    shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
+    if objective and others:
+        shares = [share / 2 for share in shares]
+    return [float(-np.expm1(share * math.log1p(-LEVEL))) for share in shares]
+
+
+def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
+    """Estimate how much seeds change the score of each setting, beyond what they change alike.
+
+    Parameters
+    ----------
+    values
+        (settings, seeds), the scores; NaN where a run is missing.
+
+    Returns
+    -------
+    variances : (settings,)
+        NaN for a setting with one seed.
+    mean : float
+        Over all settings; its degrees of freedom are (settings - 1) (seeds - 1) if none is missing.
+    freedom : float
+        The degrees of freedom of `mean`.
+    """
+    known = ~np.isnan(values)
+    rest = np.where(known, values, 0.0)
+    count_s, count_c = known.sum(0).clip(1), known.sum(1).clip(1)
+    # Remove the means of settings and of seeds; one turn is exact if no run is missing.
+    for _ in range(1 if known.all() else 100):
+        rest = np.where(known, rest - (rest.sum(1) / count_c)[:, None], 0.0)
+        rest = np.where(known, rest - rest.sum(0) / count_s, 0.0)
+    squares = (rest**2).sum(1)
+    settings = len(values)
+    seeds = (known.any(0)).sum()
+    freedom = float(known.sum() - settings - seeds + 1)
+    own = known.sum(1) - 1.0
+    share = (settings - 1) / settings
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variances = np.where(own > 0, squares / (own * share), np.nan)
+        mean = float(squares.sum() / freedom) if freedom > 0 else math.nan
+    return variances, mean, freedom
+
+
+Runs = Sequence[Mapping[str, NDArray[Any]]]
+"""The answers of each setting's runs to a benchmark, (n,) each, by seed; see `Benchmark.scores`."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Settings that are compared in one score.
+
+    Attributes
+    ----------
+    values
+        The score of each setting's runs, by seed.
+    family
+        What is judged together.
+    benchmark, answers
+        The items that the score is of, and the answers of each setting's runs to them. None for a
+        figure that is not of any, such as a loss: then only the seeds count.
+    larger_is_better
+        Whether a larger score is better.
+    size
+        The difference for which `Difference.seeds_needed` is found; None: the one that was found.
+    fixed
+        Whether the runs are all there is, such as vectors that were made elsewhere, so that only
+        the items are a sample. Each setting then has one run.
+    """
+
+    values: Sequence[Mapping[str, float]]
+    family: Family
+    benchmark: Benchmark | None = None
+    answers: Runs = ()
+    larger_is_better: bool = True
+    size: float | None = None
+    fixed: bool = False
+
+    def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
+        """Compare the given pairs of settings."""
+        return [self.difference(a, b) for a, b in pairs]
+
+    def difference(self, a: int, b: int) -> Difference:
+        """Compare two settings."""
+        runs = self.values if self.benchmark is None else self.answers
+        seeds = [seed for seed in runs[a] if seed in runs[b]]
+        found, noise, items = self._noise(a, b, seeds)
+        known = math.isfinite(found) and (items is None or items >= MIN_ITEMS)
+        if items is not None and not known:
+            return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
+        if noise is None:
+            return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)
+        critical, error = noise.critical(self.family), noise.error
+        alone = noise.critical(ALONE) * error
+        p = self.family.p_value(abs(found) / error, critical) if error else float(found == 0)
+        verdict: Verdict = "no difference shown"
+        if abs(found) > critical * error:
+            verdict = "better" if (found > 0) == self.larger_is_better else "worse"
+        size = self.size or abs(found)
+        return Difference(
+            a,
+            b,
+            found,
+            verdict,
+            found - critical * error,
+            found + critical * error,
+            found - alone,
+            found + alone,
+            p,
+            len(seeds),
+            items,
+            self._detectable(noise),
+            size,
+            None if self.fixed else self._seeds_needed(noise, len(seeds), size),
+        )
+
+    def _noise(
+        self, a: int, b: int, seeds: Sequence[str]
+    ) -> tuple[float, Noise | None, int | None]:
+        """Return the difference, its noise (None with one seed), and the number of items."""
+        careful = self.family.settings == 2 or len(seeds) == 2
+        if self.benchmark is None:
+            gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])
+            within, freedom = self._over_seeds(a, b, gaps)
+            found = float(gaps.mean()) if len(gaps) else math.nan
+            return (
+                found,
+                None if within is None else Noise(within, freedom, 0.0, 1.0, careful),
+                None,
+            )
+        rows = [np.stack([self.answers[one][seed] for seed in seeds]) for one in (a, b) if seeds]
+        if not rows:
+            return math.nan, None, None
+        used: NDArray[np.bool_] = np.all(self.benchmark.known(np.concatenate(rows)), axis=0)
+        first, second = (
+            self._scores(one, seeds, row, used) for one, row in zip((a, b), rows, strict=True)
+        )
+        gaps, parts = first.values - second.values, first.parts - second.parts
+        units, items = self.benchmark.units(used), int(used.sum())
+        found = float(gaps.mean())
+        within, freedom = (0.0, 1.0) if self.fixed else self._over_seeds(a, b, gaps)
+        if within is None or units < 2 or not math.isfinite(found):
+            return found, None, items
+        mean = parts.mean(0)
+        estimates = self.benchmark.variances(mean[None])[:, 0]
+        if len(gaps) > 1:
+            noise = self.benchmark.variances(parts - mean).sum(1) / (len(gaps) - 1) / len(gaps)
+            estimates = estimates - noise
+        over_items = max(0.0, float(estimates.max())) * units / (units - 1)
+        return found, Noise(within, freedom, over_items, units - 1, careful), items
+
+    @cached_property
+    def _known(self) -> dict[tuple[int, bytes, tuple[str, ...]], Scores]:
+        return {}
+
+    def _scores(
+        self, one: int, seeds: Sequence[str], answers: NDArray[Any], used: NDArray[np.bool_]
+    ) -> Scores:
+        """Return the scores of a setting, which is compared with many others on the same items."""
+        assert self.benchmark is not None
+        key = one, used.tobytes(), tuple(seeds)
+        if key not in self._known:
+            if len(self._known) >= MAX_KEPT:
+                self._known.clear()
+            self._known[key] = self.benchmark.scores(answers, used)
+        return self._known[key]
+
+    @cached_property
+    def _spread(self) -> tuple[NDArray[np.float64], float, float]:
+        seeds = list(dict.fromkeys(seed for runs in self.values for seed in runs))
+        table = [[runs.get(seed, math.nan) for seed in seeds] for runs in self.values]
+        return spread_over_seeds(np.array(table, np.float64))
+
+    def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
+        """Return the variance over seeds of the mean of some gaps, and its degrees of freedom."""
+        if len(gaps) < 2:
+            return None, 1.0
+        if self.family.settings == 2:
+            return float(gaps.var(ddof=1)) / len(gaps), len(gaps) - 1
+        variances, mean, freedom = self._spread
+        own, typical = variances[a] + variances[b], 2 * mean
+        if not own > typical:
+            return typical / len(gaps), freedom
+        share = (self.family.settings - 1) / self.family.settings
+        squares = sum(variances[one] ** 2 / (len(self.values[one]) - 1) for one in (a, b))
+        return own / len(gaps), min(freedom, own**2 / squares * share)
+
+    def _detectable(self, noise: Noise) -> float:
+        return _shown(self.family, noise)
+
+    def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
+        """Return the fewest seeds, and at least two, that would show a difference of a size."""
+        if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
+            return None
+        low, high = 1, MAX_SEEDS
+        while high - low > 1:
+            middle = (low + high) // 2
+            if _shown(self.family, noise.with_seeds(seeds, middle)) > size:
+                low = middle
+            else:
+                high = middle
+        return high
+
+
+MAX_KEPT = 64
+"""Settings whose scores are kept in memory while they are compared with others."""
+
+
+def _shown(family: Family, noise: Noise) -> float:
+    """Return the smallest true difference that would be shown in `POWER` of all repetitions."""
+    from scipy.special import stdtrit
+
+    if not noise.error:
+        return 0.0
+    # Of the t that is exceeded in 80 % of repetitions, too, the mean of the two is taken.
+    freedoms = noise.seeds_freedom, noise.items_freedom
+    weights = noise.seeds, noise.items
+    power = float(np.average(stdtrit(freedoms, POWER), weights=weights))
+    return (noise.critical(family) + power) * noise.error

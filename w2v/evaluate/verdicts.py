@@ -1,0 +1,380 @@
+"""Compare all settings of a sweep in every score that they have."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+from w2v.evaluate.analogies import Question, answer_ranks
+from w2v.evaluate.answers import Given, load_answers
+from w2v.evaluate.influence import (
+    AnalogyBenchmark,
+    Benchmark,
+    MeanOfSets,
+    SimilarityBenchmark,
+    analogy_benchmark,
+    similarity_benchmark,
+)
+from w2v.evaluate.paired import Comparison, Difference, Family, levels
+from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
+from w2v.vectors import WordVectors
+
+MEAN_OF_SETS = "similarity/mean/spearman"
+
+SHOWN = ("better", "worse")
+NOT_SHOWN = "no difference shown"
+
+MAX_ALL_PAIRS = 12
+"""Of more settings, each is only compared with the reference, and not with all others."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a sweep, and what its runs have found.
+
+    Attributes
+    ----------
+    name
+        As tables show it.
+    scores
+        Of each run, by seed: the scores by name.
+    answers
+        Of each run, by seed: the file that `save_answers` wrote. A run may have none.
+    """
+
+    name: str
+    scores: Mapping[str, Mapping[str, float]]
+    answers: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A score in which settings were compared.
+
+    Attributes
+    ----------
+    score, group
+        The name of the score; and where it compares only within groups of settings, the group.
+    reference
+        The setting with which all others are compared.
+    means
+        The mean over seeds of each setting that was compared.
+    differences
+        Those from the reference come first. `a` and `b` index `settings`.
+    settings
+        The settings that were compared.
+    """
+
+    score: str
+    group: str
+    reference: int
+    settings: list[Setting]
+    means: list[float]
+    differences: list[Difference]
+
+    def against(self, name: str) -> Difference | None:
+        """Return the difference between a setting and the reference."""
+        for one in self.differences:
+            if one.b == self.reference and self.settings[one.a].name == name:
+                return one
+        return None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row of a table for each difference."""
+        return [
+            {
+                **asdict(one),
+                "score": self.score,
+                "group": self.group,
+                "setting": self.settings[one.a].name,
+                "compared_with": self.settings[one.b].name,
+                "difference": one.difference if math.isfinite(one.difference) else None,
+            }
+            for one in self.differences
+        ]
+
+
+COLUMNS = {
+    "score": "str",
+    "group": "str",  # of settings within which the score compares; empty: it compares everywhere
+    "setting": "str",
+    "compared_with": "str",
+    "difference": "float64",  # of the means: the setting less the one that it is compared with
+    "low": "float64",  # of the 95 % intervals of all comparisons together
+    "high": "float64",
+    "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs
+    "p": "float64",  # corrected for the number of comparisons
+    "seeds": "int64",  # that both settings have
+    "items": "Int64",  # pairs or questions that all runs of both know
+    "detectable": "float64",  # the true difference that these seeds show in 80 % of repetitions
+    "size": "float64",  # the difference for which the next column is: the one found, or a given one
+    "seeds_needed": "Int64",  # to show it in 80 % of repetitions; missing: more than 1,000
+    "alone_low": "float64",  # of the 95 % interval of this difference alone
+    "alone_high": "float64",
+}
+"""Name and dtype of the columns of `Judged.rows`."""
+
+
+class Verdicts:
+    """Compares the settings of a sweep in every score that was judged.
+
+    Parameters
+    ----------
+    settings
+        In the order of the table: the first one that can be is the reference.
+    objective
+        The score by which the settings were ordered, named beforehand; its verdicts get half of the
+        5 %, see `levels`.
+    group_of
+        Returns the group of a setting within which a score compares; "" if it compares everywhere.
+    smaller_is_better
+        Tells of a score whether smaller is better.
+    size
+        See `Comparison.size`; of scores only, not of losses and times.
+    fixed
+        See `Comparison.fixed`.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[Setting],
+        objective: str,
+        *,
+        group_of: Callable[[str, Setting], str] = lambda _score, _setting: "",
+        smaller_is_better: Callable[[str], bool] = lambda _score: False,
+        size: float | None = None,
+        fixed: bool = False,
+    ) -> None:
+        self.settings, self.objective, self.group_of = settings, objective, group_of
+        self.smaller_is_better, self.size, self.fixed = smaller_is_better, size, fixed
+        self._benchmarks: dict[str, Benchmark] = {}
+
+    @cached_property
+    def given(self) -> dict[str, dict[str, dict[str, Given]]]:
+        """The answers by the name of the score, the setting and the seed."""
+        found: dict[str, dict[str, dict[str, Given]]] = {}
+        for setting in self.settings:
+            for seed, path in setting.answers.items():
+                for score, given in load_answers(path, self._benchmarks).items():
+                    found.setdefault(score, {}).setdefault(setting.name, {})[seed] = given
+        return found
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """What was compared: the objective first, then every benchmark."""
+        names = [self.objective, *(n for n in self.given if n != self.objective)]
+        mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
+        if mean and MEAN_OF_SETS not in names:
+            names.append(MEAN_OF_SETS)
+        found: list[tuple[str, str, list[Setting]]] = []
+        for score in names:
+            groups: dict[str, list[Setting]] = {}
+            for setting in self.settings:
+                if any(score in run for run in setting.scores.values()):
+                    groups.setdefault(self.group_of(score, setting), []).append(setting)
+            found += [(score, group, some) for group, some in groups.items() if len(some) > 1]
+        of_objective = sum(score == self.objective for score, _, _ in found)
+        shares = levels(of_objective, len(found) - of_objective)
+        return [self._judge(*one, level) for one, level in zip(found, shares, strict=True)]
+
+    def _judge(self, score: str, group: str, settings: list[Setting], level: float) -> Judged:
+        values = [
+            {seed: run[score] for seed, run in setting.scores.items() if score in run}
+            for setting in settings
+        ]
+        if score == self.objective:
+            sign = 1 if self.smaller_is_better(score) else -1
+            order = sorted(
+                range(len(settings)), key=lambda i: sign * np.mean([*values[i].values()])
+            )
+            settings, values = [settings[i] for i in order], [values[i] for i in order]
+        benchmark, answers = self._asked(score, settings)
+        comparison = Comparison(
+            values,
+            Family(len(settings), level),
+            benchmark,
+            answers,
+            larger_is_better=not self.smaller_is_better(score),
+            size=self.size if "/" in score else None,
+            fixed=self.fixed,
+        )
+        pairs = [(other, 0) for other in range(1, len(settings))]
+        if len(settings) <= MAX_ALL_PAIRS:
+            pairs += [(a, b) for b in range(1, len(settings)) for a in range(b + 1, len(settings))]
+        means = [sum(runs.values()) / len(runs) for runs in values]
+        return Judged(score, group, 0, settings, means, comparison.differences(pairs))
+
+    def _asked(
+        self, score: str, settings: Sequence[Setting]
+    ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
+        """Return the benchmark of a score with the answers; None if the score is not of one."""
+        sets = [score]
+        if score == MEAN_OF_SETS:
+            sets = [name for name in self.given if name.startswith("similarity/")]
+        every = [self.given.get(name, {}) for name in sets]
+        digests: dict[tuple[str, ...], int] = {}
+        answers: list[dict[str, Any]] = []
+        for setting in settings:
+            runs = [one.get(setting.name, {}) for one in every]
+            seeds = [seed for seed in runs[0] if all(seed in run for run in runs)] if runs else []
+            answers.append({})
+            for seed in seeds:
+                key = tuple(run[seed].digest for run in runs)
+                digests[key] = digests.get(key, 0) + 1
+                answers[-1][seed] = key, [run[seed].given for run in runs]
+        if not digests:
+            return None, []
+        most = max(digests, key=lambda key: digests[key])
+        asked = [self._benchmarks[digest] for digest in most]
+        kept = [
+            {seed: np.concatenate(found) for seed, (key, found) in runs.items() if key == most}
+            for runs in answers
+        ]
+        if len(asked) == 1:
+            return asked[0], kept
+        return MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)]), kept
+
+
+def sentences(judged: Sequence[Judged]) -> list[str]:
+    """Return a sentence for each setting that was compared with the reference, in each score."""
+    found = []
+    for some in judged:
+        name = f"{some.score} ({some.group})" if some.group else some.score
+        found += [
+            f"{name}: {sentence(some, one)}" for one in some.differences if one.b == some.reference
+        ]
+    return found
+
+
+def sentence(judged: Judged, one: Difference) -> str:
+    """Return what is known about a difference, in a sentence without the name of the score."""
+    a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
+    if one.verdict == "one seed":
+        return f"{a} and {b} have one seed in common, so nothing can be said"
+    if one.verdict == "too few pairs":
+        return f"{a} and {b} have {one.items} pairs in common, too few to say anything"
+    assert one.low is not None
+    assert one.high is not None
+    digits = digits_of(one.high - one.low)
+    if one.verdict in SHOWN:
+        way = "higher" if one.difference > 0 else "lower"
+        gap, *ends = (f"{abs(value):.{digits}f}" for value in (one.difference, one.low, one.high))
+        least, most = sorted(ends, key=float)
+        return f"{a} is {one.verdict} than {b}: {gap} {way}, at least {least} and at most {most}"
+    low, high = way_of(one.low, digits), way_of(one.high, digits)
+    return f"no difference shown: {a} may be from {low} to {high} than {b}. {needed(one, digits)}"
+
+
+def way_of(value: float, digits: int) -> str:
+    """Write a difference as in ``0.05 lower``."""
+    return f"{abs(value):.{digits}f} {'higher' if value > 0 else 'lower'}"
+
+
+def needed(one: Difference, digits: int) -> str:
+    """Say which difference these seeds would show, and what a smaller one would take."""
+    seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
+    seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
+    size = f"{one.size or 0:.{digits}f}"
+    if not float(size):
+        return seen
+    if one.seeds_needed is None:
+        more = "more pairs, not more seeds" if one.items else "over 1,000 seeds"
+        return f"{seen}; one of {size} needs {more}"
+    missing = one.seeds_needed - one.seeds
+    return f"{seen}; one of {size} needs {missing:,} more" if missing > 0 else seen
+
+
+def digits_of(width: float) -> int:
+    """Return with how many decimals an interval of this width is shown: three that count."""
+    return int(np.clip(2 - math.floor(math.log10(width)), 0, 8)) if width > 0 else 4
+
+
+def compare(
+    settings: Mapping[str, Sequence[WordVectors]],
+    asked: Sequence[Pair] | Sequence[Question],
+    *,
+    name: str = "score",
+    oov: Unknown = "skip",
+    vocabulary: int = 30_000,
+    size: float | None = None,
+) -> Judged:
+    """Compare settings on word pairs, by Spearman's correlation, or on analogies, by accuracy.
+
+    Parameters
+    ----------
+    settings
+        By name, the vectors of each setting's runs. The runs of all settings are in the order of
+        the same seeds. With one run each, these vectors are compared as they are, over pairs alone.
+    asked
+        Word pairs or analogy questions.
+    name
+        Of the score.
+    oov, vocabulary
+        As for `w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
+    size
+        See `Comparison.size`.
+
+    Returns
+    -------
+    Judged
+        Of all pairs of settings. The reference is the one with the best mean.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two settings, one has no run, or nothing is asked.
+    """
+    if len(settings) < 2 or not all(settings.values()):
+        raise InputError("settings: must be at least two, each with the vectors of its runs")
+    if not asked:
+        raise InputError("asked: must be pairs or questions, and there are none")
+    benchmark: SimilarityBenchmark | AnalogyBenchmark
+    if isinstance(asked[0], Question):
+        questions = cast(Sequence[Question], asked)
+        benchmark = analogy_benchmark(questions, oov)
+
+        def answer(vectors: WordVectors) -> NDArray[Any]:
+            return answer_ranks(vectors, questions, vocabulary, ("3CosAdd",))["3CosAdd"]
+
+    else:
+        pairs = cast(Sequence[Pair], asked)
+        benchmark = similarity_benchmark(pairs, oov)
+
+        def answer(vectors: WordVectors) -> NDArray[Any]:
+            return pair_cosines(vectors, pairs)
+
+    answers: list[dict[str, NDArray[Any]]] = [
+        {str(seed): answer(vectors) for seed, vectors in enumerate(runs)}
+        for runs in settings.values()
+    ]
+    values = [
+        {
+            seed: float(benchmark.scores(given[None], benchmark.known(given)).values[0])
+            for seed, given in runs.items()
+        }
+        for runs in answers
+    ]
+    means = [float(np.mean([*runs.values()])) for runs in values]
+    order = sorted(range(len(means)), key=lambda index: -np.nan_to_num(means[index], nan=-2.0))
+    names = [*settings]
+    comparison = Comparison(
+        [values[index] for index in order],
+        Family(len(order)),
+        benchmark,
+        [answers[index] for index in order],
+        size=size,
+        fixed=all(len(runs) == 1 for runs in settings.values()),
+    )
+    pairs_of = [(a, b) for b in range(len(order)) for a in range(b + 1, len(order))]
+    made = [
+        Setting(names[index], {seed: {name: value} for seed, value in values[index].items()}, {})
+        for index in order
+    ]
+    found = comparison.differences(pairs_of)
+    return Judged(name, "", 0, made, [means[index] for index in order], found)

@@ -1,0 +1,165 @@
+"""Write ``report.html`` of a sweep: which settings are better in which score, and how sure that is.
+
+It is made from what `w2v.evaluate.verdicts` found and the files in the folder of the sweep.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from w2v.evaluate.paired import Difference
+from w2v.evaluate.verdicts import MEAN_OF_SETS, SHOWN, Judged, digits_of, sentence
+from w2v.report.page import embedded_image, write_page
+from w2v.report.report import (
+    DASH,
+    REPORT,
+    Scale,
+    number,
+    percent,
+    plural,
+    seconds,
+    without_passwords,
+)
+
+MAX_ROWS = 40
+"""Rows of a table; the files have all."""
+
+MAX_NAMES = 6
+"""Settings that are named in a sentence."""
+
+CHARTS = {
+    "effects.png": "What each setting does",
+    "seconds.png": "What more training time gives",
+    "parallel.png": "Every job",
+}
+"""The charts in the folder of a sweep, by file, with their titles."""
+
+
+def write_sweep_page(
+    folder: Path, judged: Sequence[Judged], summary: Mapping[str, Any], settings: Sequence[str]
+) -> None:
+    """Write the page of a sweep into its folder.
+
+    Parameters
+    ----------
+    folder
+        Of the sweep, with its charts.
+    judged
+        What was compared.
+    summary
+        What ``summary.json`` of the sweep holds.
+    settings
+        The names of the settings that it varies, without the seed.
+    """
+    rows = summary["configurations"]
+    objective = summary["objective"]
+    when = datetime.now().astimezone()
+    charts = [(title, folder / file) for file, title in CHARTS.items() if (folder / file).exists()]
+    write_page(
+        folder / REPORT,
+        "sweep.html",
+        ("style.css", "report.css"),
+        filters=(number, percent, seconds),
+        title=" × ".join(settings) or "seeds",
+        when=f"{when.day} {when:%B %Y, %H:%M %Z}".strip(),
+        kind=f"{plural(len(rows), 'configuration')}, {plural(len(summary['jobs']), 'job')}",
+        scores=[score_table(one) for one in judged],
+        findings=list(findings(judged)),
+        objective=objective,
+        size=summary["difference"],
+        configurations=rows[:MAX_ROWS],
+        of_all=len(rows),
+        scale=Scale.of(rows, "mean", 3),
+        settings=settings,
+        failed=[row for row in summary["jobs"] if row["status"] != "finished"][:MAX_ROWS],
+        charts=[(title, embedded_image(path)) for title, path in charts],
+        command=without_passwords(summary["command"]),
+    )
+
+
+class Finding(NamedTuple):
+    """What the top of the page says of one score: a sentence, and a word for its color."""
+
+    score: str
+    text: str
+    kind: str
+
+
+def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
+    """Yield a finding for each score."""
+    for some in judged:
+        name = readable(some.score) + (f" ({some.group})" if some.group else "")
+        against = [one for one in some.differences if one.b == some.reference]
+        shown = any(one.verdict in SHOWN for one in against)
+        if len(against) == 1:
+            text = sentence(some, against[0])
+        else:
+            groups: dict[str, list[str]] = {}
+            for one in against:
+                groups.setdefault(one.verdict, []).append(some.settings[one.a].name)
+            parts = [f"{verdict}: {listed(names)}" for verdict, names in groups.items()]
+            text = f"compared with {some.settings[some.reference].name}, {'; '.join(parts)}"
+        yield Finding(name, f"{text[0].upper()}{text[1:]}.", "shown" if shown else "open")
+
+
+def readable(score: str) -> str:
+    """Return the name of a score in words."""
+    if score == MEAN_OF_SETS:
+        return "Mean of the similarity sets, Spearman’s correlation"
+    kind, _, rest = score.partition("/")
+    name, _, figure = rest.rpartition("/")
+    if (kind, figure) == ("similarity", "spearman"):
+        return f"{name}, Spearman’s correlation"
+    if (kind, figure) == ("analogy", "accuracy"):
+        return f"{name}, share of analogies answered correctly"
+    return {"heldout_loss": "Held-out loss", "loss": "Training loss"}.get(score, score)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write some names with commas, and the number of those that are too many."""
+    more = len(names) - MAX_NAMES
+    text = ", ".join(names[:MAX_NAMES])
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def score_table(judged: Judged) -> dict[str, Any]:
+    """Return what the page shows of the settings in one score: a row for each comparison."""
+    rows = [
+        {
+            **asdict(one),
+            "setting": judged.settings[one.a].name,
+            "than": judged.settings[one.b].name,
+            "first": one.b == judged.reference,
+            "more": seeds_to_add(one),
+        }
+        for one in judged.differences
+    ]
+    widths = [row["high"] - row["low"] for row in rows if row["low"] is not None]
+    shown = rows[:MAX_ROWS]
+    digits = digits_of(min(widths)) if widths else 4
+    return {
+        "name": readable(judged.score),
+        "group": judged.group,
+        "means": sorted(
+            (
+                (setting.name, mean)
+                for setting, mean in zip(judged.settings, judged.means, strict=True)
+            ),
+            key=lambda pair: -pair[1],
+        )[:MAX_ROWS],
+        "rows": shown,
+        "all": len(rows),
+        "asked": "questions" if judged.score.startswith("analogy/") else "pairs",
+        "scale": Scale.of(shown, "difference", digits),
+    }
+
+
+def seeds_to_add(one: Difference) -> str:
+    """Return how many more seeds would show the difference in question, for a cell of a table."""
+    if one.verdict in SHOWN or not one.size or one.low is None:
+        return DASH
+    if one.seeds_needed is None:
+        return "more pairs" if one.items else "over 1,000"
+    return str(max(0, one.seeds_needed - one.seeds))

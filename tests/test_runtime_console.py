@@ -1,5 +1,6 @@
 """Test what a run prints: a progress bar on a terminal, lines elsewhere, tables as wide as fits."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -101,3 +102,10 @@ def test_the_table_of_a_sweep_fits_the_terminal(
     assert "0.2500 … 0.7500" in shown
     for text in ("612 s", "0.25 s", "< 0.001", "50%"):
         assert (text in shown) == full
+
+
+def test_what_a_job_of_a_sweep_says_does_not_break_into_the_line_of_the_sweep() -> None:
+    display = Display(quiet=True)
+    with contextlib.redirect_stdout(io.StringIO()) as live:  # as Rich does while it shows a line
+        display.say("a warning", "yellow")
+    assert live.getvalue() == "a warning\n"

@@ -63,6 +63,7 @@ class Display:
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
+        self.file = file
         self.console = Console(file=file or sys.stdout, highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
             self.console.width = max(self.console.width, 160)  # for tables
@@ -78,6 +79,9 @@ class Display:
 
     def say(self, line: str, style: str = "") -> None:
         """Print a line as plain text: markup and escape sequences in it have no effect."""
+        if self.quiet:  # Rich's console would write into the line that shows the sweep
+            print(sanitize(line, terminal=True), file=self.file, flush=True)
+            return
         self.console.print(Text(sanitize(line, terminal=True), style=style))
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:

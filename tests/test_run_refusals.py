@@ -157,7 +157,7 @@ REFUSED_RUNS = {
     "cache.verify=md5": "cache.verify=md5: must be size or sha256",
     "stages=[all]": "stages=[all]: must be some of [tokenize, vocab, train, evaluate]",
     "seed=none": "seed: Value 'none' of type 'str' could not be converted to Integer",
-    "+extra=1": "extra: no such setting here; did you mean train?",
+    "+extra=1": "extra: no such setting here; did you mean cluster.text?",
     "~seed": "seed is not set; give it as seed=...",
     "model": "model: not of the form key=value, with every bracket and quote closed",
     "seed=${sed}": "seed: Interpolation key 'sed' not found",

@@ -5,13 +5,11 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.cluster.engine import Costs
-from w2v.cluster.settings import Cluster
 from w2v.engines import Engine, Frozen, Tally, Task, make_engine
 from w2v.engines.numpy import NumpyEngine
 from w2v.errors import InputError
@@ -24,6 +22,10 @@ from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.schedule import EarlyStopping, Schedule
 from w2v.training.subwords import subword_sums
+
+if TYPE_CHECKING:  # Numba is imported with it
+    from w2v.cluster.engine import Costs
+    from w2v.cluster.settings import Cluster
 
 
 def no_pairs_error(objective: Objective) -> InputError:
@@ -97,7 +99,7 @@ class Trained:
     engine_state: dict[str, NDArray[Any]]
     given: int | None = None
     device: str | None = None
-    cluster: Costs | None = None
+    cluster: "Costs | None" = None
 
 
 def train(
@@ -110,7 +112,7 @@ def train(
     engine: str = "numba",
     threads: int = 1,
     precision: str = "float32",
-    cluster: Cluster | None = None,
+    cluster: "Cluster | None" = None,
     seed: int = 0,
     heldout: float = 0.01,
     heldout_seed: int = 0,

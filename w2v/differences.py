@@ -78,9 +78,9 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
     """Yield the differences between a wanted result and an existing one, each as a phrase.
 
-    Settings, input files and code are compared, but not the results upstream. If another option of
-    a group is wanted, such as another loss (the group's setting ``name`` differs), the other
-    settings of the group are not compared.
+    Settings, input files and code are compared, but not the results from which the two were made.
+    If another option of a group is wanted, such as another loss (the group's setting ``name``
+    differs), the other settings of the group are not compared.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]

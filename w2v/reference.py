@@ -255,7 +255,7 @@ def _logistic_terms(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
 ) -> LossAndGradients:
-    """Return J = -Σ_i log σ(sign_i u_i·v), and its gradients by v and the matrix of output vectors.
+    """Return J = -Σ_i log σ(sign_i u_i·v) and its gradients.
 
     Parameters
     ----------
@@ -271,6 +271,11 @@ def _logistic_terms(
         The shape of the matrix of output vectors.
     dtype
         The dtype of the results.
+
+    Returns
+    -------
+    loss, grad_v, grad_outputs
+        J, and its gradients with respect to v and to the matrix of output vectors.
     """
     x = signs * _product(u, v)
     loss = -_log_sigmoid(x).sum()

@@ -1,4 +1,8 @@
-"""Pages on several trainings: what they agree on, and what differs between two texts."""
+"""Write HTML pages on several trainings: their agreement, or the differences of two texts.
+
+An *ensemble* is a group of trainings of the same text that differ in the random seed or in a
+bootstrap sample of the documents.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,13 +20,13 @@ from w2v.vectors import WordVectors
 ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
 
 PROBES = 12
-"""Words whose neighbours a page lists if none are asked for."""
+"""How many words the page lists neighbors of, by default."""
 
 SHOWN = 25
-"""Words that the page on two texts shows."""
+"""How many words the page on two texts shows."""
 
 NEIGHBOURS = 6
-"""Neighbours of each of them, before and after."""
+"""How many neighbors of each word are shown, in each text."""
 
 SAME = "No word is shown to be used differently: chance may explain all differences."
 UNJUDGED = (
@@ -44,27 +48,32 @@ def write_ensemble(
     map_words: int = 3000,
     name: str = "",
 ) -> list[Path]:
-    """Write the page on an ensemble, and its map if there are `methods` to project by.
+    """Write the page on an ensemble (several trainings of one text) and an interactive map of words.
 
     Parameters
     ----------
     folder
-        Gets ``ensemble.html`` and ``ensemble-map.html``; with a `name`, ``ensemble-<name>.html``.
+        The folder of ``ensemble.html`` and ``ensemble-map.html``.
     resampled
         Whether each training is on a bootstrap sample of the documents.
     when
-        With a time zone.
+        The time that the page shows, with a time zone.
     probes
-        Words whose neighbours are listed, as far as they are in the ensemble.
+        Words whose nearest neighbors are listed; words that the ensemble lacks are skipped.
     paths
-        Of the vectors, for the lines of Python on the page.
-    methods, map_words
-        See `w2v.report.figures.draw`.
+        The paths of the vectors, for the Python example on the page.
+    methods
+        The methods of projection that the map offers, keys of `w2v.evaluate.projection.NAMES`.
+        Without methods, no map is made.
+    map_words
+        The number of words on the map.
+    name
+        If given, the files are called ``ensemble-<name>.html`` and ``ensemble-map-<name>.html``.
 
     Returns
     -------
     list of Path
-        The pages.
+        The files that were written.
     """
     mean = ensemble.mean()
     words = [word for word in probes if word in ensemble] or probe_words(mean, PROBES)
@@ -99,7 +108,7 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return the sentences that sum up how far trainings agree."""
+    """Return sentences on how many nearest neighbors of a word two trainings share on average."""
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
         f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
@@ -121,14 +130,18 @@ def write_change(
     title: str,
     when: datetime,
 ) -> Path:
-    """Write the page on what differs between two texts, and return its path.
+    """Write the page on the words that are used differently in two texts; return its path.
 
     Parameters
     ----------
+    change
+        The comparison of the texts.
     sides
-        The trainings of each text, from which the neighbours are taken.
+        The trainings of each text, from which nearest neighbors are taken.
     names
         What the page calls the two texts.
+    when
+        The time that the page shows, with a time zone.
     """
     judged = change.shifts[0].p is not None
     shown = change.shifts[:SHOWN]
@@ -163,7 +176,7 @@ def write_change(
 
 
 def verdict(change: Change) -> str:
-    """Return the sentence that sums up what differs between two texts."""
+    """Return a sentence that says how many words are used differently in the two texts."""
     if change.shifts[0].p is None:
         return UNJUDGED
     found = sum(shift.found for shift in change.shifts)
@@ -174,7 +187,7 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return what the page says of the chance that trainings show."""
+    """Return a sentence that says which random variation the trainings of a text represent."""
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
     if change.resampled:
@@ -189,7 +202,7 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return how the table is to be read."""
+    """Return the caption that explains the numbers in the table of words."""
     if change.shifts[0].p is None:
         return "Distance is 1 − cosine after the vectors of the texts were aligned."
     return (
@@ -201,14 +214,14 @@ def reading(change: Change) -> str:
 
 
 def verdict_on(shift: Shift) -> str:
-    """Return the verdict on a word."""
+    """Return whether a word is used differently in the two texts, in words for the page."""
     if shift.p is None:
         return "not judged"
     return "used differently" if shift.found else "may be chance"
 
 
 def near(side: Ensemble | WordVectors, word: str) -> list[str]:
-    """Return the nearest neighbours of a word in one of the texts."""
+    """Return the nearest neighbors of a word in one of the two texts."""
     if isinstance(side, Ensemble):
         return [one.word for one in side.nearest(word, NEIGHBOURS)]
     return [other for other, _ in side.nearest(word, NEIGHBOURS)]

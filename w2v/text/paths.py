@@ -113,7 +113,7 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files in the folder `root` and its subfolders to `found`."""
+    """Add the files in the folder `root` and its subfolders to `found`, except skipped folders."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")

@@ -53,7 +53,7 @@ class ArrayWriter:
 
 
 def read_counts(folder: Path) -> NDArray[np.int64]:
-    """Return the count of each type (distinct token) of a corpus, by provisional id.
+    """Return the count of each type (distinct token) of a corpus, by order of first appearance.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def read_counts(folder: Path) -> NDArray[np.int64]:
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types (distinct tokens) of a corpus and their counts, by provisional id."""
+    """Return the types (distinct tokens) of a corpus and their counts, by order of first appearance."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 
@@ -190,9 +190,11 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
 
     Parameters
     ----------
+    folder
+        The corpus folder.
     ids : int32 (types,)
-        The vocabulary id of each provisional id (see `Text`), or -1 for a type outside the
-        vocabulary.
+        The vocabulary id of each type (distinct token) of the corpus, by order of first appearance;
+        -1 for a type outside the vocabulary.
     """
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)

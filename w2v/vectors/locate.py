@@ -68,12 +68,18 @@ def find_vectors(path: str | Path) -> Path:
 
 
 def find_runs(path: str | Path) -> list[Path]:
-    """Return the vectors of all jobs of a sweep over seeds, or those of any other path.
+    """Return the paths of the vectors of all jobs of a sweep over seeds, or of one run.
 
     Parameters
     ----------
     path
-        The folder of a sweep whose jobs differ only in the seed, or what `find_vectors` takes.
+        The folder of a sweep whose jobs differ only in the seed, or any path that `find_vectors`
+        accepts.
+
+    Returns
+    -------
+    list of Path
+        Paths that `WordVectors.load` accepts: one for each job, or a single one.
 
     Raises
     ------

@@ -48,7 +48,7 @@ def write_ensemble(
     map_words: int = 3000,
     name: str = "",
 ) -> list[Path]:
-    """Write the page on an ensemble (several trainings of one text) and an interactive map of words.
+    """Write the page on an ensemble (several trainings of one text) and an interactive map.
 
     Parameters
     ----------

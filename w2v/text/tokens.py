@@ -64,7 +64,7 @@ def read_counts(folder: Path) -> NDArray[np.int64]:
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types (distinct tokens) of a corpus and their counts, by order of first appearance."""
+    """Return the types (distinct tokens) of a corpus, in order of first appearance, and counts."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 

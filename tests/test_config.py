@@ -112,7 +112,7 @@ def test_the_default_choices() -> None:
 def test_a_run_is_named_after_its_settings() -> None:
     softmax = settled("loss=softmax", "model.window=3", "model.dim=7", "seed=9")
     assert softmax.run_name == "softmax w3 d7 s9"
-    cbow = settled("model=cbow", "engine=numpy", "model.context_gradient=word2vec")
+    cbow = settled("model=cbow", "model.context_gradient=word2vec")
     assert cbow.run_name == "cbow-word2vec negsample w5 k5 d100 s0"
 
 
@@ -148,7 +148,7 @@ def test_every_choice_composes(row: int) -> None:
     if ENGINES[chosen["engine"]].losses is not None:
         chosen["loss"] = "negsample"
     if chosen["model"] != "skipgram" or chosen["loss"] in ENGINES[chosen["engine"]].lacks:
-        chosen["engine"] = "numpy"
+        chosen["engine"] = "numba"
     if chosen["engine"] in ("jax", "gensim") or chosen["loss"] == "softmax":
         chosen["cluster"] = "none"
     path = [FILES[1]] if chosen["corpus"] == "files" else []
@@ -284,17 +284,17 @@ LIMITS = {
     "cluster=local engine=jax": "engine=jax: cannot train with cluster=local; numba and numpy can",
     "cluster=local loss=softmax": "loss=softmax: cannot be trained with cluster=local, because its steps depend on sums beside the vectors",
     "ray.address=here": "ray.address=here: must be host:port, as ray start prints it or null",
-    "model=cbow": "model=cbow: engine=numba cannot train it; engine=numpy can",
+    "model=cbow engine.name=jax": "model=cbow: engine=jax cannot train it; engine=numba can",
     "model=cbow model.combine=max": "model.combine=max: must be mean or sum",
     "model=cbow model.context_gradient=half": "model.context_gradient=half: must be exact or word2vec",
-    "model.subwords=true": "model.subwords=true: engine=numba cannot train them; engine=numpy can",
-    "model.subwords=true engine.name=numpy measure=complexity": "model.subwords=true: must be false with measure=complexity, whose text has no letters",
+    "model.subwords=true engine.name=gensim": "model.subwords=true: engine=gensim cannot train them; engine=numba can",
+    "model.subwords=true measure=complexity": "model.subwords=true: must be false with measure=complexity, whose text has no letters",
     "model.min_n=0": "model.min_n=0: must be from 1 to 1,000",
     "model.max_n=2": "model.max_n=2: must be at least min_n=3",
     "model.buckets=0": "model.buckets=0: must be from 1 to 1,000,000,000",
     "model.subword_gradient=half": "model.subword_gradient=half: must be exact or fasttext",
-    "loss=hsoftmax": "loss=hsoftmax: engine=numba cannot train it; engine=numpy can",
-    "loss=hsoftmax engine=numpy evaluate.use=v+u": "evaluate.use=v+u: must be v with loss=hsoftmax, whose output vectors are those of inner nodes, not of words",
+    "loss=hsoftmax engine.name=jax": "loss=hsoftmax: engine=jax cannot train it; engine=numba can",
+    "loss=hsoftmax evaluate.use=v+u": "evaluate.use=v+u: must be v with loss=hsoftmax, whose output vectors are those of inner nodes, not of words",
     "loss=softmax engine.name=gensim": "loss=softmax: engine=gensim cannot train it; it has negsample, hsoftmax only",
     "model=cbow engine.name=gensim": "model.context_gradient=exact: must be word2vec with engine=gensim",
     "model=cbow model.combine=sum engine.name=gensim": "model.combine=sum: must be mean with engine=gensim",

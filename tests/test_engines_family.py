@@ -1,8 +1,10 @@
-"""Test every loss and architecture of ``engine=numpy`` against slow reference implementations.
+"""Test every loss with every architecture against slow reference implementations.
 
-Both get the same random draws.
+`NumpyEngine` and plain loops get the same random draws. ``engine=numba`` has to make the draws and
+updates of `NumpyEngine` over an epoch.
 """
 
+import hashlib
 import math
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import KEY, Documents, random_documents, text_of
-from w2v.engines import Task
+from w2v.engines import Engine, Tally, Task, make_engine, tiles
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.step import WINDOW_SIZES
@@ -208,48 +210,105 @@ def test_loss_and_update_equal_the_oracle(objective: Objective) -> None:
         np.testing.assert_allclose((old - table) / rate, by, rtol=1e-3, atol=1e-3)
 
 
+every_engine = pytest.mark.parametrize("name", ["numpy", "numba"])
+
+
+@every_engine
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
-def test_a_vocabulary_of_two(objective: Objective) -> None:
-    task = task_of(objective, 2, scale=0.01)
-    engine = NumpyEngine(task)
+def test_a_vocabulary_of_two(objective: Objective, name: str) -> None:
+    engine = make_engine(name, task_of(objective, 2, scale=0.01))
     documents = [[0, 1, 0, 0, 1] * 8, [1]]
     losses = [
         engine.train(text_of(documents), (0.05, 0.05), generator(0, "t")).mean_loss or 0
         for _ in range(20)
     ]
     assert min(losses) < losses[0]
-    largest = max(float(np.abs(table).max()) for table in task.model)
+    largest = max(float(np.abs(table).max()) for table in engine.task.model)
     assert largest < (math.inf if isinstance(objective.loss, Softmax) else 20)
 
 
+@every_engine
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
-def test_windows_without_context_predict_nothing(objective: Objective) -> None:
-    task = task_of(objective, 4)
-    before = [table.copy() for table in task.model]
-    tally = NumpyEngine(task).train(text_of([[0], [], [3], [1]]), (1, 1), generator(0, "t"))
+def test_windows_without_context_predict_nothing(objective: Objective, name: str) -> None:
+    engine = make_engine(name, task_of(objective, 4))
+    before = [table.copy() for table in engine.task.model]
+    tally = engine.train(text_of([[0], [], [3], [1]]), (1, 1), generator(0, "t"))
     assert (tally.words, tally.pairs, tally.loss) == (3, 0, 0)
-    for table, same in zip(task.model, before, strict=True):
+    for table, same in zip(engine.task.model, before, strict=True):
         np.testing.assert_array_equal(table, same)
 
 
-def test_more_noise_words_than_words() -> None:
-    task = task_of(SkipGram(dim=4, subsample=0, loss=NegativeSampling(1000)), 3)
+@every_engine
+@pytest.mark.parametrize("objective", [SkipGram(dim=4, subsample=0), Cbow(dim=4, subsample=0)])
+def test_more_noise_words_than_words(objective: Objective, name: str) -> None:
+    engine = make_engine(name, task_of(replace(objective, loss=NegativeSampling(1000)), 3))
     documents = random_documents(2, 500, 3)
-    tally = NumpyEngine(task).train(text_of(documents), (0.025, 0.025), generator(0, "t"))
+    tally = engine.train(text_of(documents), (0.025, 0.025), generator(0, "t"))
     assert math.isfinite(tally.mean_loss or math.nan)
 
 
+@every_engine
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
-def test_a_word_that_is_half_of_the_text_stays_bounded(objective: Objective) -> None:
+def test_a_word_that_is_half_of_the_text_stays_bounded(objective: Objective, name: str) -> None:
     if isinstance(objective.loss, Softmax):
         return  # its descent is not bounded: optimizer=sgd is the user's choice
     random = np.random.default_rng(0)
     documents = [[0 if i % 2 else int(random.integers(1, 20)) for i in range(40)]] * 200
-    task = task_of(objective, 20, scale=0.01)
-    engine = NumpyEngine(task)
+    engine = make_engine(name, task_of(objective, 20, scale=0.01))
     losses = [
         engine.train(text_of(documents), (0.2, 0.2), generator(0, "t", epoch)).mean_loss or 0
         for epoch in range(5)
     ]
     assert max(losses[1:]) <= losses[0]
-    assert np.abs(task.model.center).max() < 100
+    assert np.abs(engine.task.model.center).max() < 100
+
+
+COMPILED = [one for one in OBJECTIVES if not isinstance(one.loss, Softmax)]
+LARGE: list[Objective] = [
+    Cbow(dim=130, window=12, subsample=1e-2),
+    Cbow(dim=20, window=70, subsample=0, loss=HierarchicalSoftmax()),
+    SkipGram(dim=40, window=140, subsample=0, loss=HierarchicalSoftmax()),
+    SkipGram(dim=300, window=5, subsample=1e-2, subwords=True, buckets=300),
+]
+
+
+def epoch_of(engine: Engine, documents: Documents, rates: tuple[float, float]) -> Tally:
+    parts = text_of(documents).shards(3000)
+    return sum(
+        (engine.train(part, rates, generator(0, "t", n)) for n, part in enumerate(parts)), Tally()
+    )
+
+
+@pytest.mark.parametrize("step", [32, 96, 512])
+@pytest.mark.parametrize("objective", [*COMPILED, *LARGE], ids=str)
+def test_numba_makes_the_draws_and_updates_of_numpy(
+    objective: Objective, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
+    documents = [[], [3], *random_documents(3, 8000, 60), [7], [5, 5]]
+    models = []
+    for name in ("numpy", "numba"):
+        engine = make_engine(name, replace(task_of(objective, 60, scale=0.1), threads=2))
+        before = [table.copy() for table in engine.task.model]
+        models.append((epoch_of(engine, documents, (0.05, 0.02)), engine.task.model))
+    (slow, wanted), (fast, got) = models
+    assert fast.words == slow.words
+    assert fast.pairs == pytest.approx(slow.pairs, rel=1e-6)
+    assert fast.loss == pytest.approx(slow.loss, rel=1e-6)
+    for table, same, old in zip(got, wanted, before, strict=True):
+        assert np.abs(same - old).max() > 0.01
+        np.testing.assert_allclose(table, same, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("objective", [*COMPILED, *LARGE], ids=str)
+def test_the_bits_of_the_family_do_not_depend_on_threads(objective: Objective) -> None:
+    documents = random_documents(6, 12_000, 60)
+    digests = set()
+    for threads in (1, 2, 3, 5):
+        engine = make_engine("numba", replace(task_of(objective, 60), threads=threads))
+        tally = epoch_of(engine, documents, (0.05, 0.02))
+        digest = hashlib.sha256(repr(tally).encode())
+        for table in engine.task.model:
+            digest.update(np.ascontiguousarray(table).tobytes())
+        digests.add(digest.hexdigest())
+    assert len(digests) == 1

@@ -5,9 +5,8 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -21,7 +20,8 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.engines import Tally, Task, kernels, tiles
+from w2v.engines import Tally, Task, kernels, memory, tiles
+from w2v.engines.logistic import logistic as logistic_kernel
 from w2v.engines.numba import NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.simd import FAST_MATH, LANES, address, host_features
@@ -191,7 +191,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(window: int) -> None:
 @numba.njit(error_model="numpy", fastmath=set(FAST_MATH))
 def logistic(scores: F32, weights: F32, curvature: F32) -> float:
     entries = address(scores), address(weights), address(curvature)
-    return kernels.logistic(*entries, len(scores) // LANES)
+    return logistic_kernel(*entries, len(scores) // LANES)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -238,13 +238,27 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Copy arrays into one buffer, each directly after the one before."""
-    ends = np.cumsum([kernels.round_up(array.nbytes, 8) for array in arrays])
+    ends = np.cumsum([memory.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
     for array, part in zip(arrays, parts, strict=True):
         copies.append(part[: array.nbytes].view(array.dtype).reshape(array.shape))
         copies[-1][:] = array
     return copies
+
+
+def flat(group: Any) -> list[NDArray[Any]]:
+    """Return the arrays of a named tuple and of those in it."""
+    if not isinstance(group, tuple):
+        return [group]
+    return [array for part in group for array in flat(part)]
+
+
+def rebuilt(group: Any, arrays: Iterator[NDArray[Any]]) -> Any:
+    """Return a named tuple of the same kind with the next of these arrays."""
+    if not isinstance(group, tuple):
+        return next(arrays)
+    return type(group)(*(rebuilt(part, arrays) for part in group))
 
 
 def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
@@ -258,12 +272,12 @@ def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
         engine = engine_of(documents, dim=20, window=10, scale=2.0)
         if shift is not None:
             groups: list[Any] = [engine.plans, engine.buffer, engine.scratches[0]]
-            arrays = [array for group in groups for array in group]
+            arrays = [array for group in groups for array in flat(group)]
             order = np.random.default_rng(shift).permutation(len(arrays))
             moved = dict(zip(order, adjacent([arrays[n] for n in order]), strict=True))
             copies = iter([moved[n] for n in range(len(arrays))])
             engine.plans, engine.buffer, engine.scratches[0] = (
-                type(group)(*islice(copies, len(group))) for group in groups
+                rebuilt(group, copies) for group in groups
             )
         engine.train(text_of(documents), (0.1, 0.1), generator(0, "train"))
         trained.append(engine.problem[:2])
@@ -284,7 +298,7 @@ def test_the_loss_of_a_model_with_nan_is_nan() -> None:
 def test_rows_start_on_cache_lines(dim: int) -> None:
     matrix = np.random.default_rng(0).random((9, dim), np.float32)
     rows = align_rows(matrix)
-    assert rows.shape == (9, kernels.round_up(dim, kernels.LINE))
+    assert rows.shape == (9, memory.round_up(dim, memory.LINE))
     assert rows.ctypes.data % 64 == 0
     np.testing.assert_array_equal(rows[:, :dim], matrix)
     assert not rows[:, dim:].any()

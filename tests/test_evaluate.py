@@ -23,6 +23,7 @@ from w2v.errors import InputError
 from w2v.evaluate import Pair, Question, datasets, statistics
 from w2v.evaluate.metrics import METRICS
 from w2v.vectors import WordVectors
+from w2v.vectors.fasttext import Subwords
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
 QUESTIONS = evaluate.load_analogies(evaluate.benchmark_path("google"))
@@ -261,6 +262,30 @@ def test_too_few_pairs_have_no_correlation(count: int) -> None:
     assert (result.pairs, result.total) == (count, count + 2)
     assert result.coverage == count / (count + 2)
     assert result.unknown == ("Nobody", "Nowhere")
+
+
+def test_unknown_words_are_answered_by_their_ngrams() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(40, 5)).astype(np.float32)
+    known = random.normal(size=(2, 5))
+    vectors = WordVectors(["cat", "dog"], known, subwords=Subwords(rows, 3, 3))
+    pairs = [
+        Pair("cat", "dog", 3),
+        Pair("Cats", "dog", 2),
+        Pair("cat", "é", 1),
+        Pair("ab", "cd", 0),
+    ]
+    found = evaluate.similarity(vectors, pairs)
+    assert (found.pairs, found.known, found.ngrams, found.coverage) == (4, 4, 3, 1)
+    assert found.unknown == ()
+    cats = np.mean([rows[row] for row in naive.fasttext_rows("cats", 3, 3, 40)], axis=0)
+    wanted = cats @ known[1] / np.linalg.norm(cats) / np.linalg.norm(known[1])
+    assert evaluate.pair_cosines(vectors, pairs)[1] == pytest.approx(wanted, abs=1e-6)
+    # <é> has no n-gram of four characters.
+    found = evaluate.similarity(
+        WordVectors(["cat", "dog"], known, subwords=Subwords(rows, 4, 4)), pairs[:3]
+    )
+    assert (found.pairs, found.ngrams, found.unknown) == (2, 1, ("é",))
 
 
 def test_no_pairs_at_all_have_no_coverage() -> None:

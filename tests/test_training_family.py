@@ -12,6 +12,7 @@ import w2v
 from tests import naive
 from tests.test_engines import text_of
 from tests.test_training_train import topics
+from w2v.engines import check_objective
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
 from w2v.objectives import Cbow, Objective, SkipGram
 from w2v.text.vocabulary import Vocabulary
@@ -152,20 +153,35 @@ def test_damaged_ngrams_are_refused(tmp_path: Path) -> None:
         w2v.WordVectors.load(tmp_path)
 
 
-def test_initial_vectors_are_refused_with_subwords(tmp_path: Path) -> None:
-    w2v.WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
-    with pytest.raises(w2v.InputError, match="must be null with subwords"):
-        w2v.train(["a b"], w2v.SkipGram(dim=2, subwords=True), init=tmp_path, engine="numpy")
+def test_training_goes_on_from_a_model_of_fasttext(tmp_path: Path) -> None:
+    documents = ["the cat sat on the mat", "the dog sat on a rug"] * 20
+    objective = w2v.SkipGram(dim=4, window=2, subwords=True, min_n=2, max_n=3, buckets=50)
+    options: dict[str, Any] = {"tokenizer": w2v.Whitespace(), "progress": False}
+    given = w2v.train(documents, objective, **options).vectors
+    given.export(tmp_path, ["fasttext"])
+    path = tmp_path / "vectors.fasttext.bin"
+    more = [*documents, *["the cats sat"] * 10]
+    barely = w2v.train(more, objective, init=path, lr=1e-12, epochs=1, **options).vectors
+    assert "cats" not in given
+    for word in (*barely.words, "unseen"):
+        np.testing.assert_allclose(barely[word], given[word], rtol=0, atol=1e-5)
+    moved = w2v.train(more, objective, init=path, lr=0.1, **options).vectors
+    assert not np.allclose(moved["unseen"], given["unseen"], atol=1e-3)
+    with pytest.raises(w2v.InputError, match="min_n=2, max_n=3 and buckets=50; set them, not 2, 3"):
+        w2v.train(more, replace(objective, buckets=9), init=path, **options)
+    plain = w2v.WordVectors(["the", "cat"], np.ones((2, 4)))
+    with pytest.raises(w2v.InputError, match="its words have no n-grams"):
+        w2v.train(more, objective, init=plain, **options)
 
 
 def test_engines_refuse_by_name_what_they_lack() -> None:
     for objective, line in (
-        (w2v.Cbow(), "model=cbow: engine=numba cannot train it; engine=numpy can"),
-        (w2v.SkipGram(subwords=True), "subwords=true: engine=numba cannot train them"),
+        (w2v.Cbow(), "model=cbow: engine=jax cannot train it; engine=numba can"),
+        (w2v.SkipGram(subwords=True), "subwords=true: engine=jax cannot train them"),
         (
             w2v.SkipGram(loss=w2v.HierarchicalSoftmax()),
-            "loss=hsoftmax: engine=numba cannot train it; engine=numpy can",
+            "loss=hsoftmax: engine=jax cannot train it; engine=numba can",
         ),
     ):
         with pytest.raises(w2v.InputError, match=line):
-            w2v.train(["a b"], objective)
+            check_objective("jax", objective)

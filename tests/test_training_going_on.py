@@ -135,16 +135,22 @@ def test_the_others_learn_against_the_fixed_values(frozen_side: str) -> None:
         np.testing.assert_array_equal(getattr(held, name), expected)
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [
-        w2v.Cbow(dim=6, window=2),
-        SkipGram(dim=6, window=2, loss=HierarchicalSoftmax()),
-    ],
-)
-def test_words_that_share_rows_cannot_be_frozen(model: TrainedModel, objective: Any) -> None:
-    with pytest.raises(InputError, match=r"^freeze: is for w2v\.SkipGram"):
-        w2v.train(NEW, objective, init=model, freeze=["cat"], engine="numpy")
+@pytest.mark.parametrize("loss", [*LOSSES, HierarchicalSoftmax()])
+@pytest.mark.parametrize("kind", [SkipGram, w2v.Cbow])
+def test_words_are_frozen_with_every_model_and_loss(
+    model: TrainedModel, kind: Any, loss: Any
+) -> None:
+    objective = kind(dim=model.vectors.dimensions, window=2, subsample=0, loss=loss)
+    options: dict[str, Any] = {"init": model, "min_count": 1, "vocabulary": "union"}
+    made = w2v.train(NEW, objective, freeze=["cat"], progress=False, **options).vectors
+    np.testing.assert_array_equal(made["cat"], model.vectors["cat"])
+    assert not np.array_equal(made["sat"], model.vectors["sat"])
+
+
+def test_words_that_share_rows_cannot_be_frozen(model: TrainedModel) -> None:
+    objective = SkipGram(dim=model.vectors.dimensions, subwords=True)
+    with pytest.raises(InputError, match=r"^freeze: must be empty with subwords"):
+        w2v.train(NEW, objective, init=model, freeze=["cat"])
 
 
 def test_how_far_words_moved_is_told(model: TrainedModel) -> None:

@@ -25,7 +25,7 @@ from w2v.training.cost import objective_of, relative_cost
 from w2v.training.fit import fit
 from w2v.training.heldout import holds_out_passage
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.init import check_init, fingerprint, given_files, given_vectors
+from w2v.training.init import fingerprint, given_files, given_vectors
 from w2v.training.memory import model_bytes, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
 from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
@@ -49,7 +49,6 @@ class Train(Stage):
         return config.evaluate.vectors is None
 
     def check(self, config: Config) -> None:
-        check_init(config.train.init, config.objective)
         if config.train.init is not None:
             given_files(Path(config.train.init))
 

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.engines.simd import compiled
+from w2v.engines.simd import allocating, compiled
 
 SUM, MEAN, ORTHOGONAL = 0, 1, 2
 """How `add_changes` treats a row that several workers have changed."""
 
 
-@compiled
+@allocating
 def changed_rows(before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the rows whose bits differ, in their order: int32 (n,).
 

@@ -200,7 +200,7 @@ class EngineEntry(NamedTuple):
 
 
 ENGINES = {
-    "numba": EngineEntry("w2v.engines.numba:NumbaEngine", freezes=True, distributes=True),
+    "numba": EngineEntry("w2v.engines.numba:NumbaEngine", lacks=(), freezes=True, distributes=True),
     "numpy": EngineEntry("w2v.engines.numpy:NumpyEngine", lacks=(), freezes=True, distributes=True),
     "jax": EngineEntry("w2v.engines.jax:JaxEngine", package="jax"),
     "gensim": EngineEntry(
@@ -287,9 +287,9 @@ def check_objective(engine: str, objective: Objective) -> None:
         )
     for key, name in (("loss", objective.loss.name), ("model", objective.name)):
         if name in lacks:
-            raise InputError(f"{key}={name}: engine={engine} cannot train it; engine=numpy can")
+            raise InputError(f"{key}={name}: engine={engine} cannot train it; engine=numba can")
     if objective.subwords and "subwords" in lacks:
-        raise InputError(f"subwords=true: engine={engine} cannot train them; engine=numpy can")
+        raise InputError(f"subwords=true: engine={engine} cannot train them; engine=numba can")
     for name, only in ENGINES[engine].only:
         given = getattr(objective, name, only)
         if given != only:

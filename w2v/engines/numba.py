@@ -1,4 +1,4 @@
-"""``engine=numba``: negative sampling by compiled kernels, on any number of threads."""
+"""``engine=numba``: losses that are sums of logistic terms, by compiled kernels on all threads."""
 
 import time
 from collections.abc import Mapping
@@ -11,18 +11,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v import sampling
-from w2v.engines import Tally, Task, jobs, kernels, negative_sampling, simd, step, tiles
-from w2v.engines.negative_sampling import step_words
+from w2v.engines import (
+    Tally,
+    Task,
+    band,
+    jobs,
+    kernels,
+    logistic,
+    memory,
+    negative_sampling,
+    nodes,
+    plans,
+    rows,
+    simd,
+    sparse,
+    step,
+    tiles,
+    windows,
+)
+from w2v.engines.inputs import CbowInputs, make_inputs
 from w2v.engines.numpy import NumpyEngine
+from w2v.engines.tiles import step_words
+from w2v.huffman import HuffmanTree
 from w2v.jit import one_process_at_a_time
-from w2v.losses import NegativeSampling
+from w2v.losses import HierarchicalSoftmax, NegativeSampling
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, draw_key, keep_thresholds
+from w2v.sums import Sums
 from w2v.text.tokens import Text
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-KERNEL_SOURCES = jobs, negative_sampling, sampling, simd, step, tiles
+COMPILED_LOSSES = NegativeSampling, HierarchicalSoftmax
+"""The losses whose steps are compiled."""
+
+KERNEL_SOURCES = (
+    band,
+    jobs,
+    logistic,
+    memory,
+    negative_sampling,
+    nodes,
+    plans,
+    rows,
+    sampling,
+    simd,
+    sparse,
+    step,
+    tiles,
+    windows,
+)
 """The modules, besides their own, that the kernels take code and constants from."""
 
 STEPS_AHEAD = 4
@@ -32,8 +70,8 @@ STEPS_AHEAD = 4
 class NumbaEngine:
     """Threads that compute each step together. The result does not depend on their number.
 
-    Any loss but negative sampling is left to `NumpyEngine`: the exact softmax spends its time in
-    large matrix products. So is a task with frozen vectors, which the kernels do not know.
+    The exact softmax is left to `NumpyEngine`: it spends its time in large matrix products. So is a
+    task with frozen vectors, which the kernels do not know.
 
     Attributes
     ----------
@@ -49,32 +87,18 @@ class NumbaEngine:
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
         loss = task.objective.loss
-        if not isinstance(loss, NegativeSampling) or task.frozen is not None:
+        if not isinstance(loss, COMPILED_LOSSES) or task.frozen is not None:
             self.numpy = NumpyEngine(task)
             self.shard_words = self.numpy.shard_words
             return
-        noise = NoiseDistribution(task.counts, loss.exponent)
-        weights = task.objective.pair_weights()
-        by_distance = np.concatenate([weights[::-1], [0], weights]).astype(np.float32)
         center, outside = map(align_rows, task.model)
         dim = task.objective.dim
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
-        self.problem = kernels.Problem(
-            center,
-            outside,
-            keep_thresholds(task.counts, task.objective.subsample),
-            noise.threshold,
-            noise.alias,
-            by_distance,
-            np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
-            np.float32(loss.negatives),
-        )
-        self.sizes = sizes = kernels.make_sizes(dim, task.objective.window, step_words(task))
-        self.plans = kernels.make_plans(sizes, STEPS_AHEAD * task.threads)
-        self.buffer = kernels.make_buffer(sizes)
-        self.scratches = [
-            kernels.make_scratch(sizes, len(task.counts)) for _ in range(task.threads)
-        ]
+        self.problem, self.sizes = make_problem(self.task, center, outside)
+        sizes = self.sizes
+        self.plans = memory.make_plans(sizes, STEPS_AHEAD * task.threads)
+        self.buffer = memory.make_buffer(sizes)
+        self.scratches = [memory.make_scratch(sizes, self.problem) for _ in range(task.threads)]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
         sources = [Path(str(module.__file__)) for module in KERNEL_SOURCES]
@@ -87,9 +111,9 @@ class NumbaEngine:
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
-        shard = kernels.make_shard(sizes, text.size, len(self.plans.ids))
+        shard = memory.make_shard(sizes, text.size, len(self.plans.ids))
 
-        def work(scratch: kernels.Scratch) -> None:
+        def work(scratch: memory.Scratch) -> None:
             kernels.train(
                 self.problem, sizes, source, key, rates, self.plans, self.buffer, shard, scratch
             )
@@ -112,6 +136,57 @@ class NumbaEngine:
             self.numpy.restore(state)
 
 
+def make_problem(
+    task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
+) -> tuple[memory.Problem, memory.Sizes]:
+    """Return what the kernels are given for a task, whose model is in padded tables."""
+    objective, loss = task.objective, task.objective.loss
+    inputs, words = make_inputs(objective), step_words(task)
+    by_distance = np.concatenate([inputs.targets[:0:-1], inputs.targets])
+    cbow = inputs if isinstance(inputs, CbowInputs) else None
+    reach = None if cbow is None else len(inputs.targets) - 1
+    negatives, exponent = 0, 0.0
+    starts, tree_nodes, codes = np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int8)
+    depth = inner = 0
+    if isinstance(loss, HierarchicalSoftmax):
+        tree = HuffmanTree(task.counts)
+        starts, tree_nodes, codes = tree.starts.astype(np.int32), tree.nodes, tree.codes
+        depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
+    elif isinstance(loss, NegativeSampling):
+        negatives, exponent = loss.negatives, loss.exponent
+    sizes = memory.make_sizes(objective.dim, objective.window, words, reach, depth, inner)
+    noise = NoiseDistribution(task.counts, exponent)
+    sums = task.subwords or Sums(np.zeros(0, np.int32))
+    no_factors = np.zeros(0, np.float32)
+    parts = memory.Parts(
+        read_only(sums.borders()),
+        read_only(sums.ids),
+        read_only(no_factors if sums.weights is None else sums.weights),
+        read_only(no_factors if sums.shares is None else sums.shares),
+        read_only(sums.totals()),
+    )
+    if task.subwords is not None:
+        sizes = memory.with_parts(sizes, parts)
+    problem = memory.Problem(
+        center,
+        outside,
+        keep_thresholds(task.counts, objective.subsample),
+        noise.threshold,
+        noise.alias,
+        draws_windows=cbow is not None and cbow.dynamic,
+        mean=cbow is not None and cbow.mean,
+        exact=cbow is not None and cbow.exact,
+        pairs=memory.Pairs(
+            by_distance,
+            np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
+            np.float32(negatives),
+        ),
+        paths=memory.Paths(read_only(starts), read_only(tree_nodes), read_only(codes)),
+        parts=parts,
+    )
+    return problem, sizes
+
+
 def compile_kernels() -> float:
     """Compile the kernels, leave them on disk and return the seconds it took."""
     loss = NegativeSampling()
@@ -120,11 +195,11 @@ def compile_kernels() -> float:
     return NumbaEngine(Task(model, objective, np.ones(2, np.int64), 2)).compile_seconds
 
 
-def source_of(text: Text) -> kernels.Source:
+def source_of(text: Text) -> memory.Source:
     """Return a text in the form that the kernels take, without copying its tokens."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
-    return kernels.Source(
+    return memory.Source(
         read_only(text.tokens), read_only(text.ids), starts - (borders - (ends - starts)), borders
     )
 
@@ -149,6 +224,6 @@ def align_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         Zero from column d on.
     """
     size, dim = matrix.shape
-    rows = kernels.aligned_zeros(size, kernels.round_up(dim, kernels.LINE))
+    rows = memory.aligned_zeros(size, memory.round_up(dim, memory.LINE))
     rows[:, :dim] = matrix
     return rows

@@ -53,6 +53,8 @@ class SimilarityResult:
         Number of pairs used, and of all pairs given.
     known, coverage
         Number of pairs whose words both have vectors, and known / total (None without pairs).
+    ngrams
+        Number of those pairs with a word whose vector is made of n-grams alone.
     oov
         See `Unknown`.
     unknown
@@ -66,6 +68,7 @@ class SimilarityResult:
     pairs: int
     total: int
     known: int
+    ngrams: int
     coverage: float | None
     oov: Unknown
     unknown: tuple[str, ...]
@@ -249,16 +252,47 @@ def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.floa
     """Return the cosine of each pair, (n,) float64; NaN if a word has no vector.
 
     Words are looked up as `w2v.WordVectors.find` does: without regard to case, and with ``_`` for
-    the spaces of an entry of several words.
+    the spaces of an entry of several words. With subwords, a word that is not found has the vector
+    of its n-grams (`ngram_words`).
     """
     cosines = np.full(len(pairs), np.nan)
-    rows = [(vectors.find(pair.a), vectors.find(pair.b)) for pair in pairs]
+    made = ngram_words(vectors, pairs)
+    size = len(vectors)
+    number = {word: size + place for place, word in enumerate(made)}
+    rows = [[number.get(word, vectors.find(word)) for word in (pair.a, pair.b)] for pair in pairs]
     known = [index for index, found in enumerate(rows) if None not in found]
-    a, b = np.array([rows[index] for index in known], dtype=np.intp).reshape(-1, 2).T
-    cosines[known] = np.einsum(
-        "ij,ij->i", vectors.unit_rows(a), vectors.unit_rows(b), dtype=np.float64
-    )
+    chosen = np.array([rows[index] for index in known], dtype=np.intp).reshape(-1, 2)
+    ends = np.empty((*chosen.shape, vectors.dimensions), np.float32)
+    ends[chosen < size] = vectors.unit_rows(chosen[chosen < size])
+    if made:
+        others = np.array(list(made.values()))
+        others /= np.linalg.norm(others, axis=1, keepdims=True)
+        ends[chosen >= size] = others[chosen[chosen >= size] - size]
+    cosines[known] = np.einsum("ij,ij->i", ends[:, 0], ends[:, 1], dtype=np.float64)
     return cosines
+
+
+def answered_by_ngrams(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
+    """Return which pairs have a word whose vector is made of n-grams alone, (n,)."""
+    made = ngram_words(vectors, pairs)
+    return np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
+
+
+def ngram_words(vectors: WordVectors, pairs: Sequence[Pair]) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors of the words of pairs that are not found, made of their n-grams alone.
+
+    Such a word is taken in lower case if all words of the vocabulary are. It is left out if it has
+    no n-grams; without subwords, all are.
+    """
+    if vectors.subwords is None:
+        return {}
+    missing = sorted({word for pair in pairs for word in pair[:2] if vectors.find(word) is None})
+    if missing and all(word == word.lower() for word in vectors.words):
+        spelled = [word.lower() for word in missing]
+    else:
+        spelled = missing
+    made = {word: vectors[other] for word, other in zip(missing, spelled, strict=True)}
+    return {word: vector for word, vector in made.items() if vector.any()}
 
 
 def similarity(
@@ -291,6 +325,7 @@ def similarity(
     model = np.nan_to_num(cosines[used], nan=0.0)
     people = np.array([pair.score for pair in pairs], dtype=np.float64)[used]
     missing = {word for pair in pairs for word in pair[:2] if vectors.find(word) is None}
+    made = ngram_words(vectors, pairs)
     interval = None
     if generator is not None:
         interval = spearman_interval(people, model, generator, resamples)
@@ -302,7 +337,8 @@ def similarity(
         pairs=len(model),
         total=len(pairs),
         known=int(known.sum()),
+        ngrams=int(answered_by_ngrams(vectors, pairs).sum()),
         coverage=ratio(int(known.sum()), len(pairs)),
         oov=oov,
-        unknown=tuple(sorted(missing)),
+        unknown=tuple(sorted(missing - made.keys())),
     )

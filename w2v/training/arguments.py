@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from w2v.engines import EngineSettings, check_freezing, check_objective
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.losses import LOSSES, Loss, NegativeSampling, Softmax
+from w2v.losses import LOSSES, Loss, NegativeSampling
 from w2v.objectives import ARCHITECTURES, Objective, SkipGram
 from w2v.settings import SettingError, Settings, at_least, setting
 from w2v.text.phrases import Phrases
@@ -27,7 +27,7 @@ from w2v.text.vocabulary import (
     read_words,
     with_words,
 )
-from w2v.training.init import check_init, given_vectors
+from w2v.training.init import given_vectors
 from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
@@ -226,7 +226,6 @@ def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | N
     """
     if init is None:
         return None, ""
-    check_init(init, objective)
     name = str(init) if isinstance(init, str | Path) else "(vectors)"
     if isinstance(init, str | Path):
         given = given_vectors(init)
@@ -270,14 +269,10 @@ def words_to_freeze(
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
     check_freezing(engine)
-    # With other objectives, words share rows (n-grams), or rows belong to no word (inner nodes).
-    if (
-        not isinstance(objective, SkipGram)
-        or objective.subwords
-        or not isinstance(objective.loss, NegativeSampling | Softmax)
-    ):
+    if objective.subwords:
         raise InputError(
-            "freeze: is for w2v.SkipGram without subwords, with negative sampling or the softmax"
+            "freeze: must be empty with subwords, where a word shares the rows of its n-grams with "
+            "other words"
         )
     if freeze == "given":
         return frozenset(given.words)

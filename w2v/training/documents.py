@@ -142,9 +142,9 @@ def train(
         initial vectors. With ``union`` and ``given``, the counts of the result are those of the
         text plus those of ``init``, and the words are ordered by these sums.
     freeze
-        Words of ``init`` whose vectors training does not change; ``given``: all of them. Only for
-        `SkipGram` without subwords, with negative sampling or the exact softmax. Training then
-        uses NumPy, also with ``engine="numba"``, and is several times slower.
+        Words of ``init`` whose vectors training does not change; ``given``: all of them. Not with
+        subwords, where words share rows. Training then uses NumPy, also with ``engine="numba"``,
+        and is several times slower.
     checkpoints
         A folder for checkpoints, from which the same call continues after an interruption. They
         are removed when the training ends. None: no checkpoints.

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.objectives import Model, Objective, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
+from w2v.vectors.formats import NGRAMS, SUBWORDS
 
 
 def given_files(path: str | Path) -> list[Path]:
@@ -25,23 +27,8 @@ def given_files(path: str | Path) -> list[Path]:
         raise InputError(f"init={error}") from None
     if not found.is_dir():
         return [found]
-    files = [found / name for name in (VECTORS, VOCABULARY, OUTSIDE)]
+    files = [found / name for name in (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)]
     return [file for file in files if file.is_file()]
-
-
-def check_init(init: object, objective: Objective) -> None:
-    """Check that training can start from initial vectors; an objective with subwords cannot.
-
-    Raises
-    ------
-    InputError
-        `init` is not None, and the objective has subwords.
-    """
-    if init is not None and objective.subwords:
-        raise InputError(
-            f"init={init!s:.60}: must be null with subwords, whose rows of n-grams cannot be told "
-            "from the vectors of words"
-        )
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
@@ -104,7 +91,7 @@ def model_from(
     ------
     InputError
         The given vectors have another dimension or are not finite, or none of their words is in the
-        vocabulary.
+        vocabulary; or, with subwords, they have no n-grams, or n-grams of other lengths or buckets.
     """
     dim = objective.dim
     if given.dimensions != dim:
@@ -120,9 +107,52 @@ def model_from(
             "of the vocabulary"
         )
     model = initial_model(objective, len(words), random)
-    model.center[rows] = given.vectors[given_rows]
+    if objective.subwords:
+        fill_subwords(model.center, given, words, rows, given_rows, objective, name)
+    else:
+        model.center[rows] = given.vectors[given_rows]
     if given.outside is not None and objective.loss.output_vectors == "words":
         model.outside[rows] = given.outside[given_rows]
     if not all(np.isfinite(array.sum(dtype=np.float64)) for array in model):
         raise InputError(f"init={name}: a vector holds NaN or an infinity")
     return model, len(rows)
+
+
+def fill_subwords(
+    table: NDArray[np.float32],
+    given: WordVectors,
+    words: Sequence[str],
+    rows: NDArray[np.int64],
+    given_rows: NDArray[np.int64],
+    objective: Objective,
+    name: str,
+) -> None:
+    """Fill the table of input vectors, (V + buckets, d), so that words have their given vectors.
+
+    A word that is not given has the vector of its n-grams, as in the given model: its own row is
+    their mean.
+
+    Parameters
+    ----------
+    given, words, objective, name
+        See `model_from`.
+    rows, given_rows
+        The places of the given words in `words`, and in `given`.
+    """
+    ngrams = given.subwords
+    wanted = objective.min_n, objective.max_n, objective.buckets
+    if ngrams is None:
+        raise InputError(
+            f"init={name}: its words have no n-grams; set subwords=false, or give a run with "
+            "subwords or a .bin of fastText"
+        )
+    found = ngrams.shortest, ngrams.longest, len(ngrams.rows)
+    if found != wanted:
+        raise InputError(
+            f"init={name}: its n-grams have min_n={found[0]}, max_n={found[1]} and "
+            f"buckets={found[2]}; set them, not {wanted[0]}, {wanted[1]} and {wanted[2]}"
+        )
+    encoded = [word.encode("utf-8", "replace") for word in words]
+    table[: len(words)] = ngrams.means(encoded)
+    table[len(words) :] = ngrams.rows
+    table[rows] = ngrams.own([encoded[row] for row in rows], given.vectors[given_rows])

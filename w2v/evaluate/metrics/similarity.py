@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from w2v import evaluate
 from w2v.evaluate.answers import Answers
@@ -22,6 +23,7 @@ from w2v.evaluate.metrics.base import (
     rarest_ranks,
     read_once,
 )
+from w2v.evaluate.similarity import answered_by_ngrams
 from w2v.sampling import generator
 from w2v.vectors import WordVectors
 
@@ -36,7 +38,7 @@ class Similarity(Metric):
     """
 
     section = "similarity"
-    figures = ("spearman", "pearson", "coverage")
+    figures = ("spearman", "pearson", "coverage", "ngrams")
     detailed = ("unknown",)
 
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
@@ -70,11 +72,15 @@ class Similarity(Metric):
             random = generator(settings.seed, f"bands {name}")
             result.rows["bands"] += pair_bands(name, vectors, pairs, random)
         if len(answers) > 1:
-            self._add_mean(result, settings)
+            every = [self.load(path) for path in self.benchmarks(settings).values()]
+            made = [answered_by_ngrams(vectors, pairs) for pairs in every]
+            self._add_mean(result, settings, np.concatenate(made))
         return result
 
-    def _add_mean(self, result: MetricResult, settings: EvaluationSettings) -> None:
-        """Add the mean over all sets to their scores."""
+    def _add_mean(
+        self, result: MetricResult, settings: EvaluationSettings, made: NDArray[np.bool_]
+    ) -> None:
+        """Add the mean over all sets to their scores; `made` tells pairs answered by n-grams."""
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
         given = np.concatenate([one.given for one in result.answers.values()])
@@ -90,6 +96,7 @@ class Similarity(Metric):
             "pairs": mean.units(used),
             "total": total,
             "known": known,
+            "ngrams": len(np.unique(mean.words[made])),
             "coverage": known / total,
             "oov": settings.oov,
         }
@@ -100,13 +107,15 @@ class Similarity(Metric):
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
         several = sum(path is not None for path in settings.similarity.values()) > 1
-        own = [f"{self.section}/{MEAN}/{figure}" for figure in ("spearman", "coverage")]
+        own = [f"{self.section}/{MEAN}/{figure}" for figure in ("spearman", "coverage", "ngrams")]
         return super().figure_names(settings) + own * several
 
     def lines(self, scores: Mapping[str, Any]) -> Iterator[ScoreLine]:
         for name, found in scores.items():
             used = f"{found['pairs']} of {found['total']} pairs"
             used += f", {found['sets']} sets" if name == MEAN else ""
+            if found.get("ngrams"):
+                used += f", {found['ngrams']} by n-grams alone"
             yield ScoreLine(f"{name}  Spearman", found["spearman"], found["ci95"], used)
 
 

@@ -20,6 +20,7 @@ COLUMNS = {
         "high": "float64",
         "pairs": "int64",  # pairs used
         "total": "int64",  # pairs in the benchmark
+        "ngrams": "int64",  # pairs with a word whose vector is made of n-grams alone
         "coverage": "float64",  # fraction of the pairs whose words both have vectors
         "oov": "str",  # "skip": pairs with unknown words are left out; "zero": cosine 0
     },

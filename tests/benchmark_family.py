@@ -1,0 +1,192 @@
+"""Time ``engine=numba`` beside gensim and fastText: every model and every loss that it compiles.
+
+    python -m tests.benchmark_family reviews.txt [--threads 2] [--rounds 3]
+
+One line of the text is a document. gensim's FastText takes the place of fastText where that is not
+installed. All train with dimension 100, window 5, K = 5 and n-grams of 3 to 6 characters. They take
+turns; rates are the best of the rounds, in words of running text per second of processor time and
+thread, so that other programs on the machine matter less.
+
+A core's rate of matrix products is that of a product of large matrices with one thread. What a
+model has of it is counted from its scores alone: each takes 2 d operations, and twice as many for
+gradients.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from w2v.engines import Tally, Task, make_engine
+from w2v.losses import HierarchicalSoftmax
+from w2v.objectives import Cbow, Objective, SkipGram, initial_model
+from w2v.sampling import generator
+from w2v.text.documents import FileSettings, source_of
+from w2v.text.phrases import Phrases
+from w2v.text.tokenize import tokenize
+from w2v.text.tokenizer import Words
+from w2v.text.tokens import Text, read_types
+from w2v.training.subwords import subword_sums
+
+MODELS: dict[str, Objective] = {
+    "skip-gram, negative sampling": SkipGram(),
+    "CBOW, negative sampling": Cbow(),
+    "skip-gram, hierarchical softmax": SkipGram(loss=HierarchicalSoftmax()),
+    "CBOW, hierarchical softmax": Cbow(loss=HierarchicalSoftmax()),
+    "skip-gram, n-grams": SkipGram(subwords=True),
+    "CBOW, n-grams": Cbow(subwords=True),
+}
+SCORES = {("skipgram", "negsample"): 30.0, ("cbow", "negsample"): 20.0}
+"""Scores that are computed for each center word: the words around four centers, and 16 noise words.
+With a tree, those on the paths of its words."""
+
+
+class Corpus:
+    """A text with its vocabulary: words that occur five times."""
+
+    def __init__(self, source: Path, folder: Path) -> None:
+        tokenize(folder, source_of(source, FileSettings()), Words(), Phrases())
+        tokens = np.load(folder / "tokens.npy", allow_pickle=False)
+        offsets = np.load(folder / "offsets.npy", allow_pickle=False)
+        types, counts = read_types(folder)
+        order = np.argsort(-counts, kind="stable")
+        order = order[counts[order] >= 5]
+        ids = np.full(len(types), -1, np.int32)
+        ids[order] = np.arange(len(order))
+        self.text = Text(tokens, ids, np.stack([offsets[:-1], offsets[1:]], axis=1))
+        self.counts = counts[order]
+        self.words = [types[i] for i in order]
+        self.file = folder / "text.txt"
+        with self.file.open("w", encoding="utf-8") as file:
+            for start, end in self.text.spans:
+                chosen = ids[tokens[start:end]]
+                file.write(" ".join(self.words[i] for i in chosen[chosen >= 0]) + "\n")
+
+
+def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], float]:
+    """Return a function that trains an epoch and returns its words per second."""
+    model = initial_model(objective, len(corpus.counts), generator(0, "init"))
+    sums = subword_sums(corpus.words, objective) if objective.subwords else None
+    total = int(corpus.counts.sum())
+    engine = make_engine(
+        "numba", Task(model, objective, corpus.counts, total, threads=threads, subwords=sums)
+    )
+
+    def epoch() -> float:
+        begun, done = time.process_time(), Tally()
+        for number, shard in enumerate(corpus.text.shards(engine.shard_words)):
+            done += engine.train(shard, (0.025, 0.01), generator(0, "train", number))
+        return done.words / (time.process_time() - begun)
+
+    return epoch
+
+
+def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Callable[[], float]]:
+    """Return the peer of a model, and a function that returns its words per second."""
+    total = int(corpus.counts.sum())
+    skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
+    if objective.subwords and (found := fasttext()) is not None:
+
+        def fasttext_epoch() -> float:
+            def train(epochs: int) -> float:
+                begun = time.process_time()
+                model = "skipgram" if skipgram else "cbow"
+                options = {"model": model, "dim": 100, "ws": 5, "neg": 5, "minCount": 5}
+                options |= {"epoch": epochs, "thread": threads, "verbose": 0, "t": 1e-3}
+                found.train_unsupervised(str(corpus.file), minn=3, maxn=6, **options)
+                return time.process_time() - begun
+
+            # Reading the text and making the model take the rest.
+            return total / (train(2) - train(1))
+
+        return "fastText", fasttext_epoch
+    from gensim.models import FastText, Word2Vec
+
+    kind, more = (FastText, {"min_n": 3, "max_n": 6}) if objective.subwords else (Word2Vec, {})
+
+    def gensim_epoch() -> float:
+        model: Any = kind(
+            vector_size=100, window=5, min_count=5, sg=skipgram, hs=tree, workers=threads,
+            negative=0 if tree else 5, sample=1e-3, **more,
+        )  # fmt: skip
+        model.build_vocab(corpus_file=str(corpus.file))
+        begun = time.process_time()
+        size = {"total_words": total, "total_examples": len(corpus.text.spans)}
+        model.train(corpus_file=str(corpus.file), epochs=1, **size)
+        return total / (time.process_time() - begun)
+
+    return f"gensim {kind.__name__}", gensim_epoch
+
+
+def fasttext() -> Any:
+    """Return the module of fastText, or None if it is not installed."""
+    try:
+        import fasttext  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    return fasttext
+
+
+def core_rate() -> float:
+    """Return the float32 operations per second of a product of large matrices on one core."""
+    a = np.ones((1024, 1024), np.float32)
+    with threadpool_limits(1):
+        a @ a
+        begun = time.process_time()
+        for _ in range(10):
+            a @ a
+        return 10 * 2 * 1024**3 / (time.process_time() - begun)
+
+
+def scores_of(corpus: Corpus, objective: Objective) -> float:
+    """Return the scores that are computed for a word of running text."""
+    from w2v.huffman import HuffmanTree
+    from w2v.sampling import keep_probabilities
+
+    kept = keep_probabilities(corpus.counts, objective.subsample) * corpus.counts
+    if (objective.name, objective.loss.name) in SCORES:
+        each = SCORES[objective.name, objective.loss.name]
+    else:
+        length = float(kept @ HuffmanTree(corpus.counts).lengths / kept.sum())
+        # Of the 2 m paths of a center's words, about three quarters are distinct entries.
+        each = length if objective.name == "cbow" else 0.77 * 10 * length
+    return each * float(kept.sum() / corpus.counts.sum())
+
+
+def main() -> None:
+    """Print a line for each model."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--models", default="", help="only those whose names have one of these, ..."
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Corpus(given.text, Path(folder))
+        peak = core_rate()
+        print(f"{len(corpus.words):,} types; a core's products: {peak / 1e9:.0f} GFLOP/s")
+        for name, objective in MODELS.items():
+            if not any(part in name for part in given.models.split(",")):
+                continue
+            mine = ours(corpus, objective, given.threads)
+            label, theirs = peer(corpus, objective, given.threads)
+            rounds = [(mine(), theirs()) for _ in range(given.rounds)]
+            best, other = (max(rates) for rates in zip(*rounds, strict=True))
+            share = best * scores_of(corpus, objective) * 600 / peak
+            print(
+                f"{name}: {best / 1e6:.2f} M words/s a thread, {label} {other / 1e6:.3f} M, "
+                f"{best / other:.1f} times; {share:.0%} of the products' rate",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,353 @@
+"""The compiled tile of negative sampling: products of matrices over a band and noise words.
+
+Let C (CENTERS x d) hold a tile's input rows, and R the outside rows: those of the text that they
+may predict, from `Sizes.reach` positions before the tile to as many after it, then those of `NOISE`
+noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
+shape"): the scores S = C Rᵀ, then G R and Gᵀ C with G = ∂J/∂S. A pair at distance j has the weight
+of that distance, or zero where its words are in different documents. A noise word has K / `NOISE`
+times the summed weight of the center's pairs.
+
+Only the scores near the diagonal of S are needed. They are stored by center:
+
+    (center i, context j)  at  i * row + j - i + MR - 1
+    (center i, noise k)    at  i * row + band + MR - 1 + k
+
+Positions are linear in i and j, so a block of S has a constant stride. A block of `MR` centers may
+reach beyond the windows of some of them, to entries whose weight is zero.
+
+The products work on blocks of sums that stay in vector registers, and the logistic function on
+whole vectors (see `w2v.engines.simd`). LLVM achieves neither with loops over single numbers.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from w2v.engines.logistic import logistic
+from w2v.engines.memory import F32, I32, MR, NR, Band, Pairs, Sizes, Tile
+from w2v.engines.negative_sampling import NOISE
+from w2v.engines.rows import Targets
+from w2v.engines.simd import (
+    LANES,
+    add,
+    address,
+    compiled,
+    high_half,
+    inlined,
+    load,
+    load_address,
+    load_each,
+    load_float,
+    low_half,
+    multiply,
+    multiply_add,
+    multiply_add_each,
+    splat,
+    store,
+    store_each,
+    sum_lanes_of_four,
+)
+from w2v.engines.tiles import CENTERS
+from w2v.engines.windows import find_targets
+
+MAX_VECTORS = 4 if LANES == 16 else 3
+"""Vectors of each row in a block of gradients. `MR` times as many sums, with their operands, fit
+the 32 registers of AVX-512, or fill the sixteen of AVX2."""
+
+
+class Terms(NamedTuple):
+    """A sum for each row p, over k below ``size``: Σ G[p * down + k * along] R[k].
+
+    Attributes
+    ----------
+    G, down, along
+        The address of the factors, and their strides in floats.
+    size, R
+        The number of terms, and the address of their rows.
+    """
+
+    G: int
+    down: int
+    along: int
+    size: int
+    R: int
+
+
+@inlined
+def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
+    """Score `MR` center rows with `NR` outside rows.
+
+    Parameters
+    ----------
+    a, b
+        The addresses of the first center row and of the first outside row. Rows lie side by side.
+    vectors
+        Vectors in a row.
+    out, down
+        The scores of row p go to address ``out``, moved by ``p * down`` floats.
+    """
+    width = vectors * LANES
+    zero = splat(0)
+    sums0 = sums1 = sums2 = sums3 = (zero, zero)
+    for k in range(0, width, LANES):
+        y = load(b, k), load(b, width + k)
+        sums0 = multiply_add_each(load(a, k), y, sums0)
+        sums1 = multiply_add_each(load(a, width + k), y, sums1)
+        sums2 = multiply_add_each(load(a, 2 * width + k), y, sums2)
+        sums3 = multiply_add_each(load(a, 3 * width + k), y, sums3)
+    upper = sum_lanes_of_four(sums0[0], sums0[1], sums1[0], sums1[1])
+    lower = sum_lanes_of_four(sums2[0], sums2[1], sums3[0], sums3[1])
+    store(low_half(upper), out, 0)
+    store(high_half(upper), out, down)
+    store(low_half(lower), out, 2 * down)
+    store(high_half(lower), out, 3 * down)
+
+
+@inlined
+def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
+    """Add the sums of terms to a tile: for each of `MR` rows, a tuple of vectors."""
+    G, down, along = terms.G, terms.down, terms.along
+    sums0, sums1, sums2, sums3 = tile
+    for k in range(terms.size):
+        y = load_each(sums0, terms.R, column + k * width)
+        sums0 = multiply_add_each(splat(load_float(G, k * along)), y, sums0)
+        sums1 = multiply_add_each(splat(load_float(G, down + k * along)), y, sums1)
+        sums2 = multiply_add_each(splat(load_float(G, 2 * down + k * along)), y, sums2)
+        sums3 = multiply_add_each(splat(load_float(G, 3 * down + k * along)), y, sums3)
+    return sums0, sums1, sums2, sums3
+
+
+@inlined
+def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
+    """Write the sums of row ``p`` to its target, from ``column`` on."""
+    step = splat(load_float(targets.steps, p))
+    old = load_each(sums, load_address(targets.old, p), column)
+    store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
+
+
+@compiled
+def gradient_block(
+    terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
+) -> None:
+    """Compute the gradients of `MR` rows over some columns, and write them to their targets.
+
+    Parameters
+    ----------
+    sums
+        The address of what to add to; 0 for nothing.
+    zero
+        A tuple of zero vectors, as many as there are in those columns.
+    """
+    if sums:
+        sums0 = load_each(zero, sums, column)
+        sums1 = load_each(zero, sums, width + column)
+        sums2 = load_each(zero, sums, 2 * width + column)
+        sums3 = load_each(zero, sums, 3 * width + column)
+        tile = add_terms(terms, width, column, (sums0, sums1, sums2, sums3))
+    else:
+        tile = add_terms(terms, width, column, (zero, zero, zero, zero))
+    sums0, sums1, sums2, sums3 = add_terms(more, width, column, tile)
+    put_row(targets, 0, column, sums0)
+    put_row(targets, 1, column, sums1)
+    put_row(targets, 2, column, sums2)
+    put_row(targets, 3, column, sums3)
+
+
+@compiled
+def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
+    """Compute the gradients of `MR` rows, in blocks of up to `MAX_VECTORS` vectors."""
+    zero, width = splat(0), vectors * LANES
+    column, left = 0, vectors
+    for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
+        size = -(-left // blocks)
+        if size == 4:
+            gradient_block(terms, more, width, column, sums, targets, (zero, zero, zero, zero))
+        elif size == 3:
+            gradient_block(terms, more, width, column, sums, targets, (zero, zero, zero))
+        elif size == 2:
+            gradient_block(terms, more, width, column, sums, targets, (zero, zero))
+        else:
+            gradient_block(terms, more, width, column, sums, targets, (zero,))
+        column += size * LANES
+        left -= size
+
+
+@compiled
+def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
+    """Fill in the weights of a tile and return their sum over pairs.
+
+    ``lows`` and ``highs`` say which contexts each center predicts; see
+    `w2v.engines.windows.find_targets`.
+    """
+    weights_of, sums = pairs_of.weights, pairs_of.sums
+    total = np.float64(0)
+    for i in range(CENTERS):
+        start = i * sizes.row + MR - 1
+        low, high = lows[i], highs[i]
+        for j in range(2 * sizes.reach + 1):
+            is_pair = (j >= low) & (j < high)
+            weights[start + j] = weights_of[j] if is_pair else np.float32(0)
+        pairs = sums[high] - sums[low]
+        total += pairs
+        start += sizes.band
+        share = -pairs * pairs_of.negatives / np.float32(NOISE)
+        for k in range(NOISE):
+            weights[start + k] = share
+    return total
+
+
+@compiled
+def choose_weights(
+    pairs_of: Pairs,
+    sizes: Sizes,
+    documents: I32,
+    lows: I32,
+    highs: I32,
+    tile: Tile,
+    own: Band,
+) -> tuple[int, float]:
+    """Return the address of a tile's weights and their sum over pairs; see `fill_weights`.
+
+    The parameters are those of `w2v.engines.windows.find_targets`.
+    """
+    last = documents[CENTERS + 2 * sizes.reach - 1]
+    inside = documents[0] >= 0 and documents[0] == last
+    weights = own.weights[np.int64(inside)]
+    if not inside or own.inside_pairs[0] == 0:
+        find_targets(sizes, documents, lows, highs, tile)
+        pairs = fill_weights(pairs_of, sizes, tile.lows, tile.highs, weights)
+        if inside:
+            own.inside_pairs[0] = pairs
+        return address(weights), pairs
+    return address(weights), own.inside_pairs[0]
+
+
+@inlined
+def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
+    """Add a center's curvatures to the sums of the outside rows and return its own sum, by lanes.
+
+    Parameters
+    ----------
+    H, mask
+        The addresses of the curvatures and of the factors, 1 or 0, that select some of them.
+    norms, sums
+        The addresses of the outside rows' squared lengths, and of their sums.
+    norm
+        The squared length of the center.
+    """
+    factor, total = splat(norm), splat(0)
+    for k in range(0, vectors * LANES, LANES):
+        values = multiply(load(H, k), load(mask, k))
+        total = multiply_add(values, load(norms, k), total)
+        store(multiply_add(values, factor, load(sums, k)), sums, k)
+    return total
+
+
+@inlined
+def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
+    """Return the curvature of center ``i + p``, by lanes; see `sum_curvature`."""
+    sums = address(own.sums) + 4 * p * own.sums.shape[1]
+    H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
+    norm, mask = tile.center_norms[i + p], address(own.mask)
+    of_contexts = add_curvature(
+        H,
+        norms + 4 * (i + p),
+        norm,
+        sums + 4 * (i + p),
+        mask + 4 * NOISE,
+        own.mask.size // LANES - NOISE // LANES,
+    )
+    of_noise = add_curvature(
+        H + 4 * sizes.band,
+        address(own.noise_norms),
+        norm,
+        sums + 4 * sizes.contexts,
+        mask,
+        NOISE // LANES,
+    )
+    return add(of_contexts, of_noise)
+
+
+@compiled
+def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
+    """Add up the curvature of each row of a tile.
+
+    The sums of the centers go to ``out``. Those of the outside rows go to `MR` rows of the scratch
+    memory, to be added: what is stored can only be loaded again some cycles later.
+
+    Parameters
+    ----------
+    norms
+        The address of the squared lengths of the contexts.
+    """
+    own.sums[:] = 0
+    for i in range(0, CENTERS, MR):
+        sums = sum_lanes_of_four(
+            center_curvature(sizes, tile, own, norms, i, 0),
+            center_curvature(sizes, tile, own, norms, i, 1),
+            center_curvature(sizes, tile, own, norms, i, 2),
+            center_curvature(sizes, tile, own, norms, i, 3),
+        )
+        store(sums, address(out), i)
+
+
+@compiled
+def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
+    """Compute a tile's -∂J/∂S, and its curvatures; return its loss.
+
+    Parameters
+    ----------
+    W, R
+        The addresses of the weights and of the context rows.
+    """
+    band, row, vectors = sizes.band, sizes.row, sizes.vectors
+    C, N, S = address(tile.C), address(own.N), address(tile.scores)
+    size = 4 * vectors * LANES  # bytes of a row
+    near = S + 4 * (MR - 1)
+    far = near + 4 * band
+    for i in range(0, CENTERS, MR):
+        for j in range(i, i + band, NR):
+            out = near + 4 * (i * (row - 1) + j)
+            score_tile(C + i * size, R + j * size, vectors, out, row - 1)
+        for k in range(0, NOISE, NR):
+            score_tile(C + i * size, N + k * size, vectors, far + 4 * (i * row + k), row)
+    loss: float = logistic(S, W, address(tile.curvature), CENTERS * row // LANES)
+    return loss
+
+
+@compiled
+def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
+    """Compute the gradients of a tile and write them to their targets.
+
+    Parameters
+    ----------
+    R, dR
+        The addresses of the context rows, and of their places in the buffer.
+    follows
+        Whether the tile before has written to the first of those.
+    """
+    reach, band, row, contexts, vectors = sizes[:5]
+    C, N, S = address(tile.C), address(own.N), address(tile.scores)
+    out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
+    size = 4 * vectors * LANES  # bytes of a row
+    near = S + 4 * (MR - 1)
+    far = near + 4 * band
+    nothing = Terms(S, 0, 0, 0, C)
+    for i in range(0, CENTERS, MR):
+        of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
+        of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
+        targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
+        gradient_rows(vectors, of_contexts, of_noise, 0, targets)
+    for j in range(0, contexts, MR):
+        i = max(0, j - 2 * reach)
+        count = min(CENTERS, j + MR) - i
+        terms = Terms(near + 4 * (i * (row - 1) + j), 1, row - 1, count, C + i * size)
+        sums = dR + j * size if follows and j < contexts - CENTERS else 0
+        n = CENTERS + j
+        targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
+        gradient_rows(vectors, terms, nothing, sums, targets)
+    for k in range(0, NOISE, MR):
+        terms = Terms(far + 4 * k, 1, row, CENTERS, C)
+        n = CENTERS + contexts + k
+        targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
+        gradient_rows(vectors, terms, nothing, 0, targets)

@@ -1,0 +1,383 @@
+"""The compiled code that comes before the gradients: sub-sampling, and the plan of a step.
+
+A plan has all that does not depend on the model: the words of the step, what is drawn, and which
+rows of the buffer of gradients belong to which word.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from w2v import sampling
+from w2v.engines.memory import (
+    BLOCK,
+    F32,
+    I32,
+    MR,
+    U32,
+    Parts,
+    Paths,
+    Planning,
+    Plans,
+    Problem,
+    Shard,
+    Sizes,
+    Source,
+)
+from w2v.engines.negative_sampling import NOISE
+from w2v.engines.rows import ALONE
+from w2v.engines.simd import compiled, inlined
+from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
+
+threefry = inlined(sampling.threefry)
+
+
+@compiled
+def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
+    """Make the draws from number ``first`` on; see `w2v.sampling.draw`."""
+    stream = np.uint32(purpose)
+    for i in range(len(bits)):
+        bits[i], more[i] = threefry(key.first, key.second, np.uint32(first + i), stream)
+
+
+@compiled
+def subsample(
+    problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
+) -> None:
+    """Write down which words of a block are kept."""
+    position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
+    fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
+    bits, keep = scratch.bits, problem.keep
+    first = place = position
+    words = 0
+    document = np.searchsorted(source.ends, position, "right")
+    while position < end:
+        while source.ends[document] <= position:
+            document += 1
+        start = source.starts[document]
+        for t in range(position, min(end, source.ends[document])):
+            word = source.ids[source.tokens[start + t]]
+            # Every word is written, and the next one overwrites it unless it is kept: a branch
+            # on a random number would often be mispredicted.
+            shard.ids[place] = word
+            shard.documents[place] = document
+            if word >= 0:
+                words += 1
+                place += bits[t - first] <= keep[word]
+        position = min(end, source.ends[document])
+    shard.words[block] = words
+    shard.kept[block] = place - first
+
+
+@compiled
+def add_up(shard: Shard) -> None:
+    """Fill in how many words are kept before each block."""
+    for block in range(len(shard.kept)):
+        shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
+
+
+@compiled
+def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
+    """Copy the words that are kept, from the one with number ``first`` on; -1 beyond the ends."""
+    starts, end = shard.starts, min(first + len(ids), shard.starts[-1])
+    n = max(first, 0)
+    ids[: n - first] = documents[: n - first] = -1
+    block = np.searchsorted(starts, n, "right") - 1
+    while n < end:
+        place = block * BLOCK - starts[block]
+        stop = min(end, starts[block + 1])
+        for k in range(n, stop):
+            ids[k - first] = shard.ids[place + k]
+            documents[k - first] = shard.documents[place + k]
+        n = stop
+        block += 1
+    ids[n - first :] = documents[n - first :] = -1
+
+
+@inlined
+def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
+    """Put a row before the others of its word, and return the number of words with rows."""
+    head = heads[word]
+    following[row] = head
+    heads[word] = row
+    words[count] = word
+    return int(count + (head < 0))
+
+
+@compiled
+def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
+    """Write down the first row of each word with several rows, and empty the lists.
+
+    Returns the number of those words; with ``every``, words with one row are among them.
+    """
+    several = 0
+    for n in range(count):
+        word = words[n]
+        row = heads[word]
+        heads[word] = -1
+        # Every word is written, and the next one overwrites it unless it is one of those.
+        words[several], first[several] = word, row
+        if following[row] < 0 and not every:
+            following[row] = ALONE
+        else:
+            several += 1
+    return several
+
+
+@compiled
+def draw_noise(
+    problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
+) -> None:
+    """Draw the noise words from draw number ``first`` on."""
+    size = np.uint64(len(problem.alias))
+    for done in range(0, len(noise), BLOCK):
+        bits, more = scratch.bits[: len(noise) - done], scratch.more_bits
+        fill_bits(key, NOISE_WORDS, first + done, bits, more)
+        for k in range(len(bits)):
+            cell = np.int64((np.uint64(bits[k]) * size) >> np.uint64(32))
+            is_cell = more[k] < problem.threshold[cell]
+            noise[done + k] = cell if is_cell else problem.alias[cell]
+
+
+@compiled
+def draw_windows(
+    problem: Problem,
+    sizes: Sizes,
+    key: sampling.Key,
+    first: int,
+    documents: I32,
+    lows: I32,
+    highs: I32,
+    scratch: Planning,
+) -> None:
+    """Find the window of each center of a step, from draw number ``first`` on."""
+    m = sizes.window
+    size = np.uint64(m)
+    for done in range(0, len(lows), BLOCK):
+        bits = scratch.bits[: len(lows) - done]
+        if problem.draws_windows:
+            fill_bits(key, WINDOW_SIZES, first + done, bits, scratch.more_bits)
+        for k in range(len(bits)):
+            center = m + done + k
+            low = high = center
+            document = documents[center]
+            if document >= 0:
+                farthest: Any = np.int64(m)
+                if problem.draws_windows:
+                    farthest = 1 + np.int64((np.uint64(bits[k]) * size) >> np.uint64(32))
+                low, high = center - farthest, center + farthest + 1
+                while documents[low] != document:
+                    low += 1
+                while documents[high - 1] != document:
+                    high -= 1
+            lows[done + k], highs[done + k] = low, high
+
+
+@compiled
+def list_inputs(
+    sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
+) -> int:
+    """List the rows of each word among the input rows of a step; see `take_heads`.
+
+    Rows are added from the end on, so that each list has its rows in the order of the text.
+    """
+    following[:] = -1  # also the rows of no word
+    skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
+    count, length = 0, sizes.strip * sizes.tile
+    for strip in range((centers - 1) // length, -1, -1):
+        place, row = strip * length + skipped, strip * sizes.input_slots
+        for j in range(min(length, centers - strip * length) + extra - 1, -1, -1):
+            word = ids[place + j]
+            if word >= 0:
+                count = add_row(word, row + j, count, heads, words, following)
+    return take_heads(heads, words, count, sizes.parts, first, following)
+
+
+@compiled
+def list_band(
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    noise: I32,
+    heads: I32,
+    words: I32,
+    first: I32,
+    following: I32,
+) -> int:
+    """List the rows of each word among the outside rows of a step; see `list_inputs`."""
+    following[:] = -1
+    count = 0
+    reach, skipped = sizes.reach, sizes.window - sizes.reach
+    tiles = -(-centers // sizes.tile)
+    for strip in range((tiles - 1) // sizes.strip, -1, -1):
+        begin = strip * sizes.strip
+        end = min(begin + sizes.strip, tiles)
+        row = strip * sizes.slots + sizes.slots - sizes.strip * NOISE
+        for k in range((end - begin) * NOISE - 1, -1, -1):
+            count = add_row(noise[begin * NOISE + k], row + k, count, heads, words, following)
+        row = strip * sizes.slots
+        for j in range((end - begin) * sizes.tile + 2 * reach - 1, -1, -1):
+            word = ids[begin * sizes.tile + skipped + j]
+            if word >= 0:
+                count = add_row(word, row + j, count, heads, words, following)
+    return take_heads(heads, words, count, False, first, following)
+
+
+@compiled
+def list_nodes(
+    paths: Paths,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    nodes: I32,
+    starts: I32,
+    seen: I32,
+    heads: I32,
+    words: I32,
+    first: I32,
+    following: I32,
+) -> int:
+    """Write down the nodes of each tile, and list the rows of each node; see `list_inputs`."""
+    reach, skipped = sizes.reach, sizes.window - sizes.reach
+    tiles = -(-centers // sizes.tile)
+    row = 0
+    for tile in range(tiles):
+        starts[tile] = row
+        place = tile * sizes.tile + skipped
+        for word in ids[place : place + sizes.tile + 2 * reach]:
+            if word >= 0:
+                for k in range(paths.starts[word], paths.starts[word + 1]):
+                    node = paths.nodes[k]
+                    nodes[row] = node
+                    row += seen[node] != tile
+                    seen[node] = tile
+        for node in nodes[starts[tile] : row]:
+            seen[node] = -1
+        while row % MR:
+            nodes[row] = -1
+            row += 1
+    starts[tiles] = row
+    following[:row] = -1
+    count = 0
+    for r in range(row - 1, -1, -1):
+        if nodes[r] >= 0:
+            count = add_row(nodes[r], r, count, heads, words, following)
+    return take_heads(heads, words, count, False, first, following)
+
+
+@compiled
+def list_parts(
+    parts: Parts,
+    ids: I32,
+    words: I32,
+    count: int,
+    numbers: I32,
+    rows: I32,
+    ends: I32,
+    members: I32,
+    shares: F32,
+    scratch: Planning,
+) -> int:
+    """Number the words of a step, list the rows of the table that they are sums of, and count them.
+
+    Parameters
+    ----------
+    words, count
+        The distinct words, and their number.
+    numbers, rows, ends, members, shares
+        What is filled in: ``numbers`` and ``part_...`` of `Plans`.
+    """
+    heads, known, places = scratch.heads, scratch.parts, scratch.part_places
+    for n in range(count):
+        heads[words[n]] = n
+    for place in range(len(ids)):
+        numbers[place] = heads[ids[place]] if ids[place] >= 0 else -1
+    for n in range(count):
+        heads[words[n]] = -1
+    found = entry = 0
+    for n in range(count):
+        for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
+            row = parts.rows[k]
+            place = known[row]
+            if place < 0:
+                place = known[row] = found
+                rows[found], ends[found + 1] = row, 0
+                found += 1
+            ends[place + 1] += 1
+            places[entry] = place
+            entry += 1
+    ends[0] = 0
+    for place in range(found):
+        known[rows[place]] = -1
+        ends[place + 1] += ends[place]
+    # What was the start of a row becomes its end while its entries are placed.
+    entry = 0
+    for n in range(count):
+        for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
+            place = places[entry]
+            members[ends[place]], shares[ends[place]] = n, parts.shares[k]
+            ends[place] += 1
+            entry += 1
+    return found
+
+
+@compiled
+def plan(
+    problem: Problem,
+    sizes: Sizes,
+    key: sampling.Key,
+    step: int,
+    plans: Plans,
+    shard: Shard,
+    scratch: Planning,
+) -> None:
+    """Plan a step."""
+    n, heads = step % len(plans.ids), scratch.heads
+    ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]
+    documents, centers = plans.documents[n], step_centers(sizes, shard, step)
+    first = step * sizes.step
+    copy_kept(shard, first - sizes.window, ids, documents)
+    if sizes.windows:
+        draw_windows(problem, sizes, key, first, documents, plans.lows[n], plans.highs[n], scratch)
+    words, following = plans.center_words[n], plans.center_next[n]
+    count = list_inputs(sizes, centers, ids, heads, words, plans.center_heads[n], following)
+    shard.several[step, 0] = count
+    if sizes.parts:
+        shard.several[step, 2] = list_parts(
+            problem.parts,
+            ids,
+            words,
+            count,
+            plans.numbers[n],
+            plans.part_rows[n],
+            plans.part_ends[n],
+            plans.part_words[n],
+            plans.part_shares[n],
+            scratch,
+        )
+    words, following = plans.outside_words[n], plans.outside_next[n]
+    if sizes.nodes:
+        shard.several[step, 1] = list_nodes(
+            problem.paths,
+            sizes,
+            centers,
+            ids,
+            nodes,
+            plans.node_starts[n],
+            scratch.seen,
+            heads,
+            words,
+            plans.outside_heads[n],
+            following,
+        )
+    else:
+        draw_noise(problem, key, step * len(noise), noise, scratch)
+        shard.several[step, 1] = list_band(
+            sizes, centers, ids, noise, heads, words, plans.outside_heads[n], following
+        )
+
+
+@inlined
+def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
+    """Return the number of center words of a step."""
+    return int(min(sizes.step, shard.starts[-1] - step * sizes.step))

@@ -1,4 +1,7 @@
-"""What runs answered to each pair and question, in a file, so that settings can be compared."""
+"""Save and load the answers of runs to benchmark items, so that configurations can be compared.
+
+An item is a word pair or an analogy question.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,25 +14,49 @@ from numpy.typing import NDArray
 from w2v.evaluate.influence import AnalogyBenchmark, Benchmark, SimilarityBenchmark
 
 ANSWERS = "answers.npz"
-"""The file of a run, in the folder of its evaluation."""
+"""The name of the file of a run's answers, in the folder of its evaluation."""
 
 
 class Answers(NamedTuple):
-    """A benchmark, and the answers of one run to it, (n,); see `Benchmark.scores`."""
+    """A benchmark and the answers of one run to its n items.
+
+    Attributes
+    ----------
+    benchmark
+        The word pairs or analogy questions.
+    given : (n,)
+        The answers: the cosine of each pair, or the rank of the correct answer to each question.
+    """
 
     benchmark: SimilarityBenchmark | AnalogyBenchmark
     given: NDArray[Any]
 
 
 class Given(NamedTuple):
-    """The answers of one run to a benchmark that is known by its digest."""
+    """The answers of one run to the n items of a benchmark, which is identified by its hash.
+
+    Attributes
+    ----------
+    digest
+        The hash of the benchmark's items.
+    given : (n,)
+        The answers: the cosine of each pair, or the rank of the correct answer to each question.
+    """
 
     digest: str
     given: NDArray[Any]
 
 
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
-    """Write the answers of one run to several benchmarks, by the names of the scores."""
+    """Save the answers of one run to several benchmarks in a compressed NumPy file.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    answers
+        The answers by the name of the score, such as ``similarity/wordsim353/spearman``.
+    """
     arrays: dict[str, NDArray[Any]] = {}
     for name, (benchmark, given) in answers.items():
         asked = {key: value for key, value in vars(benchmark).items() if key in ASKED}
@@ -47,13 +74,23 @@ def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
 
 
 ASKED = ("people", "words", "pairs", "oov")
-"""The fields of benchmarks that are written down."""
+"""The fields of benchmarks that `save_answers` saves."""
 
 
 def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Given]:
-    """Read the answers of one run, by the names of the scores.
+    """Load the answers of one run from the file that `save_answers` wrote.
 
-    Benchmarks that are not yet in `benchmarks`, by digest, are added to it.
+    Parameters
+    ----------
+    path
+        The file.
+    benchmarks
+        Benchmarks by their hash. Those in the file are added to it.
+
+    Returns
+    -------
+    dict
+        The answers by the name of the score, such as ``similarity/wordsim353/spearman``.
     """
     found = {}
     with np.load(path, allow_pickle=False) as file:

@@ -1,11 +1,10 @@
-"""How much each word pair, or each analogy question, contributes to a score.
+"""The influence of each word pair or analogy question on a benchmark score.
 
-A score is a function of a sample of pairs. Its value with slightly more weight on one pair, less
-its value as it is, is the influence of this pair (Hampel). The influences of all pairs sum to 0,
-and the sum of squares of the influences, each divided by the number of pairs, estimates how much
-the score would vary over samples of pairs: the infinitesimal jackknife. Unlike a bootstrap, it
-takes one pass over the data, and it is a vector, so that the influences on two scores of the same
-pairs can be subtracted from each other.
+A score is a function of a sample of items. The influence of an item is the derivative of the score
+with respect to the item's weight in the sample (Hampel). The influences of all items sum to 0. The
+sum of squares of influence / number of items estimates the variance of the score over samples of
+items: the infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data, and gives a
+vector, so that the influences on two scores of the same items can be subtracted from each other.
 
 References
 ----------
@@ -32,16 +31,16 @@ from w2v.evaluate.statistics import MIN_PAIRS_FOR_INTERVAL, NORMAL_QUANTILE, Int
 FloatArray = NDArray[np.float64]
 
 MAX_CORRELATION = 1 - 1e-9
-"""Fisher's z of larger correlations would be infinite."""
+"""Correlations are clipped to this, because Fisher's z of 1 is infinite."""
 
 
 class Scores(NamedTuple):
-    """The scores of several runs, and what each item contributes to them.
+    """The scores of several runs on a benchmark, and the contribution of each of its n items.
 
     Attributes
     ----------
     values : (runs,)
-        NaN where a score is undefined.
+        The scores; NaN where a score is undefined.
     parts : (runs, n)
         The influence of each item on the score, divided by the number of items; 0 for items that
         are not used.
@@ -52,57 +51,71 @@ class Scores(NamedTuple):
 
 
 class Benchmark(ABC):
-    """The items that all runs are asked: word pairs or questions.
+    """The items of a benchmark, word pairs or analogy questions, and how runs are scored on them.
 
     Attributes
     ----------
     oov
-        See `w2v.evaluate.Unknown`: whether items with unknown words are left out.
+        How items with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
+        a cosine of 0 or as a wrong answer.
     """
 
     oov: Unknown
 
     def known(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which items count, (runs, n), from the answers of runs, (runs, n)."""
+        """Return which items count for each run, bool (runs, n).
+
+        Parameters
+        ----------
+        answers : (runs, n)
+            The answers of several runs, as for `scores`.
+        """
         if self.oov == "zero":
             return np.ones(answers.shape, bool)
         return np.asarray(answers >= 0 if answers.dtype.kind == "i" else ~np.isnan(answers))
 
     @abstractmethod
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
-        """Return the scores of runs on the items that are used.
+        """Compute the scores of several runs on the items that are used.
 
         Parameters
         ----------
-        answers
-            (runs, n): a cosine of each pair, NaN with an unknown word; or for each question the
-            rank of its answer, as `w2v.evaluate.answer_ranks` returns it.
+        answers : (runs, n)
+            The cosine of each pair, NaN if a word is unknown; or the rank of the correct answer to
+            each question, as returned by `w2v.evaluate.answer_ranks`.
         used : bool (n,)
-            Which items the scores are of.
+            Which items are used.
         """
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return how many of what is sampled independently the used items consist of."""
+        """Return the number of independent sampling units in the used items, such as word pairs."""
 
     def variances(self, parts: FloatArray) -> FloatArray:
-        """Return the variance over samples of items, (estimates, rows), for each row of `parts`.
+        """Return the variance of each row of `parts` over samples of items, (estimates, rows).
 
-        Where there are several estimates, the largest one holds.
+        If there are several estimates, the largest one should be used.
+
+        Parameters
+        ----------
+        parts : (rows, n)
+            The contribution of each item to a score, as in `Scores`.
         """
         return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
 
 
 @dataclass(frozen=True)
 class SimilarityBenchmark(Benchmark):
-    """Word pairs: Spearman's correlation of cosines and the scores that people gave.
+    """A benchmark of word pairs, scored by Spearman's correlation of cosines with human ratings.
 
     Attributes
     ----------
     people : (n,)
-        The scores that people gave.
+        The human rating of each pair.
     words : int64 (n,)
-        A number of the two words of each pair, the same in every benchmark that has this pair.
+        A number that identifies the two words of each pair, and is the same in all benchmarks.
+    oov
+        How pairs with unknown words are treated: ``skip`` or ``zero``.
     """
 
     people: FloatArray
@@ -122,15 +135,18 @@ class SimilarityBenchmark(Benchmark):
 
 @dataclass(frozen=True)
 class AnalogyBenchmark(Benchmark):
-    """Analogy questions: the share of correct answers.
+    """A benchmark of analogy questions, scored by the share of correct answers.
 
-    Questions are not independent. Each is made of two pairs of words, and a pair is part of many
-    questions. The sample is therefore one of pairs: two questions are dependent if they share one.
+    Questions are not independent, because each is made of two word pairs, and a pair is part of
+    many questions. The sampling units are therefore word pairs: two questions are dependent if they
+    share one.
 
     Attributes
     ----------
     pairs : int64 (n, 2)
-        The numbers of the two pairs of each question.
+        The numbers of the two word pairs of each question.
+    oov
+        How questions with unknown words are treated: ``skip`` or ``zero``.
 
     References
     ----------
@@ -150,7 +166,7 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Matrices that sum the questions of each pair, and those of the same two pairs."""
+        """Sparse matrices that sum over questions of a word pair, and of the same two pairs."""
         from scipy.sparse import csr_matrix
 
         n = len(self.pairs)
@@ -175,33 +191,38 @@ class AnalogyBenchmark(Benchmark):
 
 @dataclass(frozen=True)
 class MeanOfSets(Benchmark):
-    """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z.
+    """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
-    The z of the correlations are averaged, and the mean is turned back into a correlation. A set
-    with fewer than `MIN_PAIRS_FOR_INTERVAL` pairs that are used is left out. The answers to all
-    sets stand one after another. Some sets are parts of others: a pair that is in several sets is
-    one item of the sample.
+    The z values of the correlations are averaged, and the mean is transformed back to a
+    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The arrays
+    of answers are those of all sets, concatenated. A pair that occurs in several sets is one
+    sampling unit.
+
+    Attributes
+    ----------
+    sets
+        The sets of word pairs.
     """
 
     sets: Sequence[SimilarityBenchmark]
 
     @property
     def oov(self) -> Unknown:  # type: ignore[override]
-        """How unknown words are treated, in all sets alike."""
+        """How pairs with unknown words are treated, the same in all sets: ``skip`` or ``zero``."""
         return self.sets[0].oov
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """A number from 0 on for each different pair, (n,) int64."""
+        """A number from 0 on that identifies each pair across the sets, int64 (n,)."""
         words = np.concatenate([one.words for one in self.sets])
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Cut an array whose last axis is that of all pairs into those of the sets."""
+        """Split an array, whose last axis has the pairs of all sets, into one array per set."""
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
-        """Return which sets have enough pairs that are used, from used, (n,)."""
+        """Return the indices of the sets with enough used pairs; `used` is a bool array (n,)."""
         sizes = [int(one.sum()) for one in self.split(used)]
         return [number for number, size in enumerate(sizes) if size >= MIN_PAIRS_FOR_INTERVAL]
 
@@ -242,9 +263,10 @@ class MeanOfSets(Benchmark):
         return np.asarray((np.asarray(sums @ parts.T) ** 2).sum(0))[None]
 
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
-        """Return the mean of one run, from its answers (n,), and its 95 % interval over pairs.
+        """Return the mean correlation of one run and its 95 % confidence interval over word pairs.
 
-        None if no set has enough pairs, or a correlation is undefined.
+        None if no set has enough pairs, or a correlation is undefined. `answers` has the cosines of
+        all pairs, (n,).
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -259,26 +281,26 @@ class MeanOfSets(Benchmark):
 
 
 def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
-    """Return Spearman's correlation of x with each row of y, and the influence of each pair on it.
+    """Compute Spearman's correlation of x with each row of y, and the influence of each pair on it.
 
     Parameters
     ----------
-    x, y
-        (n,) and (runs, n).
+    x : (n,)
+    y : (runs, n)
 
     Returns
     -------
     values : (runs,)
-        NaN if x or the row of y is constant, or n is less than 2.
+        The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
         The influences, which sum to 0 and are not divided by n.
 
     Notes
-    -----
-    With F and G the shares of smaller values (half of the equal ones counted), a = F - 1/2 and
-    b = G - 1/2, the correlation is mean(a b) / sqrt(mean(a a) mean(b b)). More weight on pair k
-    changes mean(a b) by a_k b_k, and because all ranks above it move, by the mean of b over the
-    pairs with larger x, and of a over those with larger y.
+    ----- For each value, let F (of x) and G (of y) be the share of smaller values, counting half of
+    the equal ones, and let a = F - 1/2 and b = G - 1/2. The correlation is mean(a b) / sqrt(mean(a
+    a) mean(b b)). If pair k gets more weight, mean(a b) changes by a_k b_k. All ranks above the
+    pair change as well, which adds the mean of b over the pairs with larger x, and the mean of a
+    over the pairs with larger y.
     """
     if y.shape[1] < 2:
         return Scores(np.full(len(y), np.nan), np.zeros(y.shape))
@@ -295,7 +317,7 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
 
 
 class _Ranks:
-    """The ranks of each row of values, (rows, n)."""
+    """The ranks of values within each row of an array (rows, n)."""
 
     def __init__(self, values: FloatArray) -> None:
         rows, n = values.shape
@@ -317,9 +339,9 @@ class _Ranks:
         return out
 
     def mean_above(self, weights: FloatArray) -> FloatArray:
-        """Return for each k the mean over all i of a weight, halved if the values are equal.
+        """Return, for each k, the mean over i of weight i times an indicator.
 
-        Weights of smaller values than that of k count as 0.
+        The indicator is 1 if value i is larger than value k, 1/2 if they are equal, and else 0.
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))
@@ -334,7 +356,7 @@ class _Ranks:
 
 
 def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
-    """Return the questions as a benchmark, with the two pairs of words that each is made of."""
+    """Make a benchmark of analogy questions, and number the two word pairs of each question."""
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [
         [
@@ -347,7 +369,10 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 
 
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
-    """Return word pairs as a benchmark; the order of two words and their case do not matter."""
+    """Make a benchmark of word pairs.
+
+    A pair is identified by a hash of its words, which ignores their order and case.
+    """
     texts = ["\t".join(sorted((a.casefold(), b.casefold()))) for a, b, _ in pairs]
     digests = b"".join(
         hashlib.blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).digest()

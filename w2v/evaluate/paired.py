@@ -1,30 +1,32 @@
-"""Do two settings differ in a score, beyond what other seeds and other word pairs would change?
+"""Test whether two configurations differ in a score by more than chance, over seeds and word pairs.
 
-Each setting is trained with several seeds, and all of these runs are asked the same pairs or
-questions. A difference of two mean scores therefore varies for two reasons: other seeds would give
-other vectors, and other pairs would be easier for one setting or the other. Both are treated as
-samples: the seeds of all possible seeds, and the pairs of all pairs that could have been chosen.
-`w2v.evaluate.influence` says how much each pair or question contributes to a score.
+Each configuration is trained with several seeds, and all runs are evaluated on the same items: word
+pairs or analogy questions. The difference of two mean scores is subject to chance for two reasons:
+other seeds would give other vectors, and other items would favor one configuration or the other.
+Both the seeds and the items are treated as samples. `w2v.evaluate.influence` computes how much each
+item contributes to a score.
 
 For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
-vector of the differences of the contributions. The variance of the mean of d_s is estimated by
+vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
+by
 
     seeds + items,   seeds = var(d_s) / S,   items = q(mean of e_s) - noise,
 
-where q(e) is the variance over samples of pairs (for independent pairs, the sum of squares), and
-``noise`` is what the seeds add to q(mean of e_s); ``items`` is at least 0. This is how several
-readers who judge the same cases are analysed in medical imaging (Obuchowski and Rockette); readers
-are seeds here, and cases are pairs.
+where q(e) is the variance over samples of items (for independent items, the sum of squares), and
+``noise`` is what the variation over seeds adds to q(mean of e_s); ``items`` is at least 0. Medical
+imaging studies in which several readers judge the same cases are analyzed in the same way
+(Obuchowski and Rockette); here, seeds take the place of readers, and items that of cases.
 
-The variance over seeds is estimated from few values. Where more than two settings are compared, it
-is the sum of the variances of the two settings, but never less than the mean over all settings, so
-that two settings whose few seeds happen to agree are not trusted more than the others.
+The variance over seeds is estimated from few values. If more than two configurations are compared,
+it is the sum of the variances of the two configurations, but at least the mean over all
+configurations, so that two configurations whose few seeds happen to agree are not trusted more.
 
-All pairs of settings are compared at once. The critical values are those of the studentized range
-for this number of settings, as in Tukey's test; for two settings, this is Student's t. The degrees
-of freedom of the sum of the two variances are those of Satterthwaite. For two settings, and for two
-seeds, these find too many differences; there, the critical value is the mean of those of the two
-variances, weighted by them (Cochran). The folder's README has the simulations.
+All pairs of configurations are compared at once. The critical values are those of the studentized
+range for this number of configurations, as in Tukey's test; for two configurations, this is
+Student's t. The degrees of freedom of the sum of the two variances are those of Satterthwaite. For
+two configurations, and for two seeds, these would find too many differences; there, the critical
+value is the mean of those for the two variances, weighted by the variances (Cochran). The folder's
+README has the simulations.
 
 References
 ----------
@@ -49,29 +51,30 @@ from w2v.evaluate.statistics import studentized_range_sf
 Verdict = Literal["better", "worse", "no difference shown", "one seed", "too few pairs"]
 
 LEVEL = 0.05
-"""The chance that any verdict of a table says that there is a difference where there is none."""
+"""The significance level: the probability of any false positive in a table of comparisons."""
 
 POWER = 0.8
-"""The chance of seeing a difference by which `Difference.detectable` is defined."""
+"""The statistical power for which `Difference.detectable` is computed."""
 
 MIN_ITEMS = 10
-"""With fewer common pairs, their sample says too little to be judged."""
+"""With fewer items in common, two configurations are not compared."""
 
 MAX_SEEDS = 1000
-"""The most seeds that `Difference.seeds_needed` asks for."""
+"""The largest possible value of `Difference.seeds_needed`."""
 
 
 class Noise(NamedTuple):
-    """The variance of a difference of two mean scores, by its two causes.
+    """The variance of the difference between two mean scores, by its two causes: seeds and items.
 
     Attributes
     ----------
     seeds, seeds_freedom
-        What other seeds would change, and the degrees of freedom of this estimate.
+        The variance due to the choice of seeds, and the degrees of freedom of this estimate.
     items, items_freedom
-        What other pairs or questions would change; 0 and 1 for a figure that has none.
+        The variance due to the choice of word pairs or questions, and the degrees of freedom; 0 and
+        1 for a score that is not of a benchmark.
     careful
-        Whether few seeds are all that is known of `seeds`; see `critical`.
+        Whether the variance over seeds is known from few seeds only, which `critical` allows for.
     """
 
     seeds: float
@@ -86,10 +89,11 @@ class Noise(NamedTuple):
         return math.sqrt(self.seeds + self.items)
 
     def critical(self, family: "Family") -> float:
-        """Return the number of standard errors at which a difference is shown.
+        """Return the critical value: a difference is significant from this many standard errors on.
 
-        If `careful`, it is the mean of the critical values of the two variances, weighted by them
-        (Cochran); otherwise that for the degrees of freedom of their sum (Satterthwaite).
+        If `careful`, it is the mean of the critical values for the two variances, weighted by the
+        variances (Cochran). Otherwise it is that for the degrees of freedom of their sum
+        (Satterthwaite).
         """
         if not self.error:
             return 0.0
@@ -102,40 +106,43 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Return the noise that there would be with `wanted` seeds instead of `seeds`."""
+        """Return the noise expected with `wanted` seeds instead of `seeds`."""
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What is known about the difference of two settings in one score.
+    """The difference between two configurations in one score, with its significance.
 
     Attributes
     ----------
     a, b
-        The settings, as indices of what was compared.
+        The indices of the two configurations.
     difference
-        The mean score of `a` less that of `b`, over the seeds that both have and on the pairs or
+        The mean score of `a` minus that of `b`, over the seeds that both have, on the pairs or
         questions whose words all of their runs know.
     verdict
-        Whether `a` is ``better`` or ``worse`` than `b`, or ``no difference shown``. ``one seed`` or
-        ``too few pairs`` (fewer than `MIN_ITEMS`) where nothing can be said.
+        Whether `a` is significantly ``better`` or ``worse`` than `b`, or ``no difference shown``;
+        or why they cannot be compared: ``one seed``, or ``too few pairs`` (fewer than `MIN_ITEMS`).
     low, high
-        The interval of the difference; those of all comparisons hold at once with a probability of
-        95 %. It excludes 0 where the verdict is ``better`` or ``worse``. None without a verdict.
+        The simultaneous 95 % confidence interval of the difference, corrected for the number of
+        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. None if the
+        configurations cannot be compared.
     alone_low, alone_high
-        The 95 % interval of this difference alone, for a reader who planned no other comparison.
+        The 95 % confidence interval without this correction, valid if only this comparison was
+        planned.
     p
-        The p-value, corrected for the number of comparisons: below 0.05 where the verdict says that
-        there is a difference.
+        The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
+        ``better`` or ``worse``.
     seeds, items
-        The number of seeds, and of pairs or questions (None if the score is not of any).
+        The number of seeds, and of pairs or questions (None if the score has no items).
     detectable
-        The smallest true difference that as many seeds would show in 80 % of all repetitions.
+        The smallest true difference that the same number of seeds would show in 80 % of
+        repetitions.
     size, seeds_needed
-        The number of seeds that would show a difference of this size, in 80 % of all repetitions;
-        None if even `MAX_SEEDS` would not, because the pairs are too few.
+        The number of seeds that would show a difference of this size in 80 % of repetitions; None
+        if even `MAX_SEEDS` would not, because there are too few items.
     """
 
     a: int
@@ -156,16 +163,17 @@ class Difference:
 
 @dataclass(frozen=True)
 class Family:
-    """The comparisons that are judged together, so that all are corrected for their number.
+    """The family of comparisons that are corrected together for multiple testing.
 
     Attributes
     ----------
     settings
-        How many settings are compared with each other.
+        The number of configurations that are compared with each other.
     level
-        The chance of a false verdict on this score, over all pairs of settings.
+        The family-wise error rate for this score, over all pairs of configurations.
     whole
-        The same over all scores, of which this is one. p-values are corrected to it.
+        The family-wise error rate over all scores, of which this is one. p-values are corrected to
+        it.
     """
 
     settings: int
@@ -173,7 +181,7 @@ class Family:
     whole: float = LEVEL
 
     def critical(self, freedom: float) -> float:
-        """Return the critical value for a standard error with these degrees of freedom."""
+        """Return the critical value, in standard errors, for given degrees of freedom."""
         if self.settings == 2:
             from scipy.special import stdtrit
 
@@ -188,7 +196,7 @@ class Family:
         ratio
             The absolute difference, in standard errors.
         critical
-            The ratio at which the difference is shown. It tells the degrees of freedom.
+            The critical value of the ratio, from which the degrees of freedom are derived.
         """
         low, high = 1.0, MAX_FREEDOM
         while high / low > 1 + 1e-9:
@@ -207,17 +215,17 @@ class Family:
 
 
 ALONE = Family(2)
-"""Of an interval for one comparison that was planned alone."""
+"""The family of a single planned comparison, for intervals without correction."""
 
 MAX_FREEDOM = 1e5
-"""More degrees of freedom change no digit that is shown."""
+"""The most degrees of freedom that are distinguished; more would not change the printed digits."""
 
 
 @cache
 def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
-    """Return the logarithm of the studentized range at a level, as a function of 1 / freedom.
+    """Return the logarithm of the critical studentized range as a polynomial in 1 / freedom.
 
-    It is smooth, so that a polynomial through ten points is exact to 1e-3.
+    The function is smooth: a polynomial through ten points is exact to 1e-3.
     """
     from scipy.optimize import brentq
 
@@ -233,17 +241,19 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 
 
 def levels(objective: int, others: int) -> list[float]:
-    """Divide `LEVEL` among several scores, so that it holds for all of them together.
+    """Divide the significance level `LEVEL` among several scores, by Sidak's formula.
 
-    By Sidak's formula, which is exact for independent scores. The objective, which was named before
-    there were results, gets one half of it, and the other scores the other half, in equal parts.
+    The level then holds for all scores together, exactly if they are independent. The objective,
+    the score that was chosen before there were results, gets one half of the level; the other
+    scores share the other half equally.
 
     Parameters
     ----------
     objective
-        How many of the scores are the objective: several if it compares only within groups.
+        The number of comparisons that are of the objective; several if it is compared only within
+        groups of configurations.
     others
-        How many other scores there are. They come last in the result.
+        The number of other scores. Their levels come last in the result.
     """
     shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
     if objective and others:
@@ -252,21 +262,21 @@ def levels(objective: int, others: int) -> list[float]:
 
 
 def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
-    """Estimate how much seeds change the score of each setting, beyond what they change alike.
+    """Estimate the variance of scores over seeds, without effects common to all configurations.
 
     Parameters
     ----------
-    values
-        (settings, seeds), the scores; NaN where a run is missing.
+    values : (settings, seeds)
+        The score of each configuration and seed; NaN where a run is missing.
 
     Returns
     -------
     variances : (settings,)
-        NaN for a setting with one seed.
+        The variance of each configuration; NaN if it has one seed.
     mean : float
-        Over all settings; its degrees of freedom are (settings - 1) (seeds - 1) if none is missing.
+        The variance pooled over all configurations.
     freedom : float
-        The degrees of freedom of `mean`.
+        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing.
     """
     known = ~np.isnan(values)
     rest = np.where(known, values, 0.0)
@@ -288,29 +298,29 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 Runs = Sequence[Mapping[str, NDArray[Any]]]
-"""The answers of each setting's runs to a benchmark, (n,) each, by seed; see `Benchmark.scores`."""
+"""For each configuration, the answers of its runs to the n items of a benchmark, (n,), by seed."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Settings that are compared in one score.
+    """A comparison of several configurations by one score.
 
     Attributes
     ----------
     values
-        The score of each setting's runs, by seed.
+        The scores of each configuration's runs, by seed.
     family
-        What is judged together.
+        The comparisons that are corrected together for multiple testing.
     benchmark, answers
-        The items that the score is of, and the answers of each setting's runs to them. None for a
-        figure that is not of any, such as a loss: then only the seeds count.
+        The items that the score is computed from, and the answers of each configuration's runs to
+        them. None for a score without items, such as a loss; only seeds are then a sample.
     larger_is_better
         Whether a larger score is better.
     size
-        The difference for which `Difference.seeds_needed` is found; None: the one that was found.
+        The difference for which `Difference.seeds_needed` is computed; None: the observed one.
     fixed
-        Whether the runs are all there is, such as vectors that were made elsewhere, so that only
-        the items are a sample. Each setting then has one run.
+        Whether the runs are not a sample of seeds, for example vectors from elsewhere, so that only
+        the items are a sample. Each configuration then has one run.
     """
 
     values: Sequence[Mapping[str, float]]
@@ -322,11 +332,11 @@ class Comparison:
     fixed: bool = False
 
     def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        """Compare the given pairs of settings."""
+        """Compare the given pairs (a, b) of configurations."""
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:
-        """Compare two settings."""
+        """Compare the configurations with the indices `a` and `b`."""
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
         found, noise, items = self._noise(a, b, seeds)
@@ -401,7 +411,7 @@ class Comparison:
     def _scores(
         self, one: int, seeds: Sequence[str], answers: NDArray[Any], used: NDArray[np.bool_]
     ) -> Scores:
-        """Return the scores of a setting, which is compared with many others on the same items."""
+        """Return the scores of a configuration on the used items; cache them for later calls."""
         assert self.benchmark is not None
         key = one, used.tobytes(), tuple(seeds)
         if key not in self._known:
@@ -417,7 +427,17 @@ class Comparison:
         return spread_over_seeds(np.array(table, np.float64))
 
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
-        """Return the variance over seeds of the mean of some gaps, and its degrees of freedom."""
+        """Estimate the variance over seeds of the mean difference between two configurations.
+
+        Parameters
+        ----------
+        gaps
+            The difference of the two scores for each seed.
+
+        Returns
+        -------
+        The variance, or None for fewer than two seeds; and its degrees of freedom.
+        """
         if len(gaps) < 2:
             return None, 1.0
         if self.family.settings == 2:
@@ -434,7 +454,10 @@ class Comparison:
         return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
-        """Return the fewest seeds, and at least two, that would show a difference of a size."""
+        """Return the fewest seeds, at least two, that would show a difference of the given size.
+
+        None if even `MAX_SEEDS` would not.
+        """
         if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
             return None
         low, high = 1, MAX_SEEDS
@@ -448,11 +471,11 @@ class Comparison:
 
 
 MAX_KEPT = 64
-"""Settings whose scores are kept in memory while they are compared with others."""
+"""The most configurations whose scores are cached for further comparisons."""
 
 
 def _shown(family: Family, noise: Noise) -> float:
-    """Return the smallest true difference that would be shown in `POWER` of all repetitions."""
+    """Return the smallest true difference that is significant in `POWER` of all repetitions."""
     from scipy.special import stdtrit
 
     if not noise.error:

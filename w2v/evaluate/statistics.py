@@ -98,7 +98,7 @@ def prediction_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[
 
 @cache
 def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return 128 nodes from -1 to 1, and their weights in an integral."""
+    """Return the 128 nodes and weights of Gauss-Legendre integration from -1 to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(128)
     return nodes, weights
 
@@ -106,24 +106,26 @@ def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def studentized_range_sf(
     q: NDArray[np.float64], groups: int, freedom: float
 ) -> NDArray[np.float64]:
-    """Return the probability that the studentized range exceeds each q, at once for all.
+    """Return the probability that the studentized range exceeds each q.
 
-    `scipy.stats.studentized_range` integrates adaptively for one q at a time, which takes a
-    hundred times as long. The two agree to 1e-5 where ``freedom`` is at least ``groups``, and to
-    1e-3 for up to 300 groups and one degree of freedom.
+    `scipy.stats.studentized_range` integrates adaptively for one q at a time, which takes a hundred
+    times as long. The results differ by less than 1e-5 if ``freedom`` is at least ``groups``, and
+    by less than 1e-3 for up to 300 groups and one degree of freedom.
 
     Parameters
     ----------
     q
         (n,) differences of two means, divided by the standard error of a mean.
-    groups, freedom
-        The number of means, at least 2, and the degrees of freedom of the standard error.
+    groups
+        The number of means, at least 2.
+    freedom
+        The degrees of freedom of the standard error.
 
     Notes
     -----
     With S distributed as chi / sqrt(freedom), the distribution function is the mean over S of
     groups * integral of phi(z) * (Phi(z) - Phi(z - q S)) ** (groups - 1) dz. Both integrals, over
-    z and over log S, become sums over the nodes of Gauss and Legendre.
+    z and over log S, are computed by Gauss-Legendre quadrature.
     """
     from scipy.special import gammaln, ndtr
 

@@ -1,4 +1,4 @@
-"""Compare all settings of a sweep in every score that they have."""
+"""Compare all configurations of a sweep by every score that they have."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -31,21 +31,21 @@ SHOWN = ("better", "worse")
 NOT_SHOWN = "no difference shown"
 
 MAX_ALL_PAIRS = 12
-"""Of more settings, each is only compared with the reference, and not with all others."""
+"""With more configurations, each is compared with the reference only, not with all others."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a sweep, and what its runs have found.
+    """One configuration of a sweep, with the results of its runs.
 
     Attributes
     ----------
     name
-        As tables show it.
+        The name shown in tables.
     scores
-        Of each run, by seed: the scores by name.
+        The scores of each run: a dict of score by name, for each seed.
     answers
-        Of each run, by seed: the file that `save_answers` wrote. A run may have none.
+        The file written by `save_answers` for each run, by seed. A run may have none.
     """
 
     name: str
@@ -55,20 +55,23 @@ class Setting:
 
 @dataclass(frozen=True)
 class Judged:
-    """A score in which settings were compared.
+    """The result of comparing configurations by one score.
 
     Attributes
     ----------
-    score, group
-        The name of the score; and where it compares only within groups of settings, the group.
+    score
+        The name of the score.
+    group
+        The group of configurations, if the score can be compared only within groups; else "".
     reference
-        The setting with which all others are compared.
-    means
-        The mean over seeds of each setting that was compared.
-    differences
-        Those from the reference come first. `a` and `b` index `settings`.
+        The index of the configuration with which all others are compared.
     settings
-        The settings that were compared.
+        The configurations.
+    means
+        The mean score of each configuration over its seeds.
+    differences
+        The comparisons, first those with the reference. Their `a` and `b` are indices of
+        `settings`.
     """
 
     score: str
@@ -79,14 +82,17 @@ class Judged:
     differences: list[Difference]
 
     def against(self, name: str) -> Difference | None:
-        """Return the difference between a setting and the reference."""
+        """Return the difference between the configuration of this name and the reference.
+
+        None if there is no such comparison.
+        """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
                 return one
         return None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a row of a table for each difference."""
+        """Return one table row for each comparison."""
         return [
             {
                 **asdict(one),
@@ -118,27 +124,30 @@ COLUMNS = {
     "alone_low": "float64",  # of the 95 % interval of this difference alone
     "alone_high": "float64",
 }
-"""Name and dtype of the columns of `Judged.rows`."""
+"""The dtypes of the columns of `Judged.rows`."""
 
 
 class Verdicts:
-    """Compares the settings of a sweep in every score that was judged.
+    """Compares the configurations of a sweep by every score.
 
     Parameters
     ----------
     settings
-        In the order of the table: the first one that can be is the reference.
+        The configurations, in the order of the table: the first one that has a score is its
+        reference.
     objective
-        The score by which the settings were ordered, named beforehand; its verdicts get half of the
-        5 %, see `levels`.
+        The score by which the configurations were ordered, chosen before there were results. Its
+        comparisons get half of the significance level (`levels`).
     group_of
-        Returns the group of a setting within which a score compares; "" if it compares everywhere.
+        A function of a score and a configuration. It returns the name of the group within which the
+        score can be compared; "" if it can be compared everywhere.
     smaller_is_better
-        Tells of a score whether smaller is better.
+        A function that returns whether a smaller value of a score is better.
     size
-        See `Comparison.size`; of scores only, not of losses and times.
+        The difference for which the number of seeds needed is computed, for benchmark scores only;
+        None: the observed difference.
     fixed
-        See `Comparison.fixed`.
+        Whether the runs are not a sample of seeds, so that only benchmark items are a sample.
     """
 
     def __init__(
@@ -157,7 +166,7 @@ class Verdicts:
 
     @cached_property
     def given(self) -> dict[str, dict[str, dict[str, Given]]]:
-        """The answers by the name of the score, the setting and the seed."""
+        """The answers of all runs, by score, configuration and seed."""
         found: dict[str, dict[str, dict[str, Given]]] = {}
         for setting in self.settings:
             for seed, path in setting.answers.items():
@@ -167,7 +176,7 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """What was compared: the objective first, then every benchmark."""
+        """The comparisons by each score: the objective first, then every benchmark."""
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
         if mean and MEAN_OF_SETS not in names:
@@ -213,7 +222,7 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score with the answers; None if the score is not of one."""
+        """Return a score's benchmark, or None, and the answers of each configuration."""
         sets = [score]
         if score == MEAN_OF_SETS:
             sets = [name for name in self.given if name.startswith("similarity/")]
@@ -242,7 +251,7 @@ class Verdicts:
 
 
 def sentences(judged: Sequence[Judged]) -> list[str]:
-    """Return a sentence for each setting that was compared with the reference, in each score."""
+    """Return a sentence on each comparison with the reference, for each score."""
     found = []
     for some in judged:
         name = f"{some.score} ({some.group})" if some.group else some.score
@@ -253,7 +262,7 @@ def sentences(judged: Sequence[Judged]) -> list[str]:
 
 
 def sentence(judged: Judged, one: Difference) -> str:
-    """Return what is known about a difference, in a sentence without the name of the score."""
+    """Return a sentence on one comparison, without the name of the score."""
     a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
     if one.verdict == "one seed":
         return f"{a} and {b} have one seed in common, so nothing can be said"
@@ -272,12 +281,12 @@ def sentence(judged: Judged, one: Difference) -> str:
 
 
 def way_of(value: float, digits: int) -> str:
-    """Write a difference as in ``0.05 lower``."""
+    """Format a difference, for example ``0.05 lower``."""
     return f"{abs(value):.{digits}f} {'higher' if value > 0 else 'lower'}"
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Say which difference these seeds would show, and what a smaller one would take."""
+    """Return a sentence on the difference these seeds can show, and what a smaller one needs."""
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
     size = f"{one.size or 0:.{digits}f}"
@@ -291,7 +300,7 @@ def needed(one: Difference, digits: int) -> str:
 
 
 def digits_of(width: float) -> int:
-    """Return with how many decimals an interval of this width is shown: three that count."""
+    """Return the number of decimals that shows three significant digits of an interval's width."""
     return int(np.clip(2 - math.floor(math.log10(width)), 0, 8)) if width > 0 else 4
 
 
@@ -304,31 +313,35 @@ def compare(
     vocabulary: int = 30_000,
     size: float | None = None,
 ) -> Judged:
-    """Compare settings on word pairs, by Spearman's correlation, or on analogies, by accuracy.
+    """Compare configurations on word pairs by Spearman's correlation, or on analogies by accuracy.
 
     Parameters
     ----------
     settings
-        By name, the vectors of each setting's runs. The runs of all settings are in the order of
-        the same seeds. With one run each, these vectors are compared as they are, over pairs alone.
+        The vectors of each configuration's runs, by the configuration's name. The runs of all
+        configurations are in the order of the same seeds. If each has one run, only the word pairs
+        or questions are treated as a sample.
     asked
         Word pairs or analogy questions.
     name
-        Of the score.
-    oov, vocabulary
-        As for `w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
+        The name of the score in the result.
+    oov
+        How items with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
+        a cosine of 0 or as a wrong answer.
+    vocabulary
+        Only this many most frequent words may occur in analogy questions and answers.
     size
-        See `Comparison.size`.
+        The difference for which the number of seeds needed is computed; None: the observed one.
 
     Returns
     -------
     Judged
-        Of all pairs of settings. The reference is the one with the best mean.
+        Comparisons of all pairs of configurations. The reference is the one with the best mean.
 
     Raises
     ------
     InputError
-        There are fewer than two settings, one has no run, or nothing is asked.
+        There are fewer than two configurations, one has no run, or `asked` is empty.
     """
     if len(settings) < 2 or not all(settings.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")

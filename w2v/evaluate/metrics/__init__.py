@@ -46,9 +46,9 @@ def compute_scores(
     summary : dict
         The same without long lists.
     rows : dict
-        The rows of each table, by its name; see `MetricResult`.
+        The rows of each table, by its name.
     answers : dict
-        What was answered to each pair and question, by the name of the score.
+        The answers to the word pairs and questions of benchmarks, by the name of the score.
 
     Raises
     ------

@@ -84,17 +84,17 @@ class MetricInput:
 
 
 class MetricResult(NamedTuple):
-    """What a metric has computed.
+    """The scores and tables that a metric has computed.
 
     Attributes
     ----------
     scores
-        JSON values, which ``scores.json`` has under the section of the metric.
+        The scores as JSON values, by benchmark.
     rows
-        The rows of each table, by its name: tuples or dictionaries of the columns. They may be
-        left out where no tables are wanted.
+        The rows of each table, by its name. A row is a tuple or a dict of the columns. They may be
+        missing if no tables were requested.
     answers
-        The answers to each pair or question, by the name of the score that follows from them.
+        The answers to the benchmark items, by the name of the score that is computed from them.
     """
 
     scores: dict[str, Any]

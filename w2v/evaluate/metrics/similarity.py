@@ -32,9 +32,10 @@ MEAN = "mean"
 
 
 class Similarity(Metric):
-    """The correlation, Spearman's and Pearson's, of cosines and the scores that people gave.
+    """The metric of correlation (Spearman's and Pearson's) of cosines with human ratings.
 
-    Beside the sets, there is the mean of Spearman's correlation over them: `MeanOfSets`.
+    In addition to the scores of each set of word pairs, it has the mean of Spearman's correlation
+    over all sets (`MeanOfSets`).
     """
 
     section = "similarity"
@@ -80,7 +81,7 @@ class Similarity(Metric):
     def _add_mean(
         self, result: MetricResult, settings: EvaluationSettings, made: NDArray[np.bool_]
     ) -> None:
-        """Add the mean over all sets to their scores; `made` tells pairs answered by n-grams."""
+        """Add the mean of Spearman's correlation over all sets of word pairs to the scores."""
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
         given = np.concatenate([one.given for one in result.answers.values()])

@@ -118,7 +118,7 @@ class Task:
 
 
 class Engine(Protocol):
-    """The interface of an engine, which trains the vectors of one `Task`."""
+    """The interface of an engine, an implementation of the training loop for one `Task`."""
 
     task: Task
     """The training task, whose model is updated. Its memory layout depends on the engine."""

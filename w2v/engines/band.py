@@ -1,22 +1,23 @@
-"""The compiled tile of negative sampling: products of matrices over a band and noise words.
+"""The compiled tile of negative sampling: matrix products for nearby words and noise words.
 
-Let C (CENTERS x d) hold a tile's input rows, and R the outside rows: those of the text that they
-may predict, from `Sizes.reach` positions before the tile to as many after it, then those of `NOISE`
-noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
-shape"): the scores S = C Rᵀ, then G R and Gᵀ C with G = ∂J/∂S. A pair at distance j has the weight
-of that distance, or zero where its words are in different documents. A noise word has K / `NOISE`
-times the summed weight of the center's pairs.
+Let C (CENTERS x d) have the input rows of a tile, and R the outside vectors of the words that may
+be predicted, from `Sizes.reach` positions before the tile to as many after it, and then those of
+`NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
+shape"): the scores S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. A pair at distance j
+has the weight of that distance, or zero if the two words are in different documents. A noise word
+has K / `NOISE` times the summed weight of the center word's pairs.
 
-Only the scores near the diagonal of S are needed. They are stored by center:
+Only the scores near the diagonal of S are needed (a band matrix). They are stored by center word:
 
     (center i, context j)  at  i * row + j - i + MR - 1
     (center i, noise k)    at  i * row + band + MR - 1 + k
 
-Positions are linear in i and j, so a block of S has a constant stride. A block of `MR` centers may
-reach beyond the windows of some of them, to entries whose weight is zero.
+These positions are linear in i and j, so a block of S has a constant stride. A block of `MR` center
+rows may extend beyond the windows of some of them; the scores there have weight zero.
 
-The products work on blocks of sums that stay in vector registers, and the logistic function on
-whole vectors (see `w2v.engines.simd`). LLVM achieves neither with loops over single numbers.
+The products compute blocks of sums that stay in vector registers, and the logistic function works
+on whole vectors (see `w2v.engines.simd`). LLVM does neither by itself for loops over single
+numbers.
 """
 
 from typing import Any, NamedTuple
@@ -56,14 +57,18 @@ the 32 registers of AVX-512, or fill the sixteen of AVX2."""
 
 
 class Terms(NamedTuple):
-    """A sum for each row p, over k below ``size``: Σ G[p * down + k * along] R[k].
+    """The terms of a weighted sum of rows R[k], for each of several sums p.
+
+    Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
 
     Attributes
     ----------
     G, down, along
-        The address of the factors, and their strides in floats.
-    size, R
-        The number of terms, and the address of their rows.
+        The address of the factors, and their strides, in numbers, along p and along k.
+    size
+        The number of terms.
+    R
+        The address of the rows R[k].
     """
 
     G: int
@@ -75,16 +80,18 @@ class Terms(NamedTuple):
 
 @inlined
 def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Score `MR` center rows with `NR` outside rows.
+    """Compute the dot products of `MR` center rows with `NR` outside rows.
 
     Parameters
     ----------
     a, b
-        The addresses of the first center row and of the first outside row. Rows lie side by side.
+        The addresses of the first center row and of the first outside row; rows are contiguous.
     vectors
-        Vectors in a row.
-    out, down
-        The scores of row p go to address ``out``, moved by ``p * down`` floats.
+        The number of SIMD vectors in a row.
+    out
+        The address for the scores of the first center row.
+    down
+        The stride, in numbers, between the scores of two center rows.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -105,7 +112,10 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add the sums of terms to a tile: for each of `MR` rows, a tuple of vectors."""
+    """Add the sums that ``terms`` describes to a register tile: `MR` tuples of vectors.
+
+    The tuples are a block of columns, from ``column`` on, of rows of ``width`` numbers.
+    """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
     for k in range(terms.size):
@@ -119,7 +129,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write the sums of row ``p`` to its target, from ``column`` on."""
+    """Apply the gradient of row ``p`` to its target, for a block of columns from ``column`` on."""
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
@@ -129,14 +139,22 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute the gradients of `MR` rows over some columns, and write them to their targets.
+    """Compute a block of columns of the gradients of `MR` rows and apply it to their targets.
 
     Parameters
     ----------
+    terms, more
+        Two sums that are added up.
+    width
+        The numbers in a row.
+    column
+        The first column of the block.
     sums
-        The address of what to add to; 0 for nothing.
+        The address of rows to add to the gradients; 0 for none.
+    targets
+        Where the gradients are written.
     zero
-        A tuple of zero vectors, as many as there are in those columns.
+        A tuple of zero vectors, as many as the block has.
     """
     if sums:
         sums0 = load_each(zero, sums, column)
@@ -155,7 +173,10 @@ def gradient_block(
 
 @compiled
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute the gradients of `MR` rows, in blocks of up to `MAX_VECTORS` vectors."""
+    """Compute the gradients of `MR` rows, in blocks of up to `MAX_VECTORS` SIMD vectors.
+
+    The parameters are those of `gradient_block`.
+    """
     zero, width = splat(0), vectors * LANES
     column, left = 0, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
@@ -174,10 +195,16 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
 
 @compiled
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
-    """Fill in the weights of a tile and return their sum over pairs.
+    """Fill in the weight of each score of a tile; return the summed weight of the pairs.
 
-    ``lows`` and ``highs`` say which contexts each center predicts; see
-    `w2v.engines.windows.find_targets`.
+    Parameters
+    ----------
+    pairs_of
+        The weights of pairs by distance.
+    lows, highs
+        The range of context words that each center word predicts.
+    weights
+        The array to fill in.
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
@@ -206,9 +233,10 @@ def choose_weights(
     tile: Tile,
     own: Band,
 ) -> tuple[int, float]:
-    """Return the address of a tile's weights and their sum over pairs; see `fill_weights`.
+    """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    The parameters are those of `w2v.engines.windows.find_targets`.
+    Tiles in the middle of a document share the same weights, which are computed only once. The
+    parameters are those of `w2v.engines.windows.find_targets`.
     """
     last = documents[CENTERS + 2 * sizes.reach - 1]
     inside = documents[0] >= 0 and documents[0] == last
@@ -224,16 +252,24 @@ def choose_weights(
 
 @inlined
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
-    """Add a center's curvatures to the sums of the outside rows and return its own sum, by lanes.
+    """Add the curvatures of a center word's scores to the sums of the outside rows.
+
+    Returns the center row's own sum, as a vector whose lanes must still be added up.
 
     Parameters
     ----------
-    H, mask
-        The addresses of the curvatures and of the factors, 1 or 0, that select some of them.
-    norms, sums
-        The addresses of the outside rows' squared lengths, and of their sums.
+    H
+        The address of the curvatures of the scores.
+    norms
+        The address of the squared lengths of the outside rows.
     norm
-        The squared length of the center.
+        The squared length of the center row.
+    sums
+        The address of the sums of the outside rows.
+    mask
+        The address of factors 1 or 0, which select some of the scores.
+    vectors
+        The number of SIMD vectors of scores.
     """
     factor, total = splat(norm), splat(0)
     for k in range(0, vectors * LANES, LANES):
@@ -245,7 +281,10 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Return the curvature of center ``i + p``, by lanes; see `sum_curvature`."""
+    """Return the curvature sum of center row ``i + p``, as a vector of partial sums.
+
+    Its contributions to the outside rows are added to row p of ``own.sums``.
+    """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
     norm, mask = tile.center_norms[i + p], address(own.mask)
@@ -270,15 +309,16 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @compiled
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Add up the curvature of each row of a tile.
+    """Add up the curvatures of each row of a tile.
 
-    The sums of the centers go to ``out``. Those of the outside rows go to `MR` rows of the scratch
-    memory, to be added: what is stored can only be loaded again some cycles later.
+    The sums of the center rows are written to ``out``. Those of the outside rows are split into
+    `MR` partial sums in ``own.sums``, because reading a sum right after writing it would stall the
+    CPU.
 
     Parameters
     ----------
     norms
-        The address of the squared lengths of the contexts.
+        The address of the squared lengths of the context rows.
     """
     own.sums[:] = 0
     for i in range(0, CENTERS, MR):
@@ -293,12 +333,16 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @compiled
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute a tile's -∂J/∂S, and its curvatures; return its loss.
+    """Compute the scores of a tile, replace them by -∂J/∂S, and return the tile's loss.
+
+    The curvatures of the loss are written to ``tile.curvature``.
 
     Parameters
     ----------
-    W, R
-        The addresses of the weights and of the context rows.
+    W
+        The address of the weights of the scores.
+    R
+        The address of the context rows.
     """
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
@@ -317,14 +361,17 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
 @compiled
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
-    """Compute the gradients of a tile and write them to their targets.
+    """Compute the gradients of a tile's rows and write them to their targets.
 
     Parameters
     ----------
-    R, dR
-        The addresses of the context rows, and of their places in the buffer.
+    R
+        The address of the context rows.
+    dR
+        The address of their gradients in the buffer.
     follows
-        Whether the tile before has written to the first of those.
+        Whether the previous tile of the strip has written gradients to the first of these rows, to
+        which those of this tile are added.
     """
     reach, band, row, contexts, vectors = sizes[:5]
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -1,24 +1,25 @@
-"""The compiled loops of ``engine=numba``: the step of losses that are sums of logistic terms.
+"""The compiled training step of ``engine=numba``, for losses that are sums of logistic terms.
 
-`train` is called by each of the threads, with the same arguments but for its scratch memory. The
-work is cut into jobs, whose results depend on the seed and the settings alone, and which any thread
-may take (see `w2v.engines.jobs`). There are these kinds, in this order:
+Each thread calls `train` with the same arguments, except for its own scratch memory. The work is
+divided into jobs, which any thread may take (see `w2v.engines.jobs`). The result of a job depends
+on the seed and the settings alone. These kinds of jobs run in this order:
 
-1. `subsample` a block of the text.
-2. `plan` a step: copy its words, make its draws, and list where each word occurs.
-3. `sum_parts`, with subwords: the vectors of some of the step's words.
-4. `compute_strip`: the gradients of a strip of the text, from the model as it was before the step.
-   They are written to a buffer, one row for each input row and each output row. A word that the
-   step has only once moves at once.
-5. `sum_words`, with subwords: the gradients of some of the step's words.
-6. `move`: for some other words, or rows of the table of subwords, sum their gradients in the order
-   of the text and move their rows of the model.
+1. `subsample`: sub-sample a block of the text.
+2. `plan`: prepare a step, which is one update of the model by a batch of center words. Copy its
+   words, draw its random numbers, and list where each word occurs.
+3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
+4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model as
+   it was before the step. Gradients are written to a buffer, with one row for each input row and
+   each output row. If a word has only one row in the step, its vector is updated at once.
+5. `sum_words`, with subwords: add up the gradients of some of the step's words.
+6. `move`: for some of the other words, or rows of the table of subwords, add up the gradients in
+   the order of the text and update the model.
 
-A strip is a number of *tiles*, each of `Sizes.tile` adjacent positions of the sub-sampled text.
-What differs between architectures is in `w2v.engines.windows`, and what differs between losses in
-`w2v.engines.band` and `w2v.engines.nodes`; `compute_strip` puts them together.
+A strip is a number of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
+code for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
+`w2v.engines.nodes`; `compute_strip` calls both.
 
-``NUMBA_DISABLE_JIT=1`` does not work here.
+This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
 
 from typing import Any
@@ -65,10 +66,10 @@ from w2v.engines.sparse import List, Rows, combine
 from w2v.engines.windows import list_windows, read_windows, share_gradients, write_shares
 
 AHEAD = 4
-"""How many words before its turn a word's rows are prefetched."""
+"""Rows are prefetched this many words before the word is processed."""
 
 WORDS, PARTS = 32, 256
-"""Words that are moved at a time, and rows of the table of subwords."""
+"""The number of words, and of rows of the table of subwords, that one job updates."""
 
 
 # ---------------------------------------------------------------- gradients
@@ -76,7 +77,7 @@ WORDS, PARTS = 32, 256
 
 @inlined
 def tile_inputs(sizes: Sizes) -> int:
-    """Return how many input rows a tile reads."""
+    """Return the number of words whose input vectors a tile reads."""
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
 
@@ -84,14 +85,16 @@ def tile_inputs(sizes: Sizes) -> int:
 def read_inputs(
     sizes: Sizes, matrix: F32, ids: I32, place: int, tile: Tile, windows: Windows
 ) -> None:
-    """Fill in the input rows of a tile, and their squared lengths.
+    """Load the input rows of a tile into ``tile.C``, with their squared lengths.
 
     Parameters
     ----------
-    matrix, ids
-        The vectors of words, and the row of each of the strip's input rows in it.
+    matrix
+        The vectors of words.
+    ids
+        The rows of the matrix for the strip's words.
     place
-        The first position of the tile in the strip.
+        The position of the tile's first center word in the strip.
     """
     size = tile_inputs(sizes)
     if sizes.windows:
@@ -107,9 +110,18 @@ def read_inputs(
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """Fill in the outside rows of a tile, and their squared lengths; see `read_inputs`.
+    """Load the outside rows of a tile of negative sampling, with their squared lengths.
 
-    ``ids`` are those of the strip's context rows, and ``noise`` those of the tile's noise words.
+    Parameters
+    ----------
+    matrix
+        The outside vectors.
+    ids
+        The context words of the strip.
+    noise
+        The noise words of the tile.
+    place
+        The position of the tile's first center word in the strip.
     """
     end = place + sizes.contexts
     known = 0 if place == 0 else end - sizes.tile
@@ -133,18 +145,27 @@ def choose_band_targets(
     tile: Tile,
     own: Band,
 ) -> None:
-    """Add up the curvatures of a tile's outside rows, and choose where their gradients go.
+    """Add up the curvatures of a tile's outside rows, and decide where their gradients are written.
 
     Parameters
     ----------
-    ids, noise, place
-        See `read_band`.
-    last
-        Whether the tile is the last one of its strip.
-    following, curvature, dR
-        Of the strip's rows in the buffer: the row after each, their curvatures, and the address.
+    ids
+        The context words of the strip.
+    noise
+        The noise words of the tile.
+    following, curvature
+        For each of the strip's outside rows in the buffer, the next row of the same word, and the
+        summed curvature.
+    rate
+        The learning rate.
+    place
+        The position of the tile's first center word in the strip.
     number
         The number of the tile in the strip.
+    last
+        Whether the tile is the last one of the strip.
+    dR
+        The address of the strip's outside rows in the buffer.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = sizes.slots - (sizes.strip - number) * NOISE
@@ -165,7 +186,7 @@ def choose_band_targets(
         tile,
         sizes.tile,
     )
-    if not last:  # the next tile adds to the last rows
+    if not last:  # the next tile adds to the gradients of the last rows
         for j in range(sizes.tile, contexts):
             tile.out[sizes.tile + j] = dR + (place + j) * size
             tile.old[sizes.tile + j] = address(tile.zeros)
@@ -195,20 +216,20 @@ def compute_strip(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients and the tally of a strip."""
+    """Compute the gradients of a strip of the text; store its loss and pairs in the shard."""
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
     windows, band, nodes = scratch.windows, scratch.band, scratch.nodes
     size = 4 * width
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     first, last = strip * sizes.strip, min((strip + 1) * sizes.strip, tiles)
     start = first * sizes.tile
-    # The words of the strip's input rows, and the rows of the matrix in which their vectors are.
+    # The words of the strip's input rows, and where their vectors are: rows `ids` of `matrix`.
     words = plans.ids[n, start if sizes.windows else start + sizes.window :]
     matrix, ids = problem.center, words
     if sizes.parts:
         matrix = buffer.words
         ids = plans.numbers[n, start if sizes.windows else start + sizes.window :]
-    # What they predict.
+    # The words that the input rows predict, and the words around them.
     skipped = start + sizes.window - sizes.reach
     around, documents = plans.ids[n, skipped:], plans.documents[n, skipped:]
     row = strip * sizes.input_slots
@@ -224,7 +245,7 @@ def compute_strip(
     if not sizes.nodes:
         curvature[: sizes.slots - sizes.strip * NOISE] = 0
     pairs = loss = np.float64(0)
-    # More rows arrive at a time than when they are copied one after the other.
+    # Prefetching loads more rows at the same time than copying them one after the other.
     prefetch_rows(matrix, ids[: tile_inputs(sizes)], width)
     if sizes.nodes:
         begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
@@ -235,7 +256,7 @@ def compute_strip(
     for number in range(last - first):
         place, ends = number * sizes.tile, first + number + 1 == last
         if not ends:
-            # The rows of the next tile arrive from memory while this one is computed.
+            # The rows of the next tile are loaded into the cache while this tile is computed.
             k = place + tile_inputs(sizes)
             prefetch_rows(matrix, ids[k : k + sizes.tile], width)
             k = first + number + 1
@@ -353,16 +374,24 @@ def compute_strip(
 def add_sums(
     first: Any, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Add the sum of a list of rows, times ``step``, to a row of the model, over some columns.
+    """Add up a linked list of gradient rows, and update a row of the model, for a block of columns.
 
     Parameters
     ----------
-    first, following
-        The first row, and the address of the row after each.
-    gradients, out
-        The addresses of the first of the columns.
+    first
+        The first row of the list.
+    following
+        The address of the number of the next row, for each row; negative after the last one.
+    gradients
+        The address of the block of columns in the first row of all gradients.
+    width
+        The numbers in a gradient row.
+    step
+        The factor of the sum.
+    out
+        The address of the row to update.
     zero
-        A tuple of zero vectors, as many as there are in those columns.
+        A tuple of zero vectors, as many as the block has.
     """
     one, row = splat(1), first
     sums = load_each(zero, gradients, np.int64(row) * width)
@@ -375,12 +404,22 @@ def add_sums(
 
 @inlined
 def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
-    """Add the sum of a list of rows, times ``step``, to a row.
+    """Add the sum of a linked list of gradient rows, times ``step``, to a row.
 
     Parameters
     ----------
-    gradients, after, out
-        The addresses of the rows, of the row after each, and of what is added to.
+    gradients
+        The address of all gradient rows.
+    width
+        The numbers in a row.
+    head
+        The first row of the list.
+    after
+        The address of the number of the next row, for each row; negative after the last one.
+    step
+        The factor of the sum.
+    out
+        The address of the row to update.
     """
     zero, k = splat(0), 0
     while k + 4 * LANES <= width:
@@ -396,7 +435,17 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Add up the curvatures, at an address, of a list of rows; see `add_list`."""
+    """Return the summed curvature of the rows of a linked list.
+
+    Parameters
+    ----------
+    curvature
+        The address of the curvatures of all rows.
+    head
+        The first row of the list.
+    after
+        The address of the number of the next row, for each row; negative after the last one.
+    """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:
         total += load_float(curvature, row)
@@ -414,7 +463,21 @@ def move_words(
     following: I32,
     rate: np.float32,
 ) -> None:
-    """Move the model's rows of some words along the sums of their gradients."""
+    """Update the model's rows of some words by the sums of their gradients.
+
+    Parameters
+    ----------
+    matrix
+        The matrix of the model; updated in place.
+    gradients, curvature
+        The negative gradients in the buffer, and the curvature of each.
+    words, heads
+        The words, and the first gradient row of each.
+    following
+        The next gradient row of the same word, for each row.
+    rate
+        The learning rate.
+    """
     # The model's rows are padded to whole cache lines, those of the buffer to whole vectors.
     stride, width = matrix.shape[1], gradients.shape[1]
     base, model, after = address(gradients), address(matrix), address(following)
@@ -433,7 +496,7 @@ def move_words(
 
 @compiled
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
-    """Start to load the rows of the table that a word is a sum of."""
+    """Prefetch into the cache the rows of the table that a word is a sum of."""
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
 
@@ -442,7 +505,7 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of the words of a job."""
+    """Compute the vectors of the words of a job, each as a sum of rows of the table (subwords)."""
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
     first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
@@ -463,7 +526,10 @@ def sum_parts(
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Add up the gradients of the words of a job, in place of their vectors."""
+    """Add up the gradients of each word of a job (subwords).
+
+    The sums are stored in ``buffer.words``, in place of the words' vectors.
+    """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
     for k in range(job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])):
@@ -487,7 +553,7 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Move some rows of the table along their shares of the gradients of words."""
+    """Update some rows of the table by their shares of the gradients of words (subwords)."""
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
     words, shares = plans.part_words[n], plans.part_shares[n]
@@ -510,7 +576,7 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs in which the rows of the table of input vectors are moved."""
+    """Return the number of jobs that update the table of input vectors in a step."""
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
     return int(-(-shard.several[step, 0] // WORDS))
@@ -527,7 +593,10 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Move the words of a job. The first jobs have center words, the others outside words."""
+    """Update the model for the words of a job.
+
+    The first jobs of a step have the rows of input vectors, the others those of output vectors.
+    """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)
     if sizes.parts and job < jobs:
@@ -570,16 +639,18 @@ def train(
     shard: Shard,
     scratch: Scratch,
 ) -> int:
-    """Train on a shard, together with other threads that call this function.
+    """Train on a shard of the text; each of several threads calls this function once.
 
     Parameters
     ----------
     key
-        The key of all draws.
+        The key of all random numbers of the shard.
     rates
         The learning rate at the start and at the end; it changes linearly.
+    plans, buffer, shard
+        Memory that all threads share.
     scratch
-        The memory of this thread; all other arguments are the same for all of them.
+        The working memory of the calling thread. All other arguments are the same for all threads.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The compiled logistic function: the losses that are sums of logistic terms."""
+"""The compiled loss of engines that sum logistic terms: loss, gradient and curvature of scores."""
 
 from typing import Any
 
@@ -30,29 +30,30 @@ ARTANH = (2.0, 0.66666316, 0.40024854, 0.27961419, 0.28174657)
 
 @compiled
 def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
-    """Compute the loss, its derivatives by the scores and its curvatures.
+    """Compute the loss of scores, its gradient with respect to them, and bounds on its curvature.
 
-    For an entry of score s and weight w, let x = -s where w is above zero (a pair) and x = s
-    where it is not (noise). Its loss is |w| log(1 + exp(x)), -∂J/∂s is w σ(x), and its curvature
-    is |w| / (2 max(2, |s|)) (``w2v/README.md``, "Kept stable").
+    A score s has a weight w, positive for a pair and negative for a noise word. Its loss is |w|
+    log(1 + exp(x)), with x = -s for a pair and x = s for noise; the negative gradient is w σ(x),
+    and the curvature bound is |w| / (2 max(2, |s|)) (``w2v/README.md``, "Kept stable").
 
-    One division serves all three: with e = exp(-|x|), log(1 + e) = 2 artanh(e / (2 + e)).
+    All three are computed with a single division: with e = exp(-|x|), log(1 + e) is
+    2 artanh(e / (2 + e)).
 
     Parameters
     ----------
     scores
-        The address of S, which becomes -∂J/∂S.
+        The address of the scores, which are replaced by the negative gradient.
     weights
-        The address of the entries' weights.
+        The address of their weights.
     curvature
-        The address that the curvatures are written to.
+        The address to which the curvature bounds are written.
     vectors
-        How many vectors of entries there are.
+        The number of SIMD vectors of scores.
 
     Returns
     -------
     float32
-        The loss summed over all entries.
+        The summed loss.
     """
     zero, half, one, two, huge = splat(0), splat(0.5), splat(1), splat(2), splat(1e30)
     total = zero

@@ -1,15 +1,18 @@
-"""What the compiled loops of ``engine=numba`` work on: the model, the text, plans and buffers.
+"""The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
-A step is cut into strips, and a strip into tiles of running center words (see
-`w2v.engines.kernels`). What a tile reads and writes has one of two forms on either side:
+A step, which is one update of the model, is divided into strips of the text, and a strip into tiles
+of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows with output
+rows, each of one of two kinds:
 
-- Input rows: one for each center word, or, if ``Sizes.windows``, one for each word of the text from
-  m words before the strip to m after it, of which a center's input row is a sum.
-- Output rows: the words around the centers and noise words (a band), or, if ``Sizes.nodes``, the
-  inner nodes of a tree that are on the paths of the words that the tile predicts.
+- Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums of
+  the vectors of the words in each window; a strip then loads the vectors of all words from m before
+  its first center word to m after its last one, m being the window size.
+- Output rows: for negative sampling, the outside vectors of the words around the center words (a
+  band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
+  of the inner nodes on the tree paths of the words that the tile predicts.
 
-With subwords (``Sizes.parts``) an input row is the vector of a word, which is in turn a sum of rows
-of the table.
+With subwords (``Sizes.parts``), the vector of each word is itself a sum of rows of the table of
+input vectors.
 """
 
 import math
@@ -31,36 +34,38 @@ I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
 MR, NR = 4, 2
-"""Center rows and outside rows in a block of scores. Its eight sums are enough to hide the latency
-of two multiply-adds a cycle. The functions are written out for these sizes."""
+"""The number of center rows and of outside rows in a block of scores. Its eight sums are enough to
+hide the latency of two multiply-adds a cycle. The code has these numbers written out."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
 
 BLOCK = 4096
-"""Tokens that are sub-sampled at a time."""
+"""Tokens in a block, which one job sub-samples."""
 
 STRIP = 64
-"""The least center words in a strip. Fewer would make threads write more: a strip has rows of the
-buffer for 2 m words around it, too."""
+"""The least number of center words in a strip. With fewer, threads would write more to memory,
+because each strip has rows of the buffer for 2 m words around it as well."""
 
 
 NODE_TILE = 128
-"""The center words of a tile with nodes, where a step has a multiple of them. The more there are,
-the fewer nodes a tile has for each; but its nodes should stay in the cache."""
+"""The number of center words in a tile of the hierarchical softmax, if it divides a step. In longer
+tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
 
 
 class Parts(NamedTuple):
-    """The vector of each word as a sum of rows of the table of input vectors, with subwords.
+    """The vector of each word as a weighted sum of rows of the table of input vectors (subwords).
 
     Attributes
     ----------
     starts : int32 (V + 1,)
-        Word w has the entries ``starts[w] : starts[w + 1]`` of the next three arrays.
+        Word w has the elements ``starts[w] : starts[w + 1]`` of the next three arrays.
     rows : int32 (E,)
-    weights, shares : float32 (E,)
-        What each row is multiplied by in the sum, and what the gradient by the sum is multiplied
-        by for each row.
+        The rows that are summed.
+    weights : float32 (E,)
+        The weight of each row in the sum.
+    shares : float32 (E,)
+        The factor by which the gradient of the sum is multiplied to get the gradient of each row.
     totals : float32 (V,)
         The sum of the weights of each word.
     """
@@ -73,12 +78,16 @@ class Parts(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The paths of the words in a tree; see `w2v.huffman.HuffmanTree`.
+    """The path of each word in the Huffman tree, as in `w2v.huffman.HuffmanTree`.
 
     Attributes
     ----------
     starts : int32 (V + 1,)
-    nodes, codes : int32, int8
+        Word w has the elements ``starts[w] : starts[w + 1]`` of the other arrays.
+    nodes : int32
+        The inner nodes on the path.
+    codes : int8
+        The code of the branch, 0 or 1, that the path takes at each node.
     """
 
     starts: I32
@@ -87,14 +96,15 @@ class Paths(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The weights of pairs.
+    """The weights of (input row, predicted word) pairs.
 
     Attributes
     ----------
     weights : float32 (2 reach + 1,)
-        The weight of what an input row predicts, by distance, from -reach to reach.
+        The weight of a pair by the position of the predicted word relative to the center word, from
+        -reach to reach.
     sums : float32 (2 reach + 2,)
-        The sums of none, one, two ... of these weights.
+        The cumulative sums of these weights, beginning with 0.
     negatives
         K, the number of noise words per pair.
     """
@@ -105,23 +115,26 @@ class Pairs(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """The model and the settings, which all threads share.
+    """The model and the settings of a training, which all threads share.
 
     Attributes
     ----------
-    center, outside : float32, rows of width
-        The tables of input and of output vectors, updated in place. Rows start on cache lines, and
-        are zero from column d on.
+    center, outside : float32
+        The tables of input and of output vectors, updated in place. Each row starts on a cache line
+        and is padded with zeros.
     keep : uint32 (V,)
-        See `w2v.sampling.keep_thresholds`.
+        The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     threshold, alias : uint32 (V,), int32 (V,)
-        The noise distribution; see `w2v.sampling.NoiseDistribution`.
+        The noise distribution as tables of the alias method (`w2v.sampling.NoiseDistribution`).
     draws_windows
-        With windows: whether the size of each is drawn.
-    mean, exact
-        With windows: whether they are averaged or summed, and whether each word gets its share of
-        the gradient or the whole.
+        For CBOW: whether window sizes are random.
+    mean
+        For CBOW: whether the words of a window are averaged instead of summed.
+    exact
+        For CBOW with `mean`: whether each word gets the exact gradient, which is divided by the
+        number of words, or the whole gradient of the mean, as in word2vec's code.
     pairs, paths, parts
+        The weights of pairs, the tree, and the subwords.
     """
 
     center: F32
@@ -138,15 +151,19 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The documents to train on; see `w2v.text.tokens.Text`.
+    """The documents to train on, which are a part of a `w2v.text.tokens.Text`.
 
     Attributes
     ----------
-    tokens, ids : int32 (n,), int32 (types,)
-        Read-only.
-    starts, ends : int64 (documents,)
-        For each document, what to add to a position in the shard to get its place in ``tokens``;
-        and the position in the shard at which it ends.
+    tokens : int32 (n,)
+        Provisional ids of the text's words, read-only.
+    ids : int32 (types,)
+        The vocabulary id of each provisional id, or -1; read-only.
+    starts : int64 (documents,)
+        For each document, the number to add to a position in the shard to get the position in
+        ``tokens``.
+    ends : int64 (documents,)
+        The position in the shard at which each document ends.
     """
 
     tokens: I32
@@ -156,43 +173,49 @@ class Source(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of a tile, a strip and a step, made by `make_sizes`.
+    """The sizes of tiles, strips and steps; made by `make_sizes`.
 
     Attributes
     ----------
     reach
-        The largest distance of a word that an input row predicts: m, or 0 with windows.
+        The largest distance between a center word and a word that its input row predicts: the
+        window size for skip-gram, 0 for CBOW.
     band
-        How many context rows a block of `MR` centers is scored with.
+        The number of context rows (nearby words) with which a block of `MR` center rows is scored.
     row
-        How many scores are stored for a center.
+        The number of scores stored per center word.
     contexts
-        How many context rows a tile has, rounded up to whole blocks.
+        The number of context rows of a tile, rounded up to whole blocks.
     vectors
-        How many vectors a row has.
+        The number of SIMD vectors in a row.
     tile
-        The center words of a tile.
+        The number of center words in a tile.
     window
-        m, the words of the text before and after a step that are planned with it.
+        m, the window size: the number of words before and after a step that its plan includes.
     step
-        The center words of a step.
+        The number of center words in a step.
     strip, strips
-        The tiles of a strip, and the strips of a step.
+        The number of tiles in a strip, and of strips in a step.
     slots
-        The rows that a strip has in the buffer of gradients of outside rows: its context rows,
-        then its noise words. With nodes, the most that it can have.
+        The number of rows of a strip in the buffer of gradients of outside vectors: its context
+        rows, then its noise words. With a tree, the largest possible number of nodes.
     input_slots
-        The rows that a strip has in the buffer of gradients of input rows.
+        The number of rows of a strip in the buffer of gradients of input rows.
     columns
-        The most nodes that a tile can have; 0 for a band.
+        With a tree: the largest possible number of nodes of a tile; else 0.
     depth
-        The length of the longest path; 0 for a band.
+        With a tree: the length of the longest path; else 0.
     words
-        The most distinct words among the input rows of a step, with subwords; else 0.
+        With subwords: the largest possible number of distinct words among the input rows of a step;
+        else 0.
     entries
-        The most rows of the table that their sums have together.
-    windows, nodes, parts
-        Whether input rows are sums over windows, outside rows are nodes, and words are sums.
+        With subwords: the largest possible number of rows in the sums of these words.
+    windows
+        Whether input rows are sums over windows (CBOW).
+    nodes
+        Whether output rows are nodes of a tree (hierarchical softmax).
+    parts
+        Whether word vectors are sums of rows (subwords).
     """
 
     reach: int
@@ -217,32 +240,39 @@ class Sizes(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """What is known of some steps before they are taken. Arrays have a row for each step.
+    """The plans of several steps: their words, random numbers and lists of gradient rows.
 
-    The rows of the buffer that belong to one word (or node) are a list: `center_words` and
-    `outside_words` have the words with several rows, `center_heads` and `outside_heads` the first
-    row of each, and `center_next` and `outside_next` the row after a row, -1 after the last, or
-    `w2v.engines.plans.ALONE`. With subwords, `center_words` has all words of the input rows.
+    Each array has one row per step. All gradient rows of the buffer that belong to the same word,
+    or tree node, form a linked list. `center_words` and `outside_words` have the words that occur
+    in several rows of the buffer, `center_heads` and `outside_heads` the first row of each of their
+    lists. `center_next` and `outside_next` have, for each row, the next row of its list: -1 after
+    the last one, or `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords,
+    `center_words` has all words of the input rows.
 
     Attributes
     ----------
     ids, documents : int32 (n, step + tile + 2 m)
-        The words from m before the step to m after it, and their documents; -1 where there is none.
+        The words from m before the step to m after it, m being the window size, and the numbers of
+        their documents; -1 where there is no word.
     noise : int32 (n, step / tile * NOISE)
+        The noise words.
     center_words, center_heads, center_next : int32 (n, strips * input_slots)
     outside_words, outside_heads, outside_next : int32 (n, rows)
     lows, highs : int32 (n, step)
-        With windows: where the window of each center begins and ends, as places in ``ids``.
+        For CBOW: the range of each center word's window in ``ids``.
     nodes : int32 (n, rows)
-        The nodes of each tile, a multiple of `MR`; -1 for none.
+        With a tree: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
-        Where those of each tile begin.
+        With a tree: the index in ``nodes`` at which each tile begins.
     numbers : int32 (n, step + tile + 2 m)
-        With subwords: the place of each word of ``ids`` in ``center_words``; -1 for none.
-    part_rows, part_ends, part_words, part_shares : int32, int32, int32, float32
-        With subwords: the distinct rows of the table that the words of the step are sums of. Row j
-        has the entries from ``part_ends[j - 1]``, or 0, to ``part_ends[j]`` of the other two: the
-        words, by their place in ``center_words``, and the row's shares of their gradients.
+        With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
+    part_rows, part_ends : int32
+        With subwords: the distinct rows of the table of which the step's words are sums. Row j has
+        the elements ``part_ends[j - 1] : part_ends[j]`` of the next two arrays, from 0 for the
+        first row.
+    part_words, part_shares : int32, float32
+        The words that contain the row, as indices in ``center_words``, and the factor by which each
+        word's gradient is multiplied to get the row's gradient.
     """
 
     ids: I32
@@ -266,19 +296,21 @@ class Plans(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """The gradients of a step, by row.
+    """The gradients of a step, row by row, before they are added up and applied to the model.
 
     Attributes
     ----------
     center : float32 (strips * input_slots, width)
-        Minus the gradient by each input row.
+        The negative gradient of the loss with respect to each input row.
     outside : float32 (rows, width)
-        -∂J/∂R.
+        The negative gradient of the loss with respect to each output row.
     center_curvature, outside_curvature : float32, one for each row
-        The row's part of h (``w2v/README.md``, "Kept stable").
+        The row's contribution to h, the bound on the loss's curvature that limits the step size
+        (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
-        With subwords: the vectors of the step's words; after its strips, minus their gradients.
+        With subwords: the vectors of the step's words; later their negative gradients.
     word_curvature : float32 (words,)
+        With subwords: the curvature bound of each word.
     """
 
     center: F32
@@ -290,23 +322,24 @@ class Buffer(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """What is written about a shard, for later jobs and for the engine.
+    """The results for one shard of the text, which later jobs and the engine read.
 
     Attributes
     ----------
     jobs : int64 (phases, 16)
-        See `w2v.engines.jobs`.
+        The counters of `w2v.engines.jobs`.
     ids, documents : int32 (n,)
-        The words that are kept, those of block b from b * `BLOCK` on, and their documents.
+        The words kept by sub-sampling, and the numbers of their documents. Those of block b begin
+        at index b * `BLOCK`; the rest of a block is unused.
     words, kept : int64 (blocks,)
-        The words of each block before and after sub-sampling.
+        The number of words of each block before and after sub-sampling.
     starts : int64 (blocks + 1,)
-        The words that are kept before each block, and in all.
+        The cumulative sums of ``kept``, beginning with 0.
     several : int64 (steps, 3)
-        The number of words in ``center_words`` and ``outside_words``, and of rows in
-        ``part_rows``, of `Plans`, for each step.
+        For each step, the number of words in ``center_words`` and in ``outside_words``, and of rows
+        in ``part_rows``, of `Plans`.
     tallies : float64 (strips, 2)
-        The summed weight of the pairs and the loss of each strip.
+        The summed weight of the pairs, and the summed loss, of each strip.
     """
 
     jobs: I64
@@ -320,20 +353,21 @@ class Shard(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """A sparse matrix, by rows and by columns; the memory for it.
+    """A sparse matrix in both row order and column order; or the memory for it.
 
     Attributes
     ----------
     starts : int32 (rows + 1,)
-        Row i has the entries ``starts[i] : starts[i + 1]``.
+        Row i has the elements ``starts[i] : starts[i + 1]`` of ``columns`` and ``factors``.
     columns : int32 (n,)
-        The column of each entry.
+        The column of each element, in row order.
     ends : int32 (columns + 1,)
-        Column j has the entries from ``ends[j - 1]``, or 0, to ``ends[j]`` of those below.
+        Column j has the elements ``ends[j - 1] : ends[j]`` of the arrays in column order, from 0
+        for the first column.
     rows, order : int32 (n,)
-        By column: the row of each entry, and its number in ``columns``.
+        In column order: the row of each element, and its index in row order.
     factors, column_factors : float32 (n,)
-        The values of the entries by row, and those by column.
+        The values of the elements in row order and in column order.
     """
 
     starts: I32
@@ -346,20 +380,20 @@ class Entries(NamedTuple):
 
 
 class Planning(NamedTuple):
-    """The working memory in which a thread plans.
+    """The working memory of a thread for planning steps.
 
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        The last row of each word that was added to its list; -1 if there is none.
+        The buffer row that was last added to the list of each word; -1 if the list is empty.
     seen : int32 (V - 1,)
-        With nodes: the last tile that each node was listed for; -1 if there is none.
+        With a tree: the last tile for which each node was listed, or -1.
     parts : int32 (rows of the table,)
-        With subwords: the place of each row in ``part_rows`` of `Plans`; -1 if it has none.
+        With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)
-        With subwords: that place, for each part of each word of a step.
+        With subwords: that index, for each summand of each word of a step.
     """
 
     bits: U32
@@ -371,20 +405,24 @@ class Planning(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """The working memory of a tile.
+    """The working memory of a thread for one tile of consecutive center words.
 
     Attributes
     ----------
     lows, highs : int32 (tile,)
-        Where the words that a center predicts begin and end, by distance.
-    C, R : float32, rows of width
-        The centers, and a strip's contexts or the tile's nodes.
+        The range of words that each center word predicts, as offsets in its window.
+    C : float32, rows of width
+        The input rows of the tile.
+    R : float32, rows of width
+        The outside vectors of the context words of a strip, or of the nodes of the tile.
     center_norms, norms : float32
-        Their squared lengths.
+        The squared lengths of the rows of C and of R.
     scores, curvature : float32
+        The dot products of rows of C and R, and the curvatures of the loss along them.
     out, old, steps : int64, int64 and float32, one for each row of a tile or of a strip's inputs
-        See `w2v.engines.rows.Targets`.
+        Where to write the gradients (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
+        A row of zeros.
     """
 
     lows: I32
@@ -402,20 +440,21 @@ class Tile(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The working memory of a tile that is scored with the words around it and with noise words.
+    """The working memory of a thread for a tile of negative sampling.
 
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score, negative for noise: of a tile, and of any tile inside a document.
+        The weight of each score, negative for noise words. The second row is for tiles in the
+        middle of a document, which all have the same weights.
     inside_pairs : float64 (1,)
-        The summed weight of the pairs of the latter; 0 if it was not computed yet.
+        The summed weight of the pairs of a tile in the middle of a document; 0 if not yet known.
     N, noise_norms : float32
-        The noise words' rows, and their squared lengths.
+        The outside vectors of the noise words, and their squared lengths.
     mask : float32 (NOISE + 2 m + 1, rounded up to whole vectors)
-        1 for each noise word and each context of a center, then 0.
+        1 for each noise word and each context word of a center word; 0 for padding.
     sums : float32 (MR, contexts + NOISE + at least 2 m + 1)
-        See `w2v.engines.band.sum_curvature`.
+        Partial sums of the curvatures of outside rows (`w2v.engines.band.sum_curvature`).
     """
 
     weights: F32
@@ -427,16 +466,16 @@ class Band(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The working memory of a strip whose input rows are sums over windows.
+    """The working memory of a thread for a strip whose input rows are sums over windows (CBOW).
 
     Attributes
     ----------
     T, T_norms : float32
-        The rows of the strip's words, and their squared lengths.
+        The input vectors of the strip's words, and their squared lengths.
     gradients, curvature : float32
-        Minus the gradients by the strip's centers, and their curvatures.
+        The negative gradient for each input row, and its curvature bound.
     entries
-        Which words each center is the sum of.
+        The sparse matrix of the weight of each word in each input row.
     """
 
     T: F32
@@ -447,18 +486,18 @@ class Windows(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """The working memory of a tile that is scored with nodes.
+    """The working memory of a thread for a tile of the hierarchical softmax.
 
     Attributes
     ----------
     columns : int32 (V - 1,)
-        The column of each node of the tile.
+        The index of each tree node among the nodes of the tile.
     keys : int32 (contexts * depth,)
-        For each word of the tile and each node on its path, twice the node's column, and the code.
+        For each word of the tile and each node on its path, 2 * column + code of the branch.
     key_sums : float32 (2 * columns,)
-        The weight of each key for a center.
+        The summed weight of each key for one center word.
     entries
-        Which nodes each center is scored with.
+        The sparse matrix of the weight of each node for each center word.
     """
 
     columns: I32
@@ -468,7 +507,7 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working memory of a thread."""
+    """The working memory of one thread."""
 
     planning: Planning
     tile: Tile
@@ -483,7 +522,7 @@ def round_up(n: int, step: int) -> int:
 
 
 def aligned_zeros(rows: int, columns: int) -> F32:
-    """Return zeros, float32 (rows, columns), that start on a cache line."""
+    """Return a float32 array (rows, columns) of zeros that starts on a cache line."""
     raw = np.empty(rows * columns + LINE, np.float32)
     raw.fill(0)
     first = (-raw.ctypes.data // raw.itemsize) % LINE
@@ -493,25 +532,32 @@ def aligned_zeros(rows: int, columns: int) -> F32:
 def make_sizes(
     dim: int, window: int, step: int, reach: int | None = None, depth: int = 0, nodes: int = 0
 ) -> Sizes:
-    """Return the sizes for vectors of ``dim`` numbers and steps of ``step`` center words.
+    """Return the sizes of tiles, strips and steps for a model.
 
     Parameters
     ----------
-    dim, window, step
+    dim
+        The dimension of the vectors.
+    window
+        The window size.
+    step
+        The number of center words in a step.
     reach
-        The largest distance at which an input row predicts words. If it is None, that is the
-        window; else the input rows are sums over windows.
-    depth, nodes
-        The length of the longest path in the tree, and its inner nodes; 0 without a tree.
+        For CBOW: the largest distance at which an input row predicts words, which is 0. None for
+        skip-gram, where it is the window size.
+    depth
+        The length of the longest path in the tree; 0 without a tree.
+    nodes
+        The number of inner nodes of the tree; 0 without a tree.
     """
     windows, tile = reach is not None, CENTERS
     if nodes and window <= NODE_TILE:
-        # More centers share a node, but a step must have whole tiles.
+        # In a longer tile, more center words share each node; but a step must have whole tiles.
         tile = math.gcd(step, NODE_TILE)
     distance = window if reach is None else reach
     band = 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
-    # The rows around a strip are at most as many as those of its centers.
+    # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
     columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
     slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * NOISE
@@ -540,14 +586,14 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return the sizes for words that are sums of rows of a table."""
+    """Return the sizes extended for subwords, where the vector of each word is a sum of rows."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)
 
 
 def make_plans(sizes: Sizes, steps: int) -> Plans:
-    """Return memory for the plans of a number of steps."""
+    """Allocate the plans of a number of steps."""
     length = sizes.step + sizes.tile + 2 * sizes.window
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
@@ -565,7 +611,7 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
 
 
 def make_buffer(sizes: Sizes) -> Buffer:
-    """Return memory for the gradients of a step."""
+    """Allocate the buffer for the gradients of a step."""
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     width = sizes.vectors * LANES
     return Buffer(
@@ -579,7 +625,17 @@ def make_buffer(sizes: Sizes) -> Buffer:
 
 
 def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
-    """Return memory for what is written about a shard of so many tokens."""
+    """Allocate the results for a shard of the text.
+
+    Parameters
+    ----------
+    sizes
+        The sizes of tiles, strips and steps.
+    tokens
+        The number of tokens of the shard.
+    plans
+        The number of steps that are planned at a time.
+    """
     blocks, steps = -(-tokens // BLOCK), -(-tokens // sizes.step)
     return Shard(
         make_jobs(2 + -(-steps // plans) + (4 if sizes.parts else 2) * steps),
@@ -594,8 +650,8 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
 
 
 def make_entries(rows: int, columns: int, size: int) -> Entries:
-    """Return memory for a sparse matrix with up to so many rows, columns and entries."""
-    # Entries are computed in fours and in whole vectors, also the last ones.
+    """Allocate a sparse matrix of up to ``size`` elements."""
+    # Room for the last elements, which are computed in groups of four and in whole vectors.
     size = round_up(size, LANES) + LANES
     return Entries(
         starts=np.zeros(rows + 1, np.int32),
@@ -609,7 +665,7 @@ def make_entries(rows: int, columns: int, size: int) -> Entries:
 
 
 def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
-    """Return working memory for a thread."""
+    """Allocate the working memory of one thread."""
     words, nodes = len(problem.keep), len(problem.outside) * sizes.nodes
     width, pairs = sizes.vectors * LANES, 2 * sizes.reach + 1
     contexts = (sizes.strip - 1) * sizes.tile + sizes.contexts

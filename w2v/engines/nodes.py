@@ -1,9 +1,10 @@
-"""The compiled tile of the hierarchical softmax: scores of inner nodes, as a sparse matrix.
+"""The compiled tile of the hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
-The output rows of a tile are the inner nodes on the paths of all words that its centers predict. A
-center is scored only with those on the paths of its own words: with a window of 5, about 90 of 600.
-So the scores S are a sparse matrix, with a row for each center and a column for each node. A node
-where some of these paths turn to the branch of code 0 and others to that of code 1 has two entries.
+The output rows of a tile are the inner nodes on the tree paths of all words that its center words
+predict. A center word is scored only with the nodes on the paths of its own words; with a window
+size of 5, these are about 90 of 600. The scores S are therefore a sparse matrix, with a row for
+each center word and a column for each node. A node has two elements in a row if some of the paths
+take its branch of code 0 and others its branch of code 1.
 """
 
 import numpy as np
@@ -17,16 +18,17 @@ from w2v.engines.windows import find_targets
 
 @compiled
 def list_keys(paths: Paths, sizes: Sizes, words: I32, nodes: I32, own: Nodes) -> None:
-    """Write down, for each word of a tile and each node on its path, a number: its key.
+    """Compute the keys of each word of a tile: 2 * column + code, for each node on its tree path.
 
-    That is twice the node's column, plus the code of the branch that the path takes there.
+    The column is the index of the node among the tile's nodes; the code, 0 or 1, is that of the
+    branch that the path takes.
 
     Parameters
     ----------
     words
-        The words from `Sizes.reach` before the tile to as many after it; -1 for none.
+        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
     nodes
-        The tile's nodes.
+        The nodes of the tile.
     """
     columns = own.columns
     for column in range(len(nodes)):
@@ -45,19 +47,21 @@ def list_keys(paths: Paths, sizes: Sizes, words: I32, nodes: I32, own: Nodes) ->
 def list_entries(
     starts: I32, weights: F32, sizes: Sizes, words: I32, tile: Tile, own: Nodes
 ) -> float:
-    """Write down the entries of a tile with their weights, and return the summed weight of pairs.
+    """Fill in the sparse matrix of the weights of a tile's scores.
 
-    The weight of an entry is that of all words of its center whose paths take its branch at its
-    node. It is negative for the branch of code 1.
+    Returns the summed weight of the pairs.
+
+    The weight of a center word and a key is the summed weight of the words that the center word
+    predicts and whose paths have the key. It is negative for the branch of code 1.
 
     Parameters
     ----------
     starts
-        See `w2v.engines.memory.Paths`.
+        The starts of the tree paths (`w2v.engines.memory.Paths`).
     weights
-        See `w2v.engines.memory.Pairs`.
+        The weights of pairs by distance.
     words
-        See `list_keys`.
+        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
     """
     entries, sums, keys = own.entries, own.key_sums, own.keys
     count = 0
@@ -72,7 +76,7 @@ def list_entries(
                 word = words[i + j]
                 for k in range(begin, begin + starts[word + 1] - starts[word]):
                     key = keys[k]
-                    # Every key is written, and the next one overwrites it unless it is new.
+                    # Each key is written, and overwritten by the next one unless it is new.
                     entries.columns[count] = key
                     count += sums[key] == 0
                     sums[key] += weight
@@ -100,16 +104,26 @@ def score_nodes(
     of_centers: F32,
     of_nodes: F32,
 ) -> tuple[float, float]:
-    """Compute a tile's -∂J/∂S, and its curvatures; return its summed weight of pairs and its loss.
+    """Compute the scores of a tile and replace them by -∂J/∂S.
 
     Parameters
     ----------
-    weights, words, nodes
-        See `list_entries` and `list_keys`.
-    documents, lows, highs
-        See `w2v.engines.windows.find_targets`.
+    weights
+        The weights of pairs by distance.
+    words
+        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
+    documents
+        The documents of these words.
+    lows, highs
+        For CBOW, the windows of the tile's center words in the plan.
+    nodes
+        The nodes of the tile.
     of_centers, of_nodes
-        Filled with the curvatures of the centers and of the nodes.
+        Filled with the summed curvatures of the center rows and of the nodes.
+
+    Returns
+    -------
+    The summed weight of the tile's pairs, and its loss.
     """
     entries, vectors = own.entries, sizes.vectors
     find_targets(sizes, documents, lows, highs, tile)
@@ -139,7 +153,7 @@ def score_nodes(
 
 @compiled
 def write_node_gradients(sizes: Sizes, nodes: int, tile: Tile, own: Nodes) -> None:
-    """Write the gradients of a tile to their targets: its centers, then its ``nodes`` nodes."""
+    """Compute the gradients of a tile's center rows and nodes and write them to their targets."""
     entries, vectors = own.entries, sizes.vectors
     width = vectors * LANES
     out, old, steps = tile.out, tile.old, tile.steps

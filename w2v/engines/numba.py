@@ -1,4 +1,4 @@
-"""``engine=numba``: losses that are sums of logistic terms, by compiled kernels on all threads."""
+"""``engine=numba``: train losses that are sums of logistic terms by kernels compiled with Numba."""
 
 import time
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ from w2v.text.tokens import Text
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 COMPILED_LOSSES = NegativeSampling, HierarchicalSoftmax
-"""The losses whose steps are compiled."""
+"""The losses that the compiled kernels can train."""
 
 KERNEL_SOURCES = (
     band,
@@ -61,28 +61,29 @@ KERNEL_SOURCES = (
     tiles,
     windows,
 )
-"""The modules, besides their own, that the kernels take code and constants from."""
+"""The modules that `kernels` imports: a change in their code requires compiling again."""
 
 STEPS_AHEAD = 4
-"""Steps that each thread plans at a time, on average."""
+"""The number of steps planned at a time, per thread."""
 
 
 class NumbaEngine:
-    """Threads that compute each step together. The result does not depend on their number.
+    """An engine whose threads compute each training step together, by compiled kernels.
 
-    The exact softmax is left to `NumpyEngine`: it spends its time in large matrix products. So is a
-    task with frozen vectors, which the kernels do not know.
+    The vectors do not depend on the number of threads. The exact softmax and tasks with frozen
+    vectors are trained by `NumpyEngine` instead: the former spends its time in large matrix
+    products, and the kernels cannot freeze vectors.
 
     Attributes
     ----------
     compile_seconds
-        The time it took to compile the kernels, or to load them from disk.
+        Seconds spent on compiling the kernels, or on loading them from disk.
     """
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        # Threads start anew with each shard, but there must be a few shards for the schedule of
-        # the learning rate.
+        # Starting threads for each shard takes time, but the learning-rate schedule needs several
+        # shards.
         self.shard_words = min(1 << 20, max(1 << 16, task.words // 8))
         self.compile_seconds = 0.0
         self.numpy: NumpyEngine | None = None
@@ -107,7 +108,7 @@ class NumbaEngine:
         self.compile_seconds = time.perf_counter() - start
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """See `w2v.engines.Engine.train`."""
+        """Train on a shard of the text once, on all threads, and update the model in place."""
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
@@ -127,11 +128,11 @@ class NumbaEngine:
         return Tally(int(shard.words.sum()), pairs, loss)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """See `w2v.engines.Engine.state`."""
+        """Return the arrays, by name, that later updates need besides the model."""
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See `w2v.engines.Engine.restore`."""
+        """Resume training from the arrays that `state` returned for an engine of the same task."""
         if self.numpy is not None:
             self.numpy.restore(state)
 
@@ -139,7 +140,15 @@ class NumbaEngine:
 def make_problem(
     task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
 ) -> tuple[memory.Problem, memory.Sizes]:
-    """Return what the kernels are given for a task, whose model is in padded tables."""
+    """Return the model, settings and sizes in the form that the kernels take.
+
+    Parameters
+    ----------
+    task
+        The training task.
+    center, outside
+        The tables of its vectors, with rows padded to whole cache lines.
+    """
     objective, loss = task.objective, task.objective.loss
     inputs, words = make_inputs(objective), step_words(task)
     by_distance = np.concatenate([inputs.targets[:0:-1], inputs.targets])
@@ -188,7 +197,7 @@ def make_problem(
 
 
 def compile_kernels() -> float:
-    """Compile the kernels, leave them on disk and return the seconds it took."""
+    """Compile the kernels, cache them on disk and return the time it took in seconds."""
     loss = NegativeSampling()
     objective = SkipGram(dim=1, window=1, loss=loss)
     model = Model(np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32))
@@ -196,7 +205,7 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> memory.Source:
-    """Return a text in the form that the kernels take, without copying its tokens."""
+    """Convert a text to the form that the kernels take, without copying its tokens."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
     return memory.Source(
@@ -205,14 +214,17 @@ def source_of(text: Text) -> memory.Source:
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a read-only view, so that Numba sees one type whether or not an array is mapped."""
+    """Return a read-only view of an array.
+
+    Numba then compiles for one type, whether or not an array is memory-mapped.
+    """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
     return view
 
 
 def align_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Copy a matrix so that its rows start on cache lines.
+    """Copy a matrix so that each row starts on a cache line.
 
     Parameters
     ----------

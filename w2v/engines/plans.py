@@ -1,7 +1,7 @@
-"""The compiled code that comes before the gradients: sub-sampling, and the plan of a step.
+"""Compiled code that runs before the gradients are computed: sub-sampling and the plans of steps.
 
-A plan has all that does not depend on the model: the words of the step, what is drawn, and which
-rows of the buffer of gradients belong to which word.
+A plan has everything about a step that does not depend on the model: its words, its random numbers,
+and lists of the rows of the gradient buffer that belong to each word.
 """
 
 from typing import Any
@@ -34,7 +34,10 @@ threefry = inlined(sampling.threefry)
 
 @compiled
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Make the draws from number ``first`` on; see `w2v.sampling.draw`."""
+    """Fill two arrays with the random numbers of consecutive draws, from number ``first`` on.
+
+    They equal those of `w2v.sampling.draw` for the same key and purpose.
+    """
     stream = np.uint32(purpose)
     for i in range(len(bits)):
         bits[i], more[i] = threefry(key.first, key.second, np.uint32(first + i), stream)
@@ -44,7 +47,7 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Write down which words of a block are kept."""
+    """Sub-sample a block of the text; store the words that are kept in the shard."""
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
     bits, keep = scratch.bits, problem.keep
@@ -57,8 +60,8 @@ def subsample(
         start = source.starts[document]
         for t in range(position, min(end, source.ends[document])):
             word = source.ids[source.tokens[start + t]]
-            # Every word is written, and the next one overwrites it unless it is kept: a branch
-            # on a random number would often be mispredicted.
+            # Each word is written, and overwritten by the next one unless it is kept. A branch on a
+            # random number would often be mispredicted.
             shard.ids[place] = word
             shard.documents[place] = document
             if word >= 0:
@@ -71,14 +74,17 @@ def subsample(
 
 @compiled
 def add_up(shard: Shard) -> None:
-    """Fill in how many words are kept before each block."""
+    """Fill in ``shard.starts``, the cumulative sums of the words kept in each block."""
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
 
 
 @compiled
 def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
-    """Copy the words that are kept, from the one with number ``first`` on; -1 beyond the ends."""
+    """Copy consecutive words of the sub-sampled text and their documents, from word ``first`` on.
+
+    Positions before the start or beyond the end of the text are filled with -1.
+    """
     starts, end = shard.starts, min(first + len(ids), shard.starts[-1])
     n = max(first, 0)
     ids[: n - first] = documents[: n - first] = -1
@@ -96,7 +102,10 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inlined
 def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Put a row before the others of its word, and return the number of words with rows."""
+    """Insert a row at the front of the linked list of its word.
+
+    Returns the number of words that have a list.
+    """
     head = heads[word]
     following[row] = head
     heads[word] = row
@@ -106,16 +115,32 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
 
 @compiled
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
-    """Write down the first row of each word with several rows, and empty the lists.
+    """Keep only the words with several rows, store the first row of each, and clear the lists.
 
-    Returns the number of those words; with ``every``, words with one row are among them.
+    Parameters
+    ----------
+    heads
+        The first row of each word's list; reset to -1.
+    words, count
+        The words that have a list; overwritten by the words kept.
+    every
+        Whether words with a single row are kept as well.
+    first
+        The array for the first row of each word kept.
+    following
+        The next row of each row; set to `ALONE` for the row of a word that is not kept.
+
+    Returns
+    -------
+    int
+        The number of words kept.
     """
     several = 0
     for n in range(count):
         word = words[n]
         row = heads[word]
         heads[word] = -1
-        # Every word is written, and the next one overwrites it unless it is one of those.
+        # Each word is written, and overwritten by the next one unless it is kept.
         words[several], first[several] = word, row
         if following[row] < 0 and not every:
             following[row] = ALONE
@@ -128,7 +153,7 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 def draw_noise(
     problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
 ) -> None:
-    """Draw the noise words from draw number ``first`` on."""
+    """Draw noise words by the random numbers from number ``first`` on."""
     size = np.uint64(len(problem.alias))
     for done in range(0, len(noise), BLOCK):
         bits, more = scratch.bits[: len(noise) - done], scratch.more_bits
@@ -150,7 +175,17 @@ def draw_windows(
     highs: I32,
     scratch: Planning,
 ) -> None:
-    """Find the window of each center of a step, from draw number ``first`` on."""
+    """Find the window of each center word of a step, for CBOW.
+
+    If window sizes are random, they are drawn by the random numbers from number ``first`` on.
+
+    Parameters
+    ----------
+    documents
+        The documents of the step's words; windows do not extend across documents.
+    lows, highs
+        The arrays for the range of each window.
+    """
     m = sizes.window
     size = np.uint64(m)
     for done in range(0, len(lows), BLOCK):
@@ -177,11 +212,12 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """List the rows of each word among the input rows of a step; see `take_heads`.
+    """List the buffer rows of each word among the input rows of a step.
 
-    Rows are added from the end on, so that each list has its rows in the order of the text.
+    Rows are inserted from the last one on, so that each list is in the order of the text. Returns
+    the number of words kept by `take_heads`, whose arrays are filled in.
     """
-    following[:] = -1  # also the rows of no word
+    following[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
     count, length = 0, sizes.strip * sizes.tile
     for strip in range((centers - 1) // length, -1, -1):
@@ -204,7 +240,10 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """List the rows of each word among the outside rows of a step; see `list_inputs`."""
+    """List the buffer rows of each word among the context and noise words of a step.
+
+    Each list is in the order of the buffer. Returns the number of words with several rows.
+    """
     following[:] = -1
     count = 0
     reach, skipped = sizes.reach, sizes.window - sizes.reach
@@ -237,7 +276,10 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Write down the nodes of each tile, and list the rows of each node; see `list_inputs`."""
+    """Find the tree nodes of each tile of a step, and list the buffer rows of each node.
+
+    Returns the number of nodes with several rows.
+    """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles = -(-centers // sizes.tile)
     row = 0
@@ -278,14 +320,19 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """Number the words of a step, list the rows of the table that they are sums of, and count them.
+    """Find the rows of the table of which the words of a step are sums; return their number.
 
     Parameters
     ----------
+    parts
+        The summands of each word.
+    ids
+        The words of the step, in the order of the text.
     words, count
         The distinct words, and their number.
     numbers, rows, ends, members, shares
-        What is filled in: ``numbers`` and ``part_...`` of `Plans`.
+        The arrays ``numbers``, ``part_rows``, ``part_ends``, ``part_words`` and ``part_shares`` of
+        `Plans`, which are filled in.
     """
     heads, known, places = scratch.heads, scratch.parts, scratch.part_places
     for n in range(count):
@@ -310,7 +357,7 @@ def list_parts(
     for place in range(found):
         known[rows[place]] = -1
         ends[place + 1] += ends[place]
-    # What was the start of a row becomes its end while its entries are placed.
+    # `ends` has the starts of rows, and is advanced to their ends while elements are stored.
     entry = 0
     for n in range(count):
         for k in range(parts.starts[words[n]], parts.starts[words[n] + 1]):
@@ -331,7 +378,7 @@ def plan(
     shard: Shard,
     scratch: Planning,
 ) -> None:
-    """Plan a step."""
+    """Make the plan of a step and store it in ``plans``."""
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]
     documents, centers = plans.documents[n], step_centers(sizes, shard, step)
@@ -379,5 +426,5 @@ def plan(
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of center words of a step."""
+    """Return the number of center words of a step; the last step of a shard may have fewer."""
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))

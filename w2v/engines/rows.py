@@ -1,4 +1,4 @@
-"""Compiled code that reads rows of vectors, and says where their gradients go."""
+"""Compiled code that loads rows of the model and decides where their gradients are written."""
 
 from typing import Any, NamedTuple
 
@@ -19,16 +19,16 @@ from w2v.engines.simd import (
 )
 
 ALONE = -2
-"""What `w2v.engines.memory.Plans` has in place of the row after, for a row whose word has no other
-row in the step."""
+"""Marks a buffer row as the only one of its word in a step, in place of the number of the next row
+(`w2v.engines.memory.Plans`)."""
 
 TINY = np.float32(1e-30)
-"""What a curvature of zero is taken for."""
+"""The smallest curvature that is distinguished from 0, to avoid dividing by 0."""
 
 
 @compiled
 def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
-    """Start to load the rows that will soon be read."""
+    """Prefetch rows of a matrix into the cache, for ids other than -1."""
     base, stride = address(matrix), matrix.shape[1]
     for word in ids:
         if word >= 0:
@@ -38,9 +38,18 @@ def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
 
 @inlined
 def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
-    """Copy a row, zeros for an id of -1, and return a vector whose lanes sum to its length squared.
+    """Copy a row of a matrix; return a vector whose lanes sum to the row's squared length.
 
-    ``matrix`` and ``out`` are addresses: of the matrix, and of the copy.
+    For the id -1, zeros are written.
+
+    Parameters
+    ----------
+    matrix, out
+        The addresses of the matrix and of the copy.
+    word
+        The number of the row, or -1.
+    stride, width
+        The numbers from one row of the matrix to the next, and the numbers to copy.
     """
     total = splat(0)
     if word >= 0:
@@ -56,7 +65,10 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
 
 @compiled
 def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
-    """Copy rows, whose number is a multiple of `MR`, and compute their squared lengths."""
+    """Copy the rows ``ids`` of a matrix to ``rows``, and compute their squared lengths.
+
+    The number of ids is a multiple of `MR`. For an id of -1, zeros are written.
+    """
     base, stride, width = address(matrix), matrix.shape[1], rows.shape[1]
     out, size = address(rows), 4 * rows.shape[1]
     for j in range(0, len(ids), MR):
@@ -70,17 +82,19 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where the gradients of rows go: to ``old + step * gradient``.
+    """Where the gradients of rows are written: ``out = old + step * gradient``, for each row.
 
-    That is the row's place in the buffer, with a row of zeros for ``old`` and a step of 1; or the
-    row of the model, if no other row of the step belongs to the same word.
+    If several rows of a step belong to the same word, ``out`` is the row's place in the gradient
+    buffer, ``old`` a row of zeros and ``step`` is 1. Otherwise the model is updated directly:
+    ``out`` is the word's row of the model, ``old`` its value before the step and ``step`` the
+    learning rate.
 
     Attributes
     ----------
     out, old
-        The addresses of arrays of addresses, int64.
+        The addresses of int64 arrays of addresses, one for each row.
     steps
-        The address of an array of float32.
+        The address of a float32 array.
     """
 
     out: int
@@ -90,10 +104,10 @@ class Targets(NamedTuple):
 
 @inlined
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
-    """Return the learning rate of a row: 2 / h where more could overshoot.
+    """Return the step size of a row: the learning rate, but at most 2 / h for its curvature h.
 
-    With 1 / h the model would be biased: a noise word stands for so many pairs that the limit would
-    apply to it more often than to the same word as a context.
+    A limit of 1 / h would bias the model: a noise word stands for so many pairs that the limit
+    would affect it more often than the same word as a context word.
     """
     longest = np.float32(2) / max(curvature, TINY)
     return longest if longest < rate else rate
@@ -111,19 +125,31 @@ def choose_targets(
     tile: Tile,
     first: int,
 ) -> None:
-    """Choose where the gradients of some rows go; see `Targets`.
+    """Decide where the gradients of some rows are written (`Targets`).
 
     Parameters
     ----------
-    copies, places
-        The addresses of the rows as they are before the step, and of their places in the buffer.
+    matrix
+        The matrix of the model that the rows belong to.
+    ids
+        The word, or node, of each row.
+    following
+        The next buffer row of the same word, for each row; `ALONE` if it is the word's only row.
+    curvature
+        The summed curvature of each row.
+    rate
+        The learning rate.
+    copies
+        The address of copies of the rows as they were before the step.
+    places
+        The address of the rows' places in the gradient buffer.
     first
-        Where to write the choice in the memory of the tile.
+        The index in the arrays of the tile at which the targets are stored.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
     zeros, one = address(tile.zeros), np.float32(1)
     for j in range(len(ids)):
-        # Without branches, which would often be mispredicted.
+        # Selected without branches, which would often be mispredicted.
         alone = following[j] == ALONE
         step = limit(rate, curvature[j])
         row, place = model + ids[j] * stride, places + j * size

@@ -33,7 +33,11 @@ arrays then; but counting takes a tenth of the time, and all threads would count
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function when it is first called, and keep the result on disk."""
+    """Decorate a function to be compiled when it is first called, and cache the result on disk.
+
+    The compiled code does not count references to arrays, so it cannot create arrays. Counting
+    would take longer than many of the functions, and all threads would write to the same counters.
+    """
     options = numba.njit(
         cache=True, nogil=True, error_model="numpy", fastmath=set(FAST_MATH), **UNCOUNTED
     )
@@ -47,7 +51,10 @@ def allocating(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Compile a function as a part of each function that calls it, so vectors stay in registers."""
+    """Decorate a function to be compiled into each function that calls it.
+
+    Its vectors then stay in registers.
+    """
     options = numba.njit(
         error_model="numpy", forceinline=True, fastmath=set(FAST_MATH), **UNCOUNTED
     )

@@ -1,8 +1,8 @@
-"""Compiled products of sparse matrices with rows, and where their results go.
+"""Compiled products of sparse matrices with rows of vectors.
 
-A sparse matrix is a list of entries for each row. Windows, the parts of words and the scores of
-nodes are such matrices. They have a few to a hundred entries a row, so the rows that they choose
-are read one at a time; a vector stays in registers while the entries of its row are added.
+The sparse matrices are the windows of CBOW, the subwords of words and the scores of tree nodes. A
+row has from a few to a hundred nonzero elements. The dense rows that they select are read one at a
+time, while the sum stays in vector registers.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -29,18 +29,18 @@ from w2v.engines.simd import (
 Count: TypeAlias = int | np.int64
 
 MAX_SUMS = 8
-"""Vectors of a row that are summed at a time. Their additions hide each other's latency."""
+"""The most SIMD vectors of a row summed at a time; independent additions hide their latency."""
 
 
 class Rows(NamedTuple):
-    """Rows of float32 numbers: the address of the first, and how many numbers lie between two."""
+    """A float32 matrix in memory: the address of its first row, and the numbers from row to row."""
 
     base: int
     stride: int
 
 
 class List(NamedTuple):
-    """The addresses of the places of some rows, int32, and of a factor for each, float32."""
+    """Nonzero elements of a sparse matrix: addresses of column indices (int32) and of values."""
 
     places: int
     factors: int
@@ -50,7 +50,7 @@ class List(NamedTuple):
 def combine_block(
     entries: List, first: Count, last: Count, rows: Rows, out: int, old: int, step: Any, zero: Any
 ) -> None:
-    """Do what `combine` does, over as many vectors as the tuple ``zero`` has."""
+    """Compute `combine` for a block of columns, as many SIMD vectors as the tuple ``zero`` has."""
     sums = zero
     for e in range(first, last):
         k = np.int64(load_int(entries.places, e)) * rows.stride
@@ -70,14 +70,20 @@ def combine(
     old: int,
     step: np.float32,
 ) -> None:
-    """Write ``old + step * Σ factor row`` over the entries from ``first`` to before ``last``.
+    """Compute a weighted sum of rows, ``old + step * Σ factor * row``, and store it at ``out``.
+
+    The sum is over the elements ``first : last`` of the sparse row ``entries``.
 
     Parameters
     ----------
     vectors
-        How many vectors of each row are summed.
+        The number of SIMD vectors in a row.
+    rows
+        The matrix whose rows are summed.
     out, old
-        The addresses of where the result goes, and of what it is added to.
+        The addresses of the result and of the row that the sum is added to.
+    step
+        The factor of the sum.
     """
     z, size = splat(0), 0
     by, left = splat(step), vectors
@@ -107,7 +113,7 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of the row that an entry chooses."""
+    """Return the address of the row that element ``e`` of a list of row indices selects."""
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 
@@ -115,14 +121,23 @@ def row_address(rows: Rows, places: int, e: int) -> int:
 def score_row(
     vectors: int, row: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
-    """Multiply a row with the rows that the entries from ``first`` to before ``last`` choose.
+    """Compute the dot products of a row with the rows that the elements ``first : last`` select.
 
-    Four entries are scored at a time. Up to three beyond the last one are read and written, too.
+    Four dot products are computed at a time, so up to three elements after the last are read, and
+    their scores written, as well.
 
     Parameters
     ----------
-    row, places, out
-        The addresses of the row, of the entries' places, int32, and of their scores.
+    vectors
+        The number of SIMD vectors in a row.
+    row
+        The address of the row.
+    rows
+        The matrix of the other rows.
+    places
+        The address of their row indices, int32.
+    out
+        The address of the scores.
     """
     for e in range(first, last, 4):
         a, b = row_address(rows, places, e), row_address(rows, places, e + 1)
@@ -139,14 +154,14 @@ def score_row(
 
 @compiled
 def arrange_by_column(entries: Entries, rows: int, columns: int) -> None:
-    """Fill in the entries by column, in the order of their rows; see `Entries`."""
+    """Fill in the column order of a sparse matrix, given its row order (see `Entries`)."""
     ends = entries.ends
     ends[: columns + 1] = 0
     for e in range(entries.starts[rows]):
         ends[entries.columns[e] + 1] += 1
     for j in range(columns):
         ends[j + 1] += ends[j]
-    # What was the start of a column becomes its end while its entries are placed.
+    # `ends` has the starts of columns, and is advanced to their ends while elements are stored.
     for i in range(rows):
         for e in range(entries.starts[i], entries.starts[i + 1]):
             place = ends[entries.columns[e]]
@@ -157,7 +172,7 @@ def arrange_by_column(entries: Entries, rows: int, columns: int) -> None:
 
 @compiled
 def lengths_squared(rows: Rows, count: int, vectors: int, out: int) -> None:
-    """Compute the squared lengths of rows, whose number is a multiple of four."""
+    """Store the squared lengths of ``count`` rows at ``out``; ``count`` is a multiple of four."""
     for i in range(0, count, 4):
         a = rows.base + 4 * i * rows.stride
         b, c, d = a + 4 * rows.stride, a + 8 * rows.stride, a + 12 * rows.stride

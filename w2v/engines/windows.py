@@ -1,8 +1,9 @@
-"""Compiled code for windows: which words a center predicts, or is predicted from.
+"""Compiled code for windows: the words that each center word predicts or is predicted from.
 
-With skip-gram an input row is a word's own, and predicts the words around it. With CBOW it is a sum
-of the words around it, and predicts the word itself: then the sums of a strip are a sparse matrix,
-whose rows are the centers and whose columns are the words from m before the strip to m after it.
+With skip-gram, an input row is the vector of the center word and predicts the words around it. With
+CBOW, an input row is a sum of the vectors of the words around the center word and predicts that
+word. The sums of a strip of the text then form a sparse matrix: its rows are the center words, its
+columns the words from m before the strip to m after it, m being the window size.
 """
 
 import numpy as np
@@ -14,20 +15,21 @@ from w2v.engines.sparse import List, Rows, arrange_by_column, combine, lengths_s
 
 @compiled
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
-    """Find the words that each center of a tile predicts: they are consecutive.
+    """Find the range of words that each center word of a tile predicts.
 
-    The first and the one after the last are written to ``lows`` and ``highs`` of the tile, counted
-    from the word that is `Sizes.reach` before the center.
+    The range is written to ``tile.lows`` and ``tile.highs``, as offsets from the word that is
+    `Sizes.reach` positions before the center word.
 
     Parameters
     ----------
     documents
-        The documents of the words from `Sizes.reach` before the tile on. They never fall.
+        The document numbers, never falling, of the words from `Sizes.reach` before the tile on.
     lows, highs
-        With windows, those of the tile's centers in `Plans`. An empty window predicts nothing.
+        For CBOW, the windows of the tile's center words in `Plans`. A center word with an empty
+        window is not predicted.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
-    first = end = 0  # the words of the center's document
+    first = end = 0  # the range of words in the center word's document
     for i in range(sizes.tile):
         low = high = 0
         document = documents[reach + i]
@@ -46,14 +48,18 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 def list_windows(
     mean: bool, sizes: Sizes, lows: I32, highs: I32, first: int, windows: Windows
 ) -> None:
-    """Write down the words that the centers of a strip are sums of, and their weights.
+    """Fill in the sparse matrix of the words, and their weights, in each window of a strip (CBOW).
 
     Parameters
     ----------
+    mean
+        Whether the words of a window are averaged instead of summed.
     lows, highs
-        Those of the strip's centers in `Plans`.
+        The windows of the strip's center words in `Plans`.
     first
-        The place of the strip's first word, m before its first center.
+        The position of the strip's first word, which is m words before its first center word.
+    windows
+        The working memory, which is filled in.
     """
     entries = windows.entries
     count = 0
@@ -61,7 +67,7 @@ def list_windows(
         low, high, center = lows[i] - first, highs[i] - first, i + sizes.window
         weight = window_weight(mean, high - low - 1)
         for place in range(low, high):
-            # The center is written, too, and the next one overwrites it.
+            # The center word is written as well, but overwritten by the next word.
             entries.columns[count], entries.factors[count] = place, weight
             count += place != center
         entries.starts[i + 1] = count
@@ -69,13 +75,16 @@ def list_windows(
 
 @inlined
 def window_weight(mean: bool, words: int) -> np.float32:
-    """Return what each word of a window is multiplied by, for a mean or for a sum."""
+    """Return the weight of each word in a window: 1 / ``words`` for a mean, 1 for a sum."""
     return np.float32(1) / np.float32(max(words, 1)) if mean else np.float32(1)
 
 
 @compiled
 def read_windows(sizes: Sizes, first: int, tile: Tile, windows: Windows) -> None:
-    """Compute the input rows of a tile, whose first center is number ``first`` of the strip."""
+    """Compute the input rows of a tile from the vectors of the words in its windows (CBOW).
+
+    ``first`` is the index in the strip of the tile's first center word.
+    """
     entries, vectors = windows.entries, sizes.vectors
     width, zeros = vectors * LANES, address(tile.zeros)
     words = Rows(address(windows.T), width)
@@ -92,16 +101,20 @@ def read_windows(sizes: Sizes, first: int, tile: Tile, windows: Windows) -> None
 def share_gradients(
     mean: bool, exact: bool, centers: int, words: int, windows: Windows, curvature: F32
 ) -> None:
-    """Give each word of a strip its shares of the gradients by the centers.
+    """Compute the share of each word of a strip in the gradients of the windows (CBOW).
 
-    They are written down as a sparse matrix, by word, for `write_shares`.
+    The shares are stored as a sparse matrix by word, which `write_shares` reads.
 
     Parameters
     ----------
+    mean
+        Whether the words of a window are averaged instead of summed.
+    exact
+        Whether the gradient of a mean is divided by the number of words.
     centers, words
-        The number of the strip's centers, and of its words.
+        The number of center words, and of all words, of the strip.
     curvature
-        Filled with that of each word.
+        Filled with the summed curvature of each word.
     """
     entries = windows.entries
     arrange_by_column(entries, centers, words)
@@ -122,7 +135,7 @@ def share_gradients(
 
 @compiled
 def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
-    """Write the sum of the shares of each word of a strip to its target."""
+    """Compute the gradient of each word of a strip from its shares, and write it to its target."""
     entries, width = windows.entries, sizes.vectors * LANES
     listed = List(address(entries.rows), address(entries.column_factors))
     rows = Rows(address(windows.gradients), width)

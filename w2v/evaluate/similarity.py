@@ -37,26 +37,28 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """How well the cosines of word pairs agree with the scores that people gave.
+    """The correlation of the cosines of word pairs with human ratings.
 
     Attributes
     ----------
     spearman, pearson
-        Rank and linear correlation; None for fewer than two pairs, or if all scores or all cosines
+        Rank and linear correlation; None for fewer than two pairs, or if all ratings or all cosines
         are equal.
     ci95
-        95 % bootstrap interval of `spearman` (`w2v.evaluate.statistics.spearman_interval`); None
-        if it was not requested, for fewer than ten pairs, or if the correlation is None.
+        The 95 % bootstrap interval of `spearman`; None if it was not requested, for fewer than ten
+        pairs, or if the correlation is None.
     resamples
-        Number of bootstrap samples drawn.
+        The number of bootstrap samples drawn.
     pairs, total
-        Number of pairs used, and of all pairs given.
+        The number of pairs used, and of all pairs given.
     known, coverage
-        Number of pairs whose words both have vectors, and known / total (None without pairs).
+        The number of pairs whose words both have vectors, and known / total (None without pairs).
     ngrams
-        Number of those pairs with a word whose vector is made of n-grams alone.
+        The number of these pairs in which a word is outside the vocabulary and has a vector made
+        from its n-grams (subwords).
     oov
-        See `Unknown`.
+        How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
+        gives them a cosine of 0.
     unknown
         The words without a vector, sorted.
     """
@@ -249,11 +251,11 @@ def _is_id(column: Sequence[str]) -> bool:
 
 
 def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the cosine of each pair, (n,) float64; NaN if a word has no vector.
+    """Return the cosine of each word pair, (n,) float64; NaN if a word has no vector.
 
-    Words are looked up as `w2v.WordVectors.find` does: without regard to case, and with ``_`` for
-    the spaces of an entry of several words. With subwords, a word that is not found has the vector
-    of its n-grams (`ngram_words`).
+    Words are looked up without regard to case, and with ``_`` for spaces in an entry of several
+    words (`w2v.WordVectors.find`). With subwords, a word that is not found gets a vector made from
+    its n-grams (`ngram_words`).
     """
     cosines = np.full(len(pairs), np.nan)
     made = ngram_words(vectors, pairs)
@@ -279,10 +281,10 @@ def answered_by_ngrams(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[n
 
 
 def ngram_words(vectors: WordVectors, pairs: Sequence[Pair]) -> dict[str, NDArray[np.float32]]:
-    """Return the vectors of the words of pairs that are not found, made of their n-grams alone.
+    """Return vectors, made from n-grams, for the words of pairs that are not in the vocabulary.
 
-    Such a word is taken in lower case if all words of the vocabulary are. It is left out if it has
-    no n-grams; without subwords, all are.
+    If all words of the vocabulary are in lower case, the words are lowercased first. Words without
+    n-grams are left out. Without subwords, the result is empty.
     """
     if vectors.subwords is None:
         return {}

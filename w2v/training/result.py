@@ -1,4 +1,4 @@
-"""The result of a training as a folder of files, from which more epochs can continue."""
+"""Save the result of a training in a folder, and read it to continue with more epochs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,25 @@ from w2v.vectors.formats import SUBWORDS
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
-"""The arrays beside the vectors that more epochs need. There is no such file if there are none."""
+"""The file with other arrays that are needed to train more epochs; absent if there are none."""
 
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
-    """Write a folder that `WordVectors.load`, `read_history` and `read_state` read."""
+    """Write the vectors and the history of a training into a folder.
+
+    The folder can be read by `WordVectors.load`, by `read_history`, and, to train more epochs, by
+    `read_state`.
+    """
     vectors = word_vectors(vocabulary, trained)
     write_result(folder, vectors, trained.epochs, trained.points, trained.engine_state)
 
 
 def word_vectors(vocabulary: Vocabulary, trained: Trained) -> WordVectors:
-    """Return the vectors of the words, with the outside vectors if these belong to words."""
+    """Return the words with their center vectors, and their outside vectors if there are any.
+
+    With hierarchical softmax there are none: the output vectors belong to the inner nodes of the
+    tree. With subwords, a word's center vector is the mean of its own row and those of its n-grams.
+    """
     center, outside = map(np.ascontiguousarray, trained.model)
     of_words = trained.objective.loss.output_vectors == "words"
     subwords = None
@@ -52,7 +60,19 @@ def write_result(
     points: Sequence[Point],
     engine_state: Mapping[str, NDArray[Any]],
 ) -> None:
-    """Write the parts of a result into a folder; see `save_result`."""
+    """Write vectors, the training history and the engine's state into a folder; see `save_result`.
+
+    Parameters
+    ----------
+    folder
+        The folder; files of an earlier result in it are replaced.
+    vectors
+        The words with their center and outside vectors.
+    epochs, points
+        The history of the training.
+    engine_state
+        Other arrays that are needed to train more epochs, by name; empty if there are none.
+    """
     vectors.save(folder)
     if engine_state:
         with written_aside(folder / ENGINE) as aside, aside.open("wb") as file:
@@ -68,14 +88,17 @@ def write_result(
 
 
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
-    """Read the history of a training."""
+    """Read the training history from the folder of a result."""
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]
     return points, [Epoch(**epoch) for epoch in history["epochs"]]
 
 
 def read_state(folder: Path) -> Snapshot:
-    """Read the state at the end of a training, from which more epochs can continue."""
+    """Read the state at the end of a training, from which more epochs can be trained.
+
+    The vectors are memory-mapped where possible.
+    """
     points, epochs = read_history(folder)
     engine_state = read_engine_state(folder)
     center = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
@@ -90,7 +113,7 @@ def read_state(folder: Path) -> Snapshot:
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays beside the vectors that more epochs need, by name."""
+    """Read the arrays, besides the vectors, that are needed to train more epochs, by name."""
     if not (folder / ENGINE).is_file():
         return {}
     with np.load(folder / ENGINE, allow_pickle=False) as arrays:

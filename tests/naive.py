@@ -476,7 +476,7 @@ def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
-    """Return, for each row, the share of its k nearest rows that are nearest in both matrices."""
+    """Return, for each row, the fraction of its k nearest rows that both matrices share."""
     shares = []
     for row in range(len(one)):
         ours, theirs = ({x for x, _ in most_similar(m, row, k)} for m in (one, other))
@@ -524,21 +524,24 @@ def phrase_score(
     min_count: int,
     npmi: bool,
 ) -> float:
-    """Return the score of a pair of words as a phrase, by which phrases are detected.
+    """Return the score of a pair of words, from which it is decided whether the pair is a phrase.
 
-    It is the score of Mikolov et al. (2013), times the number of entries in `counts`; or, if `npmi`
-    is set, the normalized pointwise mutual information.
+    The score is that of Mikolov et al. (2013), times the number of entries in `counts`; or, if
+    `npmi` is True, the normalized pointwise mutual information.
 
     Parameters
     ----------
     first, last
         The words of the pair.
     text
-        The whole phrase, as it is counted.
+        The text of the pair in `counts`.
     counts, tokens
-        The result of `phrase_counts`.
+        How often each word and each pair occurs, and the number of tokens, from `phrase_counts`.
     min_count
-        What is subtracted from the count of the phrase; for `npmi`, its smallest count.
+        The discount that is subtracted from the count of the pair. If `npmi` is True, pairs that
+        occur less often score minus infinity.
+    npmi
+        Which of the two scores is computed.
     """
     a, b, together = counts[first], counts[last], counts[text]
     if not npmi:
@@ -569,8 +572,11 @@ def joined_phrases(
         Words such as "of" that may be inside a phrase, but do not begin or end it.
     threshold
         A pair of words is a phrase if its score is above this.
-    min_count, npmi
-        How pairs are scored; see `phrase_score`.
+    min_count
+        The discount for rare pairs; with `npmi`, the least count of a phrase.
+    npmi
+        Whether the score is the normalized pointwise mutual information; if not, it is that of
+        Mikolov et al. (2013).
     """
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}

@@ -1,6 +1,7 @@
 """Test training with several workers, whose changes to the model are combined after each round.
 
-The result must be the same, bit for bit, on any number of processes.
+A round is a part of the text, and each worker trains on a part of it. The vectors must be the same,
+bit for bit, on any number of processes.
 """
 
 import hashlib

@@ -382,7 +382,7 @@ def test_a_full_disk_is_refused_and_finished_stages_are_kept(
     small_disk: Path | None,
     tmp_path: Path,
 ) -> None:
-    """Writing fails for lack of space, for one of two reasons, `way`.
+    """Writing fails for lack of space, which the test simulates in the way `way`.
 
     ``disk`` fills a small file system, and ``limit`` limits the size of files. Without the right to
     mount a file system, ``disk`` limits the size of files, too.

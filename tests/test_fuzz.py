@@ -1,4 +1,4 @@
-"""Test randomly damaged files and random settings: each is accepted, or refused with one line."""
+"""Test that damaged files and random settings are accepted, or rejected with a one-line error."""
 
 import io
 import warnings

@@ -330,9 +330,14 @@ def choose_with_given(
 
     Parameters
     ----------
-    types, counts, settings, words, drop
-        The distinct words of the text, their counts, and how to choose among them; see
-        `w2v.text.vocabulary.choose`.
+    types, counts
+        The distinct words of the text, and how often each occurs.
+    settings
+        How many words are chosen, and how often they must occur.
+    words
+        Choose only among these words; None for all.
+    drop
+        Words that are not chosen.
     given
         The initial vectors; None to choose from the text alone.
     vocabulary

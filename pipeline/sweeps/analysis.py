@@ -1,7 +1,7 @@
-"""Analyse a sweep: compare its configurations over seeds, and find what each setting does.
+"""Analyze a sweep: compare its configurations over seeds, and find the effect of each setting.
 
-A configuration is what its jobs have in common apart from the seed. `w2v.evaluate.verdicts` says
-in which scores two configurations differ by more than other seeds and other pairs would change.
+A configuration is what its jobs have in common apart from the seed. `w2v.evaluate.verdicts` tests
+whether two of them differ in a score by more than the choice of seeds and word pairs explains.
 """
 
 import json
@@ -33,11 +33,12 @@ MAX_OVERLAP = 100
 
 @dataclass(frozen=True)
 class Result:
-    """The jobs of a sweep and what follows from them. ``objective`` is the figure to compare.
+    """The jobs of a sweep, and their comparison by the metric ``objective``.
 
-    ``size`` is the difference for which the seeds that are needed are found; None: the one found.
+    ``size`` is the difference for which the number of seeds needed is estimated; None: that
+    observed.
 
-    After successive halving, ``jobs`` are the last ones of all settings, and ``first`` is the
+    After successive halving, ``jobs`` are the last ones of all configurations, and ``first`` is the
     result of their first ones, which were all trained for the same number of epochs.
     """
 
@@ -128,10 +129,10 @@ class Result:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Return the comparisons of configurations in every score, the objective first.
+        """Return the comparisons of configurations by each score, the objective first.
 
-        Each is compared with the best one by the objective; if this does not compare everywhere, by
-        the mean over the similarity sets, or by the first benchmark.
+        Each configuration is compared with the one that is best by the objective or, if not all are
+        comparable by it, best by the mean over the similarity benchmarks or by the first benchmark.
         """
         short = short_names(self.settings)
         settings: list[Setting] = []
@@ -181,7 +182,7 @@ class Result:
 
     @cached_property
     def verdicts(self) -> "pd.DataFrame":
-        """Return a row for each comparison of two configurations in one score; see `COLUMNS`."""
+        """Return a table with a row for each comparison of two configurations by one score."""
         import pandas as pd
 
         rows = [row for one in self.judged for row in one.rows()]
@@ -191,12 +192,13 @@ class Result:
     def configurations(self) -> "pd.DataFrame":
         """Return one row for each configuration, best first within each group.
 
-        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 %, Student's t)
-        of the objective; ``difference`` from the best of the group, on the same pairs, with its
-        corrected ``p``; ``verdict``: ``best``, ``worse``, ``no difference shown``, ``one seed``,
-        ``too few pairs``, ``alone`` where there is nothing to compare with, or ``dropped after 2
-        epochs`` by halving; ``overlap`` of nearest neighbours between seeds, for `MAX_OVERLAP` jobs
-        of the best configurations; ``seconds`` of training; ``group``; ``jobs``.
+        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 % confidence
+        interval, Student's t) of the objective; ``difference`` from the best of the group, on the
+        same word pairs, with its ``p``, corrected for many comparisons; ``verdict``: ``best``,
+        ``worse``, ``no difference shown``, ``one seed``, ``too few pairs``, ``alone`` if there is
+        nothing to compare with, or ``dropped after 2 epochs`` by halving; ``overlap`` of nearest
+        neighbors between seeds, for `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of
+        training; ``group``; ``jobs``.
         """
         import pandas as pd
 

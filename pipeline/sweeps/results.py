@@ -31,9 +31,8 @@ class Job:
     ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
     its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
     key, and the choices of config groups by group; ``figures`` are the metrics. ``seconds`` were
-    spent on training, now or when the cache was filled. ``vectors``, ``neighbours`` and
-    ``answers`` are paths of files. ``epochs`` are those that successive halving let it train;
-    ``None`` in other sweeps.
+    spent on training, now or when the cache was filled. ``vectors``, ``neighbours`` and ``answers``
+    are paths. ``epochs`` are those that successive halving let it train; ``None`` in other sweeps.
     """
 
     number: int

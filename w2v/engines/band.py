@@ -1,11 +1,12 @@
 """The compiled tile of negative sampling: matrix products for nearby words and noise words.
 
-Let C (CENTERS x d) have the input rows of a tile, and R the outside vectors of the words that may
-be predicted, from `Sizes.reach` positions before the tile to as many after it, and then those of
-`NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
-shape"): the scores S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. A pair at distance j
-has the weight of that distance, or zero if the two words are in different documents. A noise word
-has K / `NOISE` times the summed weight of the center word's pairs.
+A tile is a group of `CENTERS` consecutive center words that are computed together. Let C (CENTERS x
+d) be its input rows, and R the outside vectors of the words that may be predicted, from
+`Sizes.reach` positions before the tile to as many after it, and then those of `NOISE` noise words.
+A tile takes three small matrix products (``w2v/README.md``, "Everything is one shape"): the scores
+S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. A pair at distance j has the weight of
+that distance, or zero if the two words are in different documents. A noise word has K / `NOISE`
+times the summed weight of the center word's pairs.
 
 Only the scores near the diagonal of S are needed (a band matrix). They are stored by center word:
 
@@ -64,7 +65,7 @@ class Terms(NamedTuple):
     Attributes
     ----------
     G, down, along
-        The address of the factors, and their strides, in numbers, along p and along k.
+        The address of the factors, and their strides along p and along k, in float32 values.
     size
         The number of terms.
     R
@@ -91,7 +92,7 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
     out
         The address for the scores of the first center row.
     down
-        The stride, in numbers, between the scores of two center rows.
+        How many float32 values lie between the scores of one center row and those of the next.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -112,9 +113,10 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add the sums that ``terms`` describes to a register tile: `MR` tuples of vectors.
+    """Add the sums that ``terms`` describes to those in ``tile``; return the result.
 
-    The tuples are a block of columns, from ``column`` on, of rows of ``width`` numbers.
+    Both have `MR` sums. Each is a tuple of SIMD vectors in registers, which holds the columns of a
+    row from ``column`` on. A row has ``width`` float32 values.
     """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
@@ -129,7 +131,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Apply the gradient of row ``p`` to its target, for a block of columns from ``column`` on."""
+    """Write ``old + step * sums`` for row ``p`` of ``targets``, in the columns from ``column`` on."""
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
@@ -139,14 +141,14 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute a block of columns of the gradients of `MR` rows and apply it to their targets.
+    """Compute a block of columns of the gradients of `MR` rows and write them to their targets.
 
     Parameters
     ----------
     terms, more
         Two sums that are added up.
     width
-        The numbers in a row.
+        The number of float32 values in a row.
     column
         The first column of the block.
     sums
@@ -173,9 +175,20 @@ def gradient_block(
 
 @compiled
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute the gradients of `MR` rows, in blocks of up to `MAX_VECTORS` SIMD vectors.
+    """Compute the gradients of `MR` rows and write them to their targets.
 
-    The parameters are those of `gradient_block`.
+    Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    terms, more
+        Two sums that are added up.
+    sums
+        The address of rows to add to the gradients; 0 for none.
+    targets
+        Where the gradients are written.
     """
     zero, width = splat(0), vectors * LANES
     column, left = 0, vectors
@@ -235,8 +248,16 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    Tiles in the middle of a document share the same weights, which are computed only once. The
-    parameters are those of `w2v.engines.windows.find_targets`.
+    Tiles in the middle of a document share the same weights, which are computed only once.
+
+    Parameters
+    ----------
+    pairs_of
+        The weights of pairs by distance.
+    documents
+        The document numbers, never falling, of the words from `Sizes.reach` before the tile on.
+    lows, highs
+        For CBOW, the windows of the tile's center words in the plan.
     """
     last = documents[CENTERS + 2 * sizes.reach - 1]
     inside = documents[0] >= 0 and documents[0] == last

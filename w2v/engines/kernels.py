@@ -379,17 +379,18 @@ def add_sums(
     Parameters
     ----------
     first
-        The first row of the list.
+        The number of the first row of the list.
     following
-        The address of the number of the next row, for each row; negative after the last one.
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
     gradients
-        The address of the block of columns in the first row of all gradients.
+        The address of the block of columns in row 0 of the gradients.
     width
-        The numbers in a gradient row.
+        The number of float32 values in a gradient row.
     step
         The factor of the sum.
     out
-        The address of the row to update.
+        The address of the block of columns in the row to update.
     zero
         A tuple of zero vectors, as many as the block has.
     """
@@ -411,11 +412,12 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
     gradients
         The address of all gradient rows.
     width
-        The numbers in a row.
+        The number of float32 values in a row.
     head
-        The first row of the list.
+        The number of the first row of the list.
     after
-        The address of the number of the next row, for each row; negative after the last one.
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
     step
         The factor of the sum.
     out
@@ -442,9 +444,10 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     curvature
         The address of the curvatures of all rows.
     head
-        The first row of the list.
+        The number of the first row of the list.
     after
-        The address of the number of the next row, for each row; negative after the last one.
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
     """
     total, row = load_float(curvature, head), load_int(after, head)
     while row >= 0:

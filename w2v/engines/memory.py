@@ -322,12 +322,14 @@ class Buffer(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """The results for one shard of the text, which later jobs and the engine read.
+    """The sub-sampled words of one shard of the text, with the job counters and losses.
+
+    All threads write to these arrays.
 
     Attributes
     ----------
     jobs : int64 (phases, 16)
-        The counters of `w2v.engines.jobs`.
+        The counters by which threads share jobs (`w2v.engines.jobs`).
     ids, documents : int32 (n,)
         The words kept by sub-sampling, and the numbers of their documents. Those of block b begin
         at index b * `BLOCK`; the rest of a block is unused.
@@ -507,7 +509,7 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working memory of one thread."""
+    """The working memory of one thread, by purpose."""
 
     planning: Planning
     tile: Tile
@@ -625,7 +627,7 @@ def make_buffer(sizes: Sizes) -> Buffer:
 
 
 def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
-    """Allocate the results for a shard of the text.
+    """Allocate the arrays for a shard of the text.
 
     Parameters
     ----------

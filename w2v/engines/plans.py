@@ -153,7 +153,7 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 def draw_noise(
     problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
 ) -> None:
-    """Draw noise words by the random numbers from number ``first`` on."""
+    """Fill ``noise`` with noise words, by the random numbers from number ``first`` on."""
     size = np.uint64(len(problem.alias))
     for done in range(0, len(noise), BLOCK):
         bits, more = scratch.bits[: len(noise) - done], scratch.more_bits

@@ -40,7 +40,7 @@ def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
 def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
     """Copy a row of a matrix; return a vector whose lanes sum to the row's squared length.
 
-    For the id -1, zeros are written.
+    For the row number -1, zeros are written.
 
     Parameters
     ----------
@@ -48,8 +48,10 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
         The addresses of the matrix and of the copy.
     word
         The number of the row, or -1.
-    stride, width
-        The numbers from one row of the matrix to the next, and the numbers to copy.
+    stride
+        How many float32 values lie between the starts of two rows of the matrix.
+    width
+        The number of float32 values to copy.
     """
     total = splat(0)
     if word >= 0:

@@ -33,7 +33,15 @@ MAX_SUMS = 8
 
 
 class Rows(NamedTuple):
-    """A float32 matrix in memory: the address of its first row, and the numbers from row to row."""
+    """A float32 matrix in memory.
+
+    Attributes
+    ----------
+    base
+        The address of the first row.
+    stride
+        How many float32 values lie between the starts of two rows.
+    """
 
     base: int
     stride: int

@@ -332,7 +332,7 @@ class Comparison:
     fixed: bool = False
 
     def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        """Compare the given pairs (a, b) of configurations."""
+        """Compare the given pairs (a, b) of configurations, which are given by their indices."""
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:

@@ -131,7 +131,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write ``old + step * sums`` for row ``p`` of ``targets``, in the columns from ``column`` on."""
+    """Write ``old + step * sums`` for row ``p`` of ``targets``, from the column ``column`` on."""
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)

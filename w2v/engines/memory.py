@@ -175,6 +175,9 @@ class Source(NamedTuple):
 class Sizes(NamedTuple):
     """The sizes of tiles, strips and steps; made by `make_sizes`.
 
+    A step is one update of the model. It has several strips, and a strip has several tiles, each of
+    consecutive center words.
+
     Attributes
     ----------
     reach

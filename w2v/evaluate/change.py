@@ -1,19 +1,21 @@
-"""Compare two texts: which words are used differently, beyond what chance alone does?
+"""Compare the vectors of two texts: find words whose use differs by more than chance.
 
-Each text has several trainings, whose differences show how much chance moves a word. They may
-differ in their seeds only, or each may be on a bootstrap sample of the documents. Only the latter
-show how much of a difference comes from which documents happen to be in a text.
+Each text is trained several times. The differences between these runs show how much chance changes
+the vector of a word. The runs may differ in their seeds only, or each may be trained on a bootstrap
+sample of the documents; only bootstrap samples show how much depends on the choice of documents.
 
-The vectors are scaled to length 1 and aligned. Let δ be the difference of a word's means over the
-trainings of the two texts, and M the covariance of δ if the word is used alike. M is estimated from
-the spread of the trainings around their means. Where the word is used alike, δ·δ has the mean
-tr M, and δ·δ / tr M has about Fisher's F distribution with f = (tr M)² / tr M² and f (n + m - 2)
-degrees of freedom, for n and m trainings.
+The vectors are scaled to length 1 and aligned by rotations. For a word, let δ be the difference
+between its mean vectors in the two texts, and M the covariance of δ under the null hypothesis that
+the word is used alike. M is estimated from the spread of the runs around their means. Under the
+null hypothesis, δ·δ has the mean tr M, and δ·δ / tr M has approximately Fisher's F distribution
+with f = (tr M)² / tr M² and f (n + m - 2) degrees of freedom, for n and m runs.
 
+References
+----------
 A. Dempster (1958), A high dimensional two sample significance test. S. Chen, Y. Qin (2010), A
 two-sample test for high-dimensional data with applications to gene-set testing. B. Devlin, K.
-Roeder (1999), Genomic control for association studies: the median of all statistics tells by how
-much they are inflated. S. Holm (1979), A simple sequentially rejective multiple test procedure.
+Roeder (1999), Genomic control for association studies: the median of all statistics estimates
+their inflation. S. Holm (1979), A simple sequentially rejective multiple test procedure.
 """
 
 from dataclasses import dataclass
@@ -29,40 +31,41 @@ from w2v.evaluate.procrustes import align
 from w2v.vectors import WordVectors
 
 ANCHORS = 5_000
-"""Words by which the texts are aligned: the most frequent ones of both."""
+"""The number of words by which the texts are aligned: the most frequent ones in both."""
 
 MIN_COUNT = 20
 """Rarer words are not compared: their vectors are hardly trained."""
 
 BAND = 500
-"""Words of similar frequency that are taken to have similar noise, at least."""
+"""The least number of words in a frequency band, whose words are assumed to be equally noisy."""
 
 QUARTILES = 1.349
-"""The distance of the quartiles of the standard normal distribution."""
+"""The distance between the quartiles of the standard normal distribution."""
 
 LEVEL = 0.01
-"""The probability that any word at all is called moved although none is."""
+"""The significance level: the probability of any false positive among all words."""
 
 
 class Shift(NamedTuple):
-    """How far a word has moved from one text to another.
+    """The distance between the vectors of a word in two texts, and its significance.
 
     Attributes
     ----------
     word
+        The word.
     before, after
-        How often it occurs in each text; None if that is unknown.
+        The count of the word in each text; None if unknown.
     distance
-        1 - cosine, the mean over all pairs of a training of one text and one of the other.
+        1 - cosine, averaged over all pairs of a run of one text and a run of the other.
     expected
-        The distance that chance alone would give; None if there is no text with two trainings.
+        The distance expected by chance alone; None if both texts have a single run.
     moved
-        The difference of the two: how far the word has moved beyond chance.
+        ``distance - expected``: how far the word has moved beyond chance.
     low, high
-        95 % interval of `moved`.
+        The 95 % confidence interval of `moved`.
     p
-        The probability of such a distance if the word is used alike, corrected for the number of
-        words; None if no text has three trainings.
+        The p-value of the null hypothesis that the word is used alike, corrected for the number of
+        words; None if no text has three runs.
     """
 
     word: str
@@ -77,27 +80,27 @@ class Shift(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the word has moved by more than chance."""
+        """Whether the word has moved significantly."""
         return self.p is not None and self.p < LEVEL
 
 
 @dataclass(frozen=True)
 class Change:
-    """What has changed between two texts.
+    """The result of comparing two texts: the shift of each word.
 
     Attributes
     ----------
     shifts
-        The words, those that have moved the most beyond chance first.
+        The words, the one that has moved most significantly first.
     runs
-        How many trainings each text has.
+        The number of runs of each text.
     resampled
-        Whether the trainings are on bootstrap samples of the documents.
+        Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        By how much all words have moved more than the trainings explain: the median over bands of
-        frequency; 1 if not at all. Verdicts are relative to it.
+        The factor by which words in general have moved more than the runs explain: the median over
+        bands of frequency, 1 if not at all. p-values are corrected for it.
     anchors
-        How many words the alignment used.
+        The number of words by which the texts were aligned.
     """
 
     shifts: list[Shift]
@@ -108,9 +111,9 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """The spread of the trainings of each text around their mean, by word.
+    """The spread of the runs of each text around their mean, for each word.
 
-    Of a text with too few trainings, it is that of the other text.
+    If a text has too few runs, the spread of the other text is taken.
     """
 
     trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
@@ -123,21 +126,21 @@ class _Noise(NamedTuple):
 def change(
     before: Ensemble | WordVectors, after: Ensemble | WordVectors, resampled: bool
 ) -> Change:
-    """Rank the words of two texts by how far they have moved beyond chance.
+    """Rank the common words of two texts by how far they have moved beyond chance.
 
     Parameters
     ----------
     before, after
-        The trainings of each text; a single one has no noise of its own and gets that of the
+        The runs of each text. If a text has a single run, its noise is assumed to be that of the
         other text.
     resampled
-        Whether each training is on a bootstrap sample of its text's documents.
+        Whether each run was trained on a bootstrap sample of its text's documents.
 
     Raises
     ------
     InputError
-        The texts have fewer than ten words in common that occur `MIN_COUNT` times in both, or
-        vectors of different lengths.
+        Fewer than ten words occur `MIN_COUNT` times or more in both texts, or the vectors have
+        different dimensions.
     """
     sides = [_units(side) for side in (before, after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -153,7 +156,7 @@ def change(
         raise InputError(
             f"{len(pairs)} words occur {MIN_COUNT} times or more in both texts; 10 are needed"
         )
-    # The most frequent first, by the text in which a word is rarer.
+    # Sort words by frequency rank, in the text in which the word is rarer.
     ranks = np.maximum(*(np.argsort(np.argsort(column)) for column in np.array(pairs).T))
     pairs = [pairs[index] for index in np.argsort(ranks, kind="stable").tolist()]
     chosen = np.array(pairs, np.intp)
@@ -180,7 +183,10 @@ def change(
 def _units(
     side: Ensemble | WordVectors,
 ) -> tuple[list[str], NDArray[np.int64] | None, list[NDArray[np.float32]]]:
-    """Return the words of a side by falling frequency, their counts and their unit vectors."""
+    """Return the words of a text, the most frequent first, with their counts and unit vectors.
+
+    There is one matrix of unit vectors for each run. The counts are None if unknown.
+    """
     if isinstance(side, Ensemble):
         return side.words, side.counts, side.units
     rows = side.by_frequency
@@ -189,7 +195,7 @@ def _units(
 
 
 class _Found(NamedTuple):
-    """The columns of `Shift`, (V,) each, and what they are ranked by."""
+    """The columns of `Shift` for V words, (V,) each, a statistic to rank by, and the inflation."""
 
     distance: NDArray[np.float64]
     expected: NDArray[np.float64] | None
@@ -204,7 +210,15 @@ class _Found(NamedTuple):
 def _shifts(
     before: list[NDArray[np.float32]], after: list[NDArray[np.float32]], resampled: bool
 ) -> _Found:
-    """Compute the shifts of V words from their aligned unit vectors, (V, d) for each training."""
+    """Compute the shifts of V words.
+
+    Parameters
+    ----------
+    before, after
+        The aligned unit vectors of each run of a text, (V, d).
+    resampled
+        Whether each run was trained on a bootstrap sample of its text's documents.
+    """
     from scipy import stats
 
     n, m = len(before), len(after)
@@ -217,7 +231,7 @@ def _shifts(
     noise = _noise(before, after, delta)
     weights = np.array([resampled + 1 / n, resampled + 1 / m])
     trace = np.maximum(weights @ noise.trace, 1e-12)  # of M
-    # What the pairs of trainings are apart beyond their means.
+    # The squared distance between single runs, less that between the means.
     spread = np.array([1 - 1 / n, 1 - 1 / m]) @ noise.trace
     ratio = apart / trace
     if noise.square is None:
@@ -234,8 +248,8 @@ def _shifts(
         inflation[part] = max(float(np.median(ratio[part])) / median, 1e-12)
     null = inflation * trace
     moved = (apart - null) / 2
-    # The variances of δ·δ and of tr M. The noise of δ makes the first a little too large, which
-    # makes up for the skewness of δ·δ.
+    # The variances of δ·δ and of tr M. The noise of δ makes the first one slightly too large, which
+    # compensates for the skewness of δ·δ.
     along = weights @ noise.along
     variance = 4 * along
     shares = [one - 1 if one > 1 else freedom for one in (n, m)]
@@ -244,7 +258,8 @@ def _shifts(
     scaled = 1 + (ratio / inflation - 1) / np.sqrt(noise.skew)
     z = -stats.norm.ppf(np.clip(stats.f.sf(scaled, dims * noise.skew, dims * freedom), 1e-300, 1))
     z = np.clip(z, -9, None)
-    # Words differ more in how noisy they are than F has it: the middle half tells by how much.
+    # The noise varies more between words than F assumes; the interquartile range of z shows by
+    # how much.
     low, high = np.quantile(z, [0.25, 0.75])
     z /= max(1.0, float(high - low) / QUARTILES)
     p = holm(np.asarray(stats.norm.sf(z)))
@@ -264,7 +279,15 @@ def _noise(
     after: list[NDArray[np.float32]],
     delta: NDArray[np.float64],
 ) -> _Noise:
-    """Estimate the covariances of the trainings of two texts, of which one has two or more."""
+    """Estimate, for each word, the covariances of the runs of two texts.
+
+    Parameters
+    ----------
+    before, after
+        The aligned unit vectors of each run, (V, d); at least one text has two or more runs.
+    delta : (V, d)
+        The difference between the mean vectors of the two texts.
+    """
     sides, size = (before, after), len(delta)
     counts = [len(side) for side in sides]
     trace, along, square = np.zeros((2, size)), np.zeros((2, size)), np.zeros((2, size))
@@ -303,14 +326,14 @@ def _noise(
 
 
 def _bands(size: int) -> list[slice]:
-    """Divide rows into bands of at least `BAND`, or into one if they are fewer."""
+    """Divide `size` rows into bands of at least `BAND` rows, or a single band if they are fewer."""
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values corrected for their number by Holm's method."""
+    """Correct p-values for multiple testing by Holm's method."""
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)

@@ -1,7 +1,7 @@
-"""Several trainings as one: what they agree on, and how much of it another training would change.
+"""Ensembles: average several training runs, and estimate how much another run would differ.
 
 M. Antoniak, D. Mimno (2018), Evaluating the stability of embedding-based word similarities: similar
-words and cosines should be averaged over trainings on bootstrap samples of the documents.
+words and cosines should be averaged over training runs on bootstrap samples of the documents.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,20 +19,20 @@ from w2v.vectors import WordVectors
 from w2v.vectors.search import nearest_rows, top_k
 
 BANDS = (1_000, 3_000, 10_000)
-"""The frequency ranks at which bands of words end."""
+"""The last frequency rank of each band of words, except the last band."""
 
 
 class Estimate(NamedTuple):
-    """A figure over the runs of an ensemble.
+    """The mean of a quantity over the runs of an ensemble, with a prediction interval.
 
     Attributes
     ----------
     mean
-        Over the runs.
+        The mean over the runs.
     low, high
-        95 % prediction interval: where the figure of one more run is expected.
+        The 95 % prediction interval for the value of one more run.
     values
-        The figure of each run.
+        The value of each run.
     """
 
     mean: float
@@ -42,18 +42,18 @@ class Estimate(NamedTuple):
 
 
 class EnsembleNeighbour(NamedTuple):
-    """A word near to another one.
+    """One of the nearest neighbors of a word, judged by all runs of an ensemble.
 
     Attributes
     ----------
     word
-        The neighbour.
+        The neighbor.
     cosine
         The mean cosine over the runs.
     low, high
-        95 % prediction interval of the cosine in one more run.
+        The 95 % prediction interval for the cosine in one more run.
     share
-        The fraction of the runs in which it is among the k nearest words.
+        The fraction of runs in which the neighbor is among the k nearest words.
     """
 
     word: str
@@ -64,15 +64,16 @@ class EnsembleNeighbour(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How far runs agree on the nearest neighbours of a word.
+    """The agreement of runs on the nearest neighbors of a word.
 
     Attributes
     ----------
     word
+        The word.
     rank
-        The word's frequency rank among the words of all runs, from 1.
+        The word's frequency rank, from 1, among the words of all runs.
     share
-        The fraction of its k nearest neighbours that two runs have in common, the mean over all
+        The fraction of the k nearest neighbors that two runs have in common, averaged over all
         pairs of runs.
     """
 
@@ -82,16 +83,16 @@ class Agreement(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The agreement of words of similar frequency.
+    """The agreement of runs on the nearest neighbors of words of similar frequency.
 
     Attributes
     ----------
     first, last
-        Frequency ranks, from 1.
+        The range of frequency ranks, from 1.
     share
-        The mean of the `Agreement` of the words that were compared.
+        The mean of `Agreement.share` over the words that were compared.
     least
-        The words whose neighbours agree least.
+        The words on which runs agree least.
     """
 
     first: int
@@ -101,27 +102,27 @@ class Band(NamedTuple):
 
 
 class Ensemble:
-    """The vectors of several trainings that differ only in the seed, or in the documents drawn.
+    """The vectors of several training runs that differ only in the seed, or in the documents drawn.
 
     Parameters
     ----------
     runs
-        Two or more. Only words that all of them have are considered.
+        The vectors of two or more runs. Only words that occur in all of them are used.
     vocabulary
-        Only this many of these words are considered, the most frequent ones in the first run. The
-        unit vectors of all of them are kept in memory: runs × vocabulary × dimensions × 4 bytes.
+        Only this many of these words are used, the most frequent ones in the first run. Their unit
+        vectors are kept in memory, which takes runs × vocabulary × dimensions × 4 bytes.
 
     Attributes
     ----------
     words
         The V words, the most frequent one first.
     counts
-        int64 (V,), of the first run; None if it has none.
+        The count of each word in the first run, int64 (V,); None if it has no counts.
 
     Raises
     ------
     InputError
-        There are fewer than two runs, or fewer than two words that all of them have.
+        There are fewer than two runs, or they have fewer than two words in common.
     """
 
     def __init__(self, runs: Iterable[WordVectors], vocabulary: int = 30_000) -> None:
@@ -143,12 +144,13 @@ class Ensemble:
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], vocabulary: int = 30_000) -> Self:
-        """Load the vectors of runs; each path is one that `WordVectors.load` takes.
+        """Load an ensemble from the files of its runs, which `WordVectors.load` reads.
 
         Raises
         ------
         InputError
-            See `WordVectors.load` and `Ensemble`.
+            A file cannot be loaded, there are fewer than two runs, or they have fewer than two
+            words in common.
         """
         return cls((WordVectors.load(path) for path in paths), vocabulary)
 
@@ -160,24 +162,24 @@ class Ensemble:
         return word in self._rows
 
     def row(self, word: str) -> int:
-        """Return the row of a word in `words`.
+        """Return the index of a word in `words`.
 
         Raises
         ------
         InputError
-            It is not among them.
+            The word is not in `words`.
         """
         if word not in self._rows:
             raise InputError(f"{word!r} is not among the {len(self.words):,} words of all runs")
         return self._rows[word]
 
     def similarity(self, one: str, other: str) -> Estimate:
-        """Return the cosine of two words.
+        """Return the mean cosine of two words over the runs, with a prediction interval.
 
         Raises
         ------
         InputError
-            One of them is not in `words`.
+            One of the words is not in `words`.
         """
         rows = self.row(one), self.row(other)
         return self._estimate([float(unit[rows[0]] @ unit[rows[1]]) for unit in self.units])
@@ -206,17 +208,19 @@ class Ensemble:
         return found
 
     def agreement(self, k: int = 10, words: int = 2000) -> list[Agreement]:
-        """Return how far the runs agree on the k nearest neighbours of words.
+        """Measure the agreement of the runs on the k nearest neighbors of words.
 
         Parameters
         ----------
+        k
+            The number of nearest neighbors; fewer if there are fewer other words.
         words
-            How many are compared, evenly spaced by frequency rank.
+            The number of words that are compared, evenly spaced by frequency rank.
 
         Returns
         -------
         list of Agreement
-            In the order of `words`.
+            One for each word compared, the most frequent word first.
 
         References
         ----------
@@ -229,19 +233,21 @@ class Ensemble:
         near = [nearest_rows(unit[asked], unit, k, asked)[0] for unit in self.units]
         found = []
         for index, row in enumerate(asked.tolist()):
-            # Two runs share a neighbour once for each pair of the runs that have it.
+            # A neighbor that t runs have is shared by t (t - 1) / 2 pairs of runs.
             _, times = np.unique(np.concatenate([one[index] for one in near]), return_counts=True)
             share = float((times * (times - 1)).sum()) / (k * runs * (runs - 1))
             found.append(Agreement(self.words[row], row + 1, share))
         return found
 
     def bands(self, agreement: Sequence[Agreement], least: int = 8) -> list[Band]:
-        """Divide what `agreement` returned into bands of frequency.
+        """Summarize the agreement of runs by bands of word frequency.
 
         Parameters
         ----------
+        agreement
+            The result of `agreement`.
         least
-            How many of the words that agree least each band names.
+            The number of words to list in each band, those on which runs agree least.
         """
         ends = [*(end for end in BANDS if end < len(self.words)), len(self.words)]
         bands, first = [], 1
@@ -256,27 +262,27 @@ class Ensemble:
 
     @cached_property
     def aligned(self) -> list[NDArray[np.float32]]:
-        """The unit vectors of each run, rotated so that they agree as far as they can.
+        """The unit vectors of each run, float32 (V, d), rotated to agree as closely as possible.
 
         Raises
         ------
         InputError
-            The runs have vectors of different lengths.
+            The runs have vectors of different dimensions.
         """
         return align(self.units, np.arange(len(self.words)))
 
     def mean(self) -> WordVectors:
-        """Return the means of the aligned unit vectors, for maps and for tools that take one set.
+        """Return the mean over runs of the aligned unit vectors, as one set of word vectors.
 
         Raises
         ------
         InputError
-            The runs have vectors of different lengths.
+            The runs have vectors of different dimensions.
         """
         return WordVectors(self.words, np.mean(self.aligned, axis=0), self.counts)
 
     def _estimate(self, cosines: Sequence[float]) -> Estimate:
-        """Return the estimate of a cosine, whose interval is symmetric on Fisher's scale."""
+        """Return the mean of cosines, with a prediction interval by Fisher's z-transform."""
         bounded = np.clip(cosines, -1 + 1e-7, 1 - 1e-7)
         low, high = np.tanh(prediction_interval(np.arctanh(bounded)))
         return Estimate(float(np.mean(cosines)), float(low), float(high), tuple(cosines))

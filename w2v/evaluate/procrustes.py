@@ -1,7 +1,12 @@
-"""Rotate sets of vectors so that they agree: orthogonal Procrustes alignment.
+"""Rotate sets of word vectors to agree as closely as possible: orthogonal Procrustes alignment.
 
-Two trainings place their words alike only up to a rotation. P. Schönemann (1966), A generalized
-solution of the orthogonal Procrustes problem; J. Gower (1975), Generalized Procrustes analysis.
+The vectors of two training runs can be compared only after a rotation, because the loss does not
+change if all vectors are rotated.
+
+References
+----------
+P. Schönemann (1966), A generalized solution of the orthogonal Procrustes problem. J. Gower (1975),
+Generalized Procrustes analysis.
 """
 
 from collections.abc import Sequence
@@ -16,10 +21,17 @@ ROUNDS = 3
 
 
 def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the rotation, (d, d), that takes (n, d) vectors nearest to those of a target.
+    """Return the orthogonal matrix R that minimizes the squared error of ``source @ R - target``.
 
-    It is the orthogonal R, reflections included, with the smallest sum of squares of
-    ``source @ R - target``.
+    Parameters
+    ----------
+    source, target : (n, d)
+        Vectors of the same n words.
+
+    Returns
+    -------
+    float64 (d, d)
+        A rotation, or a rotation with a reflection.
     """
     left, _, right = np.linalg.svd(source.astype(np.float64).T @ target.astype(np.float64))
     found: NDArray[np.float64] = left @ right
@@ -29,19 +41,24 @@ def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDAr
 def align(
     sets: Sequence[NDArray[np.float32]], anchors: NDArray[np.intp]
 ) -> list[NDArray[np.float32]]:
-    """Rotate sets of vectors of the same words towards their mean.
+    """Rotate several sets of vectors of the same words to agree with their common mean.
 
     Parameters
     ----------
     sets
-        (V, d) float32 each.
+        The sets, float32 (V, d) each.
     anchors
-        The rows by which the rotations are chosen.
+        The rows, int (k,), from which the rotations are computed.
+
+    Returns
+    -------
+    list of float32 (V, d)
+        The rotated sets.
 
     Raises
     ------
     InputError
-        The sets have vectors of different lengths.
+        The sets have vectors of different dimensions.
     """
     lengths = sorted({one.shape[1] for one in sets})
     if len(lengths) > 1:

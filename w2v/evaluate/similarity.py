@@ -275,7 +275,7 @@ def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.floa
 
 
 def answered_by_ngrams(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-    """Return which pairs have a word outside the vocabulary that got a vector from n-grams, (n,)."""
+    """Return which pairs, (n,), have a word outside the vocabulary with a vector from n-grams."""
     made = ngram_words(vectors, pairs)
     return np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
 

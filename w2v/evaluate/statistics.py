@@ -87,7 +87,10 @@ def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def prediction_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """Return where one more value is expected with 95 %, by Student's t; of two values or more."""
+    """Return the 95 % prediction interval for one more value, by Student's t.
+
+    At least two values are needed.
+    """
     from scipy import stats
 
     count = len(values)

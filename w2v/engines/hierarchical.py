@@ -13,7 +13,7 @@ from w2v.sums import F32, I32
 
 
 class HierarchicalStep(LogisticStep):
-    """The update of the model by one batch of text, for the hierarchical softmax."""
+    """The training step of the hierarchical softmax, which updates the model by a batch of text."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)

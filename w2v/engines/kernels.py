@@ -216,7 +216,22 @@ def compute_strip(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of a strip of the text; store its loss and pairs in the shard."""
+    """Compute the gradients of one strip, a part of the text of a training step.
+
+    The gradients are written to ``buffer``, or applied to the model if a word has only one row in
+    the step. The loss and the weight of the pairs are stored in ``shard.tallies``.
+
+    Parameters
+    ----------
+    step, strip
+        The number of the step in the shard, and of the strip in the step.
+    plans, buffer, shard
+        Memory that all threads share.
+    rate
+        The learning rate.
+    scratch
+        The working memory of the calling thread.
+    """
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
     windows, band, nodes = scratch.windows, scratch.band, scratch.nodes
     size = 4 * width
@@ -508,7 +523,11 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of the words of a job, each as a sum of rows of the table (subwords)."""
+    """Compute the vectors of some words of a step as sums of rows of the table (subwords).
+
+    The words are those of job number ``job``, at most `WORDS`. The vectors are stored in
+    ``buffer.words``.
+    """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
     first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
@@ -529,9 +548,10 @@ def sum_parts(
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Add up the gradients of each word of a job (subwords).
+    """Add up the gradients of each of some words of a step (subwords).
 
-    The sums are stored in ``buffer.words``, in place of the words' vectors.
+    The words are those of job number ``job``, at most `WORDS`. The sums are stored in
+    ``buffer.words``, in place of the words' vectors.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
@@ -556,7 +576,10 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update some rows of the table by their shares of the gradients of words (subwords)."""
+    """Update some rows of the table of subwords by their shares of the gradients of words.
+
+    The rows are those of job number ``job``, at most `PARTS`.
+    """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
     words, shares = plans.part_words[n], plans.part_shares[n]
@@ -596,9 +619,10 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update the model for the words of a job.
+    """Update the vectors of some words of the model by the sums of their gradients.
 
-    The first jobs of a step have the rows of input vectors, the others those of output vectors.
+    The words are those of job number ``job``, at most `WORDS`. The first jobs of a step update
+    input vectors, the others output vectors.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)
@@ -646,8 +670,12 @@ def train(
 
     Parameters
     ----------
+    problem, sizes
+        The model, which is updated in place, with the settings; and the sizes of tiles and steps.
+    source
+        The documents of the shard.
     key
-        The key of all random numbers of the shard.
+        The key from which all random numbers of the shard are computed.
     rates
         The learning rate at the start and at the end; it changes linearly.
     plans, buffer, shard

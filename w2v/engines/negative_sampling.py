@@ -20,7 +20,7 @@ so the expected gradient equals that of K independent noise words for every pair
 
 
 class NegativeSamplingStep(LogisticStep):
-    """The update of the model by one batch of text, for negative sampling."""
+    """The training step of negative sampling, which updates the model by a batch of text."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)

@@ -47,7 +47,7 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Sub-sample a block of the text; store the words that are kept in the shard."""
+    """Sub-sample block number ``block`` of the text, and store the words kept in ``shard``."""
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
     bits, keep = scratch.bits, problem.keep
@@ -102,9 +102,25 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inlined
 def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Insert a row at the front of the linked list of its word.
+    """Insert a gradient row at the front of the linked list of its word.
 
-    Returns the number of words that have a list.
+    Parameters
+    ----------
+    word, row
+        The word, and the number of the row.
+    count
+        The number of words that have a list.
+    heads
+        The first row of each word's list; -1 if the list is empty.
+    words
+        The words that have a list.
+    following
+        The next row of each row.
+
+    Returns
+    -------
+    int
+        The new number of words that have a list.
     """
     head = heads[word]
     following[row] = head
@@ -212,7 +228,7 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """List the buffer rows of each word among the input rows of a step.
+    """List the gradient-buffer rows of each word among the input rows of a step.
 
     Rows are inserted from the last one on, so that each list is in the order of the text. Returns
     the number of words kept by `take_heads`, whose arrays are filled in.
@@ -240,7 +256,7 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """List the buffer rows of each word among the context and noise words of a step.
+    """List the gradient-buffer rows of each word among the context and noise words of a step.
 
     Each list is in the order of the buffer. Returns the number of words with several rows.
     """
@@ -276,7 +292,7 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Find the tree nodes of each tile of a step, and list the buffer rows of each node.
+    """Find the tree nodes of each tile of a step, and list the gradient-buffer rows of each node.
 
     Returns the number of nodes with several rows.
     """
@@ -378,7 +394,10 @@ def plan(
     shard: Shard,
     scratch: Planning,
 ) -> None:
-    """Make the plan of a step and store it in ``plans``."""
+    """Plan a training step: find its words, random numbers and lists of gradient rows.
+
+    The result, which does not depend on the model, is stored in ``plans``.
+    """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]
     documents, centers = plans.documents[n], step_centers(sizes, shard, step)

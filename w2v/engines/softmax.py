@@ -104,7 +104,7 @@ class RowScale:
 
 
 class SoftmaxStep:
-    """The update of the model by one batch of text, for the exact softmax."""
+    """The training step of the exact softmax, which updates the model by a batch of text."""
 
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss

@@ -185,7 +185,7 @@ class Metric(ABC):
         }
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
-        """Return the names of the main scores that these settings will give (see `figures_of`)."""
+        """Return the names of the main scores that an evaluation with these settings computes."""
         return [
             f"{self.section}/{name}/{figure}"
             for name in getattr(settings, self.section)

@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 
 from tests.test_engines import random_documents, task_of, text_of
 from w2v.cluster import kernels
+from w2v.cluster.approach import row_terms
 from w2v.cluster.combine import COMBINERS, Rows, combine
 from w2v.cluster.cost import message_bytes
 from w2v.cluster.engine import ClusterEngine, Pool, Round, divide
 from w2v.cluster.local import LocalPool
-from w2v.cluster.replica import Done, Part, Replica
+from w2v.cluster.replica import Done, Part, Replica, Way
 from w2v.cluster.settings import Cluster, ClusterSettings, RaySettings, open_cluster
 from w2v.engines import Frozen, Tally, Task, make_engine
 from w2v.errors import InputError
+from w2v.huffman import HuffmanTree
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
 from w2v.objectives import Cbow, Model, Objective, SkipGram
+from w2v.sampling import keep_probabilities
+from w2v.sums import Sums
 from w2v.text.tokens import Text
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.schedule import Schedule
@@ -60,7 +64,7 @@ class Processes:
         for replica in self.replicas:
             replica.load(table)
 
-    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:
+    def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         found = [
             self.replicas[-1 - number % self.number].train(part, self.number)
             for number, part in enumerate(parts)
@@ -70,7 +74,7 @@ class Processes:
             *([rows for rows in pieces if isinstance(rows, Rows)] for _, *pieces in found),
             strict=True,
         )
-        combined = [r.combine(how, *rows)[1] for r, rows in zip(self.replicas, pieces, strict=True)]
+        combined = [r.combine(way, *rows)[1] for r, rows in zip(self.replicas, pieces, strict=True)]
         for replica in self.replicas:
             replica.apply(*combined)
         return Round(reports, combined, 0.0)
@@ -102,7 +106,7 @@ def learn(
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
-    cluster = None if pool is None else Cluster(settings, pool, lambda _: None)
+    cluster = None if pool is None else Cluster(settings, pool, report=lambda _: None)
     return train(
         text,
         counts,
@@ -137,7 +141,9 @@ def task_for(objective: Objective) -> Task:
     return replace(task, objective=objective, model=Model(task.model.center, outside))
 
 
-def naive_combine(before: list[float], after: list[list[float]], how: str) -> list[float]:
+def naive_combine(
+    before: list[float], after: list[list[float]], how: str, approach: float = 0.0
+) -> list[float]:
     """Combine the workers' versions of one row of the model, in plain loops.
 
     Parameters
@@ -148,19 +154,27 @@ def naive_combine(before: list[float], after: list[list[float]], how: str) -> li
         The row after the round, as each worker has it.
     how
         ``"mean"`` averages the changes, and any other method adds them up. ``"orthogonal"`` first
-        removes from each change its component along the sum of the earlier ones.
+        removes from each change its component along the sum of the earlier ones; ``"sequential"``
+        removes a part of that component, and scales the sum.
+    approach
+        For ``"sequential"``: how far the round brought the row, see `w2v.cluster.approach`.
     """
     total = [0.0] * len(before)
     for number, row in enumerate(after):
         change = [a - b for a, b in zip(row, before, strict=True)]
-        if how == "orthogonal" and number > 0:
+        if how in ("orthogonal", "sequential") and number > 0:
             square = sum(t * t for t in total)
             product = sum(t * c for t, c in zip(total, change, strict=True))
             share = product / square if square > 0 else 0.0
+            if how == "sequential":
+                share *= 1 - math.exp(-number * 0.05 * approach)
             change = [c - share * t for t, c in zip(total, change, strict=True)]
         total = [t + c for t, c in zip(total, change, strict=True)]
     if how == "mean":
         total = [t / len(after) for t in total]
+    if how == "sequential" and approach > 0:  # the sum of a geometric series, relative to k
+        left = [math.exp(-j * 0.002 * approach) for j in range(len(after))]
+        total = [t * sum(left) / len(after) for t in total]
     return [b + t for b, t in zip(before, total, strict=True)]
 
 
@@ -185,14 +199,16 @@ def random_changes(
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_changes_are_combined_as_by_plain_loops(how: str, workers: int) -> None:
     table, changes = random_changes(0, 40, 7, workers)
-    combined = combine(table, changes, how)
+    ways = np.geomspace(1e-3, 1e4, len(table)).astype(np.float32)
+    ways[::5] = 0
+    combined = combine(table, changes, how, ways)
     made: dict[int, list[list[float]]] = {}
     for change in changes:
         for number, row in zip(change.numbers.tolist(), change.values.tolist(), strict=True):
             made.setdefault(number, []).append(row)
     assert combined.numbers.tolist() == sorted(made)
     for number, row in zip(combined.numbers.tolist(), combined.values.tolist(), strict=True):
-        wanted = naive_combine(table[number].tolist(), made[number], how)
+        wanted = naive_combine(table[number].tolist(), made[number], how, float(ways[number]))
         assert row == pytest.approx(wanted, rel=1e-4, abs=1e-5)
         if len(made[number]) == 1:  # with the bits that the only worker gave it
             assert row == made[number][0]
@@ -203,7 +219,8 @@ def test_workers_that_agree_count_once_and_workers_that_do_not_in_full() -> None
 
     def after(*rows: list[float]) -> list[list[float]]:
         changes = [Rows(np.zeros(1, np.int32), np.array([row], np.float32)) for row in rows]
-        return [combine(table, changes, how).values[0].tolist() for how in COMBINERS]
+        hows = ("sum", "mean", "orthogonal")
+        return [combine(table, changes, how).values[0].tolist() for how in hows]
 
     assert after([1, 2, 0], [1, 2, 0]) == [[2, 4, 0], [1, 2, 0], [1, 2, 0]]
     assert after([1, 0, 0], [0, 3, 0]) == [[1, 3, 0], [0.5, 1.5, 0], [1, 3, 0]]
@@ -213,10 +230,12 @@ def test_workers_that_agree_count_once_and_workers_that_do_not_in_full() -> None
 @pytest.mark.parametrize("how", COMBINERS)
 def test_a_row_has_the_same_bits_in_whatever_piece_it_is_combined(how: str) -> None:
     table, changes = random_changes(1, 300, 13, 6)
-    whole = combine(table, changes, how)
+    ways = np.geomspace(1e-3, 1e4, len(table)).astype(np.float32)
+    whole = combine(table, changes, how, ways)
     for pieces in (2, 3, 7):
         for number in range(pieces):
-            part = combine(table, [change.piece(number, pieces) for change in changes], how)
+            parts = [change.piece(number, pieces) for change in changes]
+            part = combine(table, parts, how, ways)
             wanted = whole.piece(number, pieces)
             np.testing.assert_array_equal(part.numbers, wanted.numbers)
             np.testing.assert_array_equal(part.values, wanted.values)
@@ -279,11 +298,11 @@ class Sizes(LocalPool):
         self.sizes: list[int] = []
         self.rates: list[float] = []
 
-    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:
+    def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         self.sizes.append(sum(int((p.spans[:, 1] - p.spans[:, 0]).sum()) for p in parts))
         assert {part.rates for part in parts} == {parts[0].rates}
         self.rates += parts[0].rates
-        return super().round(parts, how, table)
+        return super().round(parts, way, table)
 
 
 def test_rounds_grow_with_the_words_read() -> None:
@@ -304,6 +323,45 @@ def test_rounds_grow_with_the_words_read() -> None:
     assert engine.state()["words_read"].tolist() == [1_000_000]
 
 
+@pytest.mark.parametrize(("engine", "objective"), OBJECTIVES)
+def test_every_row_is_expected_in_as_many_terms_as_it_gets(
+    engine: str, objective: Objective
+) -> None:
+    task = replace(task_for(objective), counts=np.arange(21, 1, -1, dtype=np.int64))
+    center, outside = row_terms(task)
+    kept = task.counts / task.counts.sum() * keep_probabilities(task.counts, objective.subsample)
+    # Skip-gram predicts the words at the distances 1, 2, 3 with the weights 1, 2/3, 1/3.
+    predicted = kept * (1 if isinstance(objective, Cbow) else 4)
+    if isinstance(objective.loss, NegativeSampling):
+        noise = task.counts**0.75 / (task.counts**0.75).sum()
+        wanted = predicted + 5 * predicted.sum() * noise
+        terms = 6.0
+    else:
+        tree = HuffmanTree(task.counts)
+        wanted = np.zeros(19)
+        for word, share in enumerate(predicted):
+            for node in tree.nodes[tree.starts[word] : tree.starts[word + 1]]:
+                wanted[node] += share
+        terms = float((predicted * tree.lengths).sum() / predicted.sum())
+    np.testing.assert_allclose(outside, wanted)
+    np.testing.assert_allclose(center, predicted * terms)
+
+
+def test_the_rows_of_subwords_are_in_the_terms_of_their_words() -> None:
+    objective = SkipGram(dim=4, subwords=True, buckets=10)
+    task = task_of(3, 4, SkipGram(dim=4))
+    alone, _ = row_terms(task)
+    sums = Sums(
+        np.array([0, 3, 1, 3, 4, 2], np.int32),
+        np.array([0, 2, 5, 6], np.int32),
+        np.ones(6, np.float32),
+        np.ones(6, np.float32),
+    )
+    model = Model(np.zeros((5, 4), np.float32), task.model.outside)
+    center, _ = row_terms(replace(task, objective=objective, subwords=sums, model=model))
+    np.testing.assert_allclose(center, [*alone, alone[0] + alone[1], alone[1]])
+
+
 # The result
 
 
@@ -321,22 +379,25 @@ def test_one_worker_has_the_bits_of_its_engine(engine: str, objective: Objective
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("how", ["orthogonal", "sequential"])
 @pytest.mark.parametrize(("engine", "objective"), OBJECTIVES)
-def test_the_bits_depend_on_workers_and_not_on_processes(engine: str, objective: Objective) -> None:
+def test_the_bits_depend_on_workers_and_not_on_processes(
+    engine: str, objective: Objective, how: str
+) -> None:
     found = [
-        learn(pool, engine=engine, objective=objective)
+        learn(pool, engine=engine, objective=objective, combine=how)
         for pool in (LocalPool(), Processes(1), Processes(3), Processes(4))
     ]
     assert len({sha(trained) for trained in found}) == 1
     assert len({trained.epochs[-1].loss for trained in found}) == 1
-    assert sha(learn(LocalPool(), 3, engine, objective)) != sha(found[0])
+    assert sha(learn(LocalPool(), 3, engine, objective, combine=how)) != sha(found[0])
 
 
 def test_the_bits_do_not_depend_on_threads() -> None:
     assert sha(learn(LocalPool(), threads=1)) == sha(learn(LocalPool(), threads=3))
 
 
-@pytest.mark.parametrize("how", ["mean", "orthogonal"])
+@pytest.mark.parametrize("how", ["mean", "orthogonal", "sequential"])
 def test_several_workers_learn(how: str) -> None:
     heldout = [
         epoch.heldout_loss or math.nan for epoch in learn(LocalPool(), epochs=4, combine=how).epochs
@@ -413,6 +474,21 @@ def test_the_size_of_a_message_is_told_in_advance(loss: NegativeSampling) -> Non
         assert message_bytes(task, words) == pytest.approx(done.nbytes, rel=0.05)
 
 
+def test_workers_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2v.training.memory.free_memory", lambda: 10**4)
+    with pytest.raises(InputError, match=r"cluster: the workers on this machine take 0\.0 GB"):
+        learn(LocalPool())
+
+
+def test_a_process_holds_two_models_and_the_changes_of_its_workers() -> None:
+    task = task_of(20, 10, SkipGram(dim=10))
+    model, message = 2 * 20 * 10 * 4, message_bytes(task, 500)
+    local = Cluster(ClusterSettings("local", 4, 500), LocalPool())
+    assert local.memory(task) == 2 * model + (2 + 4) * message
+    ray = Cluster(ClusterSettings("ray", 4, 500), Processes(2), here=2)
+    assert ray.memory(task) == 2 * (2 * model + (2 + 2) * message)
+
+
 # What is refused
 
 
@@ -422,7 +498,10 @@ def test_the_size_of_a_message_is_told_in_advance(loss: NegativeSampling) -> Non
         ({"workers": 2}, "workers=2: must be 1 with cluster=none"),
         ({"name": "local", "workers": 0}, "workers=0: must be at least 1"),
         ({"name": "local", "workers": 2, "processes": 3}, "processes=3: must be at most workers=2"),
-        ({"name": "local", "combine": "vote"}, "combine=vote: must be sum, mean or orthogonal"),
+        (
+            {"name": "local", "combine": "vote"},
+            "combine=vote: must be sum, mean, orthogonal or",
+        ),
         ({"name": "spark"}, "name=spark: must be none, local or ray"),
     ],
 )

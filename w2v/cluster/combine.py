@@ -4,7 +4,9 @@ After a round, several workers have changed the row of a frequent word, each fro
 ``sum`` adds their changes up. ``mean`` divides that by the number of workers that changed the row.
 ``orthogonal`` adds of each change, in the order of the workers' numbers, the part that is
 orthogonal to the sum so far: changes that agree count once, and changes that have nothing to do
-with each other count in full.
+with each other count in full. ``sequential`` weighs the changes as if the workers had trained one
+after another, see `w2v.cluster.approach`: the changes of rare words are summed, those of frequent
+ones averaged, and those that agree count the less, the more often the row was trained.
 
 References
 ----------
@@ -24,6 +26,7 @@ COMBINERS = {
     "sum": kernels.SUM,
     "mean": kernels.MEAN,
     "orthogonal": kernels.ORTHOGONAL,
+    "sequential": kernels.SEQUENTIAL,
 }
 
 
@@ -54,7 +57,12 @@ class Rows(NamedTuple):
         return Rows(self.numbers[chosen], self.values[chosen])
 
 
-def combine(table: NDArray[np.float32], changes: Sequence[Rows], how: str) -> Rows:
+def combine(
+    table: NDArray[np.float32],
+    changes: Sequence[Rows],
+    how: str,
+    approach: NDArray[np.float32] | None = None,
+) -> Rows:
     """Combine what the workers have made of some rows.
 
     Parameters
@@ -65,6 +73,8 @@ def combine(table: NDArray[np.float32], changes: Sequence[Rows], how: str) -> Ro
         The rows that each worker has changed, in the order of the workers' numbers.
     how
         A key of `COMBINERS`.
+    approach : float32 (rows,)
+        Needed for ``sequential``; see `w2v.cluster.approach.approach`.
 
     Returns
     -------
@@ -77,12 +87,13 @@ def combine(table: NDArray[np.float32], changes: Sequence[Rows], how: str) -> Ro
     numbers = np.unique(np.concatenate([change.numbers for change in changes]))
     total = np.zeros((len(numbers), table.shape[1]), np.float32)
     times = np.zeros(len(numbers), np.int32)
+    ways = np.zeros(1, np.float32) if approach is None else approach[numbers]
     for change in changes:
         places = np.searchsorted(numbers, change.numbers).astype(np.int32)
         before = table[change.numbers]
-        kernels.add_changes(total, times, places, before, change.values, COMBINERS[how])
-    if how == "mean":
-        np.divide(total, times[:, np.newaxis], out=total)
+        kernels.add_changes(total, times, places, before, change.values, COMBINERS[how], ways)
+    if how in ("mean", "sequential"):
+        kernels.scale_changes(total, times, COMBINERS[how], ways)
     total += table[numbers]
     for change in changes:  # exactly as the only worker left it, without rounding
         found = np.searchsorted(numbers, change.numbers)

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.cluster.approach import mean_square, row_terms
 from w2v.cluster.combine import Rows
-from w2v.cluster.replica import Done, Part, Spans
+from w2v.cluster.replica import Done, Part, Spans, Way
 from w2v.engines import Tally, Task
 from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
@@ -55,15 +56,15 @@ class Pool(Protocol):
         """Give all replicas a model: both tables, one after the other, float32 (rows, d)."""
         ...
 
-    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:
+    def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         """Let each worker train its part, and all replicas take the combined changes over.
 
         Parameters
         ----------
         parts
             In the order of the workers' numbers.
-        how
-            A key of `w2v.cluster.combine.COMBINERS`.
+        way
+            How changes are combined.
         table : float32 (rows, d)
             The model before the round, for replicas that are lost on the way.
         """
@@ -125,6 +126,7 @@ class ClusterEngine:
         center, outside = np.split(self.table, sizes[:1])
         self.task = task_with(task, center, outside)
         self.shard_words, self.least = words * workers, min(words, MIN_ROUND_WORDS) * workers
+        self.terms = row_terms(task) if how == "sequential" else None
         self.compile_seconds = pool.start(engine, task, text)
         self.costs = Costs(workers, pool.processes)
         self.read, self.counted = np.zeros(1, np.int64), 0
@@ -157,12 +159,21 @@ class ClusterEngine:
         generators = [random, *random.spawn(self.workers - 1)]
         divided = divide(spans, self.workers)
         parts = [Part(spans, rates, one) for spans, one in zip(divided, generators, strict=True)]
-        done, combined, combining = self.pool.round(parts, self.how, self.table)
+        way = Way(self.how, self._steps(rates[0], spans))
+        done, combined, combining = self.pool.round(parts, way, self.table)
         for rows in combined:
             self.table[rows.numbers] = rows.values
         tally = sum((one.tally for one in done), Tally())
         self._count(done, combined, combining, tally.words, time.perf_counter() - begun)
         return tally
+
+    def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
+        """Return the steps of a round, see `w2v.cluster.approach.approach`."""
+        if self.terms is None:
+            return 0.0, 0.0
+        words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers
+        squares = list(map(mean_square, self.terms, self.task.model))
+        return rate * words * squares[1], rate * words * squares[0]
 
     def _count(
         self,

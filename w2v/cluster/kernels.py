@@ -5,8 +5,12 @@ from numpy.typing import NDArray
 
 from w2v.engines.simd import allocating, compiled
 
-SUM, MEAN, ORTHOGONAL = 0, 1, 2
+SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
 """How `add_changes` treats a row that several workers have changed."""
+
+STEEP, FLAT = 0.05, 0.002
+"""Curvature of a term of the loss in a row, per squared length of the row on the other side: along
+the change of the workers before, and on average over all directions. Both are measured."""
 
 
 @allocating
@@ -38,6 +42,7 @@ def add_changes(
     before: NDArray[np.float32],
     after: NDArray[np.float32],
     how: int,
+    approach: NDArray[np.float32],
 ) -> None:
     """Add the changes of one worker to those of the workers before it.
 
@@ -53,19 +58,45 @@ def add_changes(
         These rows before and after the round.
     how
         With `ORTHOGONAL`, only the part of a change is added that is orthogonal to the changes
-        combined before it.
+        combined before it; with `SEQUENTIAL`, so much of the rest as is still to be learnt after
+        the workers before.
+    approach : float32 (rows,)
+        See `w2v.cluster.approach`; read with `SEQUENTIAL` only.
     """
     dim = total.shape[1]
     for i in range(len(places)):
         place = places[i]
         share = np.float32(0)
-        if how == ORTHOGONAL and times[place] > 0:
+        if how >= ORTHOGONAL and times[place] > 0:
             product, square = np.float32(0), np.float32(0)
             for k in range(dim):
                 product += total[place, k] * (after[i, k] - before[i, k])
                 square += total[place, k] * total[place, k]
             if square > 0:
                 share = product / square
+            if how == SEQUENTIAL:
+                share *= np.float32(1 - np.exp(-times[place] * STEEP * approach[place]))
         for k in range(dim):
             total[place, k] += after[i, k] - before[i, k] - share * total[place, k]
         times[place] += 1
+
+
+@compiled
+def scale_changes(
+    total: NDArray[np.float32],
+    times: NDArray[np.int32],
+    how: int,
+    approach: NDArray[np.float32],
+) -> None:
+    """Scale the combined changes of each row, once those of all workers are added.
+
+    The parameters are those of `add_changes`. `MEAN` divides by the number of workers;
+    `SEQUENTIAL` by less, the less of the way to its place of rest a row goes in a round.
+    """
+    for row in range(len(total)):
+        factor = 1.0 / times[row]
+        if how == SEQUENTIAL:
+            way = FLAT * approach[row] + 1e-9
+            factor = np.expm1(-times[row] * way) / (times[row] * np.expm1(-way))
+        for k in range(total.shape[1]):
+            total[row, k] *= np.float32(factor)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.cluster.engine import Round
-from w2v.cluster.replica import Part, Replica
+from w2v.cluster.replica import Part, Replica, Way
 from w2v.engines import Task
 from w2v.text.tokens import Text
 
@@ -25,8 +25,8 @@ class LocalPool:
         """Give the replica a model."""
         self.replica.load(table)
 
-    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:  # noqa: ARG002
+    def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:  # noqa: ARG002
         """Train the parts in turn, and combine the changes."""
         done, changes = zip(*map(self.replica.train, parts), strict=True)
-        combining, combined = self.replica.combine(how, *changes)
+        combining, combined = self.replica.combine(way, *changes)
         return Round(done, [combined], combining + self.replica.apply(combined))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.cluster.engine import Round
-from w2v.cluster.replica import Part, Replica
+from w2v.cluster.replica import Part, Replica, Way
 from w2v.engines import Task
 from w2v.errors import InputError
 from w2v.text.tokens import Text
@@ -265,7 +265,7 @@ class RayPool:
         """Have the next round begin with the model that it is given."""
         self.loaded = False
 
-    def round(self, parts: Sequence[Part], how: str, table: NDArray[np.float32]) -> Round:
+    def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         """Train and combine; if a process is lost, do both again."""
 
         def attempt() -> Round:
@@ -274,7 +274,7 @@ class RayPool:
                 model = self.ray.put(table)
                 self.ray.get([one.load.remote(model) for one in self.replicas])
                 self.loaded = True
-            return self._round(parts, how)
+            return self._round(parts, way)
 
         return self._until_done(attempt)
 
@@ -296,7 +296,7 @@ class RayPool:
                 self.report(f"a worker process was lost ({reason}): its round is done again")
         raise AssertionError
 
-    def _round(self, parts: Sequence[Part], how: str) -> Round:
+    def _round(self, parts: Sequence[Part], way: Way) -> Round:
         replicas, pieces = self.replicas, len(self.replicas)
         reports, changes = [], []
         for number, part in enumerate(parts):
@@ -306,7 +306,7 @@ class RayPool:
             changes.append(changed)
         seconds, combined = [], []
         for one, of_all in zip(replicas, zip(*changes, strict=True), strict=True):
-            spent, rows = one.combine.options(num_returns=2).remote(how, *of_all)
+            spent, rows = one.combine.options(num_returns=2).remote(way, *of_all)
             seconds.append(spent)
             combined.append(rows)
         seconds += [one.apply.remote(*combined) for one in replicas]

@@ -1,6 +1,7 @@
 """A replica: a copy of the model in one process, which trains the parts of one or more workers."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.cluster import kernels
+from w2v.cluster.approach import F64, approach, row_terms
 from w2v.cluster.combine import Rows, combine
 from w2v.engines import Tally, Task, make_engine
 from w2v.objectives import Model
@@ -33,6 +35,21 @@ class Part(NamedTuple):
     spans: Spans
     rates: tuple[float, float]
     random: np.random.Generator
+
+
+class Way(NamedTuple):
+    """How the changes of a round are combined.
+
+    Attributes
+    ----------
+    how
+        A key of `w2v.cluster.combine.COMBINERS`.
+    steps
+        For ``sequential``; see `w2v.cluster.approach.approach`.
+    """
+
+    how: str
+    steps: tuple[float, float] = (0.0, 0.0)
 
 
 class Done(NamedTuple):
@@ -77,6 +94,7 @@ class Replica:
         self.text = text
         self.table = np.concatenate(task.model)
         self.tables = self.engine.task.model
+        self.terms: tuple[F64, F64] | None = None
 
     def compile_seconds(self) -> float:
         """Return the time that was spent on compiling kernels, or on loading compiled ones."""
@@ -110,13 +128,24 @@ class Replica:
         first, found = 0, []
         for table in self.tables:
             before = self.table[first : first + len(table)]
-            rows = kernels.changed_rows(before.view(np.int32), table.view(np.int32))
+            rows = self._changed_rows(before.view(np.int32), table.view(np.int32))
             found.append(Rows(rows + np.int32(first), table[rows]))
             table[rows] = before[rows]
             first += len(table)
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
-    def combine(self, how: str, *changes: Rows) -> tuple[float, Rows]:
+    def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return `w2v.cluster.kernels.changed_rows`, found by several threads."""
+        threads = self.engine.task.threads
+        firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
+
+        def find(first: np.int32, end: np.int32) -> NDArray[np.int32]:
+            return first + kernels.changed_rows(before[first:end], now[first:end])
+
+        with ThreadPoolExecutor(threads) as pool:
+            return np.concatenate(list(pool.map(find, firsts[:-1], firsts[1:])))
+
+    def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
         """Combine the workers' changes of some rows; see `w2v.cluster.combine.combine`.
 
         Returns
@@ -127,7 +156,11 @@ class Replica:
             The rows as they are after the round.
         """
         begun = time.perf_counter()
-        combined = combine(self.table, changes, how)
+        ways = None
+        if way.how == "sequential":
+            self.terms = self.terms or row_terms(self.engine.task)
+            ways = approach(self.terms, way.steps)
+        combined = combine(self.table, changes, way.how, ways)
         return time.perf_counter() - begun, combined
 
     def apply(self, *combined: Rows) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from w2v.cluster.combine import COMBINERS
-from w2v.cluster.cost import message_bytes
+from w2v.cluster.cost import message_bytes, replica_bytes
 from w2v.cluster.engine import ClusterEngine, Pool
 from w2v.engines import ENGINES, Task
 from w2v.errors import InputError
@@ -46,9 +46,10 @@ class ClusterSettings(Settings):
         50_000,
     )
     combine: str = setting(
-        "of changes to the same row: their sum, their mean, or the sum of what is orthogonal",
+        "of changes to the same row: their sum, their mean, the sum of what is orthogonal, or what "
+        "workers would have learnt in turn",
         one_of(COMBINERS),
-        "orthogonal",
+        "sequential",
     )
     processes: int | None = setting(
         "with cluster=ray, how many processes train; null: one for each worker, as far as there "
@@ -111,12 +112,21 @@ class Cluster:
         How many there are, and how their changes are combined.
     pool
         The processes that train for them.
+    here
+        How many of these processes are on this machine, as far as that is known.
     report
         Called with a line that says what a round will cost.
     """
 
+    def memory(self, task: Task) -> int:
+        """Return the bytes that the processes on this machine take, beside the text."""
+        settings, pool = self.settings, self.pool
+        workers = -(-settings.workers // max(1, pool.processes or self.here))
+        return self.here * replica_bytes(task, settings.round_words, workers)
+
     settings: ClusterSettings
     pool: Pool
+    here: int = 1
     report: Callable[[str], None] = print
 
     def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
@@ -133,7 +143,8 @@ class Cluster:
         message = message_bytes(task, words)
         self.report(
             f"  {settings.workers} workers, rounds of up to {words:,} words each: a worker sends "
-            f"{message / 1e6:.1f} MB in such a round, {message / words:,.0f} bytes a word"
+            f"{message / 1e6:.1f} MB in such a round, {message / words:,.0f} bytes a word; each "
+            f"process takes {replica_bytes(task, words, 1) / 1e9:.1f} GB of memory"
         )
         return ClusterEngine(engine, task, text, pool, settings.workers, words, settings.combine)
 
@@ -169,7 +180,7 @@ def open_cluster(
     elif settings.name == "local":
         from w2v.cluster.local import LocalPool
 
-        yield Cluster(settings, LocalPool(), report)
+        yield Cluster(settings, LocalPool(), report=report)
     else:
         from w2v.cluster.ray import RayPool, connected, node_cores, threads_that_fit
 
@@ -187,6 +198,6 @@ def open_cluster(
                 )
             pool = RayPool(ray, processes, threads or most, settings.text, report)
             try:
-                yield Cluster(settings, pool, report)
+                yield Cluster(settings, pool, processes if address is None else 0, report)
             finally:
                 pool.close()

@@ -94,6 +94,22 @@ def require_memory(words: int, documents: int, objective: Objective, keeps_best:
         )
 
 
+def require_memory_for_workers(need: int) -> None:
+    """Refuse a training whose workers on this machine need more bytes than are free.
+
+    Raises
+    ------
+    InputError
+        They do. Where the free memory is unknown, nothing is refused.
+    """
+    free = free_memory()
+    if free is not None and need > free:
+        raise InputError(
+            f"cluster: the workers on this machine take {need / 1e9:.1f} GB of memory and "
+            f"{free / 1e9:.1f} GB is free; lower the dimension, the vocabulary or the processes"
+        )
+
+
 def free_memory() -> int | None:
     """Return how many bytes this process can still allocate, or ``None`` if that is unknown.
 

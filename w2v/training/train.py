@@ -20,6 +20,7 @@ from w2v.training.bootstrap import bootstrap_sample, check_bootstrap
 from w2v.training.checkpoint import Checkpoints, Snapshot
 from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
+from w2v.training.memory import require_memory_for_workers
 from w2v.training.schedule import EarlyStopping, Schedule
 from w2v.training.subwords import subword_sums
 
@@ -218,6 +219,7 @@ def train(
     if cluster is None:
         trainer = make_engine(engine, task)
     else:
+        require_memory_for_workers(cluster.memory(task))
         trainer = cluster.make_engine(engine, task, training)
     measurer: Any = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
     run = _Training(trainer, schedule, early, seed, given=initial is not None)

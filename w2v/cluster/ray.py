@@ -14,6 +14,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,8 @@ RETRIES = 3
 ATTEMPTS = 10
 """How often the same round is done again after processes were lost."""
 
-PATIENCE = 60.0
-"""Seconds that a new process may take to start before the others go on without it."""
+PATIENCE = 120.0
+"""Seconds that new processes may take to start before the others go on without them."""
 
 LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Where this variable is 0 when Ray is imported, its servers listen on loopback only. Otherwise Ray
@@ -72,15 +73,15 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None:
         os.environ.setdefault(LOOPBACK, "0")
-    # Processes find this package where this one found it.
-    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
     import ray
 
     if ray.is_initialized():  # in a job of a sweep on Ray, or in a process that uses Ray itself
         yield ray
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    # Processes find this package where this one found it.
+    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths)))}
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
@@ -96,11 +97,11 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
                 "_temp_dir": stack.enter_context(made),
             }
         else:
-            found = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-            options |= {"address": address, "runtime_env": {"env_vars": found}}
+            options |= {"address": address, "runtime_env": {"env_vars": environment}}
         stack.callback(ray.shutdown)
         try:
-            ray.init(**options)
+            with mock.patch.dict(os.environ, environment):  # what is started here inherits them
+                ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address is None:
                 raise
@@ -142,7 +143,8 @@ def run_tasks(
                 results[ended] = ray.get(ended)
                 on_end(results[ended])
             except ray.exceptions.RayError as error:
-                errors.append(getattr(error, "cause", error))
+                wrapped = isinstance(error, ray.exceptions.RayTaskError)
+                errors.append(error.cause if wrapped else error)
     finally:
         for one in waiting:
             ray.cancel(one)
@@ -209,6 +211,9 @@ class RayReplica(Replica):
 
     def __init__(self) -> None:
         """Do nothing yet: Ray would wrap an error here in another one."""
+
+    def started(self) -> None:
+        """Do nothing: whoever waits for this knows that the process runs."""
 
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
         """Make the replica; return the seconds that it spent on compiling kernels."""
@@ -283,12 +288,15 @@ class RayPool:
 
         An error of the code that runs in a process is raised as itself, not as Ray wraps it.
         """
+        errors = self.ray.exceptions
         for attempt in itertools.count(1):
             try:
                 return action()
-            except self.ray.exceptions.RayError as error:
-                if isinstance(error, self.ray.exceptions.RayTaskError):
-                    raise error.cause from None
+            except errors.RayError as error:
+                if isinstance(error, errors.RayTaskError):
+                    if not isinstance(error.cause, errors.RayError):
+                        raise error.cause from None
+                    error = error.cause  # of a task that waited for one of a lost process
                 self.loaded = False
                 if attempt == ATTEMPTS:
                     raise
@@ -326,22 +334,23 @@ class RayPool:
             with suppress(ray.exceptions.RayError):
                 ray.get(one.compile_seconds.remote())
                 left.append(one)
-        self.replicas = left
         remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")
-        made = [remote.remote() for _ in range(self.wanted - len(left))]
-        begun = {one.setup.remote(*self.arguments): one for one in made}
-        ready, late = [], [*begun]
-        if begun:
-            ready, late = ray.wait(late, num_returns=len(late), timeout=PATIENCE)
-        for one in late:
-            ray.kill(begun[one])
-        seconds = 0.0
-        for one in ready:
-            seconds = max(seconds, ray.get(one))
-            self.replicas.append(begun[one])
+        made = {}
+        for _ in range(self.wanted - len(left)):
+            one = remote.remote()
+            made[one.started.remote()] = one
+        late = list(made)
+        if late:
+            _, late = ray.wait(late, num_returns=len(late), timeout=PATIENCE)
+        for started in late:
+            ray.kill(made.pop(started))
+        self.replicas = [*left, *made.values()]
         if not self.replicas:
             raise InputError(
                 f"cluster=ray: none of {self.wanted} processes with {self.threads} cores each "
                 f"could start in {PATIENCE:.0f} s; the cluster is busy"
             )
-        return seconds
+        if late:
+            self.report(f"{len(self.replicas)} of {self.wanted} processes train: no cores for more")
+        setups = [one.setup.remote(*self.arguments) for one in made.values()]
+        return max(ray.get(setups), default=0.0)

@@ -1,0 +1,144 @@
+"""Measure what several workers cost in quality, and draw when they pay in time.
+
+    python -m tests.benchmark_cluster score FOLDER --workers 8 --combine sequential >> scores.jsonl
+    python -m tests.benchmark_cluster pictures FOLDER scores.jsonl w2v/cluster
+
+FOLDER is a tokenized corpus, such as ``outputs/cache/tokenize/<key>``. ``score`` trains with
+``cluster=local``, whose vectors are those of any cluster, and prints a line of JSON.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.cluster.cost import ROW_NUMBER, changed_rows
+from w2v.cluster.settings import ClusterSettings, open_cluster
+from w2v.engines import Task
+from w2v.evaluate import analogies, benchmark_path, load_pairs, similarity
+from w2v.objectives import Model, SkipGram
+from w2v.plots.style import save
+from w2v.text.tokens import Text, open_text, read_types
+from w2v.text.vocabulary import Vocabulary, VocabularySettings, choose
+from w2v.training.schedule import Schedule
+from w2v.training.train import train
+from w2v.vectors import WordVectors
+
+MACHINES = (1, 2, 4, 8, 16)
+BANDWIDTH = 10e9 / 8
+"""Bytes a second of a network of 10 Gbit/s."""
+
+WORDS_PER_SECOND = 16.6e6
+"""Of ``engine=numba`` on 16 cores, at dimension 100, window 5 and K = 5 (w2v/engines/README.md)."""
+
+
+def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
+    types, counts = read_types(folder)
+    vocabulary, ids = choose(types, counts, VocabularySettings(), None, [])
+    text = open_text(folder, ids)
+    return vocabulary, Text(text.tokens, text.ids, text.spans[:documents])
+
+
+def score(options: argparse.Namespace) -> dict[str, Any]:
+    """Train, and return the scores with the costs."""
+    vocabulary, text = read(options.folder, options.documents)
+    name = "none" if options.combine == "none" else "local"
+    how = {} if name == "none" else {"combine": options.combine}
+    settings = ClusterSettings(name, options.workers, options.round_words, **how)
+    with open_cluster(settings, report=lambda _: None) as cluster:
+        trained = train(
+            text,
+            vocabulary.counts,
+            SkipGram(),
+            Schedule(options.epochs),
+            threads=options.threads,
+            seed=options.seed,
+            cluster=cluster,
+        )
+    center = np.ascontiguousarray(trained.model.center)
+    vectors = WordVectors(vocabulary.words, center, vocabulary.counts)
+    found: dict[str, Any] = {
+        name: similarity(vectors, load_pairs(benchmark_path(name))).spearman
+        for name in ("wordsim353", "simlex999")
+    }
+    found["google"] = analogies(vectors, benchmark_path("google")).accuracy
+    found["heldout_loss"] = trained.epochs[-1].heldout_loss
+    costs = {} if trained.cluster is None else vars(trained.cluster)
+    return {**vars(options), "folder": str(options.folder), **found, "costs": costs}
+
+
+def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
+    """Yield the speed of machines with 16 cores each, relative to one, by a model of time.
+
+    A round takes as long as a machine computes, and as it takes to send its changes and its piece
+    of the combined ones. What it receives is as much, at the same time.
+    """
+    model = np.broadcast_to(np.float32(0), (len(counts), 100))
+    task = Task(Model(model, model), SkipGram(), counts, int(counts.sum()))
+    row = 4 * 100 + ROW_NUMBER
+    for machines in MACHINES:
+        rows = changed_rows(task, words) + changed_rows(task, words * machines)
+        sending = rows * row * (machines - 1) / machines / BANDWIDTH
+        computing = words / WORDS_PER_SECOND
+        yield machines * computing / (computing + sending)
+
+
+def pictures(options: argparse.Namespace) -> None:
+    """Draw scores against workers, and the speed of several machines."""
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in options.scores.read_text().splitlines()]
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    names = {"wordsim353": "WordSim-353", "simlex999": "SimLex-999", "google": "Google analogies"}
+    for axes, (key, name) in zip(figure.subplots(1, 3), names.items(), strict=True):
+        for how in ("sequential", "orthogonal", "mean"):
+            found = sorted((one["workers"], one[key]) for one in lines if one["combine"] == how)
+            axes.plot(*zip(*found, strict=True), "o-", label=how)
+        for one in lines:
+            if one["combine"] == "none":
+                axes.axhline(one[key], color="0.7", lw=0.8, zorder=0)
+        axes.set(title=name, xscale="log", xlabel="workers")
+        axes.set_xticks(MACHINES, labels=MACHINES)
+    figure.axes[0].legend()
+    save(figure, options.out / "quality.png")
+    vocabulary, _ = read(options.folder, None)
+    zipf = (2e7 / np.arange(1, 1_000_001)).astype(np.int64) + 5
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    corpora = {"56,512 words": vocabulary.counts, "a million words": zipf}
+    for axes, (name, counts) in zip(figure.subplots(1, 2), corpora.items(), strict=True):
+        for words in (100_000, 1_000_000, 5_000_000, 20_000_000):
+            axes.plot(MACHINES, list(speed_ups(counts, words)), "o-", label=f"{words:,}")
+        axes.plot(MACHINES, MACHINES, color="0.7", lw=0.8, zorder=0)
+        axes.set(title=f"vocabulary of {name}", xlabel="machines", ylabel="speed, relative to one")
+    figure.axes[0].legend(title="words a round and machine")
+    save(figure, options.out / "speed.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("score")
+    one.add_argument("folder", type=Path)
+    one.add_argument("--workers", type=int, default=1)
+    one.add_argument("--combine", default="none")
+    one.add_argument("--round-words", type=int, default=50_000)
+    one.add_argument("--documents", type=int)
+    one.add_argument("--epochs", type=int, default=5)
+    one.add_argument("--threads", type=int, default=2)
+    one.add_argument("--seed", type=int, default=0)
+    two = commands.add_parser("pictures")
+    for name in ("folder", "scores", "out"):
+        two.add_argument(name, type=Path)
+    options = parser.parse_args()
+    if options.command == "score":
+        print(json.dumps(score(options)), flush=True)
+    else:
+        pictures(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 """Measure what several workers cost in quality, and draw when they pay in time.
 
     python -m tests.benchmark_cluster score FOLDER --workers 8 --combine sequential >> scores.jsonl
-    python -m tests.benchmark_cluster pictures FOLDER scores.jsonl w2v/cluster
+    python -m tests.benchmark_cluster pictures FOLDER scores.jsonl pipeline/pictures
 
 FOLDER is a tokenized corpus, such as ``outputs/cache/tokenize/<key>``. ``score`` trains with
 ``cluster=local``, whose vectors are those of any cluster, and prints a line of JSON.
@@ -104,7 +104,7 @@ def pictures(options: argparse.Namespace) -> None:
         axes.set(title=name, xscale="log", xlabel="workers")
         axes.set_xticks(MACHINES, labels=MACHINES)
     figure.axes[0].legend()
-    save(figure, options.out / "quality.png")
+    save(figure, options.out / "workers.png")
     vocabulary, _ = read(options.folder, None)
     zipf = (2e7 / np.arange(1, 1_000_001)).astype(np.int64) + 5
     figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -115,7 +115,7 @@ def pictures(options: argparse.Namespace) -> None:
         axes.plot(MACHINES, MACHINES, color="0.7", lw=0.8, zorder=0)
         axes.set(title=f"vocabulary of {name}", xlabel="machines", ylabel="speed, relative to one")
     figure.axes[0].legend(title="words a round and machine")
-    save(figure, options.out / "speed.png")
+    save(figure, options.out / "machines.png")
 
 
 def main() -> None:

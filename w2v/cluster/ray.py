@@ -99,6 +99,10 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
         else:
             options |= {"address": address, "runtime_env": {"env_vars": environment}}
         stack.callback(ray.shutdown)
+        # Ray prints ten lines about each process that is lost. Ours are reported in one.
+        if hasattr(ray._private.worker, "print_to_stdstream"):
+            quiet = mock.patch.object(ray._private.worker, "print_to_stdstream")
+            stack.enter_context(quiet)
         try:
             with mock.patch.dict(os.environ, environment):  # what is started here inherits them
                 ray.init(**options)

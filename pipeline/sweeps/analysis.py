@@ -91,7 +91,8 @@ class Result:
     def ranking(self) -> dict[str, list[dict[str, Any]]]:
         """Return the configurations of each group of comparable jobs as rows, the best first.
 
-        Configurations that successive halving dropped come after all that were trained longer.
+        The groups are in the order of their first jobs. Configurations that successive halving
+        dropped come after all that were trained longer.
         """
         members: dict[tuple[str | None, ...], dict[str, Job]] = {}
         for job in self.finished:
@@ -125,7 +126,7 @@ class Result:
             )
         for rows in groups.values():
             rows.sort(key=lambda row: (-row["epochs"], -self.sign * row["mean"]))
-        return {group: groups[group] for group in sorted(groups)}
+        return groups
 
     @cached_property
     def judged(self) -> list[Judged]:

@@ -11,10 +11,11 @@ from pipeline.config.settings import Evaluate
 from w2v import evaluate
 from w2v.errors import InputError
 from w2v.evaluate import metrics
-from w2v.evaluate.answers import ANSWERS, save_answers
+from w2v.evaluate.answers import ANSWERS, ITEMS, save_answers
 from w2v.evaluate.metrics import compute_scores
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.files import link_or_copy
 from w2v.report.findings import TABLES, Findings
 from w2v.training.result import read_history
 from w2v.vectors import Use, WordVectors, find_runs, find_vectors, vector_files
@@ -80,6 +81,9 @@ def compute(
     nearest = evaluate.neighbours(vectors, words, settings.neighbours)
     scores, facts, rows, answers = compute_scores(given)
     save_answers(out / ANSWERS, answers)
+    for items in out.glob(f"{ITEMS}*"):  # evaluations on the same benchmark share its file on disk
+        shared = out.parent / f".{items.name}"
+        link_or_copy(*((shared, items) if shared.exists() else (items, shared)))
     columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     tables = {name: table(found, columns[name]) for name, found in rows.items()}

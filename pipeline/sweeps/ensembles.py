@@ -16,8 +16,8 @@ from w2v.vectors import Use, WordVectors
 if TYPE_CHECKING:
     from pipeline.sweeps.analysis import Result
 
-MAX_PAGES = 3
-"""Configurations that get a page, the best ones."""
+MAX_PAGES = 1
+"""Configurations that get a page, the best ones; a page takes some seconds."""
 
 
 def write_ensembles(folder: Path, result: "Result") -> list[Path]:

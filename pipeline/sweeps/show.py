@@ -23,6 +23,9 @@ from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
 
+MAX_SENTENCES = 6
+"""Verdicts in the terminal, of the objective first; all are in the report of the sweep."""
+
 MAX_SHOWN = 20
 """The most configurations that are printed, and the most jobs named in a line about failures."""
 
@@ -107,10 +110,10 @@ def print_results(
             display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
         judged = sentences(result.judged)
-        for line in judged[:MAX_SHOWN]:
+        for line in judged[:MAX_SENTENCES]:
             display.say(line)
-        if len(judged) > MAX_SHOWN:
-            display.say(f"{len(judged) - MAX_SHOWN} more: {summary['sweep_dir']}/verdicts.csv")
+        if len(judged) > MAX_SENTENCES:
+            display.say(f"{len(judged) - MAX_SENTENCES} more: {summary['sweep_dir']}/verdicts.csv")
         if any(one.verdict in SHOWN for some in result.judged for one in some.differences):
             display.say(VERDICTS)
         if "one seed" in verdicts:

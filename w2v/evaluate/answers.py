@@ -12,9 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.evaluate.influence import AnalogyBenchmark, Benchmark, SimilarityBenchmark
+from w2v.files import written_aside
 
 ANSWERS = "answers.npz"
 """The name of the file of a run's answers, in the folder of its evaluation."""
+
+ITEMS = "items-"
+"""How the names of the files begin that hold the items of a benchmark."""
 
 
 class Answers(NamedTuple):
@@ -48,12 +52,15 @@ class Given(NamedTuple):
 
 
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
-    """Save the answers of one run to several benchmarks in a compressed NumPy file.
+    """Save the answers of one run to several benchmarks in compressed NumPy files.
+
+    The items of each benchmark are in a file of their own beside that of the answers, `items_file`,
+    so that runs can share it.
 
     Parameters
     ----------
     path
-        The file to write.
+        The file of the answers.
     answers
         The answers by the name of the score, such as ``similarity/wordsim353/spearman``.
     """
@@ -66,11 +73,22 @@ def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
                 digest.update(key.encode() + asked[key].tobytes())
         if "pairs" in asked:  # consecutive questions have consecutive pairs: steps compress well
             asked["pairs"] = np.diff(asked["pairs"], axis=0, prepend=0).T.astype(np.int32)
-        small = given.astype(np.int8) if given.dtype.kind == "i" else given
-        found = {**asked, "given": small, "digest": digest.hexdigest()}
-        arrays |= {f"{name}:{key}": np.asarray(value) for key, value in found.items()}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        items = items_file(path, digest.hexdigest())
+        if not items.exists():
+            _save(items, asked)
+        small = given.astype(np.int8 if given.dtype.kind == "i" else np.float32)
+        arrays |= {f"{name}:given": small, f"{name}:digest": np.array(digest.hexdigest())}
+    _save(path, arrays)
+
+
+def items_file(path: Path, digest: str) -> Path:
+    """Return the file of a benchmark's items, which is in the folder of the answers at `path`."""
+    return path.with_name(f"{ITEMS}{digest[:16]}.npz")
+
+
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    with written_aside(path) as aside, aside.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 ASKED = ("people", "words", "pairs", "oov")
@@ -97,12 +115,17 @@ def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Give
         for name in {key.rpartition(":")[0]: None for key in file.files}:
             digest = str(file[f"{name}:digest"])
             if digest not in benchmarks:
-                oov: Any = str(file[f"{name}:oov"])
-                if f"{name}:people" in file.files:
-                    asked = file[f"{name}:people"], file[f"{name}:words"]
-                    benchmarks[digest] = SimilarityBenchmark(*asked, oov)
-                else:
-                    pairs = np.cumsum(file[f"{name}:pairs"].T, axis=0, dtype=np.int64)
-                    benchmarks[digest] = AnalogyBenchmark(pairs, oov)
-            found[name] = Given(digest, file[f"{name}:given"])
+                benchmarks[digest] = _load_items(items_file(path, digest))
+            given = file[f"{name}:given"]
+            if given.dtype.kind == "f":
+                given = given.astype(np.float64)
+            found[name] = Given(digest, given)
     return found
+
+
+def _load_items(path: Path) -> Benchmark:
+    with np.load(path, allow_pickle=False) as file:
+        oov: Any = str(file["oov"])
+        if "people" in file.files:
+            return SimilarityBenchmark(file["people"], file["words"], oov)
+        return AnalogyBenchmark(np.cumsum(file["pairs"].T, axis=0, dtype=np.int64), oov)

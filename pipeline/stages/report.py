@@ -134,9 +134,9 @@ def make_report(
 
 
 def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
-    """Write the page that compares trainings with those that ``evaluate.compare`` names.
+    """Write a page on words used differently in the texts of `after` and ``evaluate.compare``.
 
-    `config` holds the settings of the run. Returns the path of the page.
+    `config` holds the settings of the run. Returns `path`, the file of the page.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [

@@ -1,4 +1,4 @@
-"""Write the pages on the trainings of a sweep that differ only in their seed."""
+"""Write HTML pages about configurations of a sweep that were trained with several seeds."""
 
 import sys
 from datetime import datetime
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pipeline.sweeps.analysis import Result
 
 MAX_PAGES = 1
-"""Configurations that get a page, the best ones; a page takes some seconds."""
+"""The most configurations that get a page, the best ones; a page takes some seconds."""
 
 
 def write_ensembles(folder: Path, result: "Result") -> list[Path]:
     """Write a page for each of the best configurations with two seeds or more; return the paths.
 
-    With ``evaluate.compare``, there is also a page on what differs from the text of other vectors.
-    A page that cannot be made costs a warning.
+    With ``evaluate.compare``, another page compares the vectors with those of another text. If a
+    page cannot be made, a warning is printed.
     """
     several = [row for rows in result.ranking.values() for row in rows if len(row["files"]) > 1]
     pages: list[Path] = []

@@ -24,7 +24,7 @@ from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
 
 MAX_SENTENCES = 6
-"""Verdicts in the terminal, of the objective first; all are in the report of the sweep."""
+"""The most verdicts that are printed, those on the objective first; the report has them all."""
 
 MAX_SHOWN = 20
 """The most configurations that are printed, and the most jobs named in a line about failures."""

@@ -53,7 +53,7 @@ class Evaluation(Stage):
         suggested = None if trained is None else context.config.corpus.probes
         content = partial(content_sha256, hashes=context.hashes)
         settings = {
-            **asdict(config),
+            **{key: value for key, value in asdict(config).items() if "sets" not in key},
             # A hash of its content stands for each file.
             "vectors": None if trained else content(vector_files(path, use)),
             "compare": content(vector_files(other, use)) if other else None,

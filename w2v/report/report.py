@@ -15,6 +15,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+from w2v.evaluate.datasets import Dataset, about
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
 from w2v.report.figures import KINDS, read_pictures
@@ -114,6 +115,7 @@ def write_report(
         analogies=analogies,
         methods=methods,
         analogy_scale=Scale.of(analogies, "accuracy", 1, 100.0),
+        benchmarks=benchmarks(summary["config"]["evaluate"]),
         bands=[row for row in bands if row["used"]],
         stability=summary["evaluate"].get("stability"),
         training=training,
@@ -130,6 +132,13 @@ def write_report(
         settings=settings,
         software=software(),
     )
+
+
+def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
+    """Return the benchmarks of a run that are known by name, with their licences and references."""
+    named = [*settings["similarity"].items(), *settings["analogy"].items()]
+    found = [(name, about(name, source)) for name, source in named]
+    return [(name, dataset) for name, dataset in found if dataset is not None]
 
 
 def read_table(folder: Path, name: str) -> list[Row]:

@@ -9,7 +9,13 @@ from typing import Any
 from w2v.errors import InputError
 from w2v.evaluate.answers import Answers
 from w2v.evaluate.metrics.analogy import Analogy
-from w2v.evaluate.metrics.base import EvaluationSettings, Metric, MetricInput, ScoreLine
+from w2v.evaluate.metrics.base import (
+    EvaluationSettings,
+    Metric,
+    MetricInput,
+    NamedError,
+    ScoreLine,
+)
 from w2v.evaluate.metrics.similarity import Similarity
 from w2v.evaluate.metrics.stability import Stability
 
@@ -30,6 +36,8 @@ def check_benchmarks(settings: EvaluationSettings) -> None:
             for name, path in metric.benchmarks(settings).items():
                 setting = f"{metric.section}.{name}="
                 metric.load(path)
+        except NamedError as error:
+            raise InputError(f"{metric.section}.{error.name}={error}") from None
         except InputError as error:
             raise InputError(f"{setting}{error}") from None
 

@@ -48,7 +48,7 @@ class Analogy(Metric):
     detailed = ("categories", "unknown")
 
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
-        return benchmark_files(settings.analogy, evaluate.benchmark_path)
+        return benchmark_files(settings.analogy, evaluate.benchmark_path, settings)
 
     def load(self, path: Path) -> Sequence[Any]:
         return read_once(evaluate.load_analogies, path)

@@ -11,9 +11,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from w2v.errors import InputError
 from w2v.evaluate.answers import Answers
+from w2v.evaluate.datasets import STANDARD_URL, standard_path
 from w2v.evaluate.similarity import UNKNOWN
-from w2v.settings import Settings, at_least, one_of, setting
+from w2v.settings import Settings, at_least, matching, one_of, setting, text
 from w2v.vectors import USES, WordVectors
 
 
@@ -25,12 +27,23 @@ class EvaluationSettings(Settings):
         "center vectors (v), or their sums with the outside vectors (v+u)", one_of(USES), "v"
     )
     similarity: dict[str, str | None] = setting(
-        "word pairs, name=file; gensim: the file of that name that gensim ships; null: none",
+        "word pairs, name=file; gensim: the file of that name that gensim ships; standard: the "
+        "standard set of that name; null: none",
         default={"wordsim353": "gensim", "simlex999": "gensim"},
     )
     analogy: dict[str, str | None] = setting(
         "analogies, name=file in Google's format, or name=folder of BATS",
         default={"google": "gensim"},
+    )
+    sets: str = setting(
+        "the folder that keeps the standard sets, which are downloaded once",
+        text("a folder"),
+        "outputs/benchmarks",
+    )
+    sets_url: str | None = setting(
+        "the address of the folder of these files; null: that of the collection on GitHub",
+        matching("https?://.*", "an http:// or https:// address"),
+        None,
     )
     oov: str = setting(
         "pairs and questions with unknown words are skipped, or count as 0 and as wrong",
@@ -311,17 +324,46 @@ def band_row(
 
 
 def benchmark_files(
-    named: Mapping[str, str | None], shipped: Callable[[str], Path]
+    named: Mapping[str, str | None], shipped: Callable[[str], Path], settings: EvaluationSettings
 ) -> dict[str, Path]:
     """Return the file of each benchmark, by name.
 
     Parameters
     ----------
     named
-        The path of each benchmark, by name. ``gensim`` stands for the file that gensim ships, and
-        None for a benchmark to be left out.
+        The path of each benchmark, by name. ``gensim`` stands for the file that gensim ships,
+        ``standard`` for a standard set, and None for a benchmark to be left out.
     shipped
         A function that returns the path of the file that gensim ships for a name.
+    settings
+        Where the standard sets are kept, and where they are downloaded from.
+
+    Raises
+    ------
+    InputError
+        There is no benchmark of this name, or it cannot be downloaded.
     """
-    files = {name: path for name, path in named.items() if path is not None}
-    return {name: shipped(name) if path == "gensim" else Path(path) for name, path in files.items()}
+    files = {}
+    for name, path in named.items():
+        if path == "standard":
+            try:
+                files[name] = standard_path(name, settings.sets, settings.sets_url or STANDARD_URL)
+            except InputError as error:
+                raise NamedError(name, str(error)) from None
+        elif path is not None:
+            files[name] = shipped(name) if path == "gensim" else Path(path)
+    return files
+
+
+class NamedError(InputError):
+    """The error for a benchmark, with its name.
+
+    Attributes
+    ----------
+    name
+        The name of the benchmark in the settings.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name

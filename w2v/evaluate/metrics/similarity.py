@@ -43,7 +43,7 @@ class Similarity(Metric):
     detailed = ("unknown",)
 
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
-        return benchmark_files(settings.similarity, evaluate.benchmark_path)
+        return benchmark_files(settings.similarity, evaluate.benchmark_path, settings)
 
     def load(self, path: Path) -> Sequence[Any]:
         return read_once(evaluate.load_pairs, path)

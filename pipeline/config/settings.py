@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import ENGINES, EngineSettings, check_objective
 from w2v.errors import InputError
+from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.hashes import FileHashes
 from w2v.losses import Loss
@@ -32,7 +33,7 @@ from w2v.text.phrases import Phrases
 from w2v.text.sources import encoding_setting, errors_setting, unit_setting
 from w2v.text.tokenizer import Whitespace, Words
 from w2v.text.vocabulary import VocabularySettings
-from w2v.training.schedule import TrainingSettings
+from w2v.training.schedule import HELDOUT_LOSS, TrainingSettings
 from w2v.vectors.formats import FORMATS
 
 MAX_MAPPED = 20_000
@@ -385,6 +386,7 @@ class Config(Settings):
                 "model.subwords=true: must be false with measure=complexity, whose text has no "
                 "letters"
             )
+        self._check_curves()
         try:
             check_objective(self.engine.name, self.objective)
             self.cluster.check(self.engine.name, self.objective)
@@ -395,6 +397,28 @@ class Config(Settings):
             raise InputError(
                 f"evaluate.use={self.evaluate.use}: must be v with loss={self.loss.name}, whose "
                 f"output vectors are those of {self.loss.output_vectors}, not of words"
+            )
+
+    def _check_curves(self) -> None:
+        """Refuse scores during training that would not be there, and a watch on others."""
+        evaluate, watch = self.evaluate, self.train.watch
+        known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
+        for name in evaluate.followed:
+            if name not in known:
+                such = f", such as {known[0]}" if known else ""
+                raise InputError(f"evaluate.curves: {name}: must be a score of this run{such}")
+        if self.train.patience is None or watch == HELDOUT_LOSS:
+            return
+        if watch not in evaluate.followed:
+            followed = ", ".join(evaluate.followed) or "nothing without evaluate.every"
+            raise InputError(
+                f"train.watch={watch}: must be heldout_loss or a score that is computed after "
+                f"epochs ({followed})"
+            )
+        if (evaluate.every or 1) > self.train.patience:
+            raise InputError(
+                f"train.patience={self.train.patience}: must be at least evaluate.every="
+                f"{evaluate.every}, after which the score is computed"
             )
 
     def as_dict(self) -> dict[str, Any]:

@@ -167,7 +167,8 @@ class Display:
             return
         losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
         rate = format_rate(epoch.words / epoch.seconds)
-        self.say(f"  epoch {epoch.epoch}  loss {losses}  {rate}")
+        scores = [f"  {key.split('/')[1]} {value:.3f}" for key, value in epoch.scores.items()]
+        self.say(f"  epoch {epoch.epoch}  loss {losses}  {rate}{''.join(scores)}")
 
     def results(
         self,

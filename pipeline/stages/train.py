@@ -3,6 +3,8 @@
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
 
 MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 """The files of a model that are recorded, if there are any."""
+
+CURVES = "pipeline.stages.curves"
+"""The module that computes scores after epochs."""
 
 CHECKPOINTS = "checkpoints"
 """The folder in `outputs` of checkpoints, named by the cache key of the result in training."""
@@ -84,7 +89,7 @@ class Train(Stage):
         vocabulary = Vocabulary.load(entries["vocab"].path / VOCABULARY)
         ids = np.load(entries["vocab"].path / IDS, allow_pickle=False)
         given = None if config.train.init is None else given_vectors(config.train.init)
-        documents = entries["tokenize"].facts["documents"]
+        documents, scored = entries["tokenize"].facts["documents"], config.evaluate
         if holds_out_passage(documents, config.train.heldout):
             display.say(f"  documents are few ({documents:,}): a passage of the text is held out")
         with open_cluster(
@@ -106,6 +111,8 @@ class Train(Stage):
                 start=None if start is None else read_state(start),
                 checkpoints=checkpoints,
                 stop=context.stop.requested,
+                score=partial(import_module(CURVES).scores_of, scored) if scored.every else None,
+                every=scored.every or 1,
                 **callbacks(context),
             )
         save_result(out, vocabulary, trained)
@@ -192,7 +199,11 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
     """Return the settings that the trained vectors depend on, for the key in the cache."""
     init, settings = config.train.init, config.as_dict()
+    scored = config.evaluate
+    # By its name: without scores after epochs, vectors do not depend on the code of evaluation.
+    curves = import_module(CURVES).identity(scored, hashes) if scored.every else None
     return {
+        **({"evaluate": curves} if curves else {}),
         "model": settings["model"],
         "loss": settings["loss"],
         "engine": config.engine.identity(),

@@ -142,6 +142,7 @@ class MlflowTracker(Tracker):
             "epoch/loss": epoch.loss,
             "epoch/heldout_loss": epoch.heldout_loss,
             "epoch/words_per_second": epoch.words / epoch.seconds,
+            **epoch.scores,
         }
         self.epoch_seconds += epoch.seconds
         self._add(values, words, (self.began or time.time()) + self.epoch_seconds)

@@ -93,6 +93,39 @@ def loss_curve(
     save(fig, path)
 
 
+def score_curves(
+    epochs: Sequence[Mapping[str, Any]], path: str | Path, title: str = "", kept: int | None = None
+) -> None:
+    """Draw the scores after epochs, one line for each score.
+
+    Parameters
+    ----------
+    epochs
+        Each with its number, ``epoch``, and its ``scores`` by name; the latter may be empty.
+    kept
+        The epoch whose vectors were kept, if it is not the last one.
+    """
+    fig, ax = new_figure()
+    names = list(dict.fromkeys(name for epoch in epochs for name in epoch["scores"]))
+    for number, name in enumerate(names):
+        drawn = [(one["epoch"], one["scores"][name]) for one in epochs if name in one["scores"]]
+        marker, fill, edge = MARKERS[number % len(MARKERS)]
+        style = ("-", "--", ":")[number // len(MARKERS) % 3]
+        at, scores = np.array(drawn, dtype=np.float64).T
+        (line,) = ax.plot(at, scores, style, marker=marker, color=edge, label=name, markersize=5)
+        line.set_markerfacecolor(fill)
+    if kept is not None:
+        ax.axvline(kept, color=INK, alpha=0.3, linewidth=1, label=f"epoch {kept}, kept")
+    ax.set_xticks([epoch["epoch"] for epoch in epochs] if len(epochs) <= 20 else ax.get_xticks())
+    ax.set_xlim(0.5, max(epoch["epoch"] for epoch in epochs) + 0.5)
+    ax.set_xlabel("after epoch")
+    ax.set_ylabel("score")
+    set_title(fig, title)
+    ax.legend(frameon=False, loc="best", fontsize=8)
+    ax.grid(axis="y", alpha=0.2)
+    save(fig, path)
+
+
 def word_map(
     words: Sequence[str],
     xy: ArrayLike,

@@ -121,6 +121,11 @@ def _loss(out: Path, findings: Findings, title: str) -> Iterator[Picture]:
     )
     shows = f"Mean loss per pair over {int(ends[-1]):,} words; the last epoch ended with {final}."
     yield Picture("loss.png", "loss", "Loss over words seen", shows)
+    if any(epoch.scores for epoch in findings.epochs):
+        charts.score_curves([asdict(epoch) for epoch in findings.epochs], out / "scores.png", title)
+        final = ", ".join(f"{name} {value:.3f}" for name, value in last.scores.items())
+        shows = f"Scores after epochs of training; after the last one: {final or 'none'}."
+        yield Picture("scores.png", "loss", "Scores while training", shows)
 
 
 def _maps(

@@ -308,7 +308,7 @@ def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) ->
     If `added`, the initial vectors, have counts, these are added to the counts of the text, and the
     words are ordered by the sums.
     """
-    found = word_vectors(chosen, trained)
+    found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:
         return found
     old = dict(zip(added.words, added.counts.tolist(), strict=True))

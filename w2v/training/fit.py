@@ -1,6 +1,6 @@
 """Train on a tokenized corpus with a chosen vocabulary; prepare initial and frozen vectors."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.init import model_from
+from w2v.training.result import word_vectors
 from w2v.training.schedule import TrainingSettings
 from w2v.training.train import Stopped, Trained, train
 from w2v.vectors import WordVectors
@@ -32,6 +33,7 @@ def fit(
     engine: str = "numba",
     threads: int = 1,
     seed: int = 0,
+    score: Callable[[WordVectors], dict[str, float]] | None = None,
     **options: Any,
 ) -> Trained:
     """Train word vectors on a corpus folder.
@@ -58,6 +60,8 @@ def fit(
         are not changed either if `given` has any; otherwise they are trained from zero.
     engine, threads, seed
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
+    score
+        Computes scores of the vectors, by name; see `w2v.training.train.train` for when.
     **options
         Other arguments of `w2v.training.train.train`.
 
@@ -96,6 +100,7 @@ def fit(
                 heldout_seed=settings.heldout_seed,
                 bootstrap=settings.bootstrap,
                 early=settings.early_stopping,
+                score=score and (lambda model: score(word_vectors(vocabulary, model, objective))),
                 initial=initial,
                 frozen=frozen,
                 **options,

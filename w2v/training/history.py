@@ -55,6 +55,8 @@ class Epoch:
         report it.
     seconds
         The training time of this epoch.
+    scores
+        Scores of the vectors after the epoch, by name; empty if none were computed.
     """
 
     epoch: int
@@ -64,6 +66,7 @@ class Epoch:
     words: int
     pairs: float | None
     seconds: float
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

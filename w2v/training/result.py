@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.files import written_aside
-from w2v.objectives import Model
+from w2v.objectives import Model, Objective
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
@@ -30,22 +30,22 @@ def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
     The folder can be read by `WordVectors.load`, by `read_history`, and, to train more epochs, by
     `read_state`.
     """
-    vectors = word_vectors(vocabulary, trained)
+    vectors = word_vectors(vocabulary, trained.model, trained.objective)
     write_result(folder, vectors, trained.epochs, trained.points, trained.engine_state)
 
 
-def word_vectors(vocabulary: Vocabulary, trained: Trained) -> WordVectors:
+def word_vectors(vocabulary: Vocabulary, model: Model, objective: Objective) -> WordVectors:
     """Return the words with their center vectors, and their outside vectors if there are any.
 
     With hierarchical softmax there are none: the output vectors belong to the inner nodes of the
     tree. With subwords, a word's center vector is the mean of its own row and those of its n-grams.
     """
-    center, outside = map(np.ascontiguousarray, trained.model)
-    of_words = trained.objective.loss.output_vectors == "words"
+    center, outside = map(np.ascontiguousarray, model)
+    of_words = objective.loss.output_vectors == "words"
     subwords = None
-    if trained.objective.subwords:
+    if objective.subwords:
         center, rows = np.split(center, [len(vocabulary)])
-        subwords = Subwords(rows, trained.objective.min_n, trained.objective.max_n)
+        subwords = Subwords(rows, objective.min_n, objective.max_n)
         encoded = [word.encode("utf-8", "replace") for word in vocabulary.words]
         center = subwords.means(encoded, center.copy())
     return WordVectors(

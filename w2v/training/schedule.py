@@ -1,5 +1,6 @@
 """The settings of a training: number of epochs, learning rate, held-out text, early stopping."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,9 +42,12 @@ class Schedule(Settings):
         return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
 
 
+HELDOUT_LOSS = "heldout_loss"
+
+
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When to stop training before the last epoch, by the held-out loss.
+    """When to stop training before the last epoch, by the held-out loss or by a score.
 
     Attributes
     ----------
@@ -52,21 +56,25 @@ class EarlyStopping:
         are kept.
     min_gain
         How much lower than the best so far a held-out loss must be to count as a gain, in nats per
-        pair.
+        pair, or how much higher a score.
+    watch
+        ``heldout_loss``, or the name of one of the scores of `Epoch`.
     """
 
     patience: int
     min_gain: float = 0.0
+    watch: str = HELDOUT_LOSS
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best of the epochs; all of them must have a held-out loss."""
-        best = epochs[0]
-        for epoch in epochs[1:]:
-            assert epoch.heldout_loss is not None
-            assert best.heldout_loss is not None
-            if epoch.heldout_loss < best.heldout_loss - self.min_gain:
-                best = epoch
-        return best.epoch
+        """Return the number of the best of the epochs; the first if none has what is watched."""
+        best, most = epochs[0].epoch, -math.inf
+        for epoch in epochs:
+            value = epoch.scores.get(self.watch)
+            if self.watch == HELDOUT_LOSS and epoch.heldout_loss is not None:
+                value = -epoch.heldout_loss
+            if value is not None and value > most + self.min_gain:
+                best, most = epoch.epoch, value
+        return best
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,19 @@ class TrainingSettings(Schedule):
         default=False,
     )
     patience: int | None = setting(
-        "stop after this many epochs without a gain in held-out loss, and keep the best epoch",
+        "stop after this many epochs without a gain in held-out loss, or in the score that watch "
+        "names, and keep the best epoch",
         at_least(1),
         None,
     )
-    min_gain: float = setting("the smallest gain that counts, in nats per pair", at_least(0), 0.0)
+    min_gain: float = setting(
+        "the smallest gain that counts, in nats per pair or in the score", at_least(0), 0.0
+    )
+    watch: str = setting(
+        "what patience watches: heldout_loss, or a score that evaluate.every computes",
+        text("heldout_loss or the name of a score"),
+        HELDOUT_LOSS,
+    )
     init: str | None = setting(
         "initial vectors: a run, or a folder or file of vectors in any format that is read",
         text("a folder or a file"),
@@ -112,10 +128,12 @@ class TrainingSettings(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.patience is not None and self.heldout == 0:
+        if self.patience is not None and self.heldout == 0 and self.watch == HELDOUT_LOSS:
             self.refuse("patience", "null where heldout=0: held-out text is what it is judged by")
 
     @property
     def early_stopping(self) -> EarlyStopping | None:
         """The rule for early stopping; None if training does not stop early."""
-        return None if self.patience is None else EarlyStopping(self.patience, self.min_gain)
+        if self.patience is None:
+            return None
+        return EarlyStopping(self.patience, self.min_gain, self.watch)

@@ -21,7 +21,7 @@ from w2v.training.checkpoint import Checkpoints, Snapshot
 from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.memory import require_memory_for_workers
-from w2v.training.schedule import EarlyStopping, Schedule
+from w2v.training.schedule import HELDOUT_LOSS, EarlyStopping, Schedule
 from w2v.training.subwords import subword_sums
 
 if TYPE_CHECKING:  # Numba is imported with it
@@ -124,6 +124,8 @@ def train(
     start: Snapshot | None = None,
     checkpoints: Checkpoints | None = None,
     stop: Callable[[], bool] = lambda: False,
+    score: Callable[[Model], dict[str, float]] | None = None,
+    every: int = 1,
     on_start: Callable[[int], None] = lambda _: None,
     on_resume: Callable[[TrainState], None] = lambda _: None,
     on_point: Callable[[Point], None] = lambda _: None,
@@ -176,6 +178,9 @@ def train(
     stop
         Called after each shard of the text. If it returns True, a checkpoint is written and
         `Stopped` is raised.
+    score, every
+        Computes scores of the vectors, by name, after every so many epochs and after the last one.
+        It must not change the arrays.
     on_start
         Called once with the number of words that will be read.
     on_resume
@@ -199,7 +204,7 @@ def train(
     known = training.words()
     if known == 0:
         raise no_pairs_error(objective)
-    if early and len(held_out.spans) == 0:
+    if early and early.watch == HELDOUT_LOSS and len(held_out.spans) == 0:
         raise InputError(
             f"patience={early.patience}: nothing is held out to measure the loss on; raise "
             f"heldout={heldout}, or give more than {text.size:,} words"
@@ -251,7 +256,9 @@ def train(
                 checkpoints.save(identity, at.words, run.snapshot())
             if stopping:
                 raise Stopped(run.so_far)
-        on_epoch(run.end_epoch(heldout_loss(measurer, held_out, heldout_seed)))
+        due = at.epoch % every == 0 or at.epoch == schedule.epochs
+        scores = score(run.model) if score and due else {}
+        on_epoch(run.end_epoch(heldout_loss(measurer, held_out, heldout_seed), scores))
     return run.trained()
 
 
@@ -308,15 +315,16 @@ class _Training:
         at.points.append(point)
         return point
 
-    def end_epoch(self, heldout: float | None) -> Epoch:
-        """Note the held-out loss, and move on to the next epoch."""
+    def end_epoch(self, heldout: float | None, scores: dict[str, float]) -> Epoch:
+        """Note the held-out loss and the scores, and move on to the next epoch."""
         at = self.at
         if at.tally.pairs == 0:
             raise no_pairs_error(self.task.objective)
         self._check(heldout, "held-out ")
         tally, seconds = at.tally, at.epoch_seconds
         rate = self.rate(at.words)
-        epoch = Epoch(at.epoch, tally.mean_loss, heldout, rate, tally.words, tally.pairs, seconds)
+        losses = tally.mean_loss, heldout
+        epoch = Epoch(at.epoch, *losses, rate, tally.words, tally.pairs, seconds, scores)
         at.epochs.append(epoch)
         at.epoch, at.shard = at.epoch + 1, 0
         at.seconds += seconds

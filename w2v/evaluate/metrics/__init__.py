@@ -4,6 +4,7 @@ To add a metric, write a subclass of `Metric` in a new file of this folder and a
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from w2v.errors import InputError
@@ -16,8 +17,9 @@ from w2v.evaluate.metrics.base import (
     NamedError,
     ScoreLine,
 )
-from w2v.evaluate.metrics.similarity import Similarity
+from w2v.evaluate.metrics.similarity import MEAN, Similarity
 from w2v.evaluate.metrics.stability import Stability
+from w2v.vectors import WordVectors
 
 METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
 
@@ -76,6 +78,29 @@ def compute_scores(
                 rows.setdefault(name, []).extend(found)
             answers |= result.answers
     return scores, summary, rows, answers
+
+
+def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict[str, float]:
+    """Return the figures in ``settings.followed``, without intervals and tables.
+
+    Figures that are undefined are left out.
+    """
+    found: dict[str, float] = {}
+    for metric in METRICS:
+        names = [one for one in settings.followed if one.startswith(f"{metric.section}/")]
+        if not names:
+            continue
+        wanted = {name.split("/")[1] for name in names}
+        files = getattr(settings, metric.section)
+        every = MEAN in wanted  # the mean is over all sets
+        part = {name: path if every or name in wanted else None for name, path in files.items()}
+        changed: dict[str, Any] = {metric.section: part}
+        one = replace(settings, **changed)
+        result = metric.compute(MetricInput(vectors, one, tables=False, intervals=False))
+        if result is not None:
+            values = metric.figures_of(result.scores)
+            found |= {name: values[name] for name in names if name in values}
+    return found
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -59,6 +59,17 @@ class EvaluationSettings(Settings):
         "another run or file of vectors: what share of nearest neighbours is the same",
         default=None,
     )
+    every: int | None = setting(
+        "compute scores after every so many epochs of training, as curves beside the loss; null: "
+        "only at the end",
+        at_least(1),
+        None,
+    )
+    curves: list[str] | None = setting(
+        "the scores to compute then, such as similarity/wordsim353/spearman; null: Spearman's "
+        "correlations of all similarity benchmarks",
+        default=None,
+    )
     seed: int = setting(
         "of the intervals; apart from the seed of training, so that seeds compare", at_least(0), 0
     )
@@ -72,6 +83,16 @@ class EvaluationSettings(Settings):
                 self.refuse(benchmarks, "names of letters, digits, _, . and -")
         if "mean" in self.similarity:
             self.refuse("similarity", "names other than mean, which is the mean over all of them")
+
+    @property
+    def followed(self) -> list[str]:
+        """The names of the scores that are computed during training."""
+        if self.every is None:
+            return []
+        if self.curves is not None:
+            return self.curves
+        pairs = self.similarity.items()
+        return [f"similarity/{name}/spearman" for name, path in pairs if path is not None]
 
 
 @dataclass(frozen=True)
@@ -88,12 +109,15 @@ class MetricInput:
         A function that loads the vectors of another run for comparison; None if there is none.
     tables
         Whether the metric should compute the rows of its tables in addition to the scores.
+    intervals
+        Whether it should compute intervals that take time, by bootstrap.
     """
 
     vectors: WordVectors
     settings: EvaluationSettings
     other: Callable[[], WordVectors] | None = None
     tables: bool = True
+    intervals: bool = True
 
 
 class MetricResult(NamedTuple):

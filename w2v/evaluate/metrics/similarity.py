@@ -56,7 +56,8 @@ class Similarity(Metric):
         for name, path in self.benchmarks(settings).items():
             pairs = self.load(path)
             random = generator(settings.seed, f"bootstrap {name}")
-            found = evaluate.similarity(vectors, pairs, oov=oov, generator=random)
+            drawn = random if given.intervals else None
+            found = evaluate.similarity(vectors, pairs, oov=oov, generator=drawn)
             result.scores[name] = asdict(found)
             cosines = evaluate.pair_cosines(vectors, pairs)
             asked = similarity_benchmark(pairs, oov)

@@ -1,0 +1,36 @@
+"""Scores after epochs of training. Only trainings that ask for them depend on this code."""
+
+from typing import Any
+
+from pipeline.cache.store import digest
+from pipeline.config.settings import Evaluate
+from pipeline.stages.base import code_of
+from w2v.evaluate.metrics import METRICS, followed_figures
+from w2v.evaluate.metrics.similarity import MEAN
+from w2v.hashes import FileHashes, content_sha256
+from w2v.vectors import WordVectors
+
+
+def identity(settings: Evaluate, hashes: FileHashes) -> dict[str, Any]:
+    """Return what the scores depend on beside the vectors, as JSON values."""
+    found: dict[str, Any] = {
+        **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
+        "curves": settings.followed,
+        "scores.code": digest(code_of(__name__)),
+    }
+    asked = {name.rpartition("/")[0] for name in settings.followed}
+    for metric in METRICS:
+        found[metric.section] = {
+            name: content_sha256([path], hashes)
+            for name, path in metric.benchmarks(settings).items()
+            if {f"{metric.section}/{name}", f"{metric.section}/{MEAN}"} & asked
+        }
+    return found
+
+
+def scores_of(settings: Evaluate, vectors: WordVectors) -> dict[str, float]:
+    """Return the scores that are followed."""
+    if settings.use == "v+u" and vectors.outside is not None:
+        sums = vectors.vectors + vectors.outside
+        vectors = WordVectors(vectors.words, sums, vectors.counts)
+    return followed_figures(vectors, settings)

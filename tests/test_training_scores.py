@@ -1,0 +1,127 @@
+"""Scores after epochs: computed when they are due, kept, drawn, and watched by early stopping."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.commands import SMALL, query, run, summary_of, write_text
+from tests.test_training_checkpoint import assert_same
+from tests.test_training_checkpoint import run as train
+from w2v import WordVectors, evaluate
+from w2v.evaluate.metrics import followed_figures
+from w2v.evaluate.metrics.base import EvaluationSettings
+from w2v.losses import NegativeSampling
+from w2v.objectives import Model
+from w2v.training.checkpoint import Checkpoints
+from w2v.training.history import Epoch
+from w2v.training.schedule import EarlyStopping
+from w2v.training.train import Stopped
+
+
+def test_scores_are_computed_when_due_and_change_no_bit() -> None:
+    norms: list[float] = []
+
+    def score(model: Model) -> dict[str, float]:
+        norms.append(float(np.square(model.center).sum()))
+        return {"norm": norms[-1]}
+
+    scored = train(NegativeSampling(), epochs=5, score=score, every=2)
+    plain = train(NegativeSampling(), epochs=5)
+    expected = [{}, {"norm": norms[0]}, {}, {"norm": norms[1]}, {"norm": norms[2]}]
+    assert [epoch.scores for epoch in scored.epochs] == expected
+    assert norms[2] == pytest.approx(float(np.square(scored.model.center).sum()))
+    for one, other in zip(scored.model, plain.model, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_epoch_with_the_best_score_is_kept() -> None:
+    scores = iter([0.1, 0.5, 0.4, 0.3, 0.9])
+    models: list[np.ndarray] = []
+
+    def score(model: Model) -> dict[str, float]:
+        models.append(model.center.copy())
+        return {"score": next(scores)}
+
+    early = EarlyStopping(2, watch="score")
+    stopped = train(NegativeSampling(), epochs=5, score=score, early=early)
+    assert (len(stopped.epochs), stopped.kept_epoch) == (4, 2)
+    np.testing.assert_array_equal(stopped.model.center, models[1])
+
+
+@pytest.mark.parametrize(
+    ("scores", "gain", "best"),
+    [
+        ([0.1, 0.3, 0.2], 0.0, 2),
+        ([0.1, 0.3, 0.3], 0.0, 2),
+        ([0.1, 0.3, 0.35], 0.1, 2),
+        ([None, 0.3, None, 0.4], 0.0, 4),
+        ([None, None], 0.0, 1),
+        ([-0.3, -0.2], 0.0, 2),
+    ],
+)
+def test_the_best_score_is_the_largest(scores: list[float | None], gain: float, best: int) -> None:
+    epochs = [
+        Epoch(n, 1.0, None, 0.1, 1, 1.0, 1.0, {} if value is None else {"x": value})
+        for n, value in enumerate(scores, start=1)
+    ]
+    assert EarlyStopping(1, gain, "x").best(epochs) == best
+
+
+def test_a_training_that_continues_keeps_its_scores(tmp_path: Path) -> None:
+    def score(model: Model) -> dict[str, float]:
+        return {"norm": float(np.square(model.center).sum())}
+
+    whole = train(NegativeSampling(), epochs=3, score=score)
+    calls = iter(range(100))
+    folder = Checkpoints(tmp_path, None, None, print)
+    with pytest.raises(Stopped):
+        train(NegativeSampling(), score=score, checkpoints=folder, stop=lambda: next(calls) == 2)
+    assert_same(train(NegativeSampling(), score=score, checkpoints=folder), whole)
+
+
+def test_followed_figures_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    vectors = WordVectors([*"abcdef"], random.normal(size=(6, 4)))
+    (tmp_path / "pairs.csv").write_text("a,b,1\nc,d,2\ne,f,3\na,f,4\n")
+    pairs = {"mine": str(tmp_path / "pairs.csv"), "wordsim353": None}
+    settings = EvaluationSettings(similarity=pairs, analogy={}, every=1)
+    found = followed_figures(vectors, settings)
+    expected = evaluate.similarity(vectors, evaluate.load_pairs(tmp_path / "pairs.csv"))
+    assert found == {"similarity/mine/spearman": expected.spearman}
+    chosen = ["similarity/mine/pearson", "similarity/mine/coverage"]
+    several = EvaluationSettings(similarity=pairs, analogy={}, every=1, curves=chosen)
+    assert followed_figures(vectors, several) == {
+        "similarity/mine/pearson": expected.pearson,
+        "similarity/mine/coverage": 1.0,
+    }
+    assert followed_figures(vectors, EvaluationSettings(similarity=pairs)) == {}
+
+
+def test_a_run_has_curves_of_scores(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    (tmp_path / "pairs.csv").write_text("cat,dog,8\nking,queen,9\nmat,rug,5\nking,rug,1\n")
+    given = (
+        *(*SMALL, "evaluate.similarity={pairs:pairs.csv,wordsim353:null,simlex999:null}"),
+        *("evaluate.analogy={google:null}", "evaluate.map=[]", "evaluate.every=1"),
+        *("train.patience=1", "train.watch=similarity/pairs/spearman"),
+    )
+    done = run(*given, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = summary_of(tmp_path)
+    epochs, kept = summary["train"]["epochs"], summary["train"]["kept_epoch"]
+    name = "similarity/pairs/spearman"
+    final = summary["evaluate"]["similarity"]["pairs"]["spearman"]
+    assert epochs[kept - 1]["scores"] == {name: pytest.approx(final)}
+    report = next(tmp_path.glob("outputs/runs/*/*/report.html")).read_text()
+    assert "Scores while training" in report
+    (drawn,) = tmp_path.glob("outputs/cache/report/*/pictures.json")
+    assert any(picture["file"] == "scores.png" for picture in json.loads(drawn.read_text()))
+    steps = query(tmp_path, f"select distinct step from metrics where key = '{name}'")
+    assert len(steps) >= len(epochs)
+    # Another list of pairs is another training, because it may stop elsewhere.
+    (tmp_path / "pairs.csv").write_text("cat,dog,1\nking,queen,2\nmat,rug,5\nking,rug,9\n")
+    assert run(*given, "plan=true", cwd=tmp_path).stdout.count("content of evaluate.sim") == 2
+    plain = [text for text in given if "every" not in text and "watch" not in text]
+    assert "evaluate.every is left out" in run(*plain, "plan=true", cwd=tmp_path).stdout

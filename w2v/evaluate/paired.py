@@ -364,7 +364,7 @@ class Comparison:
             p,
             len(seeds),
             items,
-            self._detectable(noise),
+            self._detectable(noise) if error else None,
             size,
             None if self.fixed else self._seeds_needed(noise, len(seeds), size),
         )

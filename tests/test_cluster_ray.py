@@ -71,6 +71,15 @@ def test_ray_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch)
 # On a cluster of this machine
 
 
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> int:
+    """Return the number of kills that is asked for; skip the test if there are to be none."""
+    number: int = request.config.getoption("--worker-kills")
+    if number == 0:
+        pytest.skip("takes minutes: pytest -m long tests/test_cluster_ray.py --worker-kills 10")
+    return number
+
+
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
     handler = signal.getsignal(signal.SIGTERM)
@@ -113,8 +122,8 @@ def replicas_of_this_process() -> list[int]:
 
 @needs_ray
 @pytest.mark.long
-def test_kills_change_no_bit(ray: Any, request: pytest.FixtureRequest) -> None:
-    number = request.config.getoption("--worker-kills")
+def test_kills_change_no_bit(ray: Any, faults: int) -> None:
+    number = faults
     wanted = sha(learn(LocalPool(), epochs=60))
     lines: list[str] = []
     killed: list[int] = []
@@ -182,7 +191,9 @@ def test_the_pipeline_trains_on_ray_and_leaves_nothing(tmp_path: Path) -> None:
 
 @needs_ray
 @pytest.mark.long
-def test_a_signal_stops_training_on_ray_and_the_same_command_continues(tmp_path: Path) -> None:
+def test_a_signal_stops_training_on_ray_and_the_same_command_continues(
+    tmp_path: Path, faults: int
+) -> None:
     write_text(tmp_path)
     settings = ("train.epochs=400", "train.checkpoint_words=10000")
     with start(*TRAIN, *settings, "cluster=ray", "cluster.processes=1", cwd=tmp_path) as process:
@@ -218,7 +229,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @needs_ray
 @pytest.mark.long
-def test_a_sweep_outlives_a_node(two_nodes: Any, tmp_path: Path) -> None:
+def test_a_sweep_outlives_a_node(faults: int, two_nodes: Any, tmp_path: Path) -> None:
     write_text(tmp_path)
     sweep = (*SMALL, "hydra/launcher=ray", f"ray.address={two_nodes.address}", "train.epochs=60")
     with start(*sweep, "seed=range(12)", cwd=tmp_path) as process:

@@ -166,7 +166,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--models", default="", help="only those whose names have one of these, ..."
+        "--models",
+        default="",
+        help="only those whose names contain one of these, separated by semicolons",
     )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +176,7 @@ def main() -> None:
         peak = core_rate()
         print(f"{len(corpus.words):,} types; a core's products: {peak / 1e9:.0f} GFLOP/s")
         for name, objective in MODELS.items():
-            if not any(part in name for part in given.models.split(",")):
+            if not any(part in name for part in given.models.split(";")):
                 continue
             mine = ours(corpus, objective, given.threads)
             label, theirs = peer(corpus, objective, given.threads)

@@ -333,7 +333,7 @@ numba.njit("f8(f8)")(lambda x: x)
 numba.config.CPU_FEATURES = {features!r}
 from w2v.engines import simd
 print("lanes", simd.LANES)
-files = ["tests/test_engines_kernels.py", "tests/test_engines_simd.py"]
+files = [f"tests/test_engines_{{name}}.py" for name in ("kernels", "simd", "family")]
 sys.exit(pytest.main(["-q", "-n0", "-p", "no:cacheprovider", "-k", {tests!r}, *files]))
 """
     return subprocess.Popen(
@@ -361,7 +361,7 @@ FEATURES = {4: "-avx2", 8: "+avx2", 16: "+avx512f"}
 def test_other_vector_lengths(lanes: int, tmp_path: Path) -> None:
     features = FEATURES[lanes]
     compile_for = features if lanes == 4 else host_features()
-    tests = "test_step or logistic or simd"
+    tests = "test_step or logistic or simd or numba_makes"
     assert_passed(start_with_features(features, compile_for, tmp_path, tests), lanes)
 
 

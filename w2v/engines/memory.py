@@ -15,7 +15,6 @@ With subwords (``Sizes.parts``), the vector of each word is itself a sum of rows
 input vectors.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +48,8 @@ because each strip has rows of the buffer for 2 m words around it as well."""
 
 
 NODE_TILE = 128
-"""The number of center words in a tile of the hierarchical softmax, if it divides a step. In longer
-tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
+"""The most center words in a tile of the hierarchical softmax; a tile has to divide a step. In
+longer tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
 
 
 class Parts(NamedTuple):
@@ -526,10 +525,17 @@ def round_up(n: int, step: int) -> int:
     return -(-n // step) * step
 
 
-def aligned_zeros(rows: int, columns: int) -> F32:
-    """Return a float32 array (rows, columns) of zeros that starts on a cache line."""
-    raw = np.empty(rows * columns + LINE, np.float32)
-    raw.fill(0)
+def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
+    """Return zeros, float32 (rows, columns), that start on a cache line.
+
+    Unless they are to be `touched`, rows take memory only when they are written.
+    """
+    size = rows * columns + LINE
+    if touched:
+        raw = np.empty(size, np.float32)
+        raw.fill(0)
+    else:
+        raw = np.zeros(size, np.float32)
     first = (-raw.ctypes.data // raw.itemsize) % LINE
     return raw[first : first + rows * columns].reshape(rows, columns)
 
@@ -557,8 +563,8 @@ def make_sizes(
     """
     windows, tile = reach is not None, CENTERS
     if nodes and window <= NODE_TILE:
-        # In a longer tile, more center words share each node; but a step must have whole tiles.
-        tile = math.gcd(step, NODE_TILE)
+        # More centers share a node, but a step must have whole tiles.
+        tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
     band = 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
@@ -621,7 +627,7 @@ def make_buffer(sizes: Sizes) -> Buffer:
     width = sizes.vectors * LANES
     return Buffer(
         aligned_zeros(inputs, width),
-        aligned_zeros(outputs, width),
+        aligned_zeros(outputs, width, touched=not sizes.nodes),
         np.zeros(inputs, np.float32),
         np.zeros(outputs, np.float32),
         aligned_zeros(sizes.words, width),

@@ -3,7 +3,7 @@
 A tile is a group of consecutive center words that are computed together. Its output rows are the
 inner nodes on the tree paths of all words that these center words predict. A center word is scored
 only with the nodes on the paths of its own words; with a window size of 5, these are about 90 of
-600. The scores S are therefore a sparse matrix, with a row for each center word and a column for
+500. The scores S are therefore a sparse matrix, with a row for each center word and a column for
 each node. A node has two elements in a row if some of the paths take its branch of code 0 and
 others its branch of code 1.
 """

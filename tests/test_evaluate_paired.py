@@ -394,6 +394,16 @@ def test_what_cannot_be_compared_says_why() -> None:
     same = [as_runs(np.ones(3))] * 2
     found = Comparison(same, Family(2)).difference(0, 1)
     assert (found.verdict, found.p, found.low, found.high) == ("no difference shown", 1.0, 0.0, 0.0)
+    assert found.detectable is None
+
+
+def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
+    scores = {str(seed): {"analogy/x/accuracy": 0.0} for seed in range(3)}
+    settings = [Setting(name, scores, {}) for name in ("a", "b")]
+    judged = Verdicts(settings, "analogy/x/accuracy").judged
+    assert sentences(judged) == [
+        "analogy/x/accuracy: no difference shown: all runs of b and a have the same score"
+    ]
 
 
 def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:

@@ -270,6 +270,8 @@ def sentence(judged: Judged, one: Difference) -> str:
         return f"{a} and {b} have {one.items} pairs in common, too few to say anything"
     assert one.low is not None
     assert one.high is not None
+    if one.detectable is None and not one.difference:
+        return f"no difference shown: all runs of {a} and {b} have the same score"
     digits = digits_of(one.high - one.low)
     if one.verdict in SHOWN:
         way = "higher" if one.difference > 0 else "lower"

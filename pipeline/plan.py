@@ -235,7 +235,8 @@ def remove_run_folder(folder: Path) -> None:
     """Remove the files that Hydra wrote before a run, unless the folder has a finished run."""
     with suppress(OSError):
         if not (folder / "summary.json").exists():
-            for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):
+            log = folder / "run.log"
+            for path in (*(folder / ".hydra").glob("*.yaml"), *[log] * (log.stat().st_size == 0)):
                 path.unlink()
             for path in (folder / ".hydra", folder, *folder.parents[:2]):
                 path.rmdir()

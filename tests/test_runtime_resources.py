@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.runtime import resources
 from pipeline.runtime.outputs import explain_write_errors
+from pipeline.sweeps import launchers
 from w2v.errors import InputError
 from w2v.files import free_disk, require_disk, size_text
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
-from w2v.training import memory
 from w2v.training.memory import (
     cgroup_free_memory,
     free_memory,
@@ -85,15 +85,15 @@ def test_training_takes_no_more_memory_than_estimated(loss: str, engine: str) ->
 
 
 def test_jobs_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2v.training.memory.available_cores", lambda: 8)
-    assert [memory.threads_per_job(jobs) for jobs in (1, 2, 3, 8, 9)] == [8, 4, 2, 1, 1]
+    monkeypatch.setattr(launchers, "available_cores", lambda: 8)
+    assert [launchers.threads_per_job(jobs) for jobs in (1, 2, 3, 8, 9)] == [8, 4, 2, 1, 1]
 
 
 def test_thread_limits_set_by_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in memory.THREAD_POOL_VARIABLES:
+    for name in launchers.THREAD_POOL_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    memory.limit_threads_of_child_processes(2)
+    launchers.limit_threads_of_child_processes(2)
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert os.environ["OPENBLAS_NUM_THREADS"] == os.environ["NUMBA_NUM_THREADS"] == "2"
 

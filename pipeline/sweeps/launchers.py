@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,12 @@ from w2v.errors import InputError
 from w2v.training.memory import available_cores
 
 log = logging.getLogger(__name__)
+
+THREAD_POOL_VARIABLES = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
+    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
+)
+"""Environment variables that libraries read for the size of their thread pools when they load."""
 
 
 def launcher_class(config: DictConfig) -> str:
@@ -35,6 +42,20 @@ def jobs_at_once(config: DictConfig) -> int | None:
     if name == "LocalLauncher":  # submitit on this machine
         return max(1, cores // (launcher.cpus_per_task or 1))
     return None if name in ("SlurmLauncher", "RayLauncher") else 1
+
+
+def threads_per_job(jobs_at_once: int) -> int:
+    """Return how many threads each job of a sweep gets when so many jobs run at the same time."""
+    return max(1, available_cores() // jobs_at_once)
+
+
+def limit_threads_of_child_processes(threads: int) -> None:
+    """Set the environment variables that bound the thread pools of processes started later.
+
+    Variables that are set already, by the user, are kept.
+    """
+    for name in THREAD_POOL_VARIABLES:
+        os.environ.setdefault(name, str(threads))
 
 
 def check_launcher(config: DictConfig) -> None:

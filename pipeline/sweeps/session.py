@@ -22,7 +22,12 @@ from pipeline.config.program import command, command_line
 from pipeline.config.settings import Config, Tracking
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.outputs import explain_write_errors
-from pipeline.sweeps.launchers import check_launcher, jobs_at_once
+from pipeline.sweeps.launchers import (
+    check_launcher,
+    jobs_at_once,
+    limit_threads_of_child_processes,
+    threads_per_job,
+)
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.record import record_job_vectors, record_sweep
@@ -30,7 +35,6 @@ from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
-from w2v.training.memory import limit_threads_of_child_processes, threads_per_job
 
 if TYPE_CHECKING:
     from pipeline.sweeps.analysis import Result

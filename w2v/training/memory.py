@@ -13,12 +13,6 @@ from w2v.training.checkpoint import KEPT
 BYTES_PER_WORD = 500
 """Memory for a word's string, its entries in tables and its share of the noise distribution."""
 
-THREAD_POOL_VARIABLES = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
-    *("VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"),
-)
-"""Environment variables that libraries read for the size of their thread pools when they load."""
-
 BYTES_PER_DOCUMENT = 64
 """Memory for a document's position in the corpus and in the shuffled order of an epoch."""
 
@@ -60,20 +54,6 @@ def available_cores() -> int:
     """Return the number of processor cores that this process may use."""
     known = hasattr(os, "sched_getaffinity")
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-
-
-def threads_per_job(jobs_at_once: int) -> int:
-    """Return how many threads each job of a sweep gets when so many jobs run at the same time."""
-    return max(1, available_cores() // jobs_at_once)
-
-
-def limit_threads_of_child_processes(threads: int) -> None:
-    """Set the environment variables that bound the thread pools of processes started later.
-
-    Variables that are set already, by the user, are kept.
-    """
-    for name in THREAD_POOL_VARIABLES:
-        os.environ.setdefault(name, str(threads))
 
 
 def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:

@@ -232,11 +232,10 @@ def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Remove the files that Hydra wrote before a run, unless the folder has a finished run."""
+    """Remove what Hydra writes before a run, unless the folder holds anything else."""
     with suppress(OSError):
-        if not (folder / "summary.json").exists():
-            log = folder / "run.log"
-            for path in (*(folder / ".hydra").glob("*.yaml"), *[log] * (log.stat().st_size == 0)):
+        if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
+            for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):
                 path.unlink()
             for path in (folder / ".hydra", folder, *folder.parents[:2]):
                 path.rmdir()

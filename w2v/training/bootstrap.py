@@ -1,4 +1,4 @@
-"""Draw the documents of a text with replacement, so that seeds stand for texts, too.
+"""Draw a bootstrap sample of the documents, so that models of several seeds vary as with new texts.
 
 Antoniak, Mimno (2018), Evaluating the stability of embedding-based word similarities.
 """
@@ -11,13 +11,13 @@ from w2v.errors import InputError
 from w2v.text.tokens import Text
 
 MIN_BOOTSTRAPPED = 20
-"""Of fewer documents, a warning says that bootstrap samples of them are too much alike."""
+"""For fewer documents, a warning says that their bootstrap samples are too similar."""
 
 
 def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:
-    """Return as many documents as a text has, drawn with replacement.
+    """Draw documents from a text with replacement, as many as it has.
 
-    The text is not copied. A document that is drawn twice is read twice.
+    The tokens are not copied. A document that is drawn twice is trained on twice in each epoch.
     """
     documents = len(text.spans)
     chosen = random.integers(documents, size=documents)
@@ -25,7 +25,18 @@ def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:
 
 
 def check_bootstrap(documents: int) -> None:
-    """Refuse a bootstrap of a single document; warn of one of few documents."""
+    """Raise an error for a bootstrap of fewer than two documents; warn about one of few documents.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two documents.
+
+    Warns
+    -----
+    UserWarning
+        There are fewer than `MIN_BOOTSTRAPPED` documents.
+    """
     smaller = "smaller documents are needed, such as unit=paragraph or unit=line"
     if documents < 2:
         raise InputError(

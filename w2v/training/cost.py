@@ -1,8 +1,8 @@
-"""Count the arithmetic that a training needs.
+"""Count the floating-point operations of a training, which are the same for every engine.
 
-It is the same for every engine. A score, the product of a center and an outside
-vector, takes 2 d operations, and each of the two gradients that it leads to takes as many: 6 d for
-a score. ``w2v/README.md`` has the derivation.
+Most of them are for scores, the dot products of a center and an outside vector. A score takes 2 d
+operations for vectors of dimension d, and each of the two gradients that depend on it takes as
+many: 6 d in all. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass, replace
@@ -23,22 +23,22 @@ from w2v.training.bootstrap import bootstrap_sample
 from w2v.training.heldout import hold_out
 
 SHARD = 1 << 16
-"""Tokens that are read at a time, at least."""
+"""The least number of tokens that are read at a time."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """The work of one pass over a text.
+    """The number of pairs, dot products and floating-point operations in one pass over a text.
 
     Attributes
     ----------
     pairs
-        (center, outside) pairs by weight, or predicted words for CBOW, after one draw of the
-        sub-sampling.
+        The summed weight of the (center, outside) pairs after sub-sampling; for CBOW, the number
+        of predicted words.
     scores
-        Products of a center and an outside vector; see `w2v.losses.Loss.scores`.
+        The number of dot products of a center and an outside vector.
     flops
-        Floating-point operations: 6 d for each score.
+        The number of floating-point operations: 6 d for each dot product, for dimension d.
     """
 
     pairs: float
@@ -47,14 +47,16 @@ class Work:
 
 
 def work(text: Text, task: Task, random: np.random.Generator) -> Work:
-    """Count the pairs, scores and floating-point operations of one pass over a text.
+    """Count the pairs, dot products and floating-point operations of one pass over a text.
 
     Parameters
     ----------
+    text
+        The documents.
     task
-        Gives the objective and the counts. The model is not read.
+        Contains the objective and the words' counts. Its model is not read.
     random
-        Draws which words the sub-sampling keeps.
+        Draws which words sub-sampling keeps.
     """
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)
@@ -80,14 +82,17 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
 
 @cache
 def relative_cost(objective: Objective, words: int) -> float:
-    """Return what a running word costs, on a scale by which objectives can be compared.
+    """Estimate the relative cost of training per word of text, to compare objectives.
 
-    Only scores are counted, as in `Work`, and all words count as equally frequent.
+    It is the number of dot products of a center and an outside vector, plus for CBOW the number of
+    context vectors that are added up, times the dimension. All words are taken as equally frequent.
 
     Parameters
     ----------
+    objective
+        The architecture and the loss.
     words
-        V, the size of the vocabulary.
+        The number of words in the vocabulary, V.
     """
     window = 2 * float(objective.pair_weights().sum())
     pairs = window if objective.name == "skipgram" else 1.0
@@ -96,14 +101,21 @@ def relative_cost(objective: Objective, words: int) -> float:
 
 
 def objective_of(model: dict[str, Any], loss: dict[str, Any], **_: Any) -> Objective:
-    """Return the objective that settings describe: dictionaries of fields with a ``name``."""
+    """Return the objective that two dictionaries of settings describe.
+
+    `model` and `loss` each have the key ``name``, and the settings of the architecture or the loss.
+    Other arguments are ignored.
+    """
     of_model, of_loss = ({k: one[k] for k in one if k != "name"} for one in (model, loss))
     architecture = ARCHITECTURES[model["name"]][0](**of_model)
     return with_loss(architecture, LOSSES[loss["name"]](**of_loss))
 
 
 def have_neighbours(documents: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Tell which words are not alone in their document, from the documents of running words."""
+    """Return, for each word of a text, whether its document has another word, bool (words,).
+
+    `documents` has the document number of each word, int32 (words,), in text order.
+    """
     together = documents[1:] == documents[:-1]
     return np.asarray(np.append(together, False) | np.append(False, together), bool)
 
@@ -118,8 +130,12 @@ def first_epoch_work(
     heldout_seed: int,
     bootstrap: bool = False,
 ) -> Work:
-    """Count the work of the first epoch that `w2v.training.train.train` makes of its arguments."""
-    objective = replace(objective, subwords=False)  # the rows of n-grams count for no score
+    """Count the pairs, dot products and floating-point operations of the first epoch of a training.
+
+    The parameters are those of `w2v.training.train.train`. The training text is chosen by the same
+    random numbers as there.
+    """
+    objective = replace(objective, subwords=False)  # n-grams change no number of dot products
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
         training = bootstrap_sample(training, generator(seed, "bootstrap"))

@@ -1,4 +1,4 @@
-"""Hold documents out of the training, and measure the loss on them after each epoch."""
+"""Hold documents out of the training text, and compute the loss on them after each epoch."""
 
 from typing import Protocol
 
@@ -16,10 +16,18 @@ MIN_PASSAGE = 100
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split a text at random into a training text and a held-out text.
 
-    ``round(fraction * documents)`` documents are held out. If that is 0, because there are few
-    documents, a passage of the text is held out. It has `fraction` of the tokens; or `MIN_PASSAGE`
-    tokens if these are more, but then at most a tenth of the text. A document is cut where the
-    passage begins or ends in it, and its parts become documents, so that no window reaches across.
+    The held-out text has ``round(fraction * documents)`` documents. If there are so few documents
+    that this is 0, it is a passage instead. The passage has `fraction` of the tokens; or
+    `MIN_PASSAGE` tokens (but at most a tenth of the text), if that is more. A document at the
+    border of the passage is cut in parts, which become documents, so that no window contains words
+    of both texts.
+
+    Returns
+    -------
+    Text
+        The training text.
+    Text
+        The held-out text.
     """
     documents = len(text.spans)
     if holds_out_passage(documents, fraction):
@@ -35,7 +43,7 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` takes a passage, because the documents are too few."""
+    """Return whether `hold_out` holds out a passage, because there are too few documents."""
     return fraction > 0 and round(fraction * documents) == 0
 
 
@@ -59,19 +67,22 @@ def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -
 
 
 class Measurer(Protocol):
-    """An engine that computes the loss of a shard of text and leaves its model as it is."""
+    """The interface of an engine that can compute the loss without changing its model.
+
+    `shard_words` is the number of words of a shard, the part of the text for one call.
+    """
 
     shard_words: int
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the number of pairs in a shard and the sum of their losses."""
+        """Return the summed weight and the summed loss of the pairs in a part of the text."""
         ...
 
 
 def heldout_loss(engine: Measurer, held_out: Text, seed: int) -> float | None:
-    """Return the mean loss per pair on held-out text, in nats; None if the text has no pairs.
+    """Return the mean loss per pair on the held-out text, in nats; None if it has no pairs.
 
-    `seed` draws the sub-sampling and the noise words, so these are the same after every epoch.
+    `seed` determines the sub-sampling and the noise words, which are thus the same in every epoch.
     """
     random = generator(seed, "heldout-noise")
     shards = held_out.shards(engine.shard_words)

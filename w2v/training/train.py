@@ -1,4 +1,4 @@
-"""Train word vectors: epochs over a text, with any engine and any loss."""
+"""Train word vectors: the loop over the epochs, for any engine and any loss."""
 
 import math
 import time
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # Numba is imported with it
 
 
 def no_pairs_error(objective: Objective) -> InputError:
-    """Return the error for a text without a pair of words to learn from."""
+    """Return the error to raise if the text has no pair of words to learn from."""
     if objective.subsample:
         return InputError(
             "there is nothing to learn from: sub-sampling leaves no document two words of the "
@@ -43,17 +43,18 @@ def no_pairs_error(objective: Objective) -> InputError:
 
 
 INNER_NODES, OWN_ROWS = "inner_nodes", "own_rows"
-"""Names among the state of an engine: the output vectors, where they belong to no words, and with
-subwords the rows of the words' own."""
+"""Names of arrays in `Trained.engine_state`: the vectors of the inner nodes (hierarchical softmax),
+and the words' own rows (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Training has stopped on request. The last checkpoint holds its whole state.
+    """Raised when training stops on request. The last checkpoint holds its whole state.
 
     Attributes
     ----------
     so_far
-        Returns what has been learnt: the vectors as they are, not those of the best epoch.
+        A function that returns the result so far, with the newest vectors, which may be worse than
+        those of the best epoch.
     """
 
     def __init__(self, so_far: "Callable[[], Trained]") -> None:
@@ -68,25 +69,27 @@ class Trained:
     Attributes
     ----------
     objective
-        What was trained.
+        The architecture and the loss.
     model
-        The vectors after epoch ``kept_epoch``: the last one, or with early stopping the best.
+        The vectors after epoch ``kept_epoch``.
     epochs, points
-        The losses after each epoch, and at points in between.
+        The history: losses after each epoch, and at points in between.
     words
-        Words of the vocabulary read over all epochs, before sub-sampling.
+        The words of the vocabulary read in all epochs, counted before sub-sampling.
     seconds
-        Time of the training alone, without compiling and without measuring held-out losses.
+        The training time, without compiling and without measuring held-out losses.
     compile_seconds
-        Time spent on compiling kernels, or on loading compiled ones.
+        The time for compiling kernels, or for loading compiled ones.
+    kept_epoch
+        The number of the last epoch; with early stopping, that of the best.
     engine_state
-        What the engine needs, besides the vectors of words, to train more epochs.
+        Other arrays that are needed to train more epochs, by name.
     given
-        How many words began with a given vector; None if none were given.
+        How many words started from a given vector; None if no vectors were given.
     device
-        What computed, as in "NVIDIA H100", for an engine that does not always use the processor.
+        The device that computed, such as "NVIDIA H100"; None for engines that always use the CPU.
     cluster
-        What training over several workers cost, see `w2v.cluster.engine.Costs`; None without.
+        The costs of training with several workers; None for training without.
     """
 
     objective: Objective
@@ -131,7 +134,7 @@ def train(
     on_point: Callable[[Point], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
-    """Train word vectors.
+    """Train word vectors on a text of word ids.
 
     Parameters
     ----------
@@ -140,62 +143,63 @@ def train(
     counts : int64 (V,)
         How often each word of the vocabulary occurs.
     objective
-        The loss, and the pairs it is a mean of.
+        The architecture (skip-gram or CBOW) and its loss.
     schedule
         The number of epochs and the learning rate.
     words
-        The words, V of them: needed for their n-grams, if the objective has subwords.
-    engine
-        A name in `w2v.engines.ENGINES`.
+        The words of the vocabulary; needed only for the n-grams of an objective with subwords.
+    engine, threads
+        A name in `w2v.engines.ENGINES`, and its number of threads.
     precision
-        One of `w2v.engines.PRECISIONS`, for the matrix products of ``engine="jax"``.
+        The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster
-        Workers that train at the same time, see `w2v.cluster.settings.open_cluster`.
+        Workers that train at the same time, from `w2v.cluster.settings.open_cluster`; None for
+        training without.
     seed
-        Of everything that is random in training.
+        The seed of everything that is random in training.
     heldout
-        The fraction of documents that is not trained on. The held-out loss is measured on it
-        after each epoch. Of few documents a passage is held out, see `heldout.hold_out`.
+        The fraction of documents that are not trained on; the held-out loss is measured on them
+        after each epoch. If there are too few documents, a passage of the text is held out.
     heldout_seed
-        Chooses these documents and the noise words for their loss. It is apart from ``seed`` so
-        that runs of different seeds are measured on the same text.
+        The seed that chooses these documents, and the noise words for their loss. It is separate
+        from `seed`, so that runs with different seeds are measured on the same text.
     bootstrap
-        Whether training reads documents drawn with replacement by `seed`, as many as there are
-        beside the held-out ones. `counts`, and with them the noise, stay those of the whole text.
+        Whether to train on a bootstrap sample of the documents that are not held out, drawn with
+        replacement by `seed`. `counts` and the noise distribution stay those of the whole text.
     early
-        When to stop before the last epoch.
+        When to stop before the last epoch; None: never.
     initial
-        The first vectors; those of `initial_model` if None. The engine may change the arrays.
+        The initial vectors; None for those of `initial_model`. The arrays may be changed.
     frozen
-        Which of them stay as they are; None: none.
+        Which vectors training does not change; None: it changes all.
     start
-        The state at the end of an earlier training, see `finished_state`. Its epochs are not
-        repeated. The caller makes sure that text, settings and horizon are the same.
+        The state at the end of an earlier training, from `finished_state`, whose epochs are not
+        repeated. Its text, settings and learning-rate schedule must be the same.
     checkpoints
-        Where checkpoints are written and the newest is read from; it comes before ``start``.
-        The vectors are bit for bit those of an uninterrupted training, also if it continues on
-        another number of threads (but not with gensim).
+        Where checkpoints are written. If there is one, training continues from it, and `start` is
+        ignored. The vectors are then bit for bit those of an uninterrupted training, even with
+        another number of threads (except with gensim).
     stop
-        Called after each shard of the text. If it returns True, a checkpoint is written and
-        `Stopped` is raised.
+        A function that is called after each shard (a part of the text for one call of the engine).
+        If it returns True, a checkpoint is written and `Stopped` is raised.
     score, every
-        Computes scores of the vectors, by name, after every so many epochs and after the last one.
-        It must not change the arrays.
+        A function that returns scores of the vectors, by name, and must not change the arrays. It
+        is called after every `every` epochs, and after the last one.
     on_start
-        Called once with the number of words that will be read.
+        Called once, with the number of words that all epochs will read.
     on_resume
-        Called after ``on_start`` if training continues from a state. The other two are not
-        called for the history in it.
+        Called after `on_start`, with the state from which training continues, if there is one.
+        `on_point` and `on_epoch` are not called for its history.
     on_point, on_epoch
-        Called after each shard of the text, and after each epoch.
+        Called after each shard, and after each epoch.
 
     Raises
     ------
     InputError
-        No document holds two words of the vocabulary; the loss is no longer finite; early
-        stopping is set and nothing is held out; or `bootstrap` is set and there is one document.
+        No document has two words of the vocabulary; the loss is not finite; `early` is set and
+        nothing is held out; or `bootstrap` is set and there are fewer than two documents.
     Stopped
-        ``stop`` returned True.
+        `stop` returned True.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
@@ -246,8 +250,8 @@ def train(
         checkpoints.begin(run.at.words, run.snapshot().size)
     at = run.at
     while not run.ended():
-        # Shuffled: in the order of the corpus the model would follow each book or package in
-        # turn, and the training loss would show how the text changes, not what was learnt.
+        # Documents are shuffled: in the order of the corpus the model would adapt to each book or
+        # package in turn, and the loss would show how the text changes, not what was learned.
         order = training.shuffled(generator(seed, "order", at.epoch))
         for shard in order.shards(trainer.shard_words)[at.shard :]:
             on_point(run.train(shard, known * shard.size / training.size))
@@ -263,7 +267,7 @@ def train(
 
 
 class _Training:
-    """A training under way: the engine with its model, and how far it has come."""
+    """A training in progress: the engine with its model, and how far it has come."""
 
     def __init__(
         self,
@@ -284,22 +288,26 @@ class _Training:
 
     @property
     def model(self) -> Model:
-        """The newest vectors; an engine may have to copy them from its device."""
+        """The newest vectors; some engines copy them from the GPU when this is read."""
         return self.engine.task.model
 
     def rate(self, words: float) -> float:
-        """Return the learning rate after a number of words."""
+        """Return the learning rate after `words` words of all epochs have been read."""
         return self.schedule.rate(words / (self.task.words * self.schedule.horizon))
 
     def ended(self) -> bool:
-        """Return whether no epoch is left, or the last ones brought no gain."""
+        """Return whether training is complete: after the last epoch, or by early stopping."""
         epochs = self.at.epochs
         if self.early and epochs and len(epochs) - self.early.best(epochs) >= self.early.patience:
             return True
         return self.at.epoch > self.schedule.epochs
 
     def train(self, shard: Text, expected: float) -> Point:
-        """Train on the next shard of the text, of about `expected` words of the vocabulary."""
+        """Train on the next shard, a part of the text; return the new point of the history.
+
+        `expected` is about how many words of the vocabulary the shard has; the learning rate falls
+        with it.
+        """
         at = self.at
         random = generator(self.seed, "train", at.epoch, at.shard)
         rates = self.rate(at.words), self.rate(at.words + expected)
@@ -316,7 +324,13 @@ class _Training:
         return point
 
     def end_epoch(self, heldout: float | None, scores: dict[str, float]) -> Epoch:
-        """Note the held-out loss and the scores, and move on to the next epoch."""
+        """Record the held-out loss and the scores of the epoch, and move on to the next epoch.
+
+        Raises
+        ------
+        InputError
+            The epoch had no pairs, or the held-out loss is not finite.
+        """
         at = self.at
         if at.tally.pairs == 0:
             raise no_pairs_error(self.task.objective)
@@ -344,14 +358,20 @@ class _Training:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return all that `restore` needs. The arrays are not copied."""
+        """Return the state of the training, without copies of arrays, for `restore`."""
         arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())
         return Snapshot(self.at.to_json(), arrays)
 
     def check(self, snapshot: Snapshot) -> None:
-        """Raise `ValueError`, `KeyError` or `TypeError` for a snapshot that cannot be restored."""
+        """Check that `restore` can use a snapshot.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            It cannot: an array or a value is missing, or has another shape or type.
+        """
         at = TrainState.from_json(snapshot.progress)
         wanted = dict(self.snapshot().arrays)
         past = self.early and at.epochs and self.early.best(at.epochs) != at.epochs[-1].epoch
@@ -363,7 +383,7 @@ class _Training:
                 raise ValueError(f"{name} is {given.dtype} {given.shape}")
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from a snapshot."""
+        """Continue from a snapshot: copy its arrays into the model and the engine."""
         arrays = snapshot.arrays
         self.at = TrainState.from_json(snapshot.progress)
         for name, array in self.model._asdict().items():
@@ -385,7 +405,7 @@ class _Training:
             self.best = Model(*map(np.copy, self.model))  # the last epoch was the best
 
     def trained(self) -> Trained:
-        """Return the result; with early stopping, the vectors of the best epoch."""
+        """Return the result of the finished training; with early stopping, of its best epoch."""
         at, model = self.at, self.model
         last = at.epochs[-1].epoch
         kept = self.early.best(at.epochs) if self.early else last
@@ -397,7 +417,7 @@ class _Training:
         return self._result(kept)
 
     def so_far(self) -> Trained:
-        """Return the vectors as they are, in the middle of an epoch perhaps."""
+        """Return the result so far, with the newest vectors, possibly in the middle of an epoch."""
         return self._result(len(self.at.epochs))
 
     def _result(self, kept: int) -> Trained:
@@ -419,7 +439,11 @@ class _Training:
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:
-        """Return the parts of the model that are not vectors of words."""
+        """Return the matrices of the model that are not vectors of words, by name.
+
+        They are the vectors of inner nodes (hierarchical softmax) and the words' own rows
+        (subwords).
+        """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}
         if objective.loss.output_vectors != "words":
@@ -430,7 +454,7 @@ class _Training:
 
 
 def prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the arrays under the names ``prefix.name``."""
+    """Return the arrays with `prefix` and a dot before each name."""
     return {f"{prefix}.{name}": array for name, array in arrays.items()}
 
 
@@ -440,7 +464,17 @@ def finished_state(
     epochs: list[Epoch],
     points: list[Point],
 ) -> Snapshot:
-    """Return the state at the end of a finished training, so that more epochs can follow."""
+    """Return the state at the end of a finished training, from which more epochs can be trained.
+
+    Parameters
+    ----------
+    model
+        The vectors at the end.
+    engine_state
+        Other arrays that the engine needs, by name.
+    epochs, points
+        The history of the training.
+    """
     words = sum(epoch.words for epoch in epochs)
     seconds = sum(epoch.seconds for epoch in epochs)
     at = TrainState(len(epochs) + 1, 0, words, seconds, epochs=epochs, points=points)

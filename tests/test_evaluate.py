@@ -23,7 +23,7 @@ from w2v.errors import InputError
 from w2v.evaluate import Pair, Question, datasets, statistics
 from w2v.evaluate.metrics import METRICS
 from w2v.vectors import WordVectors
-from w2v.vectors.fasttext import Subwords
+from w2v.vectors.ngrams import Subwords
 
 PAIRS = evaluate.load_pairs(evaluate.benchmark_path("wordsim353"))
 QUESTIONS = evaluate.load_analogies(evaluate.benchmark_path("google"))

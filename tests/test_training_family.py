@@ -20,7 +20,7 @@ from w2v.training.checkpoint import Checkpoints
 from w2v.training.result import read_state, save_result
 from w2v.training.schedule import Schedule
 from w2v.training.train import Stopped, Trained, train
-from w2v.vectors.fasttext import Subwords
+from w2v.vectors.ngrams import Subwords
 
 LOSSES = [NegativeSampling(), HierarchicalSoftmax(), Softmax(batch_words=500)]
 ARCHITECTURES: list[Objective] = [

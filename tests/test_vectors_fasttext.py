@@ -46,7 +46,7 @@ from numpy.typing import NDArray
 
 from tests.test_fuzz import assert_one_line
 from w2v import InputError, WordVectors
-from w2v.vectors.fasttext import ngram_hashes
+from w2v.vectors.ngrams import ngram_hashes
 
 HERE = Path(__file__).parent / "fasttext"
 REAL = (HERE / "skipgram.bin").read_bytes()

@@ -16,8 +16,8 @@ from w2v.training.checkpoint import Snapshot
 from w2v.training.history import Epoch, Point
 from w2v.training.train import INNER_NODES, OWN_ROWS, Trained, finished_state
 from w2v.vectors import OUTSIDE, VECTORS, WordVectors
-from w2v.vectors.fasttext import Subwords
 from w2v.vectors.formats import SUBWORDS
+from w2v.vectors.ngrams import Subwords
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"

@@ -6,7 +6,7 @@ import numpy as np
 
 from w2v.objectives import Architecture
 from w2v.sums import Sums
-from w2v.vectors.fasttext import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
+from w2v.vectors.ngrams import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
 
 
 def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sums:

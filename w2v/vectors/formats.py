@@ -33,8 +33,9 @@ from w2v.files import (
     write_vocabulary,
     written_aside,
 )
-from w2v.vectors.fasttext import MAGIC, Subwords, read_model, write_model
+from w2v.vectors.fasttext import MAGIC, read_model, write_model
 from w2v.vectors.file_reader import FileReader
+from w2v.vectors.ngrams import Subwords
 from w2v.vectors.selection import Selection
 
 VECTORS = "vectors.npy"

@@ -16,9 +16,9 @@ from w2v.files import local_path
 from w2v.text.punctuation import PLAIN
 from w2v.text.tokenizer import Tokenizer, Words
 from w2v.vectors import formats
-from w2v.vectors.fasttext import Subwords
 from w2v.vectors.formats import Contents, Use
 from w2v.vectors.locate import find_vectors
+from w2v.vectors.ngrams import Subwords
 from w2v.vectors.search import MAX_COSINES, top_k
 from w2v.vectors.selection import Selection
 from w2v.vectors.shrink import (

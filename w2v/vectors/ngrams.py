@@ -1,0 +1,159 @@
+"""Character n-grams of words: their hashes, as fastText computes them, and the vectors from them.
+
+References
+----------
+Bojanowski, Grave, Joulin, Mikolov (2017), Enriching Word Vectors with Subword Information.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+END_OF_SENTENCE = b"</s>"
+"""A word of every vocabulary, which has no n-grams."""
+
+WORDS_AT_A_TIME = 1 << 14
+"""The number of words whose n-grams are in memory at a time."""
+
+GATHERED = 1 << 22
+"""How many float32 numbers of n-gram vectors are in memory at a time."""
+
+FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
+
+
+class Subwords(NamedTuple):
+    """The character n-grams of a fastText model.
+
+    Attributes
+    ----------
+    rows : float32 (buckets, d)
+        The vectors of n-grams, one for each hash value modulo the number of buckets.
+    shortest, longest
+        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
+        brackets mark the ends of the word.
+    """
+
+    rows: NDArray[np.float32]
+    shortest: int
+    longest: int
+
+    def means(
+        self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return for each word the mean of the vectors of its n-grams and, if given, its own row.
+
+        Parameters
+        ----------
+        words
+            The words, encoded as in the model.
+        own : float32 (words, d)
+            A further vector for each word that is included in the mean; overwritten with the
+            result. None: n-grams only.
+
+        Returns
+        -------
+        float32 (words, d)
+            Zero for a word without n-grams, if `own` is None.
+        """
+        dim = self.rows.shape[1]
+        means = np.zeros((len(words), dim), np.float32) if own is None else own
+        for start in range(0, len(words), WORDS_AT_A_TIME):
+            part = slice(start, start + WORDS_AT_A_TIME)
+            means[part] = self._means(words[part], means[part], own is not None)
+        return means
+
+    def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the own row of each word, from its vector: float64 (words, d).
+
+        This is the inverse of `means`, which computes the vector from the own row and the n-grams.
+        """
+        encoded = [word for word in words if word != END_OF_SENTENCE]
+        _, owners = ngram_hashes(encoded, self.shortest, self.longest)
+        counts = np.zeros(len(words))
+        with_ngrams = np.flatnonzero([word != END_OF_SENTENCE for word in words])
+        counts[with_ngrams] = np.bincount(owners, minlength=len(encoded))
+        sums = self.means(words).astype(np.float64) * counts[:, np.newaxis]
+        return vectors * (counts[:, np.newaxis] + 1) - sums
+
+    def _means(
+        self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
+    ) -> NDArray[np.float64]:
+        """Return the means as `means` does, for so few words that all their n-grams fit in memory.
+
+        Parameters
+        ----------
+        own : float32 (words, d)
+            A further vector for each word, or zeros.
+        counts
+            Whether `own` is included in the mean.
+        """
+        sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
+        with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]
+        hashes, owners = ngram_hashes(
+            [words[row] for row in with_ngrams], self.shortest, self.longest
+        )
+        owners = np.array(with_ngrams, np.intp)[owners]
+        step = max(1, GATHERED // own.shape[1])
+        for begin in range(0, len(hashes), step):
+            rows = self.rows[hashes[begin : begin + step] % np.uint32(len(self.rows))]
+            mine = owners[begin : begin + step]
+            borders = np.flatnonzero(np.diff(mine, prepend=-1))
+            sums[mine[borders]] += np.add.reduceat(rows, borders, axis=0, dtype=np.float64)
+            np.add.at(parts, mine, 1)
+        sums /= np.maximum(parts, 1)[:, np.newaxis]
+        return sums
+
+
+def ngram_hashes(
+    words: Sequence[bytes], shortest: int, longest: int
+) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
+    """Return the hashes of the words' n-grams, as fastText computes them.
+
+    Parameters
+    ----------
+    words
+        The words, as bytes. A character is a byte with the UTF-8 continuation bytes after it.
+    shortest, longest
+        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
+        brackets mark the ends of the word.
+
+    Returns
+    -------
+    hashes : uint32 (n,)
+        The FNV-1a hash of each n-gram, computed over signed bytes as in fastText.
+    owners : intp (n,)
+        The index of the word of each n-gram; the n-grams of a word are consecutive.
+    """
+    text = np.frombuffer(b"".join(b"<%b>" % word for word in words), np.uint8)
+    lengths = np.fromiter((len(word) + 2 for word in words), np.intp, len(words))
+    starts = np.flatnonzero((text & 0xC0) != 0x80)  # first bytes of characters
+    stops = np.append(starts[1:], len(text))
+    owner = np.repeat(np.arange(len(words)), lengths)[starts]
+    last = np.searchsorted(owner, owner, side="right")  # the end of each word, in characters
+    first = np.searchsorted(owner, owner, side="left")
+    hashes = np.full(len(starts), FNV_OFFSET)
+    alive = np.arange(len(starts))  # where n-grams of the current length start
+    found, owners = [], []
+    for length in range(1, min(longest, int((last - first).max(initial=0))) + 1):
+        alive = alive[alive + length <= last[alive]]
+        place, stop = starts[alive + length - 1], stops[alive + length - 1]
+        while len(place):
+            more = place < stop
+            at = alive[more]
+            hashes[at] = (hashes[at] ^ text[place[more]].astype(np.int8).astype(np.uint32)) * PRIME
+            place = place + 1
+            if not (place < stop).any():
+                break
+        if length >= shortest:
+            kept = alive
+            if length == 1:  # "<" and ">" alone are no n-grams
+                kept = alive[(alive > first[alive]) & (alive < last[alive] - 1)]
+            found.append(hashes[kept])
+            owners.append(owner[kept])
+    if not found:
+        return np.empty(0, np.uint32), np.empty(0, np.intp)
+    every = np.concatenate(owners)
+    order = np.argsort(every, kind="stable")
+    return np.concatenate(found)[order], every[order]

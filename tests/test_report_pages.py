@@ -95,7 +95,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     )
     write_vocabulary(folder / VOCABULARY, HOSTILE[:5], np.arange(1000, 995, -1))
     summary = {
-        "config": {"corpus": {"path": ["<x>", None]}, "loss": {"negatives": 5}, "seed": 0},
+        "config": {
+            "corpus": {"path": ["<x>", None]},
+            "loss": {"negatives": 5},
+            "seed": 0,
+            "evaluate": vars(settings),
+        },
         "corpus": {"documents": 9, "bytes": 2_500_000, "tokens": 80_200, "types": 400},
         "vocab": {"size": 300, "tokens_kept": 75_150, "tokens_dropped": 5_050},
         "files": {"vocabulary": str(folder / VOCABULARY)},

@@ -109,7 +109,10 @@ def print_results(
             table = Path(summary["sweep_dir"], "configurations.csv")
             display.say(f"{rows} of {total} configurations, the best; all of them: {table}")
         verdicts = {row["verdict"] for row in summary["configurations"]}
-        judged = sentences(result.judged)
+        # Of single seeds, one line says it for all.
+        judged = [
+            one for one in sentences(result.judged) if not one.endswith("nothing can be said")
+        ]
         for line in judged[:MAX_SENTENCES]:
             display.say(line)
         if len(judged) > MAX_SENTENCES:

@@ -234,3 +234,18 @@ def test_a_metric_is_one_class_and_one_line(
     assert set(figures(facts)) <= set(names)
     assert "norms/all/spread" in names
     assert ScoreLine("norms", spread, None, "all words") in score_lines(facts)
+
+
+def test_evaluations_share_the_items_of_a_benchmark_but_never_damaged_ones(tmp_path: Path) -> None:
+    mine = benchmarks(tmp_path)["similarity"]["mine"]
+    settings = Evaluate(similarity={"mine": mine}, analogy={})
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        compute(tmp_path / name, MetricInput(vectors(), settings), settings, None, None)
+    (first,), (second,) = ((tmp_path / name).glob("items-*") for name in ("a", "b"))
+    assert first.samefile(second)
+    whole = first.read_bytes()
+    first.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # under all of its names
+    (tmp_path / "c").mkdir()
+    compute(tmp_path / "c", MetricInput(vectors(), settings), settings, None, None)
+    assert (tmp_path / "c" / first.name).read_bytes() == whole

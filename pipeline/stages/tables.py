@@ -83,7 +83,9 @@ def compute(
     save_answers(out / ANSWERS, answers)
     for items in out.glob(f"{ITEMS}*"):  # evaluations on the same benchmark share its file on disk
         shared = out.parent / f".{items.name}"
-        link_or_copy(*((shared, items) if shared.exists() else (items, shared)))
+        # One that was damaged, under all of its names, is replaced.
+        same = shared.exists() and shared.read_bytes() == items.read_bytes()
+        link_or_copy(*((shared, items) if same else (items, shared)))
     columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     tables = {name: table(found, columns[name]) for name, found in rows.items()}

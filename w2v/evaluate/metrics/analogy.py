@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from w2v import evaluate
 from w2v.evaluate.answers import Answers
-from w2v.evaluate.influence import analogy_benchmark
+from w2v.evaluate.influence import AnalogyBenchmark, analogy_benchmark
 from w2v.evaluate.metrics.base import (
     EvaluationSettings,
     Metric,
@@ -70,7 +70,7 @@ class Analogy(Metric):
                 other.method: {k: v for k, v in asdict(other).items() if k in OTHER_METHODS}
                 for other in others
             }
-            asked = analogy_benchmark(questions, oov)
+            asked = AnalogyBenchmark(read_once(number_pairs, path)[0], oov)
             answers[f"{self.section}/{name}/accuracy"] = Answers(asked, ranks[first.method])
             if not given.tables:
                 continue
@@ -91,6 +91,11 @@ class Analogy(Metric):
         if figure == "accuracy_3cosmul":
             return super().figure(result["3CosMul"], "accuracy")
         return super().figure(result, figure)
+
+
+def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
+    """Read questions and return the numbers of their word pairs, (n, 2), as the only item."""
+    return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:

@@ -1,1 +1,1 @@
-"""Experiments with the library ``w2v``: settings, stages, cache, tracking and reports."""
+"""Experiments with the library ``w2v``: settings, stages, cache, tracking, sweeps and reports."""

@@ -1,4 +1,4 @@
-"""The command ``w2v`` of the installed package: experiments, and ``w2v cache``."""
+"""The installed command ``w2v``: runs experiments, and ``w2v cache``."""
 
 import sys
 
@@ -6,7 +6,7 @@ from pipeline.runtime.startup import escape_unencodable, leave_at_once
 
 
 def main() -> int:
-    """Run the experiment or cache command of ``sys.argv``, and return its exit status."""
+    """Run the command line in ``sys.argv``, and return its exit status."""
     escape_unencodable()
     leave_at_once()
     if sys.argv[1:2] == ["cache"]:

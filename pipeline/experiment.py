@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise `InputError` if ``config.stages`` names a stage that is not one of `stages`."""
+    """Raise `InputError` if ``config.stages`` names an unknown stage."""
     names = [stage.name for stage in stages]
     if not set(config.stages) <= set(names):
         raise InputError(f"stages={as_yaml(config.stages)}: must be some of [{', '.join(names)}]")
 
 
 def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise `InputError` if a stage that is to run has an input path that cannot be read."""
+    """Raise `InputError` if a stage has an input file that cannot be read."""
     for stage in stages_of(config, stages):
         try:
             stage.check(config)
@@ -39,7 +39,7 @@ def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
 
 
 def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> list[Stage]:
-    """Return the stages that apply to `config`, up to the last one named in ``config.stages``."""
+    """Return the stages of an experiment, up to the last one named in ``config.stages``."""
     found = [stage for stage in stages if stage.applies(config)]
     last = max((i for i, stage in enumerate(found) if stage.name in config.stages), default=-1)
     return found[: last + 1]
@@ -54,7 +54,7 @@ def left_out(stage: Stage, config: Config) -> InputError:
 
 
 class Experiment:
-    """Runs the stages of a configuration in the order of `stages`, and records their results."""
+    """Runs the stages of an experiment in order, and records their results."""
 
     def __init__(self, context: Context, stages: Sequence[Stage] = STAGES) -> None:
         check_stages(context.config, stages)
@@ -62,7 +62,7 @@ class Experiment:
         self.stages = stages_of(context.config, stages)
 
     def run(self, run_dir: Path) -> dict[str, Any]:
-        """Run the stages up to the last one in ``config.stages``; return the summary of the run.
+        """Run the stages, write ``summary.json`` into `run_dir`, and return its content.
 
         The results of stages that ``config.stages`` omits must be in the cache.
         """
@@ -86,7 +86,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return the result of a stage, computed if it is not in the cache."""
+        """Return the result of a stage from the cache; compute it if it is missing."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)
@@ -118,7 +118,6 @@ class Experiment:
         self.context.display.say(line, "yellow")
 
     def _measure(self, run_dir: Path) -> dict[str, Any]:
-        """Run the measurement of ``config.measure``, if any, and return its part of the summary."""
         if self.context.config.measure is None:
             return {}
         from pipeline.bench.measure import measure

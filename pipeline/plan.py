@@ -1,4 +1,4 @@
-"""Plan runs without running them: which results are cached, which would be made, and why."""
+"""Implement ``plan=true``: show what a run would compute and why, without computing it."""
 
 import json
 import math
@@ -33,28 +33,24 @@ NAMED = 4
 
 @dataclass(frozen=True)
 class Step:
-    """What a run would do in one stage.
-
-    ``why`` is the reason to make the result, empty if the cache has it; ``expected`` is the cost.
-    ``job`` is the number of the earlier job of the sweep that would make the result, if any.
-    """
+    """What a run would do in one stage."""
 
     stage: str
-    why: str = ""
+    why: str = ""  # the result would be computed; empty: it is cached
     expected: Expected = field(default_factory=Expected)
-    job: int | None = None
+    job: int | None = None  # the earlier job of the sweep that would compute the result
 
 
 @dataclass
 class Planner:
-    """Plans runs in order, as if the results of the earlier runs were in the cache."""
+    """Plans several runs in order, as if the earlier ones had already stored their results."""
 
     display: Display = field(default_factory=Display)
     made: dict[tuple[str, str], tuple[int | None, Entry]] = field(default_factory=dict)
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Return the steps of a run, or of a job of a sweep, after the checks that it would do."""
+        """Check the settings of a run, and return its steps; `job` is its number in a sweep."""
         check_stages(config)
         check_paths(config)
         cores = available_cores()
@@ -70,7 +66,7 @@ class Planner:
         return steps
 
     def _step(self, stage: Stage, context: Context) -> Step:
-        """Plan one stage, and put its result, or what is expected of it, into `context`."""
+        """Plan one stage, and store its cached or expected result in ``context.entries``."""
         folder = context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, _ = stage.prepare(context)
@@ -106,9 +102,10 @@ class Planner:
     def _why(
         self, stage: Stage, context: Context, wanted: Manifest, near: Manifest | None, path: Path
     ) -> Iterator[str]:
-        """Yield the reasons why the cache has no result at `path`.
+        """Yield the reasons why the cache has no valid result at `path`.
 
-        `wanted` is what its manifest would be, and `near` the manifest of the most similar result.
+        `wanted` is the manifest that the result would have. `near` is the manifest of the most
+        similar cached result.
         """
         if path.exists():
             yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
@@ -128,9 +125,9 @@ class Planner:
     def _other_inputs(
         self, cache: Path, new: Mapping[str, str], old: Mapping[str, str]
     ) -> Iterator[str]:
-        """Yield how the results that a stage would read differ from those that it read before.
+        """Yield how the results that a stage reads differ from those it read in an earlier run.
 
-        `new` and `old` have the keys of these results in the cache, by the name of their stage.
+        `new` and `old` map the name of each stage to the cache key of its result.
         """
         for stage in STAGES:
             pair = new.get(stage.name), old.get(stage.name)
@@ -153,7 +150,10 @@ class Planner:
 
 
 def with_code(folder: Path, manifest: Manifest) -> Manifest:
-    """Return a manifest with the hashes of source files, read from another file if it exists."""
+    """Return a manifest whose ``code`` holds the hashes of source files instead of their key.
+
+    The hashes are in a file of `folder`. If there is none, ``code`` is removed.
+    """
     code = {}
     with suppress(OSError, ValueError):
         key = str(manifest.get("code"))
@@ -162,20 +162,24 @@ def with_code(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the size of the files that one result reads divided by another's; 0: unknown."""
+    """Return the ratio of the sizes of the texts from which two results are made; 0 if unknown."""
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
     return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether a past result was made on a machine and with an engine like the wanted one."""
+    """Return whether a past result is from this machine and from the engine of the wanted one."""
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return past.get("machine") == machine() and engines[0] == engines[1]
 
 
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
-    """Print the plan of each run under its title, and the total; return the exit status."""
+    """Print the plan of each run and the total cost; return the exit status.
+
+    `plans` maps the title of each run to its steps. `at_once` is the number of jobs run in
+    parallel.
+    """
     works = [step for steps in plans.values() for step in steps if step.why]
     for title, steps in plans.items():
         wanted = [step for step in steps if step.why or len(plans) == 1]
@@ -201,7 +205,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Return the line for a step: it is cached, or why it would be made and what it would take."""
+    """Describe a step in a line: cached, or why it would be computed and at what cost."""
     if not step.why:
         return "cached"
     if step.job is not None:
@@ -214,7 +218,10 @@ def line_of(step: Step) -> str:
 
 
 def plan_run(config: Config, run_dir: Path) -> int:
-    """Print the plan of a single run, remove the folder that Hydra made, return the exit status."""
+    """Print the plan of a single run, and return the exit status.
+
+    The folder that Hydra made for the run is deleted.
+    """
     planner = Planner()
     steps = planner.plan(config)
     remove_run_folder(run_dir)
@@ -222,7 +229,11 @@ def plan_run(config: Config, run_dir: Path) -> int:
 
 
 def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once: int) -> int:
-    """Print the plan of a sweep from its jobs' overrides and settings; return the exit status."""
+    """Print the plan of a sweep, and return the exit status.
+
+    `jobs` are the overrides (``key=value``) of each job, and `configs` its settings. `at_once` is
+    the number of jobs run in parallel.
+    """
     planner, plans = Planner(), {}
     common = set.intersection(*map(set, jobs)) if len(jobs) > 1 else set()
     for number, (job, config) in enumerate(zip(jobs, configs, strict=True)):
@@ -232,7 +243,7 @@ def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Remove what Hydra writes before a run, unless the folder holds anything else."""
+    """Delete the folder that Hydra made for a run, unless it contains other files."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

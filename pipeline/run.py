@@ -1,7 +1,8 @@
 """The program's entry point: ``python pipeline/run.py [group=name ...] [key=value ...]``.
 
-Read a configuration from a stranger before you run it: Hydra refuses to call the most dangerous
-functions, but a configuration can still choose where files are written, and name others to call.
+Read a configuration from a stranger before you run it. Hydra refuses to call the most dangerous
+functions, but a configuration can still choose where files are written, and name other functions to
+call.
 """
 
 import inspect
@@ -48,21 +49,17 @@ log = logging.getLogger("pipeline")
 
 
 class Program:
-    """One command: Hydra calls `run` once, or once for each job of a sweep.
-
-    ``started`` is whether `run` was called: errors before that are Hydra's. ``error`` is the
-    exception that ended a single run, kept because Hydra would print several lines if `run` raised
-    it. ``status`` is the exit status of a run that no exception ended.
-    """
+    """The function `run`, which Hydra calls for each run, and the state of the command."""
 
     def __init__(self) -> None:
         self.stop = StopRequest()
-        self.started = False
+        self.started = False  # whether `run` was called: errors before that are Hydra's
+        # Of a single run. Hydra would print several lines if `run` raised it.
         self.error: Exception | None = None
-        self.status = 0
+        self.status = 0  # of a run that no exception ended
 
     def run(self, composed: DictConfig) -> float | None:
-        """Run one experiment; for a job of a sweep, return the value that the sweep optimizes."""
+        """Run one experiment; for a job of a sweep, return the value to optimize."""
         self.started = True
         try:
             context = job_context()
@@ -85,9 +82,9 @@ class Program:
 
 
 def line_of(error: Exception, starting: bool) -> str | None:
-    """Return the one-line message for a mistake of the user; ``None`` for a bug of the program.
+    """Return a one-line message for a user error; ``None`` for a bug of the program.
 
-    `starting` is whether the error came before a run began, while Hydra made the run's folder.
+    `starting` is whether the error occurred while Hydra made the folder of the run.
     """
     match error:
         case InputError():
@@ -117,7 +114,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the report of each run in or below the folders, and print the report's path."""
+    """Write the report of each run in the given folders, and print its path."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:
@@ -125,12 +122,12 @@ def make_reports(folders: Sequence[Path]) -> None:
 
 
 def is_setting(argument: str) -> bool:
-    """Return whether an argument is ``key=value`` or ``~key``, not an option or its value."""
+    """Return whether an argument has the form ``key=value`` or ``~key``."""
     return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
 
 
 def main() -> int:
-    """Run the command line ``sys.argv`` and return the exit status."""
+    """Run the command line in ``sys.argv``, and return the exit status."""
     # In Hydra 1.4 the program lists which objects a configuration may make; 1.3 has its own list.
     newer = "execution_whitelist" in inspect.signature(hydra.main).parameters
     options: Any = {"execution_whitelist": ("logging.*",)} if newer else {"version_base": "1.3"}

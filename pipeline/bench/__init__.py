@@ -1,1 +1,1 @@
-"""Measurements of speed: engines on a corpus, and seconds per pair by vocabulary size and K."""
+"""Speed benchmarks: training engines on a corpus, and the time per pair against V and K."""

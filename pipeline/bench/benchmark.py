@@ -1,7 +1,8 @@
-"""Compare training engines on one corpus: words per second, memory, and FLOP/s.
+"""Compare the training engines on one corpus: speed in words/s and FLOP/s, and memory.
 
-Each training runs in its own process. The engines take turns, so that a machine that is slow for a
-while slows all of them. The first round warms up and is not counted.
+Each training runs in a process of its own. In each round, every engine trains once, so that a
+temporary slowdown of the machine affects all engines. The first round is a warm-up and is not
+counted.
 """
 
 import math
@@ -30,10 +31,11 @@ PEER = "gensim"
 
 
 def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
-    """Time the engines, print a line after each training, and return the measurements.
+    """Train with each engine and number of threads, and return the measurements.
 
-    ``rows`` has the medians for each engine and number of threads, ``trials`` a dictionary for each
-    training; ``matrices_mb`` and ``tokens_mb`` are the MiB of the model and of the corpus.
+    The result has ``trials``, one dictionary per training; ``rows``, their medians per engine and
+    number of threads; and ``matrices_mb`` and ``tokens_mb``, the sizes of the model and of the
+    token ids in MiB. A line is printed after each training.
     """
     config = context.config
     names = [name for name in settings.engines if can_train(name, config.objective)]
@@ -71,10 +73,9 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
 
 
 def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, Any]]:
-    """Return one row of medians over the repeats for each engine and number of threads.
+    """Return the medians over the repeats, one row per engine and number of threads.
 
-    `flops` is the number of floating-point operations that one training needs, the same for all
-    engines. Further operations of an engine are not counted.
+    `flops` is the number of floating-point operations of one training.
     """
     optional = ("peak_mb", "imports_mb", "heldout_loss")
     table = pd.DataFrame(trials).astype(dict.fromkeys(optional, float))
@@ -102,7 +103,7 @@ def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, 
 
 
 def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
-    """Return a table for the terminal of the medians that `summarize` returned."""
+    """Format the rows returned by `summarize` as a table for the terminal."""
     columns = {
         "threads": "{threads}",
         "words/s": "{words_per_second:,.0f}",

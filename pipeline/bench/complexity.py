@@ -1,9 +1,9 @@
-"""Measure how the time per pair grows with the vocabulary size V and the number of noise words K.
+"""Measure how the training time per pair grows with vocabulary size V and noise words K.
 
-With vectors of d numbers, the exact softmax should take O(V d), negative sampling O(K d). Each loss
-is timed twice: in batches of pairs, as the engine trains it, and one pair at a time, as in the
-papers: by `w2v.losses.naive_softmax` for the softmax, and by gensim for negative sampling, where a
-pair takes less time than the call of a Python function.
+In theory it is O(V d) for the exact softmax and O(K d) for negative sampling, where d is the
+dimension of the vectors. Each loss is timed in batches, by the engine of the run, and one pair at a
+time: the softmax by `w2v.losses.naive_softmax`, and negative sampling by gensim, since a call of a
+Python function would take longer than the pair itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,29 +28,24 @@ Timings = Sequence[dict[str, Any]]
 
 
 class Slope(NamedTuple):
-    """The exponent b of seconds per pair = a · x^b, fitted by least squares to the logarithms.
-
-    `axis` names x: ``vocabulary`` (V), ``negatives`` (K), or ``scores``, the dot products per pair,
-    fewer than V if pairs share some. x is from `first` to `last` in the fit. `slope` is b, with the
-    95 % confidence interval from `low` to `high`. `way` is an engine's name or `PAIRWISE`.
-    """
+    """The exponent of the power law "seconds per pair = a · x^exponent", fitted to timings."""
 
     loss: str
-    way: str
-    axis: str
-    first: float
-    last: float
-    slope: float
-    low: float
+    way: str  # the name of the engine, or PAIRWISE for one pair at a time
+    axis: str  # what x is: vocabulary (V), negatives (K) or scores (dot products per pair)
+    first: float  # the smallest x in the fit
+    last: float  # the largest x in the fit
+    slope: float  # the exponent
+    low: float  # of its 95 % confidence interval
     high: float
-    timings: int
+    timings: int  # how many the slope is fitted to
 
 
 def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
-    """Time both losses for each V and K in the settings; return one dictionary for each timing.
+    """Time the softmax and negative sampling for each V and K in the settings.
 
-    Its ``way`` is the engine that trained, or `PAIRWISE` for the softmax computed one pair at a
-    time. Its ``negatives`` are K, or ``None`` for the softmax.
+    Each returned dictionary is one timing. Its ``way`` is the name of the engine, or `PAIRWISE` for
+    one pair at a time. Its ``negatives`` is K, or ``None`` for the softmax.
     """
     engine, timings = context.config.engine.name, []
     # In rounds, so that a machine that is slow for a while slows only one of them.
@@ -86,7 +81,7 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
 def series(
     timings: Timings, settings: Complexity
 ) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Yield loss, engine (or `PAIRWISE`), its timings for all vocabulary sizes, and for all K."""
+    """Yield (loss, engine, timings over V, timings over K) for each loss and engine."""
     table = pd.DataFrame(timings)
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = table[(table["loss"] == loss) & (table["way"] == way)]
@@ -95,7 +90,7 @@ def series(
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Return the slopes of log time over log V, log K or log scores, by loss and engine."""
+    """Fit the growth of the time per pair with V, K and dot products, for each loss and engine."""
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))
@@ -107,10 +102,10 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
-    """Fit the slope of log time over log x, for the larger half of the values of x, at least 3.
+    """Fit the slope of log(seconds per pair) over log(x), where x is the column `axis`.
 
-    x is the column `axis`. The part of the time that does not grow with x distorts the slope least
-    where x is large.
+    Only the larger half of the values of x is used, and at least three, because the part of the
+    time that does not depend on x distorts the slope where x is small.
     """
     column = timings["scores_per_pair" if axis == "scores" else axis].astype(float)
     values = np.unique(column)
@@ -132,8 +127,8 @@ def plot(
 ) -> "Figure":
     """Plot the seconds per pair against V and against K, on logarithmic axes.
 
-    Points are medians over the repeats. Lines are solid for `engine`, the engine of the run, and
-    dashed for one pair at a time; they are thicker in the range to which a slope was fitted.
+    Points are medians over the repeats. Lines are solid for `engine` and dashed for one pair at a
+    time. They are thick in the range in which `slopes` were fitted.
     """
     from matplotlib.figure import Figure
 

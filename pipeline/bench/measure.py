@@ -1,6 +1,6 @@
-"""Run the measurement that ``measure=benchmark`` or ``measure=complexity`` asks for.
+"""Run the speed benchmark selected by ``measure=benchmark`` or ``measure=complexity``.
 
-The measurement's tables and plots are written to the folder of the run, printed and recorded.
+Tables and plots are printed, saved in the folder of the run, and recorded by the tracker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from w2v.training import timing
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
-    """Run the measurement of ``config.measure``, if any; return its part of the run's summary."""
+    """Run the benchmark in ``config.measure``, if any; return its entry for ``summary.json``."""
     match context.config.measure:
         case Complexity() as settings:
             return {"complexity": run_complexity(context, settings, run_dir)}
@@ -30,7 +30,6 @@ def measure(context: Context, run_dir: Path) -> dict[str, Any]:
 
 
 def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dict[str, Any]:
-    """Time pairs for several V and K, show and record the result, and return it for the summary."""
     engine, threads = context.config.engine.name, context.threads
     with threadpool_limits(threads):
         timings = complexity.measure(context, settings)
@@ -56,7 +55,6 @@ def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dic
 
 
 def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[str, Any]:
-    """Compare engines on the corpus, show and record the result, and return it for the summary."""
     display = context.display
     facts = benchmark.benchmark(context, settings)
     rows = facts["rows"]
@@ -84,7 +82,10 @@ def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each table to a CSV file and record it; MLflow's UI shows the first as a table, too."""
+    """Write each table to a CSV file in `run_dir`, and record the files.
+
+    MLflow's UI also shows the first table.
+    """
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):
         # As objects, so that pandas does not turn integers with gaps into fractions.

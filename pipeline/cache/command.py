@@ -20,22 +20,21 @@ CHECKPOINTS = "checkpoints"
 
 
 class Item(NamedTuple):
-    """A folder of the cache, or of a checkpoint of training, as ``list`` prints it.
-
-    `kind` is ``entry``, ``damaged``, ``part`` (an unfinished entry) or ``checkpoint``; the `stage`
-    of a checkpoint is ``checkpoints``. `used` is the time of the last use, in seconds since 1970.
-    """
+    """A cache entry or a training checkpoint, as the command ``list`` prints it."""
 
     stage: str
     key: str
-    kind: str
+    kind: str  # entry, damaged, part (an unfinished entry) or checkpoint
     path: Path
     bytes: int
-    used: float
+    used: float  # the Unix time of the last use
 
 
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
-    """Return the entries and checkpoints, sorted by stage and key; only of `stages` if given."""
+    """Return all cache entries and training checkpoints, sorted by stage and key.
+
+    If `stages` is not empty, only those of these stages are returned.
+    """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
         key, damaged, _ = path.name.partition(DAMAGED)
@@ -49,7 +48,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return the item for a folder, with its size and its time of last use."""
+    """Return an `Item` for a folder, with its total size and the time of its last use."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)
@@ -60,11 +59,20 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(
     outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Remove old, unfinished and damaged entries and checkpoints; return the removed items.
+    """Delete old, unfinished and damaged cache entries and checkpoints; return what was deleted.
 
-    An item is old if it was last used more than `older` days ago. If more than `to` bytes are left,
-    the least recently used are removed, too. Items that a running process has locked are kept, and
-    those of other stages than `stages`, if given. With `dry`, return what would be removed.
+    Entries that a running process has locked are kept.
+
+    Parameters
+    ----------
+    stages
+        If not empty, delete only entries of these stages.
+    older
+        Delete entries that were not used for this many days.
+    to
+        Delete the least recently used entries until at most this many bytes remain.
+    dry
+        Delete nothing; only return what would be deleted.
     """
     found = sorted(list_items(outputs, stages), key=lambda item: item.used)
     left = sum(item.bytes for item in found)
@@ -79,7 +87,10 @@ def prune(
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Remove an item's folder, unless `dry`; return ``False`` if a process has the item locked."""
+    """Delete a cache entry or a checkpoint; return ``False`` if a running process has it locked.
+
+    With `dry`, nothing is deleted.
+    """
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
     try:
@@ -96,7 +107,7 @@ def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
 
 
 def parse_size(text: str) -> int:
-    """Return the number of bytes that a text such as ``10G`` or ``500 MB`` stands for."""
+    """Convert a size such as ``10G`` or ``500 MB`` to bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give it as 500M or 10G")
@@ -107,14 +118,13 @@ def parse_size(text: str) -> int:
 
 
 def parse_days(text: str) -> float:
-    """Return the number of days that a text such as ``30`` or ``0.5d`` stands for."""
+    """Convert a number of days such as ``30`` or ``0.5d`` to a float."""
     if not re.fullmatch(r"\d+(\.\d+)?d?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give it as 30 or 0.5")
     return float(text.removesuffix("d"))
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
     program = "w2v cache" if command_line() == "w2v" else "pipeline/cache"
     parser = argparse.ArgumentParser(prog=program, description=__doc__)
     parser.add_argument("--outputs", type=Path, default=Path("outputs"), help="default: outputs")
@@ -135,7 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the status is 1 if ``verify`` finds damage, 2 for bad arguments."""
+    """Run the command line; return 1 if ``verify`` finds damage, 2 for bad arguments, else 0."""
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs
     if not outputs.is_dir():
@@ -164,6 +174,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def refuse(reason: str) -> int:
-    """Print `reason` as an error of the command line, and return the exit status 2."""
+    """Print an error message, and return the exit status 2."""
     print(sanitize(f"error: {reason}", terminal=True), file=sys.stderr)
     return 2

@@ -1,8 +1,9 @@
-"""The cache of stage results, each found by a hash of everything that it depends on.
+"""The cache of stage results: the key of a result is a hash of everything it depends on.
 
-``<cache>/<stage>/<key>/`` holds the files of a result and a ``manifest.json`` with the SHA-256 of
-each file and of itself. An entry is written to a temporary folder that is renamed at the end, so it
-is complete or absent. With a lock for each key, only one of several processes computes a result.
+The folder ``<cache>/<stage>/<key>/`` holds the files of one result, and ``manifest.json`` with the
+SHA-256 of each file. A result is written to a temporary folder, which is renamed at the end, so
+that an interrupted run leaves no incomplete result. A lock per key ensures that only one process
+computes a result.
 """
 
 import hashlib
@@ -39,41 +40,36 @@ FORMAT = 2  # of entries; raise it when the manifest changes
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of a stage, in the cache.
-
-    `path` is the folder of its files. `cached` is whether this run found it there, and `seconds`
-    how long it took to compute, in this run or an earlier one. `facts` are numbers and texts that
-    the stage reports. `settings` are those that the result depends on. Both are JSON values.
-    """
+    """The result of a stage in the cache."""
 
     key: str
-    path: Path
-    cached: bool
-    seconds: float
-    facts: dict[str, Any]
-    settings: Any
+    path: Path  # the folder of its files
+    cached: bool  # whether this run found it in the cache, and did not compute it
+    seconds: float  # that computing it took
+    facts: dict[str, Any]  # about the result, such as the number of tokens; JSON values
+    settings: Any  # that the result depends on; JSON values
 
 
 def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str]) -> str:
-    """Return the key of a stage's result, a hash of everything that the result depends on.
+    """Return the cache key of a stage's result: a hash of everything that the result depends on.
 
-    `version` is a hash of the stage's code. `upstream` has the keys of the results it reads, by
-    stage.
+    `version` is a hash of the stage's code. `upstream` maps each stage whose result is read to the
+    cache key of that result.
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, shortened to 16 hexadecimal digits."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a JSON value."""
     return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
 
 
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
-    """Return the undamaged entry for `key`, or ``None``; record that it was used now.
+    """Return the cache entry for `key`, or ``None`` if it is missing or damaged.
 
-    `folder` is the folder of the stage in the cache. With `verify`, the SHA-256 of each file is
-    compared, not only its size.
+    `folder` is the cache folder of the stage. With `verify`, the SHA-256 of each file is checked,
+    otherwise only its size. The entry's time of last use is updated.
     """
     path = folder / key
     if not path.is_dir():
@@ -97,12 +93,21 @@ def find_or_make(
     verify: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Return the entry for `key`, and compute it first if it does not exist or is damaged.
+    """Return the cache entry for `key`; compute it if it is missing or damaged.
 
-    `make` writes the files into the empty folder that it is given, and returns the entry's facts. A
-    damaged entry is moved, and `on_damaged` gets its old path, its new path and the reason.
-    `settings`, `upstream` (the keys of the results that were read, by stage) and `about` go into
-    the manifest. With `verify`, the SHA-256 of each file of an existing entry is compared.
+    Parameters
+    ----------
+    folder
+        The cache folder of the stage.
+    settings, upstream, about
+        Written into the entry's manifest. `upstream` maps stages to the cache keys of their
+        results.
+    make
+        Computes the result: writes its files into the given empty folder, and returns facts.
+    on_damaged
+        Called with the old path, the new path and the reason after a damaged entry was moved away.
+    verify
+        Whether the SHA-256 of each file of the entry is checked, or only its size.
     """
     if found := find(folder, key, verify):
         return found
@@ -147,7 +152,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Write the hashes of source files to a file that entries share; return the key in its name."""
+    """Save hashes of source files in a file that several cache entries share; return its key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -156,7 +161,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file, in the folder of a stage, with the hashes of source files."""
+    """Return the path of the file that `keep_code` writes."""
     return folder / f".code-{key}.json"
 
 
@@ -168,10 +173,10 @@ def fsync_and_hash(path: Path) -> str:
 
 
 def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str]:
-    """Return the manifest of the entry at `path`, and a text that says what is damaged, or "".
+    """Check the cache entry at `path`; return its manifest and a description of the damage, or "".
 
-    Files must exist and have the recorded sizes; with `verify`, the SHA-256 of each is compared,
-    too. The manifest of a damaged entry is returned empty.
+    Each file must exist and have the recorded size; with `verify`, also the recorded SHA-256. If
+    the entry is damaged, the returned manifest is empty.
     """
     try:
         manifest: dict[str, Any] = verify_checksum((path / MANIFEST).read_bytes())
@@ -191,12 +196,12 @@ def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str
 
 
 def lock_path(folder: Path, key: str) -> Path:
-    """Return the file that a process locks while it makes or removes the cache entry for `key`."""
+    """Return the path of the lock file for writing or deleting the cache entry with this key."""
     return folder / f".{key}.lock"
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a folder with its content, or a link but not its target."""
+    """Delete a file, a folder with its contents, or a symbolic link (not its target)."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

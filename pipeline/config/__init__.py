@@ -1,1 +1,1 @@
-"""The settings of an experiment, their checks, and the error message for each mistake."""
+"""The settings of an experiment, their validation, and error messages for invalid settings."""

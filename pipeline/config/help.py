@@ -1,4 +1,4 @@
-"""The text of ``--help``: every setting with its meaning, type, limits and default."""
+"""Generate the text of ``--help``: each setting with its meaning, type, limits and default."""
 
 import re
 import textwrap
@@ -32,9 +32,10 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
-    """Return the text of ``--help``, as a template for Hydra's help.
+    """Return the text of ``--help``, as a template for Hydra.
 
-    `groups` maps each group, a folder of ``conf/``, to the class of settings of each choice in it.
+    `groups` maps each config group (a folder of ``conf/``) to its choices, and each choice to its
+    class of settings.
     """
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
@@ -64,7 +65,7 @@ def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
 
 
 def meaning(path: Path) -> str:
-    """Return what a file of ``conf/`` is for: the first sentence of the comments at its top."""
+    """Return the first sentence of the comments at the top of a file in ``conf/``."""
     comments = takewhile(lambda line: line.startswith("#"), path.read_text().split("\n"))
     lines = [line.removeprefix("# ") for line in comments]
     text = " ".join(line for line in lines if not line.startswith(("@package", "python ")))
@@ -72,9 +73,9 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield ``key=default`` and the meaning of each field of `kind`, a class of settings.
+    """Yield (``key=default``, meaning) for each field of a class of settings.
 
-    `prefix` stands before each key, such as ``loss.``.
+    `prefix`, such as ``loss.``, is put before each key.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):
@@ -88,7 +89,7 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def entry(left: str, right: str) -> list[str]:
-    """Return the lines of a help entry in two columns: `left`, and `right`, which is wrapped."""
+    """Format a help entry in two columns, and return its lines."""
     wrapped = textwrap.wrap(right, WIDTH - COLUMN)
     first = [] if len(left) < COLUMN else [left]
     rows = [f"{' ' * COLUMN}{line}" for line in wrapped]

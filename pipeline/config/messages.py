@@ -1,4 +1,4 @@
-"""Error messages for mistakes in settings: what is wrong, where, and what would be right."""
+"""Error messages for invalid settings: what is wrong, where, and how to correct it."""
 
 import re
 import shlex
@@ -22,20 +22,23 @@ PLUGINS = ("joblib", "optuna", "submitit")
 
 
 def not_set(key: str) -> str:
-    """Return the message for a setting that has no value."""
+    """Return the error message for a required setting without a value."""
     return f"{key} is not set; give it as {key}=..."
 
 
 def out_of_limits(error: SettingError, prefix: str) -> str:
-    """Return the message for a value outside its limits; `prefix` is the group, as in ``loss.``."""
+    """Return the error message for a value outside its limits.
+
+    `prefix` is the config group of the setting with a dot, such as ``loss.``.
+    """
     return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
 
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
-    """Return the message for the unknown setting `key`, with the one that was probably meant.
+    """Return the error message for an unknown setting, with a suggestion.
 
-    `choices`, such as ``loss=negsample``, are those choices of its group that have this setting.
-    `known` are the keys of all settings.
+    `choices`, such as ``loss=negsample``, are the choices of the config group that do have the
+    setting. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)
@@ -51,10 +54,10 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
 
 
 def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
-    """Return the file and the unknown key that caused an error while Hydra composed settings.
+    """Return the file and the unknown key that made Hydra fail while composing the settings.
 
-    The file is empty if the key is from the command line. The key is empty if the cause of the
-    error is not an unknown key.
+    The file is empty if the key is from the command line. The key is empty if the error has another
+    cause.
     """
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
@@ -65,7 +68,7 @@ def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str
 
 
 def composition_error(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the message for an error that Hydra or OmegaConf raised while composing settings."""
+    """Return the error message for settings that Hydra or OmegaConf could not compose."""
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = str(getattr(cause, "full_key", None) or "")
     if key == "experiment":
@@ -91,7 +94,7 @@ def composition_error(error: HydraException | OmegaConfBaseException) -> str:
 
 
 def not_parsed(override: str) -> str:
-    """Return the message for an argument that Hydra cannot parse, with the quotes it needs."""
+    """Return the error message for an argument that Hydra cannot parse."""
     key, _, value = override.partition("=")
     inner = value[1:-1] if value[:1] + value[-1:] == "[]" else value
     several = inner != value or "-m" in sys.argv or "--multirun" in sys.argv
@@ -110,19 +113,23 @@ def not_parsed(override: str) -> str:
 
 
 def shell(argument: str) -> str:
-    """Return an argument quoted for a shell."""
+    """Quote an argument for the shell."""
     return shlex.quote(argument) if set(argument) & set('"$`\\!') else f'"{argument}"'
 
 
 def not_yaml(error: MarkedYAMLError) -> str:
-    """Return the message for a settings file that is not valid YAML."""
+    """Return the error message for a settings file that is not valid YAML."""
     mark = error.problem_mark or error.context_mark
     place = f"{mark.name}: line {mark.line + 1}, column {mark.column + 1}" if mark else "a file"
     return f"{place}: is not YAML: {error.problem or error.context}"
 
 
 def unknown_choice(file: str, options: Sequence[str]) -> str:
-    """Return the message for a choice such as ``loss/foo`` that is not among the `options`."""
+    """Return the error message for a choice that does not exist in its config group.
+
+    `file` is the file that Hydra looked for, such as ``loss/foo``; `options` are the existing
+    choices.
+    """
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")
     if path != file and (set(path) & set("/.*") or Path(path).exists()):
@@ -136,10 +143,10 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 
 
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
-    """Return the message for a built-in exception raised by Hydra's composition, otherwise None.
+    """Return the error message for a built-in exception if Hydra raised it, otherwise ``None``.
 
-    Hydra raises such errors for ``model=3``, for an empty value of a list, for ``+=``, for a file
-    that is not UTF-8, and for a variable of ``hydra.job.env_copy`` that does not exist.
+    Hydra raises built-in exceptions for some user errors: ``model=3``, an empty value in a list,
+    ``+=``, a file that is not UTF-8, and an unknown variable in ``hydra.job.env_copy``.
     """
     reason = str(error)
     if reason.startswith(("Config group override", "Unexpected type for root")):

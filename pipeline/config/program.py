@@ -1,4 +1,4 @@
-"""The command that started the program, and the folder of its settings files."""
+"""The command that started the program, and the folder of the settings files."""
 
 import os
 import sys
@@ -12,10 +12,10 @@ CONF = next(path for path in (ROOT / "pipeline" / "conf", ROOT / "conf") if path
 
 
 def command(python: str = "python") -> list[str]:
-    """Return the start of the user's command: ``["w2v"]``, or `python` and the script's path."""
+    """Return the first words of the user's command: ``w2v``, or `python` and the script's path."""
     return ["w2v"] if Path(sys.argv[0]).stem == "w2v" else [python, os.path.relpath(sys.argv[0])]
 
 
 def command_line() -> str:
-    """Return the command to show in help and messages: ``w2v`` or ``python pipeline/run.py``."""
+    """Return the command to show in help and error messages."""
     return "w2v" if command() == ["w2v"] else "python pipeline/run.py"

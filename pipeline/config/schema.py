@@ -1,8 +1,8 @@
-"""The schema of the settings for Hydra, and `resolve`, which makes a `Config` of what it composes.
+"""The schema of the settings for Hydra, and `resolve`, which validates the composed settings.
 
-Hydra checks the names and types of settings while it composes YAML files and arguments. `resolve`
-makes frozen dataclasses of the result, which check their limits, before any work. Stages get these
-dataclasses and never see Hydra.
+Hydra composes settings from YAML files and command-line arguments, and checks their names and
+types. `resolve` converts them to frozen dataclasses, which check the limits of the values. The
+stages receive these dataclasses and do not depend on Hydra.
 """
 
 from dataclasses import fields, is_dataclass
@@ -58,7 +58,7 @@ register_resolver("help", partial(help_text, GROUPS), replace=True)
 
 @cache  # Hydra 1.4 warns of names that are registered twice
 def register() -> None:
-    """Register the schema with Hydra, under the names that the files of ``conf/`` use."""
+    """Register the classes of settings with Hydra, under the names used in ``conf/``."""
     store = ConfigStore.instance()
     nodes: list[tuple[str, str | None, type]] = [("schema", None, Config)]
     for group, choices in GROUPS.items():
@@ -71,7 +71,10 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Make a node and its children writable: OmegaConf makes frozen dataclasses read-only."""
+    """Make an OmegaConf node and its children writable.
+
+    OmegaConf makes nodes of frozen dataclasses read-only.
+    """
     if isinstance(node, DictConfig):
         OmegaConf.set_readonly(node, None)
         if OmegaConf.get_type(node) is dict:
@@ -81,10 +84,10 @@ def thaw(node: Any) -> None:
 
 
 def resolve(composed: DictConfig) -> Config:
-    """Return the composed settings as a `Config`, with interpolations resolved and limits checked.
+    """Convert composed settings to a `Config`: resolve interpolations, and check limits.
 
-    Hydra's own settings are left out. An `InputError` is raised for a setting that the schema does
-    not have, and for a value that is missing or outside its limits.
+    Hydra's own settings are ignored. `InputError` is raised for an unknown setting, a missing
+    value, or a value outside its limits.
     """
     composed = without_hydra(composed)
     check_keys(composed)
@@ -99,7 +102,7 @@ def resolve(composed: DictConfig) -> Config:
 
 
 def without_hydra(composed: DictConfig) -> DictConfig:
-    """Return the composed settings without Hydra's own, which are below the key ``hydra``."""
+    """Return the composed settings without Hydra's own, which have the key ``hydra``."""
     if "hydra" in composed:  # as it is outside a job
         composed = composed.copy()
         OmegaConf.set_struct(composed, False)
@@ -109,10 +112,9 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 
 def key_of(owner: type, node: Any) -> str:
-    """Return the key below `node` of the settings of class `owner`, with a dot: ``loss.``.
+    """Return the key of the settings of class `owner` in `node`, such as ``loss.``.
 
-    The key is empty if the settings are `node` itself or are not found. The settings may be of a
-    subclass of `owner`.
+    Settings of a subclass are found, too. If there are none, the key is empty.
     """
     for key in node if isinstance(node, DictConfig) and not node._is_none() else ():
         child = node._get_node(key)
@@ -127,7 +129,7 @@ def key_of(owner: type, node: Any) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` for keys that ``+key=...`` added or ``~key`` removed, as Hydra allows."""
+    """Raise `InputError` for a key that ``+key=...`` added or ``~key`` removed."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -144,7 +146,7 @@ def check_keys(node: Any, prefix: str = "") -> None:
 
 
 def suggest_setting(key: str) -> str:
-    """Return the message for the unknown setting `key`, with the one that was probably meant."""
+    """Return the error message for an unknown setting, with a suggestion."""
     group, _, name = key.rpartition(".")
     choices = [
         f"{group}={choice}"
@@ -155,7 +157,7 @@ def suggest_setting(key: str) -> str:
 
 
 def known_keys() -> set[str]:
-    """Return the dotted keys of all settings, for every choice of every group."""
+    """Return the dotted keys of all settings, for every choice of every config group."""
     keys = keys_below(Config, "")
     for group, choices in GROUPS.items():
         for kind in choices.values():
@@ -164,7 +166,10 @@ def known_keys() -> set[str]:
 
 
 def keys_below(kind: type, prefix: str) -> set[str]:
-    """Return the dotted keys of a class of settings and of classes nested in it, after `prefix`."""
+    """Return the dotted keys of a class of settings and of the classes nested in it.
+
+    `prefix` is put before each key.
+    """
     keys = set()
     for name, hint in get_type_hints(kind).items():
         if name in {field.name for field in fields(kind)}:
@@ -175,6 +180,6 @@ def keys_below(kind: type, prefix: str) -> set[str]:
 
 
 def error_line(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the one-line message for an error that Hydra raised while composing settings."""
+    """Return a one-line message for an error that Hydra raised while composing the settings."""
     file, key = messages.file_and_key_of(error)
     return file + suggest_setting(key) if key else messages.composition_error(error)

@@ -1,7 +1,7 @@
-"""The settings of an experiment: a tree of frozen dataclasses that check their values.
+"""The settings of an experiment: frozen dataclasses that validate their values.
 
-Many of the classes are from `w2v`. `pipeline.config.schema` makes the objects from the values in
-``conf/`` and on the command line.
+Many of these classes are defined in `w2v`. `pipeline.config.schema` creates the objects from
+``conf/`` and the command line.
 """
 
 from dataclasses import asdict, dataclass
@@ -54,7 +54,7 @@ SPLITS = ("train", "test", "unsup")
 
 @dataclass(frozen=True)
 class Corpus(Settings):
-    """Settings that all corpora share."""
+    """Settings common to all corpora."""
 
     name: ClassVar[str]
 
@@ -156,7 +156,7 @@ def _workers() -> Any:
 
 @dataclass(frozen=True)
 class WordsTokenizer(Words):
-    """Settings of a tokenizer: tokens are runs of letters, marks and digits; phrases are joined."""
+    """Settings of the tokenizer whose tokens are runs of letters, combining marks and digits."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()
@@ -164,7 +164,7 @@ class WordsTokenizer(Words):
 
 @dataclass(frozen=True)
 class WhitespaceTokenizer(Whitespace):
-    """Settings of a tokenizer: tokens are separated by white space; phrases are joined."""
+    """Settings of the tokenizer that splits the text at white space."""
 
     workers: int | None = _workers()
     phrases: Phrases = Phrases()
@@ -179,7 +179,7 @@ TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 
 @dataclass(frozen=True)
 class Evaluate(EvaluationSettings):
-    """Settings of the evaluation: the vectors, the benchmarks, the plots and the exports."""
+    """Settings of the evaluation: vectors, benchmarks, plots and export formats."""
 
     vectors: str | None = setting(
         "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
@@ -216,7 +216,7 @@ class Evaluate(EvaluationSettings):
 
 @dataclass(frozen=True)
 class Tracking(Settings):
-    """Settings of tracking: whether and where MLflow records runs."""
+    """Settings of experiment tracking: whether and where MLflow records runs."""
 
     name: str = setting("mlflow or none", one_of(("mlflow", "none")), "mlflow")
     uri: str | None = setting(
@@ -248,7 +248,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which its jobs are compared."""
+    """Settings of a sweep: the metric by which its runs are compared."""
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
@@ -265,13 +265,13 @@ class Search(Settings):
 
 
 def direction_of(objective: str) -> str:
-    """Return ``minimize`` for losses and times, ``maximize`` for all other objectives."""
+    """Return ``minimize`` for losses and times, and ``maximize`` for all other metrics."""
     return "minimize" if objective.endswith(("loss", "seconds")) else "maximize"
 
 
 @dataclass(frozen=True)
 class Cache(Settings):
-    """Settings of the cache: how results are checked before they are used again."""
+    """Settings of the cache: how stored results are checked before they are reused."""
 
     verify: str = setting(
         "compare each file's size, or its SHA-256, for which the files of the text are read, too",
@@ -285,7 +285,7 @@ class Cache(Settings):
 
 @dataclass(frozen=True)
 class Measure(Settings):
-    """Settings that all measurements of speed share."""
+    """Settings common to all speed benchmarks."""
 
     name: str = setting("the kind of timing", default="")
     repeats: int = setting("how often everything is timed", at_least(1), 3)
@@ -300,7 +300,7 @@ def _numbers(least: int) -> Limit:
 
 @dataclass(frozen=True)
 class Complexity(Measure):
-    """Settings for timing one pair against the vocabulary size and the number K of noise words."""
+    """Settings for timing a pair at several vocabulary sizes and numbers of noise words."""
 
     over_vocabulary: list[int] = setting(
         "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
@@ -320,7 +320,7 @@ class Complexity(Measure):
 
 @dataclass(frozen=True)
 class Benchmark(Measure):
-    """Settings for comparing the speed of engines on the corpus, one process per training."""
+    """Settings for comparing the speed of training engines on the corpus."""
 
     engines: list[str] = setting(
         "the engines", some_of(ENGINES, least=1), ["numba", "numpy", "gensim"]
@@ -338,7 +338,7 @@ MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """All settings of one experiment; `InputError` is raised if they do not fit together."""
+    """All settings of one experiment; `InputError` is raised if they contradict each other."""
 
     corpus: Corpus
     tokenizer: Any  # one of TOKENIZERS: OmegaConf has no unions of dataclasses
@@ -400,7 +400,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Refuse scores during training that would not be there, and a watch on others."""
+        """Check that the scores to compute during training and for early stopping exist."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:
@@ -422,24 +422,27 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries, with ``name`` for corpus, model and loss."""
+        """Return the settings as nested dictionaries; corpus, model and loss have a ``name``."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}
         return found
 
     def file_hashes(self) -> FileHashes:
-        """Return an object that hashes files; with ``cache.verify=size``, it reuses old hashes."""
+        """Return an object that computes the SHA-256 of files.
+
+        Unless ``cache.verify=sha256``, it does not hash unchanged files again.
+        """
         return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
     @property
     def objective(self) -> Objective:
-        """The model architecture together with the loss, as the functions of `w2v` take them."""
+        """The model architecture combined with the loss, as functions of `w2v` expect it."""
         return with_loss(self.model, self.loss)
 
     @property
     def run_name(self) -> str:
-        """A short name for lists of runs: ``negsample w5 k5 d100 s0``, or the evaluated file."""
+        """A short name of the run for lists, such as ``negsample w5 k5 d100 s0``."""
         if isinstance(self.measure, Complexity):
             return f"complexity {self.engine.name} d{self.model.dim} s{self.seed}"
         if self.evaluate.vectors is not None:
@@ -451,7 +454,7 @@ class Config(Settings):
 
     @property
     def title(self) -> str:
-        """The name of the run and its corpus: ``negsample w5 k5 d100 s0 on pydocs``."""
+        """The name of the run and its corpus, such as ``negsample w5 k5 d100 s0 on pydocs``."""
         if self.evaluate.vectors is not None:
             return self.run_name
         return f"{self.run_name} on {self.corpus.name}"

@@ -1,4 +1,4 @@
-"""Format keys and values of settings as text, for tables, plots and lists of runs."""
+"""Format the keys and values of settings for tables, plots and lists of runs."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ how it is compared. A sweep has one value of each."""
 
 
 def as_yaml(value: Any) -> str:
-    """Return a value as one writes it on the command line; blank or unprintable text is quoted."""
+    """Format a value as in YAML: ``null``, ``true``, ``[a, b]``; blank text is quoted."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
@@ -20,7 +20,10 @@ def as_yaml(value: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text: a float with four digits if these are exact, ``None`` as a dash."""
+    """Format a value for a table.
+
+    A float gets four digits if these are exact; ``None`` becomes a dash.
+    """
     if isinstance(value, float):
         short = f"{value:.4g}"
         return short if float(short) == value else repr(value)
@@ -28,9 +31,9 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Return a dictionary from each text to a short form: numbers are rounded to four digits.
+    """Map each text to a short form, in which numbers are rounded to four significant digits.
 
-    If two numbers would become equal, all keep more digits. Other texts stay as they are.
+    If two numbers would become equal, all keep more digits. Other texts are unchanged.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -47,12 +50,12 @@ def _rounded(text: str, digits: int) -> str:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is an integer or a float; booleans are not numbers here."""
+    """Return whether a value is an int or a float, but not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Return a dictionary from each key to a short name: ``dim`` for ``model.dim``, if unique."""
+    """Map each dotted key to its last part if that is unique: ``model.dim`` to ``dim``."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
@@ -62,9 +65,9 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
 def flatten(
     settings: Mapping[str, Any], without: Sequence[str] = (), prefix: str = ""
 ) -> dict[str, Any]:
-    """Return nested settings as one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
+    """Convert nested settings to one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
 
-    The keys in `without` are left out, with all keys below them. `prefix` stands before each key.
+    The keys in `without` are omitted, with all keys below them. `prefix` is put before each key.
     """
     found: dict[str, Any] = {}
     for key, value in settings.items():

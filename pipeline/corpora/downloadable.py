@@ -1,4 +1,4 @@
-"""A text corpus whose archive is downloaded when its documents are first read."""
+"""A corpus whose archive is downloaded when its documents are first read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,17 +13,12 @@ from w2v.text.download import ShowDownload, download
 
 @dataclass(frozen=True)
 class ArchiveSource:
-    """The documents of a corpus whose archive is downloaded, or read from ``corpus.path``.
-
-    Downloads are kept in `folder`. `read` yields the documents of the archive at a path, and
-    `read_settings` are those of its arguments that change the documents, as JSON values. `hashes`
-    computes the SHA-256 of the file ``corpus.path``, or remembers it.
-    """
+    """The documents of a corpus archive, which is downloaded or read from ``corpus.path``."""
 
     corpus: DownloadedCorpus
-    folder: Path
-    read: Callable[[Path], Iterator[str]]
-    read_settings: Mapping[str, object]
+    folder: Path  # of downloaded archives
+    read: Callable[[Path], Iterator[str]]  # yields the documents of an archive
+    read_settings: Mapping[str, object]  # arguments of `read` that change the documents
     show_download: ShowDownload
     hashes: FileHashes
 
@@ -33,7 +28,7 @@ class ArchiveSource:
             raise InputError(f"corpus.path={path}: no such file; see conf/corpus/{name}.yaml")
 
     def documents(self) -> Iterator[str]:
-        """Yield the documents in the archive's order; `InputError` is raised if it is damaged."""
+        """Yield the documents in the order of the archive; raise `InputError` if it is damaged."""
         path = self._archive()
         try:
             yield from self.read(path)

@@ -28,8 +28,9 @@ def make_source(
 ) -> sources.Source:
     """Return the source of documents for the settings of a corpus.
 
-    Archives are downloaded to the folder ``corpora`` in `outputs` when their documents are first
-    read. `show_download` and `show_hashing` report progress. `hashes` remembers the files' SHA-256.
+    Archives are downloaded to the folder ``corpora`` in `outputs` when they are first read.
+    `show_download` and `show_hashing` are called with the progress. `hashes` computes the SHA-256
+    of files.
     """
     hashes = hashes or FileHashes()
 

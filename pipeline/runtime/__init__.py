@@ -1,1 +1,1 @@
-"""Terminal output, stopping by signals, and the machine's cores, memory and disk."""
+"""Terminal output, signals, disk errors and memory checks."""

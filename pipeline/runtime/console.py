@@ -1,6 +1,6 @@
-"""Show a run in the terminal: a progress bar, a line for each stage, tables of results.
+"""The terminal output of a run: a progress bar, a line per stage, and tables of results.
 
-If the output is a pipe or a file, a plain line every ten seconds replaces the bar.
+If the output is not a terminal, a plain line every ten seconds replaces the bar.
 """
 
 import sys
@@ -23,30 +23,30 @@ PLAIN_SECONDS = 10.0
 
 
 def format_rate(words_per_second: float) -> str:
-    """Return a rate such as ``1.23 M words/s`` or ``456 k words/s``."""
+    """Format a speed such as ``1.23 M words/s`` or ``456 k words/s``."""
     if words_per_second >= 1e6:
         return f"{words_per_second / 1e6:.2f} M words/s"
     return f"{words_per_second / 1e3:.0f} k words/s"
 
 
 def format_figure(value: float | None, form: str = ".3f") -> str:
-    """Return a number in the format `form`, with three decimals by default; a dash for ``None``."""
+    """Format a number by the format specification `form`; ``None`` as a dash."""
     return "–" if value is None else f"{value:z{form}}"
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration such as ``0.25 s``, ``4.1 s`` or ``612 s``."""
+    """Format a duration such as ``0.25 s``, ``4.1 s`` or ``612 s``."""
     digits = 0 if seconds >= 100 else 1 if seconds >= 1 else 2
     return f"{seconds:.{digits}f} s"
 
 
 def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
-    """Return an interval such as ``0.12 … 0.34``, or a dash if its ends are ``None``."""
+    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``."""
     return "–" if low is None else f"{low:z{form}} … {high:z{form}}"
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
-    """Return an empty table with columns `left`, aligned left, and `right`, aligned right."""
+    """Return an empty table with left-aligned columns `left` and right-aligned columns `right`."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in left:
         table.add_column(name, no_wrap=True)
@@ -56,10 +56,10 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 
 
 class Display:
-    """Shows one run: the stages, the progress of training, and the results.
+    """Prints the progress and the results of one run.
 
-    The display of a job of a sweep is `quiet`: it shows only warnings and the progress bar, as the
-    sweep prints a line for each job. Jobs that run at the same time cannot have `bars`.
+    With `quiet`, used for jobs of a sweep, only warnings and the progress bar are shown. Jobs that
+    run in parallel need ``bars=False``.
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
@@ -78,14 +78,14 @@ class Display:
         """When the last plain line of progress was printed."""
 
     def say(self, line: str, style: str = "") -> None:
-        """Print a line as plain text: markup and escape sequences in it have no effect."""
+        """Print a line of plain text; markup and escape sequences in it have no effect."""
         if self.quiet:  # Rich's console would write into the line that shows the sweep
             print(sanitize(line, terminal=True), file=self.file, flush=True)
             return
         self.console.print(Text(sanitize(line, terminal=True), style=style))
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
-        """Print that a stage has finished: `detail`, and its seconds unless it was cached."""
+        """Print that a stage has finished, with a description and how long it took."""
         if self.quiet:
             return
         how = "cached" if cached else f"{seconds:.1f} s"
@@ -93,7 +93,7 @@ class Display:
 
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
-        """Show the progress of a ``with`` block; in a terminal, by a bar that disappears later."""
+        """Show a progress bar during the block, if the output is a terminal."""
         self.line_shown = self.bar_begun = time.monotonic()
         if not self.bars:
             yield
@@ -121,16 +121,16 @@ class Display:
         return f"{shown} MB  {size / 1e6 / seconds:.1f} MB/s"
 
     def downloading(self, name: str, done: int, total: int | None) -> None:
-        """Show how many bytes of a file have been downloaded; `total` is ``None`` if unknown."""
+        """Show the progress of a download in bytes; `total` is ``None`` if unknown."""
         size = f"{done / 1e6:.1f}" + (f" of {total / 1e6:.1f}" if total else "")
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show how much text has been read: `size` in bytes, and the fraction of all text."""
+        """Show the progress of reading the text: documents, bytes, and fraction of all bytes."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
-        """Show how many bytes (`size`) of the files have been read to compute their checksums."""
+        """Show the progress of hashing files: bytes read, and fraction of all bytes."""
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
@@ -138,11 +138,11 @@ class Display:
         self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show the finished fraction of pass `number` of those that join words to phrases."""
+        """Show the progress of pass `number` of phrase detection."""
         self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
-        """Set the number of words that training will read."""
+        """Set the number of words that training will read, for the progress bar."""
         self.training_words = words
 
     def point(self, point: Point) -> None:
@@ -177,10 +177,10 @@ class Display:
         neighbours: Mapping[str, Sequence[str]],
         report: str,
     ) -> None:
-        """Print the results of a run: scores, words with their neighbors, the report's path.
+        """Print the results of a run: scores, nearest neighbors, and the path of the report.
 
-        Each of `lines` has the name of a score, its value, its 95 % confidence interval, and how
-        much of the benchmark's data was used. `neighbours` maps words to their nearest words.
+        Each of `lines` is (name of the score, score, its 95 % confidence interval, how many
+        questions of the benchmark were used). `neighbours` maps words to their nearest neighbors.
         """
         if self.quiet:
             return
@@ -203,10 +203,10 @@ class Display:
         groups: Mapping[str, Sequence[Mapping[str, Any]]],
         compared_within: Sequence[str],
     ) -> None:
-        """Print a table of the configurations of a sweep, the best first in each group.
+        """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
-        `axes` are the settings that the sweep varies. Values of the metric `objective` can be
-        compared only within a group, in which the settings `compared_within` are equal.
+        `axes` are the settings that vary. `groups` holds the rows; only configurations of the same
+        group are comparable, because they agree in the settings `compared_within`.
         """
         title = f"by {objective}"
         if compared_within:

@@ -1,4 +1,4 @@
-"""Explain in one line why a file cannot be written under the outputs folder."""
+"""Explain in one line why a file could not be written, such as a full disk."""
 
 import errno
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return the one-line message for an error of writing, or ``None`` for other errors.
+    """Return a one-line message for an error in writing a file; ``None`` for other errors.
 
-    If `outputs` is given, only a full disk and errors for files in that folder have a message.
-    `stage` is the name of the stage that was running.
+    If `outputs` is given, only a full disk and errors in that folder are explained. `stage` is the
+    name of the running stage.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -45,7 +45,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """Turn each `OSError` of writing in the block into an `InputError` with a one-line message."""
+    """Turn an `OSError` in writing a file in the block into an `InputError` with one line."""
     try:
         yield
     except OSError as error:

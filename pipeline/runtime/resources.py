@@ -1,4 +1,4 @@
-"""Describe the machine, check its memory, and set where JAX keeps compiled programs."""
+"""Describe the machine, check the free memory, and set the folder of JAX's compilation cache."""
 
 import os
 import platform
@@ -16,20 +16,26 @@ TOKENS_PER_BYTE = 0.6
 
 @cache
 def machine() -> str:
-    """Return the processor's model and the number of available cores, to compare run times."""
+    """Return the processor model and the number of available cores.
+
+    Run times are compared only between equal machines.
+    """
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     return f"{found[1] if found else platform.processor()}, {available_cores()} cores"
 
 
 def keep_compiled_programs(outputs: Path) -> None:
-    """Let JAX cache compiled programs in a folder of `outputs`, unless the user set another."""
+    """Let JAX keep compiled programs in a folder of `outputs`, unless the user chose another."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(outputs.absolute() / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 def require_memory(need: int, what: str) -> None:
-    """Raise `InputError` if `what`, such as "training", needs more bytes than are free."""
+    """Raise `InputError` if less than `need` bytes of memory are free.
+
+    `what`, such as "training", names the task in the error message.
+    """
     free = free_memory()
     if free is not None and need > free:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Stop a run by Ctrl-C or SIGTERM: the first signal stops it cleanly, a second one at once."""
+"""Stop a run on Ctrl-C or SIGTERM: cleanly on the first signal, at once on the second."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 
 
 class StopRequest:
-    """Whether the user has asked this process to stop, by Ctrl-C or SIGTERM.
+    """Handles Ctrl-C (SIGINT) and SIGTERM, and remembers whether one was received.
 
-    Usually the first signal raises `KeyboardInterrupt`, or `SystemExit` with the status 128 + the
-    signal's number. After `defer`, it only makes `requested` return true: training calls that now
-    and then, and stops after it has written a checkpoint.
+    By default, the first signal raises `KeyboardInterrupt` or `SystemExit`. After `defer`, it only
+    makes `requested` return true, so that training can write a checkpoint before it stops. A second
+    signal ends the process at once.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class StopRequest:
 
     @contextmanager
     def handling_signals(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM within the block; outside the main thread, do nothing."""
+        """Handle SIGINT and SIGTERM during the block; outside the main thread, do nothing."""
         main = threading.current_thread() is threading.main_thread()
         signals = (signal.SIGINT, signal.SIGTERM) if main else ()
         before: dict[int, Any] = {n: signal.signal(n, self._receive) for n in signals}
@@ -40,14 +40,14 @@ class StopRequest:
         return self.signum is not None
 
     def defer(self) -> None:
-        """Until the `deferrable` block ends, raise no exception when a signal arrives."""
+        """Do not raise an exception on a signal until the `deferrable` block ends."""
         self._deferred = True
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Let the block call `defer`, and raise the exception for a deferred signal at its end.
+        """Allow `defer` in the block; after the block, raise the exception of a deferred signal.
 
-        That exception replaces any error that the block raises after the signal.
+        This exception replaces any other error raised after the signal.
         """
         try:
             yield
@@ -79,7 +79,7 @@ class StopRequest:
 
 
 def end_child_processes() -> None:
-    """Send SIGTERM to the child processes of this process, on Linux; elsewhere do nothing."""
+    """Send SIGTERM to the child processes of this process (only on Linux)."""
     with suppress(OSError):
         for task in Path("/proc/self/task").iterdir():
             for child in (task / "children").read_text().split():

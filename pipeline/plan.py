@@ -150,10 +150,6 @@ class Planner:
 
 
 def with_code(folder: Path, manifest: Manifest) -> Manifest:
-    """Return a manifest whose ``code`` holds the hashes of source files instead of their key.
-
-    The hashes are in a file of `folder`. If there is none, ``code`` is removed.
-    """
     code = {}
     with suppress(OSError, ValueError):
         key = str(manifest.get("code"))

@@ -1,4 +1,4 @@
-"""Run one experiment, record it in the tracking store (MLflow), and print where its results are."""
+"""Run one experiment, record it with MLflow, and print where its results are."""
 
 import os
 import shlex
@@ -24,7 +24,8 @@ def run_tracked(
 ) -> dict[str, Any]:
     """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is given if the run is a job of a sweep; `stop` records a signal to stop.
+    `job` is ``None`` unless the run is a job of a sweep. `stop` says whether the user wants to
+    stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths, check_stages
@@ -77,7 +78,7 @@ def parameters(config: Config) -> dict[str, Any]:
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:
-    """Return the MLflow tags of a run; for a job of a sweep, its parent is the sweep's run."""
+    """Return the MLflow tags of a run; a job of a sweep becomes a child of the sweep's run."""
     names = ("corpus", "model", "loss", "engine")
     found = {name: str(getattr(config, name).name) for name in names}
     if config.evaluate.vectors is not None:
@@ -90,7 +91,7 @@ def tags(config: Config, job: JobContext | None) -> dict[str, str]:
 
 
 def ui_command(config: Config) -> str:
-    """Return the command that opens MLflow's UI, or the tracking server's address if one is set."""
+    """Return the command that starts MLflow's UI, or the address of the tracking server, if set."""
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")

@@ -81,7 +81,6 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
 def series(
     timings: Timings, settings: Complexity
 ) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """Yield (loss, engine, timings over V, timings over K) for each loss and engine."""
     table = pd.DataFrame(timings)
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = table[(table["loss"] == loss) & (table["way"] == way)]

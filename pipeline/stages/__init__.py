@@ -1,4 +1,4 @@
-"""The stages of an experiment, in the order in which they run."""
+"""The list of the stages of an experiment, in the order in which they run."""
 
 from pipeline.stages.base import Stage
 from pipeline.stages.evaluate import Evaluation

@@ -1,4 +1,4 @@
-"""The base class of stages, and the context that a stage is given when it runs."""
+"""The base class of the stages of an experiment, and the context in which they run."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from w2v.text.sources import size_of
 
 @dataclass
 class Context:
-    """The state of a run, which its stages share: settings, display, tracker, results so far."""
+    """The state of a run, shared by its stages: settings, display, tracker, results so far."""
 
     config: Config
     display: Display
@@ -39,12 +39,12 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """The folder to which the program writes everything, including the cache."""
+        """The folder of all output files, including the cache."""
         return Path(self.config.outputs)
 
     @cached_property
     def hashes(self) -> FileHashes:
-        """The object that computes, or remembers, the SHA-256 of the files that the run reads."""
+        """The object that computes the SHA-256 of the files that the run reads."""
         return self.config.file_hashes()
 
     @property
@@ -54,7 +54,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words that training read: MLflow's step for the final metrics."""
+        """The number of words read in training, at which MLflow shows the final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -63,7 +63,7 @@ Make = Callable[[Path], dict[str, Any]]
 
 
 class Expected(NamedTuple):
-    """The expected cost of computing a result: seconds, if known, and bytes of memory and disk."""
+    """The expected cost of a computation: seconds, if known, and bytes of memory and disk."""
 
     seconds: float | None = None
     memory: int = 0
@@ -77,7 +77,7 @@ MAX_INPUTS = 10_000
 class Stage(ABC):
     """A stage of an experiment: how its result is computed, cached, shown and recorded.
 
-    To add a stage, write a file with a subclass, and add it to `pipeline.stages.STAGES`.
+    To add a stage, write a file with a subclass, and add the subclass to `pipeline.stages.STAGES`.
     """
 
     name: ClassVar[str]  # on the command line and in the cache
@@ -86,45 +86,45 @@ class Stage(ABC):
     consumes: ClassVar[tuple[str, ...]] = ()  # the names of the stages whose results it reads
 
     def applies(self, config: Config) -> bool:  # noqa: ARG002
-        """Return whether an experiment with these settings has this stage."""
+        """Return whether an experiment with these settings includes this stage."""
         return True
 
     def check(self, config: Config) -> None:
-        """Raise `InputError` for an input path in the settings that cannot be read."""
+        """Raise `InputError` if an input file named in the settings cannot be read."""
 
     @abstractmethod
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
-        """Return the settings that determine the result, as JSON values, and a function to make it.
+        """Return the settings that the result depends on, and a function that computes the result.
 
-        The settings have the names that users know; a hash of its content stands for each file. The
-        cache adds `upstream` and `code_version` to them.
+        The settings become part of the cache key; they are JSON values, in which each input file is
+        represented by the hash of its content.
         """
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Return a line for the terminal that sums up the result, from the facts about it."""
+        """Return a line for the terminal that summarizes the result."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Do what is due as soon as the result is there, computed now or found in the cache."""
+        """Process the result immediately after it was computed or found in the cache."""
 
     def record(self, context: Context, entry: Entry) -> None:
-        """Record the result in the tracking store; called after all stages have run."""
+        """Record the result with the tracker, after all stages have run."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        """Return the paths of the files that the summary lists, by a name for each."""
+        """Return the paths of the files to list in ``summary.json``, by name."""
         return {}
 
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Do what needs the summary of the run, such as writing a report; called last."""
+        """Do what needs the summary of the run, such as writing a report, at the end of the run."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
-        """Return the key of the result in the cache, a hash of all that the result depends on."""
+        """Return the cache key of the result: a hash of everything that the result depends on."""
         return stage_key(self.name, self.code_version, settings, self.upstream(context))
 
     def upstream(self, context: Context) -> dict[str, str]:
-        """Return the cache keys of the results that this stage reads, by the names of stages."""
+        """Return the cache keys of the results that this stage reads, by stage name."""
         entries = context.entries
         return {name: entries[name].key for name in self.consumes if name in entries}
 
@@ -139,7 +139,7 @@ class Stage(ABC):
         return digest(self.code)
 
     def about(self, context: Context) -> dict[str, Any]:
-        """Return what the manifest records besides settings: code, inputs and machine."""
+        """Return what the manifest records besides the settings: code, input files, and machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
@@ -150,33 +150,32 @@ class Stage(ABC):
         }
 
     def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:  # noqa: ARG002
-        """Return the time, memory and disk space that computing the result is expected to take.
+        """Estimate the time, memory and disk space that computing the result takes.
 
-        `past` is the manifest of the most similar result made on a machine like this, if any. In
-        `context`, results of other stages that are not made yet have expected facts.
+        `past` is the manifest of the most similar result computed on this machine, if any.
         """
         if past is None:
             return Expected()
         return Expected(past["seconds"], disk=sum(one["bytes"] for one in past["files"].values()))
 
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
-        """Return the facts, such as ``tokens``, to expect of a result not made yet, if known.
+        """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of the most similar result. `ratio` is the size of the text to read
-        divided by the size of the text of that result; 0 if it is unknown.
+        `facts` are those of the most similar result in the cache. `ratio` is the size of the new
+        text divided by the size of the text of that result; 0 if unknown.
         """
         del context, ratio
         return facts
 
     def explain(self, error: InputError, config: Config) -> InputError:
-        """Return the error with a setting's full key in place of the library's argument name."""
+        """Return the error with the setting's full key, such as ``train.lr`` in place of ``lr``."""
         name = str(error).partition("=")[0]
         ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
         return InputError(f"{self.group}.{error}") if ours else error
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return the facts that are numbers, under names of metrics such as ``corpus/tokens``."""
+    """Return the facts that are numbers, as metrics with names such as ``corpus/tokens``."""
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 
@@ -192,5 +191,5 @@ DATA = {"w2v.report.page": "templates/*"}
 
 @cache
 def code_of(module: str) -> dict[str, str]:
-    """Return the source files that the results of a module depend on, each with a hash."""
+    """Return the source files that a stage's module depends on, each with a hash."""
     return source_digests(module, ROOMS, SHARED, DATA)

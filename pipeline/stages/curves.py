@@ -1,4 +1,4 @@
-"""Scores after epochs of training. Only trainings that ask for them depend on this code."""
+"""Scores computed during training, after some or all epochs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from w2v.vectors import WordVectors
 
 
 def identity(settings: Evaluate, hashes: FileHashes) -> dict[str, Any]:
-    """Return what the scores depend on beside the vectors, as JSON values."""
+    """Return the settings that the scores depend on, for the cache key of the training."""
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
         "curves": settings.followed,
@@ -29,7 +29,7 @@ def identity(settings: Evaluate, hashes: FileHashes) -> dict[str, Any]:
 
 
 def scores_of(settings: Evaluate, vectors: WordVectors) -> dict[str, float]:
-    """Return the scores that are followed."""
+    """Return the scores to compute during training, by name."""
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside
         vectors = WordVectors(vectors.words, sums, vectors.counts)

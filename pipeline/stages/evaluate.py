@@ -22,10 +22,11 @@ EXPORTS = "exports"
 
 
 class Evaluation(Stage):
-    """Computes the metrics of the vectors of the run, or of vectors made by any tool.
+    """Evaluates the word vectors of the run, or vectors from a file.
 
-    It writes ``scores.json``, tables as Parquet and CSV, and the vectors in other formats. For a
-    job of a sweep, the only table is that of neighbors; the others are made with the job's report.
+    It writes ``scores.json``, tables as Parquet and CSV, and exports the vectors to other formats.
+    For a job of a sweep, only the table of neighbors is written; the other tables are made with the
+    job's report.
     """
 
     name = "evaluate"
@@ -101,9 +102,9 @@ class Evaluation(Stage):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write the report and the map into the folder of the run, and show the scores.
+        """Write the report and the word map into the folder of the run, and print the scores.
 
-        For a job of a sweep, only what a later report needs is written.
+        For a job of a sweep, only save what a later report needs.
         """
         title, found = context.config.title, context.findings
         run = Ended(run_dir, context.outputs, context.entries, summary, title, context.command)

@@ -41,18 +41,14 @@ SUMMARY, LATER = "summary.json", "report.json"
 
 @dataclass(frozen=True)
 class Ended:
-    """A run whose stages have ended.
-
-    ``entries`` are the results by stage, ``outputs`` is the folder with the cache, and ``command``
-    repeats the run.
-    """
+    """A run whose stages have ended, as the input of its report."""
 
     run_dir: Path
-    outputs: Path
-    entries: Mapping[str, Entry]
-    summary: Mapping[str, Any]
+    outputs: Path  # the folder of the cache
+    entries: Mapping[str, Entry]  # the results by stage
+    summary: Mapping[str, Any]  # the content of summary.json
     title: str
-    command: str
+    command: str  # repeats the run
 
     @property
     def settings(self) -> Evaluate:
@@ -60,14 +56,17 @@ class Ended:
         return Evaluate(**self.summary["config"]["evaluate"])
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again, write scores and tables into `out`, and return them."""
+        """Evaluate the vectors again; write scores and tables into `out`, and return them."""
         trained = self.entries.get("train")
         suggested = self.summary["config"]["corpus"].get("probes") if trained else None
         folder = trained.path if trained else None
         return evaluate_vectors(out, self.settings, folder, suggested)[1]
 
     def counts(self) -> Counts | None:
-        """Return each type's count, and whether it is in the vocabulary; ``None`` if untrained."""
+        """Return the word counts of the corpus, and which words are in the vocabulary.
+
+        If the vectors were not trained in this run, return ``None``.
+        """
         if "train" not in self.entries:
             return None
         kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0
@@ -77,11 +76,10 @@ class Ended:
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
 ) -> Path:
-    """Draw the plots unless the cache has them, write the report and the map, and record them.
+    """Draw the plots, write the report and the word map, record them, and return the report's path.
 
-    ``findings`` are the results of the evaluation; without them, the vectors are evaluated again.
-    With ``verify``, cached plots are compared with their SHA-256. Returns the path of the HTML
-    report.
+    Cached plots are reused; with ``verify``, their SHA-256 is checked. ``findings`` is the result
+    of the evaluation; if it is ``None``, the vectors are evaluated again.
     """
     settings = run.settings
     shown = {
@@ -134,9 +132,10 @@ def make_report(
 
 
 def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
-    """Write a page on words used differently in the texts of `after` and ``evaluate.compare``.
+    """Write an HTML page on words that two texts use differently, and return its `path`.
 
-    `config` holds the settings of the run. Returns `path`, the file of the page.
+    `after` are the vectors of the first text. Those of the other text, and other settings, are
+    taken from `config`, the settings of the run.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
@@ -155,12 +154,12 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
 
 
 def report_later(run_dir: Path) -> Path:
-    """Make the report of a run that ended earlier, and record it in the run's MLflow run.
+    """Write the report of an earlier run, and add it to the run in MLflow.
 
     Raises
     ------
     InputError
-        The folder is not that of a run with scores, or the cache no longer holds its results.
+        The folder is not that of a run with scores, or the cache no longer has its results.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])
@@ -169,14 +168,14 @@ def report_later(run_dir: Path) -> Path:
 
 
 def leave_for_later(run: Ended) -> None:
-    """Write the title and the command of a run to its folder, for a later `report_later`."""
+    """Save the title and the command of a run in its folder, for its report."""
     with written_aside(run.run_dir / LATER) as aside:
         text = json.dumps({"title": run.title, "command": run.command}, ensure_ascii=False)
         aside.write_text(text, encoding="utf-8")
 
 
 def read_ended(run_dir: Path) -> Ended:
-    """Return an earlier run with its cached results; raise `InputError` if any is missing."""
+    """Load an earlier run and its cached results; raise `InputError` if any is missing."""
     try:
         summary, later = (json.loads((run_dir / name).read_bytes()) for name in (SUMMARY, LATER))
         stages: dict[str, Any] = summary["stages"]
@@ -202,12 +201,9 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return `path` if it is a run; if it is a sweep, its jobs with scores but no report.
+    """Return `path` if it is the folder of a run; for a sweep, its jobs that have no report yet.
 
-    Raises
-    ------
-    InputError
-        There is no such folder.
+    Jobs without scores are left out. `InputError` is raised if the folder does not exist.
     """
     if not path.is_dir():
         raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")

@@ -1,4 +1,4 @@
-"""Compute the scores of word vectors, and the tables that show the scores in detail."""
+"""Compute the scores of word vectors, and tables with the details behind the scores."""
 
 import json
 import warnings
@@ -34,7 +34,10 @@ LISTED = 5
 
 
 def locate(setting: str, path: str | None, use: Use) -> Path:
-    """Return the path of the vectors in ``evaluate.<setting>``, after checking that it exists."""
+    """Return the path of the vectors in the setting ``evaluate.<setting>``.
+
+    `InputError` is raised if they do not exist.
+    """
     try:
         found = find_runs(str(path))[0] if setting == "compare" else find_vectors(str(path))
         vector_files(found, use)
@@ -50,9 +53,11 @@ def evaluate_vectors(
     suggested: Sequence[str] | None,
     brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
-    """Load the vectors to evaluate, `trained` or those in `settings`, and `compute` the results.
+    """Load word vectors, and write their scores and tables into the folder `out`.
 
-    `suggested` are the corpus's probe words. If `brief`, the only table is that of neighbors.
+    The vectors are in the folder `trained`; if it is ``None``, `settings` names them. `suggested`
+    are words whose neighbors to list by default. If `brief`, only the table of neighbors is
+    written. Returns facts for ``summary.json``, and data for the plots.
     """
     use = cast(Use, settings.use)
     path = trained or locate("vectors", settings.vectors, use)
@@ -70,11 +75,11 @@ def compute(
     trained: Path | None,
     suggested: Sequence[str] | None,
 ) -> tuple[dict[str, Any], Findings]:
-    """Compute every metric, and write the scores and the tables into the folder `out`.
+    """Compute the metrics of the vectors in `given`, and write scores and tables into `out`.
 
-    ``trained`` is the folder of the training result, or None for vectors made elsewhere;
-    ``suggested`` are the corpus's probe words. Without ``given.tables``, the only table is that of
-    neighbors, without scores by category. Returns facts for the summary, and data for plots.
+    ``trained`` is the folder of the training result, ``None`` if there is none. ``suggested`` are
+    words whose neighbors to list by default. Unless ``given.tables``, only the table of neighbors
+    is written. Returns facts for ``summary.json``, and data for the plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -111,7 +116,10 @@ def compute(
 def probe_words(
     vectors: WordVectors, settings: Evaluate, suggested: Sequence[str] | None
 ) -> list[str]:
-    """Return the words to list neighbors of: the user's, the corpus's, or a choice made here."""
+    """Return the words whose nearest neighbors are listed.
+
+    They are those in the settings, otherwise `suggested`, otherwise chosen from the vocabulary.
+    """
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"
         warnings.warn(line, stacklevel=2)
@@ -121,7 +129,7 @@ def probe_words(
 
 
 def table(rows: Sequence[Any], columns: Mapping[str, str]) -> "pd.DataFrame":
-    """Return rows as a data frame with these columns and dtypes; missing values are NaN."""
+    """Return a data frame with the given columns and dtypes; missing values are NaN."""
     import pandas as pd
 
     named = bool(rows) and isinstance(rows[0], dict)

@@ -1,4 +1,4 @@
-"""The stage ``tokenize``: turns the text of the corpus into token ids."""
+"""The stage ``tokenize``: converts the text of the corpus to token ids."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ MAX_UNSEGMENTED = 0.05
 class Tokenize(Stage):
     """Reads the corpus once, and writes its token ids into a folder.
 
-    If phrases are wanted, the words of each become one token, and ``phrases.csv`` lists them.
+    With phrase detection, the words of a phrase become one token, and ``phrases.csv`` lists the
+    phrases.
     """
 
     name = "tokenize"
@@ -145,12 +146,12 @@ class Tokenize(Stage):
 
 
 def file_stamps(source: Source) -> list[Any]:
-    """Return name, size and time of each file of the source; empty if it does not read files."""
+    """Return the name, size and modification time of each input file, if the source has files."""
     return list(source.stamps()) if isinstance(source, Files) else []
 
 
 def origin_of(corpus: Corpus) -> str | list[str]:
-    """Return where the text of a corpus is from: a path, an address, or names of packages."""
+    """Return where the text of a corpus comes from: a path, a URL, or names of packages."""
     for key in ("path", "url", "packages"):
         found: str | list[str] | None = getattr(corpus, key, None)
         if found is not None:

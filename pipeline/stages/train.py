@@ -43,7 +43,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class Train(Stage):
-    """Trains the word vectors, and writes them with the history of the loss."""
+    """Trains word vectors, and saves them with the training history."""
 
     name = "train"
     section = "train"
@@ -76,7 +76,7 @@ class Train(Stage):
         return Expected(seconds, memory, sum(disk.values()))
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
-        """Train, write the result into the folder `out`, and return facts about the training."""
+        """Train, save the result in the folder `out`, and return facts about the training."""
         config, entries, display = context.config, context.entries, context.display
         require_resources(context)
         checkpoints = Checkpoints(
@@ -138,7 +138,7 @@ class Train(Stage):
         }
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
-        """Return the folder of a finished training that this one can continue, if there is one.
+        """Return the folder of a cached training that this one can continue, if there is one.
 
         Such a training has the same settings but fewer epochs. The longest one is returned.
         """
@@ -197,7 +197,7 @@ def record_vectors(tracker: Tracker, folder: Path) -> None:
 
 
 def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
-    """Return the settings that the trained vectors depend on, for the key in the cache."""
+    """Return the settings that the trained vectors depend on, for the cache key."""
     init, settings = config.train.init, config.as_dict()
     scored = config.evaluate
     # By its name: without scores after epochs, vectors do not depend on the code of evaluation.
@@ -218,7 +218,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
 
 
 def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
-    """Return the bytes of memory that training needs, and the bytes of disk by kind of file."""
+    """Return the memory that training needs, and the disk space by kind of file, in bytes."""
     config, entries = context.config, context.entries
     words, documents = entries["vocab"].facts["size"], entries["tokenize"].facts["documents"]
     keeps_best = config.train.early_stopping is not None
@@ -247,7 +247,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return the callbacks for `fit`, which report progress to the terminal and to MLflow."""
+    """Return callbacks for `fit` that report the progress to the terminal and to MLflow."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

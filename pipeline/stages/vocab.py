@@ -1,4 +1,4 @@
-"""The stage ``vocab``: chooses the vocabulary by the counts of the corpus's types."""
+"""The stage ``vocab``: selects the vocabulary by the word counts of the corpus."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -26,10 +26,9 @@ POINTS = 1000
 
 
 class Vocab(Stage):
-    """Chooses the vocabulary; writes its words, a map of token ids to word ids, and frequencies.
+    """Selects the vocabulary; saves its words and the map from token ids to word ids.
 
-    ``frequencies.csv`` has the counts of the corpus's types at ranks that are evenly spaced on a
-    logarithmic scale.
+    It also writes ``frequencies.csv``: the counts of words at logarithmically spaced ranks.
     """
 
     name = "vocab"
@@ -87,10 +86,10 @@ def make_vocabulary(
     words: list[str] | None,
     drop: list[str],
 ) -> dict[str, Any]:
-    """Write the vocabulary, the map of ids and the frequencies into `out`; return facts on them.
+    """Select the vocabulary, save it in `out`, and return facts about it.
 
-    ``corpus`` is the folder that the stage ``tokenize`` wrote; ``words`` are those that the file
-    ``settings.words`` lists, and ``drop`` those to leave out.
+    ``corpus`` is the folder of the token ids. ``words`` are the words that the user wants in the
+    vocabulary, ``None`` if not given. ``drop`` are words to leave out.
     """
     types, counts = read_types(corpus)
     chosen, ids = vocabulary.choose(types, counts, settings, words, drop)

@@ -1,7 +1,7 @@
 """Analyze a sweep: compare its configurations over seeds, and find the effect of each setting.
 
-A configuration is what its jobs have in common apart from the seed. `w2v.evaluate.verdicts` tests
-whether two of them differ in a score by more than the choice of seeds and word pairs explains.
+A configuration is a combination of settings without the seed; its jobs differ in the seed only.
+`w2v.evaluate.verdicts` tests whether two configurations differ significantly in a score.
 """
 
 import json
@@ -33,52 +33,44 @@ MAX_OVERLAP = 100
 
 @dataclass(frozen=True)
 class Result:
-    """The jobs of a sweep, and their comparison by the metric ``objective``.
-
-    ``size`` is the difference for which the number of seeds needed is estimated; None: that
-    observed.
-
-    After successive halving, ``jobs`` are the last ones of all configurations, and ``first`` is the
-    result of their first ones, which were all trained for the same number of epochs.
-    """
+    """The jobs of a sweep, and their comparison by the metric ``objective``."""
 
     objective: str
-    jobs: list[Job]
-    first: "Result | None" = None
-    size: float | None = None
+    jobs: list[Job]  # after successive halving: the last job of each configuration
+    first: "Result | None" = None  # of the first round of successive halving
+    size: float | None = None  # the difference to detect, to estimate the seeds needed for it
 
     @property
     def sign(self) -> int:
-        """Return 1 if a greater objective is better, otherwise -1."""
+        """Return 1 if the objective is maximized, -1 if it is minimized."""
         return 1 if direction_of(self.objective) == "maximize" else -1
 
     @cached_property
     def finished(self) -> list[Job]:
-        """Return the jobs that finished."""
         return [job for job in self.jobs if job.status == "finished"]
 
     @cached_property
     def axes(self) -> list[str]:
-        """Return the settings that the sweep varies, except those that follow from others."""
+        """Return the settings that vary, except those determined by another setting."""
         return axes_of(self.jobs)
 
     @cached_property
     def settings(self) -> list[str]:
-        """Return the settings that make a configuration: those that vary, apart from the seed."""
+        """Return the settings that define a configuration: all that vary, except the seed."""
         return [axis for axis in self.axes if axis != SEED]
 
     @cached_property
     def compared_within(self) -> list[str]:
-        """Return the varied settings that comparable jobs must have in common, such as ``loss``."""
+        """Return the settings that vary but must be equal for jobs to be comparable."""
         return incomparable(self.objective, axes_of(self.jobs, experiment=False))
 
     def group(self, job: Job) -> tuple[str, ...]:
-        """Return a job's values of `compared_within`; jobs with the same values are comparable."""
+        """Return a job's values of `compared_within`; jobs with equal values are comparable."""
         return tuple(as_text(job.settings.get(key)) for key in self.compared_within)
 
     @cached_property
     def centered(self) -> dict[int, float]:
-        """Return each finished job's objective minus its group's mean, by the job's number."""
+        """Return each job's objective minus the mean over comparable jobs, by job number."""
         groups: dict[tuple[str, ...], list[float]] = {}
         for job in self.finished:
             groups.setdefault(self.group(job), []).append(job.figures[self.objective])
@@ -89,10 +81,9 @@ class Result:
 
     @cached_property
     def ranking(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the configurations of each group of comparable jobs as rows, the best first.
+        """Return the configurations as rows, by group of comparable jobs, best first in each group.
 
-        The groups are in the order of their first jobs. Configurations that successive halving
-        dropped come after all that were trained longer.
+        After successive halving, configurations that were trained for more epochs come first.
         """
         members: dict[tuple[str | None, ...], dict[str, Job]] = {}
         for job in self.finished:
@@ -130,10 +121,11 @@ class Result:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Return the comparisons of configurations by each score, the objective first.
+        """Return the significance tests between configurations, one object per score.
 
-        Each configuration is compared with the one that is best by the objective or, if not all are
-        comparable by it, best by the mean over the similarity benchmarks or by the first benchmark.
+        Each configuration is compared with the one whose objective is best. If the objective is not
+        comparable between all, the best by the mean over the similarity benchmarks, or by the first
+        benchmark, is taken.
         """
         short = short_names(self.settings)
         settings: list[Setting] = []
@@ -183,7 +175,7 @@ class Result:
 
     @cached_property
     def verdicts(self) -> "pd.DataFrame":
-        """Return a table with a row for each comparison of two configurations by one score."""
+        """Return a table with one row per score and pair of configurations that were compared."""
         import pandas as pd
 
         rows = [row for one in self.judged for row in one.rows()]
@@ -191,15 +183,13 @@ class Result:
 
     @cached_property
     def configurations(self) -> "pd.DataFrame":
-        """Return one row for each configuration, best first within each group.
+        """Return a table with one row per configuration, best first among comparable ones.
 
-        The columns are the settings; ``seeds``; ``mean``, ``low`` and ``high`` (95 % confidence
-        interval, Student's t) of the objective; ``difference`` from the best of the group, on the
-        same word pairs, with its ``p``, corrected for many comparisons; ``verdict``: ``best``,
-        ``worse``, ``no difference shown``, ``one seed``, ``too few pairs``, ``alone`` if there is
-        nothing to compare with, or ``dropped after 2 epochs`` by halving; ``overlap`` of nearest
-        neighbors between seeds, for `MAX_OVERLAP` jobs of the best configurations; ``seconds`` of
-        training; ``group``; ``jobs``.
+        The columns are the settings that vary; the number of ``seeds``; the ``mean`` objective and
+        its 95 % confidence interval (``low`` and ``high``, by Student's t); the ``difference`` from
+        the best of the group, its p-value ``p``, corrected for multiple tests, and the ``verdict``;
+        the ``overlap`` of nearest neighbors between seeds; ``seconds`` of training; the ``group``,
+        and the numbers of the ``jobs``.
         """
         import pandas as pd
 
@@ -230,11 +220,11 @@ class Result:
 
     @cached_property
     def effects(self) -> "pd.DataFrame":
-        """Return one row for each value of each setting: the mean objective of the jobs with it.
+        """Return the main effects: one row for each value of each setting.
 
-        The columns are ``setting``, ``value``, ``jobs``, ``mean`` of the objective (NaN if not all
-        jobs are comparable), and ``effect``: the mean of the objective minus its mean over the jobs
-        of the same group. A numeric setting with many values is binned at its quartiles.
+        The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
+        not all jobs are comparable), and ``effect`` (mean objective relative to all comparable
+        jobs). A numeric setting with many values is divided at its quartiles.
         """
         import pandas as pd
 
@@ -259,7 +249,7 @@ class Result:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """Return one row for each job, by number: its status, varied settings and metrics."""
+        """Return a table with one row per job: status, settings that vary, and metrics."""
         import pandas as pd
 
         first = ["job", "status", *self.axes, self.objective]
@@ -281,13 +271,13 @@ class Result:
 
     @property
     def best(self) -> list[dict[str, Any]]:
-        """Return the best configuration of each group, or the only configuration there is."""
+        """Return the best configuration of each group of comparable ones."""
         table = self.configurations
         return records(table if len(table) == 1 else table[table["verdict"] == "best"])
 
     @property
     def best_jobs(self) -> list[int]:
-        """Return the number of the single best job of each group of comparable jobs."""
+        """Return the number of the best job of each group of comparable jobs."""
         best: dict[tuple[str, ...], Job] = {}
         by = self.objective
         for job in sorted(
@@ -298,16 +288,16 @@ class Result:
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Return the rows of a table as dictionaries, with values that JSON can hold."""
+    """Convert a table to a list of dictionaries that JSON can store."""
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=15))
     return rows
 
 
 def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
-    """Return the settings that differ between jobs: choices of config groups first, the seed last.
+    """Return the settings that differ between jobs: config groups first, the seed last.
 
-    A setting whose value follows from the choice of its group is left out; if `experiment` is true,
-    also one whose value follows from the choice of the experiment.
+    A setting determined by the choice of its config group is left out; if `experiment` is true,
+    also a setting determined by the choice of the experiment file.
     """
     values: dict[str, list[str]] = {}
     for job in jobs:
@@ -324,15 +314,15 @@ def axes_of(jobs: Sequence[Job], experiment: bool = True) -> list[str]:
 
 
 def follows(jobs: Sequence[Job], key: str, choice: str) -> bool:
-    """Return whether each value of the setting `choice` occurs with only one value of `key`."""
+    """Return whether in all jobs the value of `choice` determines the value of `key`."""
     pairs = {(as_text(job.settings.get(choice)), as_text(job.settings.get(key))) for job in jobs}
     return len(pairs) == len({value for value, _ in pairs})
 
 
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Return a label for each value of a setting, and the different labels in order.
+    """Return the label of each value of a setting, and the distinct labels in order.
 
-    More than six different numbers get only four labels, one for each quarter of the values.
+    If there are more than six distinct numbers, each label is a range between two quartiles.
     """
     import pandas as pd
 
@@ -350,7 +340,10 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def overlap(files: Sequence[str]) -> float | None:
-    """Return the share of nearest neighbors on which seeds agree, from their files of vectors."""
+    """Return the share of nearest neighbors on which several trainings agree.
+
+    `files` are the files of their vectors.
+    """
     if len(files) < 2 or not all(Path(file).exists() for file in files):
         return None
     return mean_neighbour_overlap(WordVectors.load(Path(file).parent) for file in files)

@@ -1,7 +1,7 @@
-"""Compose the configurations of a sweep's jobs, only once for all jobs with the same choices.
+"""Speed up the composition of the configurations of a sweep's jobs.
 
-Hydra reads some thirty files for each job, which takes a fifth of a second. The jobs of a sweep
-differ in few settings, so a copy of one configuration with those settings changed suffices.
+Hydra takes 0.2 seconds to compose a configuration from about thirty files. Jobs of a sweep differ
+in few settings, so most configurations are copies of one with these settings changed.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ _composed: dict[tuple[str, ...], DictConfig] = {}
 
 
 class SharedComposition:
-    """Replaces Hydra's config loader: returns the same configurations of jobs in less time.
+    """A faster replacement for Hydra's config loader, with the same results.
 
     Parameters
     ----------
     loader
-        Hydra's own, a `hydra.core.config_loader.ConfigLoader`.
+        Hydra's own `hydra.core.config_loader.ConfigLoader`.
     """
 
     def __init__(self, loader: Any) -> None:
@@ -38,7 +38,7 @@ class SharedComposition:
         return getattr(self.loader, name)
 
     def is_group(self, key: str) -> bool:
-        """Return whether a key names a config group; remember it, since Hydra takes 10 ms."""
+        """Return whether a key names a config group; cached, since Hydra takes 10 ms."""
         if key not in self.groups:
             self.groups[key] = "." not in key and bool(self.loader.get_group_options(key))
         return self.groups[key]
@@ -46,7 +46,7 @@ class SharedComposition:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
     ) -> DictConfig:
-        """Return the configuration of a job: `master_config` with the overrides of the job."""
+        """Return the configuration of a job: `master_config` changed by the job's overrides."""
         parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
         values = {
             str(one.input_line): one

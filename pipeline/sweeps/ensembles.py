@@ -21,10 +21,10 @@ MAX_PAGES = 1
 
 
 def write_ensembles(folder: Path, result: "Result") -> list[Path]:
-    """Write a page for each of the best configurations with two seeds or more; return the paths.
+    """Write a page about the best configuration with at least two seeds; return the paths of pages.
 
-    With ``evaluate.compare``, another page compares the vectors with those of another text. If a
-    page cannot be made, a warning is printed.
+    With ``evaluate.compare``, a second page compares its vectors with those of another text. If a
+    page cannot be written, a warning is printed.
     """
     several = [row for rows in result.ranking.values() for row in rows if len(row["files"]) > 1]
     pages: list[Path] = []

@@ -23,11 +23,11 @@ from w2v.errors import InputError
 
 
 def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
-    """Return the overrides of every job, and append the settings of every job to `settings_of`.
+    """Return the overrides of every job of a grid, and append its settings to `settings_of`.
 
-    Each job is composed and checked here, so that nothing starts if one of them is wrong:
-    `InputError` is raised. A setting is left out of the jobs whose choices do not have it
-    (``loss.negatives`` where ``loss=softmax``), and a job that would then occur twice occurs once.
+    All jobs are checked before the first one starts: `InputError` is raised if any is invalid. A
+    setting that a job does not have, such as ``loss.negatives`` with ``loss=softmax``, is removed
+    from its overrides. Jobs that are then equal are run once.
     """
     from pipeline.experiment import check_paths  # imports pandas, which takes a second
 
@@ -84,10 +84,10 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
 def check_job(
     config: DictConfig, base: DictConfig, job: Sequence[str], groups: Collection[str]
 ) -> Config:
-    """Return the settings of a job; raise `InputError` if they are wrong or give no objective.
+    """Return the settings of a job; raise `InputError` if they are invalid or lack the objective.
 
-    `base` is the configuration for the choices of the job. Its other overrides are set on a copy if
-    the result is the same as that of composing anew, which is much slower.
+    `base` is the configuration with the job's choices of config groups. If possible, the other
+    overrides are applied to a copy of it, which is much faster than composing with Hydra.
     """
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()

@@ -1,8 +1,8 @@
 """Successive halving: train all configurations for few epochs, and the better half for more.
 
-The rounds, called rungs, have 1, 2, 4, ... epochs, up to ``train.epochs``. A training continues
-from its vectors at the rung before, with the learning rates of the whole training
-(``train.decay_epochs``), so that configurations at the last rung are trained as without halving.
+The numbers of epochs of the rounds (rungs) are, for example, 1, 2, 4 and 8. Each round continues
+the training of the round before, with the learning rates of the full training
+(``train.decay_epochs``), so that the last round gives the same vectors as without halving.
 
 K. Jamieson, A. Talwalkar (2016), Non-stochastic best arm identification and hyperparameter
 optimization.
@@ -26,7 +26,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of each rung, ascending: halves of `epochs`, down to at least `first`."""
+    """Return the epochs of each round, ascending: `epochs` and its halves down to `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)
@@ -34,7 +34,7 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 
 
 def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
-    """Raise `InputError` if jobs differ in epochs, or ``min_epochs`` is out of its limits."""
+    """Raise `InputError` if the settings of the jobs do not allow successive halving."""
     first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
     if not isinstance(first, int) or not 1 <= first < epochs:
         raise InputError(
@@ -52,7 +52,10 @@ def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
 def run_rungs(
     launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
 ) -> None:
-    """Run the jobs of each rung (round); record in ``sweep.json`` which job continues which."""
+    """Run the rounds of successive halving.
+
+    ``sweep.json`` records which earlier job each job continues.
+    """
     sweep = read_json(folder / SWEEP)
     epochs = config.train.epochs
     decay = config.train.decay_epochs or epochs
@@ -80,16 +83,15 @@ def run_rungs(
 
 
 def better_half(result: Result) -> list[int]:
-    """Return the job numbers of the better half of the configurations in each group."""
     kept = [row for rows in result.ranking.values() for row in rows[: (len(rows) + 1) // 2]]
     return sorted(int(number) for row in kept for number in row["jobs"].split())
 
 
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
-    """Return the result of a sweep from its ``sweep.json`` and its jobs.
+    """Return the result of a sweep from the content of its ``sweep.json`` and its jobs.
 
-    After successive halving, each configuration is shown with its last job. The effects of settings
-    are those at the first rung, where all configurations had equally many epochs.
+    After successive halving, the result has the last job of each configuration. The effects of
+    settings are those in the first round, in which all jobs had the same number of epochs.
     """
     if "continues" not in sweep:
         return Result(sweep["objective"], list(jobs), size=sweep["difference"])

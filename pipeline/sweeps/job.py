@@ -1,4 +1,4 @@
-"""Run one job of a sweep, and record in files of its folder how it ended."""
+"""Run one job of a sweep, and write how it ended into files of its folder."""
 
 import logging
 import sys
@@ -35,45 +35,37 @@ log = logging.getLogger("pipeline")
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job knows about itself and its sweep.
-
-    ``choices`` are the choices of config groups. ``swept`` are the keys that the sweep varies,
-    ``parent`` is the ID of the sweep's MLflow run, ``parallel`` is whether jobs run at the same
-    time, and ``watched`` whether a terminal shows how they end. ``dims`` is the sum of the vector
-    dimensions of this job and all later ones, as far as they are known. ``cores`` bounds the
-    threads of the job; ``None`` allows all cores of its process. ``entries`` are the results of its
-    stages so far.
-    """
+    """What a job of a sweep needs to know about itself and the sweep."""
 
     folder: Path
     number: int
     overrides: list[str]
-    choices: dict[str, str]
-    swept: list[str]
-    parent: str | None
+    choices: dict[str, str]  # by config group
+    swept: list[str]  # the keys that the sweep varies
+    parent: str | None  # the ID of the sweep's MLflow run
     objective: str
-    cores: int | None
-    parallel: bool
-    watched: bool = False
-    dims: int = 0
-    entries: dict[str, Entry] = field(default_factory=dict)
+    cores: int | None  # the most threads of the job; None: all cores of its process
+    parallel: bool  # whether jobs run at the same time
+    watched: bool = False  # whether a terminal shows how jobs end
+    dims: int = 0  # the sum of the vector dimensions of this job and all later ones
+    entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
 
     @property
     def varied(self) -> list[str]:
-        """Return the overrides of keys that the sweep varies, or all if it varies none."""
+        """Return the job's overrides of the settings that vary, or all overrides if none vary."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 
     @property
     def name(self) -> str:
-        """Return a name for lists of runs: the varied overrides, as in ``dim=100 window=5``."""
+        """Return a short name of the job for lists, such as ``dim=100 window=5``."""
         pairs = list(keys_and_texts(self.varied))
         short = short_names([key for key, _ in pairs])
         return " ".join(f"{short[key]}={value}" for key, value in pairs)
 
 
 def job_context() -> JobContext | None:
-    """Return the context of the job that Hydra runs in this process; ``None`` for a single run."""
+    """Return the context of the job that Hydra is running; ``None`` for a single run."""
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
         return None
@@ -104,16 +96,17 @@ def run_job(
     composed: DictConfig,
     run: Callable[[Config, JobContext], dict[str, Any]],
 ) -> float | None:
-    """Run one job and return the value of the sweep's objective.
+    """Run one job, and return the value of the sweep's objective.
 
-    An error is recorded and does not stop the other jobs; the job then returns ``None``.
+    If the job fails, the error is written into its folder, ``None`` is returned, and other jobs go
+    on.
 
     Parameters
     ----------
     composed
-        The configuration of the job, as Hydra composed it.
+        The configuration of the job, as composed by Hydra.
     run
-        Runs the experiment and returns its summary.
+        Runs the experiment, and returns its summary.
     """
     label = " ".join(context.varied)
     with FileLock(context.folder / LOCK):

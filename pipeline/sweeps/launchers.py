@@ -1,4 +1,4 @@
-"""Run jobs with Hydra's launchers, and run the others if a job ends its whole process."""
+"""Run jobs with Hydra's launchers, even if a job crashes its whole process."""
 
 import itertools
 import logging
@@ -26,12 +26,11 @@ THREAD_POOL_VARIABLES = (
 
 
 def launcher_class(config: DictConfig) -> str:
-    """Return the class name of the launcher, such as ``JoblibLauncher``."""
     return str(config.hydra.launcher._target_).rpartition(".")[2]
 
 
 def jobs_at_once(config: DictConfig) -> int | None:
-    """Return how many jobs the launcher runs at the same time; ``None`` if a cluster decides."""
+    """Return how many jobs run at the same time; ``None`` if a cluster decides."""
     cores = available_cores()
     launcher, name = config.hydra.launcher, launcher_class(config)
     if name == "JoblibLauncher":
@@ -45,21 +44,21 @@ def jobs_at_once(config: DictConfig) -> int | None:
 
 
 def threads_per_job(jobs_at_once: int) -> int:
-    """Return how many threads each job of a sweep gets when so many jobs run at the same time."""
+    """Return the number of threads per job, for a given number of parallel jobs."""
     return max(1, available_cores() // jobs_at_once)
 
 
 def limit_threads_of_child_processes(threads: int) -> None:
-    """Set the environment variables that bound the thread pools of processes started later.
+    """Set the environment variables that limit the threads of processes started later.
 
-    Variables that are set already, by the user, are kept.
+    Variables that the user has set are kept.
     """
     for name in THREAD_POOL_VARIABLES:
         os.environ.setdefault(name, str(threads))
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Raise `InputError` if the launcher cannot run any job here."""
+    """Raise `InputError` if the selected launcher cannot work on this machine."""
     name = launcher_class(config)
     if name == "SlurmLauncher" and shutil.which("sbatch") is None:
         raise InputError(
@@ -81,11 +80,10 @@ def run_all_jobs(
     jobs: Sequence[Sequence[str]],
     start: int = 0,
 ) -> None:
-    """Run the jobs of a sweep from number `start` on; `jobs` has the overrides of all jobs.
+    """Run the jobs of a sweep, beginning with number `start`.
 
-    `folder` is the folder of the sweep. Submitit's local launcher starts every job that it is given
-    at once, so it gets only as many as there are cores for. The other launchers queue their jobs
-    themselves.
+    `jobs` has the overrides of every job; `folder` is the folder of the sweep. Submitit's local
+    launcher starts all given jobs at once, so it gets as many at a time as there are cores for.
     """
     limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
     size = limit or len(jobs)
@@ -96,11 +94,11 @@ def run_all_jobs(
 def run_jobs(
     launcher: Launcher, folder: Path, jobs: Sequence[Sequence[str]], numbers: Sequence[int]
 ) -> None:
-    """Run the jobs with consecutive `numbers`; if one fails in any way, run the others.
+    """Run the jobs with the given consecutive `numbers`, even if some of them fail.
 
-    If a job ends its worker process, the launcher stops all of its jobs. Then the jobs that had not
-    started are launched again, and those that were running are run one at a time, so that a job
-    which ends its process again ends only itself.
+    If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
+    launched again. Those that were running are run one by one, so that another crash affects one
+    job only.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

@@ -1,4 +1,4 @@
-"""The objective of a sweep: which metrics a run has, and when two runs' values are comparable."""
+"""The objective of a sweep: the metrics of a run, and by which of them two runs are comparable."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -28,14 +28,14 @@ CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
-    """Return those of the settings `keys` that must be equal in runs compared by `objective`."""
+    """Return which of the settings `keys` must be equal to compare runs by `objective`."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of a run by name, from its summary: losses, speed and scores."""
+    """Return the metrics in the summary of a run, by name: losses, speed and scores."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]
@@ -48,7 +48,7 @@ def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def objective_value(summary: Mapping[str, Any], objective: str) -> float:
-    """Return the metric `objective` of a run's summary; raise `InputError` if there is none."""
+    """Return the metric `objective` of a run; raise `InputError` if the run does not have it."""
     figures = figures_of(summary)
     if objective not in figures:
         raise InputError(
@@ -59,7 +59,7 @@ def objective_value(summary: Mapping[str, Any], objective: str) -> float:
 
 
 def objective_names(config: Config) -> list[str]:
-    """Return the names of all metrics that a run with these settings will have."""
+    """Return the names of all metrics of a run with these settings."""
     names: list[str] = []
     if config.evaluate.vectors is None:
         names += ["heldout_loss", "loss", "words_per_second", "seconds"]
@@ -69,7 +69,7 @@ def objective_names(config: Config) -> list[str]:
 
 
 def check_objective(config: Config, objective: str) -> None:
-    """Raise `InputError` if a run with these settings will not have the metric `objective`."""
+    """Raise `InputError` if a run with these settings does not compute the metric `objective`."""
     if objective == "heldout_loss" and config.train.heldout == 0:
         raise InputError(
             "search.objective=heldout_loss: train.heldout=0 holds nothing out; "

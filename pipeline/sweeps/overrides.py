@@ -1,4 +1,4 @@
-"""Parse Hydra's overrides, the ``key=value`` arguments of a run or a sweep."""
+"""Parse Hydra's overrides: the ``key=value`` arguments of a run or a sweep."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the key, without ``+`` or ``~``, and the value's text of each override with a value."""
+    """Yield the key (without ``+`` or ``~``) and the value text of each override with a value."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -21,16 +21,16 @@ def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:
-    """Return a dictionary from the keys of overrides to their parsed values."""
+    """Return the parsed value of each override, by key."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return {override.key_or_group: override.value() for override in parsed}
 
 
 def sweep_overrides(config: DictConfig) -> dict[str, Override]:
-    """Return all overrides of a sweep by key.
+    """Return all overrides of a sweep, by key.
 
-    They come from ``hydra.sweeper.params``, which an experiment file may set, and from the command
-    line, which takes precedence.
+    They are in ``hydra.sweeper.params`` of an experiment file and on the command line, which takes
+    precedence.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]
@@ -40,12 +40,12 @@ def sweep_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def varied_overrides(config: DictConfig) -> dict[str, Override]:
-    """Return the overrides of a sweep that have several values, by key."""
+    """Return those overrides of a sweep that give several values, by key."""
     return {key: one for key, one in sweep_overrides(config).items() if one.is_sweep_override()}
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return the values of one override as texts; raise `InputError` if they cannot be listed."""
+    """Return the values of an override as texts; raise `InputError` if they cannot be listed."""
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():
@@ -65,7 +65,7 @@ def value_texts(override: Override) -> list[str]:
 
 
 def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:
-    """Return the choices of each config group in overrides: ``{"loss": ["softmax"]}``."""
+    """Return the choices of each config group in the overrides: ``{"loss": ["softmax"]}``."""
     loader = GlobalHydra.instance().config_loader()
     groups = [key for key in overrides if "." not in key and loader.get_group_options(key)]
     return {group: value_texts(overrides[group]) for group in groups}
@@ -76,8 +76,8 @@ def compose_choices(
 ) -> dict[tuple[str, ...], DictConfig]:
     """Compose a configuration for each combination of choices of config groups.
 
-    The keys of the result are overrides such as ``loss=softmax``; `fixed` are overrides for all. To
-    compose takes 0.15 seconds, so jobs with the same choices share a configuration.
+    The keys of the result are tuples such as ``("loss=softmax",)``. `fixed` are overrides for all
+    configurations.
     """
     loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]
@@ -88,12 +88,12 @@ def compose_choices(
 
 
 def is_plain(key: str) -> bool:
-    """Return whether an override's key sets an existing setting: no ``+``, ``~`` or ``@``."""
+    """Return whether an override's key names an existing setting, without ``+``, ``~`` or ``@``."""
     return not key.startswith(("+", "~")) and "@" not in key
 
 
 def has_setting(config: DictConfig, key: str) -> bool:
-    """Return whether a configuration has a setting; true for any key with ``+``, ``~`` or ``@``."""
+    """Return whether a configuration has a setting; true for keys with ``+``, ``~`` or ``@``."""
     node: Any = config
     for part in key.split(".") if is_plain(key) else ():
         if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():

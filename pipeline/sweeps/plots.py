@@ -1,4 +1,4 @@
-"""Plots of a sweep: parallel coordinates, main effects, objective against training time."""
+"""Plots of a sweep: parallel coordinates, main effects, and objective against training time."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ Key = tuple[str, ...]
 
 
 def draw(folder: Path, result: Result) -> None:
-    """Draw the plots for which a sweep has enough jobs, as PNG files in a folder."""
+    """Draw the plots of a sweep as PNG files, except those for which it has too few jobs."""
     if not result.finished:
         return
     # If jobs are comparable only within groups of one, there is no common scale to draw them on.
@@ -33,9 +33,9 @@ def draw(folder: Path, result: Result) -> None:
 
 
 def objectives(result: Result) -> dict[int, float]:
-    """Return the value to plot for each finished job, by its number.
+    """Return the objective of each finished job, by job number.
 
-    It is the objective, or its difference from the mean of the comparable jobs if not all are.
+    If not all jobs are comparable, return its difference from the mean of the comparable jobs.
     """
     if result.compared_within:
         return result.centered
@@ -43,14 +43,13 @@ def objectives(result: Result) -> dict[int, float]:
 
 
 def axis_label(result: Result) -> str:
-    """Return the name of the objective on an axis."""
     if result.compared_within:
         return f"{result.objective}, less its mean\namong jobs that compare"
     return result.objective
 
 
 def axis_positions(jobs: list[Job], axis: str) -> tuple[NDArray[np.float64], Ticks]:
-    """Return each job's place on the axis of a setting, 0 to 1 (NaN: not set), and the ticks."""
+    """Return each job's position on the axis of a setting, 0 to 1, and the ticks of the axis."""
     values = [job.settings.get(axis) for job in jobs]
     numbers = [value for value in values if value is not None]
     labels = list(dict.fromkeys(as_text(value) for value in values))
@@ -73,7 +72,7 @@ def axis_positions(jobs: list[Job], axis: str) -> tuple[NDArray[np.float64], Tic
 
 
 def parallel_coordinates(result: Result, path: Path) -> None:
-    """Draw each job as a line through its settings to its objective. Better jobs are darker."""
+    """Draw each job as a line through its settings and its objective; better jobs are darker."""
     jobs = result.finished
     y = np.array([objectives(result)[job.number] for job in jobs])
     low, high = y.min(), y.max()
@@ -94,7 +93,7 @@ def parallel_coordinates(result: Result, path: Path) -> None:
 
 
 def main_effects(result: Result, path: Path) -> None:
-    """Plot the mean of the objective at each value of each setting, all on one scale."""
+    """Plot the mean objective at each value of each setting, all on one scale."""
     column = "effect" if result.compared_within else "mean"
     panels = []
     for name, rows in result.effects.groupby("setting", sort=False):
@@ -107,7 +106,7 @@ def main_effects(result: Result, path: Path) -> None:
 
 
 def objective_over_seconds(result: Result, path: Path) -> None:
-    """Plot the objective of each configuration against its seconds of training."""
+    """Plot the objective of each configuration against its training time."""
     y = objectives(result)
     points: dict[Key, list[tuple[float, float]]] = {}
     groups: dict[Key, list[Key]] = {}

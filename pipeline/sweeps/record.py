@@ -1,4 +1,4 @@
-"""Record the results of a sweep in MLflow, in the run of the sweep itself."""
+"""Record the results of a sweep in the sweep's own MLflow run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from pipeline.tracking import Tracker, reopen
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record the tables, plots and metrics in the folder of a sweep.
+    """Record the tables, plots and metrics of a sweep.
 
-    `summary` is what `pipeline.sweeps.show.write_results` returned, and `note` the description of
-    the sweep in Markdown.
+    `summary` is the content of ``summary.json``; `note` is the description of the sweep in
+    Markdown.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -45,7 +45,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 
 
 def record_job_vectors(folder: Path) -> None:
-    """Record the vectors of the job in `folder` in its MLflow run, if ``tracking.vectors=best``."""
+    """Record a job's vectors in the job's MLflow run, if ``tracking.vectors=best``."""
     summary = read_json(folder / "summary.json")
     tracking = Tracking(**summary["config"]["tracking"])
     if tracking.vectors == "best" and "train" in summary["stages"]:

@@ -1,10 +1,8 @@
-"""Read and write the files by which a sweep and its jobs exchange information.
+"""Read and write the files by which a sweep and its jobs communicate.
 
-The processes of a sweep learn about one another through files only, so that every launcher works:
-``sweep.json`` in the folder of the sweep, and in the folder of each job ``job.json`` (its settings
-until ``summary.json`` has them and, in the end, that it finished) or ``failure.json`` (why it did
-not). While a process lives, it holds a lock on ``.lock`` in its folder; the system releases it even
-after ``kill -9``.
+The folder of a sweep has ``sweep.json``. The folder of each job has ``job.json`` with its settings
+and, after a failure, ``failure.json``. Each process locks ``.lock`` in its folder; the system
+releases the lock even if the process is killed. Files work with every launcher.
 """
 
 import json
@@ -26,33 +24,26 @@ SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 
 @dataclass(frozen=True)
 class Job:
-    """One job of a sweep, as its files describe it.
-
-    ``status`` is ``finished``; ``refused`` for its settings or input; ``crashed``; ``killed`` with
-    its process; or ``missing`` if the job never started. ``settings`` holds the settings by dotted
-    key, and the choices of config groups by group; ``figures`` are the metrics. ``seconds`` were
-    spent on training, now or when the cache was filled. ``vectors``, ``neighbours`` and ``answers``
-    are paths. ``epochs`` are those that successive halving let it train; ``None`` in other sweeps.
-    """
+    """One job of a sweep, as read from the files in its folder."""
 
     number: int
-    status: str
-    reason: str | None
-    settings: dict[str, Any]
-    figures: dict[str, float]
-    seconds: float | None
-    cached: bool | None
+    status: str  # finished, refused, crashed, killed or missing (never started)
+    reason: str | None  # of a failure
+    settings: dict[str, Any]  # by dotted key; the choices of config groups by group
+    figures: dict[str, float]  # the metrics
+    seconds: float | None  # of training, also if it is from the cache
+    cached: bool | None  # whether the training is from the cache
     run_id: str | None
-    vectors: str | None
+    vectors: str | None  # a path, like the next two
     neighbours: str | None = None
     answers: str | None = None
-    epochs: int | None = None
+    epochs: int | None = None  # in successive halving
 
 
 def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
     """Read all jobs of a sweep from its folder.
 
-    `planned` holds the overrides of each job; a job that never started is known from there only.
+    `planned` has the overrides of each job, from which jobs that never started are known.
     """
     numbers = {int(path.parent.name) for path in folder.glob(f"[0-9]*/{JOB}")}
     return [
@@ -62,7 +53,7 @@ def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
 
 
 def read_job(folder: Path, planned: Sequence[str]) -> Job:
-    """Read one job from its folder; `planned` are its overrides, in case it never started."""
+    """Read one job from its folder; `planned` are its overrides, used if it never started."""
     job, failure = read_json(folder / JOB), read_json(folder / FAILURE)
     summary = read_json(folder / "summary.json")
     status: str = "missing"
@@ -96,14 +87,14 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
 
 
 def has_ended(folder: Path) -> bool:
-    """Return whether a job has ended, finished or not, by the files in its folder."""
+    """Return whether a job has ended, successfully or not, by the files in its folder."""
     return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
 
 
 def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
-    """Record how a job failed: ``refused``, ``crashed`` or ``killed``, and why.
+    """Save how a job failed (``refused``, ``crashed`` or ``killed``) and why.
 
-    ``cached`` is whether its training came from the cache; None if it failed before.
+    ``cached`` is whether its training was read from the cache; ``None`` if it failed before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})
@@ -118,13 +109,13 @@ def failure_reason(error: BaseException) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; a file that does not exist reads as an empty one."""
+    """Read a JSON object; return an empty dictionary if the file does not exist."""
     content: dict[str, Any] = json.loads(path.read_bytes()) if path.exists() else {}
     return content
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically: a reader never sees half of the file."""
+    """Write a JSON object to a file atomically."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
     with written_aside(path) as aside:
         aside.write_text(text + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Prepare the Optuna study of a search before Hydra's Optuna sweeper starts.
+"""Prepare the Optuna study of a search for Hydra's Optuna sweeper.
 
-Hydra's sweeper leaves three things to the user: to name the study, to count how many trials are
-left, and to repeat trials whose process was killed. Optuna is imported only when a search runs.
+The study gets a name, by which the same command resumes it, and trials whose process was killed are
+repeated. Optuna is imported only when a search runs.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Numbers of trials: `finished` ended by themselves, `complete` gave a value."""
+    """Numbers of trials of a study; `complete` are those that gave a value."""
 
     finished: int
     trials: int
@@ -49,15 +49,14 @@ class Progress(NamedTuple):
 
 @contextmanager
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
-    """Choose the study and the number of trials that are left; lock the study for the block.
+    """Choose the Optuna study and the number of trials that are left; lock the study for the block.
 
-    The name of the study is made of the search space, the settings and the content of the text, so
-    that the same command resumes the same study. Trials that were killed are repeated. ``n_trials``
-    counts all trials of the study, so that a finished command trains nothing when it is given
-    again.
+    The name of the study is a hash of the search space, the settings and the text, so that the same
+    command resumes the same study. Killed trials are repeated. ``n_trials`` is the total number of
+    trials, so that repeating a finished command trains nothing.
 
-    ``config.hydra.sweeper`` is changed into the settings of Hydra's Optuna sweeper. `at_once` is
-    how many trials the launcher runs at the same time.
+    ``config.hydra.sweeper`` is changed to settings of Hydra's Optuna sweeper. `at_once` is the
+    number of parallel trials.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -110,8 +109,8 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
     """Set a key of ``hydra.sweeper`` as if it had been set on the command line.
 
-    Hydra composes every job anew from the command line, and Hydra 1.4 insists that a job has the
-    same sweeper as its sweep.
+    Hydra composes every job from the command line again, so changing `config` alone has no effect
+    on the jobs.
     """
     overrides = config.hydra.overrides.hydra
     with read_write(config.hydra.sweeper), read_write(overrides):
@@ -120,10 +119,10 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Check the search space, and return the settings of a trial apart from the searched ones.
+    """Check the search space, and return the settings that are not searched.
 
-    `InputError` is raised if the values of `objective` would not be comparable between trials, or
-    if a trial would lack one of the searched settings.
+    `InputError` is raised if trials would not be comparable by `objective`, or if a trial would
+    lack a searched setting.
     """
     if SEED in space:
         raise InputError(
@@ -161,7 +160,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name made of a hash of the search space, the settings, the text and the code."""
+    """Return a name with a hash of the search space, the settings, the text and the code."""
     from pipeline.corpora.sources import make_source
     from pipeline.stages import STAGES
 
@@ -180,7 +179,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn the errors of an Optuna storage that cannot be used into an `InputError`."""
+    """Turn the errors of an unusable Optuna storage into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -193,10 +192,10 @@ def storage_errors(url: str) -> Iterator[None]:
 
 
 def resume(url: str, study_name: str, direction: str) -> Progress:
-    """Open or create a study, and put each trial that was killed back into its queue, once.
+    """Open or create a study, and queue killed trials again.
 
-    No other process may be working on the study, so a trial that is marked as running was killed. A
-    trial that is killed twice is left out, because it may be what kills its process.
+    No other process may use the study, so a trial that is marked as running was killed. A trial
+    that is killed twice is not repeated, since it may be the cause.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning

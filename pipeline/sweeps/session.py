@@ -1,8 +1,7 @@
 """Open a sweep before its first job, and close it after its last.
 
-Opening a sweep locks its folder, starts its MLflow run, and writes ``sweep.json``, which its jobs
-read. Closing it reads the files of the jobs, writes, records and prints the results, and ends the
-MLflow run.
+Opening locks the sweep's folder, starts its MLflow run, and writes ``sweep.json`` for the jobs.
+Closing collects, saves, records and prints the results, and ends the MLflow run.
 """
 
 import os
@@ -54,10 +53,10 @@ class SweepFailedError(Exception):
 
 @contextmanager
 def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Path]:
-    """Open a sweep for the block, yield its folder, and close it however the block ends.
+    """Open a sweep, yield its folder, and close it after the block, also after an error.
 
-    `jobs` are the overrides of each job; there are none if a search chooses them as it goes. If
-    some jobs did not finish, `SweepFailedError` is raised at the end.
+    `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
+    `SweepFailedError` is raised at the end if some jobs did not finish.
     """
     check_hydra_settings(config)
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
@@ -74,7 +73,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
 
 
 def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
-    """Return a context manager that opens and closes the MLflow run of a sweep."""
+    """Return a context manager for the MLflow run of a sweep."""
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
         key: text
@@ -89,7 +88,7 @@ def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Trac
 def prepare_jobs(
     config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]], run_id: str | None
 ) -> dict[str, Any]:
-    """Write ``sweep.json``, which the jobs read, and return it; print how the jobs will run."""
+    """Write ``sweep.json`` for the jobs, and return its content; print how the jobs will run."""
     swept = list(varied_overrides(config))
     at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
     many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
@@ -125,7 +124,6 @@ def prepare_jobs(
 
 
 def watch_of(config: DictConfig, folder: Path, sweep: Mapping[str, Any]) -> Watch:
-    """Return the `Watch` that follows a sweep, for its progress in the terminal."""
     total = len(sweep["jobs"]) or int(config.hydra.sweeper.get("n_trials") or 0)
     compare = not incomparable(sweep["objective"], sweep["swept"])
     return Watch(folder, total, sweep["objective"] * compare, sweep["report"] == "all")
@@ -137,10 +135,10 @@ def close_sweep(
     seconds: float,
     error: BaseException | None,
 ) -> None:
-    """Write, record and print the results of a sweep that ran for `seconds`.
+    """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep before its last job, if any. It is raised again
-    unless it only says that all jobs failed; `SweepFailedError` is raised if jobs did not finish.
+    `error` is the exception that ended the sweep early, if any. It is raised again unless it only
+    says that all jobs failed. `SweepFailedError` is raised if some jobs did not finish.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -181,10 +179,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Return the paths of the reports of the best job, all jobs or none, as `report` says.
+    """Write the report of the best job if ``report="best"``; return the paths of all reports.
 
-    That of the best job is made here; others exist. If jobs are comparable only within groups, no
-    job is the best. A report that cannot be made costs a warning, not the sweep.
+    With ``report="all"``, the reports exist already. A report that cannot be written causes a
+    warning.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
@@ -204,7 +202,7 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a sweep for the block; if it holds an earlier sweep, rename that first."""
+    """Lock the folder of a sweep for the block; rename the folder of an earlier sweep."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
@@ -228,7 +226,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def check_hydra_settings(config: DictConfig) -> None:
-    """Raise `InputError` for settings of Hydra with which jobs cannot run, or cannot be found."""
+    """Raise `InputError` for settings of Hydra that sweeps do not support."""
     if config.hydra.job.chdir:
         raise InputError(CHDIR)
     sweep: Any = OmegaConf.to_container(config.hydra.sweep)  # interpolations are not resolved
@@ -238,7 +236,7 @@ def check_hydra_settings(config: DictConfig) -> None:
 
 
 def refuse_plan(config: DictConfig) -> None:
-    """Raise `InputError` if a plan is asked of a sweep whose jobs depend on how others end."""
+    """Raise `InputError` if ``plan=true`` is set, because the sweep chooses its jobs as it runs."""
     if config.plan:
         raise InputError(
             "plan=true: needs search=grid; other searches choose their jobs as they go"

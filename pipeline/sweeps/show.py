@@ -1,4 +1,4 @@
-"""Write and print the results of a sweep: tables, plots, ``summary.json``, a Markdown note."""
+"""Write and print the results of a sweep: tables, plots, ``summary.json``, a Markdown text."""
 
 import itertools
 import os
@@ -45,7 +45,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the tables, the plots and ``summary.json``; return the summary, with `facts` in it."""
+    """Write the tables, plots and ``summary.json``; return the summary, with `facts` in it."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     tables |= {"verdicts": result.verdicts, "jobs": result.table}
     for name, table in tables.items():
@@ -75,7 +75,7 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
 
 
 def markdown(result: Result, summary: Mapping[str, Any]) -> str:
-    """Return the results in Markdown, for the description of the sweep's MLflow run."""
+    """Return the results in Markdown, as the description of the sweep's MLflow run."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
     lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
     axes = result.settings
@@ -95,9 +95,9 @@ def markdown(result: Result, summary: Mapping[str, Any]) -> str:
 def print_results(
     display: Display, result: Result, summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
-    """Print a sweep's configurations, effects of its settings, advice, failed jobs and totals.
+    """Print the results of a sweep: configurations, effects of settings, advice and failures.
 
-    `reports` are the paths of the reports that were made of single jobs.
+    `reports` are the paths of the reports of single jobs.
     """
     groups = by_group(result)
     if groups:
@@ -148,7 +148,7 @@ def print_results(
 
 
 def effect_sizes(result: Result) -> list[str]:
-    """Return a line that ranks the settings by how much they change the mean objective."""
+    """Return a line that ranks the settings by the size of their effect on the mean objective."""
     effects = result.effects[result.effects["setting"] != SEED]
     spans = effects.groupby("setting", sort=False)["effect"].agg(lambda one: one.max() - one.min())
     ranked = sorted(spans.index[spans > 0], key=lambda name: -spans[name])
@@ -159,7 +159,7 @@ def effect_sizes(result: Result) -> list[str]:
 
 
 def advice(result: Result) -> list[str]:
-    """Return advice: a quicker configuration that is as good, or a warning of unequal coverage."""
+    """Return advice, such as a faster configuration that is not shown to be worse than the best."""
     lines = []
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
@@ -188,13 +188,12 @@ def advice(result: Result) -> list[str]:
 
 
 def by_group(result: Result) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of the table of configurations, by group of comparable ones."""
     rows = itertools.groupby(records(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}
 
 
 def failures(jobs: Sequence[Job]) -> list[str]:
-    """Return a line for each reason why jobs did not finish, with the numbers of these jobs."""
+    """Return a line for each reason of failure, with the numbers of the failed jobs."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if job.status != "finished":

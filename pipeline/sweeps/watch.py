@@ -1,6 +1,6 @@
-"""Show the state of a running sweep in one line, and make reports while other jobs train.
+"""Show the progress of a running sweep in one line, and write reports while jobs still train.
 
-A thread of the main process reads the files that jobs write, so this works with every launcher.
+A thread reads the files that jobs write, so this works with every launcher.
 """
 
 import subprocess
@@ -30,18 +30,13 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """The state of a running sweep, and the processes that make reports of its jobs.
-
-    ``total`` is the number of its jobs, 0 if it is unknown. ``objective`` is the metric by which
-    the best job so far is named, empty if jobs are not comparable. With ``reports``, a report is
-    made of each job that finishes.
-    """
+    """Follows a running sweep, and starts processes that write reports of its jobs."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder
-        self.total = total
-        self.objective = objective
-        self.reports = reports
+        self.total = total  # the number of jobs, 0 if unknown
+        self.objective = objective  # empty if jobs are not comparable
+        self.reports = reports  # whether each finished job gets one
         self.started = time.monotonic()
         self.ended: dict[int, str] = {}  # their names, by number
         self.values: dict[int, float] = {}  # the objectives of those that finished
@@ -50,7 +45,7 @@ class Watch:
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
-        """Read the files of jobs that had not ended; yield a line for each that has failed."""
+        """Read the files of the jobs, and yield a line for each job that has failed."""
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
             number = int(path.name)
@@ -69,7 +64,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Start `processes` processes to make the waiting reports, unless others still run."""
+        """Start up to `processes` processes that write reports, unless others still run."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return
@@ -80,7 +75,7 @@ class Watch:
         self.waiting.clear()
 
     def line(self) -> str:
-        """Return the state of the sweep in a line: jobs done, time left, and the best job."""
+        """Return the progress in a line: finished jobs, time left, and the best job so far."""
         done = len(self.ended)
         parts = [f"{done} of {self.total} done" if self.total else f"{done} done"]
         parts += [f"{self.running} running", f"{done - len(self.values)} failed"]
@@ -96,7 +91,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show the state of a sweep during the block, and wait for the reports at its end."""
+    """Show the progress of a sweep during the block; then wait until its reports are written."""
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Record runs: `track` opens a run and gives a `Tracker`. No other package imports MLflow."""
+"""Record runs with MLflow: `track` opens a run, and `reopen` a run that has ended."""
 
 import os
 from collections.abc import Mapping
@@ -29,10 +29,10 @@ def track(
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> AbstractContextManager[Tracker]:
-    """Return a context manager that opens a run, and closes it as FINISHED, FAILED or KILLED.
+    """Return a context manager that opens a run, yields its tracker, and closes the run.
 
-    ``config`` says where to record the run, and what; ``outputs`` holds the default store, and the
-    artifacts unless the store is a server. `InputError` is raised if the store cannot be used.
+    ``config`` says where to record the run; ``outputs`` is the folder of the default store and of
+    artifacts. `InputError` is raised if the store cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())
@@ -46,8 +46,7 @@ def reopen(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that yields a tracker, to add files to a run that has ended.
 
-    The run keeps its status. Nothing is recorded if ``run_id`` is ``None``, nor, after a warning,
-    if the store cannot be reached.
+    Nothing is recorded if ``run_id`` is ``None``, or, with a warning, if the store cannot be used.
     """
     if run_id is None:
         return nullcontext(Tracker())

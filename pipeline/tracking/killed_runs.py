@@ -1,7 +1,7 @@
 """Close MLflow runs that are still RUNNING because their process was killed.
 
-The process of a run holds a lock on a file as long as it lives: the system releases the lock even
-after ``kill -9``. A tag of the run has the path of the file.
+A process holds a lock on a file during its run. The system releases the lock even after ``kill
+-9``. The path of the file is a tag of the run.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ JOB_SECONDS = 10.0
 
 @contextmanager
 def run_lock(outputs: Path) -> Iterator[Path]:
-    """Hold a lock on a new file in the block, and yield its path; the caller removes the file."""
+    """Lock a new file for the block, and yield its path; the caller deletes the file."""
     path = outputs.absolute() / FOLDER / f"{uuid4().hex}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
@@ -29,9 +29,9 @@ def run_lock(outputs: Path) -> Iterator[Path]:
 
 
 def close_killed_runs(client: MlflowClient, experiment_id: str, sweep: str | None = None) -> None:
-    """Close the open runs of an experiment whose process was killed.
+    """Set the status of runs whose process was killed to KILLED.
 
-    ``sweep`` is the run ID of a sweep that has ended: its jobs get ten seconds to stop.
+    ``sweep`` is the run ID of a sweep that has ended; its jobs get ten seconds to stop.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

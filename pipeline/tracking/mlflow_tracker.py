@@ -50,10 +50,11 @@ SYSTEM_SECONDS = 5
 
 
 class MlflowTracker(Tracker):
-    """Records one open run in MLflow; ``register`` is the name for models, or ``name@alias``.
+    """Records one run in MLflow.
 
-    ``parameters`` are sent with the first metrics. Files in the folder ``linked`` become hard links
-    where that is possible; others are copied.
+    ``register`` is the name, or ``name@alias``, under which models are registered. ``parameters``
+    are sent with the first metrics. Files in the folder ``linked`` become hard links where
+    possible; others are copied.
     """
 
     def __init__(
@@ -81,8 +82,8 @@ class MlflowTracker(Tracker):
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
         """Send the collected metrics, parameters and tags, at most once in ``min_seconds``.
 
-        A database gets them in one transaction, with the final ``status`` of the run if it ends
-        now. A failed call is repeated as a whole, so a method must flush before it collects.
+        If ``status`` is given, the run ends with it. A failed call is repeated as a whole, so a
+        method must call `flush` before it collects new values.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return
@@ -169,7 +170,7 @@ class MlflowTracker(Tracker):
                 link_or_copy(path, local / path.name, link=link)
 
     def _local(self, folder: str) -> Path | None:
-        """Return a folder of the run's artifacts, made if needed; None if a server stores them."""
+        """Return a local folder of the run's artifacts, created if needed; ``None`` on a server."""
         address = urlsplit(self.run.info.artifact_uri)
         if address.scheme != "file":
             return None
@@ -237,14 +238,17 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
 
 
 def quiet_loggers() -> None:
-    """Let MLflow and the libraries it uses log only warnings or errors."""
+    """Let MLflow and the libraries it uses log only warnings and errors."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
 
 
 def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Return the type and the description of a dataset's source, as ``mlflow.data`` has them."""
+    """Return the type and the description of a dataset's source in the format of ``mlflow.data``.
+
+    `origin` is a path, a URL, or names of packages.
+    """
     if not isinstance(origin, str):
         return "code", {"tags": {"sources": ", ".join(origin)}}
     scheme, separator, _ = origin.partition("://")
@@ -261,9 +265,9 @@ def track_in_mlflow(
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> Iterator[Tracker]:
-    """Open a run in MLflow, yield its tracker, and close the run when the block ends.
+    """Open a run in MLflow, yield its tracker, and close the run after the block.
 
-    The tracker's methods return at once: a `RetryQueue` makes their calls in a thread.
+    The tracker's methods return at once; a `RetryQueue` executes them in a thread.
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")

@@ -1,4 +1,4 @@
-"""Word vectors as MLflow models: save one, log and register it, and find it again by its name."""
+"""Word vectors as MLflow models: save, log, register and find them."""
 
 import re
 import tempfile
@@ -46,9 +46,9 @@ SIGNATURE = ModelSignature(
 
 
 def save_model(vectors: Path, out: Path, model: Model) -> None:
-    """Write the vectors in a folder as an MLflow model, which is code and data without pickle.
+    """Save the vectors in the folder ``vectors`` as an MLflow model in the new folder ``out``.
 
-    ``out`` must not exist yet; ``model`` is MLflow's metadata of the model, which names the run.
+    The model contains code and data, but no pickle. ``model`` is MLflow's metadata of the model.
     """
     files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(
@@ -65,9 +65,9 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 
 
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
-    """Log the vectors in a folder as an MLflow model of a run.
+    """Log the vectors in the folder ``vectors`` as an MLflow model of a run.
 
-    With ``register``, ``name`` or ``name@alias``, it becomes a version of that registered model.
+    With ``register``, ``name`` or ``name@alias``, the model is also registered under this name.
     """
     run_id = run.info.run_id
     parameters = client.get_run(run_id).data.params
@@ -94,11 +94,11 @@ def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | Non
 
 
 def model_folder(model: str, uri: str | None = None, outputs: Path = Path("outputs")) -> Path:
-    """Return the folder of a model's vectors, which `w2v.WordVectors.load` reads.
+    """Return the folder with the vectors of an MLflow model, for `w2v.WordVectors.load`.
 
-    ``model`` is ``models:/name@alias`` or ``models:/name/version`` of a registered model, or
-    ``models:/id`` of the model of a run; ``uri`` is the tracking store, None for the one in
-    ``outputs``. Raises `InputError` if there is no such model of word vectors.
+    ``model`` is ``models:/name@alias``, ``models:/name/version`` or ``models:/id``. ``uri`` is the
+    address of the tracking store, ``None`` for the one in ``outputs``. `InputError` is raised if
+    there is no such model.
     """
     parts = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))?", model)
     if parts is None:

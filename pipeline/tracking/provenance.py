@@ -1,4 +1,4 @@
-"""Tags that record what produced a run: the commit, the versions of packages, the user."""
+"""Tags that record the origin of a run: git commit, versions of packages, and user."""
 
 import getpass
 import platform
@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Return tags for the commit, the versions of packages and the user, without the host name."""
+    """Return tags with the git commit, the versions of packages, and the user's name."""
     tags = {
         "mlflow.source.name": "pipeline/run.py",
         "mlflow.source.type": "LOCAL",
@@ -30,9 +30,9 @@ def provenance_tags() -> dict[str, str]:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return tags with the commit of a checkout, and whether tracked files differ from it.
+    """Return tags with the git commit, and whether tracked files have been changed.
 
-    The result is empty if ``root`` is not the top of a git repository, or git is missing.
+    Return no tags if ``root`` is not the top folder of a git repository.
     """
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]

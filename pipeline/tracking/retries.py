@@ -1,7 +1,7 @@
-"""Repeat calls to a tracking store while the store is locked or cannot be reached.
+"""Repeat calls to a tracking store that is locked or cannot be reached.
 
-`RetryQueue` makes calls in a thread, so that training neither waits for the store nor fails with
-it. `retry_while_locked` makes one call and waits for its result.
+`RetryQueue` makes the calls in a thread, so that training does not wait for them.
+`retry_while_locked` makes one call and waits for its result.
 """
 
 import logging
@@ -29,9 +29,9 @@ MAX_WAIT = 30.0
 
 
 class RetryQueue:
-    """Makes calls in a thread, one after the other, and repeats a call that fails temporarily.
+    """Makes calls in a thread, one after the other, and repeats calls that fail temporarily.
 
-    A call with an error that is not temporary is dropped. ``name`` is the store's, for messages.
+    Calls that fail otherwise are dropped. ``name`` is the name of the store in messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -48,9 +48,9 @@ class RetryQueue:
         self.calls.put(partial(call, *args, **kwargs))
 
     def close(self, max_wait: float = MAX_WAIT) -> str:
-        """Wait until all calls are made, and return what went wrong, or an empty string.
+        """Wait until all calls are made; return a description of what failed, or an empty string.
 
-        Waiting ends after ``max_wait`` seconds in which the store could not be reached.
+        Give up if the store cannot be reached for ``max_wait`` seconds.
         """
         self.calls.put(None)
         waited = 0.0
@@ -84,7 +84,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy of an object: a call of a method is put into a queue and returns None at once."""
+    """Replaces an object; calls of its methods are queued and return ``None`` at once."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -96,7 +96,7 @@ class QueueProxy:
 
 
 def is_temporary(error: Exception) -> bool:
-    """Return whether a failed call may succeed later: the store is unreachable, locked or busy."""
+    """Return whether a failed call may succeed later, because the store is busy or unreachable."""
     if isinstance(error, MlflowException):
         status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
         # Of several jobs that add the same dataset at once, all but one fail, and find it later.
@@ -105,14 +105,14 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of an error's message, cut to 200 characters."""
+    """Return the first line of an error message, cut to 200 characters."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return the result of a call, repeated for ``max_wait`` seconds while a database is locked."""
+    """Return the result of a call; repeat it while the database is locked."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

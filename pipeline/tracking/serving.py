@@ -1,8 +1,7 @@
-"""The code of an MLflow model of word vectors, which MLflow runs to load or serve the model.
+"""The code of the MLflow model of word vectors, which MLflow runs to load and serve the model.
 
-MLflow copies this file and the ``w2v`` package into every model, so that a model works where this
-project is not installed, and contains no pickle. The data of a model are the files that
-`w2v.WordVectors.load` reads.
+MLflow copies this file and the ``w2v`` package into each model, so that a model works without this
+project.
 """
 
 from pathlib import Path
@@ -21,12 +20,12 @@ COLUMNS = {"vector": ["word"], "neighbours": ["word"], "analogy": ["a", "b", "wo
 
 
 class WordVectorModel(PythonModel):
-    """Returns, for each row of a table, a word's vector, its neighbors, or analogy answers."""
+    """An MLflow model that returns word vectors, nearest neighbors, or answers to analogies."""
 
     vectors: WordVectors
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Load the vectors, mapped into memory, from the files that MLflow names."""
+        """Load the vectors from the files of the model."""
         self.vectors = WordVectors.load(Path(context.artifacts["vectors"]).parent)
 
     def predict(
@@ -35,21 +34,21 @@ class WordVectorModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Answer the question of each row of a table.
+        """Answer one question per row of a table.
 
         Parameters
         ----------
         model_input
-            The column ``word``; for an analogy also ``a`` and ``b``: a is to b as word is to what?
+            The column ``word``; for analogies ("a is to b as word is to ?") also ``a`` and ``b``.
         params
-            ``task``: vector, neighbours or analogy; ``k``: how many words to answer with.
+            ``task`` is vector, neighbours or analogy; ``k`` is the number of words to return.
 
         Returns
         -------
         list of dict
-            For each row: ``word``; ``unknown``, the words of the row that have no vector; and
-            ``vector``, a list of numbers, or ``neighbours``, a list of dicts with ``word`` and
-            ``cosine``, by falling cosine. This value is None if ``unknown`` is not empty.
+            For each row: ``word``; ``unknown``, the words without a vector; and ``vector`` (list of
+            float) or ``neighbours`` (dicts with ``word`` and ``cosine``, best first). The latter
+            are None if there are unknown words.
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))
@@ -80,13 +79,13 @@ class WordVectorModel(PythonModel):
         return row | {"neighbours": [{"word": word, "cosine": cosine} for word, cosine in found]}
 
     def _known(self, word: str) -> bool:
-        """Return whether a word has a vector, of its own or from its n-grams."""
+        """Return whether a word has a vector, either its own or one from its character n-grams."""
         with_ngrams = self.vectors.subwords is not None
         return word in self.vectors or (with_ngrams and bool(self.vectors[word].any()))
 
 
 def bad_request(message: str) -> MlflowException:
-    """Return an exception to which MLflow's server responds with HTTP status 400."""
+    """Return an exception for which MLflow's server responds with HTTP status 400."""
     return MlflowException(message, INVALID_PARAMETER_VALUE)
 
 

@@ -1,4 +1,4 @@
-"""Open a tracking store: find its address, make its SQLite file, and open the experiment."""
+"""Open a tracking store: find its address, create its SQLite file, and open the experiment."""
 
 import logging
 import re
@@ -43,7 +43,7 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, Import
 def store_uri(uri: str | None, outputs: Path) -> str:
     """Return the address of the tracking store: ``uri``, or the SQLite file in ``outputs``.
 
-    `InputError` is raised if the path of ``outputs`` has a ``?`` or ``%20``, which MLflow misreads.
+    `InputError` is raised if MLflow would misread the path of ``outputs``.
     """
     if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
         raise InputError(
@@ -54,7 +54,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file of an SQLite store, None for other stores; `InputError` if it is no file."""
+    """Return the file of an SQLite store; ``None`` for other stores."""
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -68,10 +68,10 @@ def sqlite_file(store: str) -> Path | None:
 def open_experiment(
     store: str, name: str, outputs: Path, made: bool = False
 ) -> tuple[MlflowClient, str]:
-    """Return a client and the id of the experiment ``name``; make store and experiment if needed.
+    """Return an MLflow client and the id of the experiment ``name``; create both if needed.
 
-    ``made`` is whether the sweep of this job has opened them before. `InputError` is raised if the
-    store cannot be used, or the experiment was deleted.
+    ``made`` is true in a job of a sweep that has already created them. `InputError` is raised if
+    the store cannot be used.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -101,13 +101,13 @@ def open_experiment(
 
 
 class NeedsOwnTransactions(MlflowException):
-    """Raised if a call rolls back in a shared transaction, where that would undo other calls."""
+    """Raised if an MLflow call rolls back a transaction that it shares with other calls."""
 
 
 class SharedSessions:
-    """Replaces the function that makes MLflow's database sessions, so that calls can share one.
+    """A replacement for MLflow's session factory, with which several calls share a transaction.
 
-    MLflow makes each call one transaction or several, and a database waits for the disk after each.
+    MLflow uses at least one transaction per call, and the database waits for the disk after each.
     """
 
     def __init__(self, make: Callable[..., AbstractContextManager[Any]]) -> None:
@@ -120,7 +120,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make all calls of this thread in the block one transaction."""
+        """Execute all MLflow calls of this thread in the block in one transaction."""
         with self.make(read_only=False) as session:
             self.thread.session = Uncommitted(session)
             try:
@@ -130,7 +130,7 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A database session that leaves the commit to the end of a `together` block."""
+    """A database session that is shared by several calls, and committed after the last one."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -139,18 +139,16 @@ class Uncommitted:
         return getattr(self._session, name)
 
     def commit(self) -> None:
-        """Send the changes so far to the database, where only this session sees them."""
         self._session.flush()
 
     def rollback(self) -> None:
-        """Raise `NeedsOwnTransactions`: a rollback would undo the other calls of the block, too."""
         raise NeedsOwnTransactions("a call was taken back")
 
 
 def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
-    """Return a context manager in which all calls are one transaction, if the store is a database.
+    """Return a context manager in which all calls share a transaction, if the store is a database.
 
-    It raises `NeedsOwnTransactions`, with nothing written, if a call rolls back on its own.
+    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
@@ -161,11 +159,10 @@ def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
 
 
 def make_sqlite_store(database: Path, artifacts: Path) -> None:
-    """Make the SQLite file of a store, completely or not at all.
+    """Create the SQLite file of a tracking store atomically.
 
-    MLflow creates its schema in some 300 steps and waits for the disk after each. Here it creates
-    the schema without waiting, in another file that is renamed when it is complete: this is seconds
-    faster, and a process that is killed on the way leaves no incomplete database.
+    MLflow creates the tables in about 300 steps, and waits for the disk after each. Here they are
+    created without waiting, in a temporary file that is renamed at the end.
     """
 
     def do_not_sync(connection: Any, _: Any) -> None:
@@ -189,9 +186,9 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow stores absolute addresses. One in another folder of the same name is changed to
-    `artifacts` if that folder is gone, or if `artifacts` is beside the database, as after a copy of
-    both.
+    MLflow stores absolute addresses. An address in another folder of the same name is changed to
+    `artifacts` if that folder no longer exists, or if `artifacts` is beside the database, as after
+    copying both.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -1,4 +1,4 @@
-"""The interface `Tracker`: a method for each thing that can be recorded about a run."""
+"""The interface of trackers: a method for each thing that can be recorded about a run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Records nothing: used with ``tracking=none``, and the base class of `MlflowTracker`."""
+    """A tracker that records nothing; the base class of `MlflowTracker`."""
 
     run_id: str | None = None
 
@@ -22,16 +22,16 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record the text that a run reads: its name, a hash, where it is, and its size."""
+        """Record the text of a run: its name, hash, origin (path, URL or packages), and size."""
 
     def point(self, point: "Point") -> None:
-        """Record the loss and the learning rate at a point of the training."""
+        """Record the loss and the learning rate at a point during training."""
 
     def epoch(self, epoch: "Epoch", words: int) -> None:
-        """Record the losses of an epoch; ``words`` counts the words read in all epochs so far."""
+        """Record the losses of an epoch; ``words`` is the number of words read so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        """Record the metrics of a whole training that is in the cache, as if it ran now."""
+        """Record the metrics of a training whose result was found in the cache."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
         """Record final metrics at the step ``words``."""
@@ -39,22 +39,23 @@ class Tracker:
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Add files to a folder of the run's artifacts; ``""`` is the top folder.
 
-        They are copied, but a file of the cache or of a sweep, which nobody changes, is recorded as
-        a hard link if the artifacts are on the same disk.
+        Files of the cache or of a sweep, which do not change, may become hard links; others are
+        copied.
         """
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
-        """Record a CSV file as a table that MLflow's UI shows, and compares between runs.
+        """Record a CSV file as a table that MLflow's UI can show and compare between runs.
 
-        ``name``, the path of the artifact, ends in ``.json``. If ``grouped`` has two columns, the
-        table has one row for each value of the first, with all values of the second in one cell.
+        ``name``, the path of the artifact, ends in ``.json``. ``grouped`` names two columns: rows
+        with the same value in the first are merged, and their values in the second are joined by
+        commas.
         """
 
     def model(self, folder: Path) -> None:
-        """Record the vectors of a folder as an MLflow model, which can be loaded and served."""
+        """Record the vectors in a folder as an MLflow model, which can be loaded and served."""
 
     def choose_model(self, run_id: str) -> None:
-        """Give the alias in ``tracking.register`` to the model registered by run ``run_id``."""
+        """Give the model of the run ``run_id`` the alias in the setting ``tracking.register``."""
 
     def close_killed_jobs(self) -> None:
         """Close the runs of this sweep's jobs whose process was killed."""

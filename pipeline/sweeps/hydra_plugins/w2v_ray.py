@@ -19,19 +19,19 @@ from w2v.training.memory import available_cores
 
 
 class RayLauncher(Launcher):
-    """Runs as many jobs at once as the cluster has cores for, ``num_cpus`` cores for each job."""
+    """Runs the jobs of a sweep on a Ray cluster, each with ``num_cpus`` cores."""
 
     def __init__(self, num_cpus: int) -> None:
         self.num_cpus = num_cpus
 
     def setup(self, **given: Any) -> None:
-        """Keep the arguments of Hydra: its context, the task function and the configuration."""
+        """Store the arguments from Hydra: context, task function and configuration."""
         self.given = given
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Run the jobs, print the output of each job when it ends, and return their results."""
+        """Run the jobs, print the output of each when it ends, and return their results."""
         from w2v.cluster.ray import connected, run_tasks
 
         shared = Singleton.get_state(), Path.cwd(), self.given
@@ -44,9 +44,10 @@ class RayLauncher(Launcher):
 def run_one(
     state: Any, folder: Path, given: dict[str, Any], number: int, overrides: Sequence[str]
 ) -> tuple[str, JobReturn]:
-    """Run one job in a process of Ray; return the text that it prints, and its result.
+    """Run one job in a Ray process; return its printed output and its result.
 
-    `state` is that of Hydra's singletons, `folder` the working directory, `given` is from `setup`.
+    `state` is the state of Hydra's singletons, `folder` the working directory, and `given` the
+    arguments of `RayLauncher.setup`.
     """
     config, context = given["config"], given["hydra_context"]
     setup_globals()

@@ -1,6 +1,6 @@
-"""Hydra's plugins for sweeps of this project: grids, successive halving and searches.
+"""Hydra plugins for the sweeps of this project: grid, successive halving and search.
 
-Hydra imports this file whenever it starts, so it imports nothing slow.
+Hydra imports this file at every start, so it has no slow imports.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 class ProjectSweeper(Sweeper):
-    """The base class of the sweepers: keeps the arguments of Hydra until the sweep starts."""
+    """The base class of the sweepers; stores Hydra's arguments until the sweep starts."""
 
     def __init__(self, **_: object) -> None:
         """Ignore the keys of ``hydra.sweeper``, which are read from the configuration later."""
@@ -33,7 +33,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep the arguments, and replace Hydra's config loader by a faster one."""
+        """Store the arguments, and replace Hydra's config loader by a faster one."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.task_function = task_function
@@ -46,7 +46,7 @@ class GridSweeper(ProjectSweeper):
     """The sweeper for ``search=grid``, which runs every combination of the given values."""
 
     def sweep(self, arguments: list[str]) -> None:  # noqa: ARG002
-        """Plan all jobs, then open the sweep and run them."""
+        """Plan and check all jobs, then run them."""
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
@@ -64,28 +64,25 @@ class GridSweeper(ProjectSweeper):
         """Raise `InputError` for jobs that this sweeper cannot run."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
-        """Run the jobs of an opened sweep, which has its files in `folder`."""
         run_all_jobs(launcher, self.config, folder, jobs)
 
 
 class HalvingSweeper(GridSweeper):
-    """The sweeper for ``search=halving``: successive halving stops the worse half of jobs."""
+    """The sweeper for ``search=halving``, which stops the worse half of the jobs in each round."""
 
     def check(self, jobs: Jobs) -> None:
-        """Raise `InputError` for a sweep to which successive halving cannot be applied."""
         refuse_plan(self.config)
         check_halving(self.config, jobs)
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
-        """Run the jobs rung by rung; each rung continues the better half of the one before."""
         run_rungs(launcher, self.config, folder, jobs)
 
 
 class SearchSweeper(ProjectSweeper):
-    """The sweeper for ``search=optuna``, which searches with Hydra's own Optuna sweeper."""
+    """The sweeper for ``search=optuna``, which uses Hydra's own Optuna sweeper."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Open the Optuna study and the sweep, then let Hydra's sweeper run the trials."""
+        """Open the Optuna study and the sweep, then run Hydra's Optuna sweeper."""
         from pipeline.sweeps.search import open_study
 
         refuse_plan(self.config)

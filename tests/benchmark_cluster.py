@@ -1,10 +1,10 @@
-"""Measure what several workers cost in quality, and draw when they pay in time.
+"""Measure how several workers change the quality of word vectors, and plot when they save time.
 
     python -m tests.benchmark_cluster score FOLDER --workers 8 --combine sequential >> scores.jsonl
     python -m tests.benchmark_cluster pictures FOLDER scores.jsonl pipeline/pictures
 
 FOLDER is a tokenized corpus, such as ``outputs/cache/tokenize/<key>``. ``score`` trains with
-``cluster=local``, whose vectors are those of any cluster, and prints a line of JSON.
+``cluster=local``, which gives the same vectors as a real cluster, and prints a line of JSON.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, and return the scores with the costs."""
+    """Train with the given options; return the scores of the vectors and the costs."""
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
     how = {} if name == "none" else {"combine": options.combine}
@@ -72,10 +72,9 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
-    """Yield the speed of machines with 16 cores each, relative to one, by a model of time.
+    """Yield the estimated speed-up of training on several machines with 16 cores each.
 
-    A round takes as long as a machine computes, and as it takes to send its changes and its piece
-    of the combined ones. What it receives is as much, at the same time.
+    In each round, a machine computes, then exchanges its changes to the model with the others.
     """
     model = np.broadcast_to(np.float32(0), (len(counts), 100))
     task = Task(Model(model, model), SkipGram(), counts, int(counts.sum()))
@@ -88,7 +87,7 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Draw scores against workers, and the speed of several machines."""
+    """Plot the scores against the number of workers, and the estimated speed of machines."""
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in options.scores.read_text().splitlines()]

@@ -1,15 +1,13 @@
-"""Time ``engine=numba`` beside gensim and fastText: every model and every loss that it compiles.
+"""Compare the speed of ``engine=numba`` with gensim and fastText, for each model and loss.
 
     python -m tests.benchmark_family reviews.txt [--threads 2] [--rounds 3]
 
-One line of the text is a document. gensim's FastText takes the place of fastText where that is not
-installed. All train with dimension 100, window 5, K = 5 and n-grams of 3 to 6 characters. They take
-turns; rates are the best of the rounds, in words of running text per second of processor time and
-thread, so that other programs on the machine matter less.
+Each line of the text is a document. If fastText is not installed, gensim's FastText is timed
+instead. The dimension is 100, the window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are
+in words of the text per second of processor time, the best of several rounds.
 
-A core's rate of matrix products is that of a product of large matrices with one thread. What a
-model has of it is counted from its scores alone: each takes 2 d operations, and twice as many for
-gradients.
+The speed in FLOP/s is compared with that of a large matrix product on one core. It counts dot
+products only: each takes 2 d operations, and twice as many for the gradients.
 """
 
 import argparse
@@ -70,7 +68,7 @@ class Corpus:
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], float]:
-    """Return a function that trains an epoch and returns its words per second."""
+    """Return a function that trains one epoch and returns the words per second."""
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -88,7 +86,7 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], flo
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Callable[[], float]]:
-    """Return the peer of a model, and a function that returns its words per second."""
+    """Return the name of the library to compare with, and a function as from `ours`."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:
@@ -125,7 +123,6 @@ def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Calla
 
 
 def fasttext() -> Any:
-    """Return the module of fastText, or None if it is not installed."""
     try:
         import fasttext  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
@@ -134,7 +131,7 @@ def fasttext() -> Any:
 
 
 def core_rate() -> float:
-    """Return the float32 operations per second of a product of large matrices on one core."""
+    """Return the speed of a large float32 matrix product on one core, in FLOP/s."""
     a = np.ones((1024, 1024), np.float32)
     with threadpool_limits(1):
         a @ a
@@ -145,7 +142,7 @@ def core_rate() -> float:
 
 
 def scores_of(corpus: Corpus, objective: Objective) -> float:
-    """Return the scores that are computed for a word of running text."""
+    """Return the number of dot products that training computes per word of the text."""
     from w2v.huffman import HuffmanTree
     from w2v.sampling import keep_probabilities
 
@@ -160,7 +157,6 @@ def scores_of(corpus: Corpus, objective: Objective) -> float:
 
 
 def main() -> None:
-    """Print a line for each model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("text", type=Path)
     parser.add_argument("--threads", type=int, default=os.cpu_count())

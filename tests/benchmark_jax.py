@@ -62,7 +62,7 @@ BEGUN = time.perf_counter()
 
 
 class Corpus(NamedTuple):
-    """A text and its vocabulary: `words` and their `counts`, the most frequent first."""
+    """A text and its vocabulary: words and their counts, the most frequent first."""
 
     text: Text
     counts: NDArray[np.int64]
@@ -89,18 +89,10 @@ def pack(source: str, folder: Path) -> None:
 
 
 def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
-    """Read a packed text; return a function that gives it a vocabulary of any size.
+    """Read a text written by `pack`; return a function that gives it a vocabulary of any size.
 
-    Called with None, the function takes all words that occur at least five times. To reach a size
-    above the number of distinct words, it splits frequent words in two: every other document has
-    the word with an apostrophe added, as if it were another word.
-
-    Parameters
-    ----------
-    folder
-        The folder that `pack` wrote.
-    documents
-        The number of documents to read; None for all.
+    The function takes the number of words, or None for all words that occur five times. To get more
+    words than the text has, every other document has an apostrophe added to frequent words.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -137,10 +129,7 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Print how far the models of ``engine=jax`` and ``engine=numpy`` differ after equal training.
-
-    Both engines train copies of one model on one random text, with each loss and precision.
-    """
+    """Print how much the models differ after the same training with ``engine=jax`` and NumPy."""
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)
     spans = np.stack([np.arange(0, 60_000, 50), np.arange(50, 60_050, 50)], axis=1)
@@ -187,16 +176,13 @@ class Case(NamedTuple):
 
 
 def make(cases: list[Case]) -> list[engine.JaxEngine]:
-    """Make an engine for each case, in parallel, because each engine compiles its programs."""
+    """Make an engine for each case, in parallel, because compiling is slow."""
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda case: engine.JaxEngine(case.task()), cases))
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on a few pieces of the text; return words per second and the vectors' SHA-256.
-
-    The hash is shortened to 12 hexadecimal digits.
-    """
+    """Train on a part of the text; return words per second, and a hash of the vectors."""
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -208,10 +194,7 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 
 
 def limits() -> dict[str, float]:
-    """Measure the memory bandwidth in bytes/s, and the speed of matrix products in FLOP/s.
-
-    The result has the bandwidth under ``"memory"``, and the speed for each precision by its name.
-    """
+    """Measure the memory bandwidth in bytes/s (``"memory"``) and matrix products in FLOP/s."""
     large = jax.default_backend() != "cpu"
 
     def seconds(function: Callable[..., Any], *arguments: Any) -> float:
@@ -235,7 +218,7 @@ def limits() -> dict[str, float]:
 
 
 def kept_share(corpus: Corpus, subsample: float) -> float:
-    """Return the share of the words of the text that sub-sampling of frequent words keeps."""
+    """Return the share of the words of a text that sub-sampling keeps."""
     keep = keep_thresholds(corpus.counts, subsample).astype(np.float64) / 2**32
     return float(keep @ corpus.counts / corpus.counts.sum())
 
@@ -243,7 +226,7 @@ def kept_share(corpus: Corpus, subsample: float) -> float:
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
     """Print the speed of negative sampling for several dimensions, thresholds and precisions.
 
-    `peak` is the result of `limits`, to which memory traffic and arithmetic are compared.
+    `peak` holds the largest possible speeds, measured by `limits`.
     """
     cases = [Case(corpus, NegativeSampling(), d, t) for d in (100, 128, 300) for t in (1e-3, 1e-4)]
     cases += [
@@ -269,7 +252,7 @@ def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
 def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]) -> None:
     """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
 
-    `peak` is the result of `limits`, to which memory traffic and arithmetic are compared.
+    `peak` holds the largest possible speeds, measured by `limits`.
     """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)
@@ -296,11 +279,7 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Within the block, let the engine add up the gradients of a repeated row in any order.
-
-    This is what JAX's scatter-add does by default on a GPU; floating-point sums then vary between
-    runs. The engine normally adds them up in a fixed order.
-    """
+    """Add up gradients in any order during the block, which is faster but not reproducible."""
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -325,8 +304,8 @@ def unordered() -> Iterator[None]:
 def bits(corpus: Corpus) -> None:
     """Train twice with the same seed, and print whether the vectors are equal bit for bit.
 
-    This is also done with gradients added up in any order, and with kernels that XLA chooses by
-    timing them. Neither is expected to be reproducible.
+    The vectors may differ in two other cases, which are also printed: if gradients are added up in
+    any order, and if XLA chooses kernels by timing them.
     """
     negative, softmax = Case(corpus, NegativeSampling()), Case(corpus, Softmax())
     ordered = make([negative, negative, softmax, softmax])
@@ -349,9 +328,9 @@ def bits(corpus: Corpus) -> None:
 
 
 def step_sizes(corpus: Corpus, tests: Path) -> None:
-    """Print the speed and the scores of training with more words per update step than usual.
+    """Print the speed and the scores of training with larger update steps.
 
-    `tests` is a folder that may hold the files of the benchmarks that gensim contains otherwise.
+    `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """
     cases = [(words, lr) for lr in (0.025, 0.05) for words in (8192, 16384, 32768)]
     for seed in range(2):
@@ -364,7 +343,7 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 def scores(corpus: Corpus, tests: Path) -> None:
     """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
 
-    `tests` is a folder that may hold the files of the benchmarks that gensim contains otherwise.
+    `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """
     faster = [] if jax.default_backend() == "cpu" else ["tf32", "bfloat16"]
     for seed in range(3):
@@ -388,14 +367,14 @@ def scored(
     lr: float = 0.025,
     name: str = "jax",
 ) -> None:
-    """Train five epochs; print the speed and the scores in WordSim-353, SimLex-999 and analogies.
+    """Train five epochs; print the speed, and the scores in WordSim-353, SimLex-999 and analogies.
 
     Parameters
     ----------
     tests
-        A folder that may hold the files of these benchmarks; otherwise they are those in gensim.
+        The folder of the benchmark files; missing files are taken from gensim.
     label
-        Text that is printed with the scores.
+        Text to print with the scores.
     name
         The name of the engine.
     """
@@ -426,7 +405,7 @@ def scored(
 
 
 def word_test(folder: Path, name: str) -> Path:
-    """Return the path of a benchmark such as WordSim-353: in the folder, otherwise in gensim."""
+    """Return the path of a benchmark file, in the folder or else in gensim."""
     path = folder / BENCHMARKS[name]
     return path if path.exists() else benchmark_path(name)
 

@@ -1,7 +1,4 @@
-"""Functions with which tests run the project's command, ``pipeline/run.py``.
-
-A command runs in this process, which is faster, or in a new one.
-"""
+"""Run the command ``pipeline/run.py`` in tests, in this process (faster) or in a new one."""
 
 import contextlib
 import io
@@ -40,10 +37,7 @@ SMALL = (
 
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
-    """Write a small text to train on, ``text.txt``, into a folder; return the folder.
-
-    It is the same four lines, `repeats` times.
-    """
+    """Write a short text of repeated lines, ``text.txt``, into a folder; return the folder."""
     (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
     return folder
 
@@ -58,10 +52,7 @@ class Done:
 
 
 def run(*arguments: str, cwd: Path) -> Done:
-    """Run the project's command, ``pipeline/run.py``, in this process; return status and output.
-
-    The environment and the logging are restored afterwards.
-    """
+    """Run ``pipeline/run.py`` in this process; return its exit status and output."""
     out, err = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -87,15 +78,11 @@ def run(*arguments: str, cwd: Path) -> Done:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command line of ``pipeline/run.py`` with arguments, as a list for `subprocess`."""
     return [sys.executable, str(ROOT / "pipeline" / "run.py"), *arguments]
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
-    """Start the project's command, ``pipeline/run.py``, in a new process and session (``setsid``).
-
-    So a signal can be sent to the command and its child processes, and not to the tests.
-    """
+    """Start ``pipeline/run.py`` in a new process and session, so that tests can send it signals."""
     return subprocess.Popen(
         command(*arguments),
         cwd=cwd,
@@ -107,21 +94,21 @@ def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
 
 
 def run_process(*arguments: str, cwd: Path) -> Done:
-    """Run the project's command, ``pipeline/run.py``, in a new process, and wait until it ends."""
+    """Run ``pipeline/run.py`` in a new process, and wait until it ends."""
     with start(*arguments, cwd=cwd) as process:
         out, err = process.communicate(timeout=300)
     return Done(process.returncode, out, err)
 
 
 def summary_of(cwd: Path) -> dict[str, Any]:
-    """Return the content of the newest ``summary.json`` that a command wrote when run in `cwd`."""
+    """Return the content of the newest ``summary.json`` below a folder."""
     found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
     summary: dict[str, Any] = json.loads(found[-1].read_bytes())
     return summary
 
 
 def query(cwd: Path, sql: str) -> list[Any]:
-    """Return the rows of an SQL query to the MLflow database of commands that were run in `cwd`."""
+    """Return the rows of an SQL query to the MLflow database in ``outputs`` of a folder."""
     with contextlib.closing(sqlite3.connect(cwd / "outputs" / "mlflow.db")) as database:
         return database.execute(sql).fetchall()
 

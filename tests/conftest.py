@@ -1,4 +1,4 @@
-"""pytest options, markers and fixtures for all tests."""
+"""pytest options and fixtures for all tests."""
 
 import os
 import shutil
@@ -22,7 +22,6 @@ settings.load_profile("w2v")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the command-line options of these tests to pytest, such as ``--screenshots``."""
     parser.addoption("--screenshots", metavar="FOLDER", help="keep pictures of pages here")
     parser.addoption(
         "--require-browser",
@@ -53,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let JAX keep compiled programs in a folder, so that tests compile equal programs once."""
+    """Let JAX cache compiled programs, so that tests compile each program only once."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = str(tmp_path_factory.mktemp("compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if "jax" in sys.modules:
@@ -63,10 +62,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the SQLite database of an MLflow tracking store without runs.
-
-    This is done once per session because it takes a second; tests work on copies.
-    """
+    """Make an empty MLflow database once; tests work on copies of it."""
     from pipeline.tracking.store import make_sqlite_store
 
     folder = tmp_path_factory.mktemp("store")
@@ -76,14 +72,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def outputs(empty_store: Path, tmp_path: Path) -> Path:
-    """Return a folder for the outputs of a test, with a copy of the empty MLflow database."""
+    """Return a folder for the outputs of a test, with an empty MLflow database."""
     shutil.copy(empty_store, tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder for screenshots: the one after ``--screenshots``, or a temporary one."""
+    """Return the folder given by ``--screenshots``, otherwise a temporary one."""
     chosen = request.config.getoption("--screenshots")
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,10 +95,9 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Start Chromium by Playwright, with options that turn off its background network requests.
+    """Start Chromium by Playwright; skip the test if it is not installed.
 
-    If Chromium is not installed, the test is skipped; but it fails if the environment variable
-    ``CI`` is set or pytest was called with ``--require-browser``.
+    The test fails instead of being skipped in CI and with ``--require-browser``.
     """
     from playwright.sync_api import sync_playwright
 

@@ -1,11 +1,11 @@
-"""Run the project's command, ``pipeline/run.py``, many times quickly.
+"""Run the command ``pipeline/run.py`` many times quickly, in forks of one process.
 
-Each run is a fork of a process that has imported everything already. When this file runs as a
-program, it is that process: it reads requests from standard input, one per line, as JSON:
+This process has imported everything already. It reads requests from standard input, one JSON object
+per line:
 
 - ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
-  command, and the reply is the id of its process;
-- ``{"wait": id}`` waits for that process to end, and the reply is its exit status.
+command in a fork; the reply is its process id; - ``{"wait": id}`` waits until a process ends; the
+reply is its exit status.
 """
 
 import json
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that was started in a fork; its output and its errors go to the file `out`."""
+    """A command that runs in a fork; its output is written to the file `out`."""
 
     server: "Forks"
     number: int
@@ -35,7 +35,7 @@ class Forked:
     begun: float
 
     def wait(self) -> int:
-        """Wait for the end of the command; return its exit status, or minus a signal's number."""
+        """Wait until the command ends, and return its exit status."""
         return self.server.ask(wait=self.number)
 
 
@@ -46,7 +46,7 @@ class Forks:
         self.process = process
 
     def ask(self, **request: Any) -> int:
-        """Send a request to the process as a line of JSON, and return its reply, a number."""
+        """Send a request to the process, and return its reply."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -62,17 +62,8 @@ class Forks:
     ) -> Forked:
         """Start ``pipeline/run.py`` in a fork.
 
-        Parameters
-        ----------
-        arguments
-            The arguments of ``pipeline/run.py``.
-        cwd
-            The working directory of the command.
-        largest
-            The limit of the size of each file in bytes; writing more fails. None for no limit.
-        max_wait
-            How many seconds the command tries to reach a tracking store that does not answer.
-            None for the default.
+        `largest` limits the size of files in bytes. `max_wait` limits the seconds that the command
+        waits for a tracking store.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         limits = {"largest": largest, "max_wait": max_wait}
@@ -82,7 +73,7 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the process that forks commands, yield it, and stop it at the end of the block."""
+    """Start the process that forks commands; stop it after the block."""
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -100,19 +91,10 @@ def forks() -> Iterator[Forks]:
 def child(
     arguments: list[str], cwd: str, out: str, largest: int | None, max_wait: float | None
 ) -> int:
-    """Run ``pipeline/run.py`` in a fork as a shell would; return its exit status.
+    """Run ``pipeline/run.py`` in a fork, and return its exit status.
 
-    Parameters
-    ----------
-    arguments, cwd
-        The arguments of ``pipeline/run.py``, and its working directory.
-    out
-        The file for standard output and standard error.
-    largest
-        The limit of the size of each file in bytes; None for no limit.
-    max_wait
-        How many seconds to try to reach a tracking store that does not answer; None for the
-        default.
+    `out` is the file for its output. `largest` limits the size of files in bytes. `max_wait` limits
+    the seconds that the command waits for a tracking store.
     """
     from pipeline.tracking.retries import RetryQueue
 
@@ -142,10 +124,7 @@ def child(
 
 
 def serve() -> None:
-    """Import everything that a command needs; then start commands in forks, as requested.
-
-    Requests and replies are lines on standard input and output.
-    """
+    """Import everything that a command needs, then start commands in forks on request."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg

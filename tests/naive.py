@@ -1,8 +1,7 @@
-"""Slow reference implementations, in plain Python loops, to which tests compare the package.
+"""Slow reference implementations in plain Python loops, with which tests compare the package.
 
-None of them uses code of the package. A vector is a sequence of floats, a matrix is a sequence of
-vectors, and a word is the index of its row. Sums are computed by `math.fsum`, so that only
-products and exponentials are rounded.
+They use no code of the package. A vector is a sequence of floats, a matrix is a sequence of
+vectors, and a word is the index of its row. Sums are computed by `math.fsum`.
 """
 
 import math
@@ -102,8 +101,8 @@ def hierarchical_softmax_loss(
     """Return the hierarchical softmax loss of a (center, outside) pair, and its gradients.
 
     The gradients are with respect to the center vector, (d,), and the vectors of the inner nodes,
-    (V - 1, d). `path` leads from the root to the outside word: for each step, the inner node and
-    the branch taken there, 0 or 1.
+    (V - 1, d). `path` lists the inner nodes from the root to the outside word, each with the branch
+    taken there, 0 or 1.
     """
     d = len(center_vector)
     terms = []
@@ -120,16 +119,16 @@ def hierarchical_softmax_loss(
 
 
 def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -> list[float]:
-    """Return `weight` times the sum of some rows of a matrix; a row listed twice is added twice."""
+    """Return `weight` times the sum of the given rows of a matrix."""
     return [weight * math.fsum(float(vectors[row][i]) for row in rows) for i in range(dim)]
 
 
 def spread_gradient(
     gradient: Vector, rows: Sequence[int], share: float, size: int
 ) -> list[list[float]]:
-    """Return a gradient matrix with `size` rows, in which each listed row has `share` x `gradient`.
+    """Return a matrix of `size` rows whose given rows are `share` times `gradient`.
 
-    A row that is listed twice gets this twice; rows that are not listed are zero.
+    A row that is listed twice gets twice as much. All other rows are zero.
     """
     spread = zeros(size, len(gradient))
     for row in rows:
@@ -139,11 +138,10 @@ def spread_gradient(
 
 
 def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[int]:
-    """Return fastText's hash bucket of each character n-gram of a word.
+    """Return the hash bucket of each character n-gram of a word, as in fastText.
 
-    N-grams have `shortest` to `longest` characters and are taken from ``<word>``; a lone ``<`` or
-    ``>`` is none. An n-gram that occurs twice is in the list twice. The hash is 32-bit FNV-1a over
-    the UTF-8 bytes, each read as a signed 8-bit integer, modulo `buckets`.
+    N-grams of `shortest` to `longest` characters are taken from ``<word>``, except ``<`` and ``>``
+    alone. The hash is 32-bit FNV-1a over the UTF-8 bytes, each read as a signed 8-bit integer.
     """
     text = f"<{word}>"
     found = []
@@ -161,12 +159,11 @@ def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[
 
 
 def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
-    """Return the path of each word from the root of the Huffman tree of the counts.
+    """Return the path of each word from the root of the Huffman tree built from the counts.
 
-    A path has, for each step, the inner node and the branch taken there, 0 or 1. Inner nodes are
-    numbered in the order in which they are created. Each joins the two nodes with the smallest
-    counts. Among equal counts, inner nodes are joined before leaves, older inner nodes before newer
-    ones, and later words before earlier ones.
+    A path lists its inner nodes, each with the branch taken there, 0 or 1. Inner nodes are numbered
+    in the order of their creation. If counts are equal, inner nodes are merged before words, older
+    inner nodes before newer ones, and later words before earlier ones.
     """
     # (count, whether it is a leaf, its place among equals, the words below it)
     order = sorted(range(len(counts)), key=lambda word: (-counts[word], word))
@@ -192,8 +189,8 @@ def skipgram_loss(
 ) -> tuple[float, list[list[float]], list[list[float]]]:
     """Return the skip-gram loss of a window, and its gradients with respect to both matrices.
 
-    The loss is the sum over the outside words. With `negatives`, a list of noise words for each
-    outside word, it is the negative-sampling loss; without, the exact softmax loss.
+    The loss is the sum over the outside words. `negatives` lists the noise words of each outside
+    word; without it, the loss is the exact softmax loss.
     """
     v = center_vectors[center_index]
     d = len(v)
@@ -223,9 +220,8 @@ def window_pairs(
 ) -> list[tuple[int, int, float]]:
     """Return the training pairs (center, outside, weight) of all documents, in text order.
 
-    A window ends at the boundaries of the document. The half-width of a dynamic window is drawn
-    uniformly from 1 to `window`, so that a word at distance t is inside it with probability
-    (window - t + 1) / window, which is the weight of the pair. In a fixed window, the weight is 1.
+    With `dynamic`, the weight of a pair at distance t is (window - t + 1) / window: the probability
+    that t is at most a window size drawn uniformly from 1 to `window`. Otherwise it is 1.
     """
     pairs = []
     for document in documents:
@@ -257,9 +253,8 @@ def negative_sampling_objective(
 ) -> float:
     """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
-    The noise of a pair is a list of (noise word, its weight). A noise word drawn for this pair
-    alone has weight 1. If several pairs share 32 noise words in place of 5 for each pair, each
-    noise word has weight 5/32.
+    The noise of a pair is a list of (noise word, weight). Weights are 1 if the words were drawn for
+    this pair alone, and 5/32 if pairs with K = 5 share 32 noise words.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -275,10 +270,7 @@ def negative_sampling_objective(
 
 
 def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
-    """Return the two 32-bit numbers that Threefry-2x32 with 20 rounds makes of a key and a counter.
-
-    Threefry is the counter-based random number generator of Salmon et al. (2011).
-    """
+    """Return two random 32-bit numbers, by the generator Threefry-2x32 (Salmon et al., 2011)."""
     keys = [int(key[0]), int(key[1]), int(key[0]) ^ int(key[1]) ^ 0x1BD11BDA]
     x, y = (counter[0] + keys[0]) % 2**32, (counter[1] + keys[1]) % 2**32
     for n in range(20):
@@ -296,8 +288,8 @@ def sampled_words(
 ) -> list[tuple[int, int]]:
     """Return the words that sub-sampling keeps, each as (word, number of its document).
 
-    A word is kept if the random number of its position is at most `keep[word]`. The word -1,
-    outside the vocabulary, is never kept.
+    A word is kept if the random number of its position is at most `keep[word]`. Unknown words, -1,
+    are not kept.
     """
     kept, position = [], 0
     for number, document in enumerate(documents):
@@ -309,10 +301,9 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
-    """Return the noise word of draw `number`, by the alias method (Walker).
+    """Return noise word number `number`, drawn by the alias method (Walker).
 
-    A random number selects a cell of the table; a second one, compared with the cell's threshold,
-    decides between the word of the cell and its alias.
+    `threshold` and `alias` are the alias table.
     """
     first, second = threefry(key, (number, 1))
     cell = first * len(alias) // 2**32
@@ -338,11 +329,11 @@ def step_terms(
     words
         The text after sub-sampling, as (word, number of its document).
     first, size
-        The position of the first center word of the step, and the number of center words.
+        The position of the first center word, and the number of center words.
     window, dynamic, negatives
-        The half-width of the window, whether it is dynamic, and noise words per pair.
+        The half-width of the window, whether it is dynamic, and the noise words per pair.
     noise
-        A function that returns the noise word of draw n.
+        A function that returns the n-th noise word.
     """
     terms = []
     for t in range(first, min(first + size, len(words))):
@@ -361,10 +352,10 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Make one training step on the vectors v and u in place; return the pairs' weight and loss.
+    """Update the vectors v and u by one training step; return the pairs' weight and loss.
 
-    All gradients are computed before anything is updated. The step size of a row is `rate`, but at
-    most 2 / h, where h bounds the curvature of the loss in that row.
+    All gradients are computed before the update. The step size of a row is `rate`, but at most 2 /
+    h, where h bounds the curvature of the loss in that row.
 
     Parameters
     ----------
@@ -372,8 +363,6 @@ def negative_sampling_step(
         The terms of the loss, as `step_terms` returns them.
     v, u
         Center and outside vectors, (V, d) each.
-    rate
-        The learning rate.
     """
     size, d = len(v), len(v[0])
     moved = [zeros(size, d), zeros(size, d)]
@@ -412,7 +401,7 @@ def average_ranks(xs: Sequence[float]) -> list[float]:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return Spearman's rank correlation; NaN if all elements of x, or all of y, are equal."""
+    """Return Spearman's rank correlation; NaN if x or y is constant."""
     rank_x, rank_y = average_ranks(x), average_ranks(y)
     mean = (len(rank_x) + 1) / 2
     centered_x = [rank - mean for rank in rank_x]
@@ -430,10 +419,7 @@ def unit(vector: Vector) -> list[float]:
 def nearest_rows(
     vectors: Matrix, target: Vector, k: int, excluded: Iterable[int]
 ) -> list[tuple[int, float]]:
-    """Return the k rows with the largest cosine similarity to `target`, as (row, cosine).
-
-    Ties are ordered by row. Rows in `excluded` are left out.
-    """
+    """Return the k rows with the largest cosine similarity to `target`, as (row, cosine)."""
     left_out = set(excluded)
     direction = unit(target)
     found = [(w, dot(unit(u), direction)) for w, u in enumerate(vectors) if w not in left_out]
@@ -441,14 +427,14 @@ def nearest_rows(
 
 
 def most_similar(vectors: Matrix, query: int, k: int) -> list[tuple[int, float]]:
-    """Return the k other rows with the largest cosine similarity to row `query`: (row, cosine)."""
+    """Return the k other rows with the largest cosine similarity to a row, as (row, cosine)."""
     return nearest_rows(vectors, vectors[query], k, [query])
 
 
 def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
     """Answer "a is to b as c is to ?" by the k rows nearest to b - a + c (3CosAdd).
 
-    Vectors are normalized to length 1 before they are added. Rows a, b and c are excluded.
+    Vectors are normalized before they are added. Rows a, b and c are excluded.
     """
     target = [
         y - x + z
@@ -490,18 +476,10 @@ def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
 def phrase_counts(
     documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
 ) -> tuple[dict[str, int], int]:
-    """Count words and pairs of words; return the counts by text, and the number of tokens.
+    """Return the counts of words and of word pairs, and the number of tokens.
 
-    Parameters
-    ----------
-    documents
-        Lists of tokens.
-    joiner
-        The string between the tokens of a pair in its text. A word with the same text as a pair is
-        counted together with it.
-    connectors
-        Tokens such as "of" that are not counted as words. A pair is two words of a document with
-        nothing but connectors between them.
+    `joiner` joins the words of a pair. `connectors` are words such as "of", which are not counted;
+    a pair may have connectors between its two words.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -524,24 +502,22 @@ def phrase_score(
     min_count: int,
     npmi: bool,
 ) -> float:
-    """Return the score of a pair of words, from which it is decided whether the pair is a phrase.
+    """Return the score by which a pair of words is or is not a phrase.
 
-    The score is that of Mikolov et al. (2013), times the number of entries in `counts`; or, if
-    `npmi` is True, the normalized pointwise mutual information.
+    The score is that of Mikolov et al. (2013), times the number of entries in `counts`; if `npmi`
+    is True, it is the normalized pointwise mutual information.
 
     Parameters
     ----------
     first, last
         The words of the pair.
     text
-        The text of the pair in `counts`.
+        The key of the pair in `counts`.
     counts, tokens
-        How often each word and each pair occurs, and the number of tokens, from `phrase_counts`.
+        The counts of words and pairs, and the number of tokens.
     min_count
-        The discount that is subtracted from the count of the pair. If `npmi` is True, pairs that
-        occur less often score minus infinity.
-    npmi
-        Which of the two scores is computed.
+        Subtracted from the count of the pair. With `npmi`, the score of a pair that occurs less
+        often is minus infinity.
     """
     a, b, together = counts[first], counts[last], counts[text]
     if not npmi:
@@ -560,23 +536,21 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """Join the tokens of phrases in one pass; return the documents, and the score of each phrase.
+    """Join the words of phrases in all documents; return the documents, and the phrases' scores.
 
     Parameters
     ----------
-    documents
-        Lists of tokens.
     joiner
-        The string between the words of a joined phrase, such as "_".
+        Joins the words of a phrase, such as "_".
     connectors
-        Words such as "of" that may be inside a phrase, but do not begin or end it.
+        Words such as "of", which may be inside a phrase but not at its ends.
     threshold
         A pair of words is a phrase if its score is above this.
     min_count
-        The discount for rare pairs; with `npmi`, the least count of a phrase.
+        The discount for rare pairs; with `npmi`, the smallest count of a phrase.
     npmi
-        Whether the score is the normalized pointwise mutual information; if not, it is that of
-        Mikolov et al. (2013).
+        Whether the score is the normalized pointwise mutual information, or that of Mikolov et al.
+        (2013).
     """
     counts, tokens = phrase_counts(documents, joiner, connectors)
     scores: dict[str, float] = {}
@@ -628,9 +602,7 @@ def words(
 ) -> list[str]:
     """Return the words of a document, found one character at a time.
 
-    This function normalizes the text before it splits it into words. The package does so in the
-    reverse order, which must give the same words. The parameters are settings of the package's
-    tokenizer ``Words``.
+    The parameters are settings of the package's tokenizer ``Words``.
     """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
     text = replaced(text, normalize_punctuation, drop_invisible)
@@ -654,10 +626,7 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Replace typographic apostrophes and hyphens by ASCII ones, and remove invisible characters.
-
-    Each of the two is done only if its parameter is true.
-    """
+    """Replace typographic apostrophes and hyphens by ASCII, and remove invisible characters."""
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)

@@ -1,4 +1,4 @@
-"""Run the example notebook of the library and save its outputs: ``python -m tests.notebook``."""
+"""Run the example notebook, and save it with its outputs: ``python -m tests.notebook``."""
 
 import base64
 import io
@@ -19,7 +19,7 @@ WIDTH = 720
 
 
 def execute(folder: Path) -> Any:
-    """Run the notebook with a folder as its working directory; return it with its outputs."""
+    """Run the notebook in a folder, and return it with its outputs."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
@@ -28,7 +28,7 @@ def execute(folder: Path) -> Any:
 
 
 def pictures(notebook: Any) -> list[Any]:
-    """Return the data of those outputs of the notebook that contain a PNG image."""
+    """Return the outputs of a notebook that contain a PNG image."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return [output.data for output in outputs if "image/png" in output.get("data", {})]
 
@@ -44,7 +44,6 @@ def make_small(data: Any) -> None:
 
 
 def main() -> None:
-    """Run the notebook, shrink its images, and save it with its outputs."""
     with TemporaryDirectory() as folder:
         notebook = execute(Path(folder))
     for data in pictures(notebook):

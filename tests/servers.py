@@ -14,7 +14,6 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Return a TCP port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -29,13 +28,12 @@ class Server:
     process: "subprocess.Popen[bytes]"
 
     def send(self, signum: int) -> None:
-        """Send a signal to all processes of the server."""
         os.killpg(self.process.pid, signum)
 
 
 @contextmanager
 def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
-    """Run ``mlflow <command>`` and yield the server once it answers; stop it after the block."""
+    """Start ``mlflow <command>``, and yield the server when it answers; stop it after the block."""
     port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = cwd / f"server-{port}.log"
@@ -74,7 +72,7 @@ def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Ite
 
 
 def answers(url: str) -> bool:
-    """Return whether a request to a URL is answered with HTTP status 200."""
+    """Return whether a request to a URL gets the HTTP status 200."""
     try:
         with urllib.request.urlopen(url, timeout=5) as reply:
             return bool(reply.status == 200)

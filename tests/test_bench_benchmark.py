@@ -1,4 +1,4 @@
-"""Test ``measure=benchmark``, which compares the speed of engines: medians, errors, whole runs."""
+"""Test ``measure=benchmark``, which compares the speed of training engines."""
 
 import json
 import sys
@@ -21,10 +21,7 @@ from w2v.training.worker import memory_mb, run_worker
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return made-up measurements of one training, in the form in which a benchmark reports them.
-
-    `speed` is in words per second, `peak` is the peak memory in MB.
-    """
+    """Return an invented result of one training, with the speed in words/s and the peak MB."""
     return {
         "engine": engine,
         "threads": threads,
@@ -75,10 +72,7 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Start a worker process that trains on a corpus that does not exist.
-
-    `loss` holds settings of negative sampling.
-    """
+    """Start a worker process that trains on a corpus that does not exist."""
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")
     run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)

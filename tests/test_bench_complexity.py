@@ -1,4 +1,4 @@
-"""Test ``measure=complexity``, which times losses for several vocabulary sizes and negatives."""
+"""Test ``measure=complexity``, which times losses for several vocabulary sizes V and K."""
 
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,7 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return made-up timings in the form that `measure` returns.
-
-    The seconds per pair of the softmax grow as V^1.2 with `engine`, and as V where pairs are
-    trained one at a time. Those of negative sampling grow in proportion to K, the number of noise
-    words, with gensim, and are constant with other engines.
-    """
+    """Return invented timings whose growth with V and K is known."""
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):
         for size in SETTINGS.over_vocabulary:

@@ -18,10 +18,7 @@ DAY = 86400
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """Make an outputs folder with a cache of entries of 1, 2 and 3 MB, used 1, 2 and 3 days ago.
-
-    It also has an unfinished entry, a damaged one, and a training checkpoint.
-    """
+    """Make a cache with entries of several sizes and ages, one of them damaged, one unfinished."""
     folder = tmp_path / "outputs"
     for age, stage in enumerate(("tokenize", "vocab", "train"), start=1):
         where = folder / "cache" / stage
@@ -41,7 +38,7 @@ def outputs(tmp_path: Path) -> Path:
 
 
 def left(outputs: Path) -> list[str]:
-    """Return the first four characters of the key of each item that is still in the cache."""
+    """Return the first four characters of the keys that are still in the cache."""
     return [item.key[:4] for item in list_items(outputs)]
 
 

@@ -1,4 +1,4 @@
-"""Test the cache: after errors, kills and concurrent calls, an entry is complete or absent."""
+"""Test the cache: after errors, kills and concurrent calls, a result is complete or absent."""
 
 import dataclasses
 import hashlib
@@ -45,7 +45,7 @@ def get(folder: Path, make: Callable[[Path], dict[str, Any]], **more: Any) -> En
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names of the files in a stage's cache folder, except lock files."""
+    """Return the names of the files in a folder, except lock files."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 

@@ -1,7 +1,6 @@
 """Test training with several workers, whose changes to the model are combined after each round.
 
-A round is a part of the text, and each worker trains on a part of it. The vectors must be the same,
-bit for bit, on any number of processes.
+The vectors must be the same, bit for bit, on any number of processes.
 """
 
 import hashlib
@@ -44,10 +43,7 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A pool of several model replicas, as on Ray, but all in this process.
-
-    Each replica combines the workers' changes to a part of the rows of the model.
-    """
+    """A pool of several replicas of the model in this process, as on a Ray cluster."""
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -92,17 +88,7 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> Trained:
-    """Train on random documents; each worker reads about 500 words per round.
-
-    Parameters
-    ----------
-    pool
-        Where the workers run; None for training without workers.
-    combine
-        How the workers' changes to a row are combined.
-    stop
-        Called after each piece of the text; training stops if it returns True.
-    """
+    """Train on random documents with the given pool of workers, or without workers."""
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
@@ -135,7 +121,7 @@ def copied(model: Model) -> Model:
 
 
 def task_for(objective: Objective) -> Task:
-    """Return a training task with a vocabulary of twenty words and a model for the objective."""
+    """Return a training task with a vocabulary of twenty words."""
     task = task_of(20, 10, SkipGram(dim=10))
     outside = task.model.outside[: objective.loss.output_rows(20)]
     return replace(task, objective=objective, model=Model(task.model.center, outside))
@@ -144,20 +130,16 @@ def task_for(objective: Objective) -> Task:
 def naive_combine(
     before: list[float], after: list[list[float]], how: str, approach: float = 0.0
 ) -> list[float]:
-    """Combine the workers' versions of one row of the model, in plain loops.
+    """Combine the versions of one row of the model that several workers return, in plain loops.
 
     Parameters
     ----------
-    before
-        The row before the round.
-    after
-        The row after the round, as each worker has it.
+    before, after
+        The row before the round, and each worker's version after it.
     how
-        ``"mean"`` averages the changes, and any other method adds them up. ``"orthogonal"`` first
-        removes from each change its component along the sum of the earlier ones; ``"sequential"``
-        removes a part of that component, and scales the sum.
+        The setting ``cluster.combine``.
     approach
-        For ``"sequential"``: how far the round brought the row, see `w2v.cluster.approach`.
+        How far the row moved towards its optimum in the round.
     """
     total = [0.0] * len(before)
     for number, row in enumerate(after):
@@ -181,10 +163,7 @@ def naive_combine(
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a random matrix, and for each worker its changed rows.
-
-    A row is changed by no worker, by some or by all.
-    """
+    """Return a random matrix, and the rows that each worker changed."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []

@@ -1,7 +1,6 @@
 """Test training and sweeps on a Ray cluster.
 
-The vectors must be those of ``cluster=local``, where all workers are in this process, bit for bit,
-even if processes or nodes are lost.
+The vectors must be those of ``cluster=local``, bit for bit, even if processes or nodes are lost.
 """
 
 import os
@@ -73,7 +72,7 @@ def test_ray_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> int:
-    """Return the number of kills that is asked for; skip the test if there are to be none."""
+    """Return the number of kills given by ``--worker-kills``; skip the test if it is 0."""
     number: int = request.config.getoption("--worker-kills")
     if number == 0:
         pytest.skip("takes minutes: pytest -m long tests/test_cluster_ray.py --worker-kills 10")
@@ -107,7 +106,7 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
 
 
 def replicas_of_this_process() -> list[int]:
-    """Return the ids of the Ray processes that train for this process."""
+    """Return the ids of the Ray processes that this process has started."""
     import psutil
 
     found = []
@@ -212,7 +211,7 @@ def test_a_signal_stops_training_on_ray_and_the_same_command_continues(
 
 @pytest.fixture
 def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Start a Ray cluster of two nodes on the loopback interface, with one CPU each."""
+    """Start a Ray cluster of two nodes on this machine, with one CPU each."""
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster

@@ -41,22 +41,14 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """Return the configuration that Hydra composes from overrides.
-
-    The result is cached and shared, so a caller must not change it.
-    """
+    """Return the configuration that Hydra composes from overrides (cached)."""
     schema.register()
     with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
 
 
 def settled(*overrides: str) -> Config:
-    """Return the settings that result from Hydra overrides, in less time than Hydra takes.
-
-    Composing a configuration takes a sixth of a second. So only the choices of config groups, such
-    as ``loss=softmax``, are composed, and the result is cached for all tests. The other overrides
-    are set on a copy of it.
-    """
+    """Return the settings for Hydra overrides, faster than Hydra."""
     groups = [text for text in overrides if text.partition("=")[0] in GROUPS]
     settings = composed(*groups).copy()
     for override in OverridesParser.create().parse_overrides(
@@ -67,7 +59,7 @@ def settled(*overrides: str) -> Config:
 
 
 def line_of(error: Exception) -> str:
-    """Return the one-line message that the command line prints for an error."""
+    """Return the one-line message that the command prints for an error."""
     match error:
         case HydraException() | OmegaConfBaseException():
             line = error_line(error)

@@ -1,4 +1,4 @@
-"""Test `make_source`, which makes the source of documents that the corpus settings describe."""
+"""Test `make_source`, which creates the source of documents for the settings of a corpus."""
 
 import io
 import os

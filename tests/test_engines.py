@@ -29,7 +29,7 @@ KEY = Key(np.uint32(1), np.uint32(2))
 
 
 def text_of(documents: Documents) -> Text:
-    """Return documents, given as lists of word ids, as a `Text`; -1 is an unknown word."""
+    """Convert documents, given as lists of word ids, to a `Text`; -1 is an unknown word."""
     tokens = np.array([word for document in documents for word in document], np.int32)
     ends = np.cumsum([len(document) for document in documents])
     spans = np.stack([np.concatenate([[0], ends[:-1]]), ends], axis=1).astype(np.int64)
@@ -60,11 +60,7 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
 def explicit_pairs(
     draw: Draw, negatives: int
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
-    """List the pairs of a batch as (center, outside, weight, noise words with their weights).
-
-    This is the form that `naive.negative_sampling_objective` takes. `negatives` is the number of
-    noise words per pair.
-    """
+    """Return the pairs of a batch as (center, outside, weight, noise words with their weights)."""
     pairs = []
     centers = draw.inputs.ids.reshape(-1, CENTERS)
     for tile, rows in enumerate(draw.columns.rows):
@@ -81,10 +77,7 @@ def explicit_pairs(
 
 
 def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> NDArray[np.float64]:
-    """Return the (V, V) matrix of the total weight of each (center, outside) pair in an epoch.
-
-    Also check that the epoch consists of the given number of batches.
-    """
+    """Return the (V, V) matrix of the total weight of each (center, outside) pair in an epoch."""
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
     _, cut = engine._batches(text_of(documents), KEY)
@@ -378,10 +371,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the pytest mark that repeats a test for each engine with each loss that it supports.
-
-    Only the given losses are used.
-    """
+    """Return the pytest mark that runs a test for each engine with each loss that it supports."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

@@ -1,7 +1,6 @@
-"""Test every loss with every architecture against slow reference implementations.
+"""Test each loss with each architecture against slow reference implementations.
 
-`NumpyEngine` and plain loops get the same random draws. ``engine=numba`` has to make the draws and
-updates of `NumpyEngine` over an epoch.
+Both get the same random numbers. ``engine=numba`` is compared with ``engine=numpy``.
 """
 
 import hashlib
@@ -58,22 +57,14 @@ def task_of(objective: Objective, size: int, scale: float = 0.4) -> Task:
 
 
 class Prediction(NamedTuple):
-    """One prediction: the rows whose weighted sum is the input vector, and the predicted words.
-
-    Attributes
-    ----------
-    rows
-        (row of the input matrix, its weight in the sum, its share of the gradient).
-    targets
-        (predicted word, weight of its loss).
-    """
+    """A prediction of some words from a weighted sum of input vectors."""
 
     rows: list[tuple[int, float, float]]
     targets: list[tuple[int, float]]
 
 
 def predictions(task: Task, documents: Documents) -> list[Prediction]:
-    """Return the predictions that training makes for each word of the documents, in plain loops."""
+    """Return the predictions that training makes for the words of the documents, in plain loops."""
     objective, found = task.objective, []
     m = objective.window
     for document in documents:
@@ -93,7 +84,7 @@ def predictions(task: Task, documents: Documents) -> list[Prediction]:
 def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) -> Prediction:
     """Return CBOW's prediction of the word at position `at` of a document from its context.
 
-    `number` is the position of that word in the whole text; it selects the random window size.
+    `number`, the position of the word in the whole text, selects the random window size.
     """
     size = objective.window
     if objective.dynamic_window:
@@ -108,10 +99,9 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
 def with_subwords(
     task: Task, words: list[tuple[int, float, float]]
 ) -> list[tuple[int, float, float]]:
-    """Expand each word into its own row and the rows of its character n-grams.
+    """Replace each word by the rows of the word and its character n-grams.
 
-    Words and rows are given as (row, weight in the sum, share of the gradient). Without subwords,
-    return the words unchanged.
+    Words and rows are given as (row, weight in the sum, share of the gradient).
     """
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:
@@ -129,11 +119,7 @@ def with_subwords(
 
 
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
-    """Return the loss of predicting the word `target` from the vector v, and its gradients.
-
-    For negative sampling, the words in `noise` are weighted so that together they count as many as
-    the setting `negatives` of the loss.
-    """
+    """Return the loss of predicting the word `target` from the vector v, and its gradients."""
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):
         path = naive.huffman_paths(task.counts.tolist())[target]
@@ -155,19 +141,8 @@ def oracle(
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the result of one training step, computed in plain loops.
 
-    Parameters
-    ----------
-    noise
-        The noise words of each tile of center words, for negative sampling.
-
-    Returns
-    -------
-    pairs : float
-        The total weight of the pairs.
-    loss : float
-        The sum of their losses.
-    moved, moved_outputs : float64
-        The summed gradients of the rows of the input and the output matrix.
+    `noise` has the noise words of each tile of center words. The result is the total weight of the
+    pairs, their total loss, and the summed gradients of the input and output vectors.
     """
     inputs, outputs = (table.astype(np.float64) for table in task.model)
     moved, moved_outputs = np.zeros_like(inputs), np.zeros_like(outputs)

@@ -1,4 +1,4 @@
-"""Test ``engine=gensim``: gensim trains the given matrices on all words of the given text."""
+"""Test ``engine=gensim``: gensim trains the given matrices on all words of the text."""
 
 import math
 import tempfile
@@ -29,7 +29,7 @@ def engine_of(documents: Documents, objective: SkipGram, threads: int = 1) -> Ge
 
 
 def trained_words(engine: GensimEngine, text: Text) -> tuple[int, int]:
-    """Train an epoch; return gensim's counts of words after sub-sampling, and of words read."""
+    """Train one epoch; return gensim's counts of words after sub-sampling and before."""
     reported: list[tuple[int, int]] = []
     inner = engine.gensim.train
 
@@ -111,10 +111,7 @@ def looked_up(score: float) -> float:
 
 
 def test_the_update_is_the_gradient_step() -> None:
-    """A training step of gensim is gradient descent on the negative-sampling loss.
-
-    The text has two words, and so two pairs. The noise distribution always draws a third word.
-    """
+    """A training step of gensim is gradient descent on the negative-sampling loss."""
     task = task_of(3, 5, SkipGram(dim=5, window=1, subsample=0, loss=NegativeSampling(4)))
     v, u = (matrix.astype(np.float64) for matrix in task.model)
     engine = GensimEngine(task)
@@ -136,11 +133,7 @@ def test_the_update_is_the_gradient_step() -> None:
 def test_the_updates_of_each_model_are_gradient_steps(
     architecture: type[SkipGram | Cbow], hierarchical: bool
 ) -> None:
-    """Training steps of gensim are gradient descent, for skip-gram and for CBOW.
-
-    CBOW predicts from the mean of the context, but, as in word2vec, applies the undivided gradient
-    to each context vector. The noise distribution always draws a fourth word.
-    """
+    """Training steps of gensim are gradient descent, for skip-gram and for CBOW."""
     loss: Loss = HierarchicalSoftmax() if hierarchical else NegativeSampling(2)
     objective = architecture(dim=5, window=2, dynamic_window=False, subsample=0, loss=loss)
     if isinstance(objective, Cbow):

@@ -1,4 +1,4 @@
-"""Test ``engine=jax`` on the CPU: its draws and updates are those of ``engine=numpy``."""
+"""Test ``engine=jax`` on the CPU: it makes the same random draws and updates as NumPy's engine."""
 
 from collections import Counter
 from dataclasses import replace
@@ -164,10 +164,7 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """The compiled program adds floats by scatter only if the row indices are unique.
-
-    Otherwise a GPU would add them in the order in which its threads happen to run.
-    """
+    """The compiled program adds floats by scatter only to unique rows, in no random order."""
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

@@ -1,4 +1,4 @@
-"""Test the distribution of jobs to threads: each job runs once, after the phase before it."""
+"""Test how threads share jobs: each job runs once, after all jobs of the phase before."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +12,10 @@ from w2v.engines.simd import compiled
 
 @compiled
 def sum_in_phases(jobs: NDArray[np.int64], sums: NDArray[np.int64]) -> int:
-    """Run the jobs of each phase; return how many of them this thread has run.
+    """Run the jobs of each phase, and return how many of them this thread has run.
 
-    Job n of a phase sums the results of all jobs of the phase before. `jobs` are the counters by
-    which threads share the jobs, and `sums` has the results, (phases, jobs of a phase).
+    Each job sums the results of all jobs of the phase before, so that a job that runs too early
+    gives a wrong sum.
     """
     done = 0
     phases, number = sums.shape

@@ -68,10 +68,7 @@ SHAPES = [
 
 
 def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: float) -> None:
-    """Train an engine on the documents, and compare the vectors with the same steps in plain loops.
-
-    The learning rate rises from `rate` to 2 x `rate` during the training.
-    """
+    """Train an engine on documents, and compare the vectors with those of plain loops."""
     objective, random = engine.task.objective, generator(0, "train")
     key = draw_key(generator(0, "train"))
     noise = NoiseDistribution(engine.task.counts, 0.75)
@@ -237,7 +234,7 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into one buffer, each directly after the one before."""
+    """Copy arrays into one buffer without gaps."""
     ends = np.cumsum([memory.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
@@ -248,24 +245,20 @@ def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
 
 
 def flat(group: Any) -> list[NDArray[Any]]:
-    """Return the arrays of a named tuple and of those in it."""
+    """Return all arrays of a nested named tuple."""
     if not isinstance(group, tuple):
         return [group]
     return [array for part in group for array in flat(part)]
 
 
 def rebuilt(group: Any, arrays: Iterator[NDArray[Any]]) -> Any:
-    """Return a named tuple of the same kind with the next of these arrays."""
+    """Return a nested named tuple of the same structure with other arrays."""
     if not isinstance(group, tuple):
         return next(arrays)
     return type(group)(*(rebuilt(part, arrays) for part in group))
 
 
 def test_vectors_do_not_depend_on_where_arrays_are_in_memory() -> None:
-    """The compiler makes two versions of a loop, for arrays that overlap in memory and for others.
-
-    The two may add numbers up in a different order, which must not change the vectors.
-    """
     documents = random_documents(8, 2000, 100)
     trained = []
     for shift in (None, *range(0, 30, 3)):
@@ -310,19 +303,16 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 def start_with_features(
     features: str, compile_for: str, cache: Path, tests: str
 ) -> "subprocess.Popen[str]":
-    """Start tests in a new process, with the vector length of another processor.
-
-    The process must be new: `w2v.engines.simd` finds the vector length when it is imported, and
-    Numba reads its configuration when it first compiles.
+    """Run tests in a new process that compiles for another processor.
 
     Parameters
     ----------
     features
-        LLVM's processor features, from which the vector length is found.
+        The processor features from which the length of SIMD vectors is chosen.
     compile_for
         The processor features for which Numba compiles.
     cache
-        The folder in which Numba keeps compiled code.
+        The folder of Numba's compiled code.
     tests
         The tests to run, as an expression for ``pytest -k``.
     """

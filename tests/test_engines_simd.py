@@ -1,4 +1,4 @@
-"""Test `w2v.engines.simd`: its vector instructions give NumPy's results, and valid LLVM code."""
+"""Test `w2v.engines.simd`: its vector instructions give the same results as NumPy."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ def numbers(count: int, seed: int = 0) -> F32:
 
 
 def lanes(operation: Callable[..., Any], *inputs: F32) -> F32:
-    """Apply an operation on SIMD vectors to one to three arrays of shape (LANES,)."""
+    """Apply an operation on SIMD vectors to arrays of shape (LANES,)."""
     load, store, address = simd.load, simd.store, simd.address
 
     @compiled
@@ -292,7 +292,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
 
 
 def written_code(name: str) -> str:
-    """Return the LLVM code that the function of this name in `w2v.engines.simd` generates."""
+    """Return the LLVM code that a function of `w2v.engines.simd` generates."""
     kinds = [cpu_target.target_context.get_value_type(kind) for kind in ARGUMENTS[name]]
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), kinds), "test")
     builder = ir.IRBuilder(function.append_basic_block())
@@ -309,7 +309,7 @@ def test_every_instruction_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_pointers_have_no_type(name: str) -> None:
-    """The generated code has no typed pointers like ``float*``, which new LLVM versions reject."""
+    """The generated code has no typed pointers such as ``float*``, which new LLVM rejects."""
     code = written_code(name)
     assert "*" not in code
     in_memory = name.startswith(("load", "store", "prefetch"))

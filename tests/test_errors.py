@@ -1,7 +1,4 @@
-"""Test `sanitize`, which makes control characters in untrusted text harmless.
-
-Without it, they could act on a terminal or in an HTML page.
-"""
+"""Test `sanitize`, which makes control characters in untrusted text harmless."""
 
 import unicodedata
 

@@ -34,16 +34,7 @@ few = settings(max_examples=30)
 def plausible(seed: int, recase: bool = False) -> WordVectors:
     """Return random vectors that answer some of Google's analogy questions correctly.
 
-    Their words are those of the questions and of WordSim-353. For some questions "a is to b as c is
-    to d", the vector of d is b - a + c plus noise.
-
-    Parameters
-    ----------
-    seed
-        The seed of the random vectors.
-    recase
-        Whether words keep their upper and lower case, and some are added in upper case. If False,
-        all words are in lower case.
+    If `recase` is False, all words are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -64,10 +55,9 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Exchange words so that no word in upper case is more frequent than the same in lower case.
+    """Swap words so that no word in upper case is more frequent than the same in lower case.
 
-    Among words that differ only in case, gensim looks up the most frequent, and this project the
-    one that is written as in the question. After the exchange, these are the same word.
+    Then gensim, which prefers the more frequent word, finds the same word as this project.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}
@@ -211,10 +201,7 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors of the words "hub", w1, w2, …, and the pairs of "hub" with each other word.
-
-    The cosine similarity to "hub" falls from w1 to the last word.
-    """
+    """Return vectors of "hub", w1, w2, … with falling similarity to "hub", and these pairs."""
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
@@ -451,10 +438,7 @@ def test_neighbours_have_one_row_per_word_and_rank() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Return vectors of `size` ordinary words, and of a few that must not be chosen as probe words.
-
-    The latter are stop words, numbers and words with digits or apostrophes.
-    """
+    """Return vectors of `size` ordinary words, and of some stop words and numbers."""
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)
@@ -818,10 +802,7 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """Wilson's confidence interval of a share ends 1.96 standard errors from correct / asked.
-
-    The standard error is that of the end p of the interval: the root of p (1 - p) / asked.
-    """
+    """Wilson's interval of a share ends 1.96 standard errors from it."""
     share = min(correct, asked) / asked
     interval = statistics.wilson(min(correct, asked), asked)
     assert interval is not None
@@ -859,11 +840,7 @@ def test_resampled_correlations_equal_scipy(pairs: list[tuple[int, int]], seed: 
 def test_intervals_cover_the_truth_in_95_of_100_samples(
     size: int, correlation: float, levels: int
 ) -> None:
-    """The bootstrap interval contains the true correlation in about 95 of 100 random samples.
-
-    The samples are from a bivariate normal distribution. One variable is rounded, if `levels` is
-    not 0, so that it has ties, as human ratings do.
-    """
+    """The bootstrap interval contains the true correlation in about 95 of 100 random samples."""
     generator = np.random.default_rng(0)
 
     def sample(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -888,10 +865,7 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Wilson's interval contains the true share with probability 95 %, averaged over all shares.
-
-    For each single share the probability is above 90 %.
-    """
+    """Wilson's interval contains the true share with probability 95 % on average."""
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)
     chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])

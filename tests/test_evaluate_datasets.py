@@ -1,4 +1,4 @@
-"""The standard sets: fetched once, checked, kept; what is said without a network."""
+"""Test the standard benchmark files: downloaded once, checked by SHA-256, and kept."""
 
 import hashlib
 import http.server
@@ -22,7 +22,7 @@ PAIRS += [("spoke", "sat"), ("animals", "things")]
 
 
 def content_of(name: str) -> bytes:
-    """Return a file as those of the collection are: words and a score, by tabs or spaces."""
+    """Return an invented benchmark file with two words and a score per line."""
     separator = "\t" if len(name) % 2 else " "
     rows = [(*pair, f"{(i * 7 + len(name)) % 12}.5") for i, pair in enumerate(PAIRS)]
     return "".join(separator.join(row) + "\n" for row in rows).encode()
@@ -30,7 +30,7 @@ def content_of(name: str) -> bytes:
 
 @contextmanager
 def collection() -> Iterator[tuple[str, list[str]]]:
-    """Serve all standard sets on the loopback interface; yield the address and what was asked."""
+    """Serve invented benchmark files by HTTP; yield the address and the list of requested files."""
     asked: list[str] = []
     files = {f"/{one.file}": content_of(name) for name, one in STANDARD.items()}
 
@@ -59,7 +59,7 @@ def collection() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replace the checksums by those of the files that `collection` serves."""
+    """Replace the SHA-256 of the benchmark files by those of the files that `collection` serves."""
     for name, one in list(STANDARD.items()):
         digest = hashlib.sha256(content_of(name)).hexdigest()
         monkeypatch.setitem(STANDARD, name, one._replace(sha256=digest))

@@ -1,4 +1,4 @@
-"""Ensembles and the comparison of two texts, against plain loops, SciPy and simulations."""
+"""Test ensembles and the comparison of two texts against plain loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -26,7 +26,7 @@ WHEN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 def noisy_runs(
     runs: int, seed: int = 0, noise: float = 0.3, dim: int = 8, words: list[str] = WORDS
 ) -> list[WordVectors]:
-    """Return vectors that are equal but for noise and a rotation; each has another word order."""
+    """Return word vectors that differ only in noise, rotation and the order of the words."""
     random = np.random.default_rng(seed)
     common = np.random.default_rng(99).normal(size=(len(words), dim))
     found = []
@@ -163,7 +163,7 @@ def test_holm_is_that_of_a_loop() -> None:
 def simulated(
     seed: int, moved: float, resampled: bool, runs: int = 8, size: int = 300, dim: int = 40
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
-    """Return the trainings of two texts, of which the first tenth of the words have moved."""
+    """Return simulated vectors of two texts in which a tenth of the words differ, and how much."""
     random = np.random.default_rng(seed)
     scale = np.linspace(0.3, 1.7, dim) / math.sqrt(dim) / 2
 
@@ -180,7 +180,6 @@ def simulated(
 
 @pytest.mark.parametrize("resampled", [False, True])
 def test_the_noise_is_that_of_covariance_matrices(resampled: bool) -> None:
-    """The traces are those of explicit matrices, and their squares have no bias."""
     before, after, _ = simulated(3, 0.5, resampled, runs=5, size=20, dim=6)
     delta = np.mean(after, axis=0, dtype=float) - np.mean(before, axis=0, dtype=float)
     noise = changes._noise(before, after[:4], delta)
@@ -216,10 +215,6 @@ def test_intervals_of_moved_words_hold_the_truth(resampled: bool) -> None:
 
 @pytest.mark.parametrize("resampled", [False, True])
 def test_nothing_is_found_where_nothing_moved_and_much_where_it_did(resampled: bool) -> None:
-    """In 40 comparisons of two equal texts, at most two call any of 300 words moved.
-
-    The corrected level is 1 %; the tails of F are not quite those of real noise.
-    """
     false, power = 0, []
     for seed in range(40):
         found = changes._shifts(*simulated(seed, 0.0, resampled)[:2], resampled)
@@ -340,7 +335,7 @@ def test_the_page_on_two_texts(tmp_path: Path, runs: int, swap: bool, sentence: 
 
 
 def topics(random: np.random.Generator, documents: int) -> list[list[str]]:
-    """Return documents of 20 words, each about two of ten topics of thirty words."""
+    """Return documents of 20 words, each about two of ten topics."""
     shares = 1 / np.arange(3, 33)
     made = []
     for pair in random.integers(0, 10, (documents, 2)).tolist():
@@ -361,7 +356,6 @@ def trained(documents: list[list[str]], resampled: bool) -> Ensemble:
 @pytest.mark.long
 @pytest.mark.parametrize("resampled", [True, False])
 def test_planted_words_come_first_and_halves_of_one_text_do_not_differ(resampled: bool) -> None:
-    """In half of a text, one word of a topic is replaced by a word of another topic."""
     documents = topics(np.random.default_rng(0), 3000)
     before = trained(documents[::2], resampled)
     after = documents[1::2]

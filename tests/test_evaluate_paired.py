@@ -1,4 +1,4 @@
-"""Paired differences and verdicts: against plain loops and SciPy, and by simulation."""
+"""Test paired differences and verdicts against plain loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 
 def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> float:
-    """Spearman's correlation of a distribution over pairs, by its definition."""
+    """Return Spearman's correlation of weighted pairs."""
 
     def shares(values: Sequence[float]) -> list[float]:
         return [
@@ -57,7 +57,7 @@ def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[
 
 
 def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
-    """The derivative of the correlation by the weight of each pair, as difference quotients."""
+    """Return the derivative of Spearman's correlation with respect to the weight of each pair."""
     n, step = len(x), 1e-5
     found = []
     for k in range(n):
@@ -70,7 +70,7 @@ def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
 
 
 def pair_variance(parts: Sequence[float], units: Sequence[Sequence[int]]) -> float:
-    """The sum of products of the parts of all items that share a unit."""
+    """Return the sum of products p q over all items that have a word in common."""
     return sum(
         p * q
         for (p, one), (q, other) in itertools.product(zip(parts, units, strict=True), repeat=2)
@@ -116,7 +116,7 @@ def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
 def compared(
     benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
 ) -> Comparison:
-    """Compare settings, whose runs' answers are (seeds, n) each, on one benchmark."""
+    """Compare settings on one benchmark; `answers` has an array (seeds, questions) per setting."""
     values = []
     for rows in answers:
         used = [benchmark.known(row) for row in rows]
@@ -194,7 +194,7 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Three sets: the second is part of the first, and the third has too few pairs to count."""
+    """Return a benchmark, a part of it, and one with too few pairs; and answers to all of them."""
     random = np.random.default_rng(5)
     pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
     part = [evaluate.Pair(b.lower(), a, score + 0.1) for a, b, score in pairs[:12]]
@@ -232,7 +232,7 @@ def test_the_mean_of_sets_is_that_of_fishers_z() -> None:
 
 
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
-    """In 93 to 97 of 100 samples; the true value is that of 100,000 pairs."""
+    """The interval of the mean over benchmarks contains the true value in 92 to 98 % of samples."""
     random = np.random.default_rng(1)
     truth = math.tanh(
         np.mean([math.atanh(6 / math.pi * math.asin(k / math.hypot(k, 1) / 2)) for k in (0.3, 0.9)])
@@ -317,7 +317,7 @@ def test_a_figure_without_items_is_a_paired_t_test() -> None:
 
 
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
-    """The sum of the variances of the two settings, or twice the mean over all; by plain loops."""
+    """With more than two settings, the variance of a difference is the larger of two estimates."""
     table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
     rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
     squares = [sum(v * v for v in row) for row in rest.tolist()]
@@ -460,10 +460,9 @@ def simulated(
     gain: float = 0.0,
     spread: Sequence[float] = (0.15,),
 ) -> Sample:
-    """Return pairs with what runs of several settings answer; the first is better by `gain`.
+    """Return a simulated benchmark, and the cosines of several settings and seeds for its pairs.
 
-    A cosine is the people's score times a factor that varies over seeds, and noise: of the pair,
-    of the setting on this pair, and of the run.
+    The first setting is better by `gain`. `spread` is the standard deviation over seeds.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -478,7 +477,7 @@ def simulated(
 
 
 def true_gain(gain: float, spread: float = 0.15) -> float:
-    """Return the true difference: the correlation of normal variables, a mean over seeds."""
+    """Return the true difference in correlation between the first setting and the others."""
 
     def mean(center: float) -> float:
         nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -525,7 +524,7 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 
 
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
-    """Of a figure without items, whose differences are normal: power is 80 % where planned."""
+    """With the estimated number of seeds, the power of the test is 80 %."""
     random = np.random.default_rng(0)
     noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds
     size = 0.9
@@ -556,7 +555,7 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Write the answers of simulated runs, as jobs of a sweep do."""
+    """Write simulated answers into files as the jobs of a sweep do, and return the settings."""
     benchmark, answers = sample
     found = []
     for number, rows in enumerate(answers):

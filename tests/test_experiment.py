@@ -1,8 +1,4 @@
-"""Test `Experiment`, which runs the stages of an experiment and caches their results.
-
-Stages are tokenizing, the vocabulary, training and evaluation. Tests add a new stage and a new
-loss.
-"""
+"""Test `Experiment`, which runs the stages of an experiment and caches their results."""
 
 import json
 import re
@@ -35,7 +31,7 @@ from w2v.text.tokens import Batch
 
 
 class Recorder(Tracker):
-    """A tracker that keeps in memory the scores and the names of files that a run records."""
+    """A tracker that keeps the scores and the names of files in memory."""
 
     def __init__(self) -> None:
         self.scored: dict[str, float] = {}
@@ -66,7 +62,7 @@ def config_of(folder: Path, *overrides: str) -> Config:
 
 
 class LongestWord(Stage):
-    """An example of a stage of an experiment: it finds the longest word of the vocabulary."""
+    """An example of a new stage: it finds the longest word of the vocabulary."""
 
     name = "longest"
     section = "longest"
@@ -181,7 +177,7 @@ def test_imports_are_found_in_every_form() -> None:
 
 @dataclass(frozen=True)
 class SquaredNorm(Loss):
-    """An example of a loss: half the squared length of each center vector, times a weight."""
+    """An example of a new loss: half the squared length of each center vector, times a weight."""
 
     weight: float = setting("how strongly vectors are shortened", at_least(0), 1.0)
 
@@ -193,7 +189,7 @@ class SquaredNorm(Loss):
 
 
 class SquaredNormStep:
-    """The gradient step of the loss `SquaredNorm`: it shortens the center vectors of a batch."""
+    """The gradient step of the loss `SquaredNorm`, which shortens center vectors."""
 
     batch_words = 100
 

@@ -45,7 +45,7 @@ COMMANDS = {
 
 @dataclass
 class Reference:
-    """The results and the durations of a command that is not interrupted."""
+    """The results and the duration of an uninterrupted command."""
 
     vectors: dict[str, bytes]
     history: Any
@@ -61,7 +61,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a text and an MLflow database without runs, which tests copy."""
+    """Make a folder with a text and an empty MLflow database, which tests copy."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
@@ -78,7 +78,7 @@ def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def new_folder(template: Path, folder: Path) -> Path:
-    """Make a working directory for a command, with the text and the database of `template`."""
+    """Make a working directory for a command, as a copy of `template`."""
     (folder / "outputs").mkdir(parents=True)
     shutil.copy(template / "mlflow.db", folder / "outputs" / "mlflow.db")
     (folder / "text.txt").hardlink_to(template / "text.txt")
@@ -86,33 +86,28 @@ def new_folder(template: Path, folder: Path) -> Path:
 
 
 def entries(folder: Path, stage: str) -> list[Path]:
-    """Return the complete cache entries of a stage, for a command that was run in `folder`."""
     return entries_in(folder / "outputs", stage)
 
 
 def entries_in(outputs: Path, stage: str) -> list[Path]:
-    """Return the complete cache entries of a stage below the folder of outputs."""
+    """Return the undamaged cache entries of a stage below the folder of outputs."""
     found = (outputs / "cache" / stage).glob("*")
     return [path for path in found if not path.name.startswith(".") and "damaged" not in path.name]
 
 
 def untimed(history: Any) -> Any:
-    """Return a training history without its times, which differ between identical trainings."""
+    """Return a training history without times."""
     if isinstance(history, dict):
         return {key: untimed(value) for key, value in history.items() if key != "seconds"}
     return [untimed(item) for item in history] if isinstance(history, list) else history
 
 
 def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the result of the only training in the cache of a command that was run in `folder`.
-
-    It is the content of each array file by name, and the training history without times.
-    """
     return outcome_in(folder / "outputs")
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the result of the only training in the cache of a folder of outputs; see `outcome`."""
+    """Return the arrays, by file name, and the history of the only training in the cache."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -138,31 +133,22 @@ def references(
 
 
 def running(number: int) -> bool:
-    """Return whether a process is running; a zombie, ended but not yet waited for, is not."""
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: Any) -> str:
-    """Kill a command at a random time, and return the stage in which it was killed.
+    """Kill a command at a random time; return the stage in which it was killed.
+
+    The result is ``"between"`` if no stage was running, and ``"ended"`` if the command had ended.
 
     Parameters
     ----------
     stage
-        The stage whose start to wait for before the random time; ``"any"`` to wait for none.
-    started
-        The command.
-    folder
-        The working directory of the command.
+        The stage to wait for before the random time; ``"any"`` to wait for none.
     longest
         The longest random time, in seconds.
     chance
         The random number generator, a `random.Random`.
-
-    Returns
-    -------
-    str
-        The name of the stage, ``"between"`` if the command was between two stages, or ``"ended"``
-        if it had ended before it was killed.
     """
     cache = folder / "outputs" / "cache"
     while stage != "any" and running(started.number):
@@ -177,7 +163,7 @@ def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: A
 
 
 def check_whole(folder: Path) -> None:
-    """Check that every file in the cache is complete: its size and SHA-256 are those recorded."""
+    """Check that every file in the cache has the recorded size and SHA-256."""
     outputs = folder / "outputs"
     assert not list(outputs.glob("checkpoints/*"))
     for stage in STAGES:
@@ -194,16 +180,9 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check the MLflow runs of a command: none is unfinished, and the last has the whole history.
+    """Check that no MLflow run is unfinished, and that the last one has the whole training history.
 
-    Parameters
-    ----------
-    folder
-        The working directory of the command.
-    history
-        The training history that is expected; each of its losses must be recorded once.
-    store
-        The SQLite database of MLflow; None for the one in `folder`.
+    `store` is the MLflow database; None for the one in `folder`.
     """
     with sqlite3.connect(store or folder / "outputs" / "mlflow.db") as database:
         runs = database.execute("select run_uuid, status from runs order by start_time").fetchall()
@@ -267,7 +246,6 @@ def finished(server: Forks, template: Path, tmp_path_factory: pytest.TempPathFac
 
 
 def flip(path: Path) -> None:
-    """Change one bit in the middle of a file."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.unlink()  # results may share the file, which would damage them all
@@ -275,12 +253,10 @@ def flip(path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    """Truncate a file to half its size."""
     os.truncate(path, path.stat().st_size // 2)
 
 
 def empty(path: Path) -> None:
-    """Truncate a file to no bytes."""
     os.truncate(path, 0)
 
 
@@ -298,17 +274,6 @@ def test_a_damaged_file_in_the_cache_is_found_and_made_again(server: Forks, fini
     names["evaluate"] = [*{Path(name).suffix: name for name in names["evaluate"]}.values()]
 
     def damage_and_repair(files: Mapping[str, str], harm: Callable[[Path], None], how: str) -> None:
-        """Damage a file of some stages' results, run the command again, and compare the results.
-
-        Parameters
-        ----------
-        files
-            The name of the file to damage, by stage.
-        harm
-            The function that damages a file.
-        how
-            The setting ``cache.verify``: how files are checked.
-        """
         damaged = {stage: entries(finished, stage)[0] for stage in files}
         for stage, name in files.items():
             harm(damaged[stage] / name)
@@ -362,7 +327,7 @@ def test_training_resumes_from_an_older_checkpoint_or_starts_again_if_all_are_da
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path | None]:
-    """Mount a file system of 64 MB and yield its folder, or None without the right to mount."""
+    """Mount a file system of 64 MB, and yield its folder; None if mounting is not allowed."""
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(place)]
@@ -383,11 +348,6 @@ def test_a_full_disk_is_refused_and_finished_stages_are_kept(
     small_disk: Path | None,
     tmp_path: Path,
 ) -> None:
-    """Writing fails for lack of space, which the test simulates in the way `way`.
-
-    ``disk`` fills a small file system, and ``limit`` limits the size of files. Without the right to
-    mount a file system, ``disk`` limits the size of files, too.
-    """
     place = small_disk if way == "disk" and small_disk else tmp_path
     folder = new_folder(template, tmp_path / "here")
     arguments = (*COMMANDS["negsample"], "tracking=none", f"outputs={place / 'outputs'}")

@@ -1,4 +1,4 @@
-"""Test the database of files' SHA-256: an unchanged file is hashed once, a changed one again."""
+"""Test the database of files' SHA-256: an unchanged file is hashed only once."""
 
 import hashlib
 import os
@@ -22,24 +22,16 @@ LATER = 3_600_000_000_000  # ns; an hour
 
 @contextmanager
 def an_hour_later() -> Iterator[None]:
-    """Within the block, set the clock an hour ahead, so that files just written appear old.
-
-    The hash of a file that was changed a moment ago is not remembered.
-    """
+    """Set the clock an hour ahead during the block."""
     clock = time.time_ns
     with mock.patch.object(time, "time_ns", side_effect=lambda: clock() + LATER):
         yield
 
 
 def reading(database: Path | None, *paths: Path, trust: bool = True) -> tuple[list[str], int]:
-    """Return the SHA-256 of files, and how many of the files had to be read.
+    """Return the SHA-256 of files, and how many of them were read instead of found in the database.
 
-    Parameters
-    ----------
-    database
-        The database of known hashes; None for no database.
-    trust
-        Whether the hashes in the database are used.
+    `trust` is whether the hashes in the database are used.
     """
     with mock.patch.object(hashlib, "sha256", wraps=hashlib.sha256) as made:
         found = FileHashes(database, trust).sha256(paths)

@@ -1,4 +1,4 @@
-"""Test the package as users install it, from a wheel or an sdist, outside of the checkout."""
+"""Test the package as users install it, from a wheel or an sdist."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 
 
 def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program without the environment variables for Python, such as ``PYTHONPATH``."""
+    """Run a program without Python's environment variables, such as ``PYTHONPATH``."""
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
     }
@@ -42,10 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path) -> Path:
-    """Make a virtual environment with all packages installed here except this project.
-
-    Return the folder of its programs.
-    """
+    """Make a virtual environment without this project, and return the folder of its programs."""
     venv.create(folder, symlinks=True, with_pip=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A folder named in such a file is searched, but editable installs in it do not count.

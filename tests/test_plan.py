@@ -1,4 +1,4 @@
-"""Test ``plan=true``, which prints which results would be computed and why, and computes none."""
+"""Test ``plan=true``, which prints what a run would compute and why, and computes nothing."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Return a copy of the folder `made`; each test imports its tokenizer modules again."""
+    """Return a copy of the folder `made`, in which tokenizer modules are imported anew."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     with mock.patch.dict("sys.modules"), mock.patch("sys.path", ["", *__import__("sys").path]):
         for name in ("tokenizer_of_plan", "helper_of_plan"):
@@ -62,10 +62,7 @@ def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
-    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
-
-    Estimates of time and size are left out. `status` is the expected exit status.
-    """
+    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed."""
     runs = sorted(folder.glob("outputs/*/*/*"))
     done = run(*GIVEN, "plan=true", *more, cwd=folder)
     assert (done.returncode, done.stderr) == (status, "")

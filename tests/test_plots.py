@@ -1,4 +1,4 @@
-"""Test `w2v.plots`: charts are valid PNG files, show the given data, and accept unusual data."""
+"""Test `w2v.plots`: plots are valid PNG files and show the given data."""
 
 import subprocess
 import sys

@@ -33,7 +33,7 @@ PLACEHOLDERS = {"<date>/<time>": "2026-01-01/12-00-00", "<key>": "0123456789abcd
 
 
 def blocks(name: str, language: str = "") -> Iterator[str]:
-    """Yield the code blocks of a page that are marked with a language; "" for unmarked ones."""
+    """Yield the code blocks of a page that have the given language."""
     for found in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(), re.S | re.M):
         if found[0] == language:
             yield found[1]

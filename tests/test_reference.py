@@ -1,9 +1,8 @@
 """Test `w2v.reference`, the losses and gradients written for clarity.
 
-They must equal finite differences, plain loops and automatic differentiation, and must be accurate
-for finite input of any size, checked by rational arithmetic. The formulas are from a worked
-solution of CS224N's assignment 2, called "the note" here, but with its errors corrected, as
-derived in w2v/README.md. The formulas with the errors must fail the same gradient check.
+They must equal finite differences, plain loops and automatic differentiation, and be accurate for
+finite input of any size. A published solution of CS224N's assignment 2, called "the note" here, has
+wrong formulas, which must fail the same gradient check.
 """
 
 import doctest
@@ -44,7 +43,7 @@ steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 class Case:
-    """Random vectors and words for the loss of one pair with negatives and that of a window."""
+    """Random vectors and words for the loss of a pair and of a window."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -81,11 +80,7 @@ def test_the_random_cases_contain_the_special_ones() -> None:
 
 
 def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-3) -> Array:
-    """Approximate the gradient of f at x by fourth-order central differences.
-
-    The truncation error is about step⁴, and the rounding error about 1e-16 f(x) / step. For the
-    default step both are near 1e-12; second-order differences could not reach 1e-10.
-    """
+    """Approximate the gradient of f at x by fourth-order central differences."""
     gradient = np.zeros_like(x)
     for i in np.ndindex(x.shape):
         moved = []
@@ -100,18 +95,15 @@ def difference_quotient(f: Callable[[Array], float], x: Array, step: float = 1e-
 def relative_error(gradient: Array, expected: Array) -> float:
     """Return the largest relative error of an entry of the gradient.
 
-    Entries smaller than 1e-3 are compared relative to 1e-3, because the expected values, finite
-    differences, have rounding errors.
+    Entries smaller than 1e-3 are compared relative to 1e-3, because finite differences have
+    rounding errors.
     """
     size = np.maximum(np.maximum(np.abs(gradient), np.abs(expected)), 1e-3)
     return float(np.max(np.abs(gradient - expected) / size))
 
 
 def check_gradients(function: Callable[[Array, Array], Result], a: Array, b: Array) -> None:
-    """Check by finite differences the gradients that a function returns with its loss.
-
-    `function(a, b)` returns the loss and its gradients with respect to a and to b.
-    """
+    """Check by finite differences the gradients with respect to a and b that a function returns."""
     _, by_a, by_b = function(a, b)
     for name, gradient, quotient in (
         ("first", by_a, difference_quotient(lambda x: function(x, b)[0], a)),
@@ -344,10 +336,9 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the softmax loss for u_o: with another word's probability.
+    """A published but wrong gradient of the softmax loss with respect to u_o.
 
-    It is from part (c) of a worked solution to CS224N's assignment 2; a test shows that it is
-    wrong.
+    It uses the probability of another word.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -356,10 +347,9 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """A published but wrong softmax gradient for the rows of U except u_o.
+    """A published but wrong gradient of the softmax loss with respect to the rows other than u_o.
 
-    Each row uses another word's probability. It is from part (c) of a worked solution to CS224N's
-    assignment 2; a test shows that it is wrong.
+    It uses the probability of another word.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -369,10 +359,9 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """A published but wrong negative-sampling gradient for v: it sums over u_o in place of u_k.
+    """A published but wrong gradient of the negative-sampling loss with respect to v.
 
-    It is from part (e) of a worked solution to CS224N's assignment 2; a test shows that it is
-    wrong.
+    It sums over u_o instead of u_k.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -382,10 +371,9 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """A published but wrong negative-sampling gradient for v: u_k is subtracted, not multiplied.
+    """A published but wrong gradient of the negative-sampling loss with respect to v.
 
-    It is from part (e) of a worked solution to CS224N's assignment 2; a test shows that it is
-    wrong.
+    It subtracts u_k instead of multiplying by it.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -395,10 +383,9 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """A published but wrong negative-sampling gradient for u_k.
+    """A published but wrong gradient of the negative-sampling loss with respect to u_k.
 
-    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)), from part (e) of a worked solution to
-    CS224N's assignment 2; a test shows that it is wrong.
+    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)
@@ -431,10 +418,7 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """The Jacobian of σ is diag(σ(1 - σ)).
-
-    A worked solution to CS224N's assignment 2 wrongly has diag(σ) and diag(-σ²).
-    """
+    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as published."""
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -483,8 +467,7 @@ def test_block_form_of_negative_sampling() -> None:
     """The gradients of a block of pairs follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
 
     S are the scores, and W⁺ and W⁻ the weights of pairs and of noise words. G is the gradient of
-    the summed loss with respect to S. The same word may be an outside word and a noise word of a
-    center.
+    the summed loss with respect to S.
     """
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
@@ -523,10 +506,10 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """The curvatures κ and κ̄ give parabolas that touch the loss at s and are nowhere below it.
+    """A parabola with curvature κ̄ that touches the loss log(1 + exp(t)) at s is an upper bound.
 
-    The loss is log(1 + exp(t)). The smallest such curvature is κ = tanh(s / 2) / 2s; the second
-    derivative σ'(s) is too small. The engines use κ̄ = 1 / (2 max(2, |s|)), at most 4/3 κ.
+    The engines use κ̄ = 1 / (2 max(2, |s|)). The smallest such curvature is κ = tanh(s / 2) / 2s.
+    The second derivative σ'(s) is too small.
     """
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
@@ -545,11 +528,9 @@ def test_curvature_that_holds_at_any_distance() -> None:
 
 
 def test_curvature_of_a_row() -> None:
-    """The trace of the Hessian of the loss in one row is the sum of w σ'(s) |x|² over its terms.
+    """The trace of the Hessian of the loss in one row r is the sum of w σ'(x·r) |x|².
 
-    A term of the loss has the weight w and the score s = x·r, where r is the row and x the vector
-    of the other word. With the curvature κ̄ in place of σ' (see w2v/README.md), the sum is a bound
-    of the trace, and so of the largest eigenvalue.
+    The sum is over the terms of the loss; w is the weight of a term, and x the other vector in it.
     """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
@@ -562,10 +543,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Gradient steps for a word with many pairs can increase the loss; limited steps never do.
-
-    The size of a limited step is bounded by the curvature of the loss.
-    """
+    """Plain gradient steps can increase the loss; steps limited by its curvature never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -588,10 +566,9 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """Gradient descent on a score with 500 pairs and 500 noise draws gets from 6 to the optimum, 0.
+    """Gradient descent from far away converges if the step is limited by κ̄, but not by σ'.
 
-    It does so if the step size is limited by the curvature κ̄ (see w2v/README.md), but not if it is
-    limited by the second derivative σ'.
+    κ̄ is an upper bound of the curvature of the loss; σ' is the second derivative at the point.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:
@@ -610,7 +587,7 @@ def test_step_limit_far_from_the_valley() -> None:
 
 @contextmanager
 def no_warnings() -> Iterator[None]:
-    """Within the block, raise an exception for each floating-point error or warning."""
+    """Raise an exception for each floating-point error or warning in the block."""
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
@@ -629,7 +606,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """Return the softmax loss and its gradients by rational arithmetic; only exp and log round."""
+    """Return the softmax loss and its gradients, computed with exact fractions."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -668,10 +645,7 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Draw a vector v and a matrix U whose products are exact in floating point.
-
-    Each row consists of small integers times a power of two.
-    """
+    """Draw a vector v and a matrix U whose products are exact in floating point."""
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
@@ -684,10 +658,7 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """Check that values agree within 1e-12 of the true value plus 1e-12 of `scale`.
-
-    `scale` is the largest term of the sum by which the value is computed.
-    """
+    """Check that values agree up to 1e-12 of the true value and 1e-12 of `scale`."""
     difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
     assert (difference <= allowed).all(), (ours, true)
@@ -754,7 +725,7 @@ def test_scores_may_overflow_if_their_difference_does_not() -> None:
 
 
 def test_partial_sums_may_overflow() -> None:
-    """Gradients are right even if the sum of their first terms alone would overflow."""
+    """Gradients are right even if the sum of some of their terms would overflow."""
     u = 0.9 * LARGEST
     v, U = np.array([0.0]), np.array([[-u], [u], [u], [-u], [-u]])
     with no_warnings():

@@ -1,6 +1,6 @@
-"""Test the reference for hierarchical softmax, CBOW and subwords.
+"""Test the reference implementations of hierarchical softmax, CBOW and subwords.
 
-Losses and gradients must equal finite differences, plain loops and automatic differentiation.
+They must equal finite differences, plain loops and automatic differentiation.
 """
 
 import math
@@ -83,7 +83,7 @@ class Case:
 
 
 def hierarchical_definition(v: Any, N: Any, nodes: Array, codes: Array) -> Any:
-    """Return the loss by its definition: -log of the product of the branches' probabilities.
+    """Return the hierarchical softmax loss by its definition.
 
     Parameters
     ----------
@@ -180,16 +180,16 @@ Vectors = Callable[[Any], Any]
 
 
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
-    """Return what is needed to test a loss in an architecture, such as skip-gram.
+    """Return the loss function of an architecture and its arguments.
 
     Returns
     -------
     function
-        Computes the loss and its gradients from the input and the output matrix.
+        Computes the loss and its gradients from the input and output matrices.
     vector
         Computes the input vector from the input matrix.
     targets
-        The words that are predicted from the input vector.
+        The words to predict from the input vector.
     """
     function, n = case.loss(loss), len(case.window)
     if architecture == "skipgram":

@@ -1,4 +1,4 @@
-"""Test the map of words: its projections, which words it shows, and the data in its page."""
+"""Test the map of words: its projections, its choice of words, and the data in its page."""
 
 import json
 import re

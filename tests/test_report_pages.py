@@ -1,6 +1,6 @@
 """Test the content of ``report.html`` and ``map.html``, and their behavior in Chromium.
 
-Some words are chosen to break pages: they contain scripts, markup or control characters.
+Some words in them contain scripts, markup or control characters.
 """
 
 import json
@@ -174,11 +174,7 @@ def open_page(browser: Browser) -> Iterator[Any]:
 
 
 def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
-    """Wait until a condition, a Python function or a JavaScript expression, is true.
-
-    Playwright's ``wait_for_function`` cannot be used: it compiles code in the page, which the
-    page's content security policy forbids.
-    """
+    """Wait until a Python function or a JavaScript expression is true."""
     deadline = time.monotonic() + 30
     while not (page.evaluate(condition) if isinstance(condition, str) else condition()):
         assert time.monotonic() < deadline, f"never true: {condition}"
@@ -192,7 +188,7 @@ def settled(page: Page) -> Page:
 
 
 def painted(page: Page) -> str:
-    """Return the image of the map's canvas as a data URL."""
+    """Return the image of the map as a data URL."""
     return str(settled(page).evaluate("document.getElementById('plot').toDataURL()"))
 
 
@@ -205,7 +201,7 @@ def place_of(page: Page, word: str) -> tuple[float, float]:
 
 
 def nearest(vectors: WordVectors, word: str, k: int, among: int) -> list[tuple[str, float]]:
-    """Return a word's k nearest neighbors among the `among` most frequent words, with cosines."""
+    """Return the k nearest neighbors of a word among the `among` most frequent words."""
     own = vectors.words.index(word)
     lengths = np.linalg.norm(vectors.vectors.astype(float), axis=1)
     cosines = vectors.vectors.astype(float) @ vectors.vectors[own] / lengths / lengths[own]

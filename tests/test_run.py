@@ -1,4 +1,4 @@
-"""Test whole runs of the command line on small texts: their output, files and cache."""
+"""Test whole runs of the command on small texts: their output, files and cache."""
 
 import csv
 import functools

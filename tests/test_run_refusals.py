@@ -1,4 +1,4 @@
-"""Test that invalid input and settings end a command with a one-line error and exit status 2."""
+"""Test that invalid input ends the command with a one-line error and exit status 2."""
 
 import contextlib
 import io
@@ -219,7 +219,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def overrides_of(settings: str) -> list[str]:
-    """Return the arguments for a run: `settings`, and those of `BASE` that they do not replace."""
+    """Return the arguments for a run: `settings`, and the defaults `BASE` for all others."""
     given = settings.split(" ")
     keys = {text.partition("=")[0] for text in given}
     base = {key: value for key, value in BASE.items() if key not in keys}
@@ -229,7 +229,7 @@ def overrides_of(settings: str) -> list[str]:
 
 
 def run_stages(overrides: list[str], run_dir: Path) -> None:
-    """Run the stages of an experiment in this process, without Hydra's job and without MLflow."""
+    """Run the stages of an experiment in this process, without MLflow."""
     config, display = schema.resolve(composed(*overrides)), Display(io.StringIO())
     context = Context(config, display, Tracker(), StopRequest(), cores=1, threads=1)
     Experiment(context).run(run_dir)

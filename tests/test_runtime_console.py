@@ -1,4 +1,4 @@
-"""Test what a run prints: a progress bar on a terminal, lines elsewhere, tables as wide as fits."""
+"""Test the terminal output of a run: progress bar, plain lines, and tables."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""Test the number of threads of a job, and the refusal of jobs that lack memory or disk space."""
+"""Test the number of threads of a job, and errors for too little memory or disk space."""
 
 import errno
 import os

@@ -1,7 +1,4 @@
-"""Test signals: the first Ctrl-C or SIGTERM stops a run in order, a second one stops it at once.
-
-No traceback is printed.
-"""
+"""Test signals: the first Ctrl-C or SIGTERM stops a run cleanly, a second one at once."""
 
 import os
 import signal
@@ -31,7 +28,7 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """Send a signal and then raise an error, if given, within a block that defers signals."""
+    """Send a signal, and then raise an error, in a block that defers signals."""
     with stop.handling_signals(), stop.deferrable():
         stop.defer()
         if signum is not None:

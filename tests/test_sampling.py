@@ -46,10 +46,7 @@ def test_each_seed_purpose_and_index_has_its_own_generator() -> None:
 
 
 def test_a_generator_is_the_same_in_every_process() -> None:
-    """A seed and a purpose, such as "noise", give the same random generator in every process.
-
-    Python's own hash() of a string differs between processes.
-    """
+    """A seed and a purpose, such as "noise", give the same random generator in every process."""
     sequence = generator(7, "noise", 2, 3).bit_generator.seed_seq
     assert isinstance(sequence, np.random.SeedSequence)
     assert (sequence.entropy, sequence.spawn_key) == (7, (4255749673, 2, 3))
@@ -102,7 +99,7 @@ def test_threshold_zero_keeps_every_word() -> None:
 
 
 def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
-    """Return the probability of each word under the alias table of a noise distribution."""
+    """Return the probability of each word according to the alias table."""
     size = len(noise.alias)
     total = [0.0] * size
     for cell in range(size):
@@ -113,7 +110,7 @@ def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
 
 
 def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
-    """Return the noise probabilities count ** exponent / sum, computed with logarithms."""
+    """Return the noise probabilities, proportional to count ** exponent."""
     logs = [exponent * math.log(count) for count in counts]
     weights = [math.exp(log - max(logs)) for log in logs]
     return np.array(weights) / math.fsum(weights)

@@ -1,4 +1,4 @@
-"""Test the stage ``evaluate`` of experiments: its scores, tables and files agree."""
+"""Test the stage ``evaluate`` of experiments: its scores, tables and files."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +37,7 @@ def vectors() -> WordVectors:
 
 
 def benchmarks(folder: Path) -> dict[str, Any]:
-    """Write small benchmarks (similarity, analogies) into a folder; return settings for them."""
+    """Write small benchmarks into a folder; return the settings to use them."""
     generator = np.random.default_rng(1)
     lines = [
         f"{a}\t{b}\t{generator.integers(10)}\n"
@@ -60,14 +60,9 @@ def benchmarks(folder: Path) -> dict[str, Any]:
 def evaluated(
     folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
 ) -> tuple[dict[str, Any], Findings]:
-    """Evaluate vectors and write the results into ``folder/out``; return scores and tables.
+    """Evaluate vectors, and write the results into ``folder/out``; return scores and tables.
 
-    Parameters
-    ----------
-    other
-        Returns vectors of another seed, for the measure of stability.
-    changes
-        Settings of the evaluation that differ from the defaults of the test.
+    `other` returns vectors of another seed. `changes` are settings that differ from the defaults.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)
@@ -197,7 +192,7 @@ def test_probes_are_looked_up_as_the_words_of_benchmarks_are(tmp_path: Path) -> 
 
 
 class NormSpread(Metric):
-    """An example of a metric: the standard deviation of the lengths of the vectors."""
+    """An example of a new metric: the standard deviation of the lengths of the vectors."""
 
     section = "norms"
     figures = ("spread",)

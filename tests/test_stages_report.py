@@ -32,7 +32,7 @@ def here(swept: Path, tmp_path: Path) -> Path:
 
 
 def jobs_of(folder: Path) -> list[Path]:
-    """Return the folders of the sweep's jobs, ordered by held-out loss, the best first."""
+    """Return the folders of the sweep's jobs, the one with the lowest held-out loss first."""
     (sweep,) = folder.glob("outputs/sweeps/*/*")
     rows = json.loads((sweep / "summary.json").read_bytes())["jobs"]
     return [
@@ -41,10 +41,7 @@ def jobs_of(folder: Path) -> list[Path]:
 
 
 def artifacts_of(job: Path, folder: Path) -> dict[str, Path]:
-    """Return the artifacts of a job's MLflow run: their paths by name.
-
-    `folder` is the working directory of the sweep.
-    """
+    """Return the paths of the artifacts of a job's MLflow run, by name."""
     run_id = json.loads((job / "summary.json").read_bytes())["mlflow_run_id"]
     return {
         path.name: path

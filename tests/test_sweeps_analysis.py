@@ -1,7 +1,4 @@
-"""Test the statistics of a sweep against slow reference implementations.
-
-They are means of configurations over seeds, and effects of settings (`pipeline.sweeps.analysis`).
-"""
+"""Test the statistics of a sweep: means over seeds, and effects of settings."""
 
 import itertools
 import math
@@ -55,7 +52,7 @@ def test_configurations_are_means_over_seeds() -> None:
 
 
 def oracle_of_four(every: list[Any], best: Any, other: Any) -> tuple[float, bool]:
-    """Return the p-value of a difference over three seeds among four settings, by SciPy."""
+    """Return the p-value of a difference between two of four settings, by SciPy."""
     rest = [
         [
             v - np.mean(own) - np.mean(column) + np.mean(every)

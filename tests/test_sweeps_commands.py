@@ -25,10 +25,7 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check that a sweep ended with the exit status `status`; return its ``summary.json``.
-
-    `cwd` is the working directory in which the sweep was run.
-    """
+    """Check the exit status of a sweep, and return its ``summary.json``."""
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())
@@ -36,7 +33,7 @@ def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
 
 
 def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in this process; return its summary, and its output as "stdout" and "stderr"."""
+    """Run a sweep in this process; return its summary, with its output as "stdout" and "stderr"."""
     done = run(*SMALL, *arguments, cwd=cwd)
     return summary_of(done, cwd, status) | {"stdout": done.stdout, "stderr": done.stderr}
 
@@ -52,7 +49,7 @@ def statuses(cwd: Path) -> dict[str, int]:
 
 
 def train_entries(cwd: Path) -> dict[str, int]:
-    """Return the modification time, in ns, of each training result in the cache, by its key."""
+    """Return the modification time of each training result in the cache, by its key."""
     return {
         path.parent.name: path.stat().st_mtime_ns
         for path in cwd.glob("outputs/cache/train/[0-9a-f]*/manifest.json")
@@ -267,17 +264,14 @@ def test_fixed_settings_of_an_experiment_are_part_of_a_study(here: Path) -> None
 
 
 def wait_for(cwd: Path, pattern: str, count: int, process: "subprocess.Popen[str]") -> None:
-    """Wait until at least `count` files below a folder match a pattern.
-
-    Fail if the process ends before.
-    """
+    """Wait until at least `count` files match a pattern; fail if the process ends before."""
     while len(list(cwd.glob(pattern))) < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the ids of all descendants of a process, on Linux."""
+    """Return the ids of all descendants of a process (only on Linux)."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):

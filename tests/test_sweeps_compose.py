@@ -1,7 +1,4 @@
-"""Test that each job of a sweep gets the configuration that Hydra would compose for it.
-
-The sweep composes what several jobs share only once.
-"""
+"""Test that each job of a sweep gets the configuration that Hydra would compose for it."""
 
 import pickle
 from collections.abc import Iterator
@@ -28,7 +25,7 @@ def master() -> Iterator[DictConfig]:
 
 
 class Counter:
-    """A wrapper of Hydra's configuration loader that counts how often a job is composed."""
+    """A wrapper of Hydra's config loader that counts how often a job is composed."""
 
     def __init__(self) -> None:
         self.composed = 0

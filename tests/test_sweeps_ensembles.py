@@ -1,4 +1,4 @@
-"""The pages of a sweep over seeds: on its trainings as one, and against another text."""
+"""Test the pages of a sweep over seeds: on the ensemble, and on differences to another text."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep_in(folder: Path, number: int = 0) -> Path:
-    """Return a sweep by its number in the order of time; 0 is that of the fixture."""
+    """Return the folder of a sweep, by its number in order of time."""
     return sorted(folder.glob("outputs/sweeps/*/*"))[number]
 
 

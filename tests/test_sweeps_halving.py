@@ -1,4 +1,4 @@
-"""Test successive halving: which configurations continue, from which checkpoint, and the table."""
+"""Test successive halving: which configurations continue, from where, and the final table."""
 
 import json
 from pathlib import Path
@@ -33,10 +33,7 @@ def test_rungs_are_halves(epochs: int, first: int, rungs: list[int]) -> None:
 
 
 def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
-    """Halving compares means over seeds, and keeps the middle one of three configurations.
-
-    A single seed with a low loss does not save a configuration.
-    """
+    """Halving compares the means of configurations over seeds, and keeps two of three."""
     means = {0.1: 2.0, 0.2: 3.0, 0.3: 4.0}
     jobs = [
         job(number, lr, number % 2, mean + (-1.5 if (lr, number % 2) == (0.3, 1) else 0.1))

@@ -1,4 +1,4 @@
-"""Test that an invalid sweep is refused with a one-line error before its first job."""
+"""Test that an invalid sweep ends with a one-line error before its first job."""
 
 from collections.abc import Sequence
 from importlib.metadata import version

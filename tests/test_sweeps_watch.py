@@ -1,4 +1,4 @@
-"""Test the status line of a running sweep, and reports that are written beside the training."""
+"""Test the status line of a running sweep, and reports written while other jobs train."""
 
 import json
 import os
@@ -23,19 +23,7 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Write the files of a job that is running, has finished or has failed.
-
-    Parameters
-    ----------
-    folder
-        The folder of the sweep.
-    number
-        The number of the job.
-    value
-        The value of the sweep's objective; None for a job that has not finished.
-    failure
-        The reason why the job failed, if it did.
-    """
+    """Write the files of a job: running (`value` is None), finished, or failed with a reason."""
     path = folder / str(number)
     path.mkdir(exist_ok=True)
     done = {} if value is None else {"finished": True, "value": value}

@@ -1,4 +1,4 @@
-"""Test the readers of the archives of text8, SST and IMDB; damaged archives are refused."""
+"""Test the readers of the archives of text8, SST and IMDB."""
 
 import gzip
 import io
@@ -48,10 +48,7 @@ def tarred(path: Path, entries: list[Entry]) -> Path:
 
 
 def documents(read: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
-    """Return the documents of an archive that is given as a local file.
-
-    `read` is the reader of the archive's format.
-    """
+    """Return the documents of an archive in a local file, read by `read`."""
     corpus = SstCorpus(path=str(path), url=URL, sha256="0" * 64)
     source = ArchiveSource(corpus, Path("none"), read, {}, lambda *_: None, FileHashes())
     return list(source.documents())

@@ -1,4 +1,4 @@
-"""Test `download`: a file is downloaded once, completely or not at all; errors are one line."""
+"""Test `download`: a file is downloaded once, completely or not at all."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Test phrase detection against gensim and plain loops, for any division of the text."""
+"""Test phrase detection against gensim and plain loops."""
 
 import math
 import tempfile
@@ -24,7 +24,7 @@ Documents = list[list[str]]
 
 
 def write(folder: Path, documents: Documents) -> None:
-    """Write documents, lists of words, as a corpus folder (see `w2v.text.tokens`)."""
+    """Write documents, given as lists of words, as a tokenized corpus."""
     types = list(dict.fromkeys(word for document in documents for word in document))
     number = {word: i for i, word in enumerate(types)}
     ids = np.array([number[word] for document in documents for word in document], np.int32)
@@ -35,7 +35,7 @@ def write(folder: Path, documents: Documents) -> None:
 
 
 def read(folder: Path) -> Documents:
-    """Read the documents of a corpus folder, and check that its files are consistent."""
+    """Read the documents of a tokenized corpus, and check that its files are consistent."""
     types, counts = read_types(folder)
     tokens = np.load(folder / "tokens.npy", allow_pickle=False)
     offsets = np.load(folder / "offsets.npy", allow_pickle=False)

@@ -1,7 +1,4 @@
-"""Test reading documents from a field of JSON, CSV, TSV or Parquet records.
-
-Invalid records are refused with a one-line error.
-"""
+"""Test reading documents from a field of JSON, CSV, TSV or Parquet records."""
 
 import functools
 import gzip

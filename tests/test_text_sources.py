@@ -341,7 +341,7 @@ DOCUMENTS = [
 
 @pytest.fixture
 def fakedocs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a package in a new folder; return its RECORD, in which pip lists its files."""
+    """Install a package in a temporary folder; return its RECORD, pip's list of its files."""
     site = tmp_path / "site"
     for name, content in MODULES.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)

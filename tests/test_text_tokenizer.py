@@ -1,4 +1,4 @@
-"""Test that the tokenizers give the same tokens as slow functions that read each character."""
+"""Test the tokenizers against slow functions that read one character at a time."""
 
 import re
 import sys
@@ -118,10 +118,7 @@ def test_every_character_has_the_right_kind() -> None:
 
 
 def test_normalizing_does_not_change_kinds() -> None:
-    """Unicode normalization keeps the kind (letter, mark, space, other) of a character.
-
-    So a text may be split into tokens before the tokens are normalized.
-    """
+    """Unicode normalization keeps the kind (letter, mark, space, other) of a character."""
     kinds = character_kinds()
     for point in ASSIGNED:
         character = chr(point)

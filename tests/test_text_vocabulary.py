@@ -1,4 +1,4 @@
-"""Test the vocabulary: its words and their order, its file, and settings that are refused."""
+"""Test the vocabulary: its words and their order, its file, and invalid settings."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -40,7 +40,7 @@ def recorded(outputs: Path, query: str, *values: Any) -> list[Any]:
 
 
 def training(points: int, epochs: int) -> tuple[list[Point], list[Epoch]]:
-    """Return a made-up training history: its points, and epochs of equal length."""
+    """Return an invented training history: its points and its epochs."""
     each = points // epochs
     history = [
         Point(1 + i // each, 20_000 * (i + 1), 3 / (i + 1), 0.025 / (i + 1), 0.01 * (i + 1))
@@ -105,7 +105,7 @@ def test_a_training_from_the_cache_has_the_metrics_of_a_new_one(outputs: Path) -
 
 
 def transactions(outputs: Path) -> int:
-    """Return how many transactions have changed the MLflow database, from SQLite's file header."""
+    """Return how many transactions have changed the MLflow database."""
     return int.from_bytes((outputs / "mlflow.db").read_bytes()[24:28], "big")
 
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def save_words(folder: Path, seed: int = 0) -> WordVectors:
-    """Save random vectors of six words in a folder; return the vectors."""
+    """Save random vectors of six words in a folder, and return them."""
     words = ["cat", "dog", "king", "queen", "null", "naïve"]
     vectors = np.random.default_rng(seed).normal(size=(len(words), 4)).astype(np.float32)
     made = WordVectors(words, vectors, np.arange(len(words), 0, -1))
@@ -44,7 +44,7 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WordVectors
 
 @pytest.fixture(scope="module")
 def model(vectors: tuple[Path, WordVectors], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save the vectors as an MLflow model; return the model's folder."""
+    """Save the vectors as an MLflow model, and return its folder."""
     folder = tmp_path_factory.mktemp("model") / "words"
     save_model(vectors[0], folder, Model())
     return folder
@@ -230,10 +230,7 @@ def test_a_run_is_recorded_on_a_tracking_server(empty_store: Path, tmp_path: Pat
 
 
 def run_on_server(server: str, folder: Path) -> None:
-    """Run an experiment that is tracked on an MLflow server, and check what the server has stored.
-
-    `server` is the URL of the server.
-    """
+    """Run an experiment that is tracked on an MLflow server, and check what is on the server."""
     command = [sys.executable, str(ROOT / "pipeline" / "run.py"), f"tracking.uri={server}"]
     command += ["tracking.model=true", "tracking.register=served@best", "corpus=files"]
     command += ["corpus.path=text.txt", "vocab.min_count=1", "model.dim=4", "train.epochs=2"]

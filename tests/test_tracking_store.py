@@ -54,7 +54,7 @@ def test_a_process_killed_while_it_makes_a_store_leaves_none(tmp_path: Path) -> 
 
 
 def artifact_of(run_id: str, outputs: Path) -> str:
-    """Return the text of the artifact ``note.txt`` of a run in the tracking store of `outputs`."""
+    """Return the text of the artifact ``note.txt`` of a run."""
     client, _ = open_experiment(f"sqlite:///{outputs}/mlflow.db", "w2v", outputs)
     return Path(client.download_artifacts(run_id, "note.txt")).read_text()
 

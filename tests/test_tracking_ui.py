@@ -1,7 +1,4 @@
-"""Test how MLflow's web pages show a sweep, with a real server and a real browser.
-
-``--screenshots FOLDER`` saves screenshots there; otherwise they go to a temporary folder.
-"""
+"""Test how MLflow's web pages show a sweep, with a real server and a real browser."""
 
 import json
 import re
@@ -41,7 +38,7 @@ class Store(NamedTuple):
     """The ids of the MLflow runs of the sweep and of its jobs, by name."""
 
     def artifact(self, run: str, path: str) -> str:
-        """Return the URL of the page that shows an artifact; `run` is the name of its run."""
+        """Return the URL of the page that shows an artifact of the run with a given name."""
         return (
             f"{self.address}/#/experiments/{self.experiment}/runs/{self.runs[run]}/artifacts/{path}"
         )

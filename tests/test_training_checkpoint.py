@@ -1,4 +1,4 @@
-"""Test that checkpoints are complete or absent, and that a resumed training gives equal vectors."""
+"""Test that checkpoints are complete or absent, and that resumed trainings give equal vectors."""
 
 import hashlib
 import itertools
@@ -38,7 +38,7 @@ DOCUMENTS = random_documents(0, 6000, 40)
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let engines train the text in pieces (shards) so small that each epoch has several."""
+    """Let engines train the text in such small pieces that each epoch has several."""
 
     def make(name: str, task: Task) -> Engine:
         engine = make_engine(name, task)
@@ -76,10 +76,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function for the argument `stop`, which stops a training after some shards.
-
-    A shard is a piece of the text; after each, the function is called.
-    """
+    """Return a function for the argument `stop` that stops a training after some calls."""
     count = itertools.count(1)
     return lambda: next(count) >= shards
 
@@ -229,7 +226,7 @@ HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replace the computed held-out loss of each epoch by the next value of `HELD_OUT`."""
+    """Replace the held-out loss of each epoch by the next value of `HELD_OUT`."""
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(
         "w2v.training.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))

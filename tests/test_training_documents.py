@@ -1,7 +1,4 @@
-"""Test `w2v.train`: files, texts, token lists and the pipeline give equal vectors.
-
-Invalid arguments are refused.
-"""
+"""Test that `w2v.train` gives equal vectors for files, texts, token lists and the pipeline."""
 
 import inspect
 import signal
@@ -178,7 +175,7 @@ def test_saving_other_vectors_removes_the_outside_vectors(tmp_path: Path) -> Non
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, *points: int) -> None:
-    """Simulate Ctrl-C when training reports point n of its history, for each n in `points`."""
+    """Simulate Ctrl-C when training reports the given points of its history."""
     seen = 0
 
     def point(self: ProgressBar, _: Point) -> None:

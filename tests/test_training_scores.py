@@ -1,4 +1,4 @@
-"""Scores after epochs: computed when they are due, kept, drawn, and watched by early stopping."""
+"""Test scores that are computed after epochs: when, where they are kept, and early stopping."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Test `WordVectors`: neighbors are those of plain loops; saved vectors are loaded unchanged."""
+"""Test `WordVectors`: nearest neighbors, saving and loading."""
 
 import math
 from pathlib import Path

@@ -87,17 +87,10 @@ def written(
     quantized: bool = False,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """Write a file in fastText's format with random matrices; return the input matrix, float32.
+    """Write a file in fastText's format with random matrices; return the input matrix.
 
-    Parameters
-    ----------
-    words, dim, bucket, labels, version
-        The words, the dimension, the number of hash buckets, the labels, and the version of the
-        file format.
-    lengths
-        The lengths of the shortest and the longest n-gram.
-    quantized
-        Whether the file says that its matrices are quantized.
+    `lengths` are those of the shortest and the longest n-gram, and `bucket` is the number of hash
+    buckets. With `quantized`, the file says that its matrices are quantized.
     """
     rows = len(words) + bucket
     random = np.random.default_rng(seed)

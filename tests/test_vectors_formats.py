@@ -1,7 +1,4 @@
-"""Test the file formats of vectors: what is written is read back unchanged, also by other tools.
-
-An error about a damaged file states the position of the damage.
-"""
+"""Test the file formats of vectors: what is written is read back unchanged, also by other tools."""
 
 import csv
 import gzip

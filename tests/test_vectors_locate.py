@@ -22,7 +22,7 @@ def find(path: Path, use: Use = "v") -> WordVectors:
 
 
 def finished_run(tmp_path: Path) -> Path:
-    """Make the folder of a run whose summary names the vectors by a path relative to `tmp_path`."""
+    """Make the folder of a run whose summary has the path of the vectors."""
     vectors_of_five_words().save(tmp_path / "outputs" / "cache" / "train" / "key")
     run = tmp_path / "outputs" / "runs" / "today"
     run.mkdir(parents=True)

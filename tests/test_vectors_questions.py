@@ -1,4 +1,4 @@
-"""Test questions to word vectors, such as analogies, against gensim and plain loops."""
+"""Test queries to word vectors, such as analogies, against gensim and plain loops."""
 
 import math
 from pathlib import Path

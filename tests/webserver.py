@@ -13,8 +13,6 @@ class Site:
 
     Attributes
     ----------
-    content
-        The content of the file.
     cut
         The number of bytes after which the connection is closed; None for all.
     headers
@@ -24,11 +22,9 @@ class Site:
     has_length
         Whether the response has a ``Content-Length`` header.
     gate
-        An event for which the server waits after it has sent half of the file; None for no wait.
+        An event that the server waits for after half of the file; None for no wait.
     requests
         The number of requests so far.
-    url
-        The address of the file.
     """
 
     content: bytes
@@ -43,7 +39,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Serve a file within the block; the attribute `url` of the site is set to its address."""
+    """Serve a file during the block; its URL is in ``site.url``."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

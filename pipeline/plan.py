@@ -104,8 +104,8 @@ class Planner:
     ) -> Iterator[str]:
         """Yield the reasons why the cache has no valid result at `path`.
 
-        `wanted` is the manifest that the result would have. `near` is the manifest of the most
-        similar cached result.
+        `wanted` is the manifest (metadata) that the result would have. `near` is the manifest of
+        the most similar cached result.
         """
         if path.exists():
             yield f"the result is damaged ({store.read_manifest(path, context.verify)[1]})"
@@ -158,14 +158,17 @@ def with_code(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the ratio of the sizes of the texts from which two results are made; 0 if unknown."""
+    """Return the size of the text of the result `wanted` divided by that of `had`; 0 if unknown."""
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
     return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether a past result is from this machine and from the engine of the wanted one."""
+    """Return whether the run time of a past result is a good estimate for the wanted one.
+
+    It is if both are computed on the same machine by the same engine.
+    """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return past.get("machine") == machine() and engines[0] == engines[1]
 

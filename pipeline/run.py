@@ -49,7 +49,7 @@ log = logging.getLogger("pipeline")
 
 
 class Program:
-    """The function `run`, which Hydra calls for each run, and the state of the command."""
+    """Runs an experiment when Hydra calls `run`, and remembers how it ended."""
 
     def __init__(self) -> None:
         self.stop = StopRequest()
@@ -104,7 +104,10 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders in ``report=FOLDER``; raise `InputError` if there are other arguments."""
+    """Return the folders given as ``report=FOLDER``.
+
+    `InputError` is raised if they are combined with other arguments.
+    """
     values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
     folders = [Path(value) for value in values if value not in REPORTS]
     if folders and len(folders) < len(arguments):

@@ -44,7 +44,7 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train with the given options; return the scores of the vectors and the costs."""
+    """Train with the given options; return the scores and the costs as a dictionary."""
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
     how = {} if name == "none" else {"combine": options.combine}

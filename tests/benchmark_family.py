@@ -46,7 +46,7 @@ With a tree, those on the paths of its words."""
 
 
 class Corpus:
-    """A text with its vocabulary: words that occur five times."""
+    """A text with its vocabulary: the words that occur at least five times."""
 
     def __init__(self, source: Path, folder: Path) -> None:
         tokenize(folder, source_of(source, FileSettings()), Words(), Phrases())
@@ -86,7 +86,10 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], flo
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Callable[[], float]]:
-    """Return the name of the library to compare with, and a function as from `ours`."""
+    """Return the name of the library to compare with, and a function that trains one epoch with it.
+
+    The function returns the words per second.
+    """
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

@@ -91,8 +91,9 @@ def pack(source: str, folder: Path) -> None:
 def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
     """Read a text written by `pack`; return a function that gives it a vocabulary of any size.
 
-    The function takes the number of words, or None for all words that occur five times. To get more
-    words than the text has, every other document has an apostrophe added to frequent words.
+    The function takes the number of words, or None for all that occur at least five times. To get
+    more words than the text has, frequent words are split in two: every other document uses the
+    word with an apostrophe added.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -279,7 +280,7 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Add up gradients in any order during the block, which is faster but not reproducible."""
+    """Add up gradients in any order during the block, so that sums vary between runs."""
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -328,7 +329,7 @@ def bits(corpus: Corpus) -> None:
 
 
 def step_sizes(corpus: Corpus, tests: Path) -> None:
-    """Print the speed and the scores of training with larger update steps.
+    """Print the speed and the scores of training with more words per update step.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """

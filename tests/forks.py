@@ -1,11 +1,9 @@
 """Run the command ``pipeline/run.py`` many times quickly, in forks of one process.
 
 This process has imported everything already. It reads requests from standard input, one JSON object
-per line:
-
-- ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts a
-command in a fork; the reply is its process id; - ``{"wait": id}`` waits until a process ends; the
-reply is its exit status.
+per line. ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts
+a command in a fork, and the reply is its process id. ``{"wait": id}`` waits until a process ends,
+and the reply is its exit status.
 """
 
 import json

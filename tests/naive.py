@@ -352,7 +352,7 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Update the vectors v and u by one training step; return the pairs' weight and loss.
+    """Update the vectors v and u by one training step; return the total weight and loss of pairs.
 
     All gradients are computed before the update. The step size of a row is `rate`, but at most 2 /
     h, where h bounds the curvature of the loss in that row.
@@ -502,7 +502,7 @@ def phrase_score(
     min_count: int,
     npmi: bool,
 ) -> float:
-    """Return the score by which a pair of words is or is not a phrase.
+    """Return the score of a pair of words, which is high if the pair is a phrase.
 
     The score is that of Mikolov et al. (2013), times the number of entries in `counts`; if `npmi`
     is True, it is the normalized pointwise mutual information.

@@ -1,4 +1,4 @@
-"""Test ``measure=complexity``, which times losses for several vocabulary sizes V and K."""
+"""Test ``measure=complexity``, which times the losses for several vocabulary sizes."""
 
 from pathlib import Path
 from typing import Any

@@ -137,7 +137,7 @@ def naive_combine(
     before, after
         The row before the round, and each worker's version after it.
     how
-        The setting ``cluster.combine``.
+        The method: ``sum``, ``mean``, ``orthogonal`` or ``sequential``.
     approach
         How far the row moved towards its optimum in the round.
     """

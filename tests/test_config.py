@@ -41,14 +41,14 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """Return the configuration that Hydra composes from overrides (cached)."""
+    """Return the configuration that Hydra composes from ``key=value`` arguments (cached)."""
     schema.register()
     with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
 
 
 def settled(*overrides: str) -> Config:
-    """Return the settings for Hydra overrides, faster than Hydra."""
+    """Return the settings for ``key=value`` arguments, faster than Hydra does."""
     groups = [text for text in overrides if text.partition("=")[0] in GROUPS]
     settings = composed(*groups).copy()
     for override in OverridesParser.create().parse_overrides(

@@ -349,7 +349,6 @@ def test_without_the_bound_that_word_diverges(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", ["numpy", "numba"])
 @pytest.mark.parametrize("loss", [NegativeSampling(), Softmax(batch_words=700, logits_mb=8)])
 def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
-    """Vectors are bit for bit the same for any number of threads of the engine and of BLAS."""
     size = 5000  # several blocks of the softmax
     random = np.random.default_rng(4)
     documents = random.integers(0, size, (40, 70)).tolist() + random_documents(1, 2000, size)

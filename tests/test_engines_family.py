@@ -141,8 +141,9 @@ def oracle(
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
     """Return the result of one training step, computed in plain loops.
 
-    `noise` has the noise words of each tile of center words. The result is the total weight of the
-    pairs, their total loss, and the summed gradients of the input and output vectors.
+    `noise` has the noise words of each tile, a group of center words that share them. The result is
+    the total weight of the pairs, their total loss, and the summed gradients of the input and
+    output vectors.
     """
     inputs, outputs = (table.astype(np.float64) for table in task.model)
     moved, moved_outputs = np.zeros_like(inputs), np.zeros_like(outputs)

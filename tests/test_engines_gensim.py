@@ -29,7 +29,7 @@ def engine_of(documents: Documents, objective: SkipGram, threads: int = 1) -> Ge
 
 
 def trained_words(engine: GensimEngine, text: Text) -> tuple[int, int]:
-    """Train one epoch; return gensim's counts of words after sub-sampling and before."""
+    """Train one epoch; return how many words gensim trained on, and how many it read."""
     reported: list[tuple[int, int]] = []
     inner = engine.gensim.train
 
@@ -111,7 +111,6 @@ def looked_up(score: float) -> float:
 
 
 def test_the_update_is_the_gradient_step() -> None:
-    """A training step of gensim is gradient descent on the negative-sampling loss."""
     task = task_of(3, 5, SkipGram(dim=5, window=1, subsample=0, loss=NegativeSampling(4)))
     v, u = (matrix.astype(np.float64) for matrix in task.model)
     engine = GensimEngine(task)
@@ -133,7 +132,6 @@ def test_the_update_is_the_gradient_step() -> None:
 def test_the_updates_of_each_model_are_gradient_steps(
     architecture: type[SkipGram | Cbow], hierarchical: bool
 ) -> None:
-    """Training steps of gensim are gradient descent, for skip-gram and for CBOW."""
     loss: Loss = HierarchicalSoftmax() if hierarchical else NegativeSampling(2)
     objective = architecture(dim=5, window=2, dynamic_window=False, subsample=0, loss=loss)
     if isinstance(objective, Cbow):

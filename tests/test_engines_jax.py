@@ -164,7 +164,7 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """The compiled program adds floats by scatter only to unique rows, in no random order."""
+    """The compiled program scatter-adds floats only to unique rows, so that no sum is random."""
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

@@ -201,7 +201,7 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors of "hub", w1, w2, … with falling similarity to "hub", and these pairs."""
+    """Return word vectors with falling similarity to that of "hub", and their pairs with it."""
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
@@ -802,7 +802,7 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """Wilson's interval of a share ends 1.96 standard errors from it."""
+    """Each end p of Wilson's interval is 1.96 standard errors √(p(1 - p) / n) from the share."""
     share = min(correct, asked) / asked
     interval = statistics.wilson(min(correct, asked), asked)
     assert interval is not None

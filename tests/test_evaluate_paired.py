@@ -1,4 +1,4 @@
-"""Test paired differences and verdicts against plain loops, SciPy and simulations."""
+"""Test the significance tests between settings against plain loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -70,7 +70,6 @@ def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
 
 
 def pair_variance(parts: Sequence[float], units: Sequence[Sequence[int]]) -> float:
-    """Return the sum of products p q over all items that have a word in common."""
     return sum(
         p * q
         for (p, one), (q, other) in itertools.product(zip(parts, units, strict=True), repeat=2)
@@ -84,7 +83,7 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two settings, the ends of its 95 % interval, and its p-value."""
+    """Return the difference of two settings, its 95 % interval and p-value, in plain loops."""
     seeds = len(gaps)
     mean = sum(gaps) / seeds
     of_seeds = sum((gap - mean) ** 2 for gap in gaps) / (seeds - 1) / seeds
@@ -194,7 +193,10 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Return a benchmark, a part of it, and one with too few pairs; and answers to all of them."""
+    """Return three similarity benchmarks, and random answers to all of their pairs.
+
+    The second is a part of the first, and the third has too few pairs to be used.
+    """
     random = np.random.default_rng(5)
     pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
     part = [evaluate.Pair(b.lower(), a, score + 0.1) for a, b, score in pairs[:12]]
@@ -462,7 +464,7 @@ def simulated(
 ) -> Sample:
     """Return a simulated benchmark, and the cosines of several settings and seeds for its pairs.
 
-    The first setting is better by `gain`. `spread` is the standard deviation over seeds.
+    The first setting is better by `gain`. `spread` is each setting's standard deviation over seeds.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)

@@ -53,7 +53,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Return a copy of the folder `made`, in which tokenizer modules are imported anew."""
+    """Return a copy of the folder `made` for one test."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     with mock.patch.dict("sys.modules"), mock.patch("sys.path", ["", *__import__("sys").path]):
         for name in ("tokenizer_of_plan", "helper_of_plan"):

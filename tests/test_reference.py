@@ -336,7 +336,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the softmax loss with respect to u_o.
+    """A published but wrong gradient of the softmax loss with respect to the outside vector u_o.
 
     It uses the probability of another word.
     """
@@ -361,7 +361,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
     """A published but wrong gradient of the negative-sampling loss with respect to v.
 
-    It sums over u_o instead of u_k.
+    It sums over the outside vector u_o instead of the noise vectors u_k.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -373,7 +373,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 def note_e_difference(v: Array, U: Array) -> Result:
     """A published but wrong gradient of the negative-sampling loss with respect to v.
 
-    It subtracts u_k instead of multiplying by it.
+    It subtracts the noise vectors u_k instead of multiplying by them.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -383,7 +383,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the negative-sampling loss with respect to u_k.
+    """A published but wrong gradient of the negative-sampling loss with respect to a noise vector.
 
     It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
     """
@@ -606,7 +606,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """Return the softmax loss and its gradients, computed with exact fractions."""
+    """Return the softmax loss and its gradients; only exp and log are rounded."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -658,7 +658,7 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """Check that values agree up to 1e-12 of the true value and 1e-12 of `scale`."""
+    """Check that values agree within 1e-12 of the true value plus 1e-12 of `scale`."""
     difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
     assert (difference <= allowed).all(), (ours, true)

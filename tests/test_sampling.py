@@ -46,7 +46,6 @@ def test_each_seed_purpose_and_index_has_its_own_generator() -> None:
 
 
 def test_a_generator_is_the_same_in_every_process() -> None:
-    """A seed and a purpose, such as "noise", give the same random generator in every process."""
     sequence = generator(7, "noise", 2, 3).bit_generator.seed_seq
     assert isinstance(sequence, np.random.SeedSequence)
     assert (sequence.entropy, sequence.spawn_key) == (7, (4255749673, 2, 3))

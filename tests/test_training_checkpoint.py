@@ -76,7 +76,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function for the argument `stop` that stops a training after some calls."""
+    """Return a function for the argument `stop` that is false until call number `shards`."""
     count = itertools.count(1)
     return lambda: next(count) >= shards
 

@@ -1,4 +1,4 @@
-"""Test scores that are computed after epochs: when, where they are kept, and early stopping."""
+"""Test the scores that are computed after epochs, their plots, and early stopping by them."""
 
 import json
 from pathlib import Path

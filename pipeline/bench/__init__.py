@@ -1,1 +1,1 @@
-"""Speed benchmarks: training engines on a corpus, and the time per pair against V and K."""
+"""Speed benchmarks: compare training engines, and time the losses at several vocabulary sizes."""

@@ -1,9 +1,8 @@
 """Measure how the training time per pair grows with vocabulary size V and noise words K.
 
 In theory it is O(V d) for the exact softmax and O(K d) for negative sampling, where d is the
-dimension of the vectors. Each loss is timed in batches, by the engine of the run, and one pair at a
-time: the softmax by `w2v.losses.naive_softmax`, and negative sampling by gensim, since a call of a
-Python function would take longer than the pair itself.
+dimension of the vectors. Each loss is timed in two ways: in batches, by the engine of the run, and
+one pair at a time, by `w2v.losses.naive_softmax` or gensim.
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,7 +88,7 @@ def series(
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit the growth of the time per pair with V, K and dot products, for each loss and engine."""
+    """Fit how the time per pair grows with V, K, and the number of dot products, for each loss."""
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))

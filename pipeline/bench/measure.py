@@ -1,6 +1,6 @@
 """Run the speed benchmark selected by ``measure=benchmark`` or ``measure=complexity``.
 
-Tables and plots are printed, saved in the folder of the run, and recorded by the tracker.
+Tables and plots are printed, saved in the folder of the run, and recorded in MLflow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,9 +82,9 @@ def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each table to a CSV file in `run_dir`, and record the files.
+    """Write each table to a CSV file in `run_dir`, and add the files to the MLflow run.
 
-    MLflow's UI also shows the first table.
+    The first table is also shown in MLflow's UI.
     """
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):

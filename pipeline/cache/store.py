@@ -100,10 +100,9 @@ def find_or_make(
     folder
         The cache folder of the stage.
     settings, upstream, about
-        Written into the entry's manifest. `upstream` maps stages to the cache keys of their
-        results.
+        Written into ``manifest.json``. `upstream` maps stages to the cache keys of their results.
     make
-        Computes the result: writes its files into the given empty folder, and returns facts.
+        Writes the result into the given empty folder, and returns facts, such as its size.
     on_damaged
         Called with the old path, the new path and the reason after a damaged entry was moved away.
     verify
@@ -152,7 +151,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save hashes of source files in a file that several cache entries share; return its key."""
+    """Save the hashes of source files in a file that cache entries share; return the file's key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -161,7 +160,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file that `keep_code` writes."""
+    """Return the path of a file with hashes of source files, which `keep_code` writes."""
     return folder / f".code-{key}.json"
 
 

@@ -12,7 +12,7 @@ CONF = next(path for path in (ROOT / "pipeline" / "conf", ROOT / "conf") if path
 
 
 def command(python: str = "python") -> list[str]:
-    """Return the first words of the user's command: ``w2v``, or `python` and the script's path."""
+    """Return how the user started the program: ``["w2v"]``, or `python` and the script's path."""
     return ["w2v"] if Path(sys.argv[0]).stem == "w2v" else [python, os.path.relpath(sys.argv[0])]
 
 

@@ -112,7 +112,7 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 
 def key_of(owner: type, node: Any) -> str:
-    """Return the key of the settings of class `owner` in `node`, such as ``loss.``.
+    """Find the settings of class `owner` in a configuration; return their key, such as ``loss.``.
 
     Settings of a subclass are found, too. If there are none, the key is empty.
     """

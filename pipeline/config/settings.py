@@ -400,7 +400,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Check that the scores to compute during training and for early stopping exist."""
+        """Raise `InputError` if a score to compute during training, or to stop it, is unknown."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:
@@ -422,7 +422,7 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries; corpus, model and loss have a ``name``."""
+        """Return the settings as nested dictionaries, with the names of corpus, model and loss."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}
@@ -437,7 +437,7 @@ class Config(Settings):
 
     @property
     def objective(self) -> Objective:
-        """The model architecture combined with the loss, as functions of `w2v` expect it."""
+        """The model architecture combined with the loss, in the form that `w2v` uses."""
         return with_loss(self.model, self.loss)
 
     @property

@@ -22,7 +22,7 @@ def as_yaml(value: Any) -> str:
 def as_text(value: Any) -> str:
     """Format a value for a table.
 
-    A float gets four digits if these are exact; ``None`` becomes a dash.
+    A float is rounded to four significant digits if that is exact; ``None`` becomes a dash.
     """
     if isinstance(value, float):
         short = f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""Explain in one line why a file could not be written, such as a full disk."""
+"""One-line error messages for files that cannot be written, for example to a full disk."""
 
 import errno
 from collections.abc import Iterator

@@ -45,9 +45,9 @@ class StopRequest:
 
     @contextmanager
     def deferrable(self) -> Iterator[None]:
-        """Allow `defer` in the block; after the block, raise the exception of a deferred signal.
+        """Let the block call `defer`, to finish its work before a signal raises an exception.
 
-        This exception replaces any other error raised after the signal.
+        The exception is raised after the block, and replaces any error raised after the signal.
         """
         try:
             yield

@@ -54,7 +54,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words read in training, at which MLflow shows the final metrics."""
+        """The number of words read in training; in MLflow, the step of the final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -108,7 +108,7 @@ class Stage(ABC):
         """Process the result immediately after it was computed or found in the cache."""
 
     def record(self, context: Context, entry: Entry) -> None:
-        """Record the result with the tracker, after all stages have run."""
+        """Record the result in MLflow, after all stages have run."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
         """Return the paths of the files to list in ``summary.json``, by name."""
@@ -117,7 +117,7 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Do what needs the summary of the run, such as writing a report, at the end of the run."""
+        """Use the summary of the run, for example in a report; called at the end of the run."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key of the result: a hash of everything that the result depends on."""
@@ -139,7 +139,7 @@ class Stage(ABC):
         return digest(self.code)
 
     def about(self, context: Context) -> dict[str, Any]:
-        """Return what the manifest records besides the settings: code, input files, and machine."""
+        """Return metadata of the result besides its settings: code, input files, and machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
@@ -152,7 +152,7 @@ class Stage(ABC):
     def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:  # noqa: ARG002
         """Estimate the time, memory and disk space that computing the result takes.
 
-        `past` is the manifest of the most similar result computed on this machine, if any.
+        `past` has the metadata of the most similar result computed on this machine, if any.
         """
         if past is None:
             return Expected()
@@ -175,7 +175,7 @@ class Stage(ABC):
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return the facts that are numbers, as metrics with names such as ``corpus/tokens``."""
+    """Return the numbers among the facts, as metrics with names such as ``corpus/tokens``."""
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 

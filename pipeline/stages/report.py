@@ -41,7 +41,7 @@ SUMMARY, LATER = "summary.json", "report.json"
 
 @dataclass(frozen=True)
 class Ended:
-    """A run whose stages have ended, as the input of its report."""
+    """A finished run, from which its report can be made."""
 
     run_dir: Path
     outputs: Path  # the folder of the cache
@@ -76,10 +76,11 @@ class Ended:
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
 ) -> Path:
-    """Draw the plots, write the report and the word map, record them, and return the report's path.
+    """Draw the plots, write the report and the word map, and return the path of the report.
 
-    Cached plots are reused; with ``verify``, their SHA-256 is checked. ``findings`` is the result
-    of the evaluation; if it is ``None``, the vectors are evaluated again.
+    All of them are added to the MLflow run. Cached plots are reused; with ``verify``, their SHA-256
+    is checked. ``findings`` is the result of the evaluation; if it is ``None``, the vectors are
+    evaluated again.
     """
     settings = run.settings
     shown = {
@@ -134,8 +135,8 @@ def make_report(
 def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
     """Write an HTML page on words that two texts use differently, and return its `path`.
 
-    `after` are the vectors of the first text. Those of the other text, and other settings, are
-    taken from `config`, the settings of the run.
+    `after` are the vectors of one text. Those of the other are in the file named by the setting
+    ``evaluate.compare`` in `config`, the settings of the run.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
@@ -168,7 +169,7 @@ def report_later(run_dir: Path) -> Path:
 
 
 def leave_for_later(run: Ended) -> None:
-    """Save the title and the command of a run in its folder, for its report."""
+    """Save the title and the command of a run in its folder, where `report_later` reads them."""
     with written_aside(run.run_dir / LATER) as aside:
         text = json.dumps({"title": run.title, "command": run.command}, ensure_ascii=False)
         aside.write_text(text, encoding="utf-8")
@@ -201,9 +202,10 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return `path` if it is the folder of a run; for a sweep, its jobs that have no report yet.
+    """Return the folders of the runs whose reports are to be made: `path`, or jobs of a sweep.
 
-    Jobs without scores are left out. `InputError` is raised if the folder does not exist.
+    Jobs without scores or with a report are left out. `InputError` is raised if there is no such
+    folder.
     """
     if not path.is_dir():
         raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")

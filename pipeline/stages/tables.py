@@ -34,7 +34,7 @@ LISTED = 5
 
 
 def locate(setting: str, path: str | None, use: Use) -> Path:
-    """Return the path of the vectors in the setting ``evaluate.<setting>``.
+    """Return the path of the vectors that the setting ``evaluate.<setting>`` names.
 
     `InputError` is raised if they do not exist.
     """

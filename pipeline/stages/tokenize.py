@@ -146,7 +146,7 @@ class Tokenize(Stage):
 
 
 def file_stamps(source: Source) -> list[Any]:
-    """Return the name, size and modification time of each input file, if the source has files."""
+    """Return name, size and modification time of each input file; nothing for other sources."""
     return list(source.stamps()) if isinstance(source, Files) else []
 
 

@@ -247,7 +247,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return callbacks for `fit` that report the progress to the terminal and to MLflow."""
+    """Return the training callbacks that report progress to the terminal and to MLflow."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

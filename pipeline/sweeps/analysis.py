@@ -123,9 +123,9 @@ class Result:
     def judged(self) -> list[Judged]:
         """Return the significance tests between configurations, one object per score.
 
-        Each configuration is compared with the one whose objective is best. If the objective is not
-        comparable between all, the best by the mean over the similarity benchmarks, or by the first
-        benchmark, is taken.
+        Each configuration is compared with the best one by the objective. If the objective cannot
+        be compared between all configurations, the best one is chosen by the mean over the
+        similarity benchmarks, or by the first score.
         """
         short = short_names(self.settings)
         settings: list[Setting] = []

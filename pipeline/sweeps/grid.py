@@ -84,10 +84,11 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
 def check_job(
     config: DictConfig, base: DictConfig, job: Sequence[str], groups: Collection[str]
 ) -> Config:
-    """Return the settings of a job; raise `InputError` if they are invalid or lack the objective.
+    """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `base` is the configuration with the job's choices of config groups. If possible, the other
-    overrides are applied to a copy of it, which is much faster than composing with Hydra.
+    They are also invalid if the run would not compute the objective of the sweep. `base` is the
+    configuration with the job's choices of config groups. If possible, the other overrides are
+    applied to a copy of it, which is much faster than composing with Hydra.
     """
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()

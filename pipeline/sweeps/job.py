@@ -35,7 +35,7 @@ log = logging.getLogger("pipeline")
 
 @dataclass(frozen=True)
 class JobContext:
-    """What a job of a sweep needs to know about itself and the sweep."""
+    """The context of a job of a sweep: its number, folder and overrides, and data of the sweep."""
 
     folder: Path
     number: int
@@ -52,7 +52,7 @@ class JobContext:
 
     @property
     def varied(self) -> list[str]:
-        """Return the job's overrides of the settings that vary, or all overrides if none vary."""
+        """Return the job's overrides of the settings that vary, or all if none vary."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 

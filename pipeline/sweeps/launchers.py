@@ -1,4 +1,4 @@
-"""Run jobs with Hydra's launchers, even if a job crashes its whole process."""
+"""Run the jobs of a sweep with Hydra's launchers, also after one of them crashed its process."""
 
 import itertools
 import logging

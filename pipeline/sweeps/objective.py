@@ -1,4 +1,4 @@
-"""The objective of a sweep: the metrics of a run, and by which of them two runs are comparable."""
+"""The objective of a sweep: the metrics of a run, and which runs can be compared by them."""
 
 import difflib
 from collections.abc import Iterable, Mapping

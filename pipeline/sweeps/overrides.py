@@ -13,7 +13,7 @@ from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the key (without ``+`` or ``~``) and the value text of each override with a value."""
+    """Yield (key, text of the value) of each override; ``+`` and ``~`` are removed from the key."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -45,7 +45,10 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return the values of an override as texts; raise `InputError` if they cannot be listed."""
+    """Return the values of an override as texts.
+
+    `InputError` is raised if they cannot be listed, such as those of an interval.
+    """
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
     if not override.is_discrete_sweep():

@@ -1,8 +1,8 @@
 """Read and write the files by which a sweep and its jobs communicate.
 
 The folder of a sweep has ``sweep.json``. The folder of each job has ``job.json`` with its settings
-and, after a failure, ``failure.json``. Each process locks ``.lock`` in its folder; the system
-releases the lock even if the process is killed. Files work with every launcher.
+and, after a failure, ``failure.json``. Each process locks the file ``.lock`` in its folder; the
+system releases the lock even if the process is killed.
 """
 
 import json
@@ -43,7 +43,7 @@ class Job:
 def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
     """Read all jobs of a sweep from its folder.
 
-    `planned` has the overrides of each job, from which jobs that never started are known.
+    `planned` has the overrides of each job, used for jobs that never started.
     """
     numbers = {int(path.parent.name) for path in folder.glob(f"[0-9]*/{JOB}")}
     return [

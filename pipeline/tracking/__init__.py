@@ -29,7 +29,7 @@ def track(
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
 ) -> AbstractContextManager[Tracker]:
-    """Return a context manager that opens a run, yields its tracker, and closes the run.
+    """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
     ``config`` says where to record the run; ``outputs`` is the folder of the default store and of
     artifacts. `InputError` is raised if the store cannot be used.

@@ -21,7 +21,7 @@ JOB_SECONDS = 10.0
 
 @contextmanager
 def run_lock(outputs: Path) -> Iterator[Path]:
-    """Lock a new file for the block, and yield its path; the caller deletes the file."""
+    """Create a file, lock it for the block, and yield its path; the caller deletes the file."""
     path = outputs.absolute() / FOLDER / f"{uuid4().hex}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):

@@ -82,8 +82,7 @@ class MlflowTracker(Tracker):
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
         """Send the collected metrics, parameters and tags, at most once in ``min_seconds``.
 
-        If ``status`` is given, the run ends with it. A failed call is repeated as a whole, so a
-        method must call `flush` before it collects new values.
+        If ``status`` is given, the run ends with it.
         """
         if time.monotonic() - self.flushed < min_seconds:
             return
@@ -170,7 +169,7 @@ class MlflowTracker(Tracker):
                 link_or_copy(path, local / path.name, link=link)
 
     def _local(self, folder: str) -> Path | None:
-        """Return a local folder of the run's artifacts, created if needed; ``None`` on a server."""
+        """Return a local folder of the run's artifacts; ``None`` if a server stores them."""
         address = urlsplit(self.run.info.artifact_uri)
         if address.scheme != "file":
             return None

@@ -31,7 +31,7 @@ MAX_WAIT = 30.0
 class RetryQueue:
     """Makes calls in a thread, one after the other, and repeats calls that fail temporarily.
 
-    Calls that fail otherwise are dropped. ``name`` is the name of the store in messages.
+    Calls that fail permanently are dropped. ``name`` is the name of the store in messages.
     """
 
     def __init__(self, name: str) -> None:
@@ -84,7 +84,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """Replaces an object; calls of its methods are queued and return ``None`` at once."""
+    """A proxy of an object that queues the calls of its methods; they return ``None`` at once."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -112,7 +112,7 @@ def one_line(error: Exception) -> str:
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return the result of a call; repeat it while the database is locked."""
+    """Return the result of a call, repeated while the database is locked."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

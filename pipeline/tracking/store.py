@@ -68,10 +68,10 @@ def sqlite_file(store: str) -> Path | None:
 def open_experiment(
     store: str, name: str, outputs: Path, made: bool = False
 ) -> tuple[MlflowClient, str]:
-    """Return an MLflow client and the id of the experiment ``name``; create both if needed.
+    """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    ``made`` is true in a job of a sweep that has already created them. `InputError` is raised if
-    the store cannot be used.
+    ``made`` is true in a job of a sweep that has already created it. `InputError` is raised if the
+    store cannot be used.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes

@@ -225,7 +225,7 @@ def kept_share(corpus: Corpus, subsample: float) -> float:
 
 
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
-    """Print the speed of negative sampling for several dimensions, thresholds and precisions.
+    """Print the speed of negative sampling for several dimensions and sub-sampling thresholds.
 
     `peak` holds the largest possible speeds, measured by `limits`.
     """

@@ -86,9 +86,9 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    They are also invalid if the run would not compute the objective of the sweep. `base` is the
-    configuration with the job's choices of config groups. If possible, the other overrides are
-    applied to a copy of it, which is much faster than composing with Hydra.
+    `base` is the composed configuration that shares the job's choices of config groups. Where
+    possible, the job's other overrides are applied to a copy of `base`, because composing with
+    Hydra is slow.
     """
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()

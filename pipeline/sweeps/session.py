@@ -179,10 +179,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Write the report of the best job if ``report="best"``; return the paths of all reports.
+    """Return the paths of the reports of jobs; write the report of the best job if it is wanted.
 
-    With ``report="all"``, the reports exist already. A report that cannot be written causes a
-    warning.
+    `report` is "best", "all" (these reports have been written while the sweep ran) or "none". A
+    report that cannot be written causes a warning.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

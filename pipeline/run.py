@@ -49,7 +49,7 @@ log = logging.getLogger("pipeline")
 
 
 class Program:
-    """Runs an experiment when Hydra calls `run`, and remembers how it ended."""
+    """Runs an experiment when Hydra calls `run`, and keeps its error or exit status."""
 
     def __init__(self) -> None:
         self.stop = StopRequest()

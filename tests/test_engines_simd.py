@@ -309,7 +309,7 @@ def test_every_instruction_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_pointers_have_no_type(name: str) -> None:
-    """The generated code has no typed pointers such as ``float*``, which new LLVM rejects."""
+    """The generated code has no typed pointers such as ``float*``, invalid in new LLVM."""
     code = written_code(name)
     assert "*" not in code
     in_memory = name.startswith(("load", "store", "prefetch"))

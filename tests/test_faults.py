@@ -61,7 +61,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a text and an empty MLflow database, which tests copy."""
+    """Make a folder with a text and an empty MLflow database, as a template for the tests."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)

@@ -1,6 +1,6 @@
 """Test the content of ``report.html`` and ``map.html``, and their behavior in Chromium.
 
-Some words in them contain scripts, markup or control characters.
+Some words in the pages contain scripts, markup or control characters.
 """
 
 import json

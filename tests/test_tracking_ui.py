@@ -30,7 +30,7 @@ TABLE = "tables/neighbours.json"
 
 
 class Store(NamedTuple):
-    """A tracked sweep with two vector dimensions, and the MLflow server that shows it."""
+    """A recorded sweep over two vector dimensions, and the MLflow server that shows the sweep."""
 
     address: str
     experiment: str

@@ -33,7 +33,7 @@ class Item(NamedTuple):
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return all cache entries and training checkpoints, sorted by stage and key.
 
-    If `stages` is not empty, only those of these stages are returned.
+    If `stages` is not empty, only the entries of these stages are returned.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):

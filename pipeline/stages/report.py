@@ -78,7 +78,7 @@ def make_report(
 ) -> Path:
     """Draw the plots, write the report and the word map, and return the path of the report.
 
-    All of them are added to the MLflow run. Cached plots are reused; with ``verify``, their SHA-256
+    All files are added to the MLflow run. Cached plots are reused; with ``verify``, their SHA-256
     is checked. ``findings`` is the result of the evaluation; if it is ``None``, the vectors are
     evaluated again.
     """
@@ -135,8 +135,8 @@ def make_report(
 def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
     """Write an HTML page on words that two texts use differently, and return its `path`.
 
-    `after` are the vectors of one text. Those of the other are in the file named by the setting
-    ``evaluate.compare`` in `config`, the settings of the run.
+    `after` are the vectors of one text; the setting ``evaluate.compare`` names the vectors of the
+    other. `config` has the settings of the run.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
@@ -202,10 +202,10 @@ def read_ended(run_dir: Path) -> Ended:
 
 
 def runs_below(path: Path) -> list[Path]:
-    """Return the folders of the runs whose reports are to be made: `path`, or jobs of a sweep.
+    """Return the folders of the runs to report on: `path` itself or, for a sweep, its jobs.
 
-    Jobs without scores or with a report are left out. `InputError` is raised if there is no such
-    folder.
+    Jobs that have no scores, or already have a report, are left out. `InputError` is raised if
+    `path` does not exist.
     """
     if not path.is_dir():
         raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")

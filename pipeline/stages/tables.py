@@ -56,7 +56,7 @@ def evaluate_vectors(
     """Load word vectors, and write their scores and tables into the folder `out`.
 
     The vectors are in the folder `trained`; if it is ``None``, `settings` names them. `suggested`
-    are words whose neighbors to list by default. If `brief`, only the table of neighbors is
+    are the default words whose neighbors are listed. If `brief`, only the table of neighbors is
     written. Returns facts for ``summary.json``, and data for the plots.
     """
     use = cast(Use, settings.use)
@@ -78,8 +78,8 @@ def compute(
     """Compute the metrics of the vectors in `given`, and write scores and tables into `out`.
 
     ``trained`` is the folder of the training result, ``None`` if there is none. ``suggested`` are
-    words whose neighbors to list by default. Unless ``given.tables``, only the table of neighbors
-    is written. Returns facts for ``summary.json``, and data for the plots.
+    the default words whose neighbors are listed. Unless ``given.tables``, only the table of
+    neighbors is written. Returns facts for ``summary.json``, and data for the plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -118,7 +118,7 @@ def probe_words(
 ) -> list[str]:
     """Return the words whose nearest neighbors are listed.
 
-    They are those in the settings, otherwise `suggested`, otherwise chosen from the vocabulary.
+    The words are taken from the settings, from `suggested`, or from the vocabulary, in this order.
     """
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"

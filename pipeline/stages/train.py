@@ -138,9 +138,9 @@ class Train(Stage):
         }
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
-        """Return the folder of a cached training that this one can continue, if there is one.
+        """Return the folder of a cached training that can be continued, if there is one.
 
-        Such a training has the same settings but fewer epochs. The longest one is returned.
+        It has the same settings but fewer epochs. The longest such training is returned.
         """
         config, folder = context.config, context.outputs / "cache" / self.name
         for most in range(config.train.epochs - 1, 0, -1):

@@ -81,7 +81,7 @@ class Result:
 
     @cached_property
     def ranking(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the configurations as rows, by group of comparable jobs, best first in each group.
+        """Return the configurations of each group of comparable jobs, best first, as rows.
 
         After successive halving, configurations that were trained for more epochs come first.
         """

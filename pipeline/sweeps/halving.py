@@ -26,7 +26,7 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of each round, ascending: `epochs`, and its halves down to `first`."""
+    """Return the epochs of each round, ascending: `epochs`, halved repeatedly down to `first`."""
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

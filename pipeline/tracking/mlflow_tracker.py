@@ -84,6 +84,7 @@ class MlflowTracker(Tracker):
 
         If ``status`` is given, the run ends with it.
         """
+        # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:
             return
         try:

@@ -54,7 +54,10 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 
 
 def sqlite_file(store: str) -> Path | None:
-    """Return the file of an SQLite store; ``None`` for other stores."""
+    """Return the file of an SQLite store; ``None`` for other stores.
+
+    `InputError` is raised if the address names no file.
+    """
     if not store.startswith("sqlite:"):
         return None
     _, _, path = store.partition("?")[0].partition(":///")
@@ -71,7 +74,7 @@ def open_experiment(
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
     ``made`` is true in a job of a sweep that has already created it. `InputError` is raised if the
-    store cannot be used.
+    store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes

@@ -167,7 +167,7 @@ def text_ratio(wanted: Manifest, had: Manifest) -> float:
 def comparable(past: Manifest, wanted: Manifest) -> bool:
     """Return whether the run time of a past result is a good estimate for the wanted one.
 
-    Both must be computed on the same machine by the same engine.
+    Both results must be computed on the same machine by the same engine.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return past.get("machine") == machine() and engines[0] == engines[1]

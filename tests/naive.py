@@ -301,7 +301,7 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
-    """Return noise word number `number`, drawn by the alias method (Walker).
+    """Return the `number`-th noise word, drawn by the alias method (Walker).
 
     `threshold` and `alias` are the alias table.
     """

@@ -543,7 +543,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Plain gradient steps can increase the loss; steps limited by its curvature never do."""
+    """Plain gradient steps can increase the loss; steps with limited size never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))

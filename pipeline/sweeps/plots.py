@@ -35,7 +35,7 @@ def draw(folder: Path, result: Result) -> None:
 def objectives(result: Result) -> dict[int, float]:
     """Return the objective of each finished job, by job number.
 
-    If not all jobs are comparable, return its difference from the mean of the comparable jobs.
+    If not all jobs are comparable, the mean over the comparable jobs is subtracted.
     """
     if result.compared_within:
         return result.centered

@@ -42,7 +42,6 @@ from w2v.engines.memory import (
     Sizes,
     Source,
     Tile,
-    Windows,
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
@@ -63,7 +62,7 @@ from w2v.engines.simd import (
     store_each,
 )
 from w2v.engines.sparse import List, Rows, combine
-from w2v.engines.windows import list_windows, read_windows, share_gradients, write_shares
+from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
 
 AHEAD = 4
 """Rows are prefetched this many words before the word is processed."""
@@ -79,31 +78,6 @@ WORDS, PARTS = 32, 256
 def tile_inputs(sizes: Sizes) -> int:
     """Return the number of words whose input vectors a tile reads."""
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
-
-
-@compiled
-def read_inputs(
-    sizes: Sizes, matrix: F32, ids: I32, place: int, tile: Tile, windows: Windows
-) -> None:
-    """Load the input rows of a tile into ``tile.C``, with their squared lengths.
-
-    Parameters
-    ----------
-    matrix
-        The vectors of words.
-    ids
-        The rows of the matrix for the strip's words.
-    place
-        The position of the tile's first center word in the strip.
-    """
-    size = tile_inputs(sizes)
-    if sizes.windows:
-        known = 0 if place == 0 else place - sizes.tile + size
-        new = ids[known : place + size]
-        gather_rows(matrix, new, windows.T[known:], windows.T_norms[known:])
-        read_windows(sizes, place, tile, windows)
-    else:
-        gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
 
 
 @compiled
@@ -252,8 +226,8 @@ def compute_strip(
     input_next = plans.center_next[n, row:]
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
     if sizes.windows:
-        centers = (last - first) * sizes.tile
-        list_windows(problem.mean, sizes, lows[:centers], highs[:centers], start, windows)
+        count = (last - first) * sizes.tile + 2 * sizes.window
+        locate_words(matrix, ids[:count], address(tile.zeros), windows)
     row = strip * sizes.slots
     curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
     following = plans.outside_next[n, row:]
@@ -283,7 +257,10 @@ def compute_strip(
                 k = place + sizes.contexts
                 prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
                 prefetch_rows(problem.outside, noise, width)
-        read_inputs(sizes, matrix, ids, place, tile, windows)
+        if sizes.windows:
+            read_windows(problem.mean, sizes, lows, highs, start, place, tile, windows)
+        else:
+            gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
         of_centers = windows.curvature[place:] if sizes.windows else input_curvature[place:]
         if sizes.nodes:
             k = first + number
@@ -365,14 +342,23 @@ def compute_strip(
     if sizes.windows:
         centers = (last - first) * sizes.tile
         count = centers + 2 * sizes.window
-        share_gradients(problem.mean, problem.exact, centers, count, windows, input_curvature)
+        share_gradients(
+            problem.mean,
+            problem.exact,
+            sizes,
+            lows[:centers],
+            highs[:centers],
+            start,
+            windows,
+            input_curvature,
+        )
         choose_targets(
             problem.center,
             words[:count],
             input_next,
             input_curvature,
             rate,
-            address(windows.T),
+            0,
             dC,
             tile,
             0,

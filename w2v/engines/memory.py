@@ -474,19 +474,23 @@ class Windows(NamedTuple):
 
     Attributes
     ----------
-    T, T_norms : float32
-        The input vectors of the strip's words, and their squared lengths.
-    gradients, curvature : float32
-        The negative gradient for each input row, and its curvature bound.
-    entries
-        The sparse matrix of the weight of each word in each input row.
+    rows : int64, one for each word of the strip
+        The address of the word's input vector.
+    gradients, curvature : float32, one for each center word
+        The negative gradient of the center word's input row, and its curvature bound.
+    counts : int32, one for each word of the strip
+        In how many windows the word is.
+    centers, factors : int32, float32
+        The center word of each of these windows, and the factor by which its gradient is multiplied
+        to get that of the word. Each word of the strip has 2 m elements, the first ones used.
     """
 
-    T: F32
-    T_norms: F32
+    rows: I64
     gradients: F32
     curvature: F32
-    entries: Entries
+    counts: I32
+    centers: I32
+    factors: F32
 
 
 class Nodes(NamedTuple):
@@ -718,11 +722,12 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             sums=aligned_zeros(MR, sizes.contexts + NOISE + LANES),
         ),
         windows=Windows(
-            T=aligned_zeros(windowed, width),
-            T_norms=np.zeros(windowed, np.float32),
+            rows=np.zeros(windowed, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
-            entries=make_entries(centers, windowed, centers * 2 * sizes.window * sizes.windows),
+            counts=np.zeros(windowed, np.int32),
+            centers=np.zeros(windowed * 2 * sizes.window, np.int32),
+            factors=np.zeros(windowed * 2 * sizes.window, np.float32),
         ),
         nodes=Nodes(
             entries=make_entries(sizes.tile, sizes.columns, most),

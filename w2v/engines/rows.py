@@ -142,7 +142,8 @@ def choose_targets(
     rate
         The learning rate.
     copies
-        The address of copies of the rows as they were before the step.
+        The address of copies of the rows as they were before the step; 0 if there are none, and
+        nothing else has changed the rows of the model.
     places
         The address of the rows' places in the gradient buffer.
     first
@@ -156,5 +157,6 @@ def choose_targets(
         step = limit(rate, curvature[j])
         row, place = model + ids[j] * stride, places + j * size
         tile.out[first + j] = row if alone else place
-        tile.old[first + j] = copies + j * size if alone else zeros
+        before = copies + j * size if copies else row
+        tile.old[first + j] = before if alone else zeros
         tile.steps[first + j] = step if alone else one

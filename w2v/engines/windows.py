@@ -6,11 +6,23 @@ word. The sums of a strip of the text then form a sparse matrix: its rows are th
 columns the words from m before the strip to m after it, m being the window size.
 """
 
+from typing import Any
+
 import numpy as np
 
 from w2v.engines.memory import F32, I32, Sizes, Tile, Windows
-from w2v.engines.simd import LANES, address, compiled, inlined
-from w2v.engines.sparse import List, Rows, arrange_by_column, combine, lengths_squared
+from w2v.engines.simd import (
+    LANES,
+    address,
+    compiled,
+    inlined,
+    load_address,
+    load_each,
+    multiply_add_each,
+    splat,
+    store_each,
+)
+from w2v.engines.sparse import MAX_SUMS, List, Rows, combine, lengths_squared
 
 
 @compiled
@@ -45,32 +57,23 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 
 @compiled
-def list_windows(
-    mean: bool, sizes: Sizes, lows: I32, highs: I32, first: int, windows: Windows
-) -> None:
-    """Fill in the sparse matrix of the words, and their weights, in each window of a strip (CBOW).
+def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
+    """Store the address of the vector of each word of a strip (CBOW).
 
     Parameters
     ----------
-    mean
-        Whether the words of a window are averaged instead of summed.
-    lows, highs
-        The windows of the strip's center words in `Plans`.
-    first
-        The position of the strip's first word, which is m words before its first center word.
+    matrix
+        The vectors of words.
+    ids
+        The row of each word of the strip in the matrix; -1 for no word.
+    zeros
+        The address of a row of zeros, for -1.
     windows
-        The working memory, which is filled in.
+        The working memory; its ``rows`` are filled in.
     """
-    entries = windows.entries
-    count = 0
-    for i in range(len(lows)):
-        low, high, center = lows[i] - first, highs[i] - first, i + sizes.window
-        weight = window_weight(mean, high - low - 1)
-        for place in range(low, high):
-            # The center word is written as well, but overwritten by the next word.
-            entries.columns[count], entries.factors[count] = place, weight
-            count += place != center
-        entries.starts[i + 1] = count
+    base, size = address(matrix), np.int64(4 * matrix.shape[1])
+    for place in range(len(ids)):
+        windows.rows[place] = base + ids[place] * size if ids[place] >= 0 else zeros
 
 
 @inlined
@@ -79,31 +82,108 @@ def window_weight(mean: bool, words: int) -> np.float32:
     return np.float32(1) / np.float32(max(words, 1)) if mean else np.float32(1)
 
 
+@inlined
+def add_block(
+    rows: int, low: int, high: int, weight: Any, column: int, out: int, zero: Any
+) -> None:
+    """Compute `add_rows` for a block of columns, as many SIMD vectors as the tuple ``zero`` has."""
+    sums, one = zero, splat(1)
+    for place in range(low, high):
+        sums = multiply_add_each(one, load_each(zero, load_address(rows, place), column), sums)
+    store_each(multiply_add_each(weight, sums, zero), out, column)
+
+
+@inlined
+def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
+    """Add up the rows number ``low`` to ``high - 1``, and store the sum times ``weight``.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    rows
+        The address of an int64 array of the addresses of all rows.
+    out
+        The address of the result.
+    """
+    z, by, size, column, left = splat(0), splat(weight), 0, 0, vectors
+    for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
+        size = -(-left // blocks)
+        if size == 8:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z, z))
+        elif size == 7:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z))
+        elif size == 6:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z))
+        elif size == 5:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z))
+        elif size == 4:
+            add_block(rows, low, high, by, column, out, (z, z, z, z))
+        elif size == 3:
+            add_block(rows, low, high, by, column, out, (z, z, z))
+        elif size == 2:
+            add_block(rows, low, high, by, column, out, (z, z))
+        else:
+            add_block(rows, low, high, by, column, out, (z,))
+        column += size * LANES
+        left -= size
+
+
 @compiled
-def read_windows(sizes: Sizes, first: int, tile: Tile, windows: Windows) -> None:
+def read_windows(
+    mean: bool,
+    sizes: Sizes,
+    lows: I32,
+    highs: I32,
+    start: int,
+    place: int,
+    tile: Tile,
+    own: Windows,
+) -> None:
     """Compute the input rows of a tile from the vectors of the words in its windows (CBOW).
 
-    ``first`` is the index in the strip of the tile's first center word.
+    Parameters
+    ----------
+    mean
+        Whether the words of a window are averaged instead of summed.
+    lows, highs
+        The windows of the strip's center words in `Plans`.
+    start
+        The position of the strip's first word, which is m words before its first center word.
+    place
+        The position of the tile's first center word among the strip's center words.
+    own
+        The working memory; `locate_words` has filled in its ``rows``.
     """
-    entries, vectors = windows.entries, sizes.vectors
-    width, zeros = vectors * LANES, address(tile.zeros)
-    words = Rows(address(windows.T), width)
-    listed = List(address(entries.columns), address(entries.factors))
-    for i in range(sizes.tile):
-        start, end = np.int64(entries.starts[first + i]), np.int64(entries.starts[first + i + 1])
-        out = address(tile.C) + 4 * i * width
-        combine(vectors, listed, start, end, words, out, zeros, np.float32(1))
-    rows = Rows(address(tile.C), width)
-    lengths_squared(rows, sizes.tile, vectors, address(tile.center_norms))
+    width, rows, zeros = sizes.vectors * LANES, address(own.rows), address(tile.zeros)
+    for i in range(place, place + sizes.tile):
+        low, high = np.int64(lows[i] - start), np.int64(highs[i] - start)
+        # The sum is over the whole window, with zeros in place of the center word.
+        center = own.rows[i + sizes.window]
+        own.rows[i + sizes.window] = zeros
+        weight = window_weight(mean, high - low - 1)
+        out = address(tile.C) + 4 * (i - place) * width
+        add_rows(sizes.vectors, rows, low, high, weight, out)
+        own.rows[i + sizes.window] = center
+    lengths_squared(
+        Rows(address(tile.C), width), sizes.tile, sizes.vectors, address(tile.center_norms)
+    )
 
 
 @compiled
 def share_gradients(
-    mean: bool, exact: bool, centers: int, words: int, windows: Windows, curvature: F32
+    mean: bool,
+    exact: bool,
+    sizes: Sizes,
+    lows: I32,
+    highs: I32,
+    start: int,
+    windows: Windows,
+    curvature: F32,
 ) -> None:
-    """Compute the share of each word of a strip in the gradients of the windows (CBOW).
+    """List the windows that contain each word of a strip, and the word's shares of their gradients.
 
-    The shares are stored as a sparse matrix by word, which `write_shares` reads.
+    The lists are stored for `write_shares` (CBOW).
 
     Parameters
     ----------
@@ -111,37 +191,39 @@ def share_gradients(
         Whether the words of a window are averaged instead of summed.
     exact
         Whether the gradient of a mean is divided by the number of words.
-    centers, words
-        The number of center words, and of all words, of the strip.
+    lows, highs
+        The windows of the strip's center words in `Plans`.
+    start
+        The position of the strip's first word, which is m words before its first center word.
     curvature
         Filled with the summed curvature of each word.
     """
-    entries = windows.entries
-    arrange_by_column(entries, centers, words)
-    begin = 0
-    for place in range(words):
-        total = np.float32(0)
-        for e in range(begin, entries.ends[place]):
-            i = entries.rows[e]
-            size = entries.starts[i + 1] - entries.starts[i]
-            # The sum of a window's weights is 1 for a mean and its size for a sum.
-            share = window_weight(mean and exact, size)
-            whole = np.float32(1) if mean else np.float32(size)
-            entries.column_factors[e] = share
-            total += windows.curvature[i] * whole * share
-        curvature[place] = total
-        begin = entries.ends[place]
+    most = 2 * sizes.window
+    windows.counts[:] = 0
+    curvature[: len(lows) + most] = 0
+    for i in range(len(lows)):
+        low, high, center = lows[i] - start, highs[i] - start, i + sizes.window
+        share = window_weight(mean and exact, high - low - 1)
+        # The sum of a window's weights is 1 for a mean and its size for a sum.
+        whole = np.float32(1) if mean else np.float32(high - low - 1)
+        added = windows.curvature[i] * whole * share
+        count, total = windows.counts[center], curvature[center]
+        for place in range(low, high):
+            k = windows.counts[place]
+            windows.centers[place * most + k], windows.factors[place * most + k] = i, share
+            windows.counts[place] = k + 1
+            curvature[place] += added
+        # The center word is not a part of its window.
+        windows.counts[center], curvature[center] = count, total
 
 
 @compiled
 def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
     """Compute the gradient of each word of a strip from its shares, and write it to its target."""
-    entries, width = windows.entries, sizes.vectors * LANES
-    listed = List(address(entries.rows), address(entries.column_factors))
-    rows = Rows(address(windows.gradients), width)
-    begin = np.int64(0)
+    listed = List(address(windows.centers), address(windows.factors))
+    rows = Rows(address(windows.gradients), sizes.vectors * LANES)
     for place in range(words):
-        end = np.int64(entries.ends[place])
+        begin = 2 * sizes.window * place
+        end = begin + np.int64(windows.counts[place])
         out, old, step = tile.out[place], tile.old[place], tile.steps[place]
         combine(sizes.vectors, listed, begin, end, rows, out, old, step)
-        begin = end

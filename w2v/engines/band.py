@@ -28,7 +28,7 @@ import numpy as np
 from w2v.engines.logistic import logistic
 from w2v.engines.memory import F32, I32, MR, NR, Band, Pairs, Sizes, Tile
 from w2v.engines.negative_sampling import NOISE
-from w2v.engines.rows import Targets
+from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
     LANES,
     add,
@@ -37,7 +37,6 @@ from w2v.engines.simd import (
     high_half,
     inlined,
     load,
-    load_address,
     load_each,
     load_float,
     low_half,
@@ -46,15 +45,11 @@ from w2v.engines.simd import (
     multiply_add_each,
     splat,
     store,
-    store_each,
     sum_lanes_of_four,
 )
+from w2v.engines.sparse import MAX_VECTORS
 from w2v.engines.tiles import CENTERS
 from w2v.engines.windows import find_targets
-
-MAX_VECTORS = 4 if LANES == 16 else 3
-"""Vectors of each row in a block of gradients. `MR` times as many sums, with their operands, fit
-the 32 registers of AVX-512, or fill the sixteen of AVX2."""
 
 
 class Terms(NamedTuple):
@@ -127,14 +122,6 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
         sums2 = multiply_add_each(splat(load_float(G, 2 * down + k * along)), y, sums2)
         sums3 = multiply_add_each(splat(load_float(G, 3 * down + k * along)), y, sums3)
     return sums0, sums1, sums2, sums3
-
-
-@inlined
-def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write ``old + step * sums`` for row ``p`` of ``targets``, from the column ``column`` on."""
-    step = splat(load_float(targets.steps, p))
-    old = load_each(sums, load_address(targets.old, p), column)
-    store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
 
 
 @compiled

@@ -46,7 +46,7 @@ from w2v.engines.memory import (
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
-from w2v.engines.rows import choose_targets, gather_rows, limit, prefetch_rows
+from w2v.engines.rows import choose_targets, gather_rows, limit, move_rows_alone, prefetch_rows
 from w2v.engines.simd import (
     LANES,
     address,
@@ -265,33 +265,21 @@ def compute_strip(
         if sizes.nodes:
             k = first + number
             begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
-            paths, columns = problem.paths, plans.nodes[n, begin:end]
+            columns = plans.nodes[n, begin:end]
             gather_rows(problem.outside, columns, tile.R, tile.norms)
             of_nodes = buffer.outside_curvature[begin:end]
             tile_pairs, tile_loss = score_nodes(
                 problem.pairs.weights,
-                paths,
                 sizes,
-                around[place:],
+                plans.keys[n],
+                plans.key_starts[n, k * sizes.contexts :],
                 documents[place:],
                 lows[place:],
                 highs[place:],
-                columns,
                 tile,
                 nodes,
                 of_centers,
                 of_nodes,
-            )
-            choose_targets(
-                problem.outside,
-                columns,
-                plans.outside_next[n, begin:],
-                of_nodes,
-                rate,
-                address(tile.R),
-                address(buffer.outside) + begin * size,
-                tile,
-                sizes.tile,
             )
         else:
             noise = plans.noise[n, (first + number) * NOISE :]
@@ -335,7 +323,11 @@ def compute_strip(
                 0,
             )
         if sizes.nodes:
-            write_node_gradients(sizes, len(columns), tile, nodes)
+            buffer.outside[begin:end] = 0
+            sums = address(buffer.outside) + begin * size
+            write_node_gradients(sizes, tile, nodes, sums)
+            after = plans.outside_next[n, begin:]
+            move_rows_alone(problem.outside, columns, after, of_nodes, rate, sums, width)
         else:
             rows = address(tile.R) + place * size
             compute_gradients(sizes, tile, band, rows, dR + place * size, number > 0)

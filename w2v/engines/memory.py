@@ -27,7 +27,6 @@ from w2v.engines.tiles import CENTERS
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-I8 = NDArray[np.int8]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
@@ -82,16 +81,14 @@ class Paths(NamedTuple):
     Attributes
     ----------
     starts : int32 (V + 1,)
-        Word w has the elements ``starts[w] : starts[w + 1]`` of the other arrays.
-    nodes : int32
-        The inner nodes on the path.
-    codes : int8
-        The code of the branch, 0 or 1, that the path takes at each node.
+        Word w has the elements ``starts[w] : starts[w + 1]`` of the other array.
+    branches : int32
+        For each inner node on the path, from the root on: 2 * node + code, the code being that of
+        the branch, 0 or 1, which the path takes.
     """
 
     starts: I32
-    nodes: I32
-    codes: I8
+    branches: I32
 
 
 class Pairs(NamedTuple):
@@ -207,6 +204,9 @@ class Sizes(NamedTuple):
         With a tree: the largest possible number of nodes of a tile; else 0.
     depth
         With a tree: the length of the longest path; else 0.
+    group
+        With a tree: the number of center words that are scored with the same nodes, which is `MR`
+        for skip-gram and 1 for CBOW.
     words
         With subwords: the largest possible number of distinct words among the input rows of a step;
         else 0.
@@ -234,6 +234,7 @@ class Sizes(NamedTuple):
     input_slots: int
     columns: int
     depth: int
+    group: int
     words: int
     entries: int
     windows: bool
@@ -266,6 +267,11 @@ class Plans(NamedTuple):
         With a tree: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
         With a tree: the index in ``nodes`` at which each tile begins.
+    keys : int32 (n, tiles * contexts * depth)
+        With a tree: the path of each word that a tile may predict. For each node on the path,
+        2 * its index among the nodes of the tile + the code of the branch.
+    key_starts : int32 (n, tiles * contexts + 1)
+        With a tree: the index in ``keys`` at which each of these words begins.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
@@ -290,6 +296,8 @@ class Plans(NamedTuple):
     highs: I32
     nodes: I32
     node_starts: I32
+    keys: I32
+    key_starts: I32
     numbers: I32
     part_rows: I32
     part_ends: I32
@@ -356,33 +364,6 @@ class Shard(NamedTuple):
     tallies: F64
 
 
-class Entries(NamedTuple):
-    """A sparse matrix in both row order and column order; or the memory for it.
-
-    Attributes
-    ----------
-    starts : int32 (rows + 1,)
-        Row i has the elements ``starts[i] : starts[i + 1]`` of ``columns`` and ``factors``.
-    columns : int32 (n,)
-        The column of each element, in row order.
-    ends : int32 (columns + 1,)
-        Column j has the elements ``ends[j - 1] : ends[j]`` of the arrays in column order, from 0
-        for the first column.
-    rows, order : int32 (n,)
-        In column order: the row of each element, and its index in row order.
-    factors, column_factors : float32 (n,)
-        The values of the elements in row order and in column order.
-    """
-
-    starts: I32
-    columns: I32
-    ends: I32
-    rows: I32
-    order: I32
-    factors: F32
-    column_factors: F32
-
-
 class Planning(NamedTuple):
     """The working memory of a thread for planning steps.
 
@@ -393,7 +374,7 @@ class Planning(NamedTuple):
     heads : int32 (V,)
         The buffer row that was last added to the list of each word; -1 if the list is empty.
     seen : int32 (V - 1,)
-        With a tree: the last tile for which each node was listed, or -1.
+        With a tree: the index in ``nodes`` of `Plans` at which each node was last listed, or -1.
     parts : int32 (rows of the table,)
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)
@@ -496,22 +477,36 @@ class Windows(NamedTuple):
 class Nodes(NamedTuple):
     """The working memory of a thread for a tile of the hierarchical softmax.
 
+    The scores are a sparse matrix, with a row for each group of `Sizes.group` center words and a
+    column for each node of the tile (see `w2v.engines.nodes`).
+
     Attributes
     ----------
-    columns : int32 (V - 1,)
-        The index of each tree node among the nodes of the tile.
-    keys : int32 (contexts * depth,)
-        For each word of the tile and each node on its path, 2 * column + code of the branch.
-    key_sums : float32 (2 * columns,)
-        The summed weight of each key for one center word.
-    entries
-        The sparse matrix of the weight of each node for each center word.
+    starts : int32 (groups + 1,)
+        Row g of the matrix has the elements ``starts[g] : starts[g + 1]``.
+    entries : int32 (n,)
+        The column of each element.
+    factors, negatives : float32 (group * n,)
+        For each element and each center word of its group: the weight of the paths through the
+        node, and of those among them that take the branch of code 1.
+    marks : int32 (columns,)
+        For skip-gram: 1 + the last group that has the node, or 0.
+    lanes : float32 (2 reach + MR, MR)
+        For skip-gram: the weight with which each center word of a group predicts each word around.
+    sums : float32 (2 * columns, MR)
+        For skip-gram: the summed weights of each key for each center word of a group.
+    curvature : float32 (columns, MR)
+        For skip-gram: partial sums of the curvature of each node.
     """
 
-    columns: I32
-    keys: I32
-    key_sums: F32
-    entries: Entries
+    starts: I32
+    entries: I32
+    factors: F32
+    negatives: F32
+    marks: I32
+    lanes: F32
+    sums: F32
+    curvature: F32
 
 
 class Scratch(NamedTuple):
@@ -592,6 +587,7 @@ def make_sizes(
         input_slots=(strip - 1) * tile + inputs,
         columns=columns,
         depth=depth,
+        group=1 if windows else MR,
         words=0,
         entries=0,
         windows=windows,
@@ -618,6 +614,8 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     widths |= dict.fromkeys(("outside_words", "outside_heads", "outside_next"), outputs)
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
     widths |= {"nodes": (outputs + 1) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
+    contexts = tiles * sizes.contexts * sizes.nodes
+    widths |= {"keys": contexts * sizes.depth, "key_starts": (contexts + 1) * sizes.nodes}
     widths |= {"numbers": length * sizes.parts}
     widths |= {"part_rows": sizes.entries, "part_ends": (sizes.entries + 1) * sizes.parts}
     widths |= {"part_words": sizes.entries}
@@ -664,30 +662,18 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
     )
 
 
-def make_entries(rows: int, columns: int, size: int) -> Entries:
-    """Allocate a sparse matrix of up to ``size`` elements."""
-    # Room for the last elements, which are computed in groups of four and in whole vectors.
-    size = round_up(size, LANES) + LANES
-    return Entries(
-        starts=np.zeros(rows + 1, np.int32),
-        columns=np.zeros(size, np.int32),
-        ends=np.zeros(columns + 1, np.int32),
-        rows=np.zeros(size, np.int32),
-        order=np.zeros(size, np.int32),
-        factors=np.zeros(size, np.float32),
-        column_factors=np.zeros(size, np.float32),
-    )
-
-
 def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     """Allocate the working memory of one thread."""
     words, nodes = len(problem.keep), len(problem.outside) * sizes.nodes
     width, pairs = sizes.vectors * LANES, 2 * sizes.reach + 1
     contexts = (sizes.strip - 1) * sizes.tile + sizes.contexts
-    rows = max(sizes.tile + max(sizes.contexts + NOISE, sizes.columns), sizes.input_slots)
+    rows = max(sizes.tile + sizes.contexts + NOISE, sizes.input_slots)
     centers, windowed = sizes.strip * sizes.tile, sizes.input_slots * sizes.windows
-    most = sizes.tile * min(pairs * sizes.depth, 2 * sizes.columns)
-    scores, curvature = aligned_zeros(2, round_up(max(sizes.tile * sizes.row, most), LINE) + LANES)
+    groups = sizes.tile // sizes.group
+    elements = groups * min((2 * sizes.reach + sizes.group) * sizes.depth, sizes.columns)
+    # Room for the last scores, which are computed for several nodes and in whole vectors.
+    most = max(sizes.tile * sizes.row, sizes.group * elements)
+    scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
     mask = np.zeros(NOISE + round_up(pairs, LANES), np.float32)
     mask[: NOISE + pairs] = 1
     return Scratch(
@@ -730,9 +716,13 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             factors=np.zeros(windowed * 2 * sizes.window, np.float32),
         ),
         nodes=Nodes(
-            entries=make_entries(sizes.tile, sizes.columns, most),
-            columns=np.zeros(nodes, np.int32),
-            keys=np.zeros(sizes.contexts * sizes.depth, np.int32),
-            key_sums=np.zeros(2 * sizes.columns + 1, np.float32),
+            starts=np.zeros(groups + 1, np.int32),
+            entries=np.zeros(elements + MR, np.int32),
+            factors=np.zeros(sizes.group * elements + LANES, np.float32),
+            negatives=np.zeros(sizes.group * elements + LANES, np.float32),
+            marks=np.zeros(sizes.columns, np.int32),
+            lanes=aligned_zeros(2 * sizes.reach + MR, MR),
+            sums=aligned_zeros(2 * sizes.columns, MR),
+            curvature=aligned_zeros(sizes.columns, MR),
         ),
     )

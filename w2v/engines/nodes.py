@@ -1,105 +1,161 @@
 """The compiled tile of the hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
-A tile is a group of consecutive center words that are computed together. Its output rows are the
+A tile is a number of consecutive center words that are computed together. Its output rows are the
 inner nodes on the tree paths of all words that these center words predict. A center word is scored
-only with the nodes on the paths of its own words; with a window size of 5, these are about 90 of
-500. The scores S are therefore a sparse matrix, with a row for each center word and a column for
-each node. A node has two elements in a row if some of the paths take its branch of code 0 and
-others its branch of code 1.
+only with the nodes on the paths of its own words; with a window size of 5, these are about 80 of
+500. The scores are therefore a sparse matrix.
+
+A center word of CBOW predicts one word, and its row of the matrix has the nodes on that word's
+path. With skip-gram, four consecutive center words predict nearly the same words, so they are
+computed together as a *group*: a row of the matrix has the nodes on the paths of the words that any
+of the four predicts, and a score for each of the four.
+
+A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
+those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals
+(a + b) log(1 + exp(-s)) + b s, so each score needs one logarithm.
 """
 
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.memory import F32, I32, Nodes, Paths, Sizes, Tile
-from w2v.engines.simd import LANES, address, compiled
-from w2v.engines.sparse import List, Rows, arrange_by_column, combine, score_row
+from w2v.engines.memory import F32, I32, MR, Nodes, Sizes, Tile
+from w2v.engines.rows import Targets
+from w2v.engines.simd import (
+    LANES,
+    add,
+    address,
+    compiled,
+    load,
+    load_four,
+    multiply_add,
+    splat,
+    splat_four,
+    store,
+    subtract,
+    sum_lanes,
+)
+from w2v.engines.sparse import (
+    List,
+    Rows,
+    combine,
+    combine_four,
+    score_four_rows,
+    score_row,
+    spread,
+    spread_four,
+)
 from w2v.engines.windows import find_targets
 
 
 @compiled
-def list_keys(paths: Paths, sizes: Sizes, words: I32, nodes: I32, own: Nodes) -> None:
-    """Compute the keys of each word of a tile: 2 * column + code, for each node on its tree path.
-
-    The column is the index of the node among the tile's nodes; the code, 0 or 1, is that of the
-    branch that the path takes.
-
-    Parameters
-    ----------
-    words
-        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
-    nodes
-        The nodes of the tile.
-    """
-    columns = own.columns
-    for column in range(len(nodes)):
-        if nodes[column] >= 0:
-            columns[nodes[column]] = column
-    for place in range(sizes.tile + 2 * sizes.reach):
-        word = words[place]
-        if word >= 0:
-            start = paths.starts[word]
-            for k in range(paths.starts[word + 1] - start):
-                key = 2 * columns[paths.nodes[start + k]] + paths.codes[start + k]
-                own.keys[place * sizes.depth + k] = key
-
-
-@compiled
-def list_entries(
-    starts: I32, weights: F32, sizes: Sizes, words: I32, tile: Tile, own: Nodes
+def list_paths(
+    keys: I32, starts: I32, weight: np.float32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """Fill in the sparse matrix of the weights of a tile's scores.
+    """List the nodes with which each center word of CBOW is scored: those on its own path.
 
     Returns the summed weight of the pairs.
 
-    The weight of a center word and a key is the summed weight of the words that the center word
-    predicts and whose paths have the key. It is negative for the branch of code 1.
-
     Parameters
     ----------
-    starts
-        The starts of the tree paths (`w2v.engines.memory.Paths`).
-    weights
-        The weights of pairs by distance.
-    words
-        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
+    keys, starts
+        The paths of the tile's words (``keys`` and ``key_starts`` of `Plans`).
+    weight
+        The weight of a pair.
     """
-    entries, sums, keys = own.entries, own.key_sums, own.keys
     count = 0
     pairs = np.float64(0)
     for i in range(sizes.tile):
+        if tile.highs[i] > tile.lows[i]:
+            pairs += weight
+            for k in range(starts[i], starts[i + 1]):
+                own.entries[count], own.factors[count] = keys[k] >> 1, weight
+                own.negatives[count] = weight * np.float32(keys[k] & 1)
+                count += 1
+        own.starts[i + 1] = count
+    return pairs
+
+
+@compiled
+def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
+    """Compute the weights with which the center words of a group predict the words around them.
+
+    They are stored in ``own.lanes``. Returns their sum.
+
+    Parameters
+    ----------
+    weights
+        The weights of pairs by distance.
+    first
+        The position of the group's first center word in the tile.
+    """
+    total = np.float64(0)
+    for place in range(2 * sizes.reach + MR):
+        for lane in range(MR):
+            j = place - lane
+            is_pair = (j >= tile.lows[first + lane]) & (j < tile.highs[first + lane])
+            weight = weights[j] if is_pair else np.float32(0)
+            own.lanes[place, lane] = weight
+            total += weight
+    return total
+
+
+@compiled
+def list_groups(
+    keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
+) -> float:
+    """List the nodes with which each group of center words of skip-gram is scored, with weights.
+
+    Returns the summed weight of the pairs.
+
+    Parameters
+    ----------
+    keys, starts
+        The paths of the words from `Sizes.reach` before the tile to as many after it (``keys`` and
+        ``key_starts`` of `Plans`).
+    weights
+        The weights of pairs by distance.
+    """
+    entries, marks = own.entries, own.marks
+    sums, lanes = address(own.sums), address(own.lanes)
+    zero, count = splat_four(np.float32(0)), 0
+    pairs = np.float64(0)
+    for group in range(sizes.tile // MR):
         first = count
-        for j in range(tile.lows[i], tile.highs[i]):
-            weight = weights[j]
-            if weight > 0:
-                pairs += weight
-                begin = (i + j) * sizes.depth
-                word = words[i + j]
-                for k in range(begin, begin + starts[word + 1] - starts[word]):
-                    key = keys[k]
-                    # Each key is written, and overwritten by the next one unless it is new.
-                    entries.columns[count] = key
-                    count += sums[key] == 0
-                    sums[key] += weight
+        pairs += weigh_group(weights, sizes, group * MR, tile, own)
+        for place in range(2 * sizes.reach + MR):
+            weight = own.lanes[place]
+            if (weight[0] + weight[1]) + (weight[2] + weight[3]) > 0:
+                by = load_four(lanes, MR * place)
+                i = group * MR + place
+                for k in range(starts[i], starts[i + 1]):
+                    # Each node is written, and overwritten by the next one unless it is new.
+                    column = keys[k] >> 1
+                    entries[count] = column
+                    count += marks[column] <= group
+                    marks[column] = group + 1
+                    store(add(load_four(sums, MR * keys[k]), by), sums, MR * keys[k])
+        factors, negatives = address(own.factors), address(own.negatives)
         for e in range(first, count):
-            key = entries.columns[e]
-            sign = np.float32(1 - 2 * (key & 1))
-            entries.columns[e], entries.factors[e] = key >> 1, sign * sums[key]
-            sums[key] = 0
-        entries.starts[i + 1] = count
+            k = 2 * MR * entries[e]
+            negative = load_four(sums, k + MR)
+            store(add(load_four(sums, k), negative), factors, MR * e)
+            store(negative, negatives, MR * e)
+            store(zero, sums, k)
+            store(zero, sums, k + MR)
+        own.starts[group + 1] = count
+    entries[count] = 0  # a pair of nodes is scored at a time
     return pairs
 
 
 @compiled
 def score_nodes(
     weights: F32,
-    paths: Paths,
     sizes: Sizes,
-    words: I32,
+    keys: I32,
+    starts: I32,
     documents: I32,
     lows: I32,
     highs: I32,
-    nodes: I32,
     tile: Tile,
     own: Nodes,
     of_centers: F32,
@@ -111,14 +167,13 @@ def score_nodes(
     ----------
     weights
         The weights of pairs by distance.
-    words
-        The words from `Sizes.reach` positions before the tile to as many after it; -1 for none.
+    keys, starts
+        The paths of the words from `Sizes.reach` before the tile to as many after it (``keys`` and
+        ``key_starts`` of `Plans`).
     documents
         The documents of these words.
     lows, highs
         For CBOW, the windows of the tile's center words in the plan.
-    nodes
-        The nodes of the tile.
     of_centers, of_nodes
         Filled with the summed curvatures of the center rows and of the nodes.
 
@@ -126,50 +181,97 @@ def score_nodes(
     -------
     The summed weight of the tile's pairs, and its loss.
     """
-    entries, vectors = own.entries, sizes.vectors
+    vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
     find_targets(sizes, documents, lows, highs, tile)
-    list_keys(paths, sizes, words, nodes, own)
-    pairs = list_entries(paths.starts, weights, sizes, words, tile, own)
-    rows = Rows(address(tile.R), vectors * LANES)
-    scores, places = address(tile.scores), address(entries.columns)
-    for i in range(sizes.tile):
-        first, last = np.int64(entries.starts[i]), np.int64(entries.starts[i + 1])
-        center = address(tile.C) + 4 * i * vectors * LANES
-        score_row(vectors, center, rows, places, first, last, scores)
-    count = np.int64(entries.starts[sizes.tile])
+    if sizes.windows:
+        pairs = list_paths(keys, starts, weights[0], sizes, tile, own)
+    else:
+        own.marks[: len(of_nodes)] = 0
+        pairs = list_groups(keys, starts, weights, sizes, tile, own)
+    rows, places = Rows(address(tile.R), vectors * LANES), address(own.entries)
+    scores, negatives = address(tile.scores), address(own.negatives)
+    for group in range(sizes.tile // width):
+        first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
+        center = address(tile.C) + group * width * size
+        if width == 1:
+            score_row(vectors, center, rows, places, first, last, scores)
+        else:
+            score_four_rows(vectors, center, rows, places, first, last, scores)
+    count = width * np.int64(own.starts[sizes.tile // width])
     whole = -(-count // LANES)
     for e in range(count, whole * LANES):
-        tile.scores[e] = entries.factors[e] = 0
-    loss = logistic(scores, address(entries.factors), address(tile.curvature), whole)
-    of_nodes[:] = 0
-    for i in range(sizes.tile):
-        total, norm = np.float32(0), tile.center_norms[i]
-        for e in range(entries.starts[i], entries.starts[i + 1]):
-            column = entries.columns[e]
-            total += tile.curvature[e] * tile.norms[column]
-            of_nodes[column] += tile.curvature[e] * norm
-        of_centers[i] = total
-    return pairs, loss
+        tile.scores[e] = own.factors[e] = own.negatives[e] = 0
+    total = splat(0)
+    for k in range(0, whole * LANES, LANES):
+        total = multiply_add(load(negatives, k), load(scores, k), total)
+    loss = logistic(scores, address(own.factors), address(tile.curvature), whole)
+    for k in range(0, whole * LANES, LANES):
+        store(subtract(load(scores, k), load(negatives, k)), scores, k)
+    if width == 1:
+        add_curvatures_of_centers(sizes, tile, own, of_centers, of_nodes)
+    else:
+        add_curvatures_of_groups(sizes, tile, own, of_centers, of_nodes)
+    return pairs, loss + sum_lanes(total)
 
 
 @compiled
-def write_node_gradients(sizes: Sizes, nodes: int, tile: Tile, own: Nodes) -> None:
-    """Compute the gradients of a tile's center rows and nodes and write them to their targets."""
-    entries, vectors = own.entries, sizes.vectors
-    width = vectors * LANES
-    out, old, steps = tile.out, tile.old, tile.steps
-    listed = List(address(entries.columns), address(tile.scores))
-    rows = Rows(address(tile.R), width)
+def add_curvatures_of_centers(
+    sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
+) -> None:
+    """Add up the curvatures of the center rows and the nodes of a tile of CBOW."""
+    of_nodes[:] = 0
     for i in range(sizes.tile):
-        first, last = np.int64(entries.starts[i]), np.int64(entries.starts[i + 1])
-        combine(vectors, listed, first, last, rows, out[i], old[i], steps[i])
-    arrange_by_column(entries, sizes.tile, nodes)
-    for e in range(entries.starts[sizes.tile]):
-        entries.column_factors[e] = tile.scores[entries.order[e]]
-    listed = List(address(entries.rows), address(entries.column_factors))
-    rows = Rows(address(tile.C), width)
-    first = np.int64(0)
-    for n in range(nodes):
-        last, i = np.int64(entries.ends[n]), sizes.tile + n
-        combine(vectors, listed, first, last, rows, out[i], old[i], steps[i])
-        first = last
+        total, norm = np.float32(0), tile.center_norms[i]
+        for e in range(own.starts[i], own.starts[i + 1]):
+            column = own.entries[e]
+            total += tile.curvature[e] * tile.norms[column]
+            of_nodes[column] += tile.curvature[e] * norm
+        of_centers[i] = total
+
+
+@compiled
+def add_curvatures_of_groups(
+    sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
+) -> None:
+    """Add up the curvatures of the center rows and the nodes of a tile of skip-gram."""
+    curvature, sums = address(tile.curvature), address(own.curvature)
+    own.curvature[: len(of_nodes)] = 0
+    for group in range(sizes.tile // MR):
+        total, norms = splat_four(np.float32(0)), load_four(address(tile.center_norms), group * MR)
+        for e in range(own.starts[group], own.starts[group + 1]):
+            column, values = own.entries[e], load_four(curvature, MR * e)
+            total = multiply_add(values, splat_four(tile.norms[column]), total)
+            place = MR * column
+            store(multiply_add(values, norms, load_four(sums, place)), sums, place)
+        store(total, address(of_centers), group * MR)
+    for column in range(len(of_nodes)):
+        four = own.curvature[column]
+        of_nodes[column] = (four[0] + four[1]) + (four[2] + four[3])
+
+
+@compiled
+def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
+    """Compute the gradients of a tile's center rows and nodes.
+
+    Those of center rows are written to their targets.
+
+    Parameters
+    ----------
+    gradients
+        The address of the rows to which the nodes' gradients are added.
+    """
+    vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
+    listed = List(address(own.entries), address(tile.scores))
+    rows, sums = Rows(address(tile.R), vectors * LANES), Rows(gradients, vectors * LANES)
+    out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
+    for group in range(sizes.tile // width):
+        first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
+        i = group * width
+        center = address(tile.C) + i * size
+        if width == 1:
+            combine(vectors, listed, first, last, rows, tile.out[i], tile.old[i], tile.steps[i])
+            spread(vectors, listed, first, last, center, sums)
+        else:
+            targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
+            combine_four(vectors, listed, first, last, rows, targets)
+            spread_four(vectors, listed, first, last, center, sums)

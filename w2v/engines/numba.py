@@ -155,11 +155,11 @@ def make_problem(
     cbow = inputs if isinstance(inputs, CbowInputs) else None
     reach = None if cbow is None else len(inputs.targets) - 1
     negatives, exponent = 0, 0.0
-    starts, tree_nodes, codes = np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int8)
+    starts, branches = np.zeros(1, np.int32), np.zeros(0, np.int32)
     depth = inner = 0
     if isinstance(loss, HierarchicalSoftmax):
         tree = HuffmanTree(task.counts)
-        starts, tree_nodes, codes = tree.starts.astype(np.int32), tree.nodes, tree.codes
+        starts, branches = tree.starts.astype(np.int32), 2 * tree.nodes + tree.codes
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):
         negatives, exponent = loss.negatives, loss.exponent
@@ -190,7 +190,7 @@ def make_problem(
             np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
             np.float32(negatives),
         ),
-        paths=memory.Paths(read_only(starts), read_only(tree_nodes), read_only(codes)),
+        paths=memory.Paths(read_only(starts), read_only(branches)),
         parts=parts,
     )
     return problem, sizes

@@ -26,8 +26,11 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import compiled, inlined
+from w2v.engines.simd import address, compiled, inlined, prefetch
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
+
+PATHS_AHEAD = 4
+"""The path of a word is prefetched this many words before the word is processed."""
 
 threefry = inlined(sampling.threefry)
 
@@ -286,6 +289,8 @@ def list_nodes(
     ids: I32,
     nodes: I32,
     starts: I32,
+    keys: I32,
+    key_starts: I32,
     seen: I32,
     heads: I32,
     words: I32,
@@ -294,31 +299,42 @@ def list_nodes(
 ) -> int:
     """Find the tree nodes of each tile of a step, and list the gradient-buffer rows of each node.
 
-    Returns the number of nodes with several rows.
+    The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are
+    filled in. Returns the number of nodes with several rows.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
-    tiles = -(-centers // sizes.tile)
-    row = 0
+    tiles, branches = -(-centers // sizes.tile), paths.branches
+    row = count = 0
     for tile in range(tiles):
-        starts[tile] = row
+        begin = starts[tile] = row
         place = tile * sizes.tile + skipped
-        for word in ids[place : place + sizes.tile + 2 * reach]:
+        for j in range(sizes.contexts):
+            key_starts[tile * sizes.contexts + j] = count
+            ahead = place + j + PATHS_AHEAD
+            if ahead < len(ids) and ids[ahead] >= 0:
+                prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
+            word = ids[place + j] if j < sizes.tile + 2 * reach else -1
             if word >= 0:
                 for k in range(paths.starts[word], paths.starts[word + 1]):
-                    node = paths.nodes[k]
+                    node, code = branches[k] >> 1, branches[k] & 1
+                    # A node that is new gets the next row; another one has its row in `seen`.
+                    known = seen[node]
+                    is_new = known < begin
+                    this = row if is_new else known
                     nodes[row] = node
-                    row += seen[node] != tile
-                    seen[node] = tile
-        for node in nodes[starts[tile] : row]:
-            seen[node] = -1
+                    seen[node] = this
+                    row += is_new
+                    keys[count] = 2 * (this - begin) + code
+                    count += 1
         while row % MR:
             nodes[row] = -1
             row += 1
-    starts[tiles] = row
+    starts[tiles], key_starts[tiles * sizes.contexts] = row, count
     following[:row] = -1
     count = 0
     for r in range(row - 1, -1, -1):
         if nodes[r] >= 0:
+            seen[nodes[r]] = -1
             count = add_row(nodes[r], r, count, heads, words, following)
     return take_heads(heads, words, count, False, first, following)
 
@@ -430,6 +446,8 @@ def plan(
             ids,
             nodes,
             plans.node_starts[n],
+            plans.keys[n],
+            plans.key_starts[n],
             scratch.seen,
             heads,
             words,

@@ -11,10 +11,15 @@ from w2v.engines.simd import (
     compiled,
     inlined,
     load,
+    load_address,
+    load_each,
+    load_float,
     multiply_add,
+    multiply_add_each,
     prefetch,
     splat,
     store,
+    store_each,
     sum_lanes_of_four,
 )
 
@@ -105,6 +110,14 @@ class Targets(NamedTuple):
 
 
 @inlined
+def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
+    """Write ``old + step * sums`` for row ``p`` of ``targets``, from the column ``column`` on."""
+    step = splat(load_float(targets.steps, p))
+    old = load_each(sums, load_address(targets.old, p), column)
+    store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
+
+
+@inlined
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size of a row: the learning rate, but at most 2 / h for its curvature h.
 
@@ -160,3 +173,41 @@ def choose_targets(
         before = copies + j * size if copies else row
         tile.old[first + j] = before if alone else zeros
         tile.steps[first + j] = step if alone else one
+
+
+@compiled
+def move_rows_alone(
+    matrix: F32,
+    ids: I32,
+    following: I32,
+    curvature: F32,
+    rate: np.float32,
+    gradients: int,
+    width: int,
+) -> None:
+    """Update those rows of the model that have only one gradient row in the step.
+
+    Parameters
+    ----------
+    matrix
+        The matrix of the model; updated in place.
+    ids
+        The row of the model for each gradient row.
+    following
+        The next gradient row of the same word or node; `ALONE` if there is no other.
+    curvature
+        The summed curvature of each row.
+    rate
+        The learning rate.
+    gradients
+        The address of the negative gradients, one row after the other.
+    width
+        The number of float32 values in a gradient row.
+    """
+    model, stride = address(matrix), matrix.shape[1]
+    for j in range(len(ids)):
+        if following[j] == ALONE:
+            step = splat(limit(rate, curvature[j]))
+            row, gradient = model + 4 * np.int64(ids[j]) * stride, gradients + 4 * j * width
+            for k in range(0, width, LANES):
+                store(multiply_add(step, load(gradient, k), load(row, k)), row, k)

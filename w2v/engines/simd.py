@@ -87,6 +87,9 @@ class Vector(types.Type):
 FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
 """The types of vectors with `LANES` elements. A mask is the result of a comparison."""
 
+FOUR = Vector(types.float32, 4)
+"""The type of a vector of four float32 numbers, on all CPUs."""
+
 LLVM_ELEMENTS = {
     types.float32: ir.FloatType(),
     types.int32: ir.IntType(32),
@@ -156,9 +159,9 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
     return builder.shuffle_vector(x, y, ir.Constant(kind, mask))
 
 
-def binary(*_: Any) -> Any:
-    """Return the Numba signature of an operation that takes two float vectors and returns one."""
-    return FLOATS(FLOATS, FLOATS)
+def binary(vector: Any, *_: Any) -> Any:
+    """Return the Numba signature of an operation that takes two equal vectors and returns one."""
+    return vector(vector, vector)
 
 
 # ---------------------------------------------------------------- memory
@@ -206,6 +209,12 @@ def load(builder: Any, address: Any, k: Any) -> Any:
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
+@instruction(lambda *_: FOUR(types.intp, types.intp))
+def load_four(builder: Any, address: Any, k: Any) -> Any:
+    """Emit LLVM code that loads four float32 numbers from ``address`` plus ``k`` times 4 bytes."""
+    return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FOUR))
+
+
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store(builder: Any, value: Any, address: Any, k: Any) -> None:
     """Emit LLVM code that stores a vector at ``address`` plus ``k`` times 4 bytes."""
@@ -238,11 +247,11 @@ def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
 # ---------------------------------------------------------------- arithmetic
 
 
-def write_splat(builder: Any, number: Any) -> Any:
+def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
     """Emit LLVM code that copies a number into every lane of a vector."""
-    undefined = ir.Constant(llvm_type(FLOATS), ir.Undefined)
+    undefined = ir.Constant(llvm_type(vector), ir.Undefined)
     one = builder.insert_element(undefined, number, ir.IntType(32)(0))
-    return shuffle(builder, one, undefined, [0] * LANES)
+    return shuffle(builder, one, undefined, [0] * vector.lanes)
 
 
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
@@ -256,7 +265,13 @@ def splat(builder: Any, x: Any) -> Any:
     return write_splat(builder, x)
 
 
-@instruction(lambda *_: FLOATS(FLOATS, FLOATS, FLOATS))
+@instruction(lambda _: FOUR(types.float32))
+def splat_four(builder: Any, x: Any) -> Any:
+    """Emit LLVM code for a vector of four lanes that all have the number ``x``."""
+    return write_splat(builder, x, FOUR)
+
+
+@instruction(lambda vector, *_: vector(vector, vector, vector))
 def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
     """Emit LLVM code for ``x * y + z``, elementwise, fused if the CPU can."""
     return write_multiply_add(builder, x, y, z)

@@ -2,14 +2,15 @@
 
 The sparse matrices are the windows of CBOW, the subwords of words and the scores of tree nodes. A
 row has from a few to a hundred nonzero elements. The dense rows that they select are read one at a
-time, while the sum stays in vector registers.
+time, while the sum stays in vector registers. Four rows that have nonzero elements in nearly the
+same columns are computed together, with four factors for each column, some of them zero.
 """
 
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from w2v.engines.memory import Entries
+from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
     LANES,
     compiled,
@@ -30,6 +31,10 @@ Count: TypeAlias = int | np.int64
 
 MAX_SUMS = 8
 """The most SIMD vectors of a row summed at a time; independent additions hide their latency."""
+
+MAX_VECTORS = 4 if LANES == 16 else 3
+"""The most SIMD vectors of each of four rows that are computed at a time. With their operands, they
+fit the 32 registers of AVX-512, or fill the sixteen of AVX2."""
 
 
 class Rows(NamedTuple):
@@ -161,21 +166,195 @@ def score_row(
 
 
 @compiled
-def arrange_by_column(entries: Entries, rows: int, columns: int) -> None:
-    """Fill in the column order of a sparse matrix, given its row order (see `Entries`)."""
-    ends = entries.ends
-    ends[: columns + 1] = 0
-    for e in range(entries.starts[rows]):
-        ends[entries.columns[e] + 1] += 1
-    for j in range(columns):
-        ends[j + 1] += ends[j]
-    # `ends` has the starts of columns, and is advanced to their ends while elements are stored.
-    for i in range(rows):
-        for e in range(entries.starts[i], entries.starts[i + 1]):
-            place = ends[entries.columns[e]]
-            ends[entries.columns[e]] = place + 1
-            entries.rows[place] = i
-            entries.order[place] = e
+def score_four_rows(
+    vectors: int, four: int, rows: Rows, places: int, first: Count, last: Count, out: int
+) -> None:
+    """Compute the dot products of four adjacent rows with the rows that a list selects.
+
+    The four scores of element e are stored at 4 * e. One element after the last is read, and its
+    scores written, if the number of elements is odd.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    four
+        The address of the four rows.
+    rows
+        The matrix of the other rows.
+    places
+        The address of their row indices, int32, of which ``first : last`` are used.
+    out
+        The address of the scores.
+    """
+    width, zero = vectors * LANES, splat(0)
+    for e in range(first, last, 2):
+        y, z = row_address(rows, places, e), row_address(rows, places, e + 1)
+        sums0 = sums1 = sums2 = sums3 = (zero, zero)
+        for k in range(0, width, LANES):
+            both = load(y, k), load(z, k)
+            sums0 = multiply_add_each(load(four, k), both, sums0)
+            sums1 = multiply_add_each(load(four, width + k), both, sums1)
+            sums2 = multiply_add_each(load(four, 2 * width + k), both, sums2)
+            sums3 = multiply_add_each(load(four, 3 * width + k), both, sums3)
+        store(sum_lanes_of_four(sums0[0], sums1[0], sums2[0], sums3[0]), out, 4 * e)
+        store(sum_lanes_of_four(sums0[1], sums1[1], sums2[1], sums3[1]), out, 4 * e + 4)
+
+
+@inlined
+def combine_four_block(
+    entries: List, first: Count, last: Count, rows: Rows, column: int, targets: Targets, zero: Any
+) -> None:
+    """Compute `combine_four` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
+    sums0 = sums1 = sums2 = sums3 = zero
+    G = entries.factors
+    for e in range(first, last):
+        y = load_each(zero, row_address(rows, entries.places, e), column)
+        sums0 = multiply_add_each(splat(load_float(G, 4 * e)), y, sums0)
+        sums1 = multiply_add_each(splat(load_float(G, 4 * e + 1)), y, sums1)
+        sums2 = multiply_add_each(splat(load_float(G, 4 * e + 2)), y, sums2)
+        sums3 = multiply_add_each(splat(load_float(G, 4 * e + 3)), y, sums3)
+    put_row(targets, 0, column, sums0)
+    put_row(targets, 1, column, sums1)
+    put_row(targets, 2, column, sums2)
+    put_row(targets, 3, column, sums3)
+
+
+@compiled
+def combine_four(
+    vectors: int, entries: List, first: Count, last: Count, rows: Rows, targets: Targets
+) -> None:
+    """Compute four weighted sums of the rows that a list selects, and write them to their targets.
+
+    Each of the elements ``first : last`` has four factors, one for each sum.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    rows
+        The matrix whose rows are summed.
+    """
+    zero, column, left = splat(0), 0, vectors
+    for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
+        size = -(-left // blocks)
+        if size == 4:
+            z4 = (zero, zero, zero, zero)
+            combine_four_block(entries, first, last, rows, column, targets, z4)
+        elif size == 3:
+            combine_four_block(entries, first, last, rows, column, targets, (zero, zero, zero))
+        elif size == 2:
+            combine_four_block(entries, first, last, rows, column, targets, (zero, zero))
+        else:
+            combine_four_block(entries, first, last, rows, column, targets, (zero,))
+        column += size * LANES
+        left -= size
+
+
+@inlined
+def spread_block(
+    entries: List, first: Count, last: Count, row: int, rows: Rows, column: int, zero: Any
+) -> None:
+    """Compute `spread` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
+    x = load_each(zero, row, column)
+    for e in range(first, last):
+        y = row_address(rows, entries.places, e)
+        factor = splat(load_float(entries.factors, e))
+        store_each(multiply_add_each(factor, x, load_each(zero, y, column)), y, column)
+
+
+@compiled
+def spread(vectors: int, entries: List, first: Count, last: Count, row: int, rows: Rows) -> None:
+    """Add multiples of a row to the rows that the elements ``first : last`` of a list select.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    row
+        The address of the row.
+    rows
+        The matrix whose rows are changed.
+    """
+    z, column, left = splat(0), 0, vectors
+    for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
+        size = -(-left // blocks)
+        if size == 8:
+            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z, z, z))
+        elif size == 7:
+            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z, z))
+        elif size == 6:
+            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z))
+        elif size == 5:
+            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z))
+        elif size == 4:
+            spread_block(entries, first, last, row, rows, column, (z, z, z, z))
+        elif size == 3:
+            spread_block(entries, first, last, row, rows, column, (z, z, z))
+        elif size == 2:
+            spread_block(entries, first, last, row, rows, column, (z, z))
+        else:
+            spread_block(entries, first, last, row, rows, column, (z,))
+        column += size * LANES
+        left -= size
+
+
+@inlined
+def spread_four_block(
+    entries: List,
+    first: Count,
+    last: Count,
+    four: int,
+    width: int,
+    rows: Rows,
+    column: int,
+    zero: Any,
+) -> None:
+    """Compute `spread_four` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
+    x0, x1 = load_each(zero, four, column), load_each(zero, four, width + column)
+    x2, x3 = load_each(zero, four, 2 * width + column), load_each(zero, four, 3 * width + column)
+    G = entries.factors
+    for e in range(first, last):
+        place = row_address(rows, entries.places, e)
+        y = load_each(zero, place, column)
+        y = multiply_add_each(splat(load_float(G, 4 * e)), x0, y)
+        y = multiply_add_each(splat(load_float(G, 4 * e + 1)), x1, y)
+        y = multiply_add_each(splat(load_float(G, 4 * e + 2)), x2, y)
+        y = multiply_add_each(splat(load_float(G, 4 * e + 3)), x3, y)
+        store_each(y, place, column)
+
+
+@compiled
+def spread_four(
+    vectors: int, entries: List, first: Count, last: Count, four: int, rows: Rows
+) -> None:
+    """Add weighted sums of four adjacent rows to the rows that a list selects.
+
+    Each of the elements ``first : last`` has four factors, one for each of the four rows.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    four
+        The address of the four rows.
+    rows
+        The matrix whose rows are changed.
+    """
+    zero, width, column, left = splat(0), vectors * LANES, 0, vectors
+    for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
+        size = -(-left // blocks)
+        if size == 4:
+            z4 = (zero, zero, zero, zero)
+            spread_four_block(entries, first, last, four, width, rows, column, z4)
+        elif size == 3:
+            spread_four_block(entries, first, last, four, width, rows, column, (zero, zero, zero))
+        elif size == 2:
+            spread_four_block(entries, first, last, four, width, rows, column, (zero, zero))
+        else:
+            spread_four_block(entries, first, last, four, width, rows, column, (zero,))
+        column += size * LANES
+        left -= size
 
 
 @compiled

@@ -246,6 +246,21 @@ def test_sums_of_four_vectors() -> None:
     np.testing.assert_allclose(out, [*x.sum(axis=1), 0], rtol=1e-5, atol=1e-6)
 
 
+def test_vectors_of_four_numbers() -> None:
+    @compiled
+    def combine(x: F32, factor: np.float32, out: F32) -> None:
+        a = simd.address(x)
+        product = simd.multiply_add(
+            simd.load_four(a, 1), simd.splat_four(factor), simd.load_four(a, 6)
+        )
+        simd.store(simd.add(product, simd.load_four(a, 2)), simd.address(out), 3)
+
+    x, out = numbers(10), np.zeros(9, np.float32)
+    combine(x, np.float32(0.3), out)
+    wanted = np.float32(0.3) * x[1:5] + x[6:10] + x[2:6]
+    np.testing.assert_allclose(out, [0, 0, 0, *wanted, 0, 0], rtol=1e-5, atol=1e-6)
+
+
 def test_halves() -> None:
     @compiled
     def swap(x: F32, out: F32) -> None:
@@ -268,10 +283,12 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "load_int": (types.intp, types.intp),
     "load_address": (types.intp, types.intp),
     "load": (types.intp, types.intp),
+    "load_four": (types.intp, types.intp),
     "store": (FLOATS, types.intp, types.intp),
     "load_each": (PAIR, types.intp, types.intp),
     "store_each": (PAIR, types.intp, types.intp),
     "splat": (types.float32,),
+    "splat_four": (types.float32,),
     "multiply_add": (FLOATS, FLOATS, FLOATS),
     "multiply_add_each": (FLOATS, PAIR, PAIR),
     "add": (FLOATS, FLOATS),

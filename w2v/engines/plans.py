@@ -13,6 +13,7 @@ from w2v.engines.memory import (
     BLOCK,
     F32,
     I32,
+    LINE,
     MR,
     U32,
     Parts,
@@ -313,6 +314,7 @@ def list_nodes(
             ahead = place + j + PATHS_AHEAD
             if ahead < len(ids) and ids[ahead] >= 0:
                 prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
+                prefetch(address(branches), np.int64(paths.starts[ids[ahead]]) + LINE)
             word = ids[place + j] if j < sizes.tile + 2 * reach else -1
             if word >= 0:
                 for k in range(paths.starts[word], paths.starts[word + 1]):

@@ -157,7 +157,7 @@ def read_windows(
     """
     width, rows, zeros = sizes.vectors * LANES, address(own.rows), address(tile.zeros)
     for i in range(place, place + sizes.tile):
-        low, high = np.int64(lows[i] - start), np.int64(highs[i] - start)
+        low, high = int(lows[i] - start), int(highs[i] - start)
         # The sum is over the whole window, with zeros in place of the center word.
         center = own.rows[i + sizes.window]
         own.rows[i + sizes.window] = zeros

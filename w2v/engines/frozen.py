@@ -15,12 +15,11 @@ F32 = NDArray[np.float32]
 
 
 class FrozenStep:
-    """A training step that leaves the frozen vectors unchanged.
+    """A training step that leaves the vectors of some words unchanged.
 
-    It wraps the step of a loss and writes the old values of the frozen vectors back after each
-    update. This equals a step that never moves them: a step computes all gradients from the model
-    before the update and then moves each row once, so the other vectors are always trained against
-    the frozen values.
+    It wraps the step of a loss, and writes the old values of the frozen vectors back after each
+    update. The result is the same as if they had never been updated, because a step computes all
+    gradients before it changes any vector.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ class FrozenStep:
         self.outside = _Fixed(task.model.outside, task.frozen.outside)
 
     def update(self, draw: Any, rate: float) -> Tally:
-        """Update the model by one batch, except for the frozen vectors; return the batch's loss."""
+        """Update the model by one batch, except for the frozen vectors. Return the batch's loss."""
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)
         # The exact softmax moves the output vectors of all words.
@@ -53,7 +52,10 @@ class FrozenStep:
 
 
 class _Fixed:
-    """A copy of the frozen rows of a matrix; ``frozen`` is a bool array (V,) that selects them."""
+    """The frozen rows of a matrix, and a copy of their values.
+
+    ``frozen`` is a bool array (V,), true for the rows that are frozen.
+    """
 
     def __init__(self, matrix: F32, frozen: NDArray[np.bool_]) -> None:
         self.matrix = matrix
@@ -63,7 +65,9 @@ class _Fixed:
         self.place[self.rows] = np.arange(len(self.rows))
 
     def put_back(self, moved: NDArray[np.integer] | None) -> None:
-        """Restore the frozen rows among `moved`, the indices of rows that changed; None: all."""
+        """Restore the frozen rows among the row indices `moved`, or all frozen rows if it is
+        None.
+        """
         if moved is None:
             self.matrix[self.rows] = self.values
             return

@@ -60,11 +60,12 @@ them forever."""
 
 
 class GensimEngine:
-    """An engine that trains by gensim and updates the model's matrices in place.
+    """An engine that trains with gensim and updates the model's matrices in place.
 
-    An epoch is one call of `Word2Vec.train`. gensim reports no number of pairs, and its loss cannot
-    be compared with that of other engines, because it is accumulated in float32 over all pairs
-    (piskvorky/gensim#2735, #2743). Both are therefore None in the `Tally`.
+    An epoch is one call of gensim's `Word2Vec.train`. The number of pairs and the loss in the
+    `Tally` are None: gensim does not report the number of pairs, and its loss, which is accumulated
+    in float32 over all pairs (piskvorky/gensim#2735, #2743), cannot be compared with that of other
+    engines.
 
     Raises
     ------
@@ -115,7 +116,7 @@ class GensimEngine:
         self.gensim.min_alpha_yet_reached = math.inf  # or it warns at the second call
 
     def _set_tree(self, task: Task) -> None:
-        """Replace gensim's Huffman tree by that of `HuffmanTree`, with the model's node vectors."""
+        """Replace gensim's Huffman tree and node vectors by those of the task."""
         tree = HuffmanTree(task.counts)
         paths = [slice(*path) for path in pairwise(tree.starts.tolist())]
         for word, path in zip(self.words, paths, strict=True):
@@ -154,7 +155,7 @@ class GensimEngine:
         return Tally(words, None, None, time.perf_counter() - start - training)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return an empty dict: training depends on nothing but the model."""
+        """Return an empty dict: an update depends only on the model."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -165,9 +166,12 @@ class GensimEngine:
 
         Returns
         -------
-        words, read, pairs
-            The number of words of the vocabulary; the number of all words written, including words
-            unknown to gensim; and whether any line has two known words, so that there is a pair.
+        words
+            The number of words of the vocabulary.
+        read
+            The number of all words written, including filler words unknown to gensim.
+        pairs
+            Whether any line has two known words, so that there is a pair to train on.
         """
         words = unknown = 0
         pairs = False
@@ -186,7 +190,7 @@ class GensimEngine:
 
 
 def check_settings(task: Task, loss: NegativeSampling) -> None:
-    """Check that the settings are none of those with which gensim fails, hangs or trains nothing.
+    """Check for settings with which gensim would fail, hang or train nothing.
 
     Raises
     ------

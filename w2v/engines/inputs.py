@@ -1,10 +1,11 @@
-"""The architectures (skip-gram, CBOW, subwords): which input row predicts which words.
+"""The input vectors of skip-gram and CBOW, with or without subwords, for all losses.
 
-The input row of a center position is a weighted sum of rows of the input vectors: for skip-gram the
-vector of the center word, for CBOW the sum or mean of the vectors around it. With subwords, the
-vector of each word is itself a sum of rows. A loss gets the input rows as a matrix C and returns
-∂J/∂C, the gradient of the loss J. `InputTable` computes C from the input vectors and distributes
-the gradient to them, so that the code of a loss is the same for all architectures.
+An input vector, or input row, is the vector that predicts other words. It is a weighted sum of rows
+of the input matrix: for skip-gram the vector of the center word, for CBOW the sum or mean of the
+vectors around it. With subwords, the vector of each word is itself a sum of rows. A loss gets the
+input vectors as a matrix C, and computes its gradient ∂J/∂C. `InputTable` computes C from the input
+matrix, and turns ∂J/∂C into the gradient by the input matrix. The code of a loss is therefore the
+same for all architectures.
 """
 
 from importlib import import_module
@@ -24,56 +25,59 @@ from w2v.text.tokens import Batch
 
 
 class Inputs(Protocol):
-    """The interface of an architecture: which words form each input row, and what it predicts."""
+    """Interface of an architecture: how input vectors are composed, and which words they
+    predict.
+    """
 
     targets: F32
     """The weight of predicting a word from an input row, by their distance in the text, from 0 on:
     float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return the input row of each center position of a batch, as a weighted sum of words.
+        """Return the input vector of each center position of a batch, as a weighted sum of words.
 
         A position whose sum is empty predicts nothing.
 
         Parameters
         ----------
         batch
-            The words at the center positions, and m words before and after them, m being the window
-            size.
+            The words at the center positions, with the m words before and the m words after them; m
+            is the window size.
         key
             The key from which the random numbers of the shard are computed.
         first
-            The place of the first center position in the sub-sampled shard.
+            The index of the first center position in the sub-sampled shard.
         """
         ...
 
 
 def make_inputs(objective: Objective) -> Inputs:
-    """Make the architecture that an objective names."""
+    """Make the `Inputs` of an objective's architecture."""
     module, name = objective.inputs.split(":")
     inputs: Inputs = getattr(import_module(module), name)(objective)
     return inputs
 
 
 class SkipGramInputs:
-    """Skip-gram: each center word predicts the words at the distances 1 to m, the window size."""
+    """Skip-gram: each center word predicts the words at distances 1 to m, the window size."""
 
     def __init__(self, objective: Objective) -> None:
         self.window = objective.window
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return the center words: each input row is the vector of one word."""
+        """Return the center words: each input vector is the vector of one word."""
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
 
 class CbowInputs:
-    """CBOW: the words at the distances 1 to m (the window size) predict the word between them.
+    """CBOW: the words at distances 1 to m (the window size) predict the word between them.
 
-    A position with no words around it is not trained. With a dynamic window, a window size from 1
-    to m is drawn for each position, by the random number that belongs to its place in the
-    sub-sampled shard. Skip-gram uses the expected weight of each pair instead; CBOW cannot, because
-    the mean over a window is not linear in the weights of its words.
+    A position with no words around it is not trained. With a dynamic window, the window size of
+    each position is drawn from 1 to m. The random number is a function of the position in the
+    sub-sampled shard. Skip-gram draws no window sizes; it weights each pair by its expected
+    frequency. That is impossible for CBOW, because the mean over a window is not linear in the
+    weights of its words.
     """
 
     targets = np.ones(1, np.float32)
@@ -90,11 +94,11 @@ class CbowInputs:
         Parameters
         ----------
         batch
-            The words at the center positions, and m words before and after them.
+            The words at the center positions, with the m words before and the m words after them.
         key
             The key from which the window sizes of the shard are computed.
         first
-            The place of the first center position in the sub-sampled shard.
+            The index of the first center position in the sub-sampled shard.
         """
         m = self.window
         count = len(batch.ids) - 2 * m
@@ -116,7 +120,9 @@ class CbowInputs:
 
 
 class InputTable:
-    """The matrix of input vectors; reads sums of its rows and distributes their gradients."""
+    """The matrix of input vectors. Computes weighted sums of its rows, and gradients by its
+    rows.
+    """
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -125,7 +131,7 @@ class InputTable:
             raise ValueError("Task.subwords must be given if and only if subwords=True")
 
     def read(self, sums: Sums, out: F32) -> None:
-        """Write the vectors of n weighted sums of words into `out`, float32 (n, d)."""
+        """Write n weighted sums of word vectors into `out`, float32 (n, d)."""
         if self.words is not None:
             words, weights = sums.matrix(sums.weights)
             out[:] = weights @ self.words.take(words).of(self.table)
@@ -135,15 +141,16 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Express gradients with respect to sums of words as gradients for rows of the table.
+        """Convert gradients by weighted sums of words into gradients by sums of rows of the table.
 
-        Without subwords, words are rows and the arguments are returned unchanged. With subwords,
-        the result has one sum of rows for each distinct word.
+        Without subwords, each word is one row and the arguments are returned unchanged. With
+        subwords, each word is a sum of rows, and the result has one such sum for each distinct
+        word.
 
         Parameters
         ----------
         sums
-            n weighted sums of words, the input rows.
+            The input vectors, n weighted sums of words.
         gradients : float32 (n, d)
             The gradient of the loss with respect to each of these sums.
         curvature : float32 (n,)
@@ -161,12 +168,13 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Return the gradient of the loss with respect to each row of the table that `sums` use.
+        """Return the gradient of the loss with respect to each row of the table that `sums`
+        contain.
 
         Parameters
         ----------
         sums
-            n weighted sums of words, the input rows.
+            The input vectors, n weighted sums of words.
         gradients : float32 (n, d)
             The gradient of the loss with respect to each of these sums.
 
@@ -182,7 +190,7 @@ class InputTable:
 
 
 def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
-    """Copy the rows `ids` of a matrix into the array `out`."""
+    """Copy the rows `ids` of a matrix into `out`."""
     # np.take is faster, but it would first copy a matrix whose rows are padded.
     if matrix.flags.c_contiguous:
         np.take(matrix, ids, axis=0, out=out, mode="clip")
@@ -194,23 +202,21 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     """Make one step of gradient descent for each row of a table, with a bounded step size.
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
-    learning rate, but at most 2 / h, where h bounds the curvature of the loss along the row: h is
-    the sum, over all scores (dot products) of the row, of the score's curvature times the squared
-    length of the other vector. A step of 2 / h or less cannot raise the loss. The bound matters
-    only for words that are very frequent in a batch. Where an input row is a sum of several rows,
-    which move together, each of these gets its share of the curvature, times the sum of the weights
-    (``w2v/README.md``, "Kept stable").
+    learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
+    the row. A step of 2 / h or less cannot increase the loss. The bound has an effect only for
+    words that are very frequent in a batch. For the formula of h, and for gradients by sums of
+    several rows, see ``w2v/README.md``, "Kept stable".
 
     Parameters
     ----------
     table : float32 (V, d)
         Updated in place.
     sums
-        n sums of rows of the table; a row may occur several times.
+        n weighted sums of rows of the table. A row may occur in several sums.
     gradients : float32, n rows of d
         The gradient of the loss with respect to each sum.
-    curvature : float32, n of them
-        The curvature h along each sum.
+    curvature : float32, n values
+        The bound on the curvature of the loss along each sum.
     rate
         The learning rate.
     """

@@ -75,7 +75,7 @@ class DrawTables(NamedTuple):
     Attributes
     ----------
     keep : uint32 (V,)
-        A word is kept by sub-sampling if 32 random bits are at most its number in this array.
+        Sub-sampling thresholds: a word is kept if a random uint32 is at most its threshold.
     threshold : uint32 (V,), alias : int32 (V,)
         The tables of Walker's alias method for the noise distribution
         (`w2v.sampling.NoiseDistribution`). Empty for a loss without noise words.
@@ -87,18 +87,19 @@ class DrawTables(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A shard of the text after sub-sampling, with the noise words that were drawn for it.
+    """A sub-sampled shard (part of the text), with the noise words drawn for it.
 
     Attributes
     ----------
     ids, documents : int32
-        The vocabulary id and the document number of each word that was kept. They are padded before
-        and after with words of no document (-1); the padding before is one window size long.
+        The vocabulary id and the document number of each word that was kept. Both are padded at
+        both ends, `documents` with -1. The padding at the start has the length of one window.
     noise : int32
-        The noise words of all tiles in order, a tile being `CENTERS` consecutive center words.
-        Empty for a loss without noise words.
+        The noise words of all tiles in order. A tile is `CENTERS` consecutive center words. Empty
+        for a loss without noise words.
     order : int32 (steps, gradients)
-        For each step, the permutation that sorts its gradients by the row that they update.
+        For each training step, the permutation that sorts its gradients by the row that they
+        update.
     counts : int32 (2,)
         The number of words of the vocabulary before and after sub-sampling.
     """
@@ -116,10 +117,10 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of the center words, and of m words before and after
-        them, m being the window size.
+        The vocabulary ids and document numbers of the center words, and of the m words before and
+        the m words after them; m is the window size.
     centers : int32 (width,)
-        The document numbers of the center words; -1 in the unused end of the array.
+        The document numbers of the center words, padded with -1.
     noise : int32
         The noise words of the step; empty for a loss without noise words.
     order : int32 (gradients,)
@@ -134,7 +135,7 @@ class Batch(NamedTuple):
 
 
 class Steps(Protocol):
-    """The interface of a loss's training step, as functions that JAX compiles."""
+    """Interface of the training step of a loss, in functions that JAX compiles."""
 
     width: int
     """The most center words of a step; the arrays of a `Batch` have this length."""
@@ -142,8 +143,8 @@ class Steps(Protocol):
     def rows(self, ids: Array, noise: Array) -> Array:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
-        Center vectors have the indices from 0 on, outside vectors those from V on. The result is
-        empty if each row has only one gradient in a step, so that no gradients have to be added up.
+        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The result is
+        empty if each row gets only one gradient per step, so that there is nothing to add up.
 
         Parameters
         ----------
@@ -166,7 +167,7 @@ class Steps(Protocol):
         Returns
         -------
         vectors, state
-            The new model and the new arrays of the optimizer.
+            The updated model and the updated arrays of the optimizer.
         tally : float32 (2,)
             The summed loss of the batch before the update, and its number of pairs.
         """
@@ -176,8 +177,8 @@ class Steps(Protocol):
 class JaxEngine:
     """An engine that trains on the first device that JAX finds: a GPU, or else the CPU.
 
-    The model is held in the device's memory. It is copied to the arrays of the `task` when that
-    attribute is read.
+    The model is kept in the device's memory. Reading the attribute `task` copies it back to the
+    arrays of the task.
 
     Attributes
     ----------
@@ -190,8 +191,8 @@ class JaxEngine:
     Raises
     ------
     InputError
-        JAX finds no device; the device has too little memory or lacks the precision of the task; or
-        the window is too large for the exact softmax.
+        JAX finds no device; the device has too little memory or does not support the task's
+        precision; or the window is too large for the exact softmax.
     """
 
     def __init__(self, task: Task) -> None:
@@ -234,7 +235,7 @@ class JaxEngine:
 
     @property
     def task(self) -> Task:
-        """The training task. Its model is updated from the device when this attribute is read."""
+        """The training task. Reading this attribute updates its model from the device's memory."""
         if self._stale:
             for array, newer in zip(self._task.model, self.vectors, strict=True):
                 array[:] = newer
@@ -265,7 +266,7 @@ class JaxEngine:
         return tally(words, tallies, self.compile_seconds - compiled)
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text, computed with sub-sampling, windows and noise as in training.
+        """Return the loss on a text, with sub-sampling, windows and noise words as in training.
 
         The model is not changed. Losses that are computed with equally seeded generators can be
         compared.
@@ -293,9 +294,14 @@ class JaxEngine:
 
         Returns
         -------
-        sample, words, steps, size
-            The result; the number of words before sub-sampling; the number of training steps; and
-            the number of center words per step.
+        sample
+            The words that are kept, and the noise words.
+        words
+            The number of words before sub-sampling.
+        steps
+            The number of training steps.
+        size
+            The number of center words per step.
         """
         capacity = round(self.shard_words * (1 + SPARE))
         if text.size > capacity:
@@ -308,17 +314,26 @@ class JaxEngine:
         return sample, words, -(-kept // size), size
 
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
-        """Return the tokens of a text, their types' vocabulary ids, and the spans of documents.
+        """Return a shard as arrays that a compiled program can take.
 
-        If the tokens of the whole text fit into the device's memory, they are copied there at the
-        first call. Otherwise the tokens of the current shard are sent at each call.
+        The tokens of the whole text are copied to the device at the first call, if they fit into
+        its memory. Otherwise the tokens of the current shard are sent at each call.
 
         Parameters
         ----------
         text
             The documents of a shard.
         capacity
-            The length of the array of tokens that is sent for a shard.
+            The length of the array of tokens, if it is sent for each shard.
+
+        Returns
+        -------
+        tokens : int32
+            An integer for each token, equal for equal tokens.
+        ids : int32
+            The vocabulary id of each of these integers; -1 outside the vocabulary.
+        spans : int32 (documents, 2)
+            The start and end of each document in `tokens`.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -347,7 +362,9 @@ class JaxEngine:
         return tokens, ids, spans
 
     def _most_steps(self, sample: Sample) -> int:
-        """Return an upper bound on the number of steps of a shard of this sample's array size."""
+        """Return an upper bound on the number of training steps, given the array size of a
+        sample.
+        """
         return len(sample.ids) // self.rules.batch_words + 2
 
     def _call(
@@ -357,7 +374,7 @@ class JaxEngine:
         donate: tuple[int, ...] = (),
         **static: Any,
     ) -> Any:
-        """Run a function on the device, compiled for the shapes of these arguments.
+        """Run a function on the device. It is compiled once for each combination of array shapes.
 
         Parameters
         ----------
@@ -380,7 +397,7 @@ class JaxEngine:
         donate: tuple[int, ...],
         static: dict[str, Any],
     ) -> Any:
-        """Compile a function for the shapes of the arguments; reuse the program if there is one.
+        """Compile a function for the shapes of the arguments, unless this was done before.
 
         The parameters are those of `_call`.
         """
@@ -437,15 +454,15 @@ class JaxEngine:
         Parameters
         ----------
         tokens : int32
-            Provisional ids of words.
+            An integer for each token, equal for equal tokens.
         ids : int32
-            The vocabulary id of each provisional id; -1 for words outside the vocabulary.
+            The vocabulary id of each of these integers; -1 outside the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`.
         tables, key
             The lookup tables and the key of the random numbers.
         capacity
-            The most tokens that the documents may have together.
+            The largest total number of tokens in the documents.
         """
         lengths = spans[:, 1] - spans[:, 0]
         starts = jnp.cumsum(lengths) - lengths
@@ -493,8 +510,8 @@ class JaxEngine:
     ) -> tuple[Vectors, State, Array]:
         """Run `steps` training steps of `size` center words each, on the device.
 
-        `rates` has the learning rate of each step. The last result is the loss and the number of
-        pairs of each step, float32 (steps, 2), computed before the step's update.
+        `rates` has the learning rate of each step. Return the updated vectors and optimizer arrays,
+        and the loss and number of pairs of each step before its update, float32 (steps, 2).
         """
 
         def step(number: Array, carry: Any) -> Any:
@@ -512,12 +529,12 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Compute the loss and the number of pairs of each step, and return them in `tallies`.
+        """Return the loss and the number of pairs of each training step, float32 (most steps, 2).
 
         Parameters
         ----------
         tallies : float32 (most steps, 2)
-            Zeros.
+            Zeros; the array to fill.
         steps, size
             The number of steps, and the number of center words per step.
         """
@@ -530,7 +547,7 @@ class JaxEngine:
         return result
 
     def _batch(self, sample: Sample, number: Array, size: Array | int) -> Batch:
-        """Return the words of step `number` of a shard, where each step has `size` center words."""
+        """Return the words of step `number` of a shard, for `size` center words per step."""
         first, width, m = number * size, self.steps.width, self.window
         cut = partial(lax.dynamic_slice_in_dim, start_index=first, slice_size=width + 2 * m)
         documents = cut(sample.documents)
@@ -544,7 +561,7 @@ class JaxEngine:
 
 
 class NegativeSamplingSteps:
-    """The training step of negative sampling in JAX; `NegativeSamplingStep` is the one in NumPy."""
+    """Training step of negative sampling in JAX. The NumPy version is `NegativeSamplingStep`."""
 
     def __init__(self, rules: NegativeSamplingStep, product: Product) -> None:
         self.width = rules.batch_words
@@ -559,7 +576,10 @@ class NegativeSamplingSteps:
         self.windows = CENTERS * np.arange(tiles)[:, None] + np.arange(rules.pairs)
 
     def rows(self, ids: Array, noise: Array) -> Array:
-        """Return the row of each gradient: first all center words, then the output rows."""
+        """Return the index of the row that each gradient updates, with center words first.
+
+        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1.
+        """
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
 
@@ -571,7 +591,9 @@ class NegativeSamplingSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model after one step, the state, and the loss and pairs before the step."""
+        """Return the model after one step, the state, and the loss and number of pairs before
+        it.
+        """
         C, R, S, weights = self._scores(vectors, batch)
         G = weights * jax.nn.sigmoid(S) * self.sign
         curvature = weights / (2 * jnp.maximum(jnp.abs(S), 2))
@@ -592,18 +614,22 @@ class NegativeSamplingSteps:
         return vectors, state, self._tally(S, weights)
 
     def _words(self, ids: Array, noise: Array) -> tuple[Array, Array]:
-        """Return the center words (tiles, CENTERS) and the outside and noise words of each tile."""
+        """Return the center words of each tile, and its outside words followed by its noise words.
+
+        A tile is `CENTERS` consecutive center words. The shapes are (tiles, CENTERS) and (tiles,
+        words).
+        """
         words = ids[self.windows]
         rows = jnp.concatenate([words, noise.reshape(-1, NOISE)], axis=1)
         return words[:, self.window : self.window + CENTERS], rows
 
     def _scores(self, vectors: Vectors, batch: Batch) -> tuple[Array, Array, Array, Array]:
-        """Compute the scores of the center words and output rows of each tile.
+        """Compute the scores of the center vectors and output vectors of each tile.
 
         Returns
         -------
         C, R
-            The vectors of the center words and of the output rows, one matrix for each tile.
+            The vectors of the center words and of the output words, one matrix per tile.
         S
             Their dot products, negated for positive pairs, so that the loss is always log(1 +
             exp(S)).
@@ -626,7 +652,7 @@ class NegativeSamplingSteps:
 
 
 class SoftmaxSteps:
-    """The training step of the exact softmax for JAX; `SoftmaxStep` is the NumPy version.
+    """Training step of the exact softmax in JAX. The NumPy version is `SoftmaxStep`.
 
     Weights of pairs are summed as integer multiples of the smallest weight, so that the sums do not
     depend on the order of summation.
@@ -668,7 +694,9 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model and optimizer after one step, and the loss and pairs before the step."""
+        """Return the model and optimizer arrays after one step, and the loss and pairs before
+        it.
+        """
         centers, count, pairs, tile = self._tiles(vectors, batch)
 
         def add(number: Array, carry: Any) -> Any:
@@ -695,12 +723,12 @@ class SoftmaxSteps:
     def _tiles(
         self, vectors: Vectors, batch: Batch
     ) -> tuple[Array, Array, Array, Callable[..., Any]]:
-        """Group the pairs of a batch by distinct center word, to be processed in tiles of them.
+        """Group the pairs of a batch by distinct center word, and cut these words into tiles.
 
         Returns
         -------
         centers : int32
-            The distinct center words, ascending, filled up with V.
+            The distinct center words in ascending order, padded with V, the size of the vocabulary.
         count
             The number of distinct center words.
         pairs
@@ -749,20 +777,20 @@ class SoftmaxSteps:
 
 
 def float32_product(subscripts: str, a: Array, b: Array) -> Array:
-    """Return the einsum of two float32 arrays, computed in full float32 precision also on a GPU."""
+    """Return the einsum of two float32 arrays, in full float32 precision even on a GPU."""
     result: Array = jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
     return result
 
 
 def make_product(precision: str, device: jax.Device) -> Product:
-    """Return the function for matrix products of a precision; it accumulates in float32.
+    """Return a function that multiplies matrices at a given precision, and accumulates in float32.
 
     Parameters
     ----------
     precision
         What factors are rounded to: ``float32`` (no rounding), ``tf32`` or ``bfloat16``.
     device
-        The device of the products.
+        The device that computes the products.
 
     Raises
     ------
@@ -788,9 +816,9 @@ def make_product(precision: str, device: jax.Device) -> Product:
 
 
 def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
-    """Return 64 random bits for each of n numbers, as two uint32 arrays (n,).
+    """Return 64 random bits for each of n counters, as two uint32 arrays (n,).
 
-    The bits depend on the key, the purpose and the number alone, and equal those of
+    The bits are a function of the key, the purpose and the counter, and equal those of
     `w2v.sampling.draw`.
 
     Parameters
@@ -799,6 +827,7 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
     purpose
         A constant that makes the bits for one use independent of those for another.
     numbers : (n,)
+        The counters.
     """
     numbers = numbers.astype(jnp.uint32)
     bits = threefry_2x32(key, jnp.concatenate([numbers, jnp.full_like(numbers, purpose)]))
@@ -834,12 +863,13 @@ def descend(
     vectors
         The model.
     rows : int32 (n,)
-        The row that each gradient updates. Outside vectors are numbered from V on.
+        The row that each gradient updates: 0 to V - 1 for center vectors, V to 2 V - 1 for outside
+        vectors.
     order : int32 (n,)
         The permutation that sorts `rows`.
     gradients : float32 (n, d)
     curvature : float32 (n,)
-        A bound on the curvature of the loss along each gradient's row.
+        For each gradient, a bound on the curvature of the loss along its row.
     rate
         The learning rate.
     """
@@ -861,13 +891,12 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the gradients of equal rows in an order that does not depend on the timing of threads.
+    """Add up the gradients of equal rows in a fixed order, for reproducible sums on a GPU.
 
-    A scatter operation would add them in whatever order the threads of a GPU run. Here, the entries
-    are cut into groups, and a product with the 0/1 matrix of equal rows adds up the gradients of
-    each row within a group. The sum at the first entry of a group is passed on to the next level,
-    because its row may have begun in an earlier group; all other sums belong to this level. The
-    next level treats the sums passed on as its entries.
+    (A scatter operation adds in the order in which the threads of the GPU happen to run.) The
+    sorted entries are cut into groups. Within each group, a product with the 0/1 matrix of equal
+    rows adds up the gradients of each row. The first row of a group may have begun in an earlier
+    group; its sum is therefore an entry of the next level, where the procedure is repeated.
 
     Parameters
     ----------
@@ -912,7 +941,10 @@ def sum_equal_rows(
 
 
 def add_once(array: Array, rows: Array, values: Array) -> Array:
-    """Add values to rows of an array. The rows are distinct; those beyond its end are ignored."""
+    """Add `values` to the given rows of an array; rows out of range are ignored.
+
+    The rows must be distinct.
+    """
     return array.at[rows].add(values, mode="drop", unique_indices=True)
 
 
@@ -931,9 +963,9 @@ def scale_rows(
         ``center`` or ``outside``: the matrix that the rows belong to.
     gradients : float32 (n, d)
     words : int32 (n,)
-        The row of each gradient.
+        The row of each gradient. Padding has row numbers beyond the vocabulary and is ignored.
     count
-        The number of rows in use. The others have numbers beyond the vocabulary and are ignored.
+        The number of rows that are not padding.
 
     Returns
     -------
@@ -952,7 +984,7 @@ def scale_rows(
 
 
 def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
-    """Return the summed loss and pairs of a shard, given those of each step, (steps, 2)."""
+    """Sum the loss and number of pairs of each step, (steps, 2), into the `Tally` of a shard."""
     loss, pairs = np.asarray(tallies).sum(axis=0, dtype=np.float64).tolist()
     return Tally(words, pairs, loss, setup_seconds)
 

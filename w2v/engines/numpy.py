@@ -15,7 +15,7 @@ from w2v.text.tokens import Batch, Text
 
 @cache
 def blas_library() -> Any:
-    """Return the object of threadpoolctl that can limit the threads of the BLAS library."""
+    """Return the threadpoolctl controller that limits the number of threads of the BLAS library."""
     # Imported only here, because the compiled kernels do not need it.
     from threadpoolctl import ThreadpoolController
 
@@ -52,7 +52,10 @@ class NumpyEngine:
         return tally
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays, by name, that later updates need besides the model. Not copied."""
+        """Return the arrays, by name, that later updates depend on in addition to the model.
+
+        The arrays are not copied.
+        """
         return self.step.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -61,10 +64,10 @@ class NumpyEngine:
             array[:] = state[name]
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text, computed with sub-sampling, windows and noise as in training.
+        """Return the loss on a text, with sub-sampling, windows and noise words as in training.
 
-        The model is not changed. Losses that are computed with equally seeded generators can be
-        compared, because they use the same random numbers.
+        The model is not changed. Two calls with equally seeded generators use the same random
+        numbers, so that their losses can be compared.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)
@@ -75,9 +78,9 @@ class NumpyEngine:
         return tally
 
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
-        """Sub-sample a text; return its number of words before that, and its batches.
+        """Sub-sample a text and cut it into batches.
 
-        The batches are pairs of a first position and a `Batch`, as returned by `steps`.
+        Return the number of words before sub-sampling, and the list of (first, batch) from `steps`.
         """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))

@@ -1,8 +1,8 @@
-"""The training step of the exact softmax: matrix products over the distinct input rows of a batch.
+"""Training step of the exact softmax, by matrix products over the distinct input rows of a batch.
 
-The partition function depends on the input row alone, so with skip-gram all pairs of a center word
-share one row of logits. For input rows C (M, d), output vectors U (V, d), pair counts N (M, V) with
-row sums n, and E = exp(C Uᵀ) with row sums z, the loss J and its gradients are
+An input row is the vector that predicts: with skip-gram, that of a center word. All pairs with the
+same input row share one row of logits. For input rows C (M, d), output vectors U (V, d), pair
+counts N (M, V) with row sums n, and E = exp(C Uᵀ) with row sums z, the loss J and its gradients are
 
     J = Σ n log z − Σ C ∘ (N U),   ∂J/∂C = (n / z) ∘ (E U) − N U,   ∂J/∂U = Eᵀ (n / z ∘ C) − Nᵀ C
 
@@ -30,15 +30,16 @@ from w2v.text.tokens import Batch
 
 
 class PairCounts(NamedTuple):
-    """The (input, predicted word) pairs of a batch, grouped by distinct input row.
+    """The (input, predicted word) pairs of a batch, grouped by distinct input vector.
 
     Attributes
     ----------
     inputs
-        M distinct input rows, as sums of words; for skip-gram, the center words in ascending order.
+        The M distinct input vectors, each a weighted sum of word vectors. For skip-gram, these are
+        the distinct center words in ascending order.
     counts : float32 CSR (M, V)
-        The summed weight of the pairs of each input row and predicted word. A matrix element may be
-        stored in several parts, which are to be added.
+        The summed weight of the pairs of each input vector and predicted word. Duplicate entries of
+        the sparse matrix are to be added.
     """
 
     inputs: Sums
@@ -78,9 +79,9 @@ normally stay in that range. Where they do not, the largest logit is subtracted 
 class RowScale:
     """The Adagrad optimizer with one learning-rate scale per row of a matrix.
 
-    The gradient of a row is divided by the root mean square of the row's earlier gradients, so that
-    rare words move as far in a step as frequent ones. The mean of these mean squares over all rows
-    is added before the root is taken, so that a row with few and tiny gradients makes no large
+    The gradient of a row is divided by the root mean square of its gradients so far, so that rare
+    words move as far in a step as frequent ones. Under the root, the mean of these mean squares
+    over all updated rows is added, so that a row with few and tiny gradients does not make large
     steps.
     """
 
@@ -89,13 +90,13 @@ class RowScale:
         self.steps = np.zeros(size, np.float32)
 
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
-        """Scale gradients in place, and add them to the statistics of their rows.
+        """Scale gradients in place, after adding their squares to the statistics of their rows.
 
         Parameters
         ----------
         gradients : float32 (n, d)
         words : int32 (n,)
-            The row of each gradient; all are different.
+            The row that each gradient belongs to. No row may occur twice. The default is all rows.
         """
         self.squares[words] += np.einsum("wd,wd->w", gradients, gradients) / gradients.shape[1]
         self.steps[words] += 1
@@ -104,7 +105,7 @@ class RowScale:
 
 
 class SoftmaxStep:
-    """The training step of the exact softmax, which updates the model by a batch of text."""
+    """Training step of the exact softmax: one update of the model by one batch."""
 
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss
@@ -134,17 +135,19 @@ class SoftmaxStep:
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Return the batch size near ``batch_words`` that cuts the text into nearly equal batches.
+        """Return the batch size for a text of `words` words, which is cut into nearly equal
+        batches.
 
-        A small last batch would take nearly as much time as a full one and train less. If a text
-        fits one batch, the batch can have up to 1.5 times ``batch_words`` words.
+        The size is near ``batch_words``. Equal batches avoid a small last batch, which would take
+        nearly as much time as a full one and train less. A single batch may have up to 1.5 times
+        ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
-        """Group the (input, predicted word) pairs of a batch by input row.
+        """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        With skip-gram, all occurrences of a center word share one input row.
+        With skip-gram, all occurrences of a center word have the same input vector.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
@@ -172,16 +175,16 @@ class SoftmaxStep:
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
-        """Return the loss of a batch and its gradients for the input rows and the output vectors.
+        """Return the loss of a batch and its gradients by the input vectors and the output vectors.
 
         Returns
         -------
         loss
             The sum over all pairs.
         dC : float32 (M, d)
-            The gradient for each distinct input row; overwritten by the next call.
+            The gradient by each distinct input vector. The next call overwrites it.
         dU : float32 (V, d)
-            The gradient for each output vector; overwritten by the next call.
+            The gradient by each output vector. The next call overwrites it.
         """
         C = self.rows(draw)
         dC = self.buffers.get("dC", *C.shape)
@@ -209,13 +212,15 @@ class SoftmaxStep:
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def rows(self, draw: PairCounts) -> F32:
-        """Return the input rows of a batch, float32 (M, d)."""
+        """Return the distinct input vectors of a batch, float32 (M, d)."""
         C = np.empty((draw.inputs.count, self.model.center.shape[1]), np.float32)
         self.table.read(draw.inputs, C)
         return C
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the optimizer's arrays, by name: sums of squares and step counts of all rows."""
+        """Return the optimizer's arrays by name: sums of squared gradients and step counts of
+        rows.
+        """
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {
             f"{name}_{kind}": array
@@ -224,30 +229,32 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Return slices of the rows of C, each short enough for the memory for logits."""
+        """Return slices of the rows of C that are short enough for the logits to fit in memory."""
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
     def _tile(
         self, C: F32, counts: sp.csr_array, use: Callable[[F32, slice], Any] = lambda *_: 0
     ) -> tuple[float, F32, F32, list[Any]]:
-        """Compute the loss of some input rows, and call a function with each block of exp(logits).
+        """Compute the loss of some input vectors, and apply a function to each block of
+        exp(logits).
 
         Parameters
         ----------
         C
-            The input rows, (M, d).
+            The input vectors, (M, d).
         counts
-            The summed weight of the pairs of each input row and word, (M, V).
+            The summed weight of the pairs of each input vector and word, (M, V).
         use
-            Called with each block of E = exp(C Uᵀ), and the slice of the vocabulary that is the
-            block's columns. A row of E, and its sum z, may have been divided by a common factor.
+            A function of a block of columns of E = exp(C Uᵀ), and of the slice of the vocabulary
+            that these columns stand for. To prevent overflow, a row of E may be scaled by a
+            constant factor.
 
         Returns
         -------
         loss
             The sum over all pairs.
         scale : (M, 1)
-            n / z, the number of pairs of each row over the sum of its row of E.
+            n / z, the number of pairs of each row over the sum of its row of E, scaled like E.
         NU : (M, d)
             The product of `counts` and the output vectors.
         used
@@ -273,7 +280,9 @@ class SoftmaxStep:
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the memory for the logits of `rows` input rows and a block of the vocabulary."""
+        """Return uninitialized memory for the logits of `rows` input vectors and the given
+        words.
+        """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
 
@@ -297,7 +306,7 @@ class SoftmaxStep:
             return E.sum(axis=1, keepdims=True), use(E, words)
 
     def _largest_logits(self, C: F32, words: slice) -> F32:
-        """Return the largest logit of each input row in a block of the vocabulary, (M, 1)."""
+        """Return, for each input vector, its largest logit in a block of the vocabulary: (M, 1)."""
         logits = np.matmul(C, self.model.outside[words].T, out=self._logits(words, len(C)))
         largest: F32 = logits.max(axis=1, keepdims=True)
         return largest
@@ -308,13 +317,13 @@ class SoftmaxStep:
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
-        """Add the product Eᵀ (n / z ∘ C), for a block of the vocabulary, to the gradient ∂J/∂U.
+        """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
 
         Parameters
         ----------
         aC
             n / z ∘ C, (M, d).
         words
-            The block. Its rows of the gradient are updated.
+            The block of the vocabulary.
         """
         self.dU[words] += self._logits(words, len(aC)).T @ aC

@@ -1,15 +1,15 @@
-"""The training step: one update of the model by one batch, which each loss implements.
+"""The training step: one update of the model by one batch of text. Each loss implements its own.
 
-An engine trains on a shard, a part of the text, in *steps*. The steps are the same for all engines
+An engine trains on a shard, a part of the text, in steps. The steps are the same for all engines
 and for any number of threads or devices:
 
 1. The engine draws a `Key`, which determines all random numbers of the shard.
 2. `sample` removes words by sub-sampling. The remaining words are cut into batches of
    ``batch_size`` center words. The windows of center words extend into the neighboring batches, but
    not across the borders of documents.
-3. `Step.draw` draws everything else in a batch that is random, such as noise words.
-4. `Step.update` computes the loss and its gradient from the model as it was before the step, adds
-   up the gradients of each row, and updates every row once.
+3. `Step.draw` draws the other random numbers of a batch, for example its noise words.
+4. `Step.update` computes the loss and its gradient from the vectors before the step, adds up the
+   gradients of each vector, and updates every vector once.
 
 Engines differ in how they compute this; their results agree up to rounding errors.
 """
@@ -33,11 +33,11 @@ SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
 
 
 def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
-    """Read a shard of the text and remove words by sub-sampling.
+    """Read a shard, a part of the text, and remove words by sub-sampling.
 
-    A word is kept if a random uint32 is at most the word's threshold. The random number depends on
-    `key` and on the position of the word in the shard, which also counts tokens outside the
-    vocabulary.
+    A word is kept if a random uint32 is at most the word's threshold. The random number is a
+    function of `key` and of the word's position in the shard, where tokens outside the vocabulary
+    count, too.
 
     Parameters
     ----------
@@ -61,22 +61,22 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
 
 
 def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
-    """Cut the words that sub-sampling has kept into batches of `size` center words or fewer.
+    """Cut a sub-sampled shard into batches of at most `size` center words.
 
     Parameters
     ----------
     batch
-        All words of a shard that are kept.
+        All words of the shard that sub-sampling kept.
     size
-        The number of center words of a batch.
+        The number of center words per batch.
     window
-        The number of words that each batch has in addition, before and after its center words. At
-        the ends of the shard these are padding of no document (-1).
+        The window size m. A batch also contains the m words before and the m words after its center
+        words. At both ends of the shard it is padded, with document number -1.
 
     Returns
     -------
     list of (first, batch)
-        The position of the first center word in the shard, and the words of the batch.
+        The position of the first center word in the sub-sampled shard, and the words of the batch.
     """
     m = window
     ids, documents = np.pad(batch.ids, m), np.pad(batch.documents, m, constant_values=-1)
@@ -87,15 +87,15 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
 
 
 def step_rate(rates: tuple[float, float], step: int, steps: int) -> float:
-    """Return the learning rate of a step, interpolated linearly between the two `rates`.
+    """Return the learning rate of a step, interpolated linearly from ``rates[0]`` to ``rates[1]``.
 
-    The first rate is that of step 0; the second one would be that of number `steps`.
+    Step 0 has the rate ``rates[0]``. The last step, number `steps` - 1, has not quite ``rates[1]``.
     """
     return rates[0] + (rates[1] - rates[0]) * step / steps
 
 
 class Buffers:
-    """Named float32 arrays whose memory is reused, to save the time of allocating it anew."""
+    """Named float32 arrays that are allocated once and reused, because allocation takes time."""
 
     def __init__(self) -> None:
         self.memory: dict[str, NDArray[np.float32]] = {}
@@ -103,8 +103,8 @@ class Buffers:
     def get(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Return an array of the given shape with arbitrary contents.
 
-        It shares its memory with all arrays of the same name, so it is valid until the next call
-        with that name.
+        All arrays of one name share their memory: the next call with the same name invalidates the
+        array.
         """
         size = math.prod(shape)
         if name not in self.memory or len(self.memory[name]) < size:
@@ -113,26 +113,30 @@ class Buffers:
 
 
 class Step(Protocol[Draw]):
-    """The interface of a loss's training step, implemented in NumPy.
+    """Interface of the NumPy training step of a loss: one gradient update by one batch.
 
-    A step is made for a `Task`. Drawing random numbers (`draw`) is separate from computing the
-    update, so that tests can compare the update with a simple implementation given the same draw.
+    `draw` makes all random choices of a batch; `loss` and `update` are deterministic. Tests can
+    thus compare an update with a simple implementation of the same draw.
     """
 
     batch_words: int
     """The number of center words of a batch, after sub-sampling."""
 
     def batch_size(self, words: int) -> int:
-        """Return the number of center words per batch for a text of `words` sub-sampled words."""
+        """Return the number of center words per batch.
+
+        `words` is the number of words of the shard after sub-sampling.
+        """
         ...
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Draw all random numbers of a batch. The result is valid until the next call.
+        """Draw all random numbers of a batch. The next call overwrites the result.
 
         Parameters
         ----------
         batch
-            The center words, and m words before and after them, m being the window size.
+            The center words, with the m words before and the m words after them; m is the window
+            size.
         key
             The key from which the random numbers of the shard are computed.
         first
@@ -141,20 +145,29 @@ class Step(Protocol[Draw]):
         ...
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the number of pairs of a batch and their summed loss. The model is not changed."""
+        """Return the number of (center, outside) pairs of a batch and their summed loss.
+
+        The model is not changed.
+        """
         ...
 
     def update(self, draw: Draw, rate: float) -> Tally:
-        """Update the model by one batch. Return the batch's pairs and loss before the update."""
+        """Update the model by one batch at the learning rate `rate`.
+
+        Return the number of pairs of the batch, and their summed loss before the update.
+        """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays, by name, that later updates need besides the model. Not copied."""
+        """Return the arrays, by name, that later updates depend on in addition to the model.
+
+        The arrays are not copied.
+        """
         ...
 
 
 def make_step(task: Task) -> Step[Any]:
-    """Make the training step for the loss of a task; it respects frozen vectors."""
+    """Make the training step for the loss of a task. The step leaves frozen vectors unchanged."""
     module, name = task.objective.loss.step.split(":")
     step: Step[Any] = getattr(import_module(module), name)(task)
     if task.frozen is None:

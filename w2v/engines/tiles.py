@@ -1,8 +1,8 @@
-"""The training step, in NumPy, of losses that are sums of logistic terms: batched matrix products.
+"""NumPy training step for losses that are sums of logistic terms, by batched matrix products.
 
 The center words of a batch are processed in tiles of `CENTERS` consecutive words. For the input
 rows C of a tile and the output rows R that a loss chooses for it, the scores are S = C Rᵀ, and the
-loss J is a weighted sum of -log σ(S) over positive pairs and -log σ(-S) over negative ones. The
+loss J is a weighted sum of -log σ(S) over positive pairs and -log σ(-S) over negative pairs. The
 matrix G = ∂J/∂S gives the gradients ∂J/∂C = G R and ∂J/∂R = Gᵀ C (see ``w2v/README.md``). Negative
 sampling and the hierarchical softmax differ only in the output rows and weights, which
 `LogisticStep.columns` returns.
@@ -34,17 +34,16 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 
 
 def step_words(task: Task, most: int | None = None) -> int:
-    """Return the number of center words per step, a multiple of `CENTERS`.
+    """Return the number of center words per training step, a multiple of `CENTERS`.
 
-    The number depends on the task alone, so that training gives the same result on all processors.
+    The number depends on the arguments alone, not on the processor or the number of threads.
 
     Parameters
     ----------
     task
         The training task.
     most
-        The largest number allowed. By default, it is chosen to suit a processor's cache; a GPU
-        needs longer steps.
+        The largest number allowed. The default suits a processor's cache; a GPU needs more.
     """
     most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
@@ -54,16 +53,19 @@ def step_words(task: Task, most: int | None = None) -> int:
 
 
 class Columns(NamedTuple):
-    """The output rows of B tiles, and the weight of each score of a center word and an output row.
+    """The output vectors of a batch, and the weight of each of its scores in the loss.
+
+    A score is the dot product of an input vector and an output vector. A tile is a group of
+    `CENTERS` consecutive center words that share their output vectors; a batch has B tiles.
 
     Attributes
     ----------
     rows : int32 (B, R)
-        Indices of rows of the matrix of output vectors.
+        For each tile, the indices of R rows of the matrix of output vectors.
     weights : float32 (B, CENTERS, R)
-        The weight of the loss of each center word and output row; 0 if they are no pair.
+        The weight of each score in the loss; 0 if the two vectors do not form a pair.
     positives
-        The number of leading columns that are positive examples, with the loss -log σ(s) for the
+        The number of leading columns that are positive examples, with the loss -log σ(s) for a
         score s. The other columns are negative examples, with the loss -log σ(-s).
     """
 
@@ -73,14 +75,15 @@ class Columns(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """The rows and weights of a step, in B tiles of `CENTERS` consecutive center words.
+    """The random choices for one batch: its input vectors, output vectors and weights.
 
     Attributes
     ----------
     inputs
-        The input rows of B * CENTERS center words, as sums of words.
+        The input vectors, each a weighted sum of word vectors: one per center word, padded to whole
+        tiles of `CENTERS` center words.
     columns
-        The output rows of the tiles and their weights.
+        The output vectors of the tiles, and the weights of the scores.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.
@@ -92,15 +95,15 @@ class Draw(NamedTuple):
 
 
 class LogisticStep(ABC):
-    """One step of stochastic gradient descent on a batch, for a loss that sums logistic terms.
+    """Training step of stochastic gradient descent for a loss that is a sum of logistic terms.
 
     Parameters
     ----------
     task
         The training task.
     words
-        The number of center words of a batch, a multiple of `CENTERS`; None: as `step_words`
-        chooses.
+        The number of center words per batch, a multiple of `CENTERS`. The default is the number
+        that `step_words` returns.
     """
 
     def __init__(self, task: Task, words: int | None = None) -> None:
@@ -118,14 +121,15 @@ class LogisticStep(ABC):
 
     @abstractmethod
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output rows of each tile of a batch, and the weight of each score.
+        """Return the output vectors of each tile of a batch, and the weight of each score.
 
         Parameters
         ----------
         words : int32 (B, W)
-            The words near the center words of each tile, which may be predicted.
+            The W words in and around each of the B tiles. A tile is `CENTERS` consecutive center
+            words.
         weights : float32 (B, CENTERS, W)
-            The weight of each of these words as a prediction of each center word's input row.
+            The weight of the pair of each center word and each of these words; 0 for no pair.
         key
             The key from which the random numbers of the shard are computed.
         first
@@ -133,18 +137,19 @@ class LogisticStep(ABC):
         """
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
-        """Return the number of center words per batch, the same for texts of all lengths."""
+        """Return the number of center words per batch. It does not depend on `words`."""
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Arrange a batch in tiles and choose the output rows of each.
+        """Cut a batch into tiles, and choose the output vectors of each tile.
 
-        The weights in the result are memory that the next call overwrites.
+        The next call overwrites the weights in the result.
 
         Parameters
         ----------
         batch
-            The center words, and m words before and after them, m being the window size.
+            The center words, with the m words before and the m words after them; m is the window
+            size.
         key
             The key from which the random numbers of the shard are computed.
         first
@@ -171,9 +176,10 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the pairs and the summed loss of a batch, without changing the model.
+        """Return the number of pairs of a batch and their summed loss, without changing the model.
 
-        The method stores the gradient ∂J/∂S in the buffer ``G`` and the curvatures in ``S``.
+        The buffers then contain what `update` needs: ``G`` the derivative of the loss J by each
+        score, and ``S`` a bound on its second derivative by each score.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns
@@ -207,7 +213,7 @@ class LogisticStep(ABC):
         return {}
 
     def _arrays(self, draw: Draw) -> list[F32]:
-        """Return the buffers of a batch: C, R, S, G, a scratch array, ∂J/∂C and ∂J/∂R."""
+        """Return the buffers of a batch: C, R, S, G, a temporary array, ∂J/∂C and ∂J/∂R."""
         tiles, rows = draw.columns.rows.shape
         dim = self.dim
         shapes = {"C": (CENTERS, dim), "R": (rows, dim)}
@@ -217,7 +223,7 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Append `missing` sums that have no effect; return the result."""
+    """Append `missing` dummy sums, to fill the last tile. Their weight in the loss is 0."""
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))
     starts = np.pad(sums.starts, (0, missing), mode="edge")
@@ -225,18 +231,18 @@ def padded(sums: Sums, missing: int) -> Sums:
 
 
 def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
-    """Compute the weighted sum of log(1 + exp(x)), with its gradient and a bound on its curvature.
+    """Compute the weighted sum of log(1 + exp(x)), its gradient, and a bound on its curvature.
 
     Parameters
     ----------
     x : float32
-        Overwritten by the bound weight / (2 max(2, |x|)): the curvature of a parabola that touches
-        the function at x and lies above it everywhere. The smallest such curvature is
-        weight · tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); the bound used here takes less time
-        and is larger by a third at most.
+        The argument. It is overwritten by weight / (2 max(2, |x|)), the curvature of a parabola
+        that touches the function at x and lies above it elsewhere. The smallest such curvature is
+        weight · tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); the bound used here is faster to
+        compute, and at most a third larger.
     weights : float32, of the shape of ``x``
     gradient : float32, of the shape of ``x``
-        Overwritten by the gradient, weight · σ(x).
+        Output: weight · σ(x).
     scratch : float32, of the shape of ``x``
         Temporary memory.
 

@@ -168,8 +168,7 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Return the gradient of the loss with respect to each row of the table that `sums`
-        contain.
+        """Return the gradient of the loss with respect to each row of the table used by `sums`.
 
         Parameters
         ----------

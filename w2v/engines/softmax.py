@@ -135,12 +135,10 @@ class SoftmaxStep:
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Return the batch size for a text of `words` words, which is cut into nearly equal
-        batches.
+        """Return a batch size near ``batch_words`` that cuts `words` words into equal batches.
 
-        The size is near ``batch_words``. Equal batches avoid a small last batch, which would take
-        nearly as much time as a full one and train less. A single batch may have up to 1.5 times
-        ``batch_words`` words.
+        The last batch is only a little smaller: a small one would take nearly as much time as a
+        full one and train less. A single batch may have up to 1.5 times ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
@@ -235,8 +233,7 @@ class SoftmaxStep:
     def _tile(
         self, C: F32, counts: sp.csr_array, use: Callable[[F32, slice], Any] = lambda *_: 0
     ) -> tuple[float, F32, F32, list[Any]]:
-        """Compute the loss of some input vectors, and apply a function to each block of
-        exp(logits).
+        """Compute the loss of some input vectors, and apply a function to blocks of exp(logits).
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Analogy questions ("a is to b as c is to what?"): load them, answer them, count the answers."""
+"""Analogy questions ("a is to b as c is to what?"): load, answer and score them."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -258,11 +258,11 @@ def answer_ranks(
 ) -> dict[Method, NDArray[np.int64]]:
     """Rank all candidate answers to each analogy question; return the rank of the correct answer.
 
-    For a question "a is to b as c is to x", 3CosAdd ranks the words x by
-    cos(x, b) - cos(x, a) + cos(x, c), and 3CosMul by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with
-    cosines shifted to the range from 0 to 1. The words a, b and c cannot be answers. If the
-    vocabulary has not exactly a word of the question, the most frequent word that differs only in
-    case is taken. Words that differ only in case count as the same answer.
+    For a question "a is to b as c is to x", 3CosAdd ranks the words x by cos(x, b) - cos(x, a) +
+    cos(x, c), and 3CosMul by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted to the
+    range from 0 to 1. The words a, b and c cannot be answers. If a word of the question is not in
+    the vocabulary, the most frequent word that differs only in case takes its place. Words that
+    differ only in case count as the same answer.
 
     Parameters
     ----------
@@ -289,9 +289,9 @@ def answer_ranks(
 
     References
     ----------
-    Mikolov, Yih, Zweig (2013), Linguistic regularities in continuous space word
-    representations (3CosAdd). Levy, Goldberg (2014), Linguistic regularities in sparse and
-    explicit word representations, equation 4 and footnote 7 (3CosMul).
+    Mikolov, Yih, Zweig (2013), Linguistic regularities in continuous space word representations
+    (3CosAdd). Levy, Goldberg (2014), Linguistic regularities in sparse and explicit word
+    representations, equation 4 and footnote 7 (3CosMul).
     """
     if vocabulary < 1:
         raise InputError(f"vocabulary={vocabulary}: at least 1 word is needed")
@@ -309,7 +309,8 @@ def answer_ranks(
     def rank_of(word: str) -> int:
         """Return the frequency rank of a word, from 0; -1 if it is not in the vocabulary.
 
-        If the exact spelling is missing, the most frequent spelling in another case is taken.
+        If the exact spelling is not in the vocabulary, the most frequent spelling in another case
+        is used.
         """
         for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
@@ -375,14 +376,19 @@ def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
 
 
 def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, int]]:
-    """Yield index ranges (start, end) of questions with at most `limit` distinct words each.
+    """Cut the questions into consecutive batches with at most `limit` distinct words each.
 
     Parameters
     ----------
     terms
         The three words of each question, as numbers.
     limit
-        The most words, at least 3.
+        The most words per batch, at least 3.
+
+    Yields
+    ------
+    start, end
+        The indices of the first question of a batch, and of the first one after it.
     """
     start, words = 0, set[int]()
     for index, three in enumerate(terms):
@@ -397,7 +403,7 @@ def _batches(terms: Sequence[Sequence[int]], limit: int) -> Iterator[tuple[int, 
 def _factors(
     cosines: NDArray[np.float32], method: Method
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the terms by which 3CosAdd adds up, or 3CosMul multiplies, the score of an answer.
+    """Return the terms that 3CosAdd adds, or the factors that 3CosMul multiplies, to a score.
 
     Returns
     -------
@@ -416,7 +422,7 @@ def _factors(
 def _ranks(
     scores: NDArray[np.float32], excluded: Sequence[list[int]], correct: Sequence[list[int]]
 ) -> NDArray[np.int64]:
-    """Return the rank, from 1 to 5, of the best correct answer to each question; 0 if it is lower.
+    """Return the rank, from 1 to 5, of the best correct answer to each question; 0 below rank 5.
 
     Of equal scores, the more frequent word comes first.
 

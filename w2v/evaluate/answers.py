@@ -52,15 +52,15 @@ class Given(NamedTuple):
 
 
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
-    """Save the answers of one run to several benchmarks in compressed NumPy files.
+    """Save the answers of one run to several benchmarks, as a compressed NumPy file.
 
-    The items of each benchmark are in a file of their own beside that of the answers, `items_file`,
-    so that runs can share it.
+    The items of each benchmark are saved once, in a separate file that several runs share
+    (`items_file`).
 
     Parameters
     ----------
     path
-        The file of the answers.
+        The file for the answers.
     answers
         The answers by the name of the score, such as ``similarity/wordsim353/spearman``.
     """
@@ -82,7 +82,15 @@ def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
 
 
 def items_file(path: Path, digest: str) -> Path:
-    """Return the file of a benchmark's items, which is in the folder of the answers at `path`."""
+    """Return the path of the file with a benchmark's items, in the same folder as the answers.
+
+    Parameters
+    ----------
+    path
+        The file of a run's answers.
+    digest
+        The hash of the benchmark's items.
+    """
     return path.with_name(f"{ITEMS}{digest[:16]}.npz")
 
 
@@ -96,14 +104,15 @@ ASKED = ("people", "words", "pairs", "oov")
 
 
 def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Given]:
-    """Load the answers of one run from the file that `save_answers` wrote.
+    """Load the answers of one run from a file that `save_answers` wrote.
 
     Parameters
     ----------
     path
         The file.
     benchmarks
-        Benchmarks by their hash. Those in the file are added to it.
+        Benchmarks by the hash of their items. New benchmarks found in the file are added to this
+        dict.
 
     Returns
     -------

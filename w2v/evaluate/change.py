@@ -91,14 +91,15 @@ class Change:
     Attributes
     ----------
     shifts
-        The words, the one that has moved most significantly first.
+        The words, ordered by falling significance.
     runs
         The number of runs of each text.
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The factor by which words in general have moved more than the runs explain: the median over
-        bands of frequency, 1 if not at all. p-values are corrected for it.
+        The inflation factor: the median over frequency bands of observed over expected squared
+        distance. If it is above 1, most words have moved more than the runs explain. The p-values
+        are corrected for it. None if each text has a single run.
     anchors
         The number of words by which the texts were aligned.
     """
@@ -111,9 +112,9 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """The spread of the runs of each text around their mean, for each word.
+    """The variation of each word's vector between the runs of a text.
 
-    If a text has too few runs, the spread of the other text is taken.
+    If a text has too few runs, the estimates of the other text are used.
     """
 
     trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
@@ -126,13 +127,13 @@ class _Noise(NamedTuple):
 def change(
     before: Ensemble | WordVectors, after: Ensemble | WordVectors, resampled: bool
 ) -> Change:
-    """Rank the common words of two texts by how far they have moved beyond chance.
+    """Rank the common words of two texts by the significance of the change of their vectors.
 
     Parameters
     ----------
     before, after
-        The runs of each text. If a text has a single run, its noise is assumed to be that of the
-        other text.
+        The runs of each text. If a text has a single run, its variation between runs is assumed to
+        be that of the other text.
     resampled
         Whether each run was trained on a bootstrap sample of its text's documents.
 
@@ -195,7 +196,10 @@ def _units(
 
 
 class _Found(NamedTuple):
-    """The columns of `Shift` for V words, (V,) each, a statistic to rank by, and the inflation."""
+    """The results of `_shifts` for V words: the columns of `Shift`, (V,) each, and two more.
+
+    `rank` is the statistic by which words are ordered, and `inflation` that of `Change`.
+    """
 
     distance: NDArray[np.float64]
     expected: NDArray[np.float64] | None
@@ -270,7 +274,6 @@ def _shifts(
 
 
 def _squares(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the squared length of each row."""
     return np.asarray((vectors**2).sum(axis=1))
 
 
@@ -326,7 +329,9 @@ def _noise(
 
 
 def _bands(size: int) -> list[slice]:
-    """Divide `size` rows into bands of at least `BAND` rows, or a single band if they are fewer."""
+    """Divide `size` rows into bands of at least `BAND` rows; return a single band for fewer
+    rows.
+    """
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]

@@ -1,6 +1,7 @@
-"""Find the files of benchmarks by name: the standard sets of word pairs, and what gensim ships.
+"""Find the files of benchmarks by name: those that gensim ships, and standard sets of word pairs.
 
-The files are parsed by `w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
+Standard sets are downloaded once. The files are parsed by `w2v.evaluate.similarity` and
+`w2v.evaluate.analogies`.
 """
 
 from importlib.util import find_spec
@@ -56,14 +57,14 @@ STANDARD_URL = (
 
 
 class Dataset(NamedTuple):
-    """What a report says of a benchmark, and the file of a standard set.
+    """The description of a benchmark for reports, and the file to download if it is a standard set.
 
     Attributes
     ----------
     title, reference, licence
-        Of the benchmark.
+        The benchmark's name, the paper to cite, and its license.
     file, sha256
-        The name of the file below `STANDARD_URL`, and its checksum; "" for what gensim ships.
+        The file name below `STANDARD_URL` and its checksum; "" for benchmarks that gensim ships.
     """
 
     title: str
@@ -172,21 +173,21 @@ STANDARD = {
 
 
 def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Path:
-    """Return the path of a standard set, which is downloaded once and then kept in a folder.
+    """Return the path of a standard set of word pairs; download it if it is not in the folder.
 
     Parameters
     ----------
     name
         A key of `STANDARD`.
     folder
-        Where the files are kept. One that was copied there by hand will do.
+        The folder for downloaded files. A file that was copied into it by hand is used as well.
     url
         The address of the folder of the files.
 
     Raises
     ------
     InputError
-        Another name, or the file is not in the folder and cannot be downloaded.
+        The name is unknown, or the file is not in the folder and cannot be downloaded.
     """
     from w2v.text.download import download
 
@@ -205,9 +206,14 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
 
 
 def about(name: str, source: str | None) -> Dataset | None:
-    """Return what is known of a benchmark, from its name and its path in the settings.
+    """Return the description of a benchmark that gensim ships or of a standard set.
 
-    None for a file of the user, whatever its name is.
+    Parameters
+    ----------
+    name
+        The name of the benchmark in the settings.
+    source
+        ``gensim``, ``standard`` or the path of a file of the user, whose result is None.
     """
     return {"gensim": SHIPPED, "standard": STANDARD}.get(str(source), {}).get(name)
 

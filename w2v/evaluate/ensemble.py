@@ -1,7 +1,9 @@
-"""Ensembles: average several training runs, and estimate how much another run would differ.
+"""Ensembles: average several training runs, and estimate how much one more run would differ.
 
-M. Antoniak, D. Mimno (2018), Evaluating the stability of embedding-based word similarities: similar
-words and cosines should be averaged over training runs on bootstrap samples of the documents.
+References
+----------
+M. Antoniak, D. Mimno (2018), Evaluating the stability of embedding-based word similarities. They
+recommend averaging cosines and neighbors over runs on bootstrap samples of the documents.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,7 +44,7 @@ class Estimate(NamedTuple):
 
 
 class EnsembleNeighbour(NamedTuple):
-    """One of the nearest neighbors of a word, judged by all runs of an ensemble.
+    """One of the nearest neighbors of a word by the mean cosine over all runs of an ensemble.
 
     Attributes
     ----------
@@ -102,7 +104,7 @@ class Band(NamedTuple):
 
 
 class Ensemble:
-    """The vectors of several training runs that differ only in the seed, or in the documents drawn.
+    """The vectors of several training runs that differ only in the seed or in a bootstrap sample.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ class Ensemble:
     words
         The V words, the most frequent one first.
     counts
-        The count of each word in the first run, int64 (V,); None if it has no counts.
+        The count of each word in the first run, int64 (V,); None if the run has no counts.
 
     Raises
     ------
@@ -144,7 +146,7 @@ class Ensemble:
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], vocabulary: int = 30_000) -> Self:
-        """Load an ensemble from the files of its runs, which `WordVectors.load` reads.
+        """Load an ensemble from one file per run, in any format that `WordVectors.load` reads.
 
         Raises
         ------
@@ -155,7 +157,6 @@ class Ensemble:
         return cls((WordVectors.load(path) for path in paths), vocabulary)
 
     def __len__(self) -> int:
-        """Return the number of runs."""
         return len(self.units)
 
     def __contains__(self, word: object) -> bool:
@@ -247,7 +248,7 @@ class Ensemble:
         agreement
             The result of `agreement`.
         least
-            The number of words to list in each band, those on which runs agree least.
+            The number of words to list in each band: those on which the runs agree least.
         """
         ends = [*(end for end in BANDS if end < len(self.words)), len(self.words)]
         bands, first = [], 1

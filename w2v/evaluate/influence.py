@@ -1,10 +1,10 @@
 """The influence of each word pair or analogy question on a benchmark score.
 
 A score is a function of a sample of items. The influence of an item is the derivative of the score
-with respect to the item's weight in the sample (Hampel). The influences of all items sum to 0. The
-sum of squares of influence / number of items estimates the variance of the score over samples of
-items: the infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data, and gives a
-vector, so that the influences on two scores of the same items can be subtracted from each other.
+with respect to the item's weight in the sample (Hampel). The influences of all n items sum to 0.
+The sum of (influence / n)² estimates the variance of the score over samples of items: this is the
+infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. Since it yields a
+vector over items, the influences on two scores of the same items can be subtracted.
 
 References
 ----------
@@ -51,7 +51,7 @@ class Scores(NamedTuple):
 
 
 class Benchmark(ABC):
-    """The items of a benchmark, word pairs or analogy questions, and how runs are scored on them.
+    """The items of a benchmark (word pairs or analogy questions), and how runs are scored on them.
 
     Attributes
     ----------
@@ -92,14 +92,17 @@ class Benchmark(ABC):
         """Return the number of independent sampling units in the used items, such as word pairs."""
 
     def variances(self, parts: FloatArray) -> FloatArray:
-        """Return the variance of each row of `parts` over samples of items, (estimates, rows).
-
-        If there are several estimates, the largest one should be used.
+        """Estimate the sampling variance, over items, of the score of each row of `parts`.
 
         Parameters
         ----------
         parts : (rows, n)
             The contribution of each item to a score, as in `Scores`.
+
+        Returns
+        -------
+        (estimates, rows)
+            One or more estimates of each variance. If there are several, use the largest.
         """
         return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
 
@@ -113,7 +116,8 @@ class SimilarityBenchmark(Benchmark):
     people : (n,)
         The human rating of each pair.
     words : int64 (n,)
-        A number that identifies the two words of each pair, and is the same in all benchmarks.
+        A hash of the two words of each pair, by which equal pairs of different benchmarks are
+        found.
     oov
         How pairs with unknown words are treated: ``skip`` or ``zero``.
     """
@@ -137,14 +141,13 @@ class SimilarityBenchmark(Benchmark):
 class AnalogyBenchmark(Benchmark):
     """A benchmark of analogy questions, scored by the share of correct answers.
 
-    Questions are not independent, because each is made of two word pairs, and a pair is part of
-    many questions. The sampling units are therefore word pairs: two questions are dependent if they
-    share one.
+    A question consists of two word pairs, and a pair is part of many questions. Questions that
+    share a pair are not independent. The sampling units are therefore word pairs, not questions.
 
     Attributes
     ----------
     pairs : int64 (n, 2)
-        The numbers of the two word pairs of each question.
+        The indices of the two word pairs of each question.
     oov
         How questions with unknown words are treated: ``skip`` or ``zero``.
 
@@ -166,7 +169,9 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Sparse matrices that sum over questions of a word pair, and of the same two pairs."""
+        """Two sparse matrices that sum over questions: those with a given word pair, and those with
+        the same two pairs.
+        """
         from scipy.sparse import csr_matrix
 
         n = len(self.pairs)
@@ -194,8 +199,8 @@ class MeanOfSets(Benchmark):
     """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
     The z values of the correlations are averaged, and the mean is transformed back to a
-    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The arrays
-    of answers are those of all sets, concatenated. A pair that occurs in several sets is one
+    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. Arrays of
+    answers are the concatenation of those of all sets. A pair that occurs in several sets is one
     sampling unit.
 
     Attributes
@@ -213,12 +218,12 @@ class MeanOfSets(Benchmark):
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """A number from 0 on that identifies each pair across the sets, int64 (n,)."""
+        """The index of each pair among the distinct pairs of all sets, int64 (n,)."""
         words = np.concatenate([one.words for one in self.sets])
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Split an array, whose last axis has the pairs of all sets, into one array per set."""
+        """Split an array along its last axis, the pairs of all sets, into one array per set."""
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
@@ -263,10 +268,10 @@ class MeanOfSets(Benchmark):
         return np.asarray((np.asarray(sums @ parts.T) ** 2).sum(0))[None]
 
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
-        """Return the mean correlation of one run and its 95 % confidence interval over word pairs.
+        """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
 
-        None if no set has enough pairs, or a correlation is undefined. `answers` has the cosines of
-        all pairs, (n,).
+        The result is None if no set has enough pairs, or if a correlation is undefined. `answers`
+        are the cosines of all pairs, (n,).
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -281,7 +286,7 @@ class MeanOfSets(Benchmark):
 
 
 def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
-    """Compute Spearman's correlation of x with each row of y, and the influence of each pair on it.
+    """Compute Spearman's correlation of x with each row of y, and each item's influence on it.
 
     Parameters
     ----------
@@ -296,11 +301,12 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
         The influences, which sum to 0 and are not divided by n.
 
     Notes
-    ----- For each value, let F (of x) and G (of y) be the share of smaller values, counting half of
-    the equal ones, and let a = F - 1/2 and b = G - 1/2. The correlation is mean(a b) / sqrt(mean(a
-    a) mean(b b)). If pair k gets more weight, mean(a b) changes by a_k b_k. All ranks above the
-    pair change as well, which adds the mean of b over the pairs with larger x, and the mean of a
-    over the pairs with larger y.
+    -----
+    For each value, let F (of x) and G (of y) be the share of smaller values, counting half of the
+    equal ones, and let a = F - 1/2 and b = G - 1/2. The correlation is mean(a b) / sqrt(mean(a a)
+    mean(b b)). If item k gets more weight, mean(a b) changes by a_k b_k. All ranks above item k
+    change as well, which adds the mean of b over the items with larger x, and the mean of a over
+    the items with larger y.
     """
     if y.shape[1] < 2:
         return Scores(np.full(len(y), np.nan), np.zeros(y.shape))
@@ -339,9 +345,9 @@ class _Ranks:
         return out
 
     def mean_above(self, weights: FloatArray) -> FloatArray:
-        """Return, for each k, the mean over i of weight i times an indicator.
+        """Return, for each k, the mean over i of weights[i] · h(i, k).
 
-        The indicator is 1 if value i is larger than value k, 1/2 if they are equal, and else 0.
+        h(i, k) is 1 if value i is larger than value k, 1/2 if they are equal, and 0 otherwise.
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))
@@ -356,7 +362,7 @@ class _Ranks:
 
 
 def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
-    """Make a benchmark of analogy questions, and number the two word pairs of each question."""
+    """Make an `AnalogyBenchmark` of questions, and number their word pairs."""
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [
         [
@@ -369,9 +375,9 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 
 
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
-    """Make a benchmark of word pairs.
+    """Make a `SimilarityBenchmark` of word pairs.
 
-    A pair is identified by a hash of its words, which ignores their order and case.
+    A pair is identified by a hash of its two words that ignores their order and case.
     """
     texts = ["\t".join(sorted((a.casefold(), b.casefold()))) for a, b, _ in pairs]
     digests = b"".join(

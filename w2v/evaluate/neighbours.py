@@ -25,7 +25,7 @@ _FUNCTION_WORDS = frozenset(
 
 
 class Neighbour(NamedTuple):
-    """A word and one of its nearest neighbors, which has rank 1 if it is the nearest."""
+    """A word and one of its nearest neighbors; rank 1 is the nearest."""
 
     word: str
     rank: int
@@ -119,10 +119,9 @@ def neighbour_rows(
 def neighbour_overlap(
     vectors: WordVectors, other: WordVectors, k: int = 10, limit: int = 30_000, words: int = 1000
 ) -> list[Overlap]:
-    """Measure the agreement of two sets of vectors, such as of two seeds, on nearest neighbors.
+    """Measure how far two sets of vectors, such as of two seeds, agree on nearest neighbors.
 
-    Only words in both vocabularies are compared and can be neighbors, so a word that only one
-    set has does not count as disagreement.
+    Only words in both vocabularies are compared and can be neighbors.
 
     Parameters
     ----------
@@ -147,8 +146,8 @@ def neighbour_overlap(
 
     References
     ----------
-    Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of
-    word embeddings.
+    Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of word
+    embeddings.
     """
     shared = [vectors.words[row] for row in vectors.by_frequency if vectors.words[row] in other]
     shared = shared[:limit]
@@ -170,7 +169,7 @@ def neighbour_overlap(
 
 
 def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return, for each row, the share of its entries that both arrays have in that row.
+    """Return, for each row, the share of entries that occur in this row of both arrays.
 
     Parameters
     ----------
@@ -191,13 +190,14 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 def mean_neighbour_overlap(
     runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
-    """Return the mean share of nearest neighbors that two runs have in common, over all pairs.
+    """Return the mean share of nearest neighbors that two runs have in common, over all pairs of
+    runs.
 
     Parameters
     ----------
     runs
-        The vectors of runs that differ in their seed. They are read one after the other, so that a
-        generator which loads them keeps only one set in memory.
+        The vectors of runs that differ in their seed. They are read one at a time, so a generator
+        that loads them keeps only one set in memory.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
@@ -213,8 +213,8 @@ def mean_neighbour_overlap(
 
     References
     ----------
-    Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of
-    word embeddings.
+    Wendlandt, Kummerfeld, Mihalcea (2018), Factors influencing the surprising instability of word
+    embeddings.
     """
     found = []
     vocabulary: list[str] | None = None

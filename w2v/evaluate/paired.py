@@ -74,7 +74,8 @@ class Noise(NamedTuple):
         The variance due to the choice of word pairs or questions, and the degrees of freedom; 0 and
         1 for a score that is not of a benchmark.
     careful
-        Whether the variance over seeds is known from few seeds only, which `critical` allows for.
+        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's; for
+        variances estimated from few seeds.
     """
 
     seeds: float
@@ -89,7 +90,7 @@ class Noise(NamedTuple):
         return math.sqrt(self.seeds + self.items)
 
     def critical(self, family: "Family") -> float:
-        """Return the critical value: a difference is significant from this many standard errors on.
+        """Return the critical value of the difference, in standard errors.
 
         If `careful`, it is the mean of the critical values for the two variances, weighted by the
         variances (Cochran). Otherwise it is that for the degrees of freedom of their sum
@@ -172,8 +173,7 @@ class Family:
     level
         The family-wise error rate for this score, over all pairs of configurations.
     whole
-        The family-wise error rate over all scores, of which this is one. p-values are corrected to
-        it.
+        The family-wise error rate over all scores. p-values are corrected to this level.
     """
 
     settings: int
@@ -243,17 +243,22 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 def levels(objective: int, others: int) -> list[float]:
     """Divide the significance level `LEVEL` among several scores, by Sidak's formula.
 
-    The level then holds for all scores together, exactly if they are independent. The objective,
-    the score that was chosen before there were results, gets one half of the level; the other
-    scores share the other half equally.
+    The level then holds for all scores together, exactly if they are independent. One half of it
+    goes to the objective, the score that was chosen before there were results. The other scores
+    share the other half equally.
 
     Parameters
     ----------
     objective
-        The number of comparisons that are of the objective; several if it is compared only within
-        groups of configurations.
+        The number of families of comparisons by the objective: more than one if the objective is
+        compared within groups of configurations.
     others
-        The number of other scores. Their levels come last in the result.
+        The number of families by other scores.
+
+    Returns
+    -------
+    list of float
+        The level of each family, those of the objective first.
     """
     shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
     if objective and others:
@@ -332,7 +337,7 @@ class Comparison:
     fixed: bool = False
 
     def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        """Compare the given pairs (a, b) of configurations, which are given by their indices."""
+        """Compare the configurations of each pair (a, b) of indices."""
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:
@@ -372,7 +377,7 @@ class Comparison:
     def _noise(
         self, a: int, b: int, seeds: Sequence[str]
     ) -> tuple[float, Noise | None, int | None]:
-        """Return the difference, its noise (None with one seed), and the number of items."""
+        """Return the difference, its `Noise` (None with one seed), and the number of items."""
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
             gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])
@@ -427,7 +432,7 @@ class Comparison:
         return spread_over_seeds(np.array(table, np.float64))
 
     def _over_seeds(self, a: int, b: int, gaps: NDArray[np.float64]) -> tuple[float | None, float]:
-        """Estimate the variance over seeds of the mean difference between two configurations.
+        """Estimate the variance, over seeds, of the mean difference between two configurations.
 
         Parameters
         ----------
@@ -454,9 +459,10 @@ class Comparison:
         return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
-        """Return the fewest seeds, at least two, that would show a difference of the given size.
+        """Return the fewest seeds, at least two, with which a difference of the given size is
+        detectable.
 
-        None if even `MAX_SEEDS` would not.
+        The result is None if `MAX_SEEDS` seeds are not enough.
         """
         if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
             return None

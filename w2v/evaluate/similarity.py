@@ -125,7 +125,6 @@ def _separator(line: str) -> str | None:
 
 
 def _fields(line: str, separator: str | None) -> list[str]:
-    """Split a line into its fields."""
     if separator in (None, "\t"):
         fields = [field.strip() for field in line.split(separator)]
         return [field[1:-1] if _QUOTED.fullmatch(field) else field for field in fields]
@@ -275,13 +274,15 @@ def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.floa
 
 
 def answered_by_ngrams(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-    """Return which pairs, (n,), have a word outside the vocabulary with a vector from n-grams."""
+    """Return for each pair whether one of its words has a vector made from n-grams only: bool
+    (n,).
+    """
     made = ngram_words(vectors, pairs)
     return np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
 
 
 def ngram_words(vectors: WordVectors, pairs: Sequence[Pair]) -> dict[str, NDArray[np.float32]]:
-    """Return vectors, made from n-grams, for the words of pairs that are not in the vocabulary.
+    """Return the vectors, made from n-grams, of the pairs' words that are not in the vocabulary.
 
     If all words of the vocabulary are in lower case, the words are lowercased first. Words without
     n-grams are left out. Without subwords, the result is empty.
@@ -317,7 +318,8 @@ def similarity(
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
     generator
-        Draws the bootstrap samples for a confidence interval; None: no interval is computed.
+        The random generator of the bootstrap for a confidence interval; None to compute no
+        interval.
     resamples
         The number of bootstrap samples.
     """

@@ -148,7 +148,7 @@ def studentized_range_sf(
 
 
 def pareto_front(points: Sequence[tuple[float, float]], sign: int) -> list[int]:
-    """Return the points of the Pareto front of cost and score, in the order of rising cost.
+    """Return the indices of the points on the Pareto front of cost and score, by rising cost.
 
     A point is on the front if no other point is at least as good in both and better in one.
 

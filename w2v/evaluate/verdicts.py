@@ -1,4 +1,4 @@
-"""Compare all configurations of a sweep by every score that they have."""
+"""Compare all configurations of a sweep by each of their scores."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -43,9 +43,9 @@ class Setting:
     name
         The name shown in tables.
     scores
-        The scores of each run: a dict of score by name, for each seed.
+        The scores of each run by name, for each seed: ``scores[seed][name]``.
     answers
-        The file written by `save_answers` for each run, by seed. A run may have none.
+        For each seed, the file of the run's answers that `save_answers` wrote, if there is one.
     """
 
     name: str
@@ -82,9 +82,9 @@ class Judged:
     differences: list[Difference]
 
     def against(self, name: str) -> Difference | None:
-        """Return the difference between the configuration of this name and the reference.
+        """Return the comparison of a configuration with the reference; None if there is none.
 
-        None if there is no such comparison.
+        `name` is the name of the configuration.
         """
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
@@ -133,8 +133,7 @@ class Verdicts:
     Parameters
     ----------
     settings
-        The configurations, in the order of the table: the first one that has a score is its
-        reference.
+        The configurations. The reference for a score is the first one that has this score.
     objective
         The score by which the configurations were ordered, chosen before there were results. Its
         comparisons get half of the significance level (`levels`).
@@ -142,7 +141,7 @@ class Verdicts:
         A function of a score and a configuration. It returns the name of the group within which the
         score can be compared; "" if it can be compared everywhere.
     smaller_is_better
-        A function that returns whether a smaller value of a score is better.
+        A function of a score's name: whether a smaller value is better.
     size
         The difference for which the number of seeds needed is computed, for benchmark scores only;
         None: the observed difference.
@@ -176,7 +175,7 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The comparisons by each score: the objective first, then every benchmark."""
+        """The comparisons by each score: first by the objective, then by every benchmark score."""
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
         if mean and MEAN_OF_SETS not in names:
@@ -222,7 +221,9 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return a score's benchmark, or None, and the answers of each configuration."""
+        """Return the benchmark of a score, or None, and the answers of each configuration by
+        seed.
+        """
         sets = [score]
         if score == MEAN_OF_SETS:
             sets = [name for name in self.given if name.startswith("similarity/")]
@@ -251,7 +252,7 @@ class Verdicts:
 
 
 def sentences(judged: Sequence[Judged]) -> list[str]:
-    """Return a sentence on each comparison with the reference, for each score."""
+    """Return one English sentence for each comparison with the reference, for each score."""
     found = []
     for some in judged:
         name = f"{some.score} ({some.group})" if some.group else some.score
@@ -262,7 +263,7 @@ def sentences(judged: Sequence[Judged]) -> list[str]:
 
 
 def sentence(judged: Judged, one: Difference) -> str:
-    """Return a sentence on one comparison, without the name of the score."""
+    """Return an English sentence on one comparison, without the name of the score."""
     a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
     if one.verdict == "one seed":
         return f"{a} and {b} have one seed in common, so nothing can be said"
@@ -288,7 +289,11 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence on the difference these seeds can show, and what a smaller one needs."""
+    """Return a sentence: the difference that these seeds can detect, and the seeds needed for a
+    smaller one.
+
+    `digits` is the number of decimals.
+    """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
     size = f"{one.size or 0:.{digits}f}"

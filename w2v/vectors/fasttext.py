@@ -58,8 +58,8 @@ def write_model(
 ) -> None:
     """Write a fastText model (version 12), declared as skip-gram with negative sampling.
 
-    The own row of each word is computed from its vector and the rows of its n-grams, so that
-    fastText computes the same vector, up to rounding.
+    In fastText, the vector of a word is the mean of its row of the input matrix and the vectors of
+    its n-grams. The row is computed such that this mean is the given vector, up to rounding.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def read_model(
 
 
 class _Reader(FileReader):
-    """Reads a fastText model from a file.
+    """Reader of fastText models.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ class _Reader(FileReader):
         return found
 
     def _read(self, size: int, skip: bool) -> bytearray:
-        """Read `size` bytes block by block, or skip them.
+        """Read or skip `size` bytes, block by block.
 
         A file that ends early thus fails before memory is allocated for all of `size`.
         """

@@ -10,7 +10,7 @@ BLOCK = 1 << 20
 
 
 class FileReader:
-    """The base class of readers of binary files: a buffer, and the position of the next byte.
+    """Base class of readers of binary files, with a buffer and the current position.
 
     Parameters
     ----------
@@ -49,10 +49,12 @@ class FileReader:
         self.offset += size
 
     def fail(self, problem: str, at: int | None = None) -> NoReturn:
-        """Raise an `InputError` about a problem at a position in the file.
+        """Raise an `InputError` that names the file and a position in it.
 
         Parameters
         ----------
+        problem
+            The error message.
         at
             The position in bytes; None: the position of the next byte.
         """

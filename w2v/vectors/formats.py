@@ -1,8 +1,8 @@
 """Read files of word vectors in every known format, and write them in several formats.
 
-`read` detects the format: it opens what this project, word2vec, gensim, fastText and GloVe write,
-and Parquet tables. `FORMATS` lists the formats that vectors can be exported to. Most code uses
-these through `w2v.WordVectors.load` and `w2v.WordVectors.export`.
+`read` detects the format: that of this project, word2vec, gensim, fastText, GloVe, or a Parquet
+table. `FORMATS` lists the formats that vectors can be exported to. Most code uses these through
+`w2v.WordVectors.load` and `w2v.WordVectors.export`.
 """
 
 import json
@@ -554,7 +554,7 @@ def write_projector(folder: Path, contents: Contents) -> None:
 
 
 def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
-    """Raise an error for words that cannot be written to a file.
+    """Check that words can be written to a file.
 
     Parameters
     ----------
@@ -568,8 +568,8 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
     Raises
     ------
     InputError
-        A word is empty, longer than 65,536 bytes, contains a forbidden character, or is not
-        valid Unicode.
+        A word is empty, longer than 65,536 bytes, contains a forbidden character, or is not valid
+        Unicode.
     """
     pattern = re.compile(f"[{re.escape(forbidden)}\ud800-\udfff]")
     for word in words:
@@ -679,7 +679,7 @@ def read_word2vec(
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise an `InputError` for an encoding that is unknown or does not extend ASCII."""
+    """Check that an encoding exists and extends ASCII; otherwise raise an `InputError`."""
     try:
         b"a".decode(encoding)
     except UnicodeDecodeError:
@@ -755,13 +755,13 @@ def _decode_all(
 
 
 def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
-    """Decode words; bytes that are not in the encoding become escapes.
+    """Decode words; bytes that are invalid in the encoding become escapes.
 
     Returns
     -------
     words : list of str
     undecoded : list of bytes
-        The words with such bytes.
+        The words with invalid bytes.
     """
     words, undecoded = [], []
     for word in found:
@@ -774,7 +774,7 @@ def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[byte
 
 
 class _Word2vecFile(FileReader):
-    """Reads a word2vec file, text or binary.
+    """Reader of word2vec files, text or binary.
 
     Parameters
     ----------
@@ -876,9 +876,9 @@ class _Word2vecFile(FileReader):
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
-        """Add a warning about words such as ``windows 95``, whose number may belong to the vector.
+        """Warn about words such as ``windows 95``, whose number may belong to the vector.
 
-        If all words end in a number, an `InputError` says that the header has the wrong number of
+        If all words end in a number, raise an `InputError`: the header has the wrong number of
         dimensions.
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
@@ -1004,7 +1004,8 @@ class Format(NamedTuple):
     name
         The name of the file or folder that is written.
     write
-        A function that writes it, called with the path of the file or folder, and the vectors.
+        The function that writes it. Its arguments are the path of the file or folder, and the
+        vectors.
     """
 
     name: str

@@ -23,19 +23,14 @@ SUMMARY = "summary.json"
 
 
 def find_vectors(path: str | Path) -> Path:
-    """Return the file or folder that holds the vectors of a run, a folder or a file.
+    """Find the vectors of a run, a folder or a file; return a path that `WordVectors.load` accepts.
 
     Parameters
     ----------
     path
-        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or a
-        file in it; a folder written by `WordVectors.export`; a file of word2vec, fastText,
-        GloVe or Parquet; or a folder of Parquet files, such as a model of Spark.
-
-    Returns
-    -------
-    Path
-        A path that `WordVectors.load` accepts.
+        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or a file in
+        it; a folder written by `WordVectors.export`; a file of word2vec, fastText, GloVe or
+        Parquet; or a folder of Parquet files, such as a model of Spark.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Character n-grams of words: their hashes, as fastText computes them, and the vectors from them.
+"""Character n-grams of words (subwords): fastText's hashes of them, and vectors made from them.
 
 References
 ----------
@@ -31,8 +31,8 @@ class Subwords(NamedTuple):
     rows : float32 (buckets, d)
         The vectors of n-grams, one for each hash value modulo the number of buckets.
     shortest, longest
-        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
-        brackets mark the ends of the word.
+        The lengths of n-grams in characters. A word is enclosed in angle brackets, as ``<word>``,
+        before n-grams are taken.
     """
 
     rows: NDArray[np.float32]
@@ -42,7 +42,8 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return for each word the mean of the vectors of its n-grams and, if given, its own row.
+        """Return for each word the mean of the vectors of its n-grams and of its row in `own`, if
+        given.
 
         Parameters
         ----------
@@ -65,9 +66,11 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the own row of each word, from its vector: float64 (words, d).
+        """Return the row of each word in fastText's input matrix, given its vector: float64 (words,
+        d).
 
-        This is the inverse of `means`, which computes the vector from the own row and the n-grams.
+        The vector of a word is the mean of this row and the vectors of the word's n-grams
+        (`means`).
         """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)
@@ -80,7 +83,7 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Return the means as `means` does, for so few words that all their n-grams fit in memory.
+        """Compute `means` for so few words that the vectors of all their n-grams fit into memory.
 
         Parameters
         ----------
@@ -109,15 +112,15 @@ class Subwords(NamedTuple):
 def ngram_hashes(
     words: Sequence[bytes], shortest: int, longest: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.intp]]:
-    """Return the hashes of the words' n-grams, as fastText computes them.
+    """Return the hashes of the words' character n-grams, as fastText computes them.
 
     Parameters
     ----------
     words
         The words, as bytes. A character is a byte with the UTF-8 continuation bytes after it.
     shortest, longest
-        The lengths of n-grams in characters. The n-grams are those of ``<word>``: the angle
-        brackets mark the ends of the word.
+        The lengths of n-grams in characters. A word is enclosed in angle brackets, as ``<word>``,
+        before n-grams are taken.
 
     Returns
     -------

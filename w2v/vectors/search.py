@@ -20,8 +20,8 @@ def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     Returns
     -------
     (n, k) intp
-        Columns, the largest score first. Of equal scores, the one in the lower column comes
-        first, so that the result never depends on how a sort happens to order equal values.
+        Column indices, the largest score first. Of equal scores, the one in the lower column comes
+        first, so that the result is deterministic.
     """
     # Select all scores that equal the k-th largest, because np.partition picks any of them.
     kth = np.partition(scores, -k, axis=1)[:, -k]

@@ -118,10 +118,11 @@ def text_vectors(
 
 
 def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Subtract from each row of a matrix (n, d) its component along the first singular vector.
+    """Subtract from each row of a matrix (n, d) its component along the first right singular
+    vector.
 
-    This is the direction that most of the rows share; Arora, Liang and Ma (2017) subtract it from
-    text vectors after weighting words by `sif_weights`.
+    This is the direction that most rows share. Arora, Liang and Ma (2017) subtract it from text
+    vectors after weighting words by `sif_weights`.
     """
     if len(vectors) < 2:
         return vectors

@@ -38,7 +38,9 @@ MIN_ALPHABETICAL = 100
 
 
 class WordVectors:
-    """Words with one vector each, in a fixed order: by descending count if counts are known.
+    """Word vectors: V words, each with a vector of d numbers.
+
+    The words keep the order in which they are given, which is usually by descending count.
 
     Parameters
     ----------
@@ -50,9 +52,9 @@ class WordVectors:
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
-        (V, d) float32, the outside vectors of the same model; None if unknown. Not copied either.
+        (V, d) float32, the outside vectors of the same model; None if unknown. They are not copied.
     subwords
-        The n-grams of a fastText model, from which unknown words get vectors, too.
+        The n-grams of a fastText model, which give vectors to words outside the vocabulary.
 
     Raises
     ------
@@ -114,7 +116,7 @@ class WordVectors:
     def __getitem__(self, word: str) -> NDArray[np.float32]:
         """Return the vector of a word, (d,) float32.
 
-        If the word is unknown and there are n-grams, its vector is made from its n-grams.
+        With a fastText model, the vector of an unknown word is computed from its n-grams.
 
         Raises
         ------
@@ -191,8 +193,8 @@ class WordVectors:
     def find(self, word: str) -> int | None:
         """Return the row of a word, or of a word that differs only in case; None if there is none.
 
-        If several words differ only in case, the most frequent one is found. Case is ignored as
-        `str.lower` does, which keeps ``maße`` and ``masse`` apart. A word that contains spaces also
+        If several words differ only in case, the most frequent one is found. Case is ignored as by
+        `str.lower`, which keeps ``maße`` and ``masse`` apart. A word that contains spaces also
         matches a word with ``_`` in their place, and typographic apostrophes and hyphens match the
         ASCII characters.
         """
@@ -311,7 +313,9 @@ class WordVectors:
         return chosen
 
     def _directions(self, words: Sequence[str]) -> NDArray[np.float64]:
-        """Return the vectors of words, scaled to length 1 unless zero: float64 (n, d)."""
+        """Return the vectors of words, scaled to length 1: float64 (n, d). Zero vectors stay
+        zero.
+        """
         chosen = self._finite(words)
         lengths = np.sqrt(np.einsum("ij,ij->i", chosen, chosen))
         lengths[lengths == 0.0] = 1.0
@@ -611,10 +615,11 @@ class WordVectors:
         Parameters
         ----------
         words
-            Keep this many words, the most frequent ones; None: all.
+            The number of words to keep, the most frequent ones; None: all.
         dim
-            Keep this many dimensions: the coordinates with respect to the leading principal axes of
-            the vectors that are kept. Outside vectors are then dropped. None: all dimensions.
+            The number of dimensions to keep: the coordinates with respect to the leading principal
+            axes of the vectors that are kept. Outside vectors are then dropped. None: all
+            dimensions.
         dtype
             ``float32``; or ``float16``, which has three significant digits and takes half the
             memory and disk space.
@@ -806,10 +811,11 @@ class WordVectors:
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """The lengths of the vectors by which dot products are divided: float32 (V,).
+        """The length of each vector, by which dot products are divided to get cosines: float32
+        (V,).
 
-        The length of a zero vector is replaced by 1. The value is None if some length is so small
-        or so large that dividing by it in float32 would be inaccurate.
+        For a zero vector it is 1. The value is None if some length is so small or so large that
+        dividing by it in float32 would be inaccurate.
         """
         divisors = np.where(self.norms == 0.0, 1.0, self.norms)
         if divisors.min(initial=1.0) < MIN_LENGTH or divisors.max(initial=1.0) > MAX_LENGTH:
@@ -1019,10 +1025,10 @@ class WordVectors:
 
 
 def spellings(word: str) -> list[str]:
-    """Return the spellings under which `WordVectors.find` looks a word up, in this order.
+    """Return the spellings with which `WordVectors.find` looks up a word, in this order.
 
-    They are the word itself, the word with ``_`` for spaces, and this with ASCII apostrophes and
-    hyphens.
+    They are the word itself, the word with ``_`` for spaces, and the latter with ASCII apostrophes
+    and hyphens.
     """
     joined = "_".join(word.split())
     return list(dict.fromkeys((word, joined, joined.translate(PLAIN))))
@@ -1037,10 +1043,14 @@ def _floats(values: ArrayLike) -> NDArray[Any]:
 
 
 def word_list(name: str, words: object, least: int = 1) -> list[str]:
-    """Return a list of words; `name` is the argument that was given, for error messages.
+    """Check an argument that must be a list of words, and return it as a list.
 
     Parameters
     ----------
+    name
+        The name of the argument, for error messages.
+    words
+        The value of the argument.
     least
         The smallest number of words allowed.
 
@@ -1058,7 +1068,7 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
 
 
 def query_words(query: object, may_be_empty: bool) -> list[str] | None:
-    """Return the words of a query; None if the query is not words but, for example, a vector.
+    """Return the words of a query of `WordVectors.nearest`; None if the query is a vector.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Compute and report all evaluation metrics, which are listed in `METRICS`.
 
-To add a metric, write a subclass of `Metric` in a new file of this folder and add it to the list.
+To add a metric, write a subclass of `Metric` in a new file of this folder and add it to `METRICS`.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ METRICS: tuple[Metric, ...] = (Similarity(), Analogy(), Stability())
 
 
 def check_benchmarks(settings: EvaluationSettings) -> None:
-    """Read every benchmark file once, so that an unreadable one is reported before training starts.
+    """Read every benchmark file, so that an unreadable file is reported before training starts.
 
     Raises
     ------
@@ -52,13 +52,14 @@ def compute_scores(
     Returns
     -------
     scores : dict
-        The scores of each metric, by its section, as JSON values.
+        The scores of each metric as JSON values, by the name of the metric (`Metric.section`).
     summary : dict
-        The same without long lists.
+        The same scores without long lists.
     rows : dict
-        The rows of each table, by its name.
+        The rows of each result table, by the name of the table.
     answers : dict
-        The answers to the word pairs and questions of benchmarks, by the name of the score.
+        The answers to the word pairs and questions of benchmarks, by the name of the score that is
+        computed from them.
 
     Raises
     ------
@@ -81,9 +82,9 @@ def compute_scores(
 
 
 def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict[str, float]:
-    """Return the figures in ``settings.followed``, without intervals and tables.
+    """Compute the scores listed in ``settings.followed``, without confidence intervals and tables.
 
-    Figures that are undefined are left out.
+    Return them by names like ``similarity/wordsim353/spearman``. Undefined scores are left out.
     """
     found: dict[str, float] = {}
     for metric in METRICS:
@@ -109,7 +110,7 @@ def figures(summary: Mapping[str, Any]) -> dict[str, float]:
     Parameters
     ----------
     summary
-        The scores of each metric by its section, from `compute_scores`.
+        The scores of each metric, by the name of the metric, from `compute_scores`.
     """
     found: dict[str, float] = {}
     for metric in METRICS:
@@ -129,7 +130,7 @@ def score_lines(summary: Mapping[str, Any]) -> list[ScoreLine]:
     Parameters
     ----------
     summary
-        The scores of each metric by its section, from `compute_scores`.
+        The scores of each metric, by the name of the metric, from `compute_scores`.
     """
     return [
         line

@@ -37,7 +37,8 @@ SUMS = {"semantic": ("semantic",), "syntactic": ("syntactic",), "all": ("semanti
 class Analogy(Metric):
     """The metric of accuracy on analogy questions, with the methods 3CosAdd and 3CosMul.
 
-    It is computed for all questions, for semantic and for syntactic ones, and for each category.
+    The accuracy is computed for all questions, for the semantic and the syntactic ones, and for
+    each category.
     """
 
     section = "analogy"
@@ -94,12 +95,17 @@ class Analogy(Metric):
 
 
 def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
-    """Read questions and return the numbers of their word pairs, (n, 2), as the only item."""
+    """Return the indices of the two word pairs of each analogy question in a file.
+
+    The result is a list of one array (n, 2), because `read_once` caches sequences.
+    """
     return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
-    """Yield a benchmark's rows of the table ``analogies``: one per category, then the totals."""
+    """Yield the rows of the table ``analogies`` for one benchmark: one per category, then the
+    totals.
+    """
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
         for name, sections in SUMS.items()
@@ -124,7 +130,7 @@ def question_bands(
     ranks: NDArray[np.int64],
     vocabulary: int,
 ) -> list[dict[str, Any]]:
-    """Compute the accuracy for questions with frequent and with rare words, as rows of a table.
+    """Compute the accuracy on questions with frequent and with rare words, as rows of a table.
 
     The vocabulary is divided into bands of frequency ranks. A question belongs to the band of its
     rarest word, the answer included.
@@ -141,7 +147,7 @@ def question_bands(
         The rank of the correct answer to each question, (n,), from `answer_ranks`. Questions of
         rank -1, which have unknown words, are left out.
     vocabulary
-        The number of most frequent words that were used.
+        The size of the vocabulary: only this many most frequent words were used.
     """
     asked = np.flatnonzero(ranks >= 0)
     known = cache(vectors.find)

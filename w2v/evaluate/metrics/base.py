@@ -108,9 +108,9 @@ class MetricInput:
     other
         A function that loads the vectors of another run for comparison; None if there is none.
     tables
-        Whether the metric should compute the rows of its tables in addition to the scores.
+        Whether to compute the rows of result tables in addition to the scores.
     intervals
-        Whether it should compute intervals that take time, by bootstrap.
+        Whether to compute bootstrap confidence intervals, which take time.
     """
 
     vectors: WordVectors
@@ -128,8 +128,8 @@ class MetricResult(NamedTuple):
     scores
         The scores as JSON values, by benchmark.
     rows
-        The rows of each table, by its name. A row is a tuple or a dict of the columns. They may be
-        missing if no tables were requested.
+        The rows of each result table, by the name of the table. A row is a tuple or dict of column
+        values. There may be no rows if no tables were requested.
     answers
         The answers to the benchmark items, by the name of the score that is computed from them.
     """
@@ -161,7 +161,7 @@ class ScoreLine(NamedTuple):
 
 
 class Metric(ABC):
-    """The base class of metrics, which each evaluate word vectors in one way.
+    """Base class of evaluation metrics.
 
     Attributes
     ----------
@@ -170,9 +170,10 @@ class Metric(ABC):
     figures
         The names of its main scores, by which runs are compared.
     detailed
-        The names of its scores that the summary leaves out because they are long lists.
+        The names of scores that are long lists and are left out of the summary.
     columns
-        The columns and dtypes, by table, of tables not defined in `w2v.evaluate.metrics.tables`.
+        The dtype of each column of the metric's own result tables, by table and column. Tables
+        defined in `w2v.evaluate.metrics.tables` are not repeated here.
     """
 
     section: ClassVar[str]
@@ -248,7 +249,15 @@ class Metric(ABC):
         }
 
     def figure(self, result: Mapping[str, Any], figure: str) -> float | None:
-        """Return the main score `figure`, given all scores of a benchmark; None if undefined."""
+        """Return one main score from the scores of a benchmark; None if it is undefined.
+
+        Parameters
+        ----------
+        result
+            All scores of the benchmark, by name.
+        figure
+            The name of the main score.
+        """
         value: float | None = result.get(figure)
         return value
 
@@ -257,7 +266,7 @@ _read: dict[tuple[object, ...], Sequence[Any]] = {}
 
 
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
-    """Read a benchmark, or return its cached items if the files have not changed since.
+    """Read a benchmark, or return its cached items if the files have not changed.
 
     Parameters
     ----------
@@ -380,7 +389,7 @@ def benchmark_files(
 
 
 class NamedError(InputError):
-    """The error for a benchmark, with its name.
+    """An error in finding or downloading a benchmark, with the benchmark's name.
 
     Attributes
     ----------

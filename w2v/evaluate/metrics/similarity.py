@@ -32,10 +32,10 @@ MEAN = "mean"
 
 
 class Similarity(Metric):
-    """The metric of correlation (Spearman's and Pearson's) of cosines with human ratings.
+    """The metric of Spearman's and Pearson's correlation of cosines with human ratings.
 
-    In addition to the scores of each set of word pairs, it has the mean of Spearman's correlation
-    over all sets (`MeanOfSets`).
+    It is computed for each set of word pairs. Spearman's correlation is also averaged over all sets
+    (`MeanOfSets`).
     """
 
     section = "similarity"

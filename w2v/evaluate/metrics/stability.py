@@ -21,7 +21,7 @@ K = 10
 
 
 class Stability(Metric):
-    """The metric of the mean share of a word's nearest neighbors that another run has as well."""
+    """The metric of stability: the mean share of a word's nearest neighbors that two runs share."""
 
     section = "stability"
     figures = ("overlap",)

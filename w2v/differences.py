@@ -1,8 +1,8 @@
-"""Explain why no cached result can be used: how the wanted result differs from the nearest one.
+"""Explain why no cached result can be used: how the most similar one differs from the one wanted.
 
-A result is described by its manifest, a JSON object: ``settings``, nested by group as a user
-names them; ``upstream``, the cache keys of the results from which it was made; ``inputs``, the
-SHA-256 of the files that were read, by path; and ``code``, a hash of each source file by path.
+A result is described by its manifest, a JSON object: ``settings``, nested by group as a user names
+them; ``upstream``, the cache keys of the results from which it was made; ``inputs``, the SHA-256 of
+the files that were read, by path; and ``code``, a hash of each source file by path.
 """
 
 import json
@@ -47,9 +47,9 @@ def read_manifests(folder: Path, name: str) -> list[Manifest]:
 
 
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
-    """Sort manifests by how many settings and cache keys of upstream results differ from `wanted`.
+    """Sort manifests by their number of differences from `wanted`, the smallest first.
 
-    The manifest with the fewest differences comes first.
+    Settings and the cache keys of upstream results are compared.
     """
 
     def texts(manifest: Manifest) -> set[tuple[str, str]]:
@@ -78,9 +78,9 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
     """Yield the differences between a wanted result and an existing one, each as a phrase.
 
-    Settings, input files and code are compared, but not the results from which the two were made.
-    If another option of a group is wanted, such as another loss (the group's setting ``name``
-    differs), the other settings of the group are not compared.
+    Settings, input files and code are compared, but not upstream results. If another option of a
+    group is wanted, such as another loss (the group's setting ``name`` differs), the other settings
+    of the group are not compared.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -100,7 +100,7 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
 
 
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
-    """Return a phrase that tells how a setting differs, such as ``model.dim is 50, not 100``.
+    """Return a phrase that says how a setting differs, such as ``model.dim is 50, not 100``.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
 
 
 def is_digest(value: Any) -> bool:
-    """Return whether a setting is a hexadecimal hash, or a list of them, of some content."""
+    """Return whether the value of a setting is a hexadecimal hash, or a list of hashes."""
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in values)
 
@@ -138,13 +138,12 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield phrases that tell how the input files differ.
+    """Yield phrases that say how the input files differ.
 
     Parameters
     ----------
     new, old
-        The SHA-256 of each file that the wanted result reads, and that the existing one read, by
-        path.
+        The SHA-256 of each file that was read for the wanted and for the existing result, by path.
     """
     if not old.keys() & new.keys():
         yield f"other files are read: {listed([*new])}" if new else "other files are read"
@@ -164,6 +163,6 @@ def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `LISTED` names, and how many more there are."""
+    """Return the first `LISTED` names and the number of the others, as text."""
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -6,8 +6,8 @@ import re
 class InputError(ValueError):
     """The error for input or settings that cannot be used.
 
-    The message is one line: what is wrong, where, and what would be right. The command line
-    prints it and exits with status 2; callers of the library may catch it as a ``ValueError``.
+    The message is one line: what is wrong, where, and what is allowed. The command line prints it
+    and exits with status 2. As a subclass of ``ValueError``, it can be caught as one.
     """
 
 
@@ -22,9 +22,8 @@ _ACTIVE = re.compile(
 def sanitize(text: str, *, terminal: bool = False) -> str:
     r"""Replace control and formatting characters, which could manipulate a terminal or web page.
 
-    Words, paths and messages may come from anywhere: a control character in them could control the
-    terminal, and a direction mark could reverse the text after it. Zero-width joiners are kept,
-    because Persian and Hindi are spelled with them.
+    Examples are escape sequences of terminals, and direction marks, which reverse the text after
+    them. Zero-width joiners are kept, because Persian and Hindi are spelled with them.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 """Read and write files: atomically, with checksums, or compressed.
 
-This module also defines the format of ``vocabulary.tsv``, and what counts as a number in a text
-file.
+This module also defines the format of ``vocabulary.tsv``, and which text is a number (`is_number`).
 """
 
 import bz2
@@ -330,14 +329,14 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
 
 
 def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
-    """Give the content of `path` the further name `other`, by a hard link or by a copy.
+    """Create the file `other` with the content of `path`, as a hard link or a copy.
 
-    An older file called `other` is replaced.
+    An older file at `other` is replaced.
 
     Parameters
     ----------
     link
-        Try a hard link first; otherwise, or if the link fails, the file is copied.
+        Try a hard link first. If it fails, or if this is False, copy the file.
     """
     # Removed first: a copy written into a hard link would change the other file, too.
     other.unlink(missing_ok=True)
@@ -370,7 +369,7 @@ def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
     folder
         The folder that will be written to.
     what
-        What writes the files, such as "training", for the message.
+        The name of the task that writes the files, such as "training", for the message.
     """
     free, total = free_disk(folder), sum(need.values())
     if total > free:

@@ -1,9 +1,8 @@
-"""Compute the SHA-256 of files, and store it so that unchanged files are not read again.
+"""Compute the SHA-256 of files, and cache it so that unchanged files are not read again.
 
-As in git's index, a file counts as unchanged if its size, inode, modification time and status
-change time are the same as when it was read. The SHA-256 of a file that was changed less than
-`MARGIN` before it was read is not stored, because another change at that moment could leave the
-same times.
+As in git's index, a file is assumed to be unchanged if its size, inode, modification time and
+status change time are those stored. A hash is not stored if the file was changed less than `MARGIN`
+before it was read, because another change at that moment could leave the same times.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ OnRead = Callable[[int], None]
 
 
 class FileHashes:
-    """Returns the SHA-256 of files, from a database if they are unchanged, or else by reading them.
+    """Returns the SHA-256 of files. Hashes of unchanged files are taken from a database.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ class FileHashes:
         Parameters
         ----------
         on_read
-            Called with the number of bytes hashed since the last call, or taken from the database.
+            Progress callback. Its argument is the number of bytes processed since the last call.
 
         Raises
         ------
@@ -89,9 +88,9 @@ class FileHashes:
         connection
             The database; None if there is none.
         new
-            If the hash should be stored, a row (path, stamp, SHA-256) is appended here.
+            If the hash should be stored, a row (path, stamp, SHA-256) is appended to this list.
         on_read
-            Called with the number of bytes hashed since the last call, or taken from the database.
+            Progress callback. Its argument is the number of bytes processed since the last call.
         """
         key = os.path.abspath(local_path(path))  # noqa: PTH100 (a Path cannot keep every name)
         started = time.time_ns()
@@ -151,14 +150,14 @@ class FileHashes:
     def _remembered(
         self, connection: sqlite3.Connection | None, key: bytes, current: str
     ) -> str | None:
-        """Return the stored SHA-256 of a file; None if there is none for its present stamp.
+        """Return the stored SHA-256 of a file; None if there is none for its current stamp.
 
         Parameters
         ----------
         key
             The absolute path of the file, as bytes.
         current
-            The present stamp of the file, a text that changes when the file changes.
+            The current stamp of the file, a text that changes when the file changes.
         """
         if connection is None or self.database is None:
             return None
@@ -203,7 +202,7 @@ def content_sha256(paths: Sequence[Path], hashes: FileHashes | None = None) -> s
     Parameters
     ----------
     hashes
-        Returns stored hashes of unchanged files; None: every file is read.
+        A cache of the hashes of unchanged files; None: every file is read.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A lock for compiling with Numba, so that processes that start together compile only once."""
+"""A lock for compiling with Numba: of several processes, only one compiles a function."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Iterator[None]:
-    """Hold a lock while a function is compiled, so that other processes wait and load the result.
+    """Hold a lock while a function is compiled; other processes wait and load the result.
 
     Parameters
     ----------

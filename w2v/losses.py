@@ -1,4 +1,4 @@
-"""The losses: their settings and the table of their names.
+"""The losses: their settings, and the table `LOSSES` of their names.
 
 The formulas of the losses for one center word are in `w2v.reference`; this module also exports
 them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.
@@ -48,18 +48,18 @@ Counts: TypeAlias = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Loss(Settings, ABC):
-    """The base class of the losses. The fields of a subclass are the settings of its loss.
+    """Base class of the losses. The fields of a subclass are the settings of its loss.
 
     Attributes
     ----------
     name
         The name of the loss in ``conf/loss`` and in lists of runs.
     step
-        The class, a `w2v.engines.step.Step`, that trains with this loss, as ``module:class``. It
-        is imported when training begins.
+        The class, a `w2v.engines.step.Step`, that trains with this loss, as ``module:class``. It is
+        imported when training begins.
     changes_objective
-        The settings that change what the loss measures. If two runs differ in one of them, their
-        values of the loss cannot be compared.
+        The settings that change what the loss measures. Values of the loss can be compared only
+        between runs with equal values of these settings.
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     step_depends_on_length
@@ -78,7 +78,9 @@ class Loss(Settings, ABC):
 
     @property
     def label(self) -> str:
-        """The most important setting, such as ``k5`` for K = 5, for names of runs; may be empty."""
+        """A short text for names of runs with the most important setting, such as ``k5``; may be
+        empty.
+        """
         return ""
 
     def output_rows(self, words: int) -> int:
@@ -100,7 +102,7 @@ class Loss(Settings, ABC):
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
-        """Return how many bytes a training step needs in addition to the model; 0 if few."""
+        """Return the additional memory that a training step needs, in bytes; 0 if it is small."""
         return 0
 
 

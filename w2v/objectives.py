@@ -1,10 +1,11 @@
-"""The objectives of training: the architectures (skip-gram, CBOW), and the tables of vectors.
+"""The objectives of training: architectures (skip-gram, CBOW) with a loss, and the model.
 
 The losses and their settings are in `w2v.losses`.
 
 To add an architecture, write its settings here as a subclass of `Architecture`, a subclass of these
 settings with a field ``loss``, a line in `ARCHITECTURES`, its formula in `w2v.reference`, its input
-rows in ``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No other file has to be changed.
+vectors in ``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No other file has to be
+changed.
 """
 
 from dataclasses import dataclass
@@ -18,14 +19,14 @@ from w2v.settings import Settings, at_least, between, one_of, setting
 
 
 class Model(NamedTuple):
-    """The parameters of a model: the tables of input and of output vectors.
+    """The parameters of a model: the matrices of input and of output vectors.
 
     Attributes
     ----------
     center : float32 (V, d)
-        v_w, the input vector of each word: the vectors that people use. With subwords, the shape is
-        (V + buckets, d): one row for each word, then the rows of n-grams; the vector of a word is
-        the mean of its own row and the rows of its n-grams.
+        v_w, the input vector of each word: the word vectors to use. With subwords, the shape is (V
+        + buckets, d): one row for each word, then the rows of n-grams; the vector of a word is the
+        mean of its own row and the rows of its n-grams.
     outside : float32 (V, d)
         u_w, the output vector of each word, used where the word is predicted or is a noise word.
         With the hierarchical softmax (V - 1, d), the vectors of the inner nodes of the tree.
@@ -37,18 +38,18 @@ class Model(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture(Settings):
-    """The base class of the architectures: the size of vectors, context windows and subwords.
+    """Base class of the architectures: the size of vectors, context windows and subwords.
 
     Attributes
     ----------
     name
         The name of the architecture in ``conf/model`` and in lists of runs.
     inputs
-        The class, a `w2v.engines.inputs.Inputs`, that makes the input rows of this architecture, as
-        ``module:class``.
+        The class, a `w2v.engines.inputs.Inputs`, that makes the input vectors of this architecture,
+        as ``module:class``.
     changes_objective
-        The settings that change over which pairs of words the loss is averaged. If two runs differ
-        in one of them, their values of the loss cannot be compared.
+        The settings that change over which pairs of words the loss is averaged. Values of the loss
+        can be compared only between runs with equal values of these settings.
     """
 
     dim: int = setting("d, the length of a vector", at_least(1), 100)
@@ -90,11 +91,14 @@ class Architecture(Settings):
 
     @property
     def label(self) -> str:
-        """Settings that are not the defaults, in a few characters, for run names; may be empty."""
+        """A short text for names of runs with settings that are not the defaults; may be empty."""
         return f"n{self.min_n}-{self.max_n}" if self.subwords else ""
 
     def input_rows(self, words: int) -> int:
-        """Return the number of input rows for a vocabulary of `words` words and their n-grams."""
+        """Return the number of rows of the input matrix for a vocabulary of `words` words.
+
+        With subwords, the buckets of n-grams are included.
+        """
         return words + self.buckets * self.subwords
 
     def pair_weights(self) -> NDArray[np.float32]:
@@ -106,7 +110,7 @@ class Architecture(Settings):
 
 @dataclass(frozen=True)
 class SkipGramArchitecture(Architecture):
-    """Skip-gram without a loss: each center word predicts the words around it."""
+    """The settings of skip-gram, without a loss. Each center word predicts the words around it."""
 
     name = "skipgram"
     inputs = "w2v.engines.inputs:SkipGramInputs"
@@ -126,7 +130,10 @@ class SkipGram(SkipGramArchitecture):
 
 @dataclass(frozen=True)
 class CbowArchitecture(Architecture):
-    """CBOW (continuous bag of words) without a loss: words around a position predict its word."""
+    """The settings of CBOW (continuous bag of words), without a loss.
+
+    The words around a position predict the word at this position.
+    """
 
     combine: str = setting(
         "predict from the mean of the context's vectors, or from their sum",
@@ -153,7 +160,7 @@ class CbowArchitecture(Architecture):
 
 @dataclass(frozen=True)
 class Cbow(CbowArchitecture):
-    """CBOW (continuous bag of words) with a loss: words around a position predict its word.
+    """CBOW (continuous bag of words) with a loss: a word is predicted from the words around it.
 
     References
     ----------
@@ -175,7 +182,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
-    """Return an objective: the settings of an architecture together with those of a loss."""
+    """Return an objective, which has the settings of an architecture and a loss."""
     return ARCHITECTURES[architecture.name][1](**vars(architecture), loss=loss)
 
 

@@ -499,7 +499,7 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the loss of target words, summed, for the input vector v = Σ_j weight_j inputs[row_j].
+    """Return the summed loss of target words for the input vector v = Σ_j weight_j inputs[row_j].
 
     Parameters
     ----------

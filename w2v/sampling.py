@@ -1,9 +1,8 @@
-"""Random choices: seeded generators, counter-based draws, sub-sampling and noise words.
+"""Random numbers: seeded generators, counter-based draws, sub-sampling and noise words.
 
-`generator` returns a NumPy generator for what happens once, such as shuffling documents. `draw` is
-for what happens at every word of the text: the random number depends only on a key and on the
-number of the draw (a counter), so that threads and engines get the same random numbers in whatever
-order they work.
+`generator` returns a NumPy generator for single events, such as shuffling documents. `draw` is for
+random numbers for every word of the text. They are a function of a key and a counter, so that
+threads and engines get the same numbers in whatever order they work.
 """
 
 import zlib
@@ -16,7 +15,7 @@ UInt32Array: TypeAlias = NDArray[np.uint32]
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
-    """Return a random generator for one purpose, independent of others with the same seed.
+    """Return a random generator that is independent of those for other purposes with the same seed.
 
     Parameters
     ----------
@@ -47,8 +46,8 @@ def draw_key(random: np.random.Generator) -> Key:
 def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
     """Return 64 random bits for each counter (x0, x1) under a key: Threefry-2x32 with 20 rounds.
 
-    The arguments and the two results are uint32 arrays, or scalars in code that Numba compiles:
-    this function serves both. `jax.extend.random.threefry_2x32` computes the same function.
+    The arguments and the two results are uint32: arrays, or scalars in code that Numba compiles.
+    `jax.extend.random.threefry_2x32` computes the same function.
 
     References
     ----------
@@ -86,9 +85,9 @@ def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
 
 
 def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Array, UInt32Array]:
-    """Return 64 random bits for each of n counter-based draws.
+    """Return 64 random bits for each of n counters, as two uint32 arrays.
 
-    Draws with equal keys, purposes and numbers are equal; all others are independent.
+    Equal keys, purposes and counters give equal bits; all others are independent.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Arra
     purpose
         A number that separates draws for different purposes under the same key.
     numbers : int64 (n,)
-        The numbers of the draws (counters), below 2**32.
+        The counters, below 2**32.
 
     Returns
     -------
@@ -134,10 +133,10 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 
 
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
-    """Return the sub-sampling probabilities as integer thresholds for random 32-bit integers.
+    """Return the sub-sampling probability of each word as an integer threshold.
 
-    A word is kept if its random integer is at most its threshold. Integers are compared so that all
-    engines keep the same words.
+    A word is kept if a random 32-bit integer is at most its threshold. Integers, unlike floats, are
+    compared in the same way by all engines.
 
     Parameters
     ----------

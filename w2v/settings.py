@@ -1,7 +1,7 @@
 """Settings that validate themselves: frozen dataclasses whose fields have a meaning and limits.
 
-A field made by `setting` has a one-line meaning and a limit on its values. A class derived from
-`Settings` raises an error for other values when an object is created. `describe` returns the
+A field made by `setting` has a one-line meaning and a limit on its values. The constructor of a
+class derived from `Settings` raises an error for values outside the limit. `describe` returns the
 meanings and limits as text for ``--help``, so that each limit is written only once.
 """
 
@@ -27,7 +27,7 @@ class SettingError(InputError):
     name, value
         The name of the field, and its value.
     wanted
-        What would be right: the words that follow "must be" in the message.
+        The allowed values, in words that follow "must be" in the message.
     """
 
     def __init__(self, owner: type, name: str, value: object, wanted: str) -> None:
@@ -94,15 +94,15 @@ def some_of(choices: Collection[str], least: int = 0) -> Limit:
 def text(what: str) -> Limit:
     """Return a limit that allows text that is not blank.
 
-    Error messages call the text `what`, such as "a folder".
+    `what` names the allowed text in error messages, for example "a folder".
     """
     return Limit(what, lambda value: bool(value.strip()))
 
 
 def matching(pattern: str, what: str) -> Limit:
-    """Return a limit that allows text that a regular expression matches as a whole, ignoring case.
+    """Return a limit that allows text that fully matches a regular expression, ignoring case.
 
-    Error messages call the text `what`.
+    `what` names the allowed text in error messages.
     """
     found = re.compile(pattern, re.IGNORECASE)
     return Limit(what, lambda value: found.fullmatch(value) is not None)

@@ -17,8 +17,8 @@ I32 = NDArray[np.int32]
 class Sums:
     """n weighted sums of rows of a matrix, in compressed sparse row (CSR) form.
 
-    Sum i has the entries ``starts[i] : starts[i + 1]`` of the other arrays; it may have none. If
-    `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
+    Sum i consists of the entries ``starts[i]`` to ``starts[i + 1] - 1`` of the other arrays; it may
+    be empty. If `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
 
     Attributes
     ----------
@@ -29,8 +29,8 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        The gradient with respect to a sum is multiplied by these numbers to get the update of each
-        of its rows. For the true gradient of the loss, they equal the weights.
+        The factor from the gradient by a sum to the update of each of its rows. For the true
+        gradient of the loss, the shares equal the weights.
     """
 
     ids: I32
@@ -44,7 +44,7 @@ class Sums:
         return len(self.ids) if self.starts is None else len(self.starts) - 1
 
     def borders(self) -> I32:
-        """Return `starts`; if it is None, the same for sums of one row each: int32 (n + 1,)."""
+        """Return `starts`, or its equivalent if `starts` is None: int32 (n + 1,)."""
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
     def take(self, chosen: NDArray[np.integer[Any]]) -> "Sums":
@@ -57,7 +57,8 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group equal sums. Sums of several rows are not compared and count as different.
+        """Group sums that are the same single row. Sums of several rows are each a group of their
+        own.
 
         Returns
         -------
@@ -73,7 +74,7 @@ class Sums:
         return order, np.append(first, len(order))
 
     def distinct(self) -> int:
-        """Count the groups of equal sums that are not empty; `equal` defines the groups."""
+        """Count the groups of `equal` whose sums are not empty."""
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
     def used(self) -> NDArray[np.bool_]:
@@ -89,7 +90,8 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return the sums as a sparse matrix whose columns are the distinct rows.
+        """Return the sums as a sparse matrix, with a column for each distinct row that they
+        contain.
 
         Parameters
         ----------
@@ -112,7 +114,7 @@ class Sums:
         return rows, sp.csr_array(entries, shape=(self.count, len(rows)))
 
     def of(self, table: F32) -> F32:
-        """Compute the sums for a matrix `table` of row vectors: (n, d)."""
+        """Compute the sums of rows of the matrix `table`, (V, d): float32 (n, d)."""
         if self.starts is None:
             chosen: F32 = table[self.ids]
             return chosen

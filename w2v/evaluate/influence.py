@@ -169,8 +169,10 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse matrices that sum over questions: those with a given word pair, and those with
-        the same two pairs.
+        """Two sparse 0/1 matrices that add up values of questions.
+
+        The first has a row for each word pair, and the second a row for each set of two word pairs
+        that questions consist of. Their columns are the questions.
         """
         from scipy.sparse import csr_matrix
 

@@ -190,8 +190,7 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 def mean_neighbour_overlap(
     runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
-    """Return the mean share of nearest neighbors that two runs have in common, over all pairs of
-    runs.
+    """Return the share of nearest neighbors that two runs have in common, averaged over all pairs.
 
     Parameters
     ----------

@@ -289,10 +289,9 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence: the difference that these seeds can detect, and the seeds needed for a
-    smaller one.
+    """Return a sentence on the difference that these seeds can detect, and on the seeds needed.
 
-    `digits` is the number of decimals.
+    The seeds needed are those for the difference ``one.size``. `digits` is the number of decimals.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

@@ -32,15 +32,15 @@ def loss_curve(
     path: str | Path,
     title: str = "",
 ) -> None:
-    """Draw the training loss over the number of words seen, and the held-out loss of each epoch.
+    """Draw the training loss over the number of words read, and the held-out loss of each epoch.
 
     Parameters
     ----------
     points
-        Pairs (words seen, mean loss per pair in nats). If there are none, the training loss of each
+        Pairs (words read, mean loss per pair in nats). If there are none, the training loss of each
         epoch is drawn instead.
     epochs
-        For each epoch ``words``, the number of words seen since the start of training, ``loss`` and
+        For each epoch ``words``, the number of words read since the start of training, ``loss`` and
         ``heldout_loss``; a loss may be None.
     path
         The PNG file to write.
@@ -96,12 +96,12 @@ def loss_curve(
 def score_curves(
     epochs: Sequence[Mapping[str, Any]], path: str | Path, title: str = "", kept: int | None = None
 ) -> None:
-    """Draw the scores after epochs, one line for each score.
+    """Draw benchmark scores over epochs, with one line for each score.
 
     Parameters
     ----------
     epochs
-        Each with its number, ``epoch``, and its ``scores`` by name; the latter may be empty.
+        Each with its number, ``epoch``, and its ``scores`` by name, which may be empty.
     kept
         The epoch whose vectors were kept, if it is not the last one.
     """
@@ -169,7 +169,7 @@ def word_map(
 
 
 def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") -> None:
-    """Draw the count of each type of the corpus over its frequency rank, on logarithmic axes.
+    """Draw the rank-frequency curve of a corpus: count over frequency rank, on logarithmic axes.
 
     Parameters
     ----------
@@ -237,11 +237,10 @@ def _unit(largest: float) -> tuple[float, str]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a running mean; each window holds a fraction `SMOOTHING` of the values.
+    """Return a centered moving average whose window is a fraction `SMOOTHING` of all values.
 
-    The window is centered, so that the mean does not lag behind. At the start, where the loss falls
-    fast, the window shrinks on both sides; at the end only its right half is cut, so that the last
-    values are averages as well.
+    At the start, where the loss falls fast, the window is shortened on both sides. At the end only
+    its right half is shortened, so that the last values are averages as well.
     """
     half = int(len(values) * SMOOTHING / 2) + 1
     index = np.arange(len(values))
@@ -258,13 +257,13 @@ def similarity_scatter(
     spearman: float | None = None,
     interval: tuple[float, float] | None = None,
 ) -> None:
-    """Plot model cosines against human scores of word pairs; label the largest disagreements.
+    """Plot model cosines against human ratings of word pairs; label the largest disagreements.
 
     Parameters
     ----------
     pairs
         The word pairs of one similarity benchmark: rows with ``word_1``, ``word_2``, ``human`` (the
-        score), ``model`` (the cosine) and ``used``. Pairs that are not used are not drawn; used
+        rating), ``model`` (the cosine) and ``used``. Pairs that are not used are not drawn; used
         pairs without a cosine count as 0.
     path
         The PNG file to write.
@@ -299,7 +298,7 @@ def similarity_scatter(
 
 
 def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title: str = "") -> None:
-    """Draw the accuracy in each analogy category with its 95 % interval, one mark per method.
+    """Draw the accuracy in each analogy category with its 95 % interval, one marker per method.
 
     Parameters
     ----------
@@ -361,5 +360,5 @@ def analogy_accuracy(rows: Sequence[Mapping[Any, Any]], path: str | Path, title:
 
 
 def _two_decimals(value: float) -> str:
-    """Format a number with two decimals and a Unicode minus sign; never as minus zero."""
+    """Format a number with two decimals and a Unicode minus sign, and 0 without a sign."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

@@ -1,8 +1,8 @@
-"""Place text labels beside points so that no label covers another.
+"""Place text labels beside points without overlaps.
 
-The package adjustText is not used: its labels still overlap where points are dense, it takes a
-second per chart instead of a fifth, and two minutes for 200 points in one place, because it never
-leaves a label out.
+The package adjustText is not used: its labels still overlap where points are dense, because it
+never leaves a label out, and it is slower (a second per chart, not a fifth of one; two minutes for
+200 points in one place).
 """
 
 import warnings
@@ -35,9 +35,9 @@ WITHOUT_LINE = 8.0
 def place_labels(
     fig: "Figure", ax: "Axes", labels: Sequence[str], xy: Array, order: Iterable[int]
 ) -> None:
-    """Write labels beside points so that each covers no other label and as few points as possible.
+    """Write labels beside points, without overlaps and covering as few points as possible.
 
-    A label for which no place is free is left out.
+    A label for which there is no room is left out.
 
     Parameters
     ----------

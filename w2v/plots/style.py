@@ -1,8 +1,7 @@
-"""The common look of all charts: colors, sizes, titles, and how a chart is saved.
+"""The common style of all charts: colors, sizes, titles, and how a chart is saved.
 
-Everything here uses matplotlib without pyplot, which would keep figures in memory and choose a
-window system for the whole process. matplotlib is imported inside the functions, so that runs that
-draw nothing do not wait for it.
+pyplot is not used, because it would keep figures in memory and choose a window system for the whole
+process. matplotlib is imported inside the functions, because importing it takes time.
 """
 
 import textwrap
@@ -47,7 +46,7 @@ def new_figure(width: float = WIDTH, height: float = HEIGHT) -> "tuple[Figure, A
 
 
 def set_title(fig: "Figure", title: str) -> None:
-    """Write a title above the chart, broken into lines that fit its width."""
+    """Write a title above the chart, wrapped to its width."""
     if title:
         width = int(fig.get_figwidth() / 0.095)  # no letter of this size is wider, in inches
         lines = [

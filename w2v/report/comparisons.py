@@ -1,4 +1,4 @@
-"""Write HTML pages on several trainings: their agreement, or the differences of two texts.
+"""Write HTML pages that compare several trainings of one text, or the trainings of two texts.
 
 An *ensemble* is a group of trainings of the same text that differ in the random seed or in a
 bootstrap sample of the documents.
@@ -54,12 +54,14 @@ def write_ensemble(
     ----------
     folder
         The folder of ``ensemble.html`` and ``ensemble-map.html``.
+    title
+        The title of the page.
     resampled
         Whether each training is on a bootstrap sample of the documents.
     when
         The time that the page shows, with a time zone.
     probes
-        Words whose nearest neighbors are listed; words that the ensemble lacks are skipped.
+        Words whose nearest neighbors are listed; words that are not in the ensemble are skipped.
     paths
         The paths of the vectors, for the Python example on the page.
     methods
@@ -108,7 +110,7 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return sentences on how many nearest neighbors of a word two trainings share on average."""
+    """Return sentences on the mean share of nearest neighbors that two trainings have in common."""
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
         f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
@@ -139,7 +141,7 @@ def write_change(
     sides
         The trainings of each text, from which nearest neighbors are taken.
     names
-        What the page calls the two texts.
+        The names of the two texts on the page.
     when
         The time that the page shows, with a time zone.
     """
@@ -187,7 +189,7 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return a sentence that says which random variation the trainings of a text represent."""
+    """Return a sentence on the causes of random variation between the trainings of a text."""
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
     if change.resampled:
@@ -214,7 +216,7 @@ def reading(change: Change) -> str:
 
 
 def verdict_on(shift: Shift) -> str:
-    """Return whether a word is used differently in the two texts, in words for the page."""
+    """Return the verdict on one word as text: whether it is used differently in the two texts."""
     if shift.p is None:
         return "not judged"
     return "used differently" if shift.found else "may be chance"

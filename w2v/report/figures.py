@@ -1,7 +1,7 @@
 """Draw the charts of a run, each with a file name, a title and a description.
 
-`draw` makes the charts and the interactive map, and lists the charts in ``pictures.json``, from
-which the report reads them.
+`draw` makes the charts and the interactive map, and lists the charts in ``pictures.json``, which
+the report reads.
 """
 
 import json
@@ -26,7 +26,7 @@ MAP_NEIGHBOURS = 60  # words in a map chart besides the probe words
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart: its file name, kind, title and, for people who cannot see it, a description."""
+    """A chart: its file name, kind, title and text description."""
 
     file: str
     kind: str  # one of `KINDS`
@@ -36,7 +36,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Counts:
-    """The types (distinct tokens) of a corpus: their counts, and which are in the vocabulary.
+    """The counts of the types (distinct tokens) of a corpus, and which types are in the vocabulary.
 
     Attributes
     ----------
@@ -100,7 +100,7 @@ def draw(
 
 
 def read_pictures(folder: Path) -> list[Picture]:
-    """Return the list of the charts that `draw` has written into a folder."""
+    """Read the list of charts that `draw` has written into a folder."""
     return [Picture(**fields) for fields in json.loads((folder / LIST).read_bytes())]
 
 

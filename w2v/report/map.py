@@ -80,7 +80,7 @@ def _cut(word: str) -> str:
 
 
 def _integers(xy: NDArray[np.float64]) -> list[int]:
-    """Scale positions to integers from -10000 to 10000, centered at 0, x and y by the same factor.
+    """Scale positions to integers from -10000 to 10000, with the same factor for x and y.
 
     Returns
     -------

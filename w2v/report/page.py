@@ -1,4 +1,4 @@
-"""Fill HTML templates; each page is one file that loads nothing from elsewhere."""
+"""Fill HTML templates. Each page is one file that loads no other files."""
 
 import base64
 import hashlib
@@ -33,8 +33,7 @@ def write_page(
         Functions that the template can use as filters, under their names.
     values
         The variables of the template. Strings are sanitized and escaped. The template also gets
-        ``policy``, a Content-Security-Policy that makes the browser refuse every request and every
-        other script.
+        ``policy``, a Content-Security-Policy that forbids all requests and all other scripts.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -78,5 +77,5 @@ def embedded_json(value: Any) -> str:
 
 
 def embedded_image(path: Path) -> str:
-    """Return a PNG file as a ``data:`` URL, which contains the image itself."""
+    """Return a PNG file as a ``data:`` URL."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,7 +1,7 @@
 """Write ``report.html``: one page with the scores, charts, neighbors and settings of a run.
 
 The page is made from the run's summary and the files of its stages. This module imports neither
-pandas nor matplotlib, so that a run whose stages are all cached gets its report quickly.
+pandas nor matplotlib, because their import takes longer than writing the page.
 """
 
 import csv
@@ -40,9 +40,9 @@ class Scale:
     low, high
         The smallest and the largest value on the axis.
     digits
-        The decimals with which the ends of intervals are written.
+        The number of decimals of the interval limits.
     factor
-        What values are multiplied by when they are written, such as 100 for percentages.
+        The factor from values to displayed numbers, such as 100 for percentages.
     """
 
     low: float
@@ -86,7 +86,9 @@ def write_report(
     drawn
         The folder with the charts.
     summary
-        The summary of the run.
+        The content of the run's ``summary.json``.
+    title
+        The title of the page.
     command
         The command line of the run.
     when
@@ -135,7 +137,7 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the benchmarks of a run that are known by name, with their licences and references."""
+    """Return the descriptions of a run's benchmarks, except files of the user, with their names."""
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
     return [(name, dataset) for name, dataset in found if dataset is not None]
@@ -224,7 +226,7 @@ def tiles(
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the sizes of the corpus and the vocabulary; none if the run has no corpus."""
+    """Return the sizes of the corpus and the vocabulary; an empty list if the run has no corpus."""
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:
         return []
@@ -240,7 +242,7 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the most frequent words with their counts; none if the run has no vocabulary."""
+    """Return the most frequent words with their counts; an empty list without a vocabulary."""
     if "files" not in summary or "vocab" not in summary:
         return []
     words, counts = read_vocabulary(Path(summary["files"]["vocabulary"]))
@@ -275,7 +277,7 @@ def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
 
 
 def setting_text(value: Any) -> str:
-    """Return the value of a setting as it is written on the command line, without passwords."""
+    """Return the value of a setting in the syntax of the command line, without passwords."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -322,7 +324,7 @@ def count(value: float) -> str:
 
 
 def plural(value: int, noun: str) -> str:
-    """Return a number with a noun, which gets a plural s if needed: ``1 epoch``, ``2 epochs``."""
+    """Return a number with a noun in the singular or plural: ``1 epoch``, ``2 epochs``."""
     return f"{value} {noun}{'' if value == 1 else 's'}"
 
 

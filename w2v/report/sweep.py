@@ -1,6 +1,7 @@
-"""Write ``report.html`` of a sweep: which settings are better in which score, and how sure that is.
+"""Write ``report.html`` of a sweep: which settings give better scores, and how certain that is.
 
-It is made from what `w2v.evaluate.verdicts` found and the files in the folder of the sweep.
+The page is made from the comparisons of `w2v.evaluate.verdicts` and the files in the folder of the
+sweep.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,13 +46,13 @@ def write_sweep_page(
     Parameters
     ----------
     folder
-        Of the sweep, with its charts.
+        The folder of the sweep, with its charts.
     judged
-        What was compared.
+        The comparisons of the configurations by each score.
     summary
-        What ``summary.json`` of the sweep holds.
+        The content of the sweep's ``summary.json``.
     settings
-        The names of the settings that it varies, without the seed.
+        The names of the settings that the sweep varies, without the seed.
     """
     rows = summary["configurations"]
     objective = summary["objective"]
@@ -80,7 +81,7 @@ def write_sweep_page(
 
 
 class Finding(NamedTuple):
-    """What the top of the page says of one score: a sentence, and a word for its color."""
+    """The main result for one score, at the top of the page: a sentence, and a CSS class."""
 
     score: str
     text: str
@@ -88,7 +89,7 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield a finding for each score."""
+    """Yield the main result for each score."""
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")
         against = [one for one in some.differences if one.b == some.reference]
@@ -105,7 +106,7 @@ def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
 
 
 def readable(score: str) -> str:
-    """Return the name of a score in words."""
+    """Return a readable name of a score."""
     if score == MEAN_OF_SETS:
         return "Mean of the similarity sets, Spearman’s correlation"
     kind, _, rest = score.partition("/")
@@ -118,14 +119,14 @@ def readable(score: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write some names with commas, and the number of those that are too many."""
+    """Return the first `MAX_NAMES` names, separated by commas, and the number of the others."""
     more = len(names) - MAX_NAMES
     text = ", ".join(names[:MAX_NAMES])
     return f"{text} and {more} more" if more > 0 else text
 
 
 def score_table(judged: Judged) -> dict[str, Any]:
-    """Return what the page shows of the settings in one score: a row for each comparison."""
+    """Return the data of the page's table for one score, with a row for each comparison."""
     rows = [
         {
             **asdict(one),
@@ -157,7 +158,7 @@ def score_table(judged: Judged) -> dict[str, Any]:
 
 
 def seeds_to_add(one: Difference) -> str:
-    """Return how many more seeds would show the difference in question, for a cell of a table."""
+    """Return the number of further seeds that would make the difference significant, as text."""
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH
     if one.seeds_needed is None:

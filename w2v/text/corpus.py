@@ -2,14 +2,13 @@
 
 `w2v.text.tokens` describes the files of this folder, the corpus folder.
 
-The source is read in blocks of documents. Tokenizing a block numbers its types (distinct tokens) by
-first appearance in the block, which any thread can do. Merging the blocks, in order, renumbers the
-types by first appearance in the corpus. The result therefore depends neither on the number of
-threads nor on where blocks end.
+The source is read in blocks of documents. Blocks are tokenized in parallel; each numbers its own
+types (distinct tokens). Then the blocks are merged in order, and the types are renumbered by first
+appearance in the corpus. The result therefore depends neither on the number of threads nor on the
+size of blocks.
 
-Little text is tokenized and merged in plain Python, and much text by compiled kernels
-(`w2v.text.scanner`), which are several times as fast but take time to compile or load. Both give
-the same result.
+Small texts are processed in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
+which are several times as fast but take time to compile or load. Both give the same result.
 """
 
 import ctypes
@@ -60,7 +59,7 @@ class CorpusSize:
         The number of invalid byte sequences that were replaced or left out.
     nul_bytes, crlf, byte_order_marks
         The numbers of NUL bytes, of CR LF line ends, and of byte order marks at the start of files.
-        They may be a sign of a damaged corpus. No token holds any of these characters.
+        Many of them may be a sign of a damaged corpus. They are not part of any token.
     unsegmented
         The number of tokens that are too long for one word, in scripts that are written without
         spaces between words, such as Chinese or Thai; see `count_unsegmented`.
@@ -207,12 +206,12 @@ class TypeTable:
         count
             The number of types in `lines`.
         ids : int32 (tokens,)
-            The token ids of the block, each the index of a type in `lines`.
+            The tokens of the block, each the index of its type in `lines`.
 
         Returns
         -------
         int32 (tokens,)
-            The same tokens with the ids that their types have in this table.
+            The same tokens, each the id of its type in this table.
         """
         words = lines.split(b"\n")[:count]
         known = np.array([self.numbering[word] for word in words], np.int32)
@@ -235,7 +234,7 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read blocks until they hold more than `SMALL_BYTES` in total, `limit` documents, or all text.
+    """Read blocks until they have more than `SMALL_BYTES` bytes, or `limit` documents, or all text.
 
     Parameters
     ----------
@@ -247,7 +246,7 @@ def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block]
     blocks
         The blocks that were read.
     large
-        Whether they hold more than `SMALL_BYTES`.
+        Whether they have more than `SMALL_BYTES` bytes.
     """
     first: deque[Block] = deque()
     size = documents = 0
@@ -267,7 +266,7 @@ def drain(items: deque[Item]) -> Iterator[Item]:
 
 
 def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """Yield the items of an iterator; a thread computes the next item in the meantime."""
+    """Yield the items of an iterator, while a thread computes the next item in advance."""
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -278,7 +277,7 @@ def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
 def map_ordered(
     submit: Callable[[Item], Future[Result]], items: Iterator[Item], ahead: int
 ) -> Iterator[tuple[Item, Result]]:
-    """Run a task for each item in parallel; yield each item with its result, in the order of items.
+    """Run a task for each item in parallel; yield the items with their results, in order.
 
     If `items` raises an `InputError`, the results of the items before are yielded first.
 
@@ -396,7 +395,7 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block to the table of types and to the totals.
+        """Add a block to the table of types, and count its documents, bytes and tokens.
 
         Parameters
         ----------
@@ -406,10 +405,10 @@ class CorpusWriter:
         Returns
         -------
         ids : int32 (tokens,)
-            The tokens with the type ids of the corpus.
+            The type id of each token, in the numbering of the corpus.
         ends : int64 (documents,)
-            The end of each document that is not empty and ends in the block, in tokens of the
-            corpus.
+            The end of each document that is not empty and ends in the block, as a number of tokens
+            from the start of the corpus.
         """
         filled = found.filled.copy()
         filled[:1] |= self.open_filled
@@ -448,7 +447,7 @@ UNSEGMENTED = re.compile(
 
 
 def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
-    """Count the tokens that probably hold several words, in scripts without spaces between words.
+    """Count the tokens that probably consist of several words, in scripts without spaces.
 
     Such a token has a longer run of, for example, Chinese or Thai letters than words usually have.
 

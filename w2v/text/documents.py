@@ -1,4 +1,4 @@
-"""Make a document source of what the caller passes: paths, strings, or lists of tokens."""
+"""Make a document source from the argument `documents`: paths, strings, or lists of tokens."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -98,7 +98,7 @@ class Texts:
 
 
 def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:
-    """Return the source that reads the documents a caller has passed.
+    """Return the source that reads the documents given as paths, strings or lists of tokens.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _refuse(documents: object) -> Any:
 
 
 def is_path(item: object) -> bool:
-    """Return whether the first item of a list is a path; otherwise it is a document.
+    """Return whether an item is a path, as opposed to the text of a document.
 
     A path is a `pathlib.Path`, or a string that names an existing file or folder or is a glob
     pattern or URL without white space.

@@ -12,10 +12,10 @@ ShowDownload = Callable[[str, int, int | None], None]
 
 
 def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: None) -> None:
-    """Download a file to `path`, unless a file with this SHA-256 is there already.
+    """Download a file to `path`, unless a file with this SHA-256 is already there.
 
-    The file appears at `path` only after its checksum has been verified. If several processes want
-    the same file at the same time, one of them downloads it.
+    The file appears at `path` only after its checksum has been verified. If several processes
+    request the same file at the same time, only one of them downloads it.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
     Raises
     ------
     InputError
-        The download failed. The message is only the reason; the caller puts it into a sentence.
+        The download failed. The message is only the reason, which the caller adds to its own
+        message.
     """
     # Most runs download nothing, and these imports are slow.
     import pooch
@@ -64,7 +65,9 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """Passes pooch's progress to a function, in place of the progress bar that pooch would draw."""
+    """Passes the progress of a download by pooch to a function, in place of pooch's progress
+    bar.
+    """
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0
@@ -82,7 +85,7 @@ class PoochProgress:
         self.done = 0
 
     def close(self) -> None:
-        """Do nothing: pooch calls this method at the end, and no progress bar has to be removed."""
+        """Do nothing; pooch requires this method."""
 
 
 def ignore_content_encoding(response: Any, **_: Any) -> None:

@@ -86,7 +86,7 @@ def format_suffix(path: str) -> str:
 
 
 def record_format(path: str, head: bytes) -> RecordFormat | None:
-    """Return the format of a file of records, or None if it is plain text.
+    """Return the format of a file of records, or None if the file is plain text.
 
     The suffix of the name decides. A file with another suffix is JSON if it begins with a bracket
     or brace.

@@ -1,4 +1,4 @@
-"""Import functions that the user names in the settings, and hash the code they depend on."""
+"""Import functions that a user names in settings, and hash the source code that they depend on."""
 
 import ast
 import hashlib
@@ -31,11 +31,10 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
 
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
-    """Return a fingerprint of some modules and of the modules that they import.
+    """Return a dict that changes when the code of some modules or of their imports changes.
 
-    The code of `modules` and of the user's own modules that they import, directly or not, is
-    hashed. For installed packages that they import, the version is returned. The standard library
-    is left out.
+    The code of `modules`, and of the user's own modules that they import directly or indirectly, is
+    hashed. Installed packages are represented by their versions. The standard library is left out.
 
     Returns
     -------
@@ -93,14 +92,14 @@ def version_of(package: str) -> str:
 def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[str]:
     """Yield the names of the modules that some source code imports, and of their parent packages.
 
-    For ``from a import b``, where ``b`` may be a module or not, both ``a`` and ``a.b`` are yielded.
+    For ``from a import b``, both ``a`` and ``a.b`` are yielded, because ``b`` may be a module.
 
     Parameters
     ----------
     source
         The source code.
     module
-        Its name, against which relative imports are resolved.
+        The name of its module, against which relative imports are resolved.
     is_package
         Whether it is the ``__init__.py`` of a package.
     """

@@ -1,4 +1,6 @@
-"""Find the files that paths, folders and glob patterns stand for, and count skipped files."""
+"""List the files given by paths, folders and glob patterns, and count the files that are
+skipped.
+"""
 
 import glob
 import os
@@ -41,7 +43,9 @@ class FoundFiles:
 def find_files(
     paths: Sequence[str], exclude: Sequence[Path] = (), marker: str | None = None
 ) -> FoundFiles:
-    """List the files that paths stand for: in the order given, sorted within a folder or pattern.
+    """List the files given by paths, folders and glob patterns, in the order given.
+
+    The files of a folder or pattern are sorted.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ def find_files(
         Files, folders (searched with all their subfolders), glob patterns, or addresses such as
         ``s3://bucket/text.gz``, which are passed on unchecked. In folders, hidden files and folders
         are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
-        followed. A file that is named itself is always taken.
+        followed. A file given by its own path is never skipped.
     exclude
         Folders that are not searched, unless a path of `paths` lies inside of them.
     marker
@@ -59,7 +63,7 @@ def find_files(
     Raises
     ------
     InputError
-        A path stands for no file, is a pipe, or is a folder that cannot be read.
+        A path matches no file, is a pipe, or is a folder that cannot be read.
     """
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
@@ -96,9 +100,9 @@ class _Excluded(NamedTuple):
     Attributes
     ----------
     folders
-        These folders themselves.
+        Excluded folders.
     marker
-        A relative path: folders that contain it are not searched either. None for no such folders.
+        A relative path: folders that contain it are excluded, too. None for no such folders.
     """
 
     folders: Sequence[Path]

@@ -1,14 +1,12 @@
 """Join words that often occur together into one token: ``new york`` becomes ``new_york``.
 
-Two neighboring words are a phrase if they occur together more often than their own counts
-suggest (Mikolov et al. 2013b, section 4). Each pass joins pairs, so that two passes find phrases
-of up to four words. Connectors are words that may stand inside a phrase, but not at its ends, and
-do not change its score: ``bank of america`` is the pair ``bank``, ``america`` with the connector
-``of``.
+Two neighboring words are a phrase if they occur together more often than their own counts suggest
+(Mikolov et al. 2013b, section 4). Each pass joins pairs, so that two passes find phrases of up to
+four words. Connectors are words that may stand inside a phrase, but not at its ends, and do not
+change its score: ``bank of america`` is the pair ``bank``, ``america`` with the connector ``of``.
 
-The phrases and scores are those of gensim's ``Phrases``. As in gensim, pairs are identified by
-their text when they are counted: ``a_b c`` and ``a b_c`` count as the same pair, and so does the
-word ``a_b_c``.
+The phrases and scores are those of gensim's ``Phrases``. As in gensim, pairs with the same joined
+text are counted together: ``a_b c``, ``a b_c`` and the word ``a_b_c`` share one count.
 """
 
 import csv
@@ -112,13 +110,14 @@ class Phrases(Settings):
 
     @property
     def wanted(self) -> bool:
-        """Whether these settings ask for phrases at all."""
+        """Whether these settings request phrases."""
         return self.passes > 0 or self.from_ is not None
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict that changes when the settings of the phrases change.
+        """Return a JSON-serializable dict that changes when the phrases may change.
 
-        It includes a checksum of the table of phrases that the setting `from_` names.
+        It contains the settings, and a checksum of the table of phrases that the setting `from_`
+        names.
 
         Raises
         ------
@@ -131,16 +130,16 @@ class Phrases(Settings):
 
 
 class Phrase(NamedTuple):
-    """A pair of words that scores above the threshold, so that it is a phrase.
+    """A phrase: a pair of words whose score is above the threshold.
 
     Attributes
     ----------
     number
-        The number of the pass, from 1.
+        The number of the pass that found it, from 1.
     words
         The words of the phrase and the connectors inside it, separated by spaces.
     phrase
-        The token that they become, such as ``new_york``.
+        The joined token, such as ``new_york``.
     score
         The score of the pair; `Phrases` has the formulas.
     occurrences
@@ -170,11 +169,11 @@ class Joined(NamedTuple):
 def join_phrases(
     folder: Path, settings: Phrases, progress: Callable[[int, float], None] = lambda *_: None
 ) -> Joined:
-    """Rewrite a tokenized corpus so that its phrases are tokens.
+    """Rewrite a tokenized corpus so that each phrase is one token.
 
-    Ids are again in order of first appearance, counts are exact, and documents stay the same.
-    Memory grows with the number of types and of different pairs, about 50 bytes each, but not
-    with the length of the text.
+    Ids are again in order of first appearance, and counts are recomputed. Memory grows with the
+    number of types and of different pairs, about 50 bytes each, but not with the length of the
+    text.
 
     Parameters
     ----------
@@ -263,7 +262,9 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
 
 
 class _Window(NamedTuple):
-    """Consecutive tokens of a corpus and the pairs of neighboring words among them.
+    """Consecutive tokens of a corpus, and the pairs of neighboring words among them.
+
+    Connectors between two words are ignored: the words still are neighbors.
 
     Attributes
     ----------
@@ -284,10 +285,10 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A tokenized corpus, read in windows of tokens, with the connectors inside its pairs of words.
+    """A tokenized corpus, which is read in windows of tokens.
 
-    The sequences of connectors inside pairs form a tree (a trie): its root, node 0, is the empty
-    sequence, and the child of a node is its sequence with one more connector.
+    A pair of words may have connectors in between. The different sequences of connectors form a
+    trie: node 0 is the empty sequence, and the child of a node has one connector more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -376,13 +377,15 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the first word, the trie node of the connectors, and the last word of each key."""
+        """Return the first word, the trie node of the connectors, and the last word for each
+        key.
+        """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of the pair of each key: words and connectors, joined by `separator`."""
+        """Return the text of each pair: its words and connectors, joined by `separator`."""
         return [
             separator.join([self.types[i] for i in (left, *self.sequences[node], right)])
             for left, node, right in zip(*(a.tolist() for a in self.split(keys)), strict=True)
@@ -393,7 +396,7 @@ class _Corpus:
 
 
 class _PairCounter:
-    """Counts keys, in sorted arrays of which each is more than twice as long as the next.
+    """Counts integer keys in sorted arrays, each more than twice as long as the next.
 
     As in a merge sort, arrays of similar length are merged, so that each key is copied only a
     logarithmic number of times.
@@ -444,7 +447,7 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """How often each type and each pair occurs, where those with equal text share one count.
+    """The counts of types and pairs, where types and pairs of equal text are counted together.
 
     Attributes
     ----------
@@ -460,7 +463,7 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of types and pairs; the counts of those with equal text are added up.
+    """Return the counts of types and pairs, added up over types and pairs of equal text.
 
     The text of a pair is its words with the joiner between them: the pair ``new``, ``york`` and the
     type ``new_york`` have equal text. Texts can be equal only if one of them contains a type with
@@ -498,8 +501,8 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     """Return a hash of the text of each word, followed by those of the pairs: uint64.
 
-    The hash is a polynomial modulo 2^64 over the parts between joiners. Therefore the hash of two
-    joined texts can be computed from the hashes and the numbers of parts of the two.
+    The hash of a text is a polynomial modulo 2^64 over its parts, which the joiner separates. The
+    hash of a joined text can be computed from the hashes and lengths of its two parts.
 
     Parameters
     ----------
@@ -511,7 +514,7 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each list of parts, and `HASH_BASE` ** (the number of its parts)."""
+        """Return the hash of each list of parts, and `HASH_BASE` to the power of its length."""
         values, powers = [], []
         for parts in texts:
             value, power = 0, 1
@@ -602,7 +605,7 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Join phrases that one pass over another corpus found.
+    """Join the phrases that one pass over another corpus found.
 
     Returns
     -------
@@ -639,14 +642,14 @@ def _join_learnt(
 
 
 def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[Ids, Ids]:
-    """Choose which phrases of a window to join, from left to right, so that none overlap.
+    """Choose the phrases of a window to join, from left to right, without overlaps.
 
     Parameters
     ----------
     found
         All phrases of the pass.
     starts, ends : bool (types,)
-        Whether some phrase starts, or ends, with the type; used to rule out most pairs quickly.
+        Whether any phrase starts, or ends, with the type. Used to exclude most pairs quickly.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Documents in one field of JSON, CSV, TSV or Parquet files, read as a stream."""
+"""A source of documents that reads one field of JSON, CSV, TSV or Parquet files as a stream."""
 
 import csv
 import json
@@ -291,7 +291,7 @@ class Records:
 
 
 def files_or_records(files: Files, field: str | None) -> Files | Records:
-    """Return the source that reads files: of records if `field` is given, or else of plain text.
+    """Return the source that reads files: records if `field` is given, or else plain text.
 
     The beginning of local files is read, so that errors in it are found before the work starts.
 
@@ -495,10 +495,10 @@ HEADER_ROWS = 20
 
 
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
-    """Return whether the first row of a table is certainly a header.
+    """Return whether the first row of a table must be a header.
 
-    It is if one of its cells is a common column name, or if some column other than the text column
-    has numbers in all of at least two further rows, but not in the first row.
+    It must be if one of its cells is a common column name; or if a column, other than the text
+    column, has numbers in all of at least two further rows, but not in the first row.
 
     Parameters
     ----------
@@ -532,7 +532,7 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and type of each Arrow field; those of nested structs as ``outer.inner``."""
+    """Yield the name and type of each Arrow field, with ``outer.inner`` for fields of structs."""
     import pyarrow
 
     for field in fields:

@@ -80,7 +80,7 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Return the documents of a source in blocks, also if the source has no method `blocks`.
+    """Yield the documents of a source in blocks, even if the source has no method `blocks`.
 
     Parameters
     ----------
@@ -353,13 +353,11 @@ def decoded(
 
 
 def unit_setting() -> Any:
-    """Return a new dataclass field for the setting `unit`: what a document is in a text file."""
     meaning = "what a document is: each line, each paragraph (blank lines separate them) or file"
     return setting(meaning, one_of(("line", "paragraph", "file")), "line")
 
 
 def encoding_setting() -> Any:
-    """Return a new dataclass field for the setting `encoding`: the encoding of text files."""
     wanted = Limit("the name of a text encoding, such as utf-16 or cp1252", is_encoding)
     return setting("the encoding of the files", wanted, "utf-8")
 
@@ -375,7 +373,6 @@ def is_encoding(name: str) -> bool:
 
 
 def errors_setting() -> Any:
-    """Return a new dataclass field for the setting `errors`: how to treat bytes not in UTF-8."""
     meaning = (
         "what to do about bytes that are not UTF-8: strict refuses the file, replace puts U+FFFD "
         "in their place, ignore leaves them out"
@@ -385,7 +382,7 @@ def errors_setting() -> Any:
 
 @dataclass(frozen=True)
 class Files(Settings):
-    """A source that reads text files.
+    """A source of documents that reads text files.
 
     Parameters
     ----------
@@ -405,11 +402,11 @@ class Files(Settings):
         Called while checksums are computed, with the bytes read so far and their fraction of all
         bytes, or None if unknown.
     found
-        What was skipped when the files were looked for.
+        The result of the search for files, which counts those that were skipped.
     encoding
         The encoding of the files.
     hashes
-        Computes the checksums of local files, and remembers them.
+        Computes the checksums of local files, and caches them.
     """
 
     paths: Sequence[str]
@@ -572,7 +569,7 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file, and yield a block if there is enough text for one.
+        """Add text of the current file; yield a block if there is enough text for one.
 
         Parameters
         ----------
@@ -633,7 +630,9 @@ class BlockBuilder:
             self.finished = max(self.finished, *ends[-1:].tolist(), -1)
 
     def _cut(self, data: bytes) -> int:
-        """Return where a long document may be cut within the text added last; 0 if nowhere."""
+        """Return the position in `data`, the text added last, where a document may be cut; 0 if
+        none.
+        """
         assert self.border is not None
         at = self.border(data)
         # The line ends around a cut must stay together, for two of them end a paragraph.
@@ -641,7 +640,7 @@ class BlockBuilder:
 
 
 def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
-    """Return the positions where paragraphs end; blank lines separate paragraphs.
+    """Return the positions where paragraphs end. Blank lines separate paragraphs.
 
     Blank lines belong to the paragraph before them, so that each paragraph begins with a line that
     is not blank.
@@ -651,7 +650,7 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     data, file_ends
         The text of one or more files, and the positions in it where files end.
     continued
-        Whether `data` begins inside a line that is not blank, the rest of which came before.
+        Whether `data` begins in the middle of a line that is not blank.
 
     Returns
     -------
@@ -698,7 +697,7 @@ class PyDocs:
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings by package and file; in a file, outer ones before nested ones.
+        """Yield the docstrings by package and file; within a file, outer ones before nested ones.
 
         Raises
         ------
@@ -739,8 +738,8 @@ class PyDocs:
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the packages or their files change.
 
-        It holds the package names in order, and for each the SHA-256 of its RECORD, the list of its
-        files and their hashes that pip keeps. For the standard library, it holds the version of
+        It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
+        list of the package's files and their hashes; for the standard library, the version of
         Python.
         """
         prints = {}

@@ -39,15 +39,15 @@ class TokenLists:
         Yields
         ------
         block : Block
-            A block without text that only has the right number of documents.
+            A block that has the number of documents, but no text.
         tokenized : TokenizedBlock
             The tokens of the documents.
 
         Raises
         ------
         InputError
-            A document is not a list of tokens, or a token is not a string of at least one
-            character without white space.
+            A document is not a list of tokens, or a token is not a string of at least one character
+            without white space.
         """
         lists: list[list[Any]] = []
         size = filled = before = 0
@@ -94,12 +94,12 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
     lists
         The tokens of each document.
     before
-        How many documents came before these, for error messages.
+        The number of documents before these, for error messages.
 
     Returns
     -------
     block, tokenized
-        A block without text that only has the right number of documents, and the tokens.
+        A block that has the number of documents but no text, and the tokens.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tokenize documents into a corpus folder, and join phrases if the settings say so."""
+"""Tokenize documents into a corpus folder, and join phrases if requested."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,7 +23,7 @@ def tokenize(
     on_read: Callable[[int, int, float | None], None] = lambda *_: None,
     on_join: Callable[[int, float], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Tokenize documents into a corpus folder, and join phrases if the settings say so.
+    """Tokenize documents into a corpus folder, and join phrases if requested.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def tokenize(
     tokenizer
         How documents are split into tokens; not applied to `TokenLists`.
     phrases
-        How phrases are found. If any are wanted, their words are joined and ``phrases.csv`` lists
-        the phrases.
+        The settings of phrase detection. If they request phrases, the words of a phrase are joined
+        to one token, and ``phrases.csv`` lists the phrases.
     limit
         Stop after this many documents that are not empty.
     workers
@@ -50,8 +50,8 @@ def tokenize(
     Returns
     -------
     dict
-        The fields of `w2v.text.corpus.CorpusSize`. If phrases are wanted, ``tokens`` and ``types``
-        are counted after joining, ``phrases`` is the number of different phrases, and
+        The fields of `w2v.text.corpus.CorpusSize`. If phrases are requested, ``tokens`` and
+        ``types`` are counted after joining, ``phrases`` is the number of different phrases, and
         ``tokens_joined`` is by how much joining reduced the number of tokens.
 
     Raises

@@ -1,4 +1,4 @@
-"""The tokenizers: how a document is split into tokens, their settings and their Python code."""
+"""The tokenizers, which split documents into tokens, and their settings."""
 
 import re
 import sys
@@ -42,18 +42,18 @@ INVISIBLE_MARKS = "remove soft hyphens and other invisible marks that do not sep
 
 @dataclass(frozen=True)
 class Tokenizer(Settings, ABC):
-    """Base class of the tokenizers: their common settings, and how a document is tokenized.
+    """Base class of the tokenizers, with their common settings.
 
-    Each subclass splits documents in its own way. If the setting `pattern` or `function` is given,
-    the tokenizer is *custom*: it uses the user's pattern or function instead. A custom tokenizer
-    gets a whole document whose case and characters are already normalized by `fold`; the other
-    tokenizers apply `fold` to the tokens.
+    A subclass splits documents in its own way. If the setting `pattern` or `function` is given, the
+    tokenizer is *custom*: the user's pattern or function splits the documents instead. A custom
+    tokenizer gets a whole document that `fold` has normalized already; other tokenizers apply
+    `fold` to the tokens.
 
     Raises
     ------
     SettingError
-        The pattern is not a regular expression or matches the empty string; the function cannot
-        be imported or called; both are given.
+        The pattern is not a regular expression or matches the empty string; the function cannot be
+        imported or called; both are given.
     """
 
     lowercase: bool = setting("convert tokens to lower case", default=True)
@@ -114,8 +114,7 @@ class Tokenizer(Settings, ABC):
     def find(self) -> Callable[[str], list[str]]:
         """The function that splits a document into tokens.
 
-        The tokens of a custom tokenizer are already normalized by `fold`, those of others are not
-        yet.
+        For a custom tokenizer, the tokens are normalized by `fold`; for others they are not yet.
         """
         if self.function is not None:
             function = import_function(self.function)
@@ -126,7 +125,8 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Normalize punctuation, invisible characters, case and Unicode form, as the settings say.
+        """Normalize punctuation, invisible characters, case and Unicode form, depending on the
+        settings.
 
         Line feeds are kept.
         """
@@ -158,7 +158,7 @@ class Tokenizer(Settings, ABC):
         return kinds
 
     def border(self, data: bytes) -> int:
-        """Return the last position at which a text can be cut without cutting a token or a CR LF.
+        """Return the last position at which a text can be cut outside of a token and of a CR LF.
 
         Parameters
         ----------
@@ -199,8 +199,7 @@ class Tokenizer(Settings, ABC):
     def plain(self) -> "Tokenizer":
         """Return an equal tokenizer of the class `Words` or `Whitespace` itself.
 
-        Subclasses may have further fields, such as the number of threads, that do not affect the
-        tokens.
+        Fields that a subclass adds, such as the number of threads, do not affect the tokens.
         """
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
@@ -208,10 +207,10 @@ class Tokenizer(Settings, ABC):
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the tokens of the same text may change.
 
-        It holds the settings and the version of Unicode. If the tokenizer calls a function of the
-        user, it also holds the SHA-256 of the function's module and of the user's own modules that
-        this module imports, and the versions of the installed packages that they import. Data
-        files, and modules imported by a name in a string, are not included.
+        It contains the settings and the version of Unicode. For a function of the user, it also
+        contains the SHA-256 of the function's module and of the user's own modules that this module
+        imports, and the versions of the installed packages that they import. Data files, and
+        modules imported by a name in a string, are not included.
         """
         prints: dict[str, Any] = asdict(self.plain())
         prints |= {"name": self.split, "unicode": unicodedata.unidata_version}
@@ -343,9 +342,9 @@ def character_kinds() -> NDArray[np.uint8]:
 
 @cache
 def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
-    """Return a regular expression for the tokens of `Words`.
+    """Return a regular expression that matches the tokens of `Words`.
 
-    It finds the same tokens as the compiled scanner, which looks up the kind of each character.
+    The compiled scanner (`w2v.text.scanner`) finds the same tokens.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A tokenized corpus on disk, and `Text`: some of its documents, as training reads them.
+"""The format of a tokenized corpus on disk, and `Text`, a set of documents for training.
 
 A corpus is a folder of four files:
 
@@ -27,7 +27,7 @@ SHARD_TOKENS = 1 << 20
 
 
 class ArrayWriter:
-    """Writes a one-dimensional ``.npy`` file in blocks; its length is not needed in advance."""
+    """Writes a one-dimensional ``.npy`` file in blocks, without knowing its length in advance."""
 
     def __init__(self, path: Path, dtype: type[np.generic]) -> None:
         self.file: IO[bytes] = path.open("wb")
@@ -104,14 +104,15 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """Some documents of a corpus and the vocabulary ids of its types.
+    """A set of documents of a tokenized corpus, with the vocabulary ids of their words.
 
     Attributes
     ----------
     tokens : int32 (n,)
-        The corpus as provisional ids (types numbered by first appearance); usually memory-mapped.
+        The corpus, as ids of types (distinct tokens) in order of first appearance; usually
+        memory-mapped.
     ids : int32 (types,)
-        The vocabulary id of each provisional id; -1 for a type outside the vocabulary.
+        The vocabulary id of each type; -1 for a type outside the vocabulary.
     spans : int64 (documents, 2)
         The start and end of each document in `tokens`.
     """

@@ -1,7 +1,4 @@
-"""The vocabulary, which is the set of words that get vectors: how it is chosen and saved.
-
-It is saved as ``vocabulary.tsv``.
-"""
+"""The vocabulary: the words that get vectors, how they are chosen, and how they are saved."""
 
 import hashlib
 import re
@@ -68,7 +65,7 @@ class VocabularySettings(Settings):
     )
 
     def words_to_drop(self) -> list[str]:
-        """Return the words of the setting `drop`, a list of words or the name of a file of words.
+        """Return the words of the setting `drop`, reading them if it names a file.
 
         Raises
         ------
@@ -325,7 +322,7 @@ def check_enough(left: NDArray[np.bool_], name: str, value: object, kind: str, f
     kind
         What kind of value it is, such as "a count", for the message.
     found
-        A remark about the corpus, which ends the message.
+        A remark about the corpus, at the end of the message.
     """
     if left.sum() < 2:
         wanted = f"{kind} that leaves at least 2 of {len(left)} types, not {left.sum()}; {found}"
@@ -345,8 +342,8 @@ def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each type is one of `words`: bool (types,).
 
-    A word with a typographic apostrophe or hyphen also matches its spelling with the ASCII
-    character, to which the tokenizers normalize it.
+    Typographic apostrophes and hyphens in `words` match the ASCII characters, to which the
+    tokenizers normalize them.
     """
     wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))

@@ -64,14 +64,12 @@ class OtherSettings(Settings):
 
 
 def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object]) -> None:
-    """Raise an error for arguments that a function does not have, and suggest where they belong.
-
-    Nothing is raised if there are none.
+    """Raise an error for arguments that a function does not have, with a hint for the user.
 
     Parameters
     ----------
     unknown
-        The arguments, by name, that are not parameters of `function`.
+        The arguments, by name, that are not parameters of `function`; may be empty.
     function
         The function that was called, such as `w2v.train`.
 
@@ -103,7 +101,7 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
 
 
 def objective_of(objective: object) -> Objective:
-    """Return the argument `objective` if it is valid, or the default, `SkipGram()`, if it is None.
+    """Validate the argument `objective`; return the default, `SkipGram()`, for None.
 
     Raises
     ------
@@ -214,7 +212,7 @@ def _words(name: str, value: Any, file: bool) -> list[str]:
 
 
 def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | None, str]:
-    """Return the vectors that the argument `init` stands for, and a name for them in messages.
+    """Load or return the vectors of the argument `init`, with a name for them in error messages.
 
     They are None, and the name empty, if `init` is None.
 
@@ -286,12 +284,12 @@ def words_to_freeze(
 def check_vocabulary(
     vocabulary: object, given: WordVectors | None, words: object, loss: Loss
 ) -> None:
-    """Check the argument `vocabulary` of `w2v.train`: which words the model has.
+    """Check the argument `vocabulary` of `w2v.train`, which says where the model's words are from.
 
     Parameters
     ----------
     vocabulary
-        ``"new"``, ``"union"`` or ``"given"``.
+        ``"new"`` (from the text), ``"given"`` (from the initial vectors) or ``"union"`` (both).
     given
         The initial vectors, if there are any.
     words
@@ -363,10 +361,10 @@ def choose_with_given(
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: object
 ) -> tuple[Source | TokenLists, Tokenizer]:
-    """Return the source of documents together with the tokenizer that will be applied to it.
+    """Return the source of documents, and the tokenizer that is still to be applied to it.
 
-    None stands for the default, `Words()`. A function is applied to each document here, and the
-    source returned consists of lists of tokens.
+    For None, the tokenizer is the default, `Words()`. If `tokenizer` is a function, the source
+    returned consists of lists of tokens: the results of the function for each document.
 
     Raises
     ------

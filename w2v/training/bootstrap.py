@@ -1,5 +1,10 @@
-"""Draw a bootstrap sample of the documents, so that models of several seeds vary as with new texts.
+"""Train on a bootstrap sample of the documents, to measure how vectors depend on the sample.
 
+The differences between models of several seeds then include those that another text of the same
+kind would make.
+
+References
+----------
 Antoniak, Mimno (2018), Evaluating the stability of embedding-based word similarities.
 """
 
@@ -25,7 +30,7 @@ def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:
 
 
 def check_bootstrap(documents: int) -> None:
-    """Raise an error for a bootstrap of fewer than two documents; warn about one of few documents.
+    """Check that there are enough documents for a bootstrap sample.
 
     Raises
     ------

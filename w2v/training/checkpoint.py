@@ -35,7 +35,8 @@ class Snapshot:
     Attributes
     ----------
     progress
-        How far the training has come, as JSON values; see `w2v.training.history.TrainState`.
+        The progress and history of the training, as JSON values; see
+        `w2v.training.history.TrainState`.
     arrays
         The vectors and the other arrays of the training by name. They are not copies.
     """
@@ -159,8 +160,8 @@ class Checkpoints:
     ) -> Snapshot | None:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
-        The arrays are memory-mapped. Checkpoints that are damaged, or are those of another
-        training, are removed.
+        The arrays are memory-mapped. Checkpoints that are damaged or belong to another training are
+        removed.
 
         Parameters
         ----------
@@ -201,7 +202,7 @@ class Checkpoints:
 
 
 class _HashingFile:
-    """A binary file being written, whose size and SHA-256 are computed from what is written."""
+    """A binary file opened for writing that computes the size and SHA-256 of its content."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
@@ -238,12 +239,12 @@ def read(path: Path, identity: str) -> Snapshot:
     path
         The folder of the checkpoint.
     identity
-        The text that identifies the training; see `Checkpoints.save`.
+        A text that identifies the training by its data and settings.
 
     Raises
     ------
     ValueError, KeyError, TypeError, OSError
-        The checkpoint is damaged, or is that of another training.
+        The checkpoint is damaged or belongs to another training.
     """
     body = verify_checksum((path / STATE).read_bytes())
     if body["identity"] != identity:

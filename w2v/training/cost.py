@@ -1,8 +1,8 @@
-"""Count the floating-point operations of a training, which are the same for every engine.
+"""Count the floating-point operations of a training; the numbers are the same for all engines.
 
-Most of them are for scores, the dot products of a center and an outside vector. A score takes 2 d
-operations for vectors of dimension d, and each of the two gradients that depend on it takes as
-many: 6 d in all. ``w2v/README.md`` has the derivation.
+Most operations are for scores, the dot products of a center and an outside vector. A score takes 2
+d operations for vectors of dimension d, and so does each of the two gradients that depend on it: 6
+d in all. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     task
         Contains the objective and the words' counts. Its model is not read.
     random
-        Draws which words sub-sampling keeps.
+        The random generator of sub-sampling.
     """
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)
@@ -84,8 +84,9 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
 def relative_cost(objective: Objective, words: int) -> float:
     """Estimate the relative cost of training per word of text, to compare objectives.
 
-    It is the number of dot products of a center and an outside vector, plus for CBOW the number of
-    context vectors that are added up, times the dimension. All words are taken as equally frequent.
+    The cost is d times the number of dot products of a center and an outside vector, where d is the
+    dimension; for CBOW, the number of context vectors that are added up is included. All words are
+    assumed to be equally frequent.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def relative_cost(objective: Objective, words: int) -> float:
 
 
 def objective_of(model: dict[str, Any], loss: dict[str, Any], **_: Any) -> Objective:
-    """Return the objective that two dictionaries of settings describe.
+    """Make an objective from the settings of an architecture and of a loss.
 
     `model` and `loss` each have the key ``name``, and the settings of the architecture or the loss.
     Other arguments are ignored.

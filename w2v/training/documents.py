@@ -305,8 +305,8 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    If `added`, the initial vectors, have counts, these are added to the counts of the text, and the
-    words are ordered by the sums.
+    `added` are the initial vectors. If they have counts, these are added to the counts of the text,
+    and the words are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:

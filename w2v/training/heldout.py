@@ -43,7 +43,7 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` holds out a passage, because there are too few documents."""
+    """Return whether `hold_out` holds out a passage instead of documents, because there are few."""
     return fraction > 0 and round(fraction * documents) == 0
 
 
@@ -67,22 +67,26 @@ def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -
 
 
 class Measurer(Protocol):
-    """The interface of an engine that can compute the loss without changing its model.
+    """Interface of an engine that can compute a loss without changing its model.
 
-    `shard_words` is the number of words of a shard, the part of the text for one call.
+    `shard_words` is the number of tokens per call of `loss`.
     """
 
     shard_words: int
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the summed weight and the summed loss of the pairs in a part of the text."""
+        """Return the number of (center, outside) pairs in a text, and their summed loss.
+
+        `random` draws the sub-sampling and the noise words.
+        """
         ...
 
 
 def heldout_loss(engine: Measurer, held_out: Text, seed: int) -> float | None:
     """Return the mean loss per pair on the held-out text, in nats; None if it has no pairs.
 
-    `seed` determines the sub-sampling and the noise words, which are thus the same in every epoch.
+    `seed` is that of the sub-sampling and the noise words, so that they are the same in every
+    epoch.
     """
     random = generator(seed, "heldout-noise")
     shards = held_out.shards(engine.shard_words)

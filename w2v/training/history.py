@@ -1,4 +1,4 @@
-"""The history of a training: losses and times after each part of the text and after each epoch."""
+"""The history of a training: losses and times of each epoch, and of parts of an epoch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -71,7 +71,8 @@ class Epoch:
 
 @dataclass
 class TrainState:
-    """How far a training has come. With the arrays of a `Snapshot`, it is the whole state.
+    """The progress and history of a training. With the arrays of a `Snapshot`, it is the whole
+    state.
 
     Attributes
     ----------

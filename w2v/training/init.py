@@ -1,4 +1,4 @@
-"""Initial vectors: words with a given vector start from it, other words from a random one."""
+"""Make the initial vectors of a training from given vectors; other words get random vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from w2v.vectors.formats import NGRAMS, SUBWORDS
 
 
 def given_files(path: str | Path) -> list[Path]:
-    """Return the files of the vectors at a path: those that `given_vectors` reads.
+    """Return the files that `given_vectors` reads for a path.
 
     Raises
     ------
@@ -32,10 +32,9 @@ def given_files(path: str | Path) -> list[Path]:
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
-    """Return the SHA-256 of each file of the vectors at a path.
+    """Return the SHA-256 of each file of the vectors at a path, in hexadecimal.
 
-    They are equal for equal files in another place. `hashes` remembers the hashes of unchanged
-    files; without it, every file is read.
+    `hashes` caches the hashes of unchanged files; without it, every file is read.
     """
     return (hashes or FileHashes()).sha256(given_files(path))
 
@@ -127,17 +126,19 @@ def fill_subwords(
     objective: Objective,
     name: str,
 ) -> None:
-    """Fill the table of input vectors, (V + buckets, d), so that words have their given vectors.
+    """Fill the matrix of input vectors, (V + buckets, d), from a given model with n-grams.
 
-    A word that is not given has the vector of its n-grams, as in the given model: its own row is
-    their mean.
+    Words of the given model get their given vectors. The row of any other word is the mean of the
+    vectors of its n-grams.
 
     Parameters
     ----------
+    table
+        The matrix: one row for each word, then one for each bucket of n-grams.
     given, words, objective, name
         See `model_from`.
     rows, given_rows
-        The places of the given words in `words`, and in `given`.
+        The indices of the given words in `words`, and in `given`.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets

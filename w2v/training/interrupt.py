@@ -1,4 +1,4 @@
-"""Let Ctrl-C stop a training without losing the vectors that are trained so far."""
+"""Let Ctrl-C stop a training without losing the vectors trained so far."""
 
 import signal
 import threading
@@ -8,9 +8,9 @@ from typing import Any
 class Interrupt:
     """A context manager that turns the first Ctrl-C into a flag, `received`, without an exception.
 
-    It does so from the call of `defer` to the end of the block; a second Ctrl-C, or one before
-    `defer`, raises `KeyboardInterrupt` as usual. In threads other than the main one it has no
-    effect, because Python handles signals in the main thread only.
+    This holds from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
+    before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which handles all
+    signals in Python, the context manager has no effect.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Interrupt:
         return self
 
     def defer(self) -> None:
-        """From now on, let the first Ctrl-C set `received` instead of raising an exception."""
+        """From now on, set `received` at the first Ctrl-C instead of raising an exception."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._receive)
             self._handling = True
@@ -32,7 +32,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def requested(self) -> bool:
-        """Return whether Ctrl-C was pressed after `defer`, so that the training should stop."""
+        """Return whether Ctrl-C was pressed after `defer`."""
         return self.received
 
     def _receive(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What a training takes of memory and disk, and what this process may use of the machine."""
+"""Estimate the memory and disk space of a training, and find the memory and cores available."""
 
 import os
 import re
@@ -18,18 +18,18 @@ BYTES_PER_DOCUMENT = 64
 
 
 def model_bytes(words: int, objective: Objective) -> int:
-    """Return the size of the tables of input and output vectors, in float32, for `words` words."""
+    """Return the size of a model of `words` words in bytes: input and output vectors in float32."""
     rows = objective.input_rows(words) + objective.loss.output_rows(words)
     return rows * objective.dim * 4
 
 
 def training_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> int:
-    """Estimate the most memory, in bytes, that training takes beside the memory-mapped text.
+    """Estimate the peak memory of a training in bytes, without the memory-mapped text.
 
     Parameters
     ----------
     words, documents
-        Size of the vocabulary and of the corpus.
+        The number of words in the vocabulary, and of documents in the corpus.
     keeps_best
         Whether early stopping keeps a copy of the best model.
     """
@@ -39,9 +39,18 @@ def training_memory(words: int, documents: int, objective: Objective, keeps_best
 
 
 def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
-    """Estimate the bytes that training writes, by kind of file, for a model of `model` bytes.
+    """Estimate the bytes that a training writes, by kind of file.
 
-    `tracked` is whether the tracking store gets a copy of the vectors.
+    Parameters
+    ----------
+    model
+        The size of the model in bytes.
+    keeps_best
+        Whether early stopping keeps a copy of the best model.
+    checkpoints
+        Whether checkpoints are written.
+    tracked
+        Whether the vectors are also copied to the tracking store.
     """
     return {
         "the vectors": model,
@@ -57,12 +66,12 @@ def available_cores() -> int:
 
 
 def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:
-    """Refuse a training that needs more memory than is free; see `training_memory`.
+    """Check that a training does not need more memory than is free; see `training_memory`.
 
     Raises
     ------
     InputError
-        It does. Where the free memory is unknown, nothing is refused.
+        The memory is known to be too small.
     """
     need, free = training_memory(words, documents, objective, keeps_best), free_memory()
     if free is not None and need > free:
@@ -75,12 +84,14 @@ def require_memory(words: int, documents: int, objective: Objective, keeps_best:
 
 
 def require_memory_for_workers(need: int) -> None:
-    """Refuse a training whose workers on this machine need more bytes than are free.
+    """Check that the workers on this machine do not need more memory than is free.
+
+    `need` is the memory of all of them, in bytes.
 
     Raises
     ------
     InputError
-        They do. Where the free memory is unknown, nothing is refused.
+        The memory is known to be too small.
     """
     free = free_memory()
     if free is not None and need > free:
@@ -91,9 +102,9 @@ def require_memory_for_workers(need: int) -> None:
 
 
 def free_memory() -> int | None:
-    """Return how many bytes this process can still allocate, or ``None`` if that is unknown.
+    """Return how many bytes this process can still allocate, or None if unknown.
 
-    On Linux, the limits of its control groups (of a container or a batch system) count too.
+    On Linux, the limits of its control groups (of a container or a batch system) are respected.
     """
     free = []
     with suppress(OSError, ValueError):

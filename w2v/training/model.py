@@ -1,4 +1,4 @@
-"""The class of trained models, which `w2v.train` returns, and how they are saved."""
+"""The class of trained models, which `w2v.train` returns."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +28,8 @@ class TrainedModel:
     points : list of w2v.training.history.Point
         Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
-        The number of the epoch after which training had these vectors; 0 if it was interrupted
-        before the end of the first.
+        The number of the epoch at whose end training had these vectors. For an interrupted
+        training, the number of complete epochs.
     words
         The words of the vocabulary read in all epochs, counted before sub-sampling.
     seconds

@@ -1,4 +1,4 @@
-"""Measure how far training has moved the initial vectors that it was given."""
+"""Measure how far training has moved the initial vectors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,14 +14,14 @@ ROWS_AT_A_TIME = 1 << 16
 
 
 class Movement(NamedTuple):
-    """How much training has turned given center vectors, by the cosine between before and after.
+    """How far training has moved the initial vectors, by cosines between before and after.
 
     Attributes
     ----------
     words
-        How many of the given words are in the vocabulary.
+        The number of words with an initial vector that are in the vocabulary.
     unchanged
-        How many of these have exactly the same vector as before.
+        The number of these words whose vector is exactly the same as before.
     mean, median, least
         Mean, median and minimum of the cosines; 1 means that the direction is unchanged.
     farthest : list of (word, cosine)

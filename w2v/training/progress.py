@@ -8,9 +8,7 @@ from w2v.training.history import Epoch, Point, TrainState
 
 
 class ProgressBar:
-    """A progress bar, drawn by tqdm, for reading the text, for joining phrases, and for training.
-
-    Its methods are called with the progress of the work.
+    """A progress bar, drawn by tqdm, for reading the text, joining phrases, and training.
 
     Parameters
     ----------
@@ -39,19 +37,18 @@ class ProgressBar:
         self._move_to(documents)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show which fraction of a pass over the text that joins words to phrases is done.
-
-        `number` is the number of the pass.
+        """Show the progress of joining phrases: the number of the pass, and the fraction of it
+        done.
         """
         self._open(f"phrases, pass {number}", 100, "%")
         self._move_to(round(100 * fraction))
 
     def start(self, words: int) -> None:
-        """Show a new bar for training, whose end is `words`, the number of words in all epochs."""
+        """Start the bar of training; `words` is the number of words to read in all epochs."""
         self._open("training", words, " words")
 
     def resume(self, state: TrainState) -> None:
-        """Set the bar to the number of words at which a resumed training continues."""
+        """Set the bar to the number of words already read by the training that is resumed."""
         self._move_to(state.words)
 
     def point(self, point: Point) -> None:

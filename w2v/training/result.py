@@ -35,10 +35,11 @@ def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
 
 
 def word_vectors(vocabulary: Vocabulary, model: Model, objective: Objective) -> WordVectors:
-    """Return the words with their center vectors, and their outside vectors if there are any.
+    """Return the words with their center vectors and, if there are any, their outside vectors.
 
     With hierarchical softmax there are none: the output vectors belong to the inner nodes of the
-    tree. With subwords, a word's center vector is the mean of its own row and those of its n-grams.
+    tree. With subwords, a word's center vector is the mean of the word's row of the input matrix
+    and the rows of its n-grams.
     """
     center, outside = map(np.ascontiguousarray, model)
     of_words = objective.loss.output_vectors == "words"
@@ -60,7 +61,7 @@ def write_result(
     points: Sequence[Point],
     engine_state: Mapping[str, NDArray[Any]],
 ) -> None:
-    """Write vectors, the training history and the engine's state into a folder; see `save_result`.
+    """Write vectors, the training history and the engine's state into a folder.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def read_state(folder: Path) -> Snapshot:
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays, besides the vectors, that are needed to train more epochs, by name."""
+    """Read the arrays, other than the vectors, that are needed to train more epochs, by name."""
     if not (folder / ENGINE).is_file():
         return {}
     with np.load(folder / ENGINE, allow_pickle=False) as arrays:

@@ -47,16 +47,16 @@ HELDOUT_LOSS = "heldout_loss"
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """When to stop training before the last epoch, by the held-out loss or by a score.
+    """The rule for stopping before the last epoch, by the held-out loss or by a score.
 
     Attributes
     ----------
     patience
-        Training stops if this many successive epochs bring no gain. The vectors of the best epoch
-        are kept.
+        Training stops if this many successive epochs bring no improvement. The vectors of the best
+        epoch are kept.
     min_gain
-        How much lower than the best so far a held-out loss must be to count as a gain, in nats per
-        pair, or how much higher a score.
+        By how much a loss must be lower than the best so far, or a score higher, to count as an
+        improvement; in nats per pair for the loss.
     watch
         ``heldout_loss``, or the name of one of the scores of `Epoch`.
     """
@@ -66,7 +66,9 @@ class EarlyStopping:
     watch: str = HELDOUT_LOSS
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best of the epochs; the first if none has what is watched."""
+        """Return the number of the best epoch; the first epoch if none has the watched loss or
+        score.
+        """
         best, most = epochs[0].epoch, -math.inf
         for epoch in epochs:
             value = epoch.scores.get(self.watch)

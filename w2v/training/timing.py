@@ -96,7 +96,7 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text whose word frequencies follow Zipf's law, 1 / rank, and word counts.
+    """Return a random text whose word frequencies follow Zipf's law, 1 / rank, with word counts.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]
 
 
 def shortest_time(call: Callable[[], float], least: float) -> float:
-    """Return the shortest of several measured times; longer ones were disturbed by other programs.
+    """Measure a time repeatedly and return the shortest, which other programs disturbed least.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # Numba is imported with it
 
 
 def no_pairs_error(objective: Objective) -> InputError:
-    """Return the error to raise if the text has no pair of words to learn from."""
+    """Return the error for a text that has no pair of words to learn from."""
     if objective.subsample:
         return InputError(
             "there is nothing to learn from: sub-sampling leaves no document two words of the "
@@ -48,7 +48,7 @@ and the words' own rows (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Raised when training stops on request. The last checkpoint holds its whole state.
+    """Raised when training stops on request. The last checkpoint has its whole state.
 
     Attributes
     ----------
@@ -267,7 +267,7 @@ def train(
 
 
 class _Training:
-    """A training in progress: the engine with its model, and how far it has come."""
+    """A training in progress: the engine with its model, and the progress and history."""
 
     def __init__(
         self,
@@ -288,7 +288,7 @@ class _Training:
 
     @property
     def model(self) -> Model:
-        """The newest vectors; some engines copy them from the GPU when this is read."""
+        """The newest vectors. Reading this property may copy them from a GPU."""
         return self.engine.task.model
 
     def rate(self, words: float) -> float:
@@ -305,8 +305,8 @@ class _Training:
     def train(self, shard: Text, expected: float) -> Point:
         """Train on the next shard, a part of the text; return the new point of the history.
 
-        `expected` is about how many words of the vocabulary the shard has; the learning rate falls
-        with it.
+        `expected` is the approximate number of vocabulary words in the shard, over which the
+        learning rate is lowered.
         """
         at = self.at
         random = generator(self.seed, "train", at.epoch, at.shard)
@@ -324,7 +324,7 @@ class _Training:
         return point
 
     def end_epoch(self, heldout: float | None, scores: dict[str, float]) -> Epoch:
-        """Record the held-out loss and the scores of the epoch, and move on to the next epoch.
+        """Record the held-out loss and the scores of the epoch, and go on to the next epoch.
 
         Raises
         ------
@@ -358,7 +358,7 @@ class _Training:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return the state of the training, without copies of arrays, for `restore`."""
+        """Return the state of the training for `restore`. Arrays are not copied."""
         arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())
@@ -370,7 +370,7 @@ class _Training:
         Raises
         ------
         ValueError, KeyError, TypeError
-            It cannot: an array or a value is missing, or has another shape or type.
+            An array or a value is missing, or has another shape or type.
         """
         at = TrainState.from_json(snapshot.progress)
         wanted = dict(self.snapshot().arrays)
@@ -439,10 +439,10 @@ class _Training:
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:
-        """Return the matrices of the model that are not vectors of words, by name.
+        """Return the matrices of the model that are not word vectors, by name.
 
-        They are the vectors of inner nodes (hierarchical softmax) and the words' own rows
-        (subwords).
+        These are the vectors of inner nodes (hierarchical softmax), and the words' rows of the
+        input matrix (subwords), which are not the words' vectors: those are means over n-grams.
         """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}
@@ -464,7 +464,7 @@ def finished_state(
     epochs: list[Epoch],
     points: list[Point],
 ) -> Snapshot:
-    """Return the state at the end of a finished training, from which more epochs can be trained.
+    """Make the state at the end of a training, from which more epochs can be trained.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Run a training in a process of its own, to measure its speed and memory.
 
-`run_worker` starts the process and exchanges JSON with it. A new process contains no memory,
-compiled code or caches of other trainings.
+`run_worker` starts the process and exchanges JSON with it. The new process has no memory, compiled
+code or caches from earlier trainings.
 """
 
 import json

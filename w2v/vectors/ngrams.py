@@ -42,8 +42,8 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return for each word the mean of the vectors of its n-grams and of its row in `own`, if
-        given.
+        """Return for each word the mean of the vectors of its n-grams and, if given, its row of
+        `own`.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the row of each word in fastText's input matrix, given its vector: float64 (words,
+        """Compute the row of each word in fastText's input matrix from its vector: float64 (words,
         d).
 
         The vector of a word is the mean of this row and the vectors of the word's n-grams

@@ -811,8 +811,7 @@ class WordVectors:
 
     @cached_property
     def _divisors(self) -> NDArray[np.float32] | None:
-        """The length of each vector, by which dot products are divided to get cosines: float32
-        (V,).
+        """The length of each vector, by which dot products are divided: float32 (V,).
 
         For a zero vector it is 1. The value is None if some length is so small or so large that
         dividing by it in float32 would be inaccurate.

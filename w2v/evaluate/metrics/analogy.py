@@ -103,9 +103,7 @@ def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the table ``analogies`` for one benchmark: one per category, then the
-    totals.
-    """
+    """Yield a benchmark's rows of the table ``analogies``: one per category, then the totals."""
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
         for name, sections in SUMS.items()

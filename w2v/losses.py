@@ -78,9 +78,7 @@ class Loss(Settings, ABC):
 
     @property
     def label(self) -> str:
-        """A short text for names of runs with the most important setting, such as ``k5``; may be
-        empty.
-        """
+        """The main setting as a short text for names of runs, such as ``k5``; may be empty."""
         return ""
 
     def output_rows(self, words: int) -> int:

@@ -57,8 +57,7 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group sums that are the same single row. Sums of several rows are each a group of their
-        own.
+        """Group sums that consist of the same single row. Other sums form groups of their own.
 
         Returns
         -------
@@ -90,8 +89,7 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return the sums as a sparse matrix, with a column for each distinct row that they
-        contain.
+        """Return the sums as a sparse matrix, with a column for each distinct row in them.
 
         Parameters
         ----------

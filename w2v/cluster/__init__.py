@@ -1,1 +1,1 @@
-"""Training over several workers, in this process or on a Ray cluster."""
+"""Training of one model by several workers, in this process or on a Ray cluster."""

@@ -1,14 +1,16 @@
-"""How far a round brings each row towards the place where it would rest.
+"""Estimate how close a round of training brings each row of the model to its local optimum.
 
-Near that place, the gradient by a row is its distance times the curvature of the loss there. A
-worker that makes n small steps of the rate lr along a direction of curvature c goes the part
-1 - exp(-a) of the way, with a = lr n c. A term of the loss, such as -log σ(u·v), curves in v by at
-most u uᵀ / 4; so c is a constant times the mean squared length of the rows on the other side.
-`approach` is lr times n times that mean, and `w2v.cluster.kernels` has the constants.
+Near the optimum, the gradient of a row is its distance from the optimum times the curvature of the
+loss. A worker that makes n small steps with the learning rate lr, along a direction of curvature c,
+covers the fraction 1 - exp(-a) of the distance, with a = lr n c. A term of the loss, such as -log
+σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is a constant times the mean squared length
+of the rows of the other matrix. `approach` computes lr times n times this mean;
+`w2v.cluster.kernels` has the constants.
 
-A worker that trained after j others would find exp(-j a) of the way left, and k workers in turn
-would go (1 - exp(-k a)) / (1 - exp(-a)) times as far as the first. ``combine=sequential`` makes of
-the changes of workers that started together what workers in turn would have made.
+After j workers in sequence, the fraction exp(-j a) of the distance is left; k workers in sequence
+cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first one covers. By this formula,
+``combine=sequential`` estimates the result of training in sequence from the changes of workers that
+all started from the same model.
 """
 
 import numpy as np
@@ -24,12 +26,13 @@ F64 = NDArray[np.float64]
 
 
 def row_terms(task: Task) -> tuple[F64, F64]:
-    """Return in how many terms of the loss each row is expected, for each word of the text.
+    """Return the expected number of loss terms that contain each row, per word of the text.
 
     Returns
     -------
     center, outside : float64 (rows,)
-        Of each table of the model. With CBOW, a word of the context counts as one center word.
+        For the rows of the input and of the output matrix. With CBOW, each word of the context
+        counts as a center word.
     """
     objective, loss = task.objective, task.objective.loss
     kept = task.counts / task.counts.sum()
@@ -54,15 +57,18 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 
 
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
-    """Return how far a round brings each row: float32, for both tables one after the other.
+    """Return a measure of how close a round brings each row to its optimum: float32 (rows,).
+
+    It is the exponent a of the module's docstring without its constant factor, for the rows of the
+    input matrix and then of the output matrix.
 
     Parameters
     ----------
     terms
-        See `row_terms`.
+        The number of loss terms per word that contain each row, from `row_terms`.
     steps
-        For each table, the rate times the words of a worker times the mean squared length of the
-        rows of the other table; see `mean_square`.
+        For each matrix, the learning rate times the number of words per worker times the mean
+        squared length of the rows of the other matrix (`mean_square`).
     """
     return np.concatenate([n * step for n, step in zip(terms, steps, strict=True)]).astype(
         np.float32
@@ -70,6 +76,9 @@ def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.f
 
 
 def mean_square(terms: F64, table: NDArray[np.float32]) -> float:
-    """Return the mean squared length of the rows of a table, by the terms that each is in."""
+    """Return the mean squared length of the rows of a matrix, weighted by `terms`.
+
+    `terms` is the number of loss terms that contain each row, from `row_terms`.
+    """
     squares = np.square(table).sum(axis=1, dtype=np.float64)
     return float((terms * squares).sum() / terms.sum())

@@ -1,12 +1,15 @@
-"""How the changes that workers make to the same model in a round become one change.
+"""Combine the changes that several workers made to the same model into one change.
 
-After a round, several workers have changed the row of a frequent word, each from the same start.
-``sum`` adds their changes up. ``mean`` divides that by the number of workers that changed the row.
-``orthogonal`` adds of each change, in the order of the workers' numbers, the part that is
-orthogonal to the sum so far: changes that agree count once, and changes that have nothing to do
-with each other count in full. ``sequential`` weighs the changes as if the workers had trained one
-after another, see `w2v.cluster.approach`: the changes of rare words are summed, those of frequent
-ones averaged, and those that agree count the less, the more often the row was trained.
+In a round, all workers start from the same model, and several of them may change the same row. Let
+the changes of a row be the differences from its value before the round. The combined change is
+
+- ``sum``: their sum;
+- ``mean``: their mean over the workers that changed the row;
+- ``orthogonal``: the sum of the part of each change that is orthogonal to the sum so far. Equal
+  changes count once, and orthogonal changes count in full;
+- ``sequential``: an estimate of the change if the workers had trained one after another (see
+  `w2v.cluster.approach`). This is close to the sum for rare words and to the mean for frequent
+  ones.
 
 References
 ----------
@@ -31,14 +34,15 @@ COMBINERS = {
 
 
 class Rows(NamedTuple):
-    """Some rows of the two tables of a model, which are counted as those of one table.
+    """Some rows of a model, whose input and output matrix are concatenated.
 
     Attributes
     ----------
     numbers : int32 (n,)
-        Rising. Those of the output table follow those of the input table.
+        The indices of the rows, ascending. Rows of the output matrix follow those of the input
+        matrix.
     values : float32 (n, d)
-        The rows as they are after a round.
+        The values of the rows after a round.
     """
 
     numbers: NDArray[np.int32]
@@ -50,7 +54,7 @@ class Rows(NamedTuple):
         return self.numbers.nbytes + self.values.nbytes
 
     def piece(self, number: int, pieces: int) -> "Rows":
-        """Return the rows of one of so many pieces: row r belongs to piece r modulo `pieces`."""
+        """Return the rows r with r modulo `pieces` equal to `number`."""
         if pieces == 1:
             return self
         chosen = self.numbers % pieces == number
@@ -63,24 +67,24 @@ def combine(
     how: str,
     approach: NDArray[np.float32] | None = None,
 ) -> Rows:
-    """Combine what the workers have made of some rows.
+    """Combine the changes that workers made to the rows of a model.
 
     Parameters
     ----------
     table : float32 (rows, d)
         All rows before the round.
     changes
-        The rows that each worker has changed, in the order of the workers' numbers.
+        For each worker, the rows that it changed, with their new values.
     how
         A key of `COMBINERS`.
     approach : float32 (rows,)
-        Needed for ``sequential``; see `w2v.cluster.approach.approach`.
+        The result of `w2v.cluster.approach.approach`; needed only for ``sequential``.
 
     Returns
     -------
     Rows
-        Every row that was changed, as it is after the round. The bits of a row depend on its own
-        values alone. If one worker has changed it, it is as that worker left it.
+        All rows that were changed, with their combined values. A row that only one worker changed
+        has exactly the value given by this worker. The bits of a row do not depend on other rows.
     """
     if len(changes) == 1:
         return changes[0]

@@ -1,4 +1,7 @@
-"""What a round costs, told before any work: rows that change, bytes that travel, memory."""
+"""Estimate the costs of a round of cluster training: changed rows, message sizes and memory.
+
+In a round, all workers train on different parts of the text, and then combine their changes.
+"""
 
 import numpy as np
 
@@ -13,10 +16,11 @@ ROW_NUMBER = 4
 
 
 def changed_rows(task: Task, words: int) -> float:
-    """Return how many rows of both tables a worker changes on average by training so many words.
+    """Estimate how many rows of the model a worker changes by training on `words` words.
 
-    For skip-gram with negative sampling, each draw of a word counts as independent. For all else
-    it is the number of all rows, which is an upper bound.
+    The rows of the input and the output matrix are counted. For skip-gram with negative sampling,
+    words are assumed to be drawn independently. For other objectives, the number of all rows is
+    returned, which is an upper bound.
     """
     loss = task.objective.loss
     rows = sum(len(table) for table in task.model)
@@ -31,15 +35,22 @@ def changed_rows(task: Task, words: int) -> float:
 
 
 def message_bytes(task: Task, words: int) -> int:
-    """Return the size of what a worker sends after training so many words; see `changed_rows`."""
+    """Estimate the size, in bytes, of the changed rows that a worker sends after `words` words."""
     return round(changed_rows(task, words) * (4 * task.objective.dim + ROW_NUMBER))
 
 
 def replica_bytes(task: Task, words: int, workers: int) -> int:
-    """Return the memory that one process takes for a replica, beside the text.
+    """Estimate the memory of one process for its copy of the model, in bytes, without the text.
 
-    It holds the model before the round and the model that is trained, the changes of its workers,
-    and while changes are combined, a piece of those of all. `workers` is the number of its own.
+    It includes the model before the round, the model in training, the changes of its workers, and
+    part of the changes of all workers.
+
+    Parameters
+    ----------
+    words
+        The number of words that a worker trains on in a round.
+    workers
+        The number of workers in this process.
     """
     return 2 * sum(table.nbytes for table in task.model) + (2 + workers) * message_bytes(
         task, words

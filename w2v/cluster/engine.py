@@ -1,4 +1,4 @@
-"""The engine with which several workers train at the same time, in rounds."""
+"""The engine for training with several workers in rounds, which are followed by synchronization."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,16 @@ each other after each round."""
 
 
 class Round(NamedTuple):
-    """What a round of all workers has come to.
+    """The result of a round of all workers.
 
     Attributes
     ----------
     done
-        The report of each worker, in the order of their numbers.
+        The report of each worker, by the number of the worker.
     combined
-        The rows that were changed, as they are after the round, in parts.
+        The rows that were changed, with their combined values, in several parts.
     combining
-        The seconds that processes spent on combining changes and on taking the result over, added
-        up.
+        The seconds spent on combining and applying changes, summed over processes.
     """
 
     done: Sequence[Done]
@@ -41,55 +40,59 @@ class Round(NamedTuple):
 
 
 class Pool(Protocol):
-    """The processes that hold the replicas, see `w2v.cluster.replica.Replica`."""
+    """Interface of the processes that hold copies of the model (`w2v.cluster.replica.Replica`)."""
 
     @property
     def processes(self) -> int:
-        """How many there are."""
+        """The number of processes."""
         ...
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Make the replicas. Return the seconds that one spent on compiling kernels."""
+        """Start the processes with their copies of the model.
+
+        Return the seconds that one of them spent on compiling kernels.
+        """
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Give all replicas a model: both tables, one after the other, float32 (rows, d)."""
+        """Set the model of all copies: input and output vectors concatenated, float32 (rows, d)."""
         ...
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Let each worker train its part, and all replicas take the combined changes over.
+        """Train one round with all workers, combine the changes, and apply them to all copies.
 
         Parameters
         ----------
         parts
-            In the order of the workers' numbers.
+            The part of the text for each worker.
         way
             How changes are combined.
         table : float32 (rows, d)
-            The model before the round, for replicas that are lost on the way.
+            The model before the round, for processes that have to be restarted.
         """
         ...
 
 
 @dataclass
 class Costs:
-    """Where the time of the rounds went, and how much was sent.
+    """The costs of cluster training: time and amount of communication.
 
     Attributes
     ----------
     workers, processes
-        How many there are; of processes, in the last round.
+        The number of workers, and of processes in the last round.
     rounds
         The number of rounds.
     computing, combining, waiting
-        Seconds of one process on average: in training; in combining changes and taking the result
-        over; for the others, and for messages.
+        Mean seconds per process spent on training; on combining and applying changes; and on
+        waiting for other processes and messages.
     changed_bytes
-        The size of the rows that workers changed, over all workers and rounds.
+        The size of the rows that workers changed, summed over workers and rounds.
     combined_bytes
-        The size of the rows that one process took over, over all rounds.
+        The size of the combined rows, summed over rounds.
     bytes_per_word
-        What all processes sent and received for each word, if every process is on another machine.
+        The bytes that all processes sent and received per word of text, if each process is on
+        another machine.
     """
 
     workers: int
@@ -104,10 +107,27 @@ class Costs:
 
 
 class ClusterEngine:
-    """Trains in rounds, on several workers. See `w2v.engines.Engine` for its members.
+    """An engine that trains in rounds with several workers. It implements `w2v.engines.Engine`.
 
-    A worker is a number, not a process: the result depends on how many workers there are, and not
-    on how many processes train their parts, nor on where these are.
+    The result depends on the number of workers, but not on the number of processes in which they
+    run, nor on the machines of these processes.
+
+    Parameters
+    ----------
+    engine
+        The name of the engine that each worker uses.
+    task
+        The training task.
+    text
+        The documents to train on.
+    pool
+        The processes in which the workers run.
+    workers
+        The number of workers.
+    words
+        The largest number of words per worker and round.
+    how
+        How changes are combined, a key of `w2v.cluster.combine.COMBINERS`.
     """
 
     def __init__(
@@ -133,7 +153,7 @@ class ClusterEngine:
         self.loaded = False
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train a shard, in as many rounds as it takes."""
+        """Train on a shard of the text in one or more rounds."""
         tally, done, spans = Tally(), 0, text.spans
         while len(spans):
             size = min(self.shard_words, max(self.least, int(self.read[0]) // GROWTH))
@@ -151,7 +171,9 @@ class ClusterEngine:
     def _round(
         self, spans: Spans, rates: tuple[float, float], random: np.random.Generator
     ) -> Tally:
-        """Train a round."""
+        """Train one round and update the model; return the number of words and pairs, and the
+        loss.
+        """
         begun = time.perf_counter()
         if not self.loaded:
             self.pool.load(self.table)
@@ -168,7 +190,7 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return the steps of a round, see `w2v.cluster.approach.approach`."""
+        """Return the argument `steps` of `w2v.cluster.approach.approach` for a round."""
         if self.terms is None:
             return 0.0, 0.0
         words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers
@@ -198,29 +220,32 @@ class ClusterEngine:
         costs.bytes_per_word = sent / max(1, self.counted)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the number of words read, on which the length of a round depends."""
+        """Return the number of words trained on so far, as an array of one element.
+
+        The length of later rounds depends on this number.
+        """
         return {"words_read": self.read}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from a state and from the model of the task, which has changed."""
+        """Resume training from an array that `state` returned, and the task's current model."""
         self.read[:] = state["words_read"]
         self.loaded = False
 
 
 def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]) -> Task:
-    """Return a task with other tables."""
+    """Return a copy of a task with other input and output vectors."""
     return replace(task, model=task.model._replace(center=center, outside=outside))
 
 
 def divide(spans: Spans, workers: int) -> list[Spans]:
-    """Divide documents among the workers: consecutive ones, about as many tokens for each.
+    """Divide documents among workers, such that each gets about the same number of tokens.
 
-    A document that is longer than a worker's share is cut.
+    A worker gets consecutive documents. A document that is longer than a worker's share is cut.
 
     Returns
     -------
     list of int64 (documents, 2)
-        One for each worker; it may be empty.
+        The start and end of each document, for each worker; may be empty.
     """
     size = int((spans[:, 1] - spans[:, 0]).sum())
     spans = cut(spans, -(-size // workers)) if size else spans

@@ -1,4 +1,4 @@
-"""Compiled loops over the rows that workers have changed."""
+"""Compiled functions that find and combine the rows of a model that workers have changed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,12 @@ the change of the workers before, and on average over all directions. Both are m
 
 @allocating
 def changed_rows(before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the rows whose bits differ, in their order: int32 (n,).
+    """Return the indices of the rows whose bits differ, ascending: int32 (n,).
 
     Parameters
     ----------
     before, now : int32 (rows, d)
-        The bits of float32 numbers: by value, 0 and -0 would be equal and NaN would not.
+        The bits of float32 numbers. (As numbers, 0 and -0 would be equal, and NaN would not.)
     """
     found = np.empty(len(before), np.int32)
     n = 0
@@ -44,24 +44,25 @@ def add_changes(
     how: int,
     approach: NDArray[np.float32],
 ) -> None:
-    """Add the changes of one worker to those of the workers before it.
+    """Add one worker's changes of rows to the combined changes of the workers before it.
 
     Parameters
     ----------
     total : float32 (rows, d)
         The combined changes so far; updated. With `MEAN`, their sum.
     times : int32 (rows,)
-        How many workers have changed each row so far; updated.
+        The number of workers that have changed each row so far; updated.
     places : int32 (n,)
-        The rows that this worker has changed.
+        The indices of the rows that this worker changed.
     before, after : float32 (n, d)
         These rows before and after the round.
     how
-        With `ORTHOGONAL`, only the part of a change is added that is orthogonal to the changes
-        combined before it; with `SEQUENTIAL`, so much of the rest as is still to be learnt after
-        the workers before.
+        The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
+        a change that is orthogonal to the combined changes is added. With `SEQUENTIAL`, a share of
+        the parallel part is added as well; the share is smaller, the closer the workers before have
+        brought the row to its optimum.
     approach : float32 (rows,)
-        See `w2v.cluster.approach`; read with `SEQUENTIAL` only.
+        The result of `w2v.cluster.approach.approach`; used with `SEQUENTIAL` only.
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -88,10 +89,11 @@ def scale_changes(
     how: int,
     approach: NDArray[np.float32],
 ) -> None:
-    """Scale the combined changes of each row, once those of all workers are added.
+    """Scale the combined changes of each row after the changes of all workers have been added.
 
-    The parameters are those of `add_changes`. `MEAN` divides by the number of workers;
-    `SEQUENTIAL` by less, the less of the way to its place of rest a row goes in a round.
+    With `MEAN`, they are divided by the number of workers that changed the row. With `SEQUENTIAL`,
+    the divisor is between 1 and this number; it is small for rows that a round brings only a little
+    closer to their optimum. The parameters are those of `add_changes`.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

@@ -1,4 +1,4 @@
-"""``cluster=local``: all workers in this process, one after another."""
+"""``cluster=local``: all workers run in this process, one after another."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,23 @@ from w2v.text.tokens import Text
 
 
 class LocalPool:
-    """One replica in this process. See `w2v.cluster.engine.Pool` for its members."""
+    """A `w2v.cluster.engine.Pool` with a single copy of the model, in this process."""
 
     processes = 1
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Make the replica."""
+        """Make the copy of the model. Return the seconds spent on compiling kernels."""
         self.replica = Replica(engine, task, text)
         return self.replica.compile_seconds()
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Give the replica a model."""
+        """Set the model to `table`: its input and output vectors concatenated, float32 (rows,
+        d).
+        """
         self.replica.load(table)
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:  # noqa: ARG002
-        """Train the parts in turn, and combine the changes."""
+        """Train the workers' parts one after another, and combine their changes to the model."""
         done, changes = zip(*map(self.replica.train, parts), strict=True)
         combining, combined = self.replica.combine(way, *changes)
         return Round(done, [combined], combining + self.replica.apply(combined))

@@ -1,6 +1,6 @@
-"""``cluster=ray``: replicas in processes of a Ray cluster, on this machine or on many.
+"""``cluster=ray``: workers in processes of a Ray cluster, on one or several machines.
 
-This is the only module of the library that imports Ray, and only when it is used.
+This is the only module of the library that imports Ray, and it does so only when Ray is used.
 """
 
 import itertools
@@ -45,7 +45,10 @@ MAX_FOLDER = 40
 
 
 def require_ray(setting: str) -> None:
-    """Refuse a setting, such as ``cluster=ray``, where Ray is not installed."""
+    """Raise an `InputError` if Ray is not installed.
+
+    `setting` is the setting that requires it, such as ``cluster=ray``, for the message.
+    """
     if find_spec("ray") is None:
         raise InputError(
             f"{setting}: the package ray is not installed; install it by "
@@ -55,15 +58,16 @@ def require_ray(setting: str) -> None:
 
 @contextmanager
 def connected(address: str | None, cores: int) -> Iterator[Any]:
-    """Connect to a Ray cluster for the block, and yield the module ``ray``.
+    """Context manager: connect to a Ray cluster and yield the module ``ray``.
 
     Parameters
     ----------
     address
-        As in ``10.0.0.1:6379``. None: a cluster on this machine alone, on loopback, without
-        dashboard and telemetry. It ends with the block, and its files are removed.
+        The address of a running cluster, such as ``10.0.0.1:6379``. None: start a cluster on this
+        machine alone, on the loopback interface, without dashboard and telemetry. It is stopped and
+        its files are removed at the end of the ``with`` block.
     cores
-        Of a cluster that is started here.
+        The number of cores of a cluster that is started here.
 
     Raises
     ------
@@ -123,19 +127,20 @@ def run_tasks(
     cores: int,
     on_end: Callable[[Result], None],
 ) -> list[Result]:
-    """Call a function in processes of the cluster, once for each task, and return the results.
+    """Call a function in processes of the Ray cluster, once for each task, and return the results.
 
-    If the process or the machine of a task is lost, it runs again, `RETRIES` times. An error does
-    not stop the other tasks. If the block is left by Ctrl-C, tasks that run are interrupted.
+    If the process or the machine of a task is lost, the task is run again, at most `RETRIES` times.
+    If a task raises an error, the other tasks are still run, and then the error is raised. Ctrl-C
+    cancels running tasks.
 
     Parameters
     ----------
     tasks
         The arguments of each call.
     cores
-        What Ray reserves for a task. As many run at once as the cluster has cores for.
+        The number of cores that Ray reserves for a task, which limits how many run at once.
     on_end
-        Called with each result when it is there.
+        A function that is called with each result as soon as it is available.
     """
     remote = ray.remote(num_cpus=cores, max_retries=RETRIES)(function)
     started = [remote.remote(*arguments) for arguments in tasks]
@@ -159,12 +164,15 @@ def run_tasks(
 
 
 def node_cores(ray: Any) -> list[int]:
-    """Return how many cores each node of the cluster offers."""
+    """Return the number of cores of each node of the Ray cluster."""
     return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
 def threads_that_fit(nodes: Sequence[int], processes: int) -> int:
-    """Return how many threads each process may have, so that all find room on some node; or 0."""
+    """Return the largest number of threads per process for which all processes fit on the nodes.
+
+    The result is 0 if they do not fit. `nodes` has the number of cores of each node.
+    """
     threads = max(nodes, default=0)
     while threads > 0 and sum(cores // threads for cores in nodes) < processes:
         threads -= 1
@@ -172,16 +180,16 @@ def threads_that_fit(nodes: Sequence[int], processes: int) -> int:
 
 
 class TokenFile(NamedTuple):
-    """A text whose tokens are read from a file that all machines see.
+    """A text whose tokens are read from a file on a file system that all machines share.
 
     Attributes
     ----------
     path
         An ``.npy`` file.
     size
-        How many tokens it has.
+        The number of tokens.
     ids : int32 (types,)
-        See `w2v.text.tokens.Text`.
+        The vocabulary id of each type (distinct token), as in `w2v.text.tokens.Text`.
     """
 
     path: str
@@ -189,7 +197,13 @@ class TokenFile(NamedTuple):
     ids: NDArray[np.int32]
 
     def open(self) -> Text:
-        """Open the file, memory-mapped."""
+        """Open the text, with its tokens memory-mapped.
+
+        Raises
+        ------
+        InputError
+            The file is missing on this machine, or has another number of tokens.
+        """
         try:
             tokens = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError):
@@ -203,7 +217,11 @@ class TokenFile(NamedTuple):
 
 
 def to_send(text: Text, how: str) -> Text | TokenFile:
-    """Return a text in the form in which processes get it: `how` is ``path`` or ``store``."""
+    """Return a text in the form in which it is sent to processes.
+
+    `how` is ``path`` (a `TokenFile`, if the tokens are in a file) or ``store`` (a copy of the
+    tokens, for Ray's object store).
+    """
     path = getattr(text.tokens, "filename", None)
     if how == "path" and path is not None:
         return TokenFile(str(Path(path).absolute()), len(text.tokens), np.asarray(text.ids))
@@ -211,37 +229,37 @@ def to_send(text: Text, how: str) -> Text | TokenFile:
 
 
 class RayReplica(Replica):
-    """A replica in a process of its own."""
+    """A copy of the model in a process of a Ray cluster."""
 
     def __init__(self) -> None:
-        """Do nothing yet: Ray would wrap an error here in another one."""
+        """Do nothing; `setup` makes the copy. An error here would be hidden by an error of Ray."""
 
     def started(self) -> None:
-        """Do nothing: whoever waits for this knows that the process runs."""
+        """Do nothing. A call of this method returns when the process is running."""
 
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
-        """Make the replica; return the seconds that it spent on compiling kernels."""
+        """Make the copy of the model; return the seconds spent on compiling kernels."""
         super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
         return self.compile_seconds()
 
 
 class RayPool:
-    """Replicas in processes of a Ray cluster. See `w2v.cluster.engine.Pool` for its members.
+    """Copies of the model in processes of a Ray cluster. It implements `w2v.cluster.engine.Pool`.
 
-    A process may end at any time: it is started again, all replicas take over the model that they
-    had before the round, and the round is done again. The bits are the same, because all that is
-    random in a round follows from its number.
+    If a process is lost, it is restarted, all copies are reset to the model before the round, and
+    the round is repeated. The result is bit-identical, because the random numbers of a round are a
+    function of its number.
 
     Parameters
     ----------
     ray
         The module, connected to a cluster.
     processes, threads
-        How many processes there are, and the threads of each, which Ray reserves cores for.
+        The number of processes, and of threads per process. Ray reserves a core for each thread.
     text
-        ``path`` or ``store``, see `to_send`.
+        How processes get the text, ``path`` or ``store``; see `to_send`.
     report
-        Called with a line when a process was lost.
+        A function that is called with a message when a process is lost.
     """
 
     def __init__(
@@ -254,11 +272,14 @@ class RayPool:
 
     @property
     def processes(self) -> int:
-        """How many there are now."""
+        """The number of running processes."""
         return len(self.replicas)
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Start the processes. The task and the text are sent once to each machine."""
+        """Start the processes. The task and the text are sent once to each machine.
+
+        Return the seconds that one process spent on compiling kernels.
+        """
         task = replace(task, threads=self.threads)
         self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))
         return self._until_done(self._start_missing)
@@ -271,11 +292,11 @@ class RayPool:
         self.replicas = []
 
     def load(self, table: NDArray[np.float32]) -> None:  # noqa: ARG002
-        """Have the next round begin with the model that it is given."""
+        """Mark the models of all processes as outdated; the next round sends them its `table`."""
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train and combine; if a process is lost, do both again."""
+        """Train one round and combine the changes; repeat both if a process is lost."""
 
         def attempt() -> Round:
             if not self.loaded:
@@ -288,9 +309,9 @@ class RayPool:
         return self._until_done(attempt)
 
     def _until_done(self, action: Callable[[], Result]) -> Result:
-        """Call a function again while processes are lost in it.
+        """Call a function, and call it again if a process is lost, at most `ATTEMPTS` times.
 
-        An error of the code that runs in a process is raised as itself, not as Ray wraps it.
+        An error of the code that runs in a process is raised without Ray's wrapper.
         """
         errors = self.ray.exceptions
         for attempt in itertools.count(1):
@@ -326,7 +347,7 @@ class RayPool:
         return Round(get(reports), get(combined), sum(get(seconds)))
 
     def _start_missing(self) -> float:
-        """Start processes for those that were lost, or go on with those that are left.
+        """Restart processes that were lost; if they do not start, continue with the others.
 
         Returns
         -------

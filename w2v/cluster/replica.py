@@ -1,4 +1,4 @@
-"""A replica: a copy of the model in one process, which trains the parts of one or more workers."""
+"""A replica: the copy of the model in one process, on which one or more workers train."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,17 +19,17 @@ Spans = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """What one worker is to train in a round.
+    """The part of the text that one worker trains on in a round, with its learning rates.
 
     Attributes
     ----------
     spans : int64 (documents, 2)
-        Its documents in the tokens of the text.
+        The start and end of each document in the tokens of the text.
     rates
         The learning rate at the start and at the end of the round.
     random
-        The source of all randomness. It depends on the seed, the epoch, the round and the number
-        of the worker.
+        The random generator. It depends on the seed, the epoch, the round and the number of the
+        worker.
     """
 
     spans: Spans
@@ -45,7 +45,7 @@ class Way(NamedTuple):
     how
         A key of `w2v.cluster.combine.COMBINERS`.
     steps
-        For ``sequential``; see `w2v.cluster.approach.approach`.
+        For ``sequential``: the argument `steps` of `w2v.cluster.approach.approach`.
     """
 
     how: str
@@ -53,16 +53,16 @@ class Way(NamedTuple):
 
 
 class Done(NamedTuple):
-    """What a worker reports of a round.
+    """The report of a worker on a round.
 
     Attributes
     ----------
     tally
-        How much it has trained, and the loss.
+        The number of words and pairs trained on, and their loss.
     seconds
-        How long it has computed.
+        The computing time.
     nbytes
-        The size of the rows that it has changed.
+        The size of the changed rows in bytes.
     """
 
     tally: Tally
@@ -71,20 +71,20 @@ class Done(NamedTuple):
 
 
 class Replica:
-    """A copy of the model, and an engine that trains it.
+    """A copy of the model in one process, and the engine that trains it.
 
-    All replicas hold the same model at the start of a round. A replica trains the part of each of
-    its workers from that model, and gives away the rows that were changed. The changes of all
-    workers are combined, each row in one of the replicas, and all replicas take the result over.
+    All replicas have the same model at the start of a round. For each of its workers, a replica
+    trains on the worker's part of the text and returns the changed rows. The changes of all workers
+    are then combined, with the rows divided among the replicas, and all replicas apply the result.
 
     Parameters
     ----------
     engine
-        A name in `w2v.engines.ENGINES`, of one that `distributes`.
+        The name of an engine in `w2v.engines.ENGINES` whose entry has `distributes`.
     task
-        Its model is not read, see `load`.
+        The training task. The initial vectors are set by `load`.
     text
-        The documents to choose from.
+        The text that the documents of a `Part` belong to.
     """
 
     def __init__(self, engine: str, task: Task, text: Text) -> None:
@@ -97,23 +97,23 @@ class Replica:
         self.terms: tuple[F64, F64] | None = None
 
     def compile_seconds(self) -> float:
-        """Return the time that was spent on compiling kernels, or on loading compiled ones."""
+        """Return the seconds spent on compiling kernels, or on loading compiled ones."""
         return self.engine.compile_seconds
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Take a model over: both tables, one after the other, float32 (rows, d)."""
+        """Set the model: its input and output vectors concatenated, float32 (rows, d)."""
         self.table[:] = table
         center, outside = self.tables
         center[:], outside[:] = np.split(self.table, [len(center)])
 
     def train(self, part: Part, pieces: int = 1) -> "tuple[Done | Rows, ...]":
-        """Train one worker's part. The model stays as it is.
+        """Train on one worker's part of the text, return the changed rows, and reset the model.
 
         Returns
         -------
         done : Done
         *changed : Rows
-            The rows that the worker changes, in so many pieces; see `Rows.piece`.
+            The rows that the worker changed, divided into `pieces` pieces by `Rows.piece`.
         """
         begun = time.perf_counter()
         text = Text(self.text.tokens, self.text.ids, part.spans)
@@ -135,7 +135,7 @@ class Replica:
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
     def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return `w2v.cluster.kernels.changed_rows`, found by several threads."""
+        """Compute `w2v.cluster.kernels.changed_rows` with several threads."""
         threads = self.engine.task.threads
         firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
 
@@ -146,14 +146,14 @@ class Replica:
             return np.concatenate(list(pool.map(find, firsts[:-1], firsts[1:])))
 
     def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
-        """Combine the workers' changes of some rows; see `w2v.cluster.combine.combine`.
+        """Combine the workers' changes of some rows by `w2v.cluster.combine.combine`.
 
         Returns
         -------
         seconds
-            How long it took.
+            The time it took.
         combined
-            The rows as they are after the round.
+            The changed rows with their combined values.
         """
         begun = time.perf_counter()
         ways = None
@@ -164,7 +164,7 @@ class Replica:
         return time.perf_counter() - begun, combined
 
     def apply(self, *combined: Rows) -> float:
-        """Take the combined rows over; return the seconds it took."""
+        """Copy the combined rows into the model; return the seconds it took."""
         begun = time.perf_counter()
         for rows in combined:
             self.table[rows.numbers] = rows.values

@@ -1,4 +1,4 @@
-"""Which workers train, and how: the settings, and what they come to before any work."""
+"""The settings of cluster training, and a context manager that starts and ends the workers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ CLUSTERS = ("none", "local", "ray")
 
 @dataclass(frozen=True)
 class RaySettings(Settings):
-    """The Ray cluster, for training and for sweeps."""
+    """The address of the Ray cluster, for training and for sweeps."""
 
     address: str | None = setting(
         "of a Ray cluster that runs, as in 10.0.0.1:6379; null: one is started on this machine",
@@ -31,7 +31,7 @@ class RaySettings(Settings):
 
 @dataclass(frozen=True)
 class ClusterSettings(Settings):
-    """Which workers train, and how their changes are combined."""
+    """The settings of cluster training: the workers, and how their changes are combined."""
 
     name: str = setting("none, or where the workers are", one_of(CLUSTERS), "none")
     workers: int = setting(
@@ -76,12 +76,12 @@ class ClusterSettings(Settings):
             require_ray("cluster=ray")
 
     def check(self, engine: str, objective: Objective) -> None:
-        """Check that the workers can train an objective with an engine.
+        """Check that several workers can train an objective with an engine.
 
         Raises
         ------
         InputError
-            They cannot.
+            The engine or the loss does not support several workers.
         """
         if self.name == "none":
             return
@@ -97,7 +97,7 @@ class ClusterSettings(Settings):
             )
 
     def identity(self) -> dict[str, Any]:
-        """Return what the vectors depend on."""
+        """Return the settings that the trained vectors depend on, by name."""
         names = ("workers", "round_words", "combine") if self.name != "none" else ()
         return {name: getattr(self, name) for name in names}
 
@@ -109,17 +109,17 @@ class Cluster:
     Attributes
     ----------
     settings
-        How many there are, and how their changes are combined.
+        The number of workers, and how their changes are combined.
     pool
-        The processes that train for them.
+        The processes in which the workers run.
     here
-        How many of these processes are on this machine, as far as that is known.
+        The number of these processes on this machine, as far as it is known.
     report
-        Called with a line that says what a round will cost.
+        A function that is called with a message on the costs of a round.
     """
 
     def memory(self, task: Task) -> int:
-        """Return the bytes that the processes on this machine take, beside the text."""
+        """Estimate the memory of the processes on this machine in bytes, without the text."""
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
         return self.here * replica_bytes(task, settings.round_words, workers)
@@ -130,12 +130,21 @@ class Cluster:
     report: Callable[[str], None] = print
 
     def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
-        """Make the engine that lets the workers train, each with the engine of that name.
+        """Make the engine that trains with all workers.
+
+        Parameters
+        ----------
+        engine
+            The name of the engine that each worker uses.
+        task
+            The training task.
+        text
+            The documents to train on.
 
         Raises
         ------
         InputError
-            See `ClusterSettings.check`.
+            The engine or the loss does not support several workers.
         """
         settings, pool = self.settings, self.pool
         settings.check(engine, task.objective)
@@ -157,23 +166,27 @@ def open_cluster(
     threads: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cluster | None]:
-    """Start the workers of one training for the block; None if there are none.
+    """Context manager: start the workers of a training, yield them as a `Cluster`, and end them.
+
+    It yields None if the settings request no workers.
 
     Parameters
     ----------
+    settings
+        The number of workers, and where they run.
     address
-        Of the Ray cluster, see `RaySettings`.
+        The address of the Ray cluster, as in `RaySettings`.
     cores
-        Of this machine, which a Ray cluster that is started here may use.
+        The number of cores of this machine that a Ray cluster started here may use.
     threads
-        Of each process on Ray; None: as many as there are cores for.
+        The number of threads of each process on Ray; None: as many as there are cores for.
     report
-        Called with a line about a process that was lost.
+        A function that is called with a message if a process is lost.
 
     Raises
     ------
     InputError
-        No Ray cluster answers, or it has too few cores.
+        The Ray cluster cannot be reached, or it has too few cores.
     """
     if settings.name == "none":
         yield None

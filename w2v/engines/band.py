@@ -1,12 +1,12 @@
 """The compiled tile of negative sampling: matrix products for nearby words and noise words.
 
 A tile is a group of `CENTERS` consecutive center words that are computed together. Let C (CENTERS x
-d) be its input rows, and R the outside vectors of the words that may be predicted, from
-`Sizes.reach` positions before the tile to as many after it, and then those of `NOISE` noise words.
-A tile takes three small matrix products (``w2v/README.md``, "Everything is one shape"): the scores
-S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. A pair at distance j has the weight of
-that distance, or zero if the two words are in different documents. A noise word has K / `NOISE`
-times the summed weight of the center word's pairs.
+d) be its input vectors. Let R be the output vectors of the words that may be predicted, from
+`Sizes.reach` positions before the tile to `Sizes.reach` positions after it, followed by those of
+`NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
+shape"): the scores S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. The weight of a pair
+depends on its distance, and is zero if the two words are in different documents. The weight of a
+noise word is K / `NOISE` times the summed weight of the center word's pairs.
 
 Only the scores near the diagonal of S are needed (a band matrix). They are stored by center word:
 
@@ -76,7 +76,7 @@ class Terms(NamedTuple):
 
 @inlined
 def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot products of `MR` center rows with `NR` outside rows.
+    """Compute the dot products of `MR` center vectors with `NR` outside vectors.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
     out
         The address for the scores of the first center row.
     down
-        How many float32 values lie between the scores of one center row and those of the next.
+        The number of float32 values between the scores of one center row and those of the next.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -108,10 +108,10 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add the sums that ``terms`` describes to those in ``tile``; return the result.
+    """Add the `MR` weighted sums of rows that ``terms`` describes to the sums in ``tile``.
 
-    Both have `MR` sums. Each is a tuple of SIMD vectors in registers, which holds the columns of a
-    row from ``column`` on. A row has ``width`` float32 values.
+    Returns the result. Each sum is a tuple of SIMD vectors in registers: some columns of a row,
+    from ``column`` on. A row has ``width`` float32 values.
     """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
@@ -133,7 +133,7 @@ def gradient_block(
     Parameters
     ----------
     terms, more
-        Two sums that are added up.
+        Two weighted sums of rows, which are added.
     width
         The number of float32 values in a row.
     column
@@ -171,7 +171,7 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
     vectors
         The number of SIMD vectors in a row.
     terms, more
-        Two sums that are added up.
+        Two weighted sums of rows, which are added.
     sums
         The address of rows to add to the gradients; 0 for none.
     targets
@@ -242,9 +242,9 @@ def choose_weights(
     pairs_of
         The weights of pairs by distance.
     documents
-        The document numbers, never falling, of the words from `Sizes.reach` before the tile on.
+        The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the windows of the tile's center words in the plan.
+        For CBOW, the windows of the tile's center words.
     """
     last = documents[CENTERS + 2 * sizes.reach - 1]
     inside = documents[0] >= 0 and documents[0] == last
@@ -260,9 +260,9 @@ def choose_weights(
 
 @inlined
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
-    """Add the curvatures of a center word's scores to the sums of the outside rows.
+    """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
 
-    Returns the center row's own sum, as a vector whose lanes must still be added up.
+    Returns the sum for the center row, as a vector whose lanes must still be added up.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
     norm
         The squared length of the center row.
     sums
-        The address of the sums of the outside rows.
+        The address of the curvature sums of the outside rows.
     mask
         The address of factors 1 or 0, which select some of the scores.
     vectors
@@ -291,7 +291,8 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Return the curvature sum of center row ``i + p``, as a vector of partial sums.
 
-    Its contributions to the outside rows are added to row p of ``own.sums``.
+    The curvatures of its scores are also added to the sums of the outside rows, row p of
+    ``own.sums``.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
@@ -317,7 +318,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @compiled
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Add up the curvatures of each row of a tile.
+    """Add up the curvatures of the loss along each row of a tile.
 
     The sums of the center rows are written to ``out``. Those of the outside rows are split into
     `MR` partial sums in ``own.sums``, because reading a sum right after writing it would stall the
@@ -378,8 +379,8 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     dR
         The address of their gradients in the buffer.
     follows
-        Whether the previous tile of the strip has written gradients to the first of these rows, to
-        which those of this tile are added.
+        Whether the previous tile of the strip has already written gradients of the first of these
+        rows, to which those of this tile are added.
     """
     reach, band, row, contexts, vectors = sizes[:5]
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -1,4 +1,4 @@
-"""The hierarchical softmax in NumPy: find the inner nodes that a tile of text is trained with.
+"""The training step of the hierarchical softmax in NumPy: finds the tree nodes to train.
 
 A tile is a number of consecutive center words whose gradients are computed together.
 """
@@ -13,7 +13,7 @@ from w2v.sums import F32, I32
 
 
 class HierarchicalStep(LogisticStep):
-    """The training step of the hierarchical softmax, which updates the model by a batch of text."""
+    """NumPy training step of the hierarchical softmax: one update of the model by one batch."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)

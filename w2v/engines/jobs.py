@@ -1,9 +1,9 @@
-"""Share the work of a compiled function between threads: jobs, which are grouped in phases.
+"""Share the work of a compiled function among threads: jobs, which are grouped in phases.
 
 A phase has a fixed number of jobs. Each thread takes jobs of the phase until none are left, then
-waits until all of them are finished. A phase does not wait for threads that have taken no job: a
-late thread finds no jobs left and goes on to the next phase. Whatever a job writes to memory can be
-read in all later phases.
+waits until all of them are finished. A phase does not wait for threads that have taken no job: such
+a thread goes on to the next phase as soon as no jobs are left. Everything that a job writes to
+memory can be read in all later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -55,7 +55,8 @@ def add_one(builder: Any, address: Any) -> Any:
 def load_shared(builder: Any, address: Any) -> Any:
     """Emit LLVM code that loads an int64 from memory that other threads update by `add_one`.
 
-    The load is sequentially consistent: what a thread wrote before its update can be read after it.
+    The load is sequentially consistent: everything that a thread wrote before its update is visible
+    after the load.
     """
     place = builder.inttoptr(address, ir.PointerType())
     return builder.load_atomic(place, "seq_cst", 8, typ=ir.IntType(64))
@@ -65,7 +66,7 @@ def load_shared(builder: Any, address: Any) -> Any:
 def take(jobs: NDArray[np.int64], phase: int) -> int:
     """Take the next job of a phase and return its number, from 0 on.
 
-    If it is not below the phase's number of jobs, there are no jobs left.
+    If the result is at least the phase's number of jobs, there are no jobs left.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
     phase
         The number of the phase.
     number
-        How many jobs the phase has.
+        The number of jobs in the phase.
     """
     place = address(jobs) + phase * BYTES + BYTES // 2
     spins = 0

@@ -1,21 +1,21 @@
-"""The compiled training step of ``engine=numba``, for losses that are sums of logistic terms.
+"""The compiled training loop of ``engine=numba``, for losses that are sums of logistic terms.
 
-Each thread calls `train` with the same arguments, except for its own scratch memory. The work is
-divided into jobs, which any thread may take (see `w2v.engines.jobs`). The result of a job depends
-on the seed and the settings alone. These kinds of jobs run in this order:
+Each thread calls `train` with the same arguments, except for its own working memory. The work is
+divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job depends on
+the seed and the settings alone. These kinds of jobs run in this order:
 
 1. `subsample`: sub-sample a block of the text.
-2. `plan`: prepare a step, which is one update of the model by a batch of center words. Copy its
-   words, draw its random numbers, and list where each word occurs.
+2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
+   Copy its words, draw its random numbers, and list where each word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
-4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model as
-   it was before the step. Gradients are written to a buffer, with one row for each input row and
-   each output row. If a word has only one row in the step, its vector is updated at once.
+4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
+   before the step. Gradients are written to a buffer, with one row for each input vector and each
+   output vector. If a word has only one row in the step, its vector is updated at once.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
-6. `move`: for some of the other words, or rows of the table of subwords, add up the gradients in
+6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
    the order of the text and update the model.
 
-A strip is a number of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
+A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
 code for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
 `w2v.engines.nodes`; `compute_strip` calls both.
 
@@ -76,7 +76,7 @@ WORDS, PARTS = 32, 256
 
 @inlined
 def tile_inputs(sizes: Sizes) -> int:
-    """Return the number of words whose input vectors a tile reads."""
+    """Return the number of words whose input vectors a tile of center words needs."""
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
 
@@ -84,14 +84,16 @@ def tile_inputs(sizes: Sizes) -> int:
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """Load the outside rows of a tile of negative sampling, with their squared lengths.
+    """Load the output vectors of a tile of negative sampling, with their squared lengths.
+
+    These are the vectors of nearby words and of noise words.
 
     Parameters
     ----------
     matrix
-        The outside vectors.
+        The output vectors of all words.
     ids
-        The context words of the strip.
+        The words of the strip (a sequence of tiles), which may be predicted.
     noise
         The noise words of the tile.
     place
@@ -119,17 +121,20 @@ def choose_band_targets(
     tile: Tile,
     own: Band,
 ) -> None:
-    """Add up the curvatures of a tile's outside rows, and decide where their gradients are written.
+    """Decide where the gradients of a tile's output vectors are written, for negative sampling.
+
+    The decision is made by `w2v.engines.rows.choose_targets`, from the curvatures of the loss along
+    these vectors, which are added up first.
 
     Parameters
     ----------
     ids
-        The context words of the strip.
+        The words of the strip (a sequence of tiles), which may be predicted.
     noise
         The noise words of the tile.
     following, curvature
-        For each of the strip's outside rows in the buffer, the next row of the same word, and the
-        summed curvature.
+        For each output row of the strip in the gradient buffer, the next row of the same word, and
+        the summed curvature.
     rate
         The learning rate.
     place
@@ -139,7 +144,7 @@ def choose_band_targets(
     last
         Whether the tile is the last one of the strip.
     dR
-        The address of the strip's outside rows in the buffer.
+        The address of the strip's output rows in the gradient buffer.
     """
     contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
     k = sizes.slots - (sizes.strip - number) * NOISE
@@ -459,18 +464,18 @@ def move_words(
     following: I32,
     rate: np.float32,
 ) -> None:
-    """Update the model's rows of some words by the sums of their gradients.
+    """Update the vectors of some words by the sums of their gradients.
 
     Parameters
     ----------
     matrix
-        The matrix of the model; updated in place.
+        The input or output vectors of the model; updated in place.
     gradients, curvature
-        The negative gradients in the buffer, and the curvature of each.
+        The rows of negative gradients in the buffer, and the curvature of the loss for each.
     words, heads
         The words, and the first gradient row of each.
     following
-        The next gradient row of the same word, for each row.
+        For each gradient row, the next row of the same word.
     rate
         The learning rate.
     """
@@ -492,7 +497,7 @@ def move_words(
 
 @compiled
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
-    """Prefetch into the cache the rows of the table that a word is a sum of."""
+    """Prefetch the rows of the input matrix whose sum is the vector of a word (subwords)."""
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
 
@@ -501,7 +506,7 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of some words of a step as sums of rows of the table (subwords).
+    """Compute the vectors of some words of a step as sums of rows of the input matrix (subwords).
 
     The words are those of job number ``job``, at most `WORDS`. The vectors are stored in
     ``buffer.words``.
@@ -526,7 +531,7 @@ def sum_parts(
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Add up the gradients of each of some words of a step (subwords).
+    """Add up the gradients of some words of a step, each over its occurrences (subwords).
 
     The words are those of job number ``job``, at most `WORDS`. The sums are stored in
     ``buffer.words``, in place of the words' vectors.
@@ -554,7 +559,7 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update some rows of the table of subwords by their shares of the gradients of words.
+    """Update some rows of the input matrix by the gradients of words that contain them (subwords).
 
     The rows are those of job number ``job``, at most `PARTS`.
     """
@@ -580,7 +585,7 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs that update the table of input vectors in a step."""
+    """Return the number of jobs that update the input matrix in a training step."""
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
     return int(-(-shard.several[step, 0] // WORDS))
@@ -597,7 +602,7 @@ def move(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update the vectors of some words of the model by the sums of their gradients.
+    """Update some vectors of the model by the sums of their gradients in a step.
 
     The words are those of job number ``job``, at most `WORDS`. The first jobs of a step update
     input vectors, the others output vectors.

@@ -1,4 +1,4 @@
-"""The compiled loss of engines that sum logistic terms: loss, gradient and curvature of scores."""
+"""Compiled code for sums of logistic terms: loss, gradient and curvature, given the scores."""
 
 from typing import Any
 
@@ -36,8 +36,8 @@ def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
     log(1 + exp(x)), with x = -s for a pair and x = s for noise; the negative gradient is w σ(x),
     and the curvature bound is |w| / (2 max(2, |s|)) (``w2v/README.md``, "Kept stable").
 
-    All three are computed with a single division: with e = exp(-|x|), log(1 + e) is
-    2 artanh(e / (2 + e)).
+    All three are computed with a single division: with e = exp(-|x|), log(1 + e) is 2 artanh(e / (2
+    + e)).
 
     Parameters
     ----------

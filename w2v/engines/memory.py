@@ -1,18 +1,18 @@
 """The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
-A step, which is one update of the model, is divided into strips of the text, and a strip into tiles
-of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows with output
-rows, each of one of two kinds:
+A training step, which is one update of the model, is divided into strips of the text, and a strip
+into tiles of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows
+with output rows, each of one of two kinds:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums of
   the vectors of the words in each window; a strip then loads the vectors of all words from m before
   its first center word to m after its last one, m being the window size.
-- Output rows: for negative sampling, the outside vectors of the words around the center words (a
+- Output rows: for negative sampling, the output vectors of the words around the center words (a
   band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
   of the inner nodes on the tree paths of the words that the tile predicts.
 
-With subwords (``Sizes.parts``), the vector of each word is itself a sum of rows of the table of
-input vectors.
+With subwords (``Sizes.parts``), the vector of each word is itself a sum of rows of the input
+matrix.
 """
 
 from typing import NamedTuple
@@ -52,12 +52,12 @@ longer tiles, center words share more nodes; but the nodes of a tile should fit 
 
 
 class Parts(NamedTuple):
-    """The vector of each word as a weighted sum of rows of the table of input vectors (subwords).
+    """The vector of each word as a weighted sum of rows of the input matrix (subwords).
 
     Attributes
     ----------
     starts : int32 (V + 1,)
-        Word w has the elements ``starts[w] : starts[w + 1]`` of the next three arrays.
+        Word w is the sum of the elements ``starts[w]`` to ``starts[w + 1] - 1`` of the next arrays.
     rows : int32 (E,)
         The rows that are summed.
     weights : float32 (E,)
@@ -76,15 +76,15 @@ class Parts(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The path of each word in the Huffman tree, as in `w2v.huffman.HuffmanTree`.
+    """The path of each word in the Huffman tree.
 
     Attributes
     ----------
     starts : int32 (V + 1,)
-        Word w has the elements ``starts[w] : starts[w + 1]`` of the other array.
+        The path of word w is ``branches[starts[w] : starts[w + 1]]``.
     branches : int32
-        For each inner node on the path, from the root on: 2 * node + code, the code being that of
-        the branch, 0 or 1, which the path takes.
+        For each inner node on the path, from the root on: 2 * node + code, where code, 0 or 1, is
+        the branch that the path takes.
     """
 
     starts: I32
@@ -92,7 +92,7 @@ class Paths(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """The weights of (input row, predicted word) pairs.
+    """The weights of (center word, predicted word) pairs.
 
     Attributes
     ----------
@@ -116,8 +116,8 @@ class Problem(NamedTuple):
     Attributes
     ----------
     center, outside : float32
-        The tables of input and of output vectors, updated in place. Each row starts on a cache line
-        and is padded with zeros.
+        The matrices of input and of output vectors, updated in place. Each row starts on a cache
+        line and is padded with zeros.
     keep : uint32 (V,)
         The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     threshold, alias : uint32 (V,), int32 (V,)
@@ -130,7 +130,7 @@ class Problem(NamedTuple):
         For CBOW with `mean`: whether each word gets the exact gradient, which is divided by the
         number of words, or the whole gradient of the mean, as in word2vec's code.
     pairs, paths, parts
-        The weights of pairs, the tree, and the subwords.
+        The weights of pairs, the Huffman tree, and the subwords.
     """
 
     center: F32
@@ -147,14 +147,14 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The documents to train on, which are a part of a `w2v.text.tokens.Text`.
+    """The documents to train on, as arrays for compiled code.
 
     Attributes
     ----------
     tokens : int32 (n,)
-        Provisional ids of the text's words, read-only.
+        An integer for each token of the text, equal for equal tokens; read-only.
     ids : int32 (types,)
-        The vocabulary id of each provisional id, or -1; read-only.
+        The vocabulary id of each of these integers, or -1; read-only.
     starts : int64 (documents,)
         For each document, the number to add to a position in the shard to get the position in
         ``tokens``.
@@ -177,8 +177,8 @@ class Sizes(NamedTuple):
     Attributes
     ----------
     reach
-        The largest distance between a center word and a word that its input row predicts: the
-        window size for skip-gram, 0 for CBOW.
+        The largest distance between a center word and a word that is predicted from its input row:
+        the window size for skip-gram, 0 for CBOW.
     band
         The number of context rows (nearby words) with which a block of `MR` center rows is scored.
     row
@@ -190,16 +190,16 @@ class Sizes(NamedTuple):
     tile
         The number of center words in a tile.
     window
-        m, the window size: the number of words before and after a step that its plan includes.
+        m, the window size.
     step
         The number of center words in a step.
     strip, strips
         The number of tiles in a strip, and of strips in a step.
     slots
-        The number of rows of a strip in the buffer of gradients of outside vectors: its context
+        The number of rows of a strip in the buffer of gradients of output vectors: its context
         rows, then its noise words. With a tree, the largest possible number of nodes.
     input_slots
-        The number of rows of a strip in the buffer of gradients of input rows.
+        The number of rows of a strip in the buffer of gradients of input vectors.
     columns
         With a tree: the largest possible number of nodes of a tile; else 0.
     depth
@@ -243,13 +243,13 @@ class Sizes(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """The plans of several steps: their words, random numbers and lists of gradient rows.
+    """The plans of several training steps: their words, random numbers and lists of gradient rows.
 
-    Each array has one row per step. All gradient rows of the buffer that belong to the same word,
-    or tree node, form a linked list. `center_words` and `outside_words` have the words that occur
-    in several rows of the buffer, `center_heads` and `outside_heads` the first row of each of their
-    lists. `center_next` and `outside_next` have, for each row, the next row of its list: -1 after
-    the last one, or `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords,
+    Each array has one row per step. The rows of the gradient buffer that belong to the same word,
+    or tree node, form a linked list. `center_words` and `outside_words` are the words with several
+    rows in the buffer, and `center_heads` and `outside_heads` the first row of each of their lists.
+    `center_next` and `outside_next` have, for each row, the next row of its list: -1 after the last
+    one, or `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords,
     `center_words` has all words of the input rows.
 
     Attributes
@@ -262,22 +262,22 @@ class Plans(NamedTuple):
     center_words, center_heads, center_next : int32 (n, strips * input_slots)
     outside_words, outside_heads, outside_next : int32 (n, rows)
     lows, highs : int32 (n, step)
-        For CBOW: the range of each center word's window in ``ids``.
+        For CBOW: the start and the end of each center word's window in ``ids``.
     nodes : int32 (n, rows)
         With a tree: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
         With a tree: the index in ``nodes`` at which each tile begins.
     keys : int32 (n, tiles * contexts * depth)
-        With a tree: the path of each word that a tile may predict. For each node on the path,
-        2 * its index among the nodes of the tile + the code of the branch.
+        With a tree: the path of each word that a tile may predict. For each node on the path, 2 *
+        its index among the nodes of the tile + the code of the branch.
     key_starts : int32 (n, tiles * contexts + 1)
-        With a tree: the index in ``keys`` at which each of these words begins.
+        With a tree: the index in ``keys`` at which the path of each of these words begins.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
-        With subwords: the distinct rows of the table of which the step's words are sums. Row j has
-        the elements ``part_ends[j - 1] : part_ends[j]`` of the next two arrays, from 0 for the
-        first row.
+        With subwords: the distinct rows of the input matrix that are summands of the step's words.
+        Row j has the elements ``part_ends[j - 1]`` to ``part_ends[j] - 1`` of the next two arrays;
+        row 0 begins at 0.
     part_words, part_shares : int32, float32
         The words that contain the row, as indices in ``center_words``, and the factor by which each
         word's gradient is multiplied to get the row's gradient.
@@ -306,7 +306,7 @@ class Plans(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """The gradients of a step, row by row, before they are added up and applied to the model.
+    """The gradients of a training step, one row per occurrence of a word, before they are added up.
 
     Attributes
     ----------
@@ -332,7 +332,7 @@ class Buffer(NamedTuple):
 
 
 class Shard(NamedTuple):
-    """The sub-sampled words of one shard of the text, with the job counters and losses.
+    """The sub-sampled words of one shard, a part of the text, with the job counters and losses.
 
     All threads write to these arrays.
 
@@ -365,20 +365,22 @@ class Shard(NamedTuple):
 
 
 class Planning(NamedTuple):
-    """The working memory of a thread for planning steps.
+    """The arrays in which a thread prepares training steps (`w2v.engines.plans`).
 
     Attributes
     ----------
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        The buffer row that was last added to the list of each word; -1 if the list is empty.
+        The first element of a linked list for each word, -1 if it is empty. A list has the rows of
+        the gradient buffer that belong to the word.
     seen : int32 (V - 1,)
-        With a tree: the index in ``nodes`` of `Plans` at which each node was last listed, or -1.
-    parts : int32 (rows of the table,)
+        With a Huffman tree: the index in ``nodes`` of `Plans` at which each inner node was last
+        listed, or -1.
+    parts : int32 (rows of the input matrix,)
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)
-        With subwords: that index, for each summand of each word of a step.
+        With subwords: this index for each summand of each word of the step.
     """
 
     bits: U32
@@ -397,13 +399,14 @@ class Tile(NamedTuple):
     lows, highs : int32 (tile,)
         The range of words that each center word predicts, as offsets in its window.
     C : float32, rows of width
-        The input rows of the tile.
+        The input vectors of the tile.
     R : float32, rows of width
-        The outside vectors of the context words of a strip, or of the nodes of the tile.
+        The output vectors: of the nearby words of a strip, or of the tree nodes of the tile.
     center_norms, norms : float32
         The squared lengths of the rows of C and of R.
     scores, curvature : float32
-        The dot products of rows of C and R, and the curvatures of the loss along them.
+        The dot products of rows of C and R, and bounds on the second derivative of the loss by
+        each.
     out, old, steps : int64, int64 and float32, one for each row of a tile or of a strip's inputs
         Where to write the gradients (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
@@ -435,11 +438,11 @@ class Band(NamedTuple):
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile in the middle of a document; 0 if not yet known.
     N, noise_norms : float32
-        The outside vectors of the noise words, and their squared lengths.
+        The output vectors of the noise words, and their squared lengths.
     mask : float32 (NOISE + 2 m + 1, rounded up to whole vectors)
         1 for each noise word and each context word of a center word; 0 for padding.
     sums : float32 (MR, contexts + NOISE + at least 2 m + 1)
-        Partial sums of the curvatures of outside rows (`w2v.engines.band.sum_curvature`).
+        Partial sums of the curvatures of output vectors (`w2v.engines.band.sum_curvature`).
     """
 
     weights: F32
@@ -451,19 +454,19 @@ class Band(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The working memory of a thread for a strip whose input rows are sums over windows (CBOW).
+    """The working memory of a thread for a strip (part of the text) of CBOW.
 
     Attributes
     ----------
     rows : int64, one for each word of the strip
         The address of the word's input vector.
     gradients, curvature : float32, one for each center word
-        The negative gradient of the center word's input row, and its curvature bound.
+        The negative gradient of the sum over the center word's window, and its curvature bound.
     counts : int32, one for each word of the strip
-        In how many windows the word is.
+        The number of windows that contain the word.
     centers, factors : int32, float32
-        The center word of each of these windows, and the factor by which its gradient is multiplied
-        to get that of the word. Each word of the strip has 2 m elements, the first ones used.
+        The center word of each of these windows, and the factor by which the window's gradient is
+        multiplied to get that of the word. There is room for 2 m windows per word.
     """
 
     rows: I64
@@ -483,7 +486,7 @@ class Nodes(NamedTuple):
     Attributes
     ----------
     starts : int32 (groups + 1,)
-        Row g of the matrix has the elements ``starts[g] : starts[g + 1]``.
+        Row g of the matrix has the elements ``starts[g]`` to ``starts[g + 1] - 1``.
     entries : int32 (n,)
         The column of each element.
     factors, negatives : float32 (group * n,)
@@ -492,9 +495,9 @@ class Nodes(NamedTuple):
     marks : int32 (columns,)
         For skip-gram: 1 + the last group that has the node, or 0.
     lanes : float32 (2 reach + MR, MR)
-        For skip-gram: the weight with which each center word of a group predicts each word around.
+        For skip-gram: the weight of each pair of a center word of a group and a nearby word.
     sums : float32 (2 * columns, MR)
-        For skip-gram: the summed weights of each key for each center word of a group.
+        For skip-gram: the summed weights of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         For skip-gram: partial sums of the curvature of each node.
     """
@@ -525,9 +528,9 @@ def round_up(n: int, step: int) -> int:
 
 
 def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
-    """Return zeros, float32 (rows, columns), that start on a cache line.
+    """Return an array of zeros, float32 (rows, columns), that starts on a cache line.
 
-    Unless they are to be `touched`, rows take memory only when they are written.
+    With ``touched=False``, the operating system allocates memory only when rows are written.
     """
     size = rows * columns + LINE
     if touched:
@@ -542,7 +545,7 @@ def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
 def make_sizes(
     dim: int, window: int, step: int, reach: int | None = None, depth: int = 0, nodes: int = 0
 ) -> Sizes:
-    """Return the sizes of tiles, strips and steps for a model.
+    """Compute the sizes of tiles, strips and steps for a model.
 
     Parameters
     ----------
@@ -556,7 +559,7 @@ def make_sizes(
         For CBOW: the largest distance at which an input row predicts words, which is 0. None for
         skip-gram, where it is the window size.
     depth
-        The length of the longest path in the tree; 0 without a tree.
+        The length of the longest path in the Huffman tree; 0 without a tree.
     nodes
         The number of inner nodes of the tree; 0 without a tree.
     """
@@ -597,14 +600,14 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return the sizes extended for subwords, where the vector of each word is a sum of rows."""
+    """Return the sizes, extended for subwords, where the vector of each word is a sum of rows."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)
 
 
 def make_plans(sizes: Sizes, steps: int) -> Plans:
-    """Allocate the plans of a number of steps."""
+    """Allocate the memory for the plans of a number of training steps."""
     length = sizes.step + sizes.tile + 2 * sizes.window
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
@@ -624,7 +627,7 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
 
 
 def make_buffer(sizes: Sizes) -> Buffer:
-    """Allocate the buffer for the gradients of a step."""
+    """Allocate the buffer for the gradients of a training step."""
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     width = sizes.vectors * LANES
     return Buffer(
@@ -638,7 +641,7 @@ def make_buffer(sizes: Sizes) -> Buffer:
 
 
 def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
-    """Allocate the arrays for a shard of the text.
+    """Allocate the arrays for a shard, a part of the text.
 
     Parameters
     ----------

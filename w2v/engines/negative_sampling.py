@@ -1,6 +1,6 @@
-"""Negative sampling in NumPy: the output rows and noise words that a tile of text is trained with.
+"""The training step of negative sampling in NumPy: draws noise words, and sets weights of pairs.
 
-A tile is a number of consecutive center words that are trained together.
+A tile is a number of consecutive center words that are trained together and share noise words.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ so the expected gradient equals that of K independent noise words for every pair
 
 
 class NegativeSamplingStep(LogisticStep):
-    """The training step of negative sampling, which updates the model by a batch of text."""
+    """NumPy training step of negative sampling: one update of the model by one batch."""
 
     def __init__(self, task: Task, words: int | None = None) -> None:
         super().__init__(task, words)
@@ -30,9 +30,10 @@ class NegativeSamplingStep(LogisticStep):
         self.noise = NoiseDistribution(task.counts, loss.exponent)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output rows of each tile: words that may be predicted, then noise words.
+        """Return the output vectors of each tile: words that may be predicted, then noise words.
 
-        The noise words of tile t of the shard are drawn by the random numbers from t * `NOISE` on.
+        The noise words of tile t of the shard are drawn with the counters t * `NOISE` and
+        following.
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)

@@ -1,9 +1,9 @@
 """The compiled tile of the hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
-A tile is a number of consecutive center words that are computed together. Its output rows are the
-inner nodes on the tree paths of all words that these center words predict. A center word is scored
-only with the nodes on the paths of its own words; with a window size of 5, these are about 80 of
-500. The scores are therefore a sparse matrix.
+A tile is a number of consecutive center words that are computed together. Its output vectors are
+those of the inner nodes on the tree paths of all words that these center words predict. A center
+word is scored only with the nodes on the paths of the words that it predicts itself; with a window
+size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
 A center word of CBOW predicts one word, and its row of the matrix has the nodes on that word's
 path. With skip-gram, four consecutive center words predict nearly the same words, so they are
@@ -11,8 +11,8 @@ computed together as a *group*: a row of the matrix has the nodes on the paths o
 of the four predicts, and a score for each of the four.
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
-those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals
-(a + b) log(1 + exp(-s)) + b s, so each score needs one logarithm.
+those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)
+log(1 + exp(-s)) + b s, so each score needs one logarithm.
 """
 
 import numpy as np
@@ -51,7 +51,7 @@ from w2v.engines.windows import find_targets
 def list_paths(
     keys: I32, starts: I32, weight: np.float32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """List the nodes with which each center word of CBOW is scored: those on its own path.
+    """List the tree nodes with which each center word of CBOW is scored: those on its own path.
 
     Returns the summed weight of the pairs.
 
@@ -77,7 +77,7 @@ def list_paths(
 
 @compiled
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights with which the center words of a group predict the words around them.
+    """Compute the weights of the pairs of a group of center words and the words around them.
 
     They are stored in ``own.lanes``. Returns their sum.
 
@@ -103,15 +103,15 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
 def list_groups(
     keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """List the nodes with which each group of center words of skip-gram is scored, with weights.
+    """List the tree nodes with which each group of center words of skip-gram is scored.
 
     Returns the summed weight of the pairs.
 
     Parameters
     ----------
     keys, starts
-        The paths of the words from `Sizes.reach` before the tile to as many after it (``keys`` and
-        ``key_starts`` of `Plans`).
+        The paths of the words from `Sizes.reach` positions before the tile to `Sizes.reach`
+        positions after it (``keys`` and ``key_starts`` of `Plans`).
     weights
         The weights of pairs by distance.
     """
@@ -161,21 +161,21 @@ def score_nodes(
     of_centers: F32,
     of_nodes: F32,
 ) -> tuple[float, float]:
-    """Compute the scores of a tile and replace them by -∂J/∂S.
+    """Compute the scores S of a tile and replace them by -∂J/∂S; J is the loss.
 
     Parameters
     ----------
     weights
         The weights of pairs by distance.
     keys, starts
-        The paths of the words from `Sizes.reach` before the tile to as many after it (``keys`` and
-        ``key_starts`` of `Plans`).
+        The paths of the words from `Sizes.reach` positions before the tile to `Sizes.reach`
+        positions after it (``keys`` and ``key_starts`` of `Plans`).
     documents
         The documents of these words.
     lows, highs
-        For CBOW, the windows of the tile's center words in the plan.
+        For CBOW, the start and the end of the window of each center word.
     of_centers, of_nodes
-        Filled with the summed curvatures of the center rows and of the nodes.
+        Output: the summed curvatures of the loss along the center vectors and the nodes.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def score_nodes(
 def add_curvatures_of_centers(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """Add up the curvatures of the center rows and the nodes of a tile of CBOW."""
+    """Add up the curvatures of the loss along each center vector and node of a tile of CBOW."""
     of_nodes[:] = 0
     for i in range(sizes.tile):
         total, norm = np.float32(0), tile.center_norms[i]
@@ -233,7 +233,9 @@ def add_curvatures_of_centers(
 def add_curvatures_of_groups(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """Add up the curvatures of the center rows and the nodes of a tile of skip-gram."""
+    """Add up the curvatures of the loss along each center vector and node of a tile of skip-
+    gram.
+    """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
     for group in range(sizes.tile // MR):
@@ -251,14 +253,10 @@ def add_curvatures_of_groups(
 
 @compiled
 def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
-    """Compute the gradients of a tile's center rows and nodes.
+    """Compute the gradients of a tile's center vectors and tree nodes, and write them.
 
-    Those of center rows are written to their targets.
-
-    Parameters
-    ----------
-    gradients
-        The address of the rows to which the nodes' gradients are added.
+    Those of the center vectors are written to the targets of the tile (`w2v.engines.rows.Targets`),
+    and those of the nodes are added to the buffer at the address ``gradients``.
     """
     vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
     listed = List(address(own.entries), address(tile.scores))

@@ -1,4 +1,4 @@
-"""``engine=numba``: train losses that are sums of logistic terms by kernels compiled with Numba."""
+"""``engine=numba``: training with kernels compiled by Numba, for sums of logistic terms."""
 
 import time
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ STEPS_AHEAD = 4
 
 
 class NumbaEngine:
-    """An engine whose threads compute each training step together, by compiled kernels.
+    """An engine that trains with compiled kernels; all threads work together on each training step.
 
     The vectors do not depend on the number of threads. The exact softmax and tasks with frozen
     vectors are trained by `NumpyEngine` instead: the former spends its time in large matrix
@@ -128,7 +128,7 @@ class NumbaEngine:
         return Tally(int(shard.words.sum()), pairs, loss)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays, by name, that later updates need besides the model."""
+        """Return the arrays, by name, that later updates depend on in addition to the model."""
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -140,14 +140,14 @@ class NumbaEngine:
 def make_problem(
     task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
 ) -> tuple[memory.Problem, memory.Sizes]:
-    """Return the model, settings and sizes in the form that the kernels take.
+    """Return the model, the settings and the sizes as arguments of the kernels.
 
     Parameters
     ----------
     task
         The training task.
     center, outside
-        The tables of its vectors, with rows padded to whole cache lines.
+        The matrices of its vectors, with rows padded to whole cache lines.
     """
     objective, loss = task.objective, task.objective.loss
     inputs, words = make_inputs(objective), step_words(task)
@@ -205,7 +205,7 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> memory.Source:
-    """Convert a text to the form that the kernels take, without copying its tokens."""
+    """Convert a text to arguments of the kernels, without copying its tokens."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
     return memory.Source(
@@ -216,7 +216,8 @@ def source_of(text: Text) -> memory.Source:
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
     """Return a read-only view of an array.
 
-    Numba then compiles for one type, whether or not an array is memory-mapped.
+    Memory-mapped arrays are read-only, and Numba would compile the kernels for each of the two
+    types.
     """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False

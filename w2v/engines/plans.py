@@ -1,7 +1,7 @@
 """Compiled code that runs before the gradients are computed: sub-sampling and the plans of steps.
 
-A plan has everything about a step that does not depend on the model: its words, its random numbers,
-and lists of the rows of the gradient buffer that belong to each word.
+A plan has everything about a training step that does not depend on the model: its words, its random
+numbers, and lists of the rows of the gradient buffer that belong to each word.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ threefry = inlined(sampling.threefry)
 
 @compiled
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Fill two arrays with the random numbers of consecutive draws, from number ``first`` on.
+    """Fill two arrays with the random numbers of consecutive counters, beginning with ``first``.
 
     They equal those of `w2v.sampling.draw` for the same key and purpose.
     """
@@ -106,7 +106,7 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inlined
 def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Insert a gradient row at the front of the linked list of its word.
+    """Insert a gradient row at the front of the linked list of rows of its word.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
 
 @compiled
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
-    """Keep only the words with several rows, store the first row of each, and clear the lists.
+    """Keep the words with several gradient rows, store the first row of each, and clear the lists.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 def draw_noise(
     problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
 ) -> None:
-    """Fill ``noise`` with noise words, by the random numbers from number ``first`` on."""
+    """Fill ``noise`` with noise words, drawn with the counters from ``first`` on."""
     size = np.uint64(len(problem.alias))
     for done in range(0, len(noise), BLOCK):
         bits, more = scratch.bits[: len(noise) - done], scratch.more_bits
@@ -197,14 +197,14 @@ def draw_windows(
 ) -> None:
     """Find the window of each center word of a step, for CBOW.
 
-    If window sizes are random, they are drawn by the random numbers from number ``first`` on.
+    Random window sizes are drawn with consecutive counters that begin with ``first``.
 
     Parameters
     ----------
     documents
         The documents of the step's words; windows do not extend across documents.
     lows, highs
-        The arrays for the range of each window.
+        The arrays for the start and the end of each window.
     """
     m = sizes.window
     size = np.uint64(m)
@@ -232,10 +232,10 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """List the gradient-buffer rows of each word among the input rows of a step.
+    """List the rows of the gradient buffer that belong to each input word of a step.
 
-    Rows are inserted from the last one on, so that each list is in the order of the text. Returns
-    the number of words kept by `take_heads`, whose arrays are filled in.
+    Each list is in the order of the text. Returns the number of words kept by `take_heads`, whose
+    arrays are filled in.
     """
     following[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
@@ -260,7 +260,7 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """List the gradient-buffer rows of each word among the context and noise words of a step.
+    """List the rows of the gradient buffer that belong to each nearby word or noise word of a step.
 
     Each list is in the order of the buffer. Returns the number of words with several rows.
     """
@@ -354,7 +354,9 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """Find the rows of the table of which the words of a step are sums; return their number.
+    """Find the rows of the input matrix that are summands of a step's words (subwords).
+
+    Returns the number of rows.
 
     Parameters
     ----------
@@ -412,7 +414,7 @@ def plan(
     shard: Shard,
     scratch: Planning,
 ) -> None:
-    """Plan a training step: find its words, random numbers and lists of gradient rows.
+    """Prepare a training step: find its words, random numbers and lists of gradient rows.
 
     The result, which does not depend on the model, is stored in ``plans``.
     """

@@ -54,7 +54,7 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
     word
         The number of the row, or -1.
     stride
-        How many float32 values lie between the starts of two rows of the matrix.
+        The number of float32 values between the starts of two rows of the matrix.
     width
         The number of float32 values to copy.
     """
@@ -91,10 +91,10 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 class Targets(NamedTuple):
     """Where the gradients of rows are written: ``out = old + step * gradient``, for each row.
 
-    If several rows of a step belong to the same word, ``out`` is the row's place in the gradient
-    buffer, ``old`` a row of zeros and ``step`` is 1. Otherwise the model is updated directly:
-    ``out`` is the word's row of the model, ``old`` its value before the step and ``step`` the
-    learning rate.
+    If a word has several rows in a training step, ``out`` is the row's place in the gradient
+    buffer, ``old`` is a row of zeros and ``step`` is 1. If it has only one, the model is updated
+    directly: ``out`` is the word's vector in the model, ``old`` its value before the step and
+    ``step`` the learning rate.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Targets(NamedTuple):
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write ``old + step * sums`` for row ``p`` of ``targets``, from the column ``column`` on."""
+    """Write ``old + step * sums`` for row ``p`` of ``targets``, from column ``column`` on."""
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
@@ -121,8 +121,8 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size of a row: the learning rate, but at most 2 / h for its curvature h.
 
-    A limit of 1 / h would bias the model: a noise word stands for so many pairs that the limit
-    would affect it more often than the same word as a context word.
+    A limit of 1 / h would bias the model. It would affect noise words more often than context
+    words, because one noise word is shared by many pairs.
     """
     longest = np.float32(2) / max(curvature, TINY)
     return longest if longest < rate else rate
@@ -147,16 +147,16 @@ def choose_targets(
     matrix
         The matrix of the model that the rows belong to.
     ids
-        The word, or node, of each row.
+        The word, or tree node, of each row.
     following
-        The next buffer row of the same word, for each row; `ALONE` if it is the word's only row.
+        The next row of the same word in the gradient buffer, for each row; `ALONE` for a word's
+        only row.
     curvature
-        The summed curvature of each row.
+        The summed curvature of the loss along each row.
     rate
         The learning rate.
     copies
-        The address of copies of the rows as they were before the step; 0 if there are none, and
-        nothing else has changed the rows of the model.
+        The address of copies of the rows before the step.
     places
         The address of the rows' places in the gradient buffer.
     first
@@ -185,7 +185,7 @@ def move_rows_alone(
     gradients: int,
     width: int,
 ) -> None:
-    """Update those rows of the model that have only one gradient row in the step.
+    """Update the rows of the model that have only one gradient row in the step.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """SIMD vector instructions for functions that Numba compiles.
 
-Each function decorated with `instruction` can be called by compiled code, without its first
-parameter ``builder``: that is the LLVM IR builder, to which the Python function here writes
-instructions at compile time. Vectors are ordinary local variables of compiled code, and LLVM keeps
+A function decorated with `instruction` can be called by compiled code, without its first parameter
+``builder``. At compile time, the Python function emits LLVM instructions with this builder
+(`llvmlite.ir.IRBuilder`). Vectors are ordinary local variables of compiled code, and LLVM keeps
 them in registers, also when they are in a tuple.
 
 A memory location is given by an address, which is an integer (see `address`), and an offset ``k``
@@ -33,7 +33,7 @@ arrays then; but counting takes a tenth of the time, and all threads would count
 
 
 def compiled(function: Function) -> Function:
-    """Decorate a function to be compiled when it is first called, and cache the result on disk.
+    """Decorator: compile a function when it is first called, and cache the result on disk.
 
     The compiled code does not count references to arrays, so it cannot create arrays. Counting
     would take longer than many of the functions, and all threads would write to the same counters.
@@ -45,15 +45,15 @@ def compiled(function: Function) -> Function:
 
 
 def allocating(function: Function) -> Function:
-    """Compile a function as `compiled` does, but one that may make arrays."""
+    """Decorator: compile a function as `compiled` does, but allow it to create arrays."""
     options = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST_MATH))
     return cast(Function, options(function))
 
 
 def inlined(function: Function) -> Function:
-    """Decorate a function to be compiled into each function that calls it.
+    """Decorator: compile a function into each function that calls it.
 
-    Its vectors then stay in registers.
+    Vectors that are arguments or results of the function then stay in registers.
     """
     options = numba.njit(
         error_model="numpy", forceinline=True, fastmath=set(FAST_MATH), **UNCOUNTED
@@ -62,7 +62,9 @@ def inlined(function: Function) -> Function:
 
 
 def count_lanes(features: str) -> int:
-    """Return how many float32 numbers a vector register has, given LLVM's list of CPU features."""
+    """Return the number of float32 values in a vector register, given LLVM's list of CPU
+    features.
+    """
     names = features.split(",")
     return 16 if "+avx512f" in names else 8 if "+avx2" in names else 4
 
@@ -113,7 +115,7 @@ class VectorModel(models.PrimitiveModel):
 def instruction(
     signature: Callable[..., Any],
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Turn a function that writes LLVM instructions into one that compiled code can call.
+    """Return a decorator for functions that emit LLVM instructions for compiled code.
 
     Parameters
     ----------
@@ -122,8 +124,9 @@ def instruction(
 
     Returns
     -------
-    A decorator. The decorated function takes an `llvmlite.ir.IRBuilder` and the LLVM values of the
+    The decorator. A decorated function takes an `llvmlite.ir.IRBuilder` and the LLVM values of the
     arguments; it returns the LLVM value of the result, or None if the instruction has no result.
+    Compiled code calls it without the builder.
     """
 
     def decorate(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,16 +146,16 @@ def instruction(
 
 
 def pointer(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code for the pointer to ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code for the pointer to the memory location ``address`` + 4 ``k``."""
     base = builder.inttoptr(address, ir.PointerType())
     return builder.gep(base, [k], source_etype=ir.FloatType())
 
 
 def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
-    """Emit LLVM code for the vector of the chosen lanes of two vectors.
+    """Emit LLVM code for a vector of lanes selected from two vectors.
 
-    Lane n of ``x`` has the number n in ``lanes``, and lane n of ``y`` has n plus the length of
-    ``x``.
+    In ``lanes``, lane n of ``x`` has the number n, and lane n of ``y`` the number n plus the length
+    of ``x``.
     """
     mask = list(lanes)
     kind = ir.VectorType(ir.IntType(32), len(mask))
@@ -175,7 +178,9 @@ def address(array: NDArray[Any]) -> int:
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that starts to load the cache line at ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that prefetches the cache line at the memory location ``address`` + 4
+    ``k``.
+    """
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), number, number, number])
     function = builder.module.declare_intrinsic("llvm.prefetch", [ir.PointerType()], kind)
@@ -185,13 +190,13 @@ def prefetch(builder: Any, address: Any, k: Any) -> None:
 
 @instruction(lambda *_: types.float32(types.intp, types.intp))
 def load_float(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads one float32 from ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that loads one float32 from the memory location ``address`` + 4 ``k``."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.FloatType())
 
 
 @instruction(lambda *_: types.int32(types.intp, types.intp))
 def load_int(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads one int32 from ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that loads one int32 from the memory location ``address`` + 4 ``k``."""
     return builder.load(pointer(builder, address, k), align=4, typ=ir.IntType(32))
 
 
@@ -205,7 +210,7 @@ def load_address(builder: Any, address: Any, n: Any) -> Any:
 
 @instruction(lambda *_: FLOATS(types.intp, types.intp))
 def load(builder: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads a float32 vector from ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that loads a float32 vector from the memory location ``address`` + 4 ``k``."""
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
@@ -217,15 +222,15 @@ def load_four(builder: Any, address: Any, k: Any) -> Any:
 
 @instruction(lambda value, *_: types.void(value, types.intp, types.intp))
 def store(builder: Any, value: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that stores a vector at ``address`` plus ``k`` times 4 bytes."""
+    """Emit LLVM code that stores a vector at the memory location ``address`` + 4 ``k``."""
     builder.store(value, pointer(builder, address, k), align=4)
 
 
 @instruction(lambda like, *_: like(like, types.intp, types.intp))
 def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
-    """Emit LLVM code that loads adjacent vectors from memory into a tuple.
+    """Emit LLVM code that loads adjacent vectors, from ``address`` + 4 ``k`` on, into a tuple.
 
-    The tuple ``like`` is not read: it only gives the number of vectors.
+    The tuple has as many vectors as the tuple ``like``, whose contents are not used.
     """
     result = ir.Constant(like.type, ir.Undefined)
     for n in range(like.type.count):
@@ -237,7 +242,7 @@ def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
 
 @instruction(lambda values, *_: types.void(values, types.intp, types.intp))
 def store_each(builder: Any, values: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that stores a tuple of vectors in memory, one directly after the other."""
+    """Emit LLVM code that stores a tuple of vectors contiguously, from ``address`` + 4 ``k`` on."""
     for n in range(values.type.count):
         start = builder.add(k, k.type(n * LANES))
         value = builder.extract_value(values, n)
@@ -294,7 +299,7 @@ def add(builder: Any, x: Any, y: Any) -> Any:
 
 @instruction(binary)
 def subtract(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for ``x - y``, elementwise, which LLVM may not reorder or fuse."""
+    """Emit LLVM code for ``x - y``, elementwise. LLVM must not reorder or fuse this operation."""
     return builder.fsub(x, y)
 
 
@@ -334,13 +339,13 @@ def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
 
 @instruction(lambda *_: MASK(FLOATS, FLOATS))
 def greater(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for the mask of lanes where ``x > y``; false where ``x`` or ``y`` is NaN."""
+    """Emit LLVM code for a mask, true in the lanes where ``x > y`` and false for NaN."""
     return builder.fcmp_ordered(">", x, y)
 
 
 @instruction(lambda *_: FLOATS(MASK, FLOATS, FLOATS))
 def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code that takes lanes of ``x`` where ``mask`` is true and of ``y`` elsewhere."""
+    """Emit LLVM code that selects lanes of ``x`` where ``mask`` is true, and of ``y`` elsewhere."""
     return builder.select(mask, x, y)
 
 
@@ -403,7 +408,7 @@ def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 def half_of(x: Vector) -> Any:
-    """Return the Numba signature of a function that returns half of the lanes of a vector."""
+    """Return the Numba signature of an operation that returns half of the lanes of a vector."""
     return Vector(x.element, x.lanes // 2)(x)
 
 

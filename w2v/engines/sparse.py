@@ -1,8 +1,8 @@
-"""Compiled products of sparse matrices with rows of vectors.
+"""Compiled products of sparse matrices with dense matrices.
 
 The sparse matrices are the windows of CBOW, the subwords of words and the scores of tree nodes. A
 row has from a few to a hundred nonzero elements. The dense rows that they select are read one at a
-time, while the sum stays in vector registers. Four rows that have nonzero elements in nearly the
+time, while the sum stays in vector registers. Four sparse rows with nonzero elements in nearly the
 same columns are computed together, with four factors for each column, some of them zero.
 """
 
@@ -45,7 +45,7 @@ class Rows(NamedTuple):
     base
         The address of the first row.
     stride
-        How many float32 values lie between the starts of two rows.
+        The number of float32 values between the starts of two rows.
     """
 
     base: int
@@ -63,7 +63,6 @@ class List(NamedTuple):
 def combine_block(
     entries: List, first: Count, last: Count, rows: Rows, out: int, old: int, step: Any, zero: Any
 ) -> None:
-    """Compute `combine` for a block of columns, as many SIMD vectors as the tuple ``zero`` has."""
     sums = zero
     for e in range(first, last):
         k = np.int64(load_int(entries.places, e)) * rows.stride
@@ -85,7 +84,7 @@ def combine(
 ) -> None:
     """Compute a weighted sum of rows, ``old + step * Σ factor * row``, and store it at ``out``.
 
-    The sum is over the elements ``first : last`` of the sparse row ``entries``.
+    The sum is over the elements ``first`` to ``last - 1`` of the sparse matrix ``entries``.
 
     Parameters
     ----------
@@ -126,7 +125,7 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of the row that element ``e`` of a list of row indices selects."""
+    """Return the address of the row with the index ``places[e]``."""
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 
@@ -134,21 +133,21 @@ def row_address(rows: Rows, places: int, e: int) -> int:
 def score_row(
     vectors: int, row: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
-    """Compute the dot products of a row with the rows that the elements ``first : last`` select.
+    """Compute the dot products of a vector with the rows that a list of row indices selects.
 
-    Four dot products are computed at a time, so up to three elements after the last are read, and
-    their scores written, as well.
+    The elements ``first`` to ``last - 1`` of the list are used. Four dot products are computed at a
+    time, so up to three elements after the last are read, and their scores written, as well.
 
     Parameters
     ----------
     vectors
         The number of SIMD vectors in a row.
     row
-        The address of the row.
+        The address of the vector.
     rows
-        The matrix of the other rows.
+        The matrix whose rows are selected.
     places
-        The address of their row indices, int32.
+        The address of the list of row indices, int32.
     out
         The address of the scores.
     """
@@ -169,10 +168,10 @@ def score_row(
 def score_four_rows(
     vectors: int, four: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
-    """Compute the dot products of four adjacent rows with the rows that a list selects.
+    """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
 
-    The four scores of element e are stored at 4 * e. One element after the last is read, and its
-    scores written, if the number of elements is odd.
+    The four scores of element e are stored at 4 * e. If the number of elements is odd, one element
+    after the last is read, and its scores written, as well.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ def score_four_rows(
     rows
         The matrix of the other rows.
     places
-        The address of their row indices, int32, of which ``first : last`` are used.
+        The address of their row indices, int32; the elements ``first`` to ``last - 1`` are used.
     out
         The address of the scores.
     """
@@ -205,7 +204,6 @@ def score_four_rows(
 def combine_four_block(
     entries: List, first: Count, last: Count, rows: Rows, column: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute `combine_four` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
     sums0 = sums1 = sums2 = sums3 = zero
     G = entries.factors
     for e in range(first, last):
@@ -226,7 +224,7 @@ def combine_four(
 ) -> None:
     """Compute four weighted sums of the rows that a list selects, and write them to their targets.
 
-    Each of the elements ``first : last`` has four factors, one for each sum.
+    The elements ``first`` to ``last - 1`` of the list are used. Each has four factors, one per sum.
 
     Parameters
     ----------
@@ -255,7 +253,6 @@ def combine_four(
 def spread_block(
     entries: List, first: Count, last: Count, row: int, rows: Rows, column: int, zero: Any
 ) -> None:
-    """Compute `spread` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
     x = load_each(zero, row, column)
     for e in range(first, last):
         y = row_address(rows, entries.places, e)
@@ -265,7 +262,9 @@ def spread_block(
 
 @compiled
 def spread(vectors: int, entries: List, first: Count, last: Count, row: int, rows: Rows) -> None:
-    """Add multiples of a row to the rows that the elements ``first : last`` of a list select.
+    """Add multiples of a row to the rows that a list selects.
+
+    The elements ``first`` to ``last - 1`` of the list, with their factors, are used.
 
     Parameters
     ----------
@@ -310,7 +309,6 @@ def spread_four_block(
     column: int,
     zero: Any,
 ) -> None:
-    """Compute `spread_four` for as many SIMD vectors, from ``column`` on, as ``zero`` has."""
     x0, x1 = load_each(zero, four, column), load_each(zero, four, width + column)
     x2, x3 = load_each(zero, four, 2 * width + column), load_each(zero, four, 3 * width + column)
     G = entries.factors
@@ -330,7 +328,8 @@ def spread_four(
 ) -> None:
     """Add weighted sums of four adjacent rows to the rows that a list selects.
 
-    Each of the elements ``first : last`` has four factors, one for each of the four rows.
+    The elements ``first`` to ``last - 1`` of the list are used. Each has four factors, one for each
+    of the four rows.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""Compiled code for windows: the words that each center word predicts or is predicted from.
+"""Compiled code for context windows: which words each center word predicts or is predicted from.
 
-With skip-gram, an input row is the vector of the center word and predicts the words around it. With
-CBOW, an input row is a sum of the vectors of the words around the center word and predicts that
-word. The sums of a strip of the text then form a sparse matrix: its rows are the center words, its
-columns the words from m before the strip to m after it, m being the window size.
+With skip-gram, an input vector is the vector of the center word and predicts the words around it.
+With CBOW, an input vector is the sum or mean of the vectors of the words around the center word and
+predicts that word.
 """
 
 from typing import Any
@@ -35,10 +34,10 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
     Parameters
     ----------
     documents
-        The document numbers, never falling, of the words from `Sizes.reach` before the tile on.
+        The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the windows of the tile's center words in `Plans`. A center word with an empty
-        window is not predicted.
+        For CBOW, the windows of the tile's center words. A center word with an empty window is not
+        predicted.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -86,7 +85,6 @@ def window_weight(mean: bool, words: int) -> np.float32:
 def add_block(
     rows: int, low: int, high: int, weight: Any, column: int, out: int, zero: Any
 ) -> None:
-    """Compute `add_rows` for a block of columns, as many SIMD vectors as the tuple ``zero`` has."""
     sums, one = zero, splat(1)
     for place in range(low, high):
         sums = multiply_add_each(one, load_each(zero, load_address(rows, place), column), sums)
@@ -95,7 +93,7 @@ def add_block(
 
 @inlined
 def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
-    """Add up the rows number ``low`` to ``high - 1``, and store the sum times ``weight``.
+    """Add up the rows ``low`` to ``high - 1`` of a list, and store the sum times ``weight``.
 
     Parameters
     ----------
@@ -140,20 +138,20 @@ def read_windows(
     tile: Tile,
     own: Windows,
 ) -> None:
-    """Compute the input rows of a tile from the vectors of the words in its windows (CBOW).
+    """Compute the input vectors of a tile from the vectors of the words in its windows (CBOW).
 
     Parameters
     ----------
     mean
         Whether the words of a window are averaged instead of summed.
     lows, highs
-        The windows of the strip's center words in `Plans`.
+        The start and the end of the window of each center word of the strip.
     start
         The position of the strip's first word, which is m words before its first center word.
     place
         The position of the tile's first center word among the strip's center words.
     own
-        The working memory; `locate_words` has filled in its ``rows``.
+        The working memory; its ``rows`` are read.
     """
     width, rows, zeros = sizes.vectors * LANES, address(own.rows), address(tile.zeros)
     for i in range(place, place + sizes.tile):
@@ -181,9 +179,10 @@ def share_gradients(
     windows: Windows,
     curvature: F32,
 ) -> None:
-    """List the windows that contain each word of a strip, and the word's shares of their gradients.
+    """List the windows that contain each word of a strip, with factors of their gradients (CBOW).
 
-    The lists are stored for `write_shares` (CBOW).
+    The gradient of a word is the sum of those of the windows that contain it, times these factors.
+    The lists are stored in ``windows`` for `write_shares`.
 
     Parameters
     ----------
@@ -192,11 +191,11 @@ def share_gradients(
     exact
         Whether the gradient of a mean is divided by the number of words.
     lows, highs
-        The windows of the strip's center words in `Plans`.
+        The start and the end of the window of each center word of the strip.
     start
         The position of the strip's first word, which is m words before its first center word.
     curvature
-        Filled with the summed curvature of each word.
+        Output: the summed curvature of the loss along each word's vector.
     """
     most = 2 * sizes.window
     windows.counts[:] = 0
@@ -219,7 +218,7 @@ def share_gradients(
 
 @compiled
 def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
-    """Compute the gradient of each word of a strip from its shares, and write it to its target."""
+    """Compute the gradient of each word of a strip from those of its windows, and write it."""
     listed = List(address(windows.centers), address(windows.factors))
     rows = Rows(address(windows.gradients), sizes.vectors * LANES)
     for place in range(words):

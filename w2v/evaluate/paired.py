@@ -459,8 +459,7 @@ class Comparison:
         return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
-        """Return the fewest seeds, at least two, that make a difference of the given size
-        detectable.
+        """Return the fewest seeds, at least two, for which a difference of this size is detectable.
 
         The result is None if `MAX_SEEDS` seeds are not enough.
         """

@@ -630,8 +630,9 @@ class BlockBuilder:
             self.finished = max(self.finished, *ends[-1:].tolist(), -1)
 
     def _cut(self, data: bytes) -> int:
-        """Return the position in `data`, the text added last, where a document may be cut; 0 if
-        none.
+        """Return the position in `data` where a long document may be cut; 0 if there is none.
+
+        `data` is the text that was added last.
         """
         assert self.border is not None
         at = self.border(data)

@@ -125,8 +125,7 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Normalize punctuation, invisible characters, case and Unicode form, depending on the
-        settings.
+        """Normalize punctuation, invisible characters, case and Unicode form, as set.
 
         Line feeds are kept.
         """

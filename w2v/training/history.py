@@ -71,8 +71,7 @@ class Epoch:
 
 @dataclass
 class TrainState:
-    """The progress and history of a training. With the arrays of a `Snapshot`, it is the whole
-    state.
+    """The progress and history of a training; with the arrays of a `Snapshot`, its whole state.
 
     Attributes
     ----------

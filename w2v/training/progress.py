@@ -37,9 +37,7 @@ class ProgressBar:
         self._move_to(documents)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show the progress of joining phrases: the number of the pass, and the fraction of it
-        done.
-        """
+        """Show the progress of joining phrases: the number of the pass, and its fraction done."""
         self._open(f"phrases, pass {number}", 100, "%")
         self._move_to(round(100 * fraction))
 

@@ -66,8 +66,9 @@ class EarlyStopping:
     watch: str = HELDOUT_LOSS
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch; the first epoch if none has the watched loss or
-        score.
+        """Return the number of the best epoch, by the loss or score `watch`.
+
+        If no epoch has a value of it, the first epoch is the best.
         """
         best, most = epochs[0].epoch, -math.inf
         for epoch in epochs:

@@ -42,8 +42,7 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return for each word the mean of the vectors of its n-grams and, if given, its row of
-        `own`.
+        """Return the mean of the n-gram vectors of each word, with its row of `own` if given.
 
         Parameters
         ----------
@@ -66,11 +65,10 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Compute the row of each word in fastText's input matrix from its vector: float64 (words,
-        d).
+        """Compute the row of each word in fastText's input matrix: float64 (words, d).
 
-        The vector of a word is the mean of this row and the vectors of the word's n-grams
-        (`means`).
+        The vector of a word, the row of `vectors`, is the mean of this row and the vectors of the
+        word's n-grams (`means`).
         """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)

@@ -24,8 +24,8 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     purpose
         What is drawn, such as ``"train"``.
     indices
-        Further numbers, such as an epoch and a shard. Each combination has a generator of its own,
-        so that training can resume there without the states of earlier generators.
+        Further numbers, such as that of an epoch. Each combination has a generator of its own, so
+        that training can resume there without the states of earlier generators.
     """
     key = (zlib.crc32(purpose.encode()), *indices)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

@@ -57,10 +57,10 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 
 
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
-    """Return a measure of how close a round brings each row to its optimum: float32 (rows,).
+    """Return a measure of how close each row gets to its optimum until changes are combined.
 
-    It is the exponent a of the module's docstring without its constant factor, for the rows of the
-    input matrix and then of the output matrix.
+    It is the exponent a of the module's docstring without its constant factor: float32 (rows,), for
+    the rows of the input matrix and then of the output matrix.
 
     Parameters
     ----------

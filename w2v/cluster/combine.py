@@ -42,7 +42,7 @@ class Rows(NamedTuple):
         The indices of the rows, ascending. Rows of the output matrix follow those of the input
         matrix.
     values : float32 (n, d)
-        The values of the rows after a round.
+        The rows themselves.
     """
 
     numbers: NDArray[np.int32]

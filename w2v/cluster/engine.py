@@ -22,14 +22,14 @@ each other after each round."""
 
 
 class Round(NamedTuple):
-    """The result of a round of all workers.
+    """The result of a round, in which all workers train and their changes are combined.
 
     Attributes
     ----------
     done
         The report of each worker, by the number of the worker.
     combined
-        The rows that were changed, with their combined values, in several parts.
+        The rows of the model that were changed, with their combined values, in several parts.
     combining
         The seconds spent on combining and applying changes, summed over processes.
     """
@@ -77,6 +77,9 @@ class Pool(Protocol):
 class Costs:
     """The costs of cluster training: time and amount of communication.
 
+    In a round, all workers train on different parts of the text, and then their changes are
+    combined.
+
     Attributes
     ----------
     workers, processes
@@ -107,10 +110,12 @@ class Costs:
 
 
 class ClusterEngine:
-    """An engine that trains in rounds with several workers. It implements `w2v.engines.Engine`.
+    """An engine that trains with several workers at the same time. It implements
+    `w2v.engines.Engine`.
 
-    The result depends on the number of workers, but not on the number of processes in which they
-    run, nor on the machines of these processes.
+    Training proceeds in rounds: each worker trains on its part of the text, and then the changes of
+    all workers are combined. The result depends on the number of workers, but not on the number of
+    processes in which they run, nor on the machines of these processes.
 
     Parameters
     ----------
@@ -153,7 +158,7 @@ class ClusterEngine:
         self.loaded = False
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard of the text in one or more rounds."""
+        """Train on a shard (part of the text) in one or more rounds."""
         tally, done, spans = Tally(), 0, text.spans
         while len(spans):
             size = min(self.shard_words, max(self.least, int(self.read[0]) // GROWTH))
@@ -171,9 +176,7 @@ class ClusterEngine:
     def _round(
         self, spans: Spans, rates: tuple[float, float], random: np.random.Generator
     ) -> Tally:
-        """Train one round and update the model; return the number of words and pairs, and the
-        loss.
-        """
+        """Train on some documents with all workers, and combine their changes; update the model."""
         begun = time.perf_counter()
         if not self.loaded:
             self.pool.load(self.table)
@@ -190,7 +193,7 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return the argument `steps` of `w2v.cluster.approach.approach` for a round."""
+        """Return the argument `steps` of `w2v.cluster.approach.approach` for the next round."""
         if self.terms is None:
             return 0.0, 0.0
         words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers
@@ -222,7 +225,7 @@ class ClusterEngine:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the number of words trained on so far, as an array of one element.
 
-        The length of later rounds depends on this number.
+        The number of words between two synchronizations of the workers depends on it.
         """
         return {"words_read": self.read}
 

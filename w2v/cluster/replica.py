@@ -19,14 +19,14 @@ Spans = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """The part of the text that one worker trains on in a round, with its learning rates.
+    """The part of the text that one worker trains on before changes are combined.
 
     Attributes
     ----------
     spans : int64 (documents, 2)
         The start and end of each document in the tokens of the text.
     rates
-        The learning rate at the start and at the end of the round.
+        The learning rate at the start and at the end of this part.
     random
         The random generator. It depends on the seed, the epoch, the round and the number of the
         worker.
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How the changes of a round are combined.
+    """How the changes that several workers made to the model are combined.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Way(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The report of a worker on a round.
+    """The report of a worker after it has trained on its part of the text.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Done(NamedTuple):
     seconds
         The computing time.
     nbytes
-        The size of the changed rows in bytes.
+        The size of the changed rows of the model in bytes.
     """
 
     tally: Tally

@@ -81,13 +81,14 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
     Parameters
     ----------
     a, b
-        The addresses of the first center row and of the first outside row; rows are contiguous.
+        The addresses of the first center vector and of the first outside vector; vectors are
+        contiguous.
     vectors
-        The number of SIMD vectors in a row.
+        The number of SIMD vectors that make up one word vector.
     out
-        The address for the scores of the first center row.
+        The address for the scores of the first center vector.
     down
-        The number of float32 values between the scores of one center row and those of the next.
+        The number of float32 values between the scores of one center vector and those of the next.
     """
     width = vectors * LANES
     zero = splat(0)
@@ -195,7 +196,9 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
 
 @compiled
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
-    """Fill in the weight of each score of a tile; return the summed weight of the pairs.
+    """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
+
+    Returns the summed weight of the (center, context) pairs.
 
     Parameters
     ----------
@@ -233,9 +236,10 @@ def choose_weights(
     tile: Tile,
     own: Band,
 ) -> tuple[int, float]:
-    """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
+    """Return the address of the weights of the scores of a tile (consecutive center words).
 
-    Tiles in the middle of a document share the same weights, which are computed only once.
+    Returns also the summed weight of the (center, context) pairs. Tiles in the middle of a document
+    share the same weights, which are computed only once.
 
     Parameters
     ----------
@@ -289,9 +293,9 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Return the curvature sum of center row ``i + p``, as a vector of partial sums.
+    """Return the curvature sum of center vector ``i + p``, as a SIMD vector of partial sums.
 
-    The curvatures of its scores are also added to the sums of the outside rows, row p of
+    The curvatures of its scores are also added to the sums of the outside vectors, in row p of
     ``own.sums``.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
@@ -318,16 +322,16 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @compiled
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Add up the curvatures of the loss along each row of a tile.
+    """Add up the curvatures of the loss along each input and output vector of a tile.
 
-    The sums of the center rows are written to ``out``. Those of the outside rows are split into
-    `MR` partial sums in ``own.sums``, because reading a sum right after writing it would stall the
-    CPU.
+    A tile is a group of consecutive center words. The sums of the center words are written to
+    ``out``. Those of the output vectors are split into `MR` partial sums in ``own.sums``, because
+    reading a sum right after writing it would stall the CPU.
 
     Parameters
     ----------
     norms
-        The address of the squared lengths of the context rows.
+        The address of the squared lengths of the output vectors of context words.
     """
     own.sums[:] = 0
     for i in range(0, CENTERS, MR):
@@ -342,16 +346,18 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @compiled
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores of a tile, replace them by -∂J/∂S, and return the tile's loss.
+    """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S; return the
+    loss J.
 
-    The curvatures of the loss are written to ``tile.curvature``.
+    A tile is a group of consecutive center words. Bounds on the second derivatives of the loss are
+    written to ``tile.curvature``.
 
     Parameters
     ----------
     W
         The address of the weights of the scores.
     R
-        The address of the context rows.
+        The address of the output vectors of context words.
     """
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
@@ -370,17 +376,20 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
 @compiled
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
-    """Compute the gradients of a tile's rows and write them to their targets.
+    """Compute the gradients of the input and output vectors of a tile, and write them to their
+    targets.
+
+    A tile is a group of consecutive center words, and a strip a sequence of tiles.
 
     Parameters
     ----------
     R
-        The address of the context rows.
+        The address of the output vectors of context words.
     dR
         The address of their gradients in the buffer.
     follows
         Whether the previous tile of the strip has already written gradients of the first of these
-        rows, to which those of this tile are added.
+        vectors, to which those of this tile are added.
     """
     reach, band, row, contexts, vectors = sizes[:5]
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

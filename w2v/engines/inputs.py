@@ -44,7 +44,7 @@ class Inputs(Protocol):
             The words at the center positions, with the m words before and the m words after them; m
             is the window size.
         key
-            The key from which the random numbers of the shard are computed.
+            The key from which the random numbers of the shard (part of the text) are computed.
         first
             The index of the first center position in the sub-sampled shard.
         """
@@ -75,7 +75,7 @@ class CbowInputs:
 
     A position with no words around it is not trained. With a dynamic window, the window size of
     each position is drawn from 1 to m. The random number is a function of the position in the
-    sub-sampled shard. Skip-gram draws no window sizes; it weights each pair by its expected
+    sub-sampled text. Skip-gram draws no window sizes; it weights each pair by its expected
     frequency. That is impossible for CBOW, because the mean over a window is not linear in the
     weights of its words.
     """
@@ -96,9 +96,9 @@ class CbowInputs:
         batch
             The words at the center positions, with the m words before and the m words after them.
         key
-            The key from which the window sizes of the shard are computed.
+            The key from which the window sizes are computed.
         first
-            The index of the first center position in the sub-sampled shard.
+            The index of the first center position in the sub-sampled text of the key.
         """
         m = self.window
         count = len(batch.ids) - 2 * m

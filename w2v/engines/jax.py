@@ -135,7 +135,7 @@ class Batch(NamedTuple):
 
 
 class Steps(Protocol):
-    """Interface of the training step of a loss, in functions that JAX compiles."""
+    """Interface of the training step of a loss. JAX compiles its methods."""
 
     width: int
     """The most center words of a step; the arrays of a `Batch` have this length."""
@@ -243,7 +243,7 @@ class JaxEngine:
         return self._task
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard of the text once.
+        """Train on a shard, a part of the text, once.
 
         Parameters
         ----------
@@ -290,7 +290,7 @@ class JaxEngine:
     # What the host does
 
     def _sample(self, text: Text, random: np.random.Generator) -> tuple[Sample, int, int, int]:
-        """Sub-sample a shard and draw its noise words.
+        """Sub-sample a shard, a part of the text, and draw its noise words.
 
         Returns
         -------
@@ -314,7 +314,7 @@ class JaxEngine:
         return sample, words, -(-kept // size), size
 
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
-        """Return a shard as arrays that a compiled program can take.
+        """Return a shard, a part of the text, as arrays that a compiled program can take.
 
         The tokens of the whole text are copied to the device at the first call, if they fit into
         its memory. Otherwise the tokens of the current shard are sent at each call.
@@ -415,7 +415,7 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the training step for shards of the usual size, before training begins."""
+        """Compile the training step for texts of the usual size, before training begins."""
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))
@@ -449,7 +449,8 @@ class JaxEngine:
     def _draw(
         self, tokens: Array, ids: Array, spans: Array, tables: DrawTables, key: Array, capacity: int
     ) -> Sample:
-        """Sub-sample the documents of a shard and draw its noise words, on the device.
+        """Sub-sample the documents of a shard (part of the text) and draw noise words, on the
+        device.
 
         Parameters
         ----------
@@ -547,7 +548,7 @@ class JaxEngine:
         return result
 
     def _batch(self, sample: Sample, number: Array, size: Array | int) -> Batch:
-        """Return the words of step `number` of a shard, for `size` center words per step."""
+        """Return the words of training step `number`, where each step has `size` center words."""
         first, width, m = number * size, self.steps.width, self.window
         cut = partial(lax.dynamic_slice_in_dim, start_index=first, slice_size=width + 2 * m)
         documents = cut(sample.documents)
@@ -576,9 +577,10 @@ class NegativeSamplingSteps:
         self.windows = CENTERS * np.arange(tiles)[:, None] + np.arange(rules.pairs)
 
     def rows(self, ids: Array, noise: Array) -> Array:
-        """Return the index of the row that each gradient updates, with center words first.
+        """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
-        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1.
+        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The gradients of
+        center vectors come first.
         """
         centers, rows = self._words(ids, noise)
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
@@ -625,6 +627,8 @@ class NegativeSamplingSteps:
 
     def _scores(self, vectors: Vectors, batch: Batch) -> tuple[Array, Array, Array, Array]:
         """Compute the scores of the center vectors and output vectors of each tile.
+
+        A tile is a number of consecutive center words that share their noise words.
 
         Returns
         -------
@@ -694,8 +698,8 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model and optimizer arrays after one step, and the loss and pairs before
-        it.
+        """Return the model and the optimizer's arrays after one step, and the loss and pairs
+        before.
         """
         centers, count, pairs, tile = self._tiles(vectors, batch)
 
@@ -724,6 +728,8 @@ class SoftmaxSteps:
         self, vectors: Vectors, batch: Batch
     ) -> tuple[Array, Array, Array, Callable[..., Any]]:
         """Group the pairs of a batch by distinct center word, and cut these words into tiles.
+
+        A tile is a number of distinct center words whose logits are in memory at the same time.
 
         Returns
         -------
@@ -984,7 +990,7 @@ def scale_rows(
 
 
 def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
-    """Sum the loss and number of pairs of each step, (steps, 2), into the `Tally` of a shard."""
+    """Sum the loss and number of pairs of each step, given as (steps, 2), into a `Tally`."""
     loss, pairs = np.asarray(tallies).sum(axis=0, dtype=np.float64).tolist()
     return Tally(words, pairs, loss, setup_seconds)
 

@@ -76,7 +76,7 @@ WORDS, PARTS = 32, 256
 
 @inlined
 def tile_inputs(sizes: Sizes) -> int:
-    """Return the number of words whose input vectors a tile of center words needs."""
+    """Return the number of words whose input vectors a tile (consecutive center words) needs."""
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
 
@@ -84,9 +84,9 @@ def tile_inputs(sizes: Sizes) -> int:
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """Load the output vectors of a tile of negative sampling, with their squared lengths.
+    """Load the output vectors for a tile (consecutive center words), with their squared lengths.
 
-    These are the vectors of nearby words and of noise words.
+    For negative sampling, these are the vectors of nearby words and of noise words.
 
     Parameters
     ----------
@@ -123,8 +123,9 @@ def choose_band_targets(
 ) -> None:
     """Decide where the gradients of a tile's output vectors are written, for negative sampling.
 
-    The decision is made by `w2v.engines.rows.choose_targets`, from the curvatures of the loss along
-    these vectors, which are added up first.
+    A tile is a group of consecutive center words. The decision is made by
+    `w2v.engines.rows.choose_targets`, from the curvatures of the loss along these vectors, which
+    are added up first.
 
     Parameters
     ----------
@@ -649,12 +650,13 @@ def train(
     shard: Shard,
     scratch: Scratch,
 ) -> int:
-    """Train on a shard of the text; each of several threads calls this function once.
+    """Train on a shard, a part of the text; each of several threads calls this function once.
 
     Parameters
     ----------
     problem, sizes
-        The model, which is updated in place, with the settings; and the sizes of tiles and steps.
+        The model, which is updated in place, with the settings; and the sizes of training steps and
+        of their parts.
     source
         The documents of the shard.
     key
@@ -669,7 +671,7 @@ def train(
     Returns
     -------
     int
-        The number of steps.
+        The number of training steps.
     """
     jobs, phase = shard.jobs, 0
     number = len(shard.kept)

@@ -147,12 +147,12 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The documents to train on, as arrays for compiled code.
+    """The documents of a shard, the part of the text to train on, as arrays for compiled code.
 
     Attributes
     ----------
     tokens : int32 (n,)
-        An integer for each token of the text, equal for equal tokens; read-only.
+        An integer for each token of the whole text, equal for equal tokens; read-only.
     ids : int32 (types,)
         The vocabulary id of each of these integers, or -1; read-only.
     starts : int64 (documents,)
@@ -310,10 +310,10 @@ class Buffer(NamedTuple):
 
     Attributes
     ----------
-    center : float32 (strips * input_slots, width)
-        The negative gradient of the loss with respect to each input row.
+    center : float32 (n, width)
+        The negative gradient of the loss with respect to each input vector.
     outside : float32 (rows, width)
-        The negative gradient of the loss with respect to each output row.
+        The negative gradient of the loss with respect to each output vector.
     center_curvature, outside_curvature : float32, one for each row
         The row's contribution to h, the bound on the loss's curvature that limits the step size
         (``w2v/README.md``, "Kept stable").
@@ -428,7 +428,7 @@ class Tile(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The working memory of a thread for a tile of negative sampling.
+    """The working memory of a thread for negative sampling on a tile (consecutive center words).
 
     Attributes
     ----------
@@ -478,10 +478,11 @@ class Windows(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """The working memory of a thread for a tile of the hierarchical softmax.
+    """The working memory of a thread for the hierarchical softmax on a tile (consecutive center
+    words).
 
     The scores are a sparse matrix, with a row for each group of `Sizes.group` center words and a
-    column for each node of the tile (see `w2v.engines.nodes`).
+    column for each tree node of the tile (see `w2v.engines.nodes`).
 
     Attributes
     ----------
@@ -545,7 +546,9 @@ def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
 def make_sizes(
     dim: int, window: int, step: int, reach: int | None = None, depth: int = 0, nodes: int = 0
 ) -> Sizes:
-    """Compute the sizes of tiles, strips and steps for a model.
+    """Compute the sizes of a training step and of its parts: strips of the text, and tiles.
+
+    A tile is a group of consecutive center words, and a strip a sequence of tiles.
 
     Parameters
     ----------
@@ -556,7 +559,7 @@ def make_sizes(
     step
         The number of center words in a step.
     reach
-        For CBOW: the largest distance at which an input row predicts words, which is 0. None for
+        For CBOW: the largest distance at which an input vector predicts words, which is 0. None for
         skip-gram, where it is the window size.
     depth
         The length of the longest path in the Huffman tree; 0 without a tree.
@@ -600,7 +603,9 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return the sizes, extended for subwords, where the vector of each word is a sum of rows."""
+    """Return the sizes for a model with subwords, where the vector of each word is a sum of
+    rows.
+    """
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)
@@ -646,11 +651,11 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
     Parameters
     ----------
     sizes
-        The sizes of tiles, strips and steps.
+        The sizes of training steps and of their parts.
     tokens
         The number of tokens of the shard.
     plans
-        The number of steps that are planned at a time.
+        The number of training steps that are prepared at a time.
     """
     blocks, steps = -(-tokens // BLOCK), -(-tokens // sizes.step)
     return Shard(

@@ -30,10 +30,10 @@ class NegativeSamplingStep(LogisticStep):
         self.noise = NoiseDistribution(task.counts, loss.exponent)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
-        """Return the output vectors of each tile: words that may be predicted, then noise words.
+        """Return the output words of each tile: words that may be predicted, then noise words.
 
-        The noise words of tile t of the shard are drawn with the counters t * `NOISE` and
-        following.
+        A tile is a number of consecutive center words that share their noise words. The noise words
+        of the tile with number t are drawn with the counters from t * `NOISE` on.
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)

@@ -51,14 +51,14 @@ from w2v.engines.windows import find_targets
 def list_paths(
     keys: I32, starts: I32, weight: np.float32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """List the tree nodes with which each center word of CBOW is scored: those on its own path.
+    """For CBOW, list the tree nodes on the path of each center word of a tile, with weights.
 
-    Returns the summed weight of the pairs.
+    A tile is a number of consecutive center words. Returns the summed weight of the pairs.
 
     Parameters
     ----------
     keys, starts
-        The paths of the tile's words (``keys`` and ``key_starts`` of `Plans`).
+        The paths of the tile's words (``keys`` and ``key_starts`` of `w2v.engines.memory.Plans`).
     weight
         The weight of a pair.
     """
@@ -77,7 +77,7 @@ def list_paths(
 
 @compiled
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights of the pairs of a group of center words and the words around them.
+    """Compute the weights of the pairs of `MR` consecutive center words and the words around them.
 
     They are stored in ``own.lanes``. Returns their sum.
 
@@ -86,7 +86,7 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
     weights
         The weights of pairs by distance.
     first
-        The position of the group's first center word in the tile.
+        The index of the first of these center words in the tile, a longer sequence of center words.
     """
     total = np.float64(0)
     for place in range(2 * sizes.reach + MR):
@@ -103,15 +103,16 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
 def list_groups(
     keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
-    """List the tree nodes with which each group of center words of skip-gram is scored.
+    """For skip-gram, list the tree nodes with which each group of center words is scored.
 
-    Returns the summed weight of the pairs.
+    A group is `MR` consecutive center words, and a tile is a number of groups. Returns the summed
+    weight of the pairs.
 
     Parameters
     ----------
     keys, starts
-        The paths of the words from `Sizes.reach` positions before the tile to `Sizes.reach`
-        positions after it (``keys`` and ``key_starts`` of `Plans`).
+        The paths of the words in and around the tile (``keys`` and ``key_starts`` of
+        `w2v.engines.memory.Plans`).
     weights
         The weights of pairs by distance.
     """
@@ -161,21 +162,25 @@ def score_nodes(
     of_centers: F32,
     of_nodes: F32,
 ) -> tuple[float, float]:
-    """Compute the scores S of a tile and replace them by -∂J/∂S; J is the loss.
+    """Compute the scores of a tile for the hierarchical softmax, and the gradient of the loss by
+    them.
+
+    A tile is a number of consecutive center words. The scores S in ``tile.scores`` are replaced by
+    -∂J/∂S, where J is the loss.
 
     Parameters
     ----------
     weights
         The weights of pairs by distance.
     keys, starts
-        The paths of the words from `Sizes.reach` positions before the tile to `Sizes.reach`
-        positions after it (``keys`` and ``key_starts`` of `Plans`).
+        The paths of the words in and around the tile (``keys`` and ``key_starts`` of
+        `w2v.engines.memory.Plans`).
     documents
         The documents of these words.
     lows, highs
         For CBOW, the start and the end of the window of each center word.
     of_centers, of_nodes
-        Output: the summed curvatures of the loss along the center vectors and the nodes.
+        Output: the summed curvatures of the loss along the center vectors and the node vectors.
 
     Returns
     -------
@@ -218,7 +223,7 @@ def score_nodes(
 def add_curvatures_of_centers(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """Add up the curvatures of the loss along each center vector and node of a tile of CBOW."""
+    """For CBOW, add up the curvatures of the loss along each center vector and tree node vector."""
     of_nodes[:] = 0
     for i in range(sizes.tile):
         total, norm = np.float32(0), tile.center_norms[i]
@@ -233,8 +238,8 @@ def add_curvatures_of_centers(
 def add_curvatures_of_groups(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """Add up the curvatures of the loss along each center vector and node of a tile of skip-
-    gram.
+    """For skip-gram, add up the curvatures of the loss along each center vector and tree node
+    vector.
     """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
@@ -253,10 +258,11 @@ def add_curvatures_of_groups(
 
 @compiled
 def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
-    """Compute the gradients of a tile's center vectors and tree nodes, and write them.
+    """Compute and write the gradients of the center vectors and tree node vectors of a tile.
 
-    Those of the center vectors are written to the targets of the tile (`w2v.engines.rows.Targets`),
-    and those of the nodes are added to the buffer at the address ``gradients``.
+    A tile is a number of consecutive center words. The gradients of their vectors are written to
+    the targets of the tile (`w2v.engines.rows.Targets`). Those of the nodes are added to the buffer
+    at the address ``gradients``.
     """
     vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
     listed = List(address(own.entries), address(tile.scores))

@@ -51,7 +51,7 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Sub-sample block number ``block`` of the text, and store the words kept in ``shard``."""
+    """Sub-sample block number ``block`` of the text, and store the kept words in ``shard``."""
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
     bits, keep = scratch.bits, problem.keep
@@ -78,7 +78,7 @@ def subsample(
 
 @compiled
 def add_up(shard: Shard) -> None:
-    """Fill in ``shard.starts``, the cumulative sums of the words kept in each block."""
+    """Fill in ``shard.starts``, the cumulative sums of the numbers of words kept in each block."""
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
 
@@ -232,10 +232,11 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """List the rows of the gradient buffer that belong to each input word of a step.
+    """For each input word of a training step, list the rows of the gradient buffer that belong to
+    it.
 
-    Each list is in the order of the text. Returns the number of words kept by `take_heads`, whose
-    arrays are filled in.
+    Each occurrence of a word has a row. The list of a word is in the order of the text. Returns the
+    number of words kept by `take_heads`, whose arrays are filled in.
     """
     following[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
@@ -260,9 +261,10 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """List the rows of the gradient buffer that belong to each nearby word or noise word of a step.
+    """For each nearby or noise word of a training step, list the rows of the gradient buffer.
 
-    Each list is in the order of the buffer. Returns the number of words with several rows.
+    Each occurrence of a word has a row. The list of a word is in the order of the buffer. Returns
+    the number of words with several rows.
     """
     following[:] = -1
     count = 0
@@ -298,10 +300,12 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Find the tree nodes of each tile of a step, and list the gradient-buffer rows of each node.
+    """Find the tree nodes that each tile of a training step is scored with.
 
-    The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are
-    filled in. Returns the number of nodes with several rows.
+    A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
+    (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, the rows
+    of the gradient buffer that belong to it are listed. Returns the number of nodes with several
+    rows.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -467,5 +471,5 @@ def plan(
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of center words of a step; the last step of a shard may have fewer."""
+    """Return the number of center words of a training step; the last step may have fewer."""
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))

@@ -159,8 +159,10 @@ def choose_targets(
         The address of copies of the rows before the step.
     places
         The address of the rows' places in the gradient buffer.
+    tile
+        The working memory in which the targets are stored.
     first
-        The index in the arrays of the tile at which the targets are stored.
+        The index in the arrays of ``tile`` at which the targets are stored.
     """
     model, stride, size = address(matrix), np.int64(4 * matrix.shape[1]), 4 * tile.C.shape[1]
     zeros, one = address(tile.zeros), np.float32(1)

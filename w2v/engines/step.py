@@ -61,7 +61,7 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
 
 
 def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
-    """Cut a sub-sampled shard into batches of at most `size` center words.
+    """Cut a sub-sampled shard (part of the text) into batches of at most `size` center words.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Step(Protocol[Draw]):
     def batch_size(self, words: int) -> int:
         """Return the number of center words per batch.
 
-        `words` is the number of words of the shard after sub-sampling.
+        `words` is the number of words to cut into batches, after sub-sampling.
         """
         ...
 
@@ -138,7 +138,7 @@ class Step(Protocol[Draw]):
             The center words, with the m words before and the m words after them; m is the window
             size.
         key
-            The key from which the random numbers of the shard are computed.
+            The key from which the random numbers of the shard (part of the text) are computed.
         first
             The position of the first center word in the sub-sampled shard.
         """

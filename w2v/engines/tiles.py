@@ -123,15 +123,17 @@ class LogisticStep(ABC):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output vectors of each tile of a batch, and the weight of each score.
 
+        A score is the dot product of an input and an output vector. A tile is `CENTERS` consecutive
+        center words, which share their output vectors.
+
         Parameters
         ----------
         words : int32 (B, W)
-            The W words in and around each of the B tiles. A tile is `CENTERS` consecutive center
-            words.
+            The W words in and around each of the B tiles.
         weights : float32 (B, CENTERS, W)
             The weight of the pair of each center word and each of these words; 0 for no pair.
         key
-            The key from which the random numbers of the shard are computed.
+            The key from which the random numbers of the shard (part of the text) are computed.
         first
             The position of the batch's first center word in the sub-sampled shard.
         """
@@ -141,7 +143,7 @@ class LogisticStep(ABC):
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Cut a batch into tiles, and choose the output vectors of each tile.
+        """Choose the input vectors, output vectors and weights of a batch.
 
         The next call overwrites the weights in the result.
 
@@ -151,7 +153,7 @@ class LogisticStep(ABC):
             The center words, with the m words before and the m words after them; m is the window
             size.
         key
-            The key from which the random numbers of the shard are computed.
+            The key from which the random numbers of the shard (part of the text) are computed.
         first
             The position of the first center word in the sub-sampled shard.
         """
@@ -223,7 +225,9 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Append `missing` dummy sums, to fill the last tile. Their weight in the loss is 0."""
+    """Append `missing` dummy sums, whose weight in the loss is 0, so that the number of sums is a
+    multiple of `CENTERS`.
+    """
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))
     starts = np.pad(sums.starts, (0, missing), mode="edge")

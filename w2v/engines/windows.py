@@ -28,8 +28,8 @@ from w2v.engines.sparse import MAX_SUMS, List, Rows, combine, lengths_squared
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find the range of words that each center word of a tile predicts.
 
-    The range is written to ``tile.lows`` and ``tile.highs``, as offsets from the word that is
-    `Sizes.reach` positions before the center word.
+    A tile is a number of consecutive center words. The range is written to ``tile.lows`` and
+    ``tile.highs``, as offsets from the word that is `Sizes.reach` positions before the center word.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 @compiled
 def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
-    """Store the address of the vector of each word of a strip (CBOW).
+    """Store the address of the vector of each word of a strip, a part of the text (CBOW).
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def add_block(
 
 @inlined
 def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
-    """Add up the rows ``low`` to ``high - 1`` of a list, and store the sum times ``weight``.
+    """Add up the rows number ``low`` to ``high - 1``, and store the sum times ``weight``.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def read_windows(
     tile: Tile,
     own: Windows,
 ) -> None:
-    """Compute the input vectors of a tile from the vectors of the words in its windows (CBOW).
+    """For CBOW, compute the input vectors of a tile from the vectors of the words in its windows.
+
+    A tile is a number of consecutive center words, and a strip a sequence of tiles.
 
     Parameters
     ----------
@@ -179,10 +181,10 @@ def share_gradients(
     windows: Windows,
     curvature: F32,
 ) -> None:
-    """List the windows that contain each word of a strip, with factors of their gradients (CBOW).
+    """For CBOW, list the windows that contain each word of a strip, a part of the text.
 
-    The gradient of a word is the sum of those of the windows that contain it, times these factors.
-    The lists are stored in ``windows`` for `write_shares`.
+    The gradient of a word is the sum of the gradients of these windows times factors, which are
+    listed as well. The lists are stored in ``windows`` for `write_shares`.
 
     Parameters
     ----------
@@ -218,7 +220,12 @@ def share_gradients(
 
 @compiled
 def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
-    """Compute the gradient of each word of a strip from those of its windows, and write it."""
+    """For CBOW, compute the gradients of the words of a strip from those of the windows, and write
+    them.
+
+    A strip is a part of the text of ``words`` words. The gradients are written to the targets in
+    ``tile`` (`w2v.engines.rows.Targets`).
+    """
     listed = List(address(windows.centers), address(windows.factors))
     rows = Rows(address(windows.gradients), sizes.vectors * LANES)
     for place in range(words):

@@ -519,7 +519,10 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Add up the results of several categories, as a category ``all`` of the given section."""
+    """Add up the results of several categories of analogy questions.
+
+    Return them as a category called ``all``, in the given section.
+    """
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)
     questions = sum(c.questions for c in categories)

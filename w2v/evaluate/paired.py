@@ -241,24 +241,24 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 
 
 def levels(objective: int, others: int) -> list[float]:
-    """Divide the significance level `LEVEL` among several scores, by Sidak's formula.
+    """Divide the significance level `LEVEL` among comparisons by several scores, by Sidak's
+    formula.
 
-    The level then holds for all scores together, exactly if they are independent. One half of it
-    goes to the objective, the score that was chosen before there were results. The other scores
-    share the other half equally.
+    Half of the level goes to the objective, the score that was chosen before there were results.
+    The other scores share the other half equally. The level then holds for all scores together,
+    exactly if they are independent.
 
     Parameters
     ----------
     objective
-        The number of families of comparisons by the objective: more than one if the objective is
-        compared within groups of configurations.
+        The number of groups of configurations that are compared by the objective; usually 1.
     others
-        The number of families by other scores.
+        The number of comparisons by other scores.
 
     Returns
     -------
     list of float
-        The level of each family, those of the objective first.
+        The level of each comparison, those by the objective first.
     """
     shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
     if objective and others:
@@ -480,7 +480,7 @@ MAX_KEPT = 64
 
 
 def _shown(family: Family, noise: Noise) -> float:
-    """Return the smallest true difference that is significant in `POWER` of all repetitions."""
+    """Return the smallest true difference that is significant with probability `POWER`."""
     from scipy.special import stdtrit
 
     if not noise.error:

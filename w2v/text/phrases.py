@@ -285,10 +285,11 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A tokenized corpus, which is read in windows of tokens.
+    """A tokenized corpus, which is read in windows of tokens, to find pairs of neighboring words.
 
-    A pair of words may have connectors in between. The different sequences of connectors form a
-    trie: node 0 is the empty sequence, and the child of a node has one connector more.
+    Connectors (words such as "of") between two words are ignored. The different sequences of
+    connectors form a trie: node 0 is the empty sequence, and the child of a node has one connector
+    more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -342,6 +343,8 @@ class _Corpus:
     def _nodes(self, ids: Ids, left: Ids, gaps: Ids) -> Ids:
         """Return the trie node of the connectors between the words of each pair: int64 (p,).
 
+        A node stands for a sequence of connectors (words such as "of").
+
         Parameters
         ----------
         ids : int64 (n,)
@@ -364,11 +367,14 @@ class _Corpus:
     def child(self, step: int) -> int:
         """Return the number of a child of a trie node, and create the child if it is new.
 
+        A node stands for a sequence of connectors (words such as "of"), and its child for this
+        sequence with one connector more.
+
         Parameters
         ----------
         step
-            node * types + connector, for the number of the parent node, the number of types, and
-            the type id of the connector that the child adds.
+            The number of the parent node, times the number of types, plus the type id of the new
+            connector.
         """
         if step not in self.children:
             node, connector = divmod(step, len(self.types))
@@ -377,15 +383,21 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the first word, the trie node of the connectors, and the last word for each
-        key.
+        """Return the first word, the trie node of the connectors in between, and the last word of
+        each pair.
+
+        `keys` are the integers that identify pairs (`_Corpus.keys`).
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of each pair: its words and connectors, joined by `separator`."""
+        """Return the text of each pair: its words and the connectors in between, joined by
+        `separator`.
+
+        `keys` are the integers that identify pairs (`_Corpus.keys`).
+        """
         return [
             separator.join([self.types[i] for i in (left, *self.sequences[node], right)])
             for left, node, right in zip(*(a.tolist() for a in self.split(keys)), strict=True)
@@ -429,7 +441,7 @@ class _PairCounter:
 
 
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
-    """Return the distinct keys of all pairs in the corpus, sorted, and how often each occurs."""
+    """Return the distinct pairs of the corpus, as sorted integers, and how often each occurs."""
     tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
     while start < total:
@@ -472,7 +484,7 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
     Parameters
     ----------
     keys : int64 (p,)
-        The keys of all distinct pairs.
+        The integers that identify the distinct pairs.
     counts : int64 (p,)
         How often each pair occurs.
     """
@@ -501,15 +513,16 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     """Return a hash of the text of each word, followed by those of the pairs: uint64.
 
-    The hash of a text is a polynomial modulo 2^64 over its parts, which the joiner separates. The
-    hash of a joined text can be computed from the hashes and lengths of its two parts.
+    The text of a pair is its words with the joiner (``_``) in between. The hash of a text is a
+    polynomial modulo 2^64 over the parts between joiners, so that the hash of a pair can be
+    computed from the hashes and lengths of its words.
 
     Parameters
     ----------
     words : int64
         The type ids of words.
     keys : int64
-        The keys of pairs.
+        The integers that identify pairs (`_Corpus.keys`).
     """
     number = defaultdict[str, int](count(1).__next__)
 
@@ -541,14 +554,14 @@ def _slices(array: NDArray[Any]) -> list[slice]:
 
 
 class _Found(NamedTuple):
-    """The phrases that one pass found, sorted by key.
+    """The phrases that one pass over the text found, sorted by key.
 
     Attributes
     ----------
     keys, scores, counts : (phrases,)
-        The key of each pair, its score, and how often it occurs.
+        The integer that identifies each pair, its score, and how often it occurs.
     words
-        The words and connectors of each phrase, separated by spaces.
+        The words of each phrase and the connectors in between, separated by spaces.
     texts
         The token that each phrase becomes.
     """

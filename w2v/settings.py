@@ -204,7 +204,10 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether a value is of one of the types; only numbers, text and bool are checked."""
+    """Return whether the type of a value is allowed. `kinds` are the allowed types.
+
+    Only int, float, bool, str and None are checked; if another type is allowed, all values are.
+    """
     for kind in kinds:
         if kind in (int, float):
             # In Python, bool is a subclass of int, but it is not a number to the user.

@@ -110,12 +110,12 @@ class Costs:
 
 
 class ClusterEngine:
-    """An engine that trains with several workers at the same time. It implements
-    `w2v.engines.Engine`.
+    """An engine that trains with several workers at the same time.
 
-    Training proceeds in rounds: each worker trains on its part of the text, and then the changes of
-    all workers are combined. The result depends on the number of workers, but not on the number of
-    processes in which they run, nor on the machines of these processes.
+    It implements `w2v.engines.Engine`. Training proceeds in rounds: each worker trains on its part
+    of the text, and then the changes of all workers are combined. The result depends on the number
+    of workers, but not on the number of processes in which they run, nor on the machines of these
+    processes.
 
     Parameters
     ----------

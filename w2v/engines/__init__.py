@@ -81,7 +81,7 @@ class Frozen(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """A training task: the model, the objective and the size of the text that an engine gets.
+    """A training task: the model, the objective and the size of the text.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Task:
     threads
         The number of threads that the engine may use.
     frozen
-        The vectors that training must not change; None if it may change all.
+        The vectors that training must not change; None if there are none.
     subwords
         The vector of each word as a sum of rows of ``model.center``; None without subwords.
     precision
@@ -118,7 +118,7 @@ class Task:
 
 
 class Engine(Protocol):
-    """The interface of an engine, an implementation of the training loop for one `Task`."""
+    """Interface of training engines. An engine runs the training loop of one `Task`."""
 
     task: Task
     """The training task, whose model is updated. Its memory layout depends on the engine."""
@@ -277,7 +277,7 @@ def check_objective(engine: str, objective: Objective) -> None:
     Raises
     ------
     InputError
-        The engine cannot.
+        The engine does not support one of them.
     """
     losses, lacks = ENGINES[engine].losses, ENGINES[engine].lacks
     if losses is not None and objective.loss.name not in losses:
@@ -302,7 +302,7 @@ def check_freezing(engine: str) -> None:
     Raises
     ------
     InputError
-        The engine cannot.
+        The engine does not support this.
     """
     if not ENGINES[engine].freezes:
         able = [name for name, entry in ENGINES.items() if entry.freezes]
@@ -313,11 +313,12 @@ def check_freezing(engine: str) -> None:
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
-    """Compile the kernels of an engine in a child process while the ``with`` block runs.
+    """Context manager: compile the kernels of an engine in a child process during the ``with``
+    block.
 
-    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
-    Compiling takes seconds, once per machine, and runs while the block, for example, reads the
-    text. The engine later loads the compiled kernels, or waits until they are complete.
+    Compiling takes seconds, once per machine, during which the block can, for example, read the
+    text. The engine later loads the compiled kernels, or waits until they are complete. Nothing is
+    compiled if the engine has no kernels, or if compiled ones are already on disk.
 
     Parameters
     ----------

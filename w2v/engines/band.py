@@ -346,11 +346,11 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @compiled
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S; return the
-    loss J.
+    """Compute the scores S of a tile of negative sampling; replace them by -∂J/∂S, J being the
+    loss.
 
-    A tile is a group of consecutive center words. Bounds on the second derivatives of the loss are
-    written to ``tile.curvature``.
+    Returns the loss. A tile is a group of consecutive center words. Bounds on the second
+    derivatives of the loss are written to ``tile.curvature``.
 
     Parameters
     ----------
@@ -376,10 +376,10 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
 @compiled
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
-    """Compute the gradients of the input and output vectors of a tile, and write them to their
-    targets.
+    """Compute the gradients of the input and output vectors of a tile, and write them.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles.
+    A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
+    are written to the targets of the tile (`w2v.engines.rows.Targets`).
 
     Parameters
     ----------

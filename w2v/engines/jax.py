@@ -449,8 +449,9 @@ class JaxEngine:
     def _draw(
         self, tokens: Array, ids: Array, spans: Array, tables: DrawTables, key: Array, capacity: int
     ) -> Sample:
-        """Sub-sample the documents of a shard (part of the text) and draw noise words, on the
-        device.
+        """Sub-sample the documents of a shard, and draw noise words, on the device.
+
+        A shard is a part of the text.
 
         Parameters
         ----------
@@ -698,8 +699,9 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model and the optimizer's arrays after one step, and the loss and pairs
-        before.
+        """Return the model and optimizer arrays after one step, and the batch's loss before it.
+
+        The loss is returned with the number of pairs, float32 (2,).
         """
         centers, count, pairs, tile = self._tiles(vectors, batch)
 

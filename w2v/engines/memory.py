@@ -478,11 +478,11 @@ class Windows(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """The working memory of a thread for the hierarchical softmax on a tile (consecutive center
-    words).
+    """The working memory of a thread for the hierarchical softmax on one tile.
 
-    The scores are a sparse matrix, with a row for each group of `Sizes.group` center words and a
-    column for each tree node of the tile (see `w2v.engines.nodes`).
+    A tile is a number of consecutive center words. The scores are a sparse matrix, with a row for
+    each group of `Sizes.group` center words and a column for each tree node of the tile (see
+    `w2v.engines.nodes`).
 
     Attributes
     ----------

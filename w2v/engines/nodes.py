@@ -162,8 +162,7 @@ def score_nodes(
     of_centers: F32,
     of_nodes: F32,
 ) -> tuple[float, float]:
-    """Compute the scores of a tile for the hierarchical softmax, and the gradient of the loss by
-    them.
+    """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
     A tile is a number of consecutive center words. The scores S in ``tile.scores`` are replaced by
     -∂J/∂S, where J is the loss.
@@ -223,7 +222,7 @@ def score_nodes(
 def add_curvatures_of_centers(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """For CBOW, add up the curvatures of the loss along each center vector and tree node vector."""
+    """For CBOW, add up the curvatures of the loss along each center vector and node vector."""
     of_nodes[:] = 0
     for i in range(sizes.tile):
         total, norm = np.float32(0), tile.center_norms[i]
@@ -238,9 +237,7 @@ def add_curvatures_of_centers(
 def add_curvatures_of_groups(
     sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
 ) -> None:
-    """For skip-gram, add up the curvatures of the loss along each center vector and tree node
-    vector.
-    """
+    """For skip-gram, add up the curvatures of the loss along each center vector and node vector."""
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
     for group in range(sizes.tile // MR):

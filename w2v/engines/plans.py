@@ -232,8 +232,7 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """For each input word of a training step, list the rows of the gradient buffer that belong to
-    it.
+    """For each input word of a training step, list its rows in the gradient buffer.
 
     Each occurrence of a word has a row. The list of a word is in the order of the text. Returns the
     number of words kept by `take_heads`, whose arrays are filled in.
@@ -261,7 +260,7 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """For each nearby or noise word of a training step, list the rows of the gradient buffer.
+    """For each nearby or noise word of a training step, list its rows in the gradient buffer.
 
     Each occurrence of a word has a row. The list of a word is in the order of the buffer. Returns
     the number of words with several rows.

@@ -225,8 +225,9 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Append `missing` dummy sums, whose weight in the loss is 0, so that the number of sums is a
-    multiple of `CENTERS`.
+    """Append `missing` dummy sums, whose weight in the loss is 0, to fill the last tile.
+
+    A tile is a group of `CENTERS` center words.
     """
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))

@@ -220,8 +220,7 @@ def share_gradients(
 
 @compiled
 def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
-    """For CBOW, compute the gradients of the words of a strip from those of the windows, and write
-    them.
+    """For CBOW, compute and write the gradients of the words of a strip from those of the windows.
 
     A strip is a part of the text of ``words`` words. The gradients are written to the targets in
     ``tile`` (`w2v.engines.rows.Targets`).

@@ -79,7 +79,23 @@ def section_of(category: str) -> str:
 
 @dataclass(frozen=True)
 class CategoryResult:
-    """The result for one category of questions, with fields as in `AnalogyResult`."""
+    """The accuracy on one category of analogy questions.
+
+    Attributes
+    ----------
+    category, section
+        The name of the category, and ``semantic`` or ``syntactic``.
+    accuracy, accuracy_5
+        The share of questions answered correctly, and of those with a correct answer among the five
+        best candidates. None if no question was used.
+    ci95
+        Wilson's 95 % confidence interval of `accuracy`.
+    correct, correct_5
+        The number of questions answered correctly, and of those with a correct answer among the
+        five best candidates.
+    questions, known, total
+        The number of questions used, of those whose words are all in the vocabulary, and of all.
+    """
 
     category: str
     section: str

@@ -80,7 +80,7 @@ class Shift(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the word has moved significantly."""
+        """Whether the vector of the word differs significantly between the two texts."""
         return self.p is not None and self.p < LEVEL
 
 
@@ -214,7 +214,7 @@ class _Found(NamedTuple):
 def _shifts(
     before: list[NDArray[np.float32]], after: list[NDArray[np.float32]], resampled: bool
 ) -> _Found:
-    """Compute the shifts of V words.
+    """For V words, compute the distance between their vectors in two texts, and its significance.
 
     Parameters
     ----------

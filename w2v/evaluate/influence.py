@@ -63,12 +63,13 @@ class Benchmark(ABC):
     oov: Unknown
 
     def known(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which items count for each run, bool (runs, n).
+        """Return which items count for the score of each run, bool (runs, n).
 
         Parameters
         ----------
         answers : (runs, n)
-            The answers of several runs, as for `scores`.
+            The cosine of each pair, NaN if a word is unknown; or the rank of the correct answer to
+            each question, negative if a word is unknown.
         """
         if self.oov == "zero":
             return np.ones(answers.shape, bool)

@@ -107,7 +107,7 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Return the noise expected with `wanted` seeds instead of `seeds`."""
+        """Return the variance expected with `wanted` seeds, estimated with `seeds` seeds."""
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
 
@@ -121,8 +121,8 @@ class Difference:
     a, b
         The indices of the two configurations.
     difference
-        The mean score of `a` minus that of `b`, over the seeds that both have, on the pairs or
-        questions whose words all of their runs know.
+        The mean score of `a` minus that of `b`, over the seeds that both have. For a benchmark,
+        only items whose words are in the vocabularies of all runs of both are used.
     verdict
         Whether `a` is significantly ``better`` or ``worse`` than `b`, or ``no difference shown``;
         or why they cannot be compared: ``one seed``, or ``too few pairs`` (fewer than `MIN_ITEMS`).
@@ -139,11 +139,11 @@ class Difference:
     seeds, items
         The number of seeds, and of pairs or questions (None if the score has no items).
     detectable
-        The smallest true difference that the same number of seeds would show in 80 % of
-        repetitions.
+        The smallest true difference that is significant with probability 0.8, given this number of
+        seeds.
     size, seeds_needed
-        The number of seeds that would show a difference of this size in 80 % of repetitions; None
-        if even `MAX_SEEDS` would not, because there are too few items.
+        A difference, and the number of seeds for which it is significant with probability 0.8; None
+        if `MAX_SEEDS` seeds are not enough, because there are too few items.
     """
 
     a: int
@@ -241,8 +241,7 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 
 
 def levels(objective: int, others: int) -> list[float]:
-    """Divide the significance level `LEVEL` among comparisons by several scores, by Sidak's
-    formula.
+    """Divide the significance level `LEVEL` among the comparisons by several scores (Sidak).
 
     Half of the level goes to the objective, the score that was chosen before there were results.
     The other scores share the other half equally. The level then holds for all scores together,

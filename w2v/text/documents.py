@@ -77,7 +77,7 @@ class Texts:
         border: Border | None = None,  # noqa: ARG002 (no document is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the documents in blocks; none is cut.
+        """Yield the documents in blocks, without cutting any.
 
         Parameters
         ----------

@@ -45,7 +45,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Phrases(Settings):
-    """The settings of finding phrases.
+    """The settings of phrase detection.
 
     The score of a pair (a, b) depends on the setting `scoring`:
 
@@ -317,19 +317,19 @@ class _Corpus:
         return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
 
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
-        """Return a number for each pair of words, equal for equal pairs: int64 (n,).
+        """Return an integer for each pair of words, equal for equal pairs: int64 (n,).
 
         Parameters
         ----------
         nodes : int64 (n,)
-            The node of the trie for the connectors between the two words.
+            A number for the sequence of connectors (words such as "of") between the two words.
         left, right : int64 (n,)
             The type ids of the two words.
 
         Raises
         ------
         SettingError
-            There are so many sequences of connectors that the number could exceed 63 bits.
+            There are so many sequences of connectors that the integer could exceed 63 bits.
         """
         types = len(self.types)
         if len(self.sequences) * types**2 >= 1 << 63:
@@ -383,8 +383,8 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the first word, the trie node of the connectors in between, and the last word of
-        each pair.
+        """Return the first word, the connectors in between (a trie node), and the last word of each
+        pair.
 
         `keys` are the integers that identify pairs (`_Corpus.keys`).
         """
@@ -393,8 +393,7 @@ class _Corpus:
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of each pair: its words and the connectors in between, joined by
-        `separator`.
+        """Return the text of each pair: its words and connectors, joined by `separator`.
 
         `keys` are the integers that identify pairs (`_Corpus.keys`).
         """

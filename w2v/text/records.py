@@ -68,7 +68,7 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield all documents in blocks; none is cut.
+        """Yield all documents in blocks, without cutting any.
 
         Parameters
         ----------

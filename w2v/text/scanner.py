@@ -64,13 +64,13 @@ def character(data: U8, at: int) -> tuple[Any, int]:
 def number(
     slots: U64, lines: U8, starts: I64, size: int, data: U8, begin: int, end: int, code: np.uint64
 ) -> Any:
-    """Return the number of a type in a table of types; add the type if it is new.
+    """Return the number of a type (distinct token) in a table of types; add the type if it is new.
 
     Parameters
     ----------
     slots, lines, starts, size
-        The arrays of the table (see the module's docstring) and its number of types. The arrays
-        must have room for one more type.
+        The table: its hash table, the text of its types, the start of each type in this text, and
+        the number of types. The arrays must have room for one more type.
     data, begin, end
         The type is the text ``data[begin:end]`` in UTF-8.
     code
@@ -136,7 +136,9 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     Returns
     -------
     ids, ends, filled, lines, size
-        The fields of `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
+        The type of each token, the end of each document in tokens, whether the document has text,
+        the types (distinct tokens) as text, and their number: the fields of
+        `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1
@@ -196,6 +198,8 @@ def merge(
 ) -> int:
     """Add the types of a block to the table of the corpus, and count the tokens of the block.
 
+    Types are distinct tokens.
+
     Parameters
     ----------
     lines, count
@@ -205,8 +209,8 @@ def merge(
         The type of each token of the block. Replaced in place: numbers of the block's types on
         entry, numbers of the table's types on return.
     slots, known, starts, size
-        The arrays of the table (see the module's docstring; `known` is its ``lines``) and its
-        number of types. The arrays must have room for `count` more types.
+        The table: its hash table, the text of its types, the start of each type in this text, and
+        the number of types. The arrays must have room for `count` more types.
     counts : int64
         The number of tokens of each type of the table; increased in place.
 
@@ -235,10 +239,11 @@ def merge(
 
 
 class CompiledTypeTable:
-    """A compiled replacement of `w2v.text.corpus.TypeTable`: types of a corpus and their counts.
+    """The types (distinct tokens) of a corpus and their counts, in a compiled hash table.
 
-    A type takes 27 to 45 bytes, plus one to one and a half times the bytes of its line. While an
-    array grows, the old and the new one are in memory.
+    It is a faster replacement of `w2v.text.corpus.TypeTable`. A type takes 27 to 45 bytes, plus one
+    to one and a half times the bytes of its text. While an array grows, the old and the new one are
+    in memory.
     """
 
     def __init__(self) -> None:

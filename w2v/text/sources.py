@@ -84,9 +84,11 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
 
     Parameters
     ----------
-    border, limit
-        Where long documents may be cut, and the number of documents that will be used; the
-        arguments of `BlockSource.blocks`.
+    border
+        A function that takes UTF-8 text and returns the position at which a document that is too
+        long for a block may be cut, or 0. None: documents are never cut.
+    limit
+        The number of documents that will be used; None for all.
     """
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
@@ -265,7 +267,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     reads
         The bytes of the file in parts, each with the position reached in the file.
     errors
-        What to do about invalid bytes: ``strict``, ``replace`` or ``ignore``, as in `read_text`.
+        What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
+        place, ``ignore`` leaves them out.
 
     Raises
     ------
@@ -320,7 +323,8 @@ def decoded(
     reads
         The bytes of the file in parts, each with the position reached in the file.
     errors
-        What to do about invalid bytes: ``strict``, ``replace`` or ``ignore``, as in `read_text`.
+        What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
+        place, ``ignore`` leaves them out.
 
     Raises
     ------
@@ -712,7 +716,7 @@ class PyDocs:
         border: Border | None = None,  # noqa: ARG002 (docstrings are short: none is cut)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the docstrings in blocks; none is cut.
+        """Yield the docstrings in blocks, without cutting any.
 
         Parameters
         ----------

@@ -133,8 +133,22 @@ def first_epoch_work(
 ) -> Work:
     """Count the pairs, dot products and floating-point operations of the first epoch of a training.
 
-    The parameters are those of `w2v.training.train.train`. The training text is chosen by the same
-    random numbers as there.
+    Parameters
+    ----------
+    text
+        The documents, before some are held out.
+    counts : int64 (V,)
+        How often each word of the vocabulary occurs.
+    objective
+        The architecture and the loss.
+    epochs
+        The number of epochs of the training.
+    seed, heldout_seed
+        The seeds of training, and of the choice of held-out documents.
+    heldout
+        The fraction of documents that are held out.
+    bootstrap
+        Whether to train on a bootstrap sample of the documents.
     """
     objective = replace(objective, subwords=False)  # n-grams change no number of dot products
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))

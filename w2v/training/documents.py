@@ -350,7 +350,8 @@ def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
 
 @contextmanager
 def _explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn an error about a full disk in the block into an `InputError` that says what to do.
+    """Context manager: convert an error about a full disk into an `InputError` that says what to
+    do.
 
     `folder` is the temporary folder with the tokenized text.
     """

@@ -1,4 +1,4 @@
-"""Train on a tokenized corpus with a chosen vocabulary; prepare initial and frozen vectors."""
+"""Train on a tokenized corpus with a chosen vocabulary, given initial vectors and frozen words."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -45,8 +45,8 @@ def fit(
     vocabulary : Vocabulary
         The words that get a vector.
     ids : int32 (types,)
-        The word id of each distinct word of the corpus, -1 for a word without a vector, as
-        returned by `w2v.text.vocabulary.choose`.
+        The word id of each distinct word of the corpus, -1 for a word without a vector, as returned
+        by `w2v.text.vocabulary.choose`.
     objective
         The architecture (skip-gram or CBOW) and its loss.
     settings
@@ -56,12 +56,12 @@ def fit(
     name
         The name of `given` in error messages, such as its path.
     freeze
-        Words of `given` whose center vectors are not changed by training. Their outside vectors
-        are not changed either if `given` has any; otherwise they are trained from zero.
+        Words of `given` whose center vectors are not changed by training. Their outside vectors are
+        not changed either if `given` has any; otherwise they are trained from zero.
     engine, threads, seed
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
     score
-        Computes scores of the vectors, by name; see `w2v.training.train.train` for when.
+        A function that computes scores of the vectors, by name. It is called after epochs.
     **options
         Other arguments of `w2v.training.train.train`.
 

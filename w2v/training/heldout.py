@@ -16,11 +16,11 @@ MIN_PASSAGE = 100
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split a text at random into a training text and a held-out text.
 
-    The held-out text has ``round(fraction * documents)`` documents. If there are so few documents
-    that this is 0, it is a passage instead. The passage has `fraction` of the tokens; or
-    `MIN_PASSAGE` tokens (but at most a tenth of the text), if that is more. A document at the
-    border of the passage is cut in parts, which become documents, so that no window contains words
-    of both texts.
+    Normally ``round(fraction * documents)`` documents are held out. If this number is 0, because
+    there are few documents, a passage of consecutive tokens is held out instead. Its length is
+    `fraction` of the tokens, but at least `MIN_PASSAGE` tokens or a tenth of the text, whichever is
+    less. Documents are cut at the borders of the passage, so that no window contains words of both
+    texts.
 
     Returns
     -------

@@ -138,17 +138,17 @@ def read_model(
     file
         The decompressed file, opened for reading at its first byte.
     path
-        The name of the file, for messages; if it is not compressed, it is mapped into memory.
+        The name of the file.
     mapped
         Whether the file is not compressed, so that its matrices are mapped into memory instead of
         read.
     choose
-        Called with all words; returns the indices of the words to return.
+        A function of all words of the model. It returns the indices of the words to return.
 
     Raises
     ------
     InputError
-        The file ends early, is quantized, or holds what no fastText writes.
+        The file ends early, is quantized, or has contents that fastText does not write.
     """
     return _Reader(file, path, mapped).model(choose)
 
@@ -169,10 +169,8 @@ class _Reader(FileReader):
     def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> FastTextModel:
         """Read the whole model.
 
-        Parameters
-        ----------
-        choose
-            Called with all words; returns the indices of the words to return.
+        `choose` is a function of all words of the model. It returns the indices of the words to
+        return.
         """
         magic, version = self._numbers("<2i")
         if magic != MAGIC or version not in VERSIONS:

@@ -387,7 +387,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     Parameters
     ----------
     path
-        What error messages call the table.
+        The name of the table in error messages.
     parts
         The files of the table. A vector is a list of numbers, or a dense vector of Spark.
     selection

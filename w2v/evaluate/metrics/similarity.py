@@ -82,7 +82,11 @@ class Similarity(Metric):
     def _add_mean(
         self, result: MetricResult, settings: EvaluationSettings, made: NDArray[np.bool_]
     ) -> None:
-        """Add the mean of Spearman's correlation over all sets of word pairs to the scores."""
+        """Add the mean of Spearman's correlation over all sets of word pairs to the scores.
+
+        `made` is a bool array over all pairs: whether a word of the pair has a vector made from
+        n-grams.
+        """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
         given = np.concatenate([one.given for one in result.answers.values()])

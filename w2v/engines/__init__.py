@@ -313,12 +313,11 @@ def check_freezing(engine: str) -> None:
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
-    """Context manager: compile the kernels of an engine in a child process during the ``with``
-    block.
+    """Context manager: compile the kernels of an engine in a child process meanwhile.
 
-    Compiling takes seconds, once per machine, during which the block can, for example, read the
-    text. The engine later loads the compiled kernels, or waits until they are complete. Nothing is
-    compiled if the engine has no kernels, or if compiled ones are already on disk.
+    Compiling takes seconds, once per machine, during which the ``with`` block can, for example,
+    read the text. The engine later loads the compiled kernels, or waits until they are complete.
+    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
 
     Parameters
     ----------

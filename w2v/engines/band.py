@@ -346,10 +346,9 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @compiled
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores S of a tile of negative sampling; replace them by -∂J/∂S, J being the
-    loss.
+    """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S.
 
-    Returns the loss. A tile is a group of consecutive center words. Bounds on the second
+    Returns the loss J. A tile is a group of consecutive center words. Bounds on the second
     derivatives of the loss are written to ``tile.curvature``.
 
     Parameters

@@ -86,15 +86,15 @@ class CategoryResult:
     category, section
         The name of the category, and ``semantic`` or ``syntactic``.
     accuracy, accuracy_5
-        The share of questions answered correctly, and of those with a correct answer among the five
-        best candidates. None if no question was used.
+        The share of questions whose best candidate answer is correct, and of questions with a
+        correct answer among the five best candidates. None if no question was used.
     ci95
         Wilson's 95 % confidence interval of `accuracy`.
     correct, correct_5
-        The number of questions answered correctly, and of those with a correct answer among the
-        five best candidates.
+        The numbers of questions from which these two shares are computed.
     questions, known, total
-        The number of questions used, of those whose words are all in the vocabulary, and of all.
+        The number of questions used; of questions whose words are all in the vocabulary; and of all
+        questions.
     """
 
     category: str

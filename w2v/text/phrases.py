@@ -383,8 +383,7 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the first word, the connectors in between (a trie node), and the last word of each
-        pair.
+        """Return the first word, the trie node of the connectors, and the last word of each pair.
 
         `keys` are the integers that identify pairs (`_Corpus.keys`).
         """

@@ -350,8 +350,7 @@ def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
 
 @contextmanager
 def _explain_full_disk(folder: Path) -> Iterator[None]:
-    """Context manager: convert an error about a full disk into an `InputError` that says what to
-    do.
+    """Context manager: convert an error about a full disk into an `InputError` with advice.
 
     `folder` is the temporary folder with the tokenized text.
     """

@@ -29,8 +29,8 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        The factor from the gradient by a sum to the update of each of its rows. For the true
-        gradient of the loss, the shares equal the weights.
+        The factor by which the gradient with respect to a sum is multiplied to get the update of
+        each of its rows. For the true gradient of the loss, the shares equal the weights.
     """
 
     ids: I32

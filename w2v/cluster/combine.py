@@ -72,13 +72,14 @@ def combine(
     Parameters
     ----------
     table : float32 (rows, d)
-        All rows before the round.
+        All rows before the changes.
     changes
         For each worker, the rows that it changed, with their new values.
     how
         A key of `COMBINERS`.
     approach : float32 (rows,)
-        The result of `w2v.cluster.approach.approach`; needed only for ``sequential``.
+        For ``sequential``: a measure of how close the changes of one worker bring each row to its
+        optimum, from `w2v.cluster.approach.approach`.
 
     Returns
     -------

@@ -193,7 +193,9 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return the argument `steps` of `w2v.cluster.approach.approach` for the next round."""
+        """Return, for both matrices of the model, how far rows may move in a round
+        (`Way.steps`).
+        """
         if self.terms is None:
             return 0.0, 0.0
         words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers

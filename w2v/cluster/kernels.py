@@ -55,14 +55,15 @@ def add_changes(
     places : int32 (n,)
         The indices of the rows that this worker changed.
     before, after : float32 (n, d)
-        These rows before and after the round.
+        These rows before and after the changes.
     how
         The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
         a change that is orthogonal to the combined changes is added. With `SEQUENTIAL`, a share of
         the parallel part is added as well; the share is smaller, the closer the workers before have
         brought the row to its optimum.
     approach : float32 (rows,)
-        The result of `w2v.cluster.approach.approach`; used with `SEQUENTIAL` only.
+        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
+        optimum, from `w2v.cluster.approach.approach`.
     """
     dim = total.shape[1]
     for i in range(len(places)):

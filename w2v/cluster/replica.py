@@ -45,7 +45,9 @@ class Way(NamedTuple):
     how
         A key of `w2v.cluster.combine.COMBINERS`.
     steps
-        For ``sequential``: the argument `steps` of `w2v.cluster.approach.approach`.
+        For ``sequential``, and for each of the two matrices of the model: the learning rate times
+        the number of words per worker times the mean squared length of the rows of the other
+        matrix.
     """
 
     how: str
@@ -135,7 +137,9 @@ class Replica:
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
     def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Compute `w2v.cluster.kernels.changed_rows` with several threads."""
+        """Return the indices of the rows whose bits differ, int32 (n,), computed by several
+        threads.
+        """
         threads = self.engine.task.threads
         firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
 

@@ -1,6 +1,7 @@
-"""The training step of the hierarchical softmax in NumPy: finds the tree nodes to train.
+"""The training step of the hierarchical softmax in NumPy.
 
-A tile is a number of consecutive center words whose gradients are computed together.
+For each tile, a number of consecutive center words, it selects the inner nodes of the Huffman tree
+on the paths of the words to predict.
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ An input vector, or input row, is the vector that predicts other words. It is a 
 of the input matrix: for skip-gram the vector of the center word, for CBOW the sum or mean of the
 vectors around it. With subwords, the vector of each word is itself a sum of rows. A loss gets the
 input vectors as a matrix C, and computes its gradient ∂J/∂C. `InputTable` computes C from the input
-matrix, and turns ∂J/∂C into the gradient by the input matrix. The code of a loss is therefore the
-same for all architectures.
+matrix, and converts ∂J/∂C to the gradient with respect to the input matrix. The code of a loss is
+therefore the same for all architectures.
 """
 
 from importlib import import_module
@@ -120,9 +120,7 @@ class CbowInputs:
 
 
 class InputTable:
-    """The matrix of input vectors. Computes weighted sums of its rows, and gradients by its
-    rows.
-    """
+    """The matrix of input vectors. Computes weighted sums of its rows, and their gradients."""
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -141,11 +139,12 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert gradients by weighted sums of words into gradients by sums of rows of the table.
+        """Convert gradients with respect to sums of words to gradients with respect to sums of
+        rows.
 
-        Without subwords, each word is one row and the arguments are returned unchanged. With
-        subwords, each word is a sum of rows, and the result has one such sum for each distinct
-        word.
+        Without subwords, each word is one row of the table and the arguments are returned
+        unchanged. With subwords, each word is a sum of rows, and the result has one such sum for
+        each distinct word.
 
         Parameters
         ----------
@@ -203,8 +202,8 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
     The gradients of a row that occurs several times are added up. The step size of a row is the
     learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
     the row. A step of 2 / h or less cannot increase the loss. The bound has an effect only for
-    words that are very frequent in a batch. For the formula of h, and for gradients by sums of
-    several rows, see ``w2v/README.md``, "Kept stable".
+    words that are very frequent in a batch. For the formula of h, see ``w2v/README.md``, "Kept
+    stable".
 
     Parameters
     ----------

@@ -401,13 +401,14 @@ class Tile(NamedTuple):
     C : float32, rows of width
         The input vectors of the tile.
     R : float32, rows of width
-        The output vectors: of the nearby words of a strip, or of the tree nodes of the tile.
+        The output vectors: of the words in and around several tiles, or of the tree nodes of the
+        tile.
     center_norms, norms : float32
         The squared lengths of the rows of C and of R.
     scores, curvature : float32
-        The dot products of rows of C and R, and bounds on the second derivative of the loss by
-        each.
-    out, old, steps : int64, int64 and float32, one for each row of a tile or of a strip's inputs
+        The dot products of rows of C and R, and bounds on the second derivative of the loss with
+        respect to each.
+    out, old, steps : int64, int64 and float32, one for each gradient row
         Where to write the gradients (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
         A row of zeros.

@@ -1,6 +1,7 @@
-"""The training step of negative sampling in NumPy: draws noise words, and sets weights of pairs.
+"""The training step of negative sampling in NumPy.
 
-A tile is a number of consecutive center words that are trained together and share noise words.
+For each tile, a number of consecutive center words, it draws shared noise words and sets the
+weights of pairs.
 """
 
 import numpy as np

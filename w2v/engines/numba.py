@@ -218,8 +218,8 @@ def source_of(text: Text) -> memory.Source:
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
     """Return a read-only view of an array.
 
-    Memory-mapped arrays are read-only, and Numba would compile the kernels for each of the two
-    types.
+    Numba compiles separately for read-only and for writable arrays. Memory-mapped arrays are
+    read-only, so the others are made read-only as well.
     """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False

@@ -187,7 +187,7 @@ def move_rows_alone(
     gradients: int,
     width: int,
 ) -> None:
-    """Update the rows of the model that have only one gradient row in the step.
+    """Update the rows of the model that have only one gradient row in the training step.
 
     Parameters
     ----------

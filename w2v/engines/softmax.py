@@ -173,16 +173,16 @@ class SoftmaxStep:
         return Tally(0, float(draw.counts.sum(dtype=np.float64)), loss)
 
     def gradient(self, draw: PairCounts) -> tuple[float, F32, F32]:
-        """Return the loss of a batch and its gradients by the input vectors and the output vectors.
+        """Return the loss of a batch, and its gradients with respect to input and output vectors.
 
         Returns
         -------
         loss
             The sum over all pairs.
         dC : float32 (M, d)
-            The gradient by each distinct input vector. The next call overwrites it.
+            The gradient with respect to each distinct input vector. The next call overwrites it.
         dU : float32 (V, d)
-            The gradient by each output vector. The next call overwrites it.
+            The gradient with respect to each output vector. The next call overwrites it.
         """
         C = self.rows(draw)
         dC = self.buffers.get("dC", *C.shape)
@@ -277,9 +277,7 @@ class SoftmaxStep:
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return uninitialized memory for the logits of `rows` input vectors and the given
-        words.
-        """
+        """Return uninitialized memory for the logits of `rows` input vectors and `words`."""
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
 

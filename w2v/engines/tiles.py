@@ -180,8 +180,8 @@ class LogisticStep(ABC):
     def loss(self, draw: Draw) -> Tally:
         """Return the number of pairs of a batch and their summed loss, without changing the model.
 
-        The buffers then contain what `update` needs: ``G`` the derivative of the loss J by each
-        score, and ``S`` a bound on its second derivative by each score.
+        Two buffers then contain what `update` needs: ``G`` the derivative of the loss with respect
+        to each score, and ``S`` a bound on the second derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns

@@ -137,7 +137,7 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the descriptions of a run's benchmarks, except files of the user, with their names."""
+    """Return the name and the description of each benchmark of a run, except files of the user."""
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
     return [(name, dataset) for name, dataset in found if dataset is not None]

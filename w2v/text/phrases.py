@@ -287,9 +287,8 @@ class _Window(NamedTuple):
 class _Corpus:
     """A tokenized corpus, which is read in windows of tokens, to find pairs of neighboring words.
 
-    Connectors (words such as "of") between two words are ignored. The different sequences of
-    connectors form a trie: node 0 is the empty sequence, and the child of a node has one connector
-    more.
+    Connectors (words such as "of") between two words are ignored. Each sequence of connectors is a
+    node of a trie: node 0 is the empty sequence, and the child of a node has one connector more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -383,18 +382,20 @@ class _Corpus:
         return self.children[step]
 
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
-        """Return the first word, the trie node of the connectors, and the last word of each pair.
+        """Decode the integers that identify pairs of words (`_Corpus.keys`).
 
-        `keys` are the integers that identify pairs (`_Corpus.keys`).
+        Return the first word of each pair, a number for the sequence of connectors (words such as
+        "of") in between, and the last word.
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of each pair: its words and connectors, joined by `separator`.
+        """Return the text of each pair of words, given the integers that identify pairs
+        (`_Corpus.keys`).
 
-        `keys` are the integers that identify pairs (`_Corpus.keys`).
+        A text consists of the two words and the connectors in between, joined by `separator`.
         """
         return [
             separator.join([self.types[i] for i in (left, *self.sequences[node], right)])

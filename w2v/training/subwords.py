@@ -27,7 +27,7 @@ def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sum
     Returns
     -------
     Sums
-        The row numbers of each word, their weights in the sum, and those of their gradients.
+        The rows of each word, their weights in the mean, and the factors of their gradients.
 
     Raises
     ------

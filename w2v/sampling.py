@@ -143,7 +143,7 @@ def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
     counts : int64 (V,)
         How often each word occurs.
     threshold
-        The threshold t of sub-sampling, as for `keep_probabilities`.
+        The threshold t of sub-sampling; 0 keeps every word.
 
     Returns
     -------

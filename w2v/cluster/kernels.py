@@ -93,8 +93,20 @@ def scale_changes(
     """Scale the combined changes of each row after the changes of all workers have been added.
 
     With `MEAN`, they are divided by the number of workers that changed the row. With `SEQUENTIAL`,
-    the divisor is between 1 and this number; it is small for rows that a round brings only a little
-    closer to their optimum. The parameters are those of `add_changes`.
+    the divisor is between 1 and this number; it is small for rows that come only a little closer to
+    their optimum.
+
+    Parameters
+    ----------
+    total : float32 (rows, d)
+        The combined changes; updated.
+    times : int32 (rows,)
+        The number of workers that have changed each row.
+    how
+        `MEAN` or `SEQUENTIAL`.
+    approach : float32 (rows,)
+        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
+        optimum, from `w2v.cluster.approach.approach`.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

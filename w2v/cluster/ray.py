@@ -257,7 +257,8 @@ class RayPool:
     processes, threads
         The number of processes, and of threads per process. Ray reserves a core for each thread.
     text
-        How processes get the text, ``path`` or ``store``; see `to_send`.
+        How processes get the text: ``path``, from a file that all machines share; or ``store``,
+        through Ray's object store.
     report
         A function that is called with a message when a process is lost.
     """

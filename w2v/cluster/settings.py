@@ -175,7 +175,7 @@ def open_cluster(
     settings
         The number of workers, and where they run.
     address
-        The address of the Ray cluster, as in `RaySettings`.
+        The address of a running Ray cluster, as host:port; None: start one on this machine.
     cores
         The number of cores of this machine that a Ray cluster started here may use.
     threads

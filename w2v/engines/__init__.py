@@ -1,4 +1,4 @@
-"""The interface that all training engines implement, and the table `ENGINES` of their names.
+"""The interface `Engine` of all training engines, and the table `ENGINES` of engines by name.
 
 An engine runs the inner loop of training: it reads text and updates the word vectors. Everything
 else is in ``w2v.training``, which cuts the text into shards, lowers the learning rate, adds up the

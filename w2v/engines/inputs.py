@@ -139,8 +139,7 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert gradients with respect to sums of words to gradients with respect to sums of
-        rows.
+        """Convert gradients with respect to sums of words to gradients of rows of the table.
 
         Without subwords, each word is one row of the table and the arguments are returned
         unchanged. With subwords, each word is a sum of rows, and the result has one such sum for

@@ -399,7 +399,16 @@ class JaxEngine:
     ) -> Any:
         """Compile a function for the shapes of the arguments, unless this was done before.
 
-        The parameters are those of `_call`.
+        Parameters
+        ----------
+        function
+            A function of JAX arrays.
+        arguments
+            Its arguments.
+        donate
+            The positions of arguments whose memory may be reused for the result.
+        static
+            Keyword arguments that are constants of the compiled program.
         """
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(arguments))
         key = function.__name__, shapes, tuple(static.items())

@@ -98,7 +98,7 @@ class Benchmark(ABC):
         Parameters
         ----------
         parts : (rows, n)
-            The contribution of each item to a score, as in `Scores`.
+            The influence of each item on a score, divided by the number of items.
 
         Returns
         -------

@@ -1,32 +1,28 @@
-"""Test whether two configurations differ in a score by more than chance, over seeds and word pairs.
+"""Test whether two configurations differ significantly in a score, over seeds and benchmark items.
 
 Each configuration is trained with several seeds, and all runs are evaluated on the same items: word
-pairs or analogy questions. The difference of two mean scores is subject to chance for two reasons:
-other seeds would give other vectors, and other items would favor one configuration or the other.
-Both the seeds and the items are treated as samples. `w2v.evaluate.influence` computes how much each
-item contributes to a score.
+pairs or analogy questions. Both seeds and items are treated as random samples, as in a study in
+which several readers judge the same cases (Obuchowski and Rockette). `w2v.evaluate.influence`
+computes how much each item contributes to a score.
 
 For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
 by
 
-    seeds + items,   seeds = var(d_s) / S,   items = q(mean of e_s) - noise,
+    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise),
 
-where q(e) is the variance over samples of items (for independent items, the sum of squares), and
-``noise`` is what the variation over seeds adds to q(mean of e_s); ``items`` is at least 0. Medical
-imaging studies in which several readers judge the same cases are analyzed in the same way
-(Obuchowski and Rockette); here, seeds take the place of readers, and items that of cases.
+where q(e) is the sampling variance over items (for independent items, the sum of squares), and
+``noise`` is the contribution of the seeds to q(mean of e_s).
 
-The variance over seeds is estimated from few values. If more than two configurations are compared,
-it is the sum of the variances of the two configurations, but at least the mean over all
-configurations, so that two configurations whose few seeds happen to agree are not trusted more.
+The variance over seeds is estimated from few values. With more than two configurations, the
+estimate is therefore the sum of the variances of the two configurations, but at least twice the
+mean variance of all configurations.
 
-All pairs of configurations are compared at once. The critical values are those of the studentized
-range for this number of configurations, as in Tukey's test; for two configurations, this is
-Student's t. The degrees of freedom of the sum of the two variances are those of Satterthwaite. For
-two configurations, and for two seeds, these would find too many differences; there, the critical
-value is the mean of those for the two variances, weighted by the variances (Cochran). The folder's
-README has the simulations.
+All pairs of configurations are compared at once. Critical values are those of the studentized range
+(Tukey's test), which is Student's t for two configurations. The degrees of freedom are
+Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would be too liberal;
+the critical value is then the mean of the critical values for the two variances, weighted by the
+variances (Cochran). The folder's README has the simulations.
 
 References
 ----------

@@ -392,8 +392,7 @@ class _Corpus:
         return left, nodes, right
 
     def texts(self, keys: Ids, separator: str) -> list[str]:
-        """Return the text of each pair of words, given the integers that identify pairs
-        (`_Corpus.keys`).
+        """Return the text of each pair of words, given the integers that identify pairs.
 
         A text consists of the two words and the connectors in between, joined by `separator`.
         """

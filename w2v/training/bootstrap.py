@@ -1,7 +1,6 @@
 """Train on a bootstrap sample of the documents, to measure how vectors depend on the sample.
 
-The differences between models of several seeds then include those that another text of the same
-kind would make.
+Models of several seeds then differ as if each had been trained on another text of the same kind.
 
 References
 ----------

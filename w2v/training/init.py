@@ -135,10 +135,14 @@ def fill_subwords(
     ----------
     table
         The matrix: one row for each word, then one for each bucket of n-grams.
-    given, words, objective, name
-        See `model_from`.
+    given, name
+        The given vectors, and their name in error messages.
+    words
+        The words of the vocabulary.
     rows, given_rows
         The indices of the given words in `words`, and in `given`.
+    objective
+        The lengths of n-grams and the number of buckets, which must be those of the given model.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets

@@ -66,7 +66,7 @@ def available_cores() -> int:
 
 
 def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:
-    """Check that a training does not need more memory than is free; see `training_memory`.
+    """Check that a training does not need more memory than is free.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import KEY, Documents, random_documents, text_of
-from w2v.engines import Engine, Tally, Task, make_engine, tiles
+from w2v.engines import Engine, Tally, Task, make_engine, memory, tiles
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.step import WINDOW_SIZES
@@ -274,6 +274,26 @@ def test_numba_makes_the_draws_and_updates_of_numpy(
     for table, same, old in zip(got, wanted, before, strict=True):
         assert np.abs(same - old).max() > 0.01
         np.testing.assert_allclose(table, same, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize("hot", [1, 5])
+@pytest.mark.parametrize("dim", [5, 130, 300])
+def test_nodes_far_from_the_root_add_up_their_entries(
+    dim: int, hot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "HOT", hot)
+    monkeypatch.setattr(tiles, "MIN_STEP_WORDS", 256)
+    objective = Cbow(dim=dim, window=4, subsample=0, loss=HierarchicalSoftmax())
+    documents = [[], [3], *random_documents(3, 5000, 60), [7], [5, 5]]
+    engines = []
+    for name, threads in (("numpy", 1), ("numba", 1), ("numba", 3)):
+        engine = make_engine(name, replace(task_of(objective, 60, scale=0.1), threads=threads))
+        epoch_of(engine, documents, (0.05, 0.02))
+        engines.append(engine.task.model)
+    wanted, one, three = engines
+    for n in range(2):
+        np.testing.assert_allclose(one[n], wanted[n], rtol=1e-3, atol=2e-5)
+        np.testing.assert_array_equal(one[n], three[n])
 
 
 @pytest.mark.parametrize("objective", [*COMPILED, *LARGE], ids=str)

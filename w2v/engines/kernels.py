@@ -45,6 +45,7 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
+from w2v.engines.paths import move_hot_nodes, move_nodes, score_paths, write_path_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
 from w2v.engines.rows import choose_targets, gather_rows, limit, move_rows_alone, prefetch_rows
 from w2v.engines.simd import (
@@ -213,7 +214,7 @@ def compute_strip(
         The working memory of the calling thread.
     """
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
-    windows, band, nodes = scratch.windows, scratch.band, scratch.nodes
+    windows, band, nodes, path = scratch.windows, scratch.band, scratch.nodes, scratch.path
     size = 4 * width
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     first, last = strip * sizes.strip, min((strip + 1) * sizes.strip, tiles)
@@ -237,7 +238,7 @@ def compute_strip(
     row = strip * sizes.slots
     curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
     following = plans.outside_next[n, row:]
-    if not sizes.nodes:
+    if not sizes.nodes and not sizes.paths:
         curvature[: sizes.slots - sizes.strip * NOISE] = 0
     pairs = loss = np.float64(0)
     # Prefetching loads more rows at the same time than copying them one after the other.
@@ -245,7 +246,7 @@ def compute_strip(
     if sizes.nodes:
         begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
         prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
-    else:
+    elif not sizes.paths:
         prefetch_rows(problem.outside, around[: sizes.contexts], width)
         prefetch_rows(problem.outside, plans.noise[n, first * NOISE : (first + 1) * NOISE], width)
     for number in range(last - first):
@@ -258,7 +259,7 @@ def compute_strip(
             if sizes.nodes:
                 begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
                 prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
-            else:
+            elif not sizes.paths:
                 noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
                 k = place + sizes.contexts
                 prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
@@ -280,12 +281,15 @@ def compute_strip(
                 plans.keys[n],
                 plans.key_starts[n, k * sizes.contexts :],
                 documents[place:],
-                lows[place:],
-                highs[place:],
                 tile,
                 nodes,
                 of_centers,
                 of_nodes,
+            )
+        elif sizes.paths:
+            starts = plans.key_starts[n, start + place :]
+            tile_pairs, tile_loss = score_paths(
+                problem.outside, sizes, plans.keys[n], starts, tile, path, of_centers
             )
         else:
             noise = plans.noise[n, (first + number) * NOISE :]
@@ -334,6 +338,11 @@ def compute_strip(
             write_node_gradients(sizes, tile, nodes, sums)
             after = plans.outside_next[n, begin:]
             move_rows_alone(problem.outside, columns, after, of_nodes, rate, sums, width)
+        elif sizes.paths:
+            starts, slot = plans.key_starts[n, start + place :], (first + number) * sizes.hot
+            write_path_gradients(
+                problem.outside, sizes, starts, start + place, slot, tile, path, buffer
+            )
         else:
             rows = address(tile.R) + place * size
             compute_gradients(sizes, tile, band, rows, dR + place * size, number > 0)
@@ -592,6 +601,12 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
     return int(-(-shard.several[step, 0] // WORDS))
 
 
+@inlined
+def output_jobs(shard: Shard, step: int) -> int:
+    """Return the number of jobs that update output vectors in a step, except for hot nodes."""
+    return int(-(-shard.several[step, 1] // WORDS))
+
+
 @compiled
 def move(
     problem: Problem,
@@ -606,7 +621,7 @@ def move(
     """Update some vectors of the model by the sums of their gradients in a step.
 
     The words are those of job number ``job``, at most `WORDS`. The first jobs of a step update
-    input vectors, the others output vectors.
+    input vectors, the next ones output vectors, and the last ones hot nodes (`Sizes.hot`).
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)
@@ -624,9 +639,19 @@ def move(
             plans.center_next[n],
             rate,
         )
-    else:
+        return
+    job -= jobs
+    jobs = output_jobs(shard, step)
+    if job >= jobs:
         first = (job - jobs) * WORDS
-        last = min(first + WORDS, shard.several[step, 1])
+        tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+        move_hot_nodes(problem, sizes, tiles, first, min(first + WORDS, sizes.hot), buffer, rate)
+        return
+    first = job * WORDS
+    last = min(first + WORDS, shard.several[step, 1])
+    if sizes.paths:
+        move_nodes(problem, sizes, n, first, last, plans, buffer, rate)
+    else:
         move_words(
             problem.outside,
             buffer.outside,
@@ -724,7 +749,8 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, words)
                 phase += 1
-            number = input_jobs(sizes, shard, step) - (-shard.several[step, 1] // WORDS)
+            number = input_jobs(sizes, shard, step) + output_jobs(shard, step)
+            number += -(-sizes.hot // WORDS)
             job = take(jobs, phase)
             while job < number:
                 move(problem, sizes, step, job, plans, buffer, shard, rate)

@@ -46,6 +46,10 @@ STRIP = 64
 because each strip has rows of the buffer for 2 m words around it as well."""
 
 
+HOT = 64
+"""With CBOW, the nodes of a tree whose gradients are added up within each tile. They are on half of
+the way from the root to the mean word."""
+
 NODE_TILE = 128
 """The most center words in a tile of the hierarchical softmax; a tile has to divide a step. In
 longer tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
@@ -84,7 +88,8 @@ class Paths(NamedTuple):
         The path of word w is ``branches[starts[w] : starts[w + 1]]``.
     branches : int32
         For each inner node on the path, from the root on: 2 * node + code, where code, 0 or 1, is
-        the branch that the path takes.
+        the branch that the path takes. There are `LANES` more elements at the end, because paths
+        are read in whole vectors.
     """
 
     starts: I32
@@ -204,9 +209,9 @@ class Sizes(NamedTuple):
         With a tree: the largest possible number of nodes of a tile; else 0.
     depth
         With a tree: the length of the longest path; else 0.
-    group
-        With a tree: the number of center words that are scored with the same nodes, which is `MR`
-        for skip-gram and 1 for CBOW.
+    hot
+        With a tree and CBOW: the number of nodes near the root that have gradient rows in each
+        tile; else 0.
     words
         With subwords: the largest possible number of distinct words among the input rows of a step;
         else 0.
@@ -215,7 +220,9 @@ class Sizes(NamedTuple):
     windows
         Whether input rows are sums over windows (CBOW).
     nodes
-        Whether output rows are nodes of a tree (hierarchical softmax).
+        Whether output rows are nodes of a tree (hierarchical softmax), for skip-gram.
+    paths
+        The same for CBOW.
     parts
         Whether word vectors are sums of rows (subwords).
     """
@@ -234,11 +241,12 @@ class Sizes(NamedTuple):
     input_slots: int
     columns: int
     depth: int
-    group: int
+    hot: int
     words: int
     entries: int
     windows: bool
     nodes: bool
+    paths: bool
     parts: bool
 
 
@@ -268,10 +276,13 @@ class Plans(NamedTuple):
     node_starts : int32 (n, tiles + 1)
         With a tree: the index in ``nodes`` at which each tile begins.
     keys : int32 (n, tiles * contexts * depth)
-        With a tree: the path of each word that a tile may predict. For each node on the path, 2 *
-        its index among the nodes of the tile + the code of the branch.
+        With a tree: the path of each word that a tile may predict. For each node on the path,
+        2 * its index among the nodes of the tile + the code of the branch. For CBOW: the entries of
+        the step, that is the path of each center word that is predicted, with 2 * node + code.
     key_starts : int32 (n, tiles * contexts + 1)
         With a tree: the index in ``keys`` at which the path of each of these words begins.
+    owners : int32 (n, step * depth)
+        With a tree and CBOW: the center word of each entry, except for those of hot nodes.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
@@ -298,6 +309,7 @@ class Plans(NamedTuple):
     node_starts: I32
     keys: I32
     key_starts: I32
+    owners: I32
     numbers: I32
     part_rows: I32
     part_ends: I32
@@ -321,6 +333,11 @@ class Buffer(NamedTuple):
         With subwords: the vectors of the step's words; later their negative gradients.
     word_curvature : float32 (words,)
         With subwords: the curvature bound of each word.
+    path_inputs : float32 (step, width)
+        With a tree and CBOW: the input row of each center word.
+    path_gradients, path_curvature : float32 (step * depth,)
+        With a tree and CBOW: the negative gradient with respect to the score of each entry, and the
+        entry's contribution to the curvature bound of its node.
     """
 
     center: F32
@@ -329,6 +346,9 @@ class Buffer(NamedTuple):
     outside_curvature: F32
     words: F32
     word_curvature: F32
+    path_inputs: F32
+    path_gradients: F32
+    path_curvature: F32
 
 
 class Shard(NamedTuple):
@@ -478,12 +498,29 @@ class Windows(NamedTuple):
     factors: F32
 
 
-class Nodes(NamedTuple):
-    """The working memory of a thread for the hierarchical softmax on one tile.
+class Path(NamedTuple):
+    """The working memory of a thread for the entries of a tile of CBOW (`w2v.engines.paths`).
 
-    A tile is a number of consecutive center words. The scores are a sparse matrix, with a row for
-    each group of `Sizes.group` center words and a column for each tree node of the tile (see
-    `w2v.engines.nodes`).
+    Attributes
+    ----------
+    nodes : int32
+        The node of each entry.
+    factors, negatives, squares : float32
+        The weight of each entry, its weight if it takes the branch of code 1, or else 0, and the
+        squared length of the node's vector.
+    """
+
+    nodes: I32
+    factors: F32
+    negatives: F32
+    squares: F32
+
+
+class Nodes(NamedTuple):
+    """The working memory of a thread for a tile of the hierarchical softmax of skip-gram.
+
+    The scores are a sparse matrix, with a row for each group of `MR` center words and a column for
+    each node of the tile (see `w2v.engines.nodes`).
 
     Attributes
     ----------
@@ -491,17 +528,17 @@ class Nodes(NamedTuple):
         Row g of the matrix has the elements ``starts[g]`` to ``starts[g + 1] - 1``.
     entries : int32 (n,)
         The column of each element.
-    factors, negatives : float32 (group * n,)
+    factors, negatives : float32 (MR * n,)
         For each element and each center word of its group: the weight of the paths through the
         node, and of those among them that take the branch of code 1.
     marks : int32 (columns,)
-        For skip-gram: 1 + the last group that has the node, or 0.
+        1 + the last group that has the node, or 0.
     lanes : float32 (2 reach + MR, MR)
-        For skip-gram: the weight of each pair of a center word of a group and a nearby word.
+        The weight of each pair of a center word of a group and a nearby word.
     sums : float32 (2 * columns, MR)
-        For skip-gram: the summed weights of each node and branch for each center word of a group.
+        The summed weights of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
-        For skip-gram: partial sums of the curvature of each node.
+        Partial sums of the curvature of each node.
     """
 
     starts: I32
@@ -522,6 +559,7 @@ class Scratch(NamedTuple):
     band: Band
     windows: Windows
     nodes: Nodes
+    path: Path
 
 
 def round_up(n: int, step: int) -> int:
@@ -576,8 +614,11 @@ def make_sizes(
     contexts = round_up(tile + 2 * distance, MR)
     # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
-    columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
-    slots = strip * columns if nodes else (strip - 1) * tile + contexts + strip * NOISE
+    paths, groups = nodes > 0 and windows, nodes > 0 and not windows
+    columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR) if groups else 0
+    hot = min(nodes, HOT) if paths else 0
+    slots = (strip - 1) * tile + contexts + strip * NOISE
+    slots = strip * (columns or hot) if nodes else slots
     inputs = round_up(tile + 2 * window, MR) if windows else tile
     return Sizes(
         tile=tile,
@@ -594,11 +635,12 @@ def make_sizes(
         input_slots=(strip - 1) * tile + inputs,
         columns=columns,
         depth=depth,
-        group=1 if windows else MR,
+        hot=hot,
         words=0,
         entries=0,
         windows=windows,
-        nodes=nodes > 0,
+        nodes=groups,
+        paths=paths,
         parts=False,
     )
 
@@ -618,13 +660,16 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     widths = dict.fromkeys(("ids", "documents"), length)
-    widths |= {"noise": 0 if sizes.nodes else tiles * NOISE}
+    entries = sizes.step * sizes.depth * sizes.paths
+    widths |= {"noise": 0 if sizes.nodes or sizes.paths else tiles * NOISE, "owners": entries}
     widths |= dict.fromkeys(("center_words", "center_heads", "center_next"), inputs)
-    widths |= dict.fromkeys(("outside_words", "outside_heads", "outside_next"), outputs)
+    lists = "outside_words", "outside_heads", "outside_next"
+    widths |= dict.fromkeys(lists, entries if sizes.paths else outputs)
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
     widths |= {"nodes": (outputs + 1) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
-    contexts = tiles * sizes.contexts * sizes.nodes
-    widths |= {"keys": contexts * sizes.depth, "key_starts": (contexts + 1) * sizes.nodes}
+    contexts = tiles * sizes.contexts if sizes.nodes else sizes.step * sizes.paths
+    # Paths are copied in whole vectors.
+    widths |= {"keys": contexts * sizes.depth + LANES, "key_starts": contexts + 1}
     widths |= {"numbers": length * sizes.parts}
     widths |= {"part_rows": sizes.entries, "part_ends": (sizes.entries + 1) * sizes.parts}
     widths |= {"part_words": sizes.entries}
@@ -643,6 +688,9 @@ def make_buffer(sizes: Sizes) -> Buffer:
         np.zeros(outputs, np.float32),
         aligned_zeros(sizes.words, width),
         np.zeros(sizes.words, np.float32),
+        aligned_zeros(sizes.step * sizes.paths, width),
+        np.zeros(sizes.step * sizes.depth * sizes.paths, np.float32),
+        np.zeros(sizes.step * sizes.depth * sizes.paths, np.float32),
     )
 
 
@@ -678,10 +726,11 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     contexts = (sizes.strip - 1) * sizes.tile + sizes.contexts
     rows = max(sizes.tile + sizes.contexts + NOISE, sizes.input_slots)
     centers, windowed = sizes.strip * sizes.tile, sizes.input_slots * sizes.windows
-    groups = sizes.tile // sizes.group
-    elements = groups * min((2 * sizes.reach + sizes.group) * sizes.depth, sizes.columns)
+    groups = sizes.tile // MR
+    elements = groups * min((2 * sizes.reach + MR) * sizes.depth, sizes.columns)
+    entries = sizes.tile * sizes.depth * sizes.paths
     # Room for the last scores, which are computed for several nodes and in whole vectors.
-    most = max(sizes.tile * sizes.row, sizes.group * elements)
+    most = max(sizes.tile * sizes.row, MR * elements, entries)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
     mask = np.zeros(NOISE + round_up(pairs, LANES), np.float32)
     mask[: NOISE + pairs] = 1
@@ -727,11 +776,17 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
         nodes=Nodes(
             starts=np.zeros(groups + 1, np.int32),
             entries=np.zeros(elements + MR, np.int32),
-            factors=np.zeros(sizes.group * elements + LANES, np.float32),
-            negatives=np.zeros(sizes.group * elements + LANES, np.float32),
+            factors=np.zeros(MR * elements + LANES, np.float32),
+            negatives=np.zeros(MR * elements + LANES, np.float32),
             marks=np.zeros(sizes.columns, np.int32),
             lanes=aligned_zeros(2 * sizes.reach + MR, MR),
             sums=aligned_zeros(2 * sizes.columns, MR),
             curvature=aligned_zeros(sizes.columns, MR),
+        ),
+        path=Path(
+            nodes=np.zeros(entries + LANES, np.int32),
+            factors=np.zeros(entries + LANES, np.float32),
+            negatives=np.zeros(entries + LANES, np.float32),
+            squares=np.zeros(entries + LANES, np.float32),
         ),
     )

@@ -1,14 +1,13 @@
-"""The compiled tile of the hierarchical softmax: the scores of tree nodes as a sparse matrix.
+"""The compiled hierarchical softmax of skip-gram: the scores of tree nodes as a sparse matrix.
 
 A tile is a number of consecutive center words that are computed together. Its output vectors are
 those of the inner nodes on the tree paths of all words that these center words predict. A center
 word is scored only with the nodes on the paths of the words that it predicts itself; with a window
 size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
-A center word of CBOW predicts one word, and its row of the matrix has the nodes on that word's
-path. With skip-gram, four consecutive center words predict nearly the same words, so they are
-computed together as a *group*: a row of the matrix has the nodes on the paths of the words that any
-of the four predicts, and a score for each of the four.
+Four consecutive center words predict nearly the same words, so they are computed together as a
+*group*: a row of the matrix has the nodes on the paths of the words that any of the four predicts,
+and a score for each of the four. (For CBOW, see `w2v.engines.paths`.)
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)
@@ -37,42 +36,11 @@ from w2v.engines.simd import (
 from w2v.engines.sparse import (
     List,
     Rows,
-    combine,
     combine_four,
     score_four_rows,
-    score_row,
-    spread,
     spread_four,
 )
 from w2v.engines.windows import find_targets
-
-
-@compiled
-def list_paths(
-    keys: I32, starts: I32, weight: np.float32, sizes: Sizes, tile: Tile, own: Nodes
-) -> float:
-    """For CBOW, list the tree nodes on the path of each center word of a tile, with weights.
-
-    A tile is a number of consecutive center words. Returns the summed weight of the pairs.
-
-    Parameters
-    ----------
-    keys, starts
-        The paths of the tile's words (``keys`` and ``key_starts`` of `w2v.engines.memory.Plans`).
-    weight
-        The weight of a pair.
-    """
-    count = 0
-    pairs = np.float64(0)
-    for i in range(sizes.tile):
-        if tile.highs[i] > tile.lows[i]:
-            pairs += weight
-            for k in range(starts[i], starts[i + 1]):
-                own.entries[count], own.factors[count] = keys[k] >> 1, weight
-                own.negatives[count] = weight * np.float32(keys[k] & 1)
-                count += 1
-        own.starts[i + 1] = count
-    return pairs
 
 
 @compiled
@@ -155,8 +123,6 @@ def score_nodes(
     keys: I32,
     starts: I32,
     documents: I32,
-    lows: I32,
-    highs: I32,
     tile: Tile,
     own: Nodes,
     of_centers: F32,
@@ -176,8 +142,6 @@ def score_nodes(
         `w2v.engines.memory.Plans`).
     documents
         The documents of these words.
-    lows, highs
-        For CBOW, the start and the end of the window of each center word.
     of_centers, of_nodes
         Output: the summed curvatures of the loss along the center vectors and the node vectors.
 
@@ -185,23 +149,17 @@ def score_nodes(
     -------
     The summed weight of the tile's pairs, and its loss.
     """
-    vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
-    find_targets(sizes, documents, lows, highs, tile)
-    if sizes.windows:
-        pairs = list_paths(keys, starts, weights[0], sizes, tile, own)
-    else:
-        own.marks[: len(of_nodes)] = 0
-        pairs = list_groups(keys, starts, weights, sizes, tile, own)
+    vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
+    find_targets(sizes, documents, documents, documents, tile)
+    own.marks[: len(of_nodes)] = 0
+    pairs = list_groups(keys, starts, weights, sizes, tile, own)
     rows, places = Rows(address(tile.R), vectors * LANES), address(own.entries)
     scores, negatives = address(tile.scores), address(own.negatives)
-    for group in range(sizes.tile // width):
+    for group in range(sizes.tile // MR):
         first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
-        center = address(tile.C) + group * width * size
-        if width == 1:
-            score_row(vectors, center, rows, places, first, last, scores)
-        else:
-            score_four_rows(vectors, center, rows, places, first, last, scores)
-    count = width * np.int64(own.starts[sizes.tile // width])
+        center = address(tile.C) + group * MR * size
+        score_four_rows(vectors, center, rows, places, first, last, scores)
+    count = MR * np.int64(own.starts[sizes.tile // MR])
     whole = -(-count // LANES)
     for e in range(count, whole * LANES):
         tile.scores[e] = own.factors[e] = own.negatives[e] = 0
@@ -211,33 +169,13 @@ def score_nodes(
     loss = logistic(scores, address(own.factors), address(tile.curvature), whole)
     for k in range(0, whole * LANES, LANES):
         store(subtract(load(scores, k), load(negatives, k)), scores, k)
-    if width == 1:
-        add_curvatures_of_centers(sizes, tile, own, of_centers, of_nodes)
-    else:
-        add_curvatures_of_groups(sizes, tile, own, of_centers, of_nodes)
+    add_curvatures(sizes, tile, own, of_centers, of_nodes)
     return pairs, loss + sum_lanes(total)
 
 
 @compiled
-def add_curvatures_of_centers(
-    sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
-) -> None:
-    """For CBOW, add up the curvatures of the loss along each center vector and node vector."""
-    of_nodes[:] = 0
-    for i in range(sizes.tile):
-        total, norm = np.float32(0), tile.center_norms[i]
-        for e in range(own.starts[i], own.starts[i + 1]):
-            column = own.entries[e]
-            total += tile.curvature[e] * tile.norms[column]
-            of_nodes[column] += tile.curvature[e] * norm
-        of_centers[i] = total
-
-
-@compiled
-def add_curvatures_of_groups(
-    sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32
-) -> None:
-    """For skip-gram, add up the curvatures of the loss along each center vector and node vector."""
+def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
+    """Add up the curvatures of the loss along each center vector and node vector of a tile."""
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
     for group in range(sizes.tile // MR):
@@ -261,18 +199,14 @@ def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -
     the targets of the tile (`w2v.engines.rows.Targets`). Those of the nodes are added to the buffer
     at the address ``gradients``.
     """
-    vectors, size, width = sizes.vectors, 4 * sizes.vectors * LANES, sizes.group
+    vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))
     rows, sums = Rows(address(tile.R), vectors * LANES), Rows(gradients, vectors * LANES)
     out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
-    for group in range(sizes.tile // width):
+    for group in range(sizes.tile // MR):
         first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
-        i = group * width
+        i = group * MR
         center = address(tile.C) + i * size
-        if width == 1:
-            combine(vectors, listed, first, last, rows, tile.out[i], tile.old[i], tile.steps[i])
-            spread(vectors, listed, first, last, center, sums)
-        else:
-            targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
-            combine_four(vectors, listed, first, last, rows, targets)
-            spread_four(vectors, listed, first, last, center, sums)
+        targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
+        combine_four(vectors, listed, first, last, rows, targets)
+        spread_four(vectors, listed, first, last, center, sums)

@@ -21,6 +21,7 @@ from w2v.engines import (
     memory,
     negative_sampling,
     nodes,
+    paths,
     plans,
     rows,
     simd,
@@ -31,6 +32,7 @@ from w2v.engines import (
 )
 from w2v.engines.inputs import CbowInputs, make_inputs
 from w2v.engines.numpy import NumpyEngine
+from w2v.engines.simd import LANES
 from w2v.engines.tiles import step_words
 from w2v.huffman import HuffmanTree
 from w2v.jit import one_process_at_a_time
@@ -52,6 +54,7 @@ KERNEL_SOURCES = (
     memory,
     negative_sampling,
     nodes,
+    paths,
     plans,
     rows,
     sampling,
@@ -161,7 +164,8 @@ def make_problem(
     depth = inner = 0
     if isinstance(loss, HierarchicalSoftmax):
         tree = HuffmanTree(task.counts)
-        starts, branches = tree.starts.astype(np.int32), 2 * tree.nodes + tree.codes
+        starts = tree.starts.astype(np.int32)
+        branches = np.append(2 * tree.nodes + tree.codes, np.zeros(LANES, np.int32))
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):
         negatives, exponent = loss.negatives, loss.exponent

@@ -27,10 +27,10 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import address, compiled, inlined, prefetch
+from w2v.engines.simd import LANES, address, compiled, inlined, load, prefetch, store
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 
-PATHS_AHEAD = 4
+PATHS_AHEAD = 12
 """The path of a word is prefetched this many words before the word is processed."""
 
 threefry = inlined(sampling.threefry)
@@ -344,6 +344,60 @@ def list_nodes(
     return take_heads(heads, words, count, False, first, following)
 
 
+@inlined
+def copy_vectors(source: int, count: int, target: int) -> None:
+    """Copy whole vectors that contain ``count`` numbers of 4 bytes from one address to another."""
+    for k in range(0, count, LANES):
+        store(load(source, k), target, k)
+
+
+@compiled
+def list_paths(
+    paths: Paths,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    lows: I32,
+    highs: I32,
+    keys: I32,
+    starts: I32,
+    owners: I32,
+    heads: I32,
+    words: I32,
+    first: I32,
+    following: I32,
+) -> int:
+    """List the tree paths of the center words of a step, and the entries of each node (CBOW).
+
+    An entry is a node on the path of a center word. The arrays ``keys``, ``starts``
+    (``key_starts``) and ``owners`` of `Plans` are filled in, and for the nodes that are not hot
+    the linked lists of their entries. Returns the number of these nodes.
+    """
+    branches, count = paths.branches, np.int64(0)
+    for i in range(len(lows)):
+        starts[i] = count
+        ahead = i + sizes.window + PATHS_AHEAD
+        if ahead < len(ids) and ids[ahead] >= 0:
+            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
+            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]) + LINE)
+        word = ids[sizes.window + i]
+        if i < centers and highs[i] - lows[i] > 1:  # other words have no context to predict them
+            begin, length = paths.starts[word], paths.starts[word + 1] - paths.starts[word]
+            copy_vectors(address(branches) + 4 * np.int64(begin), length, address(keys) + 4 * count)
+            count += np.int64(length)
+    starts[len(lows)] = count
+    coldest = len(paths.starts) - 2 - sizes.hot
+    nodes = 0
+    for i in range(centers - 1, -1, -1):
+        for e in range(starts[i + 1] - 1, starts[i] - 1, -1):
+            node = keys[e] >> 1
+            if node >= coldest:  # so are the nodes above it
+                break
+            owners[e] = i
+            nodes = add_row(node, e, nodes, heads, words, following)
+    return take_heads(heads, words, nodes, True, first, following)
+
+
 @compiled
 def list_parts(
     parts: Parts,
@@ -456,6 +510,22 @@ def plan(
             plans.keys[n],
             plans.key_starts[n],
             scratch.seen,
+            heads,
+            words,
+            plans.outside_heads[n],
+            following,
+        )
+    elif sizes.paths:
+        shard.several[step, 1] = list_paths(
+            problem.paths,
+            sizes,
+            centers,
+            ids,
+            plans.lows[n],
+            plans.highs[n],
+            plans.keys[n],
+            plans.key_starts[n],
+            plans.owners[n],
             heads,
             words,
             plans.outside_heads[n],

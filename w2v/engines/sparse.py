@@ -130,13 +130,20 @@ def row_address(rows: Rows, places: int, e: int) -> int:
 
 
 @compiled
-def score_row(
-    vectors: int, row: int, rows: Rows, places: int, first: Count, last: Count, out: int
+def score_and_square_row(
+    vectors: int,
+    row: int,
+    rows: Rows,
+    places: int,
+    first: Count,
+    last: Count,
+    out: int,
+    squares: int,
 ) -> None:
-    """Compute the dot products of a vector with the rows that a list of row indices selects.
+    """Compute the dot products of a vector with listed rows, and the squared lengths of these rows.
 
-    The elements ``first`` to ``last - 1`` of the list are used. Four dot products are computed at a
-    time, so up to three elements after the last are read, and their scores written, as well.
+    The elements ``first`` to ``last - 1`` of a list of row indices are used. Four rows are read at a time, so up to three elements after the last are read, and their scores
+    and squared lengths written, as well.
 
     Parameters
     ----------
@@ -148,20 +155,21 @@ def score_row(
         The matrix whose rows are selected.
     places
         The address of the list of row indices, int32.
-    out
-        The address of the scores.
+    out, squares
+        The addresses of the dot products and of the squared lengths.
     """
     for e in range(first, last, 4):
         a, b = row_address(rows, places, e), row_address(rows, places, e + 1)
         c, d = row_address(rows, places, e + 2), row_address(rows, places, e + 3)
-        sum_a = sum_b = sum_c = sum_d = splat(0)
+        sum_a = sum_b = sum_c = sum_d = square_a = square_b = square_c = square_d = splat(0)
         for k in range(0, vectors * LANES, LANES):
-            x = load(row, k)
-            sum_a = multiply_add(x, load(a, k), sum_a)
-            sum_b = multiply_add(x, load(b, k), sum_b)
-            sum_c = multiply_add(x, load(c, k), sum_c)
-            sum_d = multiply_add(x, load(d, k), sum_d)
+            x, p, q, r, s = load(row, k), load(a, k), load(b, k), load(c, k), load(d, k)
+            sum_a, square_a = multiply_add(x, p, sum_a), multiply_add(p, p, square_a)
+            sum_b, square_b = multiply_add(x, q, sum_b), multiply_add(q, q, square_b)
+            sum_c, square_c = multiply_add(x, r, sum_c), multiply_add(r, r, square_c)
+            sum_d, square_d = multiply_add(x, s, sum_d), multiply_add(s, s, square_d)
         store(sum_lanes_of_four(sum_a, sum_b, sum_c, sum_d), out, e)
+        store(sum_lanes_of_four(square_a, square_b, square_c, square_d), squares, e)
 
 
 @compiled

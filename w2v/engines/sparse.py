@@ -142,8 +142,9 @@ def score_and_square_row(
 ) -> None:
     """Compute the dot products of a vector with listed rows, and the squared lengths of these rows.
 
-    The elements ``first`` to ``last - 1`` of a list of row indices are used. Four rows are read at a time, so up to three elements after the last are read, and their scores
-    and squared lengths written, as well.
+    The elements ``first`` to ``last - 1`` of the list of row indices are used. Four rows are read
+    at a time, so up to three elements after the last are read, and their scores and squared lengths
+    written, as well.
 
     Parameters
     ----------

@@ -825,13 +825,25 @@ def test_without_data_there_is_no_interval() -> None:
 def test_resampled_correlations_equal_scipy(pairs: list[tuple[int, int]], seed: int) -> None:
     x, y = np.array(pairs, dtype=np.float64).T
     draws = np.random.default_rng(seed).integers(len(x), size=(5, len(x)))
-    times = np.array([np.bincount(draw, minlength=len(x)) for draw in draws])
+    times = np.array([np.bincount(draw, minlength=len(x)) for draw in draws]).T
     found = statistics._resampled_spearman(x, y, times)
     for figure, draw in zip(found, draws, strict=True):
         if np.ptp(x[draw]) == 0 or np.ptp(y[draw]) == 0:
             assert np.isnan(figure)
         else:
             assert figure == pytest.approx(float(stats.spearmanr(x[draw], y[draw])[0]))
+
+
+@given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=40))
+def test_correlations_equal_scipy(pairs: list[tuple[int, int]]) -> None:
+    x, y = np.array(pairs, dtype=np.float64).T
+    assert statistics.ranks(x).tolist() == stats.rankdata(x).tolist()
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        assert statistics.pearson(x, y) is None
+    else:
+        for scale in (1.0, 1e-200, 1e200):
+            wanted = float(stats.pearsonr(x, y).statistic)
+            assert statistics.pearson(x * scale, y) == pytest.approx(wanted, abs=1e-12)
 
 
 @pytest.mark.parametrize(

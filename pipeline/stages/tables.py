@@ -1,5 +1,6 @@
 """Compute the scores of word vectors, and tables with the details behind the scores."""
 
+import csv
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,8 @@ def compute(
 
     ``trained`` is the folder of the training result, ``None`` if there is none. ``suggested`` are
     the default words whose neighbors are listed. Unless ``given.tables``, only the table of
-    neighbors is written. Returns facts for ``summary.json``, and data for the plots.
+    neighbors is written, and the data for the plots has no tables. Returns facts for
+    ``summary.json``, and data for the plots.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)
@@ -93,13 +95,16 @@ def compute(
         link_or_copy(*((shared, items) if same else (items, shared)))
     columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
-    tables = {name: table(found, columns[name]) for name, found in rows.items()}
+    wanted = rows if given.tables else {}
+    tables = {name: table(found, columns[name]) for name, found in wanted.items()}
     for name, frame in tables.items():
-        if f"{name}.csv" == NEIGHBOURS and not given.tables:
-            frame.to_csv(out / NEIGHBOURS, index=False, float_format="%.7g")
-        if given.tables:
-            frame.to_csv(out / f"{name}.csv", index=False)
-            frame.to_parquet(out / f"{name}.parquet", index=False)
+        frame.to_csv(out / f"{name}.csv", index=False)
+        frame.to_parquet(out / f"{name}.parquet", index=False)
+    if not given.tables:  # pandas takes longer than the metrics
+        with (out / NEIGHBOURS).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns["neighbours"])
+            writer.writerows((*one[:3], f"{one.cosine:.7g}") for one in nearest)
     written = scores if given.tables else facts
     text = json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False)
     (out / SCORES).write_text(text, encoding="utf-8")
@@ -109,7 +114,7 @@ def compute(
     size = {"words": len(vectors), "dimensions": vectors.dimensions}
     facts["vectors"] = {"use": settings.use, **size}
     points, epochs = ([], []) if trained is None else read_history(trained)
-    shown = {name: tables[name] for name in TABLES}
+    shown = {name: tables.get(name, table([], {})) for name in TABLES}
     return facts, Findings(vectors, points, epochs, words, **shown)
 
 

@@ -249,51 +249,71 @@ def _is_id(column: Sequence[str]) -> bool:
     return all(int(b) == int(a) + 1 for a, b in itertools.pairwise(fields))
 
 
-def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the cosine of each word pair, (n,) float64; NaN if a word has no vector.
+class PairAnswers(NamedTuple):
+    """The cosines of n word pairs, and how their words were found.
+
+    Attributes
+    ----------
+    cosines : float64 (n,)
+        NaN if a word has no vector.
+    ngrams : bool (n,)
+        Whether a word of the pair is outside the vocabulary and has a vector made from n-grams.
+    unknown
+        The words without a vector, sorted.
+    """
+
+    cosines: NDArray[np.float64]
+    ngrams: NDArray[np.bool_]
+    unknown: tuple[str, ...]
+
+
+def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
+    """Compute the cosine of each word pair.
 
     Words are looked up without regard to case, and with ``_`` for spaces in an entry of several
     words (`w2v.WordVectors.find`). With subwords, a word that is not found gets a vector made from
-    its n-grams (`ngram_words`).
+    its n-grams.
     """
-    cosines = np.full(len(pairs), np.nan)
-    made = ngram_words(vectors, pairs)
-    size = len(vectors)
-    number = {word: size + place for place, word in enumerate(made)}
-    rows = [[number.get(word, vectors.find(word)) for word in (pair.a, pair.b)] for pair in pairs]
-    known = [index for index, found in enumerate(rows) if None not in found]
-    chosen = np.array([rows[index] for index in known], dtype=np.intp).reshape(-1, 2)
+    words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
+    found = {word: vectors.find(word) for word in words}
+    missing = sorted(word for word in words if found[word] is None)
+    made = ngram_vectors(vectors, missing)
+    # The rows of words made from n-grams come after those of the vocabulary.
+    number = found | {word: len(vectors) + place for place, word in enumerate(made)}
+    rows = np.array([[number[pair.a], number[pair.b]] for pair in pairs], np.float64)
+    rows = rows.reshape(-1, 2)  # None became NaN
+    known = ~np.isnan(rows).any(axis=1)
+    chosen = rows[known].astype(np.intp)
     ends = np.empty((*chosen.shape, vectors.dimensions), np.float32)
-    ends[chosen < size] = vectors.unit_rows(chosen[chosen < size])
+    inside = chosen < len(vectors)
+    ends[inside] = vectors.unit_rows(chosen[inside])
     if made:
         others = np.array(list(made.values()))
         others /= np.linalg.norm(others, axis=1, keepdims=True)
-        ends[chosen >= size] = others[chosen[chosen >= size] - size]
+        ends[~inside] = others[chosen[~inside] - len(vectors)]
+    cosines = np.full(len(pairs), np.nan)
     cosines[known] = np.einsum("ij,ij->i", ends[:, 0], ends[:, 1], dtype=np.float64)
-    return cosines
+    ngrams = np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
+    return PairAnswers(cosines, ngrams, tuple(word for word in missing if word not in made))
 
 
-def answered_by_ngrams(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.bool_]:
-    """Return for each pair whether one of its words has a vector made from n-grams only: bool
-    (n,).
-    """
-    made = ngram_words(vectors, pairs)
-    return np.array([pair.a in made or pair.b in made for pair in pairs], dtype=bool)
+def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
+    """Return the cosine of each word pair, float64 (n,), as `pair_answers` computes it."""
+    return pair_answers(vectors, pairs).cosines
 
 
-def ngram_words(vectors: WordVectors, pairs: Sequence[Pair]) -> dict[str, NDArray[np.float32]]:
-    """Return the vectors, made from n-grams, of the pairs' words that are not in the vocabulary.
+def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors, made from n-grams, of words that are not in the vocabulary.
 
     If all words of the vocabulary are in lower case, the words are lowercased first. Words without
     n-grams are left out. Without subwords, the result is empty.
     """
     if vectors.subwords is None:
         return {}
-    missing = sorted({word for pair in pairs for word in pair[:2] if vectors.find(word) is None})
     if missing and all(word == word.lower() for word in vectors.words):
         spelled = [word.lower() for word in missing]
     else:
-        spelled = missing
+        spelled = list(missing)
     made = {word: vectors[other] for word, other in zip(missing, spelled, strict=True)}
     return {word: vector for word, vector in made.items() if vector.any()}
 
@@ -323,13 +343,22 @@ def similarity(
     resamples
         The number of bootstrap samples.
     """
-    cosines = pair_cosines(vectors, pairs)
+    return correlate(pairs, pair_answers(vectors, pairs), oov, generator, resamples)
+
+
+def correlate(
+    pairs: Sequence[Pair],
+    answers: PairAnswers,
+    oov: Unknown = "skip",
+    generator: np.random.Generator | None = None,
+    resamples: int = 2000,
+) -> SimilarityResult:
+    """Correlate the cosines in `answers` with human ratings; the arguments are of `similarity`."""
+    cosines = answers.cosines
     known = ~np.isnan(cosines)
     used = known if oov == "skip" else np.ones(len(pairs), dtype=bool)
     model = np.nan_to_num(cosines[used], nan=0.0)
     people = np.array([pair.score for pair in pairs], dtype=np.float64)[used]
-    missing = {word for pair in pairs for word in pair[:2] if vectors.find(word) is None}
-    made = ngram_words(vectors, pairs)
     interval = None
     if generator is not None:
         interval = spearman_interval(people, model, generator, resamples)
@@ -341,8 +370,8 @@ def similarity(
         pairs=len(model),
         total=len(pairs),
         known=int(known.sum()),
-        ngrams=int(answered_by_ngrams(vectors, pairs).sum()),
+        ngrams=int(answers.ngrams.sum()),
         coverage=ratio(int(known.sum()), len(pairs)),
         oov=oov,
-        unknown=tuple(sorted(missing - made.keys())),
+        unknown=answers.unknown,
     )

@@ -20,8 +20,8 @@ MIN_PAIRS_FOR_INTERVAL = 10
 NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
-_MAX_WEIGHTS = 1 << 20
-"""The most entries of (samples, n) arrays of the bootstrap held in memory."""
+_MAX_WEIGHTS = 1 << 16
+"""The most entries of (n, samples) arrays of the bootstrap, which then fit into the CPU's cache."""
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -31,18 +31,22 @@ def ratio(part: float, whole: float) -> float | None:
 
 def spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
     """Return Spearman's correlation; None for fewer than two pairs, or if x or y is constant."""
-    from scipy.stats import rankdata
-
-    return pearson(rankdata(x), rankdata(y))
+    return pearson(ranks(x), ranks(y))
 
 
 def pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
     """Return Pearson's correlation; None for fewer than two pairs, or if x or y is constant."""
-    from scipy.stats import pearsonr
-
     if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
         return None
-    return float(pearsonr(x, y).statistic)
+    a, b = (one / np.abs(one).max() for one in (x - x.mean(), y - y.mean()))  # no overflow
+    return min(1.0, max(-1.0, float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))))
+
+
+def ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rank of each value, from 1 for the smallest; equal values get their mean rank."""
+    _, group, sizes = np.unique(values, return_inverse=True, return_counts=True)
+    middles: NDArray[np.float64] = np.cumsum(sizes) - (sizes - 1) / 2
+    return middles[group]
 
 
 def wilson(correct: int, asked: int) -> Interval | None:
@@ -216,8 +220,8 @@ def spearman_interval(
     batch = max(1, _MAX_WEIGHTS // n)
     for start in range(0, resamples, batch):
         size = min(resamples - start, batch)
-        draws = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        times = np.bincount(draws.ravel(), minlength=size * n).reshape(size, n)
+        places = generator.integers(n, size=(size, n)) * size + np.arange(size)[:, None]
+        times = np.bincount(places.ravel(), minlength=n * size).reshape(n, size)
         found.append(_resampled_spearman(x, y, times))
     correlations = np.concatenate(found)
     low, high = np.percentile(correlations[np.isfinite(correlations)], (2.5, 97.5))
@@ -234,19 +238,21 @@ def _resampled_spearman(
     x, y
         (n,) each; x[i] and y[i] are a pair.
     times
-        (samples, n), how often a sample contains each pair; every row sums to n.
+        (n, samples), how often a sample contains each pair; every column sums to n.
     """
-    middle = (len(x) + 1) / 2
-    a, b = _resampled_ranks(x, times) - middle, _resampled_ranks(y, times) - middle
-    products = np.einsum("ij,ij,ij->i", times, a, b)
-    squares = np.einsum("ij,ij,ij->i", times, a, a) * np.einsum("ij,ij,ij->i", times, b, b)
+    a, aa = _resampled_ranks(x, times)
+    b, bb = _resampled_ranks(y, times)
+    a *= b
+    products = np.einsum("ij,ij->j", times, a)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: NDArray[np.float64] = products / np.sqrt(squares)
+        found: NDArray[np.float64] = products / np.sqrt(aa * bb)
     return found
 
 
-def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the rank of each value in each bootstrap sample, (samples, n).
+def _resampled_ranks(
+    values: NDArray[np.float64], times: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the ranks of values in bootstrap samples, less the mean rank.
 
     Equal values get the mean of their ranks.
 
@@ -255,12 +261,23 @@ def _resampled_ranks(values: NDArray[np.float64], times: NDArray[np.int64]) -> N
     values
         (n,), the original data.
     times
-        (samples, n), how often a sample contains each value; every row sums to n.
+        (n, samples), how often a sample contains each value; every column sums to n.
+
+    Returns
+    -------
+    ranks : (n, samples)
+        The rank of each value in each sample.
+    squares : (samples,)
+        The sum of the squared ranks of all values in a sample.
     """
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)
-    sizes = np.add.reduceat(times[:, order], starts, axis=1)
-    middles = np.cumsum(sizes, axis=1) - (sizes - 1) / 2
-    ranked = np.empty(times.shape)
-    ranked[:, order] = middles[:, group]
-    return ranked
+    sizes = times[order].astype(np.float64)
+    if len(starts) < len(values):
+        sizes = np.add.reduceat(sizes, starts, axis=0)
+    middles = np.cumsum(sizes, axis=0)
+    middles -= sizes / 2
+    middles -= len(values) / 2
+    place = np.empty(len(values), np.intp)
+    place[order] = group
+    return middles[place], np.einsum("ij,ij,ij->j", sizes, middles, middles)

@@ -4,7 +4,7 @@ import difflib
 import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -1023,14 +1023,15 @@ class WordVectors:
         return keyed
 
 
-def spellings(word: str) -> list[str]:
+@lru_cache(1 << 14)  # the words of a benchmark are looked up in one model after the other
+def spellings(word: str) -> tuple[str, ...]:
     """Return the spellings with which `WordVectors.find` looks up a word, in this order.
 
     They are the word itself, the word with ``_`` for spaces, and the latter with ASCII apostrophes
     and hyphens.
     """
     joined = "_".join(word.split())
-    return list(dict.fromkeys((word, joined, joined.translate(PLAIN))))
+    return tuple(dict.fromkeys((word, joined, joined.translate(PLAIN))))
 
 
 def _floats(values: ArrayLike) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """The metric ``similarity``: correlation of the cosines of word pairs with human ratings."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from w2v.evaluate.metrics.base import (
     rarest_ranks,
     read_once,
 )
-from w2v.evaluate.similarity import answered_by_ngrams
+from w2v.evaluate.similarity import correlate, pair_answers
 from w2v.sampling import generator
 from w2v.vectors import WordVectors
 
@@ -51,16 +51,19 @@ class Similarity(Metric):
     def compute(self, given: MetricInput) -> MetricResult:
         settings, vectors = given.settings, given.vectors
         answers: dict[str, Answers] = {}
+        made = []
         result = MetricResult({}, {"similarity": [], "pairs": [], "bands": []}, answers)
         oov = cast(evaluate.Unknown, settings.oov)
         for name, path in self.benchmarks(settings).items():
             pairs = self.load(path)
             random = generator(settings.seed, f"bootstrap {name}")
             drawn = random if given.intervals else None
-            found = evaluate.similarity(vectors, pairs, oov=oov, generator=drawn)
+            answered = pair_answers(vectors, pairs)
+            found = correlate(pairs, answered, oov, drawn)
             result.scores[name] = asdict(found)
-            cosines = evaluate.pair_cosines(vectors, pairs)
-            asked = similarity_benchmark(pairs, oov)
+            cosines = answered.cosines
+            made.append(answered.ngrams)
+            asked = replace(read_once(read_pairs, path)[0], oov=oov)
             answers[f"{self.section}/{name}/spearman"] = Answers(asked, cosines)
             if not given.tables:
                 continue
@@ -74,8 +77,6 @@ class Similarity(Metric):
             random = generator(settings.seed, f"bands {name}")
             result.rows["bands"] += pair_bands(name, vectors, pairs, random)
         if len(answers) > 1:
-            every = [self.load(path) for path in self.benchmarks(settings).values()]
-            made = [answered_by_ngrams(vectors, pairs) for pairs in every]
             self._add_mean(result, settings, np.concatenate(made))
         return result
 
@@ -123,6 +124,11 @@ class Similarity(Metric):
             if found.get("ngrams"):
                 used += f", {found['ngrams']} by n-grams alone"
             yield ScoreLine(f"{name}  Spearman", found["spearman"], found["ci95"], used)
+
+
+def read_pairs(path: Path) -> Sequence[SimilarityBenchmark]:
+    """Read word pairs and return them as a benchmark, the only item."""
+    return [similarity_benchmark(read_once(evaluate.load_pairs, path))]
 
 
 def pair_bands(

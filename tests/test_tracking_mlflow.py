@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.config.settings import Tracking
-from pipeline.tracking import Tracker, mlflow_tracker, retries, track
+from pipeline.tracking import Tracker, mlflow_tracker, reopen, retries, track
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
 from pipeline.tracking.retries import RetryQueue
@@ -113,8 +113,9 @@ def test_what_a_short_run_records_is_one_transaction(outputs: Path, tmp_path: Pa
     csv = tmp_path / "n.csv"
     csv.write_text("word,neighbour\na,b\n")
     points, epochs = training(30, 3)
+    open_experiment(f"sqlite:///{outputs.absolute()}/mlflow.db", "w2v", outputs)
+    begun = transactions(outputs)
     with track(CONFIG, outputs, "run", {"model.dim": 100}, {"mlflow.parentRunId": "1"}) as tracker:
-        begun = transactions(outputs)
         tracker.history(points, epochs)
         tracker.dataset("sst", "0123456789abcdef", "text.txt", {"documents": 7})
         tracker.tag({"stage.train": "k"})
@@ -122,7 +123,65 @@ def test_what_a_short_run_records_is_one_transaction(outputs: Path, tmp_path: Pa
         tracker.note("# A run")
     assert transactions(outputs) == begun + 1
     assert recorded(outputs, "select count(*) from metrics") == [(66,)]
-    assert recorded(outputs, "select status from runs") == [("FINISHED",)]
+    assert recorded(outputs, "select name, status from runs") == [("run", "FINISHED")]
+    client = MlflowClient(f"sqlite:///{outputs.absolute()}/mlflow.db")
+    assert tracker.run_id is not None
+    run: Any = client.get_run(tracker.run_id)
+    tags = {"stage.train": "k", "mlflow.parentRunId": "1", "mlflow.note.content": "# A run"}
+    assert tags.items() <= run.data.tags.items()
+    assert run.data.params == {"model.dim": "100"}
+    assert client.download_artifacts(tracker.run_id, "tables/n.json")
+    assert not list((outputs / ".running").iterdir())
+
+
+def test_a_job_that_takes_longer_is_shown_while_it_runs(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mlflow_tracker, "FLUSH_SECONDS", 0.01)
+    open_experiment(f"sqlite:///{outputs.absolute()}/mlflow.db", "w2v", outputs)
+    query = "select status from runs"
+
+    def fail() -> None:
+        with track(CONFIG, outputs, "run", {}, {"mlflow.parentRunId": "1"}):
+            deadline = time.monotonic() + 60
+            while recorded(outputs, query) != [("RUNNING",)]:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert recorded(outputs, query) == [("FAILED",)]
+
+
+def test_jobs_of_a_sweep_do_not_wait_for_their_records(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+    log_batch: Any = SqlAlchemyStore.log_batch
+
+    def slow(store: Any, run_id: str, *batch: Any, **more: Any) -> Any:
+        freed.wait(60)
+        return log_batch(store, run_id, *batch, **more)
+
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", slow)
+    jobs = []
+    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}) as sweep:
+        assert sweep.run_id is not None
+        for number in range(3):
+            with track(
+                CONFIG, outputs, str(number), {"seed": number}, {"mlflow.parentRunId": sweep.run_id}
+            ) as tracker:
+                tracker.scores({"a": 1.0}, 1)
+            jobs.append(tracker.run_id)
+        assert recorded(outputs, "select name from runs") == [("sweep",)]
+        freed.set()
+        with reopen(CONFIG, outputs, jobs[-1]) as tracker:  # waits until the run exists
+            assert tracker.run_id == jobs[-1]
+    assert recorded(outputs, "select status, count(*) from runs group by 1") == [("FINISHED", 4)]
+    assert recorded(outputs, "select run_uuid from params order by value") == [
+        (job,) for job in jobs
+    ]
 
 
 def test_metrics_that_are_stored_already_do_not_cost_what_comes_with_them(

@@ -198,7 +198,7 @@ def test_a_run_stays_open_as_long_as_its_process_holds_the_lock(
     experiment: tuple[MlflowClient, str], outputs: Path
 ) -> None:
     with run_lock(outputs) as lock:
-        run_id = start_run(experiment, **{TAG: str(lock)})
+        run_id = start_run(experiment, **{TAG: lock.lock_file})
         assert status(experiment, run_id) == "RUNNING"
     assert status(experiment, run_id) == "KILLED"
 
@@ -219,7 +219,7 @@ def test_a_run_that_was_closed_after_the_search_keeps_its_status(
 ) -> None:
     client, _ = experiment
     with run_lock(outputs) as lock:
-        run_id = start_run(experiment, **{TAG: str(lock)})
+        run_id = start_run(experiment, **{TAG: lock.lock_file})
     found = client.search_runs([experiment[1]])
     monkeypatch.setattr(client, "search_runs", lambda *_: found)
     client.set_terminated(run_id, "FINISHED")
@@ -235,7 +235,7 @@ def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
 
     def job() -> None:
         with run_lock(outputs) as lock:
-            runs.append(start_run(experiment, **{"mlflow.parentRunId": sweep, TAG: str(lock)}))
+            runs.append(start_run(experiment, **{"mlflow.parentRunId": sweep, TAG: lock.lock_file}))
             locked.set()
             waits.wait(60)
 

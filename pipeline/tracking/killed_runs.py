@@ -4,8 +4,7 @@ A process holds a lock on a file during its run. The system releases the lock ev
 -9``. The path of the file is a tag of the run.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,13 +18,17 @@ JOB_SECONDS = 10.0
 """How long a job may take to stop after its sweep has ended."""
 
 
-@contextmanager
-def run_lock(outputs: Path) -> Iterator[Path]:
-    """Create a file, lock it for the block, and yield its path; the caller deletes the file."""
+def run_lock(outputs: Path) -> FileLock:
+    """Return a lock on a new file, which any thread may release."""
     path = outputs.absolute() / FOLDER / f"{uuid4().hex}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield path
+    return FileLock(path, thread_local=False)
+
+
+def unlock(lock: FileLock) -> None:
+    """Release a lock, and delete its file."""
+    Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release(force=True)
 
 
 def close_killed_runs(client: MlflowClient, experiment_id: str, sweep: str | None = None) -> None:

@@ -4,9 +4,11 @@ import importlib.util
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -17,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock
+from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock, unlock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
 from pipeline.tracking.retries import QueueProxy, RetryQueue, one_line, retry_while_locked
@@ -25,6 +27,8 @@ from pipeline.tracking.store import (
     NeedsOwnTransactions,
     one_transaction,
     open_experiment,
+    open_experiment_again,
+    run_to_create,
     store_uri,
 )
 from pipeline.tracking.tracker import Tracker
@@ -49,6 +53,13 @@ SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
 
 
+_of_sweeps: dict[str, RetryQueue] = {}
+"""The queue of the sweep of this process, by the address of its store, which its jobs share.
+
+So a job need not wait for its record before the next one starts.
+"""
+
+
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
@@ -64,8 +75,10 @@ class MlflowTracker(Tracker):
         register: str | None = None,
         parameters: Sequence[Param] = (),
         linked: Path | None = None,
+        creation: Mapping[str, Any] | None = None,
     ) -> None:
         self.client = client
+        self.creation = creation
         self.run = run
         self.run_id: str = run.info.run_id
         self.register = register
@@ -88,13 +101,23 @@ class MlflowTracker(Tracker):
         if time.monotonic() - self.flushed < min_seconds:
             return
         try:
-            with one_transaction(self.client):
+            with one_transaction(self.client, self.run_id):
+                self._create()
                 self._send(status)
         except NeedsOwnTransactions:
+            with one_transaction(self.client, self.run_id):
+                self._create()
+            self.creation = None
             self._send(status)
+        self.creation = None
         for sent in (self.metrics, self.parameters, self.tags, self.datasets):
             sent.clear()
         self.flushed = time.monotonic()
+
+    def _create(self) -> None:
+        if self.creation is not None:
+            info = self.run.info
+            self.client.create_run(info.experiment_id, info.start_time, **self.creation)
 
     def _send(self, status: str | None) -> None:
         if self.datasets:
@@ -219,6 +242,8 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
+        if store in _of_sweeps:  # until then, the run may not have been created
+            _of_sweeps[store].wait()
         client, _ = open_experiment(store, config.experiment, outputs)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
@@ -273,27 +298,48 @@ def track_in_mlflow(
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()
     store = store_uri(config.uri, outputs)
-    is_job = "mlflow.parentRunId" in tags
-    client, experiment_id = open_experiment(store, config.experiment, outputs, made=is_job)
-    with run_lock(outputs) as lock:
-        tags = {**provenance_tags(), **tags, TAG: str(lock)}
+    is_job, is_sweep = "mlflow.parentRunId" in tags, tags.get("kind") == "sweep"
+    location = None
+    if is_job:
+        client, experiment_id, location = open_experiment_again(store, config.experiment, outputs)
+    else:
+        client, experiment_id = open_experiment(store, config.experiment, outputs)
+    with ExitStack() as stack:
+        lock = run_lock(outputs)
+        lock.acquire()
+        stack.callback(unlock, lock)
         params = [Param(key, str(value)) for key, value in parameters.items()]
-        try:
-            run = retry_while_locked(
-                lambda: client.create_run(experiment_id, run_name=run_name, tags=tags)
-            )
-        except MlflowException as error:
-            raise InputError(f"tracking.uri={store}: cannot be used ({one_line(error)})") from None
+        creation: dict[str, Any] | None
+        creation = {
+            "run_name": run_name,
+            "tags": {**provenance_tags(), **tags, TAG: str(lock.lock_file)},
+        }
+        if location is not None and not config.system_metrics:
+            run = run_to_create(experiment_id, location)
+        else:
+            try:
+                run = retry_while_locked(partial(client.create_run, experiment_id, **creation))
+            except MlflowException as error:
+                reason = one_line(error)
+                raise InputError(f"tracking.uri={store}: cannot be used ({reason})") from None
+            creation = None
         # The folder of a single run is its user's, who may edit the files in it.
-        of_sweep = is_job or tags.get("kind") == "sweep"
-        linked = outputs.absolute() if of_sweep else outputs.absolute() / CACHE
-        tracker = MlflowTracker(client, run, config.register, params, linked)
-        calls = RetryQueue(store)
+        linked = outputs.absolute() if is_job or is_sweep else outputs.absolute() / CACHE
+        tracker = MlflowTracker(client, run, config.register, params, linked, creation)
+        shared = _of_sweeps.get(store) if is_job else None
+        calls = shared or RetryQueue(store)
+        if is_sweep:
+            _of_sweeps[store] = calls
         if not is_job:  # otherwise the sweep does it
             calls.put(close_killed_runs, client, experiment_id)
+        # A job that takes longer is shown while it runs.
+        opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])
+        opening.daemon = True
+        if creation is not None:
+            opening.start()
         status = "FAILED"
         try:
-            with ExitStack() as stack:
+            with ExitStack() as monitoring:
                 if config.system_metrics:
                     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -302,7 +348,7 @@ def track_in_mlflow(
                         tracker.run_id, sampling_interval=SYSTEM_SECONDS, tracking_uri=store
                     )
                     monitor.start()
-                    stack.callback(monitor.finish)
+                    monitoring.callback(monitor.finish)
                 yield cast(Tracker, QueueProxy(tracker, calls))
             status = "FINISHED"
         except (KeyboardInterrupt, SystemExit):
@@ -313,10 +359,12 @@ def track_in_mlflow(
             calls.put(tracker.tag, {"failure": reason})
             raise
         finally:
+            opening.cancel()
             calls.put(tracker.flush, status=status)
-            calls.put(lock.unlink, missing_ok=True)
-            problem = calls.close()
-            if problem:
+            calls.put(stack.pop_all().close)  # the run is closed before its lock is released
+            if is_sweep:
+                del _of_sweeps[store]
+            if shared is None and (problem := calls.close()):
                 print(
                     f"warning: {store} did not take all of this run ({problem}); the results are "
                     "on disk, and the same command, given again, logs them from there",

@@ -47,24 +47,40 @@ class RetryQueue:
         """Add a call to the queue, and return at once."""
         self.calls.put(partial(call, *args, **kwargs))
 
+    def wait(self) -> None:
+        """Wait until all calls so far are made, or the store is unreachable for `MAX_WAIT` s."""
+        made = threading.Event()
+        self.calls.put(made.set)
+        self._wait(made.wait, MAX_WAIT)
+
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return a description of what failed, or an empty string.
 
         Give up if the store cannot be reached for ``max_wait`` seconds.
         """
+
+        def ended(seconds: float) -> bool:
+            self.thread.join(seconds)
+            return not self.thread.is_alive()
+
         self.calls.put(None)
+        if not self._wait(ended, max_wait):
+            self.stopped.set()
+            return self.problem
+        return "; ".join(dict.fromkeys(self.dropped))
+
+    def _wait(self, made: Callable[[float], bool], max_wait: float) -> bool:
+        """Wait until ``made(0.05)`` is true; return False if the store stays unreachable."""
         waited = 0.0
         announced = False
-        while self.thread.is_alive():
-            self.thread.join(0.05)
+        while not made(0.05):
             waited = waited + 0.05 if self.problem else 0.0
             if waited > 1.0 and not announced:
                 print(f"waiting for {self.name} ({self.problem})", file=sys.stderr)
                 announced = True
             if waited > max_wait:
-                self.stopped.set()
-                return self.problem
-        return "; ".join(dict.fromkeys(self.dropped))
+                return False
+        return True
 
     def _work(self) -> None:
         while (call := self.calls.get()) is not None:

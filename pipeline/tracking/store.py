@@ -4,15 +4,19 @@ import logging
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+from uuid import uuid4
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Run, RunData, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.store.db import utils as db_utils
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -122,10 +126,13 @@ class SharedSessions:
         return self.make(read_only) if shared is None else nullcontext(shared)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Execute all MLflow calls of this thread in the block in one transaction."""
+    def together(self, new_id: str | None) -> Iterator[None]:
+        """Execute all MLflow calls of this thread in the block in one transaction.
+
+        A run that is created in the block gets the ID `new_id`, if one is given.
+        """
         with self.make(read_only=False) as session:
-            self.thread.session = Uncommitted(session)
+            self.thread.session = Uncommitted(session, new_id)
             try:
                 yield
             finally:
@@ -133,13 +140,23 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A database session that is shared by several calls, and committed after the last one."""
+    """A database session that is shared by several calls, and committed after the last one.
 
-    def __init__(self, session: Any) -> None:
+    A new run gets the ID `new_id`, if one is given, in place of the one that MLflow drew.
+    """
+
+    def __init__(self, session: Any, new_id: str | None) -> None:
         self._session = session
+        self._new_id = new_id
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
+
+    def add(self, row: Any) -> None:
+        if self._new_id is not None and type(row).__name__ == "SqlRun":
+            row.artifact_uri = row.artifact_uri.replace(row.run_uuid, self._new_id)
+            row.run_uuid = self._new_id
+        self._session.add(row)
 
     def commit(self) -> None:
         self._session.flush()
@@ -148,17 +165,46 @@ class Uncommitted:
         raise NeedsOwnTransactions("a call was taken back")
 
 
-def one_transaction(client: MlflowClient) -> AbstractContextManager[None]:
+def one_transaction(
+    client: MlflowClient, new_id: str | None = None
+) -> AbstractContextManager[None]:
     """Return a context manager in which all calls share a transaction, if the store is a database.
 
-    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised.
+    If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run that is
+    created in the block of a database gets the ID `new_id`, if one is given.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
         return nullcontext()
     if not isinstance(store.ManagedSessionMaker, SharedSessions):
         store.ManagedSessionMaker = SharedSessions(store.ManagedSessionMaker)
-    return store.ManagedSessionMaker.together()
+    return store.ManagedSessionMaker.together(new_id)
+
+
+@cache
+def open_experiment_again(
+    store: str, name: str, outputs: Path
+) -> tuple[MlflowClient, str, str | None]:
+    """Return a client, the experiment's ID and the folder of its artifacts, for jobs of a sweep.
+
+    The sweep has opened the experiment before. The folder is a URI. It is ``None`` unless the store
+    is a database and the folder is on this machine, as `run_to_create` needs.
+    """
+    client, number = open_experiment(store, name, outputs, made=True)
+    location = client.get_experiment(number).artifact_location
+    local = isinstance(client._tracking_client.store, SqlAlchemyStore)
+    return client, number, location if local and location.startswith("file:") else None
+
+
+def run_to_create(experiment_id: str, location: str) -> Run:
+    """Return a run with a new ID, which a later call in `one_transaction` is to create.
+
+    `location` is the URI of the folder of the experiment's artifacts.
+    """
+    run_id, now = uuid4().hex, int(time.time() * 1000)
+    address = f"{location.rstrip('/')}/{run_id}/{SqlAlchemyStore.ARTIFACTS_FOLDER_NAME}"
+    info = RunInfo(run_id, experiment_id, "", "RUNNING", now, None, "active", address)
+    return Run(info, RunData())
 
 
 def make_sqlite_store(database: Path, artifacts: Path) -> None:

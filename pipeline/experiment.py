@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
@@ -18,6 +16,7 @@ from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError
 from w2v.files import written_aside
+from w2v.threads import limited_threads
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Experiment:
         """
         context = self.context
         for stage in self.stages:
-            with threadpool_limits(context.threads), warnings.catch_warnings():
+            with limited_threads(context.threads), warnings.catch_warnings():
                 warnings.showwarning = self._show_warning
                 try:
                     context.entries[stage.name] = self._result(stage)

@@ -66,6 +66,7 @@ class Program:
             if context is not None:
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
+            schema.check_booleans(HydraConfig.get().overrides.task)
             config = schema.resolve(composed)
             if config.plan:
                 from pipeline.plan import plan_run

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
 
 from pipeline.config.program import command
 from pipeline.config.settings import Config
-from pipeline.config.values import NOT_IDENTITY, flatten
+from pipeline.config.values import NOT_IDENTITY, flatten, yaml_page
 from pipeline.runtime.signals import StopRequest
 from pipeline.sweeps.job import JobContext
 from pipeline.sweeps.objective import objective_value
+from w2v.files import written_aside
 
 
 def run_tracked(
@@ -47,7 +47,8 @@ def run_tracked(
     with track(
         tracking, Path(config.outputs), name, parameters(config), tags(config, job)
     ) as tracker:
-        OmegaConf.save(config.as_dict(), run_dir / "config.yaml")
+        with written_aside(run_dir / "config.yaml") as aside:
+            aside.write_text(yaml_page(config.as_dict()), encoding="utf-8")
         tracker.files([run_dir / "config.yaml"], "")
         cores = (job.cores if job is not None else None) or available_cores()
         threads = config.engine.threads or cores

@@ -9,16 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hypothesis import given
+from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import schema
 from pipeline.config.help import help_text
 from pipeline.config.schema import error_line, resolve
 from pipeline.config.settings import Config
+from pipeline.config.values import yaml_page
 from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.losses import NegativeSampling
@@ -369,6 +374,74 @@ def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
     assert line == TYPES[override]
 
 
+@pytest.mark.parametrize(
+    "override", ["train.bootstrap=20", "model.subwords=-1", "+tokenizer.lowercase=2"]
+)
+def test_a_number_is_no_boolean(override: str) -> None:
+    schema.check_booleans(["train.bootstrap=true", "model.subwords=1", "seed=20", "nothing=3"])
+    with pytest.raises(InputError, match=f"^{re.escape(override)}: must be true or false$"):
+        schema.check_booleans(["seed=20", override])
+
+
+TEXT = st.one_of(
+    st.sampled_from(
+        [
+            "1e-4",
+            "1e5",
+            ".5",
+            "5.",
+            "1_000",
+            "0x1F",
+            "0o7",
+            "12:30",
+            "on",
+            "y",
+            "no",
+            "null",
+            "~",
+            "true",
+            ".inf",
+            "-.NaN",
+            "nan",
+            "2020-01-01",
+            "=",
+            "<<",
+            "'",
+            "-",
+            "#",
+            "a:b",
+            "&a",
+            "*a",
+            "!t",
+            "%a",
+            "@a",
+            "`a",
+            "[a",
+            "{a",
+            ",",
+            "?",
+            "|",
+            ">",
+            '"q',
+        ]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=12),
+    st.sampled_from(["", " ", "a b ", "a\nb", "\t", "a: b", "a #b"]),
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(TEXT, VALUES, max_size=4))
+def test_a_page_of_settings_is_read_back_as_it_was(settings: dict[str, Any]) -> None:
+    read = yaml.load(yaml_page(settings), Loader=get_yaml_loader())
+    assert read == settings
+    assert repr(read) == repr(settings)  # 1 is not 1.0
+
+
 @pytest.mark.parametrize("plus", ["", "+"])
 def test_benchmarks_of_the_users_are_added_by_name(plus: str) -> None:
     config = resolve(
@@ -483,7 +556,7 @@ def listed(text: str) -> list[str]:
 
 def test_help_describes_every_setting_and_every_choice() -> None:
     text = help_text(schema.GROUPS)
-    for key in schema.known_keys() - {
+    for key in schema.known_keys().keys() - {
         *GROUPS,
         "tokenizer.phrases",
         "vocab",

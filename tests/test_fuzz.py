@@ -138,7 +138,7 @@ def test_any_pattern_makes_tokens_or_is_refused(pattern: str, lower: bool, text:
     assert all(token and token in tokenizer.fold(text) for token in tokens)
 
 
-KEYS = sorted(schema.known_keys() | {"hydra", "hydra.run.dir", "corpus", "loss", "x", ""})
+KEYS = sorted({*schema.known_keys()} | {"hydra", "hydra.run.dir", "corpus", "loss", "x", ""})
 
 
 @settings(max_examples=12)

@@ -5,6 +5,8 @@ types. `resolve` converts them to frozen dataclasses, which check the limits of 
 stages receive these dataclasses and do not depend on Hydra.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from inspect import signature
@@ -153,11 +155,24 @@ def suggest_setting(key: str) -> str:
         for choice, kind in GROUPS.get(group, {}).items()
         if choice and name in {field.name for field in fields(kind)}
     ]
-    return messages.unknown_setting(key, choices, known_keys())
+    return messages.unknown_setting(key, choices, set(known_keys()))
 
 
-def known_keys() -> set[str]:
-    """Return the dotted keys of all settings, for every choice of every config group."""
+def check_booleans(overrides: Sequence[str]) -> None:
+    """Raise `InputError` for numbers other than 0 and 1 as values of settings that are booleans.
+
+    OmegaConf reads every number but 0 as true. `overrides` are arguments such as ``key=value``.
+    """
+    for text in overrides:
+        key, _, value = text.partition("=")
+        number = re.fullmatch("[-+]?[0-9]+", value) and value not in ("0", "1")
+        if number and known_keys().get(key.lstrip("+")) is bool:
+            raise InputError(f"{key}={value}: must be true or false")
+
+
+@cache
+def known_keys() -> dict[str, Any]:
+    """Return the type of each setting by dotted key, for every choice of every group."""
     keys = keys_below(Config, "")
     for group, choices in GROUPS.items():
         for kind in choices.values():
@@ -165,15 +180,15 @@ def known_keys() -> set[str]:
     return keys
 
 
-def keys_below(kind: type, prefix: str) -> set[str]:
-    """Return the dotted keys of a class of settings and of the classes nested in it.
+def keys_below(kind: type, prefix: str) -> dict[str, Any]:
+    """Return the type of each setting of a class and of the classes nested in it, by dotted key.
 
     `prefix` is put before each key.
     """
-    keys = set()
+    keys = {}
     for name, hint in get_type_hints(kind).items():
         if name in {field.name for field in fields(kind)}:
-            keys.add(f"{prefix}{name}")
+            keys[f"{prefix}{name}"] = hint
             if isinstance(hint, type) and is_dataclass(hint):
                 keys |= keys_below(hint, f"{prefix}{name}.")
     return keys

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 NOT_IDENTITY = ("tracking", "outputs", "cache", "ray", "search", "report", "plan")
 """Settings that are not part of a run's identity: they say where it is recorded and stored, and
 how it is compared. A sweep has one value of each."""
@@ -17,6 +19,31 @@ def as_yaml(value: Any) -> str:
         return f"[{', '.join(map(as_yaml, value))}]"
     plain = str(value).isprintable() and str(value).strip()
     return str(value) if plain else repr(value)
+
+
+def yaml_page(settings: Mapping[str, Any]) -> str:
+    """Return settings as a YAML page that OmegaConf reads back as they are.
+
+    The text is that of ``OmegaConf.to_yaml``, written by libyaml where PyYAML has it, which takes a
+    fifth of the time.
+    """
+    return yaml.dump(
+        settings, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False
+    )
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Quotes strings that OmegaConf would read as numbers, such as ``1e-4``."""
+
+
+def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
+    style = "'" if _NUMBER.fullmatch(text) else None
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    return node
+
+
+_NUMBER = re.compile(r"[-+]?[0-9_.]+([eE][-+]?[0-9]+)?|[-+]?\.?(inf|nan)", re.IGNORECASE)
+_Dumper.add_representer(str, _represent_text)
 
 
 def as_text(value: Any) -> str:

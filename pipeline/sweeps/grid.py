@@ -90,6 +90,7 @@ def check_job(
     possible, the job's other overrides are applied to a copy of `base`, because composing with
     Hydra is slow.
     """
+    schema.check_booleans(job)
     if all(is_plain(text.partition("=")[0]) for text in job):
         composed = base.copy()
         for key, value in override_values(job).items():

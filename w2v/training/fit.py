@@ -13,6 +13,7 @@ from w2v.objectives import Objective
 from w2v.sampling import generator
 from w2v.text.tokens import open_text
 from w2v.text.vocabulary import Vocabulary
+from w2v.threads import limited_threads
 from w2v.training.init import model_from
 from w2v.training.result import word_vectors
 from w2v.training.schedule import TrainingSettings
@@ -73,8 +74,6 @@ def fit(
     Stopped
         The function ``options["stop"]`` returned True.
     """
-    from threadpoolctl import threadpool_limits
-
     initial, count, frozen = None, None, None
     if given is not None:
         random = generator(seed, "init")
@@ -85,7 +84,7 @@ def fit(
             of_words = objective.loss.output_vectors == "words"
             frozen = Frozen(rows, rows & (given.outside is not None and of_words))
     # NumPy need not report overflow: `train` checks after each shard that the loss is finite.
-    with np.errstate(all="ignore"), threadpool_limits(threads):
+    with np.errstate(all="ignore"), limited_threads(threads):
         try:
             trained = train(
                 open_text(corpus, ids),

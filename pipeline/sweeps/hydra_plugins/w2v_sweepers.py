@@ -13,6 +13,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config import schema
 from pipeline.config.settings import Config
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
@@ -38,6 +39,7 @@ class ProjectSweeper(Sweeper):
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.task_function = task_function
         self.config: DictConfig = config
+        schema.check_booleans(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
             group[key] = with_home(group[key])
 

@@ -5,14 +5,14 @@ in few settings, so a composed configuration is copied, and these settings are c
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 from uuid import uuid4
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.sweeps.overrides import is_plain
+from pipeline.sweeps.overrides import is_plain, parsed
 
 _composed: dict[tuple[str, ...], DictConfig] = {}
 """The configurations composed by this process, by the composer's token and the overrides."""
@@ -47,10 +47,10 @@ class SharedComposition:
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
     ) -> DictConfig:
         """Return the configuration of a job: `master_config` changed by the job's overrides."""
-        parsed = OverridesParser.create().parse_overrides(list(sweep_overrides))
+        given = [parsed(text) for text in sweep_overrides]
         values = {
             str(one.input_line): one
-            for one in parsed
+            for one in given
             if is_plain(str(one.input_line).partition("=")[0])
             and not self.is_group(one.key_or_group)
         }
@@ -61,14 +61,14 @@ class SharedComposition:
         config = _composed[key].copy()
         try:
             for one in values.values():
-                OmegaConf.update(config, one.key_or_group, one.value(), merge=True)
+                OmegaConf.update(config, one.key_or_group, deepcopy(one.value()), merge=True)
         except OmegaConfBaseException:  # Hydra says better what is wrong
             self.loader.load_sweep_config(master_config, list(sweep_overrides), **options)
             raise
         job = config.hydra.job
         dirname = job.config.override_dirname
         texts = sorted(
-            str(one.input_line) for one in parsed if one.key_or_group not in dirname.exclude_keys
+            str(one.input_line) for one in given if one.key_or_group not in dirname.exclude_keys
         )
         with open_dict(config.hydra):
             # Hydra's three files of each job would tell what job.json and config.yaml tell.

@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -20,10 +22,15 @@ def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield key.lstrip("+~").partition("@")[0], text
 
 
+@lru_cache(1 << 12)  # the jobs of a sweep have few different ones, and parsing takes long
+def parsed(text: str) -> Override:
+    """Return an override of a job, parsed; it must not be changed."""
+    return OverridesParser.create().parse_overrides([text])[0]
+
+
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:
     """Return the parsed value of each override, by key."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return {override.key_or_group: override.value() for override in parsed}
+    return {one.key_or_group: deepcopy(one.value()) for one in map(parsed, overrides)}
 
 
 def sweep_overrides(config: DictConfig) -> dict[str, Override]:

@@ -182,8 +182,10 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
     float64 (n,)
         From 0 to 1.
     """
-    common = [len(set(a) & set(b)) for a, b in zip(one.tolist(), other.tolist(), strict=True)]
-    shares: NDArray[np.float64] = np.array(common) / one.shape[1]
+    common = np.zeros(len(one), np.intp)
+    for column in other.T:  # at most one entry of a row equals it
+        common += (one == column[:, None]).any(axis=1)
+    shares: NDArray[np.float64] = common / one.shape[1]
     return shares
 
 

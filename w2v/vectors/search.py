@@ -25,7 +25,7 @@ def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
     """
     # Select all scores that equal the k-th largest, because np.partition picks any of them.
     kth = np.partition(scores, -k, axis=1)[:, -k]
-    row, column = np.nonzero(scores >= kth[:, None])
+    row, column = np.divmod(np.flatnonzero(scores >= kth[:, None]), scores.shape[1])
     order = np.lexsort((column, -scores[row, column], row))
     row, column = row[order], column[order]
     first = np.searchsorted(row, np.arange(len(scores)))

@@ -57,10 +57,11 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 
 
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
-    """Return a measure of how close each row gets to its optimum until changes are combined.
+    """Return a measure of how close each row of the model gets to its optimum in a round.
 
-    It is the exponent a of the module's docstring without its constant factor: float32 (rows,), for
-    the rows of the input matrix and then of the output matrix.
+    In a round, each worker trains on its part of the text. The measure is the learning rate times
+    the expected number of loss terms with this row, times the mean squared length of the rows that
+    it is multiplied with: float32 (rows,), for the input matrix and then the output matrix.
 
     Parameters
     ----------

@@ -1,4 +1,8 @@
-"""The engine for training with several workers in rounds, which are followed by synchronization."""
+"""The engine for training with several workers.
+
+Training proceeds in rounds: all workers train at the same time on different parts of the text, and
+then the changes that they made to the model are combined.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -193,8 +197,10 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return, for both matrices of the model, how far rows may move in a round
-        (`Way.steps`).
+        """Return, for both matrices of the model, a factor of the movement of rows in a round.
+
+        It is the learning rate times the number of words per worker times the mean squared length
+        of the rows of the other matrix.
         """
         if self.terms is None:
             return 0.0, 0.0

@@ -137,7 +137,7 @@ class Replica:
         return Rows(*map(np.concatenate, zip(*found, strict=True)))
 
     def _changed_rows(self, before: NDArray[np.int32], now: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the indices of the rows whose bits differ, int32 (n,), by several threads."""
+        """Return the indices of the rows whose bits differ, int32 (n,), using several threads."""
         threads = self.engine.task.threads
         firsts = np.linspace(0, len(before), threads + 1).astype(np.int32)
 

@@ -119,7 +119,9 @@ class Cluster:
     """
 
     def memory(self, task: Task) -> int:
-        """Estimate the memory of the processes on this machine in bytes, without the text."""
+        """Estimate the memory of the training processes on this machine in bytes, without the
+        text.
+        """
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
         return self.here * replica_bytes(task, settings.round_words, workers)

@@ -96,9 +96,9 @@ class CbowInputs:
         batch
             The words at the center positions, with the m words before and the m words after them.
         key
-            The key from which the window sizes are computed.
+            The key from which random window sizes are computed.
         first
-            The index of the first center position in the sub-sampled text of the key.
+            The index of the first center position in the sub-sampled text.
         """
         m = self.window
         count = len(batch.ids) - 2 * m

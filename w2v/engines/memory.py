@@ -646,16 +646,14 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return the sizes for a model with subwords, where the vector of each word is a sum of
-    rows.
-    """
+    """Return the sizes for a model with subwords: word vectors that are sums of rows."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)
 
 
 def make_plans(sizes: Sizes, steps: int) -> Plans:
-    """Allocate the memory for the plans of a number of training steps."""
+    """Allocate memory for the prepared data (`Plans`) of several training steps."""
     length = sizes.step + sizes.tile + 2 * sizes.window
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots

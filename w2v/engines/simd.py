@@ -163,7 +163,9 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
 
 
 def binary(vector: Any, *_: Any) -> Any:
-    """Return the Numba signature of an operation that takes two equal vectors and returns one."""
+    """Return the Numba signature of an operation on two vectors of the same type, which it
+    returns.
+    """
     return vector(vector, vector)
 
 

@@ -307,12 +307,15 @@ class SoftmaxStep:
         return largest
 
     def _weighted_sum(self, E: F32, words: slice) -> F32:
-        """Return the product of a block of E = exp(logits) and the block's output vectors."""
+        """Return the product of a block of exp(logits) and the output vectors of its words."""
         with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
         """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
+
+        E are the exponentials of the logits of the input vectors C (M, d), z their row sums, and n
+        the number of pairs of each input vector.
 
         Parameters
         ----------

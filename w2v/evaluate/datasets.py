@@ -208,12 +208,14 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
 def about(name: str, source: str | None) -> Dataset | None:
     """Return the description of a benchmark that gensim ships or of a standard set.
 
+    For a file of the user, the result is None.
+
     Parameters
     ----------
     name
         The name of the benchmark in the settings.
     source
-        ``gensim``, ``standard`` or the path of a file of the user, whose result is None.
+        ``gensim``, ``standard`` or the path of a file of the user.
     """
     return {"gensim": SHIPPED, "standard": STANDARD}.get(str(source), {}).get(name)
 

@@ -1,8 +1,7 @@
 """Place text labels beside points without overlaps.
 
-The package adjustText is not used: its labels still overlap where points are dense, because it
-never leaves a label out, and it is slower (a second per chart, not a fifth of one; two minutes for
-200 points in one place).
+The package adjustText is not used: it never leaves a label out, so labels overlap where points are
+dense, and it is at least five times slower.
 """
 
 import warnings

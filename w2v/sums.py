@@ -44,7 +44,7 @@ class Sums:
         return len(self.ids) if self.starts is None else len(self.starts) - 1
 
     def borders(self) -> I32:
-        """Return `starts`, or its equivalent if `starts` is None: int32 (n + 1,)."""
+        """Return `starts`, or, if it is None, 0, 1, … n (each sum is one row): int32 (n + 1,)."""
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
     def take(self, chosen: NDArray[np.integer[Any]]) -> "Sums":

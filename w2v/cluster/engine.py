@@ -59,7 +59,9 @@ class Pool(Protocol):
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Set the model of all copies: input and output vectors concatenated, float32 (rows, d)."""
+        """Copy a model to all processes: input and output vectors concatenated, float32 (rows,
+        d).
+        """
         ...
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:

@@ -26,7 +26,7 @@ class LocalPool:
         self.replica.load(table)
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:  # noqa: ARG002
-        """Train the workers' parts one after another, and combine their changes to the model."""
+        """Train with each worker in turn on its part of the text, and combine their changes."""
         done, changes = zip(*map(self.replica.train, parts), strict=True)
         combining, combined = self.replica.combine(way, *changes)
         return Round(done, [combined], combining + self.replica.apply(combined))

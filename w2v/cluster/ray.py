@@ -232,7 +232,7 @@ class RayReplica(Replica):
     """A copy of the model in a process of a Ray cluster."""
 
     def __init__(self) -> None:
-        """Do nothing; `setup` makes the copy. An error here would be hidden by an error of Ray."""
+        """Do nothing: `setup` makes the copy of the model, because Ray hides errors raised here."""
 
     def started(self) -> None:
         """Do nothing. A call of this method returns when the process is running."""

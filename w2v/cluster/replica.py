@@ -166,7 +166,10 @@ class Replica:
         return time.perf_counter() - begun, combined
 
     def apply(self, *combined: Rows) -> float:
-        """Copy the combined rows into the model; return the seconds it took."""
+        """Replace rows of the model by the given rows, which combine the changes of all workers.
+
+        Return the seconds it took.
+        """
         begun = time.perf_counter()
         for rows in combined:
             self.table[rows.numbers] = rows.values

@@ -313,7 +313,7 @@ def check_freezing(engine: str) -> None:
 
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
-    """Context manager: compile the kernels of an engine in a child process meanwhile.
+    """Context manager: compile the kernels of an engine in a child process while the block runs.
 
     Compiling takes seconds, once per machine, during which the ``with`` block can, for example,
     read the text. The engine later loads the compiled kernels, or waits until they are complete.

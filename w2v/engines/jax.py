@@ -1001,7 +1001,17 @@ def scale_rows(
 
 
 def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
-    """Sum the loss and number of pairs of each step, given as (steps, 2), into a `Tally`."""
+    """Return a `Tally` with the losses and numbers of pairs summed over steps.
+
+    Parameters
+    ----------
+    words
+        The number of words that the steps read.
+    tallies : (steps, 2)
+        The loss and the number of pairs of each step.
+    setup_seconds
+        The time spent on preparation.
+    """
     loss, pairs = np.asarray(tallies).sum(axis=0, dtype=np.float64).tolist()
     return Tally(words, pairs, loss, setup_seconds)
 

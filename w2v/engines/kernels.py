@@ -603,7 +603,10 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs that update output vectors in a step, except for hot nodes."""
+    """Return the number of jobs that update output vectors in a step.
+
+    The tree nodes near the root (`Sizes.hot`), which have jobs of their own, are not included.
+    """
     return int(-(-shard.several[step, 1] // WORDS))
 
 
@@ -620,8 +623,9 @@ def move(
 ) -> None:
     """Update some vectors of the model by the sums of their gradients in a step.
 
-    The words are those of job number ``job``, at most `WORDS`. The first jobs of a step update
-    input vectors, the next ones output vectors, and the last ones hot nodes (`Sizes.hot`).
+    The vectors are those of job number ``job``, at most `WORDS`. The first jobs of a step update
+    input vectors, the next ones output vectors, and the last ones the tree nodes near the root
+    (`Sizes.hot`).
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

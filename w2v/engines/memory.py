@@ -499,15 +499,20 @@ class Windows(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The working memory of a thread for the entries of a tile of CBOW (`w2v.engines.paths`).
+    """The working memory of a thread for the hierarchical softmax of CBOW on a tile.
+
+    An entry is a node on the tree path of one of the tile's center words (`w2v.engines.paths`).
 
     Attributes
     ----------
     nodes : int32
         The node of each entry.
-    factors, negatives, squares : float32
-        The weight of each entry, its weight if it takes the branch of code 1, or else 0, and the
-        squared length of the node's vector.
+    factors : float32
+        The weight of each entry.
+    negatives : float32
+        The weight of each entry whose path takes the node's branch of code 1; 0 for the others.
+    squares : float32
+        The squared length of each entry's node vector.
     """
 
     nodes: I32

@@ -23,7 +23,7 @@ def blas_library() -> Any:
 
 
 class NumpyEngine:
-    """An engine that trains any loss, architecture and frozen vectors in plain NumPy.
+    """An engine in plain NumPy. It trains every loss and architecture, and can freeze vectors.
 
     BLAS is limited to one thread, because its order of summation depends on the number of threads.
     The training step of a loss may still compute several matrix products at the same time.

@@ -1,15 +1,16 @@
 """The compiled hierarchical softmax of CBOW: each center word is scored with the nodes on its path.
 
 A center word of CBOW predicts one word, itself. Its scores are the dot products of its input row
-with the inner nodes on the word's tree path, from the root on. They are the *entries* of a step,
-numbered in the order of the text, about eleven for each center word.
+with the inner nodes on the word's tree path, from the root on. A node on the path of a center word
+is called an *entry*. The entries of a step are numbered in the order of the text; there are about
+eleven for each center word.
 
-Nodes near the root are on most of the paths. The `Sizes.hot` nearest ones have a gradient row in
-the buffer for each tile, to which the entries of a tile are added. The gradient of any other node
-has few terms, each a multiple of an input row, and these multiples would be most of the buffer.
-Therefore only their factors are stored, with the input rows of the step, and `move_nodes` adds up
-the products. Huffman's algorithm makes the root last and each node before its parent, so that hot
-nodes have the last numbers, and a path begins with its hot nodes.
+The nodes near the root are on most of the paths. The `Sizes.hot` nodes nearest to the root are
+called *hot*. Each tile has a gradient row in the buffer for each hot node, to which it adds its
+entries. Any other node has few entries, and the gradient of an entry is a multiple of an input row.
+To save memory, only the factor is stored, and the input rows of the step; `move_nodes` adds up the
+products. Huffman's algorithm makes the root last and each node before its parent, so that hot nodes
+have the last numbers, and a path begins with its hot nodes.
 """
 
 from typing import Any, NamedTuple
@@ -56,17 +57,19 @@ def score_paths(
     own: Path,
     of_centers: F32,
 ) -> tuple[float, float]:
-    """Compute the scores of a tile and replace them by -∂J/∂S.
+    """Compute the scores S of a tile's center words with tree nodes, and replace them by -∂J/∂S.
+
+    A center word is scored with the nodes on its path. J is the loss.
 
     Parameters
     ----------
     matrix
         The vectors of the nodes.
     keys, starts
-        The entries of the step, and where those of each of the tile's center words begin (``keys``
-        and ``key_starts`` of `Plans`).
+        The nodes on the paths of the center words of the step, and where the nodes of each of the
+        tile's center words begin (``keys`` and ``key_starts`` of `Plans`).
     of_centers
-        Filled with the summed curvatures of the center rows.
+        Output: the summed curvature of the loss along each center row.
 
     Returns
     -------
@@ -122,20 +125,21 @@ def write_path_gradients(
     own: Path,
     buffer: Buffer,
 ) -> None:
-    """Compute the gradients of a tile's center rows and of its hot nodes, and store the others'.
+    """Compute the gradients of a tile's center rows and of the tree nodes nearest to the root.
 
-    Gradients of center rows are written to their targets.
+    Gradients of center rows are written to their targets. The gradients of other nodes are
+    multiples of center rows; only the factors are stored, in ``buffer``.
 
     Parameters
     ----------
     matrix
         The vectors of the nodes.
     starts
-        Where the entries of each of the tile's center words begin.
+        Where the nodes on the path of each of the tile's center words begin.
     first
         The position of the tile's first center word in the step.
     slot
-        The buffer row of the tile's first hot node.
+        The buffer row of the first of the nodes nearest to the root.
     """
     vectors, width, begin = sizes.vectors, sizes.vectors * LANES, starts[0]
     coldest = len(matrix) - sizes.hot
@@ -164,15 +168,18 @@ def write_path_gradients(
 
 
 class Listed(NamedTuple):
-    """The entries of a node as a linked list.
+    """The entries of a tree node in a training step, as a linked list.
+
+    An entry is a center word whose path contains the node. It adds a multiple of the center word's
+    input row to the node's gradient.
 
     Attributes
     ----------
     head
         The node's first entry.
     following, owners, factors
-        The addresses of arrays with the node's next entry, the center word, and the factor of its
-        input row, for each entry.
+        The addresses of arrays with, for each entry, the node's next entry, the position of the
+        center word in the step, and the factor of its input row.
     inputs, width
         The address of some columns of the first input row of the step, and the number of float32
         values in a row.
@@ -188,14 +195,18 @@ class Listed(NamedTuple):
 
 @inlined
 def add_entries(listed: Listed, step: Any, out: int, zero: Any) -> None:
-    """Update a block of a node's columns, as many SIMD vectors as ``zero`` has, by its entries.
+    """Update a block of columns of a tree node's vector by the gradients of the node's entries.
 
     Parameters
     ----------
+    listed
+        The entries.
     step
-        The factor of the sum.
+        The factor of the summed gradient.
     out
-        The address of the columns in the node's row of the model.
+        The address of the block of columns in the node's row of the model.
+    zero
+        A tuple of zero vectors, as many as the block has.
     """
     sums, e, factors, inputs = zero, listed.head, listed.factors, listed.inputs
     while e >= 0:
@@ -216,12 +227,15 @@ def move_nodes(
     buffer: Buffer,
     rate: np.float32,
 ) -> None:
-    """Update those of a step's nodes that are not hot and have the numbers ``first : last``.
+    """Update the vectors of some of a step's tree nodes, except for those nearest to the root.
 
     Parameters
     ----------
     n
         The number of the step in ``plans``.
+    first, last
+        The nodes with the indices ``first`` to ``last - 1`` in the step's list of nodes are
+        updated.
     rate
         The learning rate.
     """
@@ -278,12 +292,16 @@ def move_hot_nodes(
     buffer: Buffer,
     rate: np.float32,
 ) -> None:
-    """Update the hot nodes number ``first : last`` by their gradients in all tiles of a step.
+    """Update the tree nodes nearest to the root by the sums of their gradients in a step.
+
+    These nodes are called hot. They have a gradient row for each tile.
 
     Parameters
     ----------
     tiles
         The number of tiles of the step.
+    first, last
+        The hot nodes with the numbers ``first`` to ``last - 1`` are updated.
     rate
         The learning rate.
     """

@@ -234,8 +234,25 @@ def list_inputs(
 ) -> int:
     """For each input word of a training step, list its rows in the gradient buffer.
 
-    Each occurrence of a word has a row. The list of a word is in the order of the text. Returns the
-    number of words kept by `take_heads`, whose arrays are filled in.
+    Each occurrence of a word has a row. The list of a word is in the order of the text.
+
+    Parameters
+    ----------
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step.
+    heads
+        Working memory: the first row of each word of the vocabulary; -1 before and after the call.
+    words, first
+        Output: the words with several rows (with subwords, all words), and the first row of each.
+    following
+        Output: the next row of each row.
+
+    Returns
+    -------
+    int
+        The number of words in ``words``.
     """
     following[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)

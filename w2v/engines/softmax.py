@@ -284,12 +284,23 @@ class SoftmaxStep:
     def _exp(
         self, C: F32, use: Callable[[F32, slice], Any], top: F32, words: slice
     ) -> tuple[F32, Any]:
-        """Compute E = exp(C Uᵀ - top) for a block of the vocabulary.
+        """Compute E = exp(C Uᵀ - top) for a block of the vocabulary, and call `use` with it.
+
+        Parameters
+        ----------
+        C
+            The input vectors, (M, d). U are the output vectors of the block.
+        use
+            A function of E and `words`.
+        top
+            What is subtracted from the logits of each input vector to prevent overflow, (M, 1).
+        words
+            The block of the vocabulary.
 
         Returns
         -------
         sums : (M, 1)
-            The row sums of the block of E.
+            The row sums of E.
         used
             The result of ``use(E, words)``.
         """

@@ -89,7 +89,8 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
 def step_rate(rates: tuple[float, float], step: int, steps: int) -> float:
     """Return the learning rate of a step, interpolated linearly from ``rates[0]`` to ``rates[1]``.
 
-    Step 0 has the rate ``rates[0]``. The last step, number `steps` - 1, has not quite ``rates[1]``.
+    Step 0 has the rate ``rates[0]``. The first step after the last, number `steps`, would have the
+    rate ``rates[1]``.
     """
     return rates[0] + (rates[1] - rates[0]) * step / steps
 

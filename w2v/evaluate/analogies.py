@@ -474,14 +474,21 @@ def _batches(terms: NDArray[np.intp], limit: int) -> Iterator[tuple[int, int]]:
 def _factors(
     cosines: NDArray[np.float32], method: Method
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the terms that 3CosAdd adds, or the factors that 3CosMul multiplies, to a score.
+    """Return the contribution of each word of a question to the scores of all candidate answers.
+
+    For 3CosAdd, the contributions are the terms of a sum; for 3CosMul, the factors of a product.
+
+    Parameters
+    ----------
+    cosines
+        The cosines of words with the candidates, one row per word.
 
     Returns
     -------
     of_b_and_c
-        A word's contribution to the score of each candidate if the word is b or c in the question.
+        The contributions of the words if they are b or c in "a is to b as c is to ...".
     of_a
-        The contribution if the word is a.
+        The contributions of the words if they are a.
     """
     if method == "3CosAdd":
         return cosines, -cosines

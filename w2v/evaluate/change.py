@@ -98,8 +98,8 @@ class Change:
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
         The inflation factor: the median over frequency bands of observed over expected squared
-        distance. If it is above 1, most words have moved more than the runs explain. The p-values
-        are corrected for it. None if each text has a single run.
+        distance. If it is above 1, most words have moved more than the variation between runs
+        explains. The p-values are corrected for it. None if each text has a single run.
     anchors
         The number of words by which the texts were aligned.
     """

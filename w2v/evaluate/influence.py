@@ -172,8 +172,8 @@ class AnalogyBenchmark(Benchmark):
     def _sums(self) -> tuple[Any, Any]:
         """Two sparse 0/1 matrices that add up values of questions.
 
-        The first has a row for each word pair, and the second a row for each set of two word pairs
-        that questions consist of. Their columns are the questions.
+        The columns are the questions. The first matrix has a row for each word pair, and the second
+        a row for each combination of two word pairs in a question.
         """
         from scipy.sparse import csr_matrix
 

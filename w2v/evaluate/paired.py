@@ -89,8 +89,8 @@ class Noise(NamedTuple):
         """Return the critical value of the difference, in standard errors.
 
         If `careful`, it is the mean of the critical values for the two variances, weighted by the
-        variances (Cochran). Otherwise it is that for the degrees of freedom of their sum
-        (Satterthwaite).
+        variances (Cochran). Otherwise it is the critical value for the degrees of freedom of the
+        sum of the variances (Satterthwaite).
         """
         if not self.error:
             return 0.0

@@ -289,9 +289,10 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence on the difference that these seeds can detect, and on the seeds needed.
+    """Return a sentence on the smallest detectable difference and on the number of seeds needed.
 
-    The seeds needed are those for the difference ``one.size``. `digits` is the number of decimals.
+    The former is for the seeds of the comparison `one`, the latter for the difference ``one.size``.
+    `digits` is the number of decimals.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

@@ -242,7 +242,10 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the most frequent words with their counts; an empty list without a vocabulary."""
+    """Return the most frequent words of a run with their counts; empty without a vocabulary.
+
+    `summary` is the content of the run's ``summary.json``.
+    """
     if "files" not in summary or "vocab" not in summary:
         return []
     words, counts = read_vocabulary(Path(summary["files"]["vocabulary"]))

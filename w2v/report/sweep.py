@@ -106,7 +106,7 @@ def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
 
 
 def readable(score: str) -> str:
-    """Return a readable name of a score."""
+    """Return the name of a score as shown on the page, such as ``Held-out loss``."""
     if score == MEAN_OF_SETS:
         return "Mean of the similarity sets, Spearman’s correlation"
     kind, _, rest = score.partition("/")

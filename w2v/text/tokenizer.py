@@ -125,7 +125,7 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Normalize punctuation, invisible characters, case and Unicode form, as set.
+        """Normalize punctuation, invisible characters, case and Unicode form, as the settings say.
 
         Line feeds are kept.
         """

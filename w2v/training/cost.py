@@ -85,8 +85,8 @@ def relative_cost(objective: Objective, words: int) -> float:
     """Estimate the relative cost of training per word of text, to compare objectives.
 
     The cost is d times the number of dot products of a center and an outside vector, where d is the
-    dimension; for CBOW, the number of context vectors that are added up is included. All words are
-    assumed to be equally frequent.
+    dimension of vectors. For CBOW, adding up a context vector costs as much as a dot product. All
+    words are assumed to be equally frequent.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def objective_of(model: dict[str, Any], loss: dict[str, Any], **_: Any) -> Objec
 
 
 def have_neighbours(documents: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return, for each word of a text, whether its document has another word, bool (words,).
+    """Return, for each word of a text, whether its document contains another word: bool (words,).
 
     `documents` has the document number of each word, int32 (words,), in text order.
     """

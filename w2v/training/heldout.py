@@ -43,7 +43,7 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` holds out a passage instead of documents, because there are few."""
+    """Return whether there are so few documents that `hold_out` holds out a passage of the text."""
     return fraction > 0 and round(fraction * documents) == 0
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Interrupt:
-    """A context manager that turns the first Ctrl-C into a flag, `received`, without an exception.
+    """A context manager in which the first Ctrl-C sets the flag `received` and raises no exception.
 
-    This holds from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
-    before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which handles all
-    signals in Python, the context manager has no effect.
+    The method `defer` activates this, and the end of the ``with`` block ends it. A second Ctrl-C,
+    or one before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which
+    handles all signals in Python, the context manager has no effect.
     """
 
     def __init__(self) -> None:

@@ -35,8 +35,8 @@ class SimilarityLoss(NamedTuple):
 def principal_axes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float64]:
     """Return the `dim` leading principal axes (d, dim) of vectors (n, d).
 
-    They are the leading eigenvectors of the uncentered second moments: subtracting the mean would
-    change the cosines.
+    They are the leading eigenvectors of the uncentered second-moment matrix. The mean is not
+    subtracted, because this would change the cosines.
     """
     d = vectors.shape[1]
     moments = np.zeros((d, d))

@@ -21,7 +21,7 @@ K = 10
 
 
 class Stability(Metric):
-    """The metric of stability: the mean share of a word's nearest neighbors that two runs share."""
+    """The metric of stability: the mean share of nearest neighbors that two runs have in common."""
 
     section = "stability"
     figures = ("overlap",)

@@ -1,4 +1,4 @@
-"""Remember the last results of a function whose arguments are too large to be hashed each time."""
+"""A cache for the last results of functions whose arguments take long to hash."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,11 +9,10 @@ T = TypeVar("T")
 
 
 def remember_last(size: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
-    """Return a decorator that keeps the results of the last `size` different calls.
+    """Return a decorator that caches the results of the last `size` different calls of a function.
 
-    The arguments are compared by ``==`` with those of earlier calls, which for long tuples of the
-    same objects is much faster than hashing. They must be immutable, and so must the results be to
-    the callers.
+    Arguments are compared by ``==`` with those of earlier calls. For long tuples of the same
+    objects, this is much faster than hashing. Arguments and results must not be modified.
     """
 
     def decorate(function: Callable[..., T]) -> Callable[..., T]:

@@ -11,8 +11,8 @@ _found: list[Any] = [0, None]
 def limited_threads(threads: int) -> AbstractContextManager[Any]:
     """Return a context manager that limits the thread pools of BLAS and OpenMP to `threads`.
 
-    Unlike `threadpoolctl.threadpool_limits`, it looks for the libraries in the process only if
-    modules have been imported since the last time, because that takes 10 ms.
+    Searching the process for these libraries takes 10 ms. Unlike `threadpoolctl.threadpool_limits`,
+    the function repeats the search only if modules have been imported since the last one.
     """
     from threadpoolctl import ThreadpoolController
 

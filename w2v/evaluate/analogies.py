@@ -341,7 +341,10 @@ def answer_ranks(
 
 
 class _Lists(NamedTuple):
-    """Lists of numbers, one after the other in `numbers`; list i ends where i + 1 starts."""
+    """Several lists of integers, stored in one array.
+
+    List i is ``numbers[starts[i] : starts[i + 1]]``.
+    """
 
     numbers: NDArray[np.intp]
     starts: NDArray[np.intp]
@@ -352,26 +355,28 @@ class _Lists(NamedTuple):
         return cls(numbers, np.cumsum([0, *map(len, lists)], dtype=np.intp))
 
     def of(self, some: slice) -> "_Lists":
-        """Return the lists of a slice, as a view."""
+        """Return the lists with the indices in a slice, without copying the numbers."""
         starts = self.starts[some.start : some.stop + 1]
         return _Lists(self.numbers[starts[0] : starts[-1]], starts - starts[0])
 
     def owners(self) -> NDArray[np.intp]:
-        """Return, for each number, the index of the list that it is in."""
+        """Return, for each element of `numbers`, the index of its list."""
         return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
 
 
 class _Asked(NamedTuple):
-    """The m questions that can be asked with a vocabulary; words are frequency ranks, from 0.
+    """The m analogy questions whose words are all in a vocabulary.
+
+    Words are represented by their frequency ranks, from 0.
 
     Attributes
     ----------
     places : (m,)
         The index of each question among all questions.
     terms : (m, 3)
-        Its words a, b and c.
+        The words a, b and c of each question.
     excluded, correct
-        The words that cannot be its answer, and the correct answers.
+        For each question, the words that cannot be answers, and the correct answers.
     """
 
     places: NDArray[np.intp]

@@ -353,7 +353,10 @@ def correlate(
     generator: np.random.Generator | None = None,
     resamples: int = 2000,
 ) -> SimilarityResult:
-    """Correlate the cosines in `answers` with human ratings; the arguments are of `similarity`."""
+    """Correlate the cosines in `answers` with human ratings.
+
+    `oov`, `generator` and `resamples` are the arguments of `similarity`.
+    """
     cosines = answers.cosines
     known = ~np.isnan(cosines)
     used = known if oov == "skip" else np.ones(len(pairs), dtype=bool)

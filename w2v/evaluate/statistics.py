@@ -252,7 +252,7 @@ def _resampled_spearman(
 def _resampled_ranks(
     values: NDArray[np.float64], times: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute the ranks of values in bootstrap samples, less the mean rank.
+    """Compute the ranks of values in bootstrap samples, minus the mean rank of the sample.
 
     Equal values get the mean of their ranks.
 
@@ -266,9 +266,9 @@ def _resampled_ranks(
     Returns
     -------
     ranks : (n, samples)
-        The rank of each value in each sample.
+        The rank of each value in each sample, minus the mean rank.
     squares : (samples,)
-        The sum of the squared ranks of all values in a sample.
+        The sum of the squares of these ranks over the n values of a sample.
     """
     order = np.argsort(values, kind="stable")
     _, starts, group = np.unique(values[order], return_index=True, return_inverse=True)

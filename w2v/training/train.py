@@ -439,10 +439,11 @@ class _Training:
         )
 
     def _tables(self) -> dict[str, NDArray[Any]]:
-        """Return the matrices of the model that are not word vectors, by name.
+        """Return the matrices of the model other than word vectors, by name.
 
-        These are the vectors of inner nodes (hierarchical softmax), and the words' rows of the
-        input matrix (subwords), which are not the words' vectors: those are means over n-grams.
+        With hierarchical softmax, this is the matrix of the vectors of inner nodes. With subwords,
+        it is the matrix of one row for each word, whose mean with the rows of the word's n-grams is
+        the vector of the word.
         """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}

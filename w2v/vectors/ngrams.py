@@ -81,14 +81,16 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Compute `means` for so few words that the vectors of all their n-grams fit into memory.
+        """Return the mean of the n-gram vectors of each word: float64 (words, d).
+
+        The hashes of all n-grams are in memory at the same time, so there must be few words.
 
         Parameters
         ----------
         own : float32 (words, d)
-            A further vector for each word, or zeros.
+            A further vector for each word, which is added to the sum of the n-gram vectors.
         counts
-            Whether `own` is included in the mean.
+            Whether `own` also counts in the divisor; False if it is zeros.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

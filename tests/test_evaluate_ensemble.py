@@ -163,7 +163,15 @@ def test_holm_is_that_of_a_loop() -> None:
 def simulated(
     seed: int, moved: float, resampled: bool, runs: int = 8, size: int = 300, dim: int = 40
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
-    """Return simulated vectors of two texts in which a tenth of the words differ, and how much."""
+    """Simulate the vectors of several runs on each of two texts; a tenth of the words change.
+
+    Returns
+    -------
+    before, after
+        The vectors of each run on a text, (size, dim).
+    moved : (size,)
+        Half of the squared distance between the true vectors of each word in the two texts.
+    """
     random = np.random.default_rng(seed)
     scale = np.linspace(0.3, 1.7, dim) / math.sqrt(dim) / 2
 

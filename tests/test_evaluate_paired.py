@@ -557,7 +557,17 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Write simulated answers into files as the jobs of a sweep do, and return the settings."""
+    """Save simulated answers to a benchmark in files, and return the configurations of a sweep.
+
+    Parameters
+    ----------
+    folder
+        The folder of the files.
+    sample
+        The benchmark, and the answers of each configuration's runs.
+    figures
+        The name of the benchmark.
+    """
     benchmark, answers = sample
     found = []
     for number, rows in enumerate(answers):

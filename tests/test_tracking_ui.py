@@ -38,7 +38,7 @@ class Store(NamedTuple):
     """The ids of the MLflow runs of the sweep and of its jobs, by name."""
 
     def artifact(self, run: str, path: str) -> str:
-        """Return the URL of the page that shows an artifact of the run with a given name."""
+        """Return the URL of the page that shows the artifact `path` of the run called `run`."""
         return (
             f"{self.address}/#/experiments/{self.experiment}/runs/{self.runs[run]}/artifacts/{path}"
         )

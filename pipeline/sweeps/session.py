@@ -202,7 +202,7 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a sweep for the block; if it holds an earlier sweep, rename it first."""
+    """Lock the folder of a sweep during a ``with`` block; rename a folder with an earlier sweep."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()

@@ -139,11 +139,12 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert gradients with respect to sums of words to gradients of rows of the table.
+        """Convert the gradients of the loss with respect to sums of words to those of sums of rows.
 
-        Without subwords, each word is one row of the table and the arguments are returned
-        unchanged. With subwords, each word is a sum of rows, and the result has one such sum for
-        each distinct word.
+        Without subwords, each word is one row of the table, and the arguments are returned
+        unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
+        element for each distinct word: this sum, and the gradient with respect to the word's
+        vector.
 
         Parameters
         ----------

@@ -122,11 +122,12 @@ def choose_band_targets(
     tile: Tile,
     own: Band,
 ) -> None:
-    """Decide where the gradients of a tile's output vectors are written, for negative sampling.
+    """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A tile is a group of consecutive center words. The decision is made by
-    `w2v.engines.rows.choose_targets`, from the curvatures of the loss along these vectors, which
-    are added up first.
+    It updates the model directly if the vector's word has no other gradient in the training step.
+    Otherwise it is written to the gradient buffer (`w2v.engines.rows.choose_targets`). The
+    curvatures of the loss along the vectors are added up first, because they limit the step size. A
+    tile is a group of consecutive center words.
 
     Parameters
     ----------

@@ -140,7 +140,10 @@ def choose_targets(
     tile: Tile,
     first: int,
 ) -> None:
-    """Decide where the gradients of some rows are written (`Targets`).
+    """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
+
+    A gradient updates the model directly if it is the only one of its row in the training step. The
+    results are stored in ``tile`` as `Targets`.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ def choose_targets(
     rate
         The learning rate.
     copies
-        The address of copies of the rows before the step.
+        The address of copies of the rows, from before the step; 0 if there are none.
     places
         The address of the rows' places in the gradient buffer.
     tile

@@ -125,7 +125,9 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of the row with the index ``places[e]``."""
+    """Return the address of a row, whose index is element ``e`` of the int32 array at
+    ``places``.
+    """
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 

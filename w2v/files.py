@@ -50,14 +50,21 @@ def is_number(field: str | bytes) -> bool:
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON, with the SHA-256 of its content as a first entry, ``sha256``."""
+    """Return a dictionary as JSON, with the SHA-256 of its content added as the entry
+    ``sha256``.
+    """
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     text = json.dumps({"sha256": digest, **body}, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode()
 
 
 def verify_checksum(data: bytes) -> dict[str, Any]:
-    """Return the dictionary in JSON that `with_checksum` made, after verifying its checksum.
+    """Parse the JSON that `with_checksum` made, and verify its checksum.
+
+    Returns
+    -------
+    dict
+        The dictionary that was given to `with_checksum`.
 
     Raises
     ------

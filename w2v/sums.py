@@ -44,7 +44,10 @@ class Sums:
         return len(self.ids) if self.starts is None else len(self.starts) - 1
 
     def borders(self) -> I32:
-        """Return `starts`, or, if it is None, 0, 1, … n (each sum is one row): int32 (n + 1,)."""
+        """Return the index of each sum's first entry, and the number of entries: int32 (n + 1,).
+
+        This is `starts`, also if the attribute is None because each sum is a single row.
+        """
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
     def take(self, chosen: NDArray[np.integer[Any]]) -> "Sums":

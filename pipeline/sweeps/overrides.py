@@ -24,7 +24,7 @@ def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 @lru_cache(1 << 12)  # the jobs of a sweep have few different ones, and parsing takes long
 def parsed(text: str) -> Override:
-    """Return an override of a job, parsed; it must not be changed."""
+    """Parse an override of a job. The result is cached and must not be changed."""
     return OverridesParser.create().parse_overrides([text])[0]
 
 

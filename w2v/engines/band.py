@@ -109,10 +109,18 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add the `MR` weighted sums of rows that ``terms`` describes to the sums in ``tile``.
+    """Add weighted sums of rows to a block of columns of `MR` other rows, and return the result.
 
-    Returns the result. Each sum is a tuple of SIMD vectors in registers: some columns of a row,
-    from ``column`` on. A row has ``width`` float32 values.
+    Parameters
+    ----------
+    terms
+        The `MR` weighted sums.
+    width
+        The number of float32 values in a row.
+    column
+        The first column of the block.
+    tile
+        The block of columns of each of the `MR` rows, as a tuple of SIMD vectors.
     """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile

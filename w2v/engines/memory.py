@@ -202,16 +202,17 @@ class Sizes(NamedTuple):
         The number of tiles in a strip, and of strips in a step.
     slots
         The number of rows of a strip in the buffer of gradients of output vectors: its context
-        rows, then its noise words. With a tree, the largest possible number of nodes.
+        rows, then its noise words. For the hierarchical softmax, the largest possible number of
+        nodes.
     input_slots
         The number of rows of a strip in the buffer of gradients of input vectors.
     columns
-        With a tree: the largest possible number of nodes of a tile; else 0.
+        For the hierarchical softmax: the largest possible number of nodes of a tile; else 0.
     depth
-        With a tree: the length of the longest path; else 0.
+        For the hierarchical softmax: the length of the longest path; else 0.
     hot
-        With a tree and CBOW: the number of nodes near the root that have gradient rows in each
-        tile; else 0.
+        For CBOW with the hierarchical softmax: the number of nodes near the root that have gradient
+        rows in each tile; else 0.
     words
         With subwords: the largest possible number of distinct words among the input rows of a step;
         else 0.
@@ -220,9 +221,9 @@ class Sizes(NamedTuple):
     windows
         Whether input rows are sums over windows (CBOW).
     nodes
-        Whether output rows are nodes of a tree (hierarchical softmax), for skip-gram.
+        Whether this is skip-gram with the hierarchical softmax, whose output rows are tree nodes.
     paths
-        The same for CBOW.
+        Whether this is CBOW with the hierarchical softmax.
     parts
         Whether word vectors are sums of rows (subwords).
     """
@@ -272,17 +273,20 @@ class Plans(NamedTuple):
     lows, highs : int32 (n, step)
         For CBOW: the start and the end of each center word's window in ``ids``.
     nodes : int32 (n, rows)
-        With a tree: the nodes of each tile, padded to a multiple of `MR` with -1.
+        For the hierarchical softmax: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
-        With a tree: the index in ``nodes`` at which each tile begins.
+        For the hierarchical softmax: the index in ``nodes`` at which each tile begins.
     keys : int32 (n, tiles * contexts * depth)
-        With a tree: the path of each word that a tile may predict. For each node on the path,
-        2 * its index among the nodes of the tile + the code of the branch. For CBOW: the entries of
-        the step, that is the path of each center word that is predicted, with 2 * node + code.
+        For the hierarchical softmax: the path of each word that a tile may predict. For each node
+        on the path, 2 * its index among the nodes of the tile + the code of the branch. For CBOW:
+        the entries of the step, which are the nodes on the path of each predicted center word, as 2
+        * node + code.
     key_starts : int32 (n, tiles * contexts + 1)
-        With a tree: the index in ``keys`` at which the path of each of these words begins.
+        For the hierarchical softmax: the index in ``keys`` at which the path of each of these words
+        begins.
     owners : int32 (n, step * depth)
-        With a tree and CBOW: the center word of each entry, except for those of hot nodes.
+        For CBOW with the hierarchical softmax: the center word of each entry whose node is not hot
+        (`Sizes.hot`).
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
@@ -334,10 +338,11 @@ class Buffer(NamedTuple):
     word_curvature : float32 (words,)
         With subwords: the curvature bound of each word.
     path_inputs : float32 (step, width)
-        With a tree and CBOW: the input row of each center word.
+        For CBOW with the hierarchical softmax: the input row of each center word.
     path_gradients, path_curvature : float32 (step * depth,)
-        With a tree and CBOW: the negative gradient with respect to the score of each entry, and the
-        entry's contribution to the curvature bound of its node.
+        For CBOW with the hierarchical softmax: the negative gradient with respect to the score of
+        each entry (a node on the path of a center word), and the entry's contribution to the
+        curvature bound of its node.
     """
 
     center: F32
@@ -395,8 +400,8 @@ class Planning(NamedTuple):
         The first element of a linked list for each word, -1 if it is empty. A list has the rows of
         the gradient buffer that belong to the word.
     seen : int32 (V - 1,)
-        With a Huffman tree: the index in ``nodes`` of `Plans` at which each inner node was last
-        listed, or -1.
+        For the hierarchical softmax: the index in ``nodes`` of `Plans` at which each inner node was
+        last listed, or -1.
     parts : int32 (rows of the input matrix,)
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)

@@ -215,7 +215,11 @@ class LogisticStep(ABC):
         return {}
 
     def _arrays(self, draw: Draw) -> list[F32]:
-        """Return the buffers of a batch: C, R, S, G, a temporary array, ∂J/∂C and ∂J/∂R."""
+        """Return the buffers of a batch, one matrix per tile in each.
+
+        They are for the input vectors C, the output vectors R, the scores S = C Rᵀ, the gradient
+        ∂J/∂S, a temporary matrix, and the gradients ∂J/∂C and ∂J/∂R.
+        """
         tiles, rows = draw.columns.rows.shape
         dim = self.dim
         shapes = {"C": (CENTERS, dim), "R": (rows, dim)}

@@ -1,8 +1,8 @@
-"""Explain why no cached result can be used: how the most similar one differs from the one wanted.
+"""Explain why a result is not in the cache: how it differs from the most similar cached result.
 
-A result is described by its manifest, a JSON object: ``settings``, nested by group as a user names
-them; ``upstream``, the cache keys of the results from which it was made; ``inputs``, the SHA-256 of
-the files that were read, by path; and ``code``, a hash of each source file by path.
+A result is described by a JSON object, its manifest. ``settings`` are its settings, nested by
+group. ``upstream`` has the cache keys of the results from which it was made, ``inputs`` the SHA-256
+of the files that were read, by path, and ``code`` a hash of each source file, by path.
 """
 
 import json

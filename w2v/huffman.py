@@ -57,8 +57,8 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     Returns
     -------
     parents : int32 (2 V - 1,)
-        The parent of each node, for the V leaves and then the V - 1 inner nodes: the number of an
-        inner node, from 0, or -1 for the root.
+        The parent of each node: the number of an inner node, from 0, or -1 for the root. The V
+        leaves come first, then the V - 1 inner nodes.
     codes : int8 (2 V - 1,)
         Which child of its parent each node is, 0 or 1.
     """

@@ -3,9 +3,9 @@
 The formulas of the losses for one center word are in `w2v.reference`; this module also exports
 them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.
 
-To add a loss, write its settings here as a subclass of `Loss` with a line in `LOSSES`, its formula
-in `w2v.reference`, its training step in a file of ``w2v/engines``, and ``conf/loss/<name>.yaml``.
-No other file has to be changed.
+To add a loss, write its settings here as a subclass of `Loss`, and add a line to `LOSSES`. Add the
+formula to `w2v.reference`, the training step to ``w2v/engines``, and the file
+``conf/loss/<name>.yaml``. No other file has to be changed.
 """
 
 from abc import ABC, abstractmethod

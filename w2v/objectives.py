@@ -2,10 +2,10 @@
 
 The losses and their settings are in `w2v.losses`.
 
-To add an architecture, write its settings here as a subclass of `Architecture`, a subclass of these
-settings with a field ``loss``, a line in `ARCHITECTURES`, its formula in `w2v.reference`, its input
-vectors in ``w2v/engines/inputs.py``, and ``conf/model/<name>.yaml``. No other file has to be
-changed.
+To add an architecture, write its settings here as a subclass of `Architecture`, and a subclass of
+these settings with a field ``loss``. Add a line to `ARCHITECTURES`, the formula to `w2v.reference`,
+the input vectors to ``w2v/engines/inputs.py``, and the file ``conf/model/<name>.yaml``. No other
+file has to be changed.
 """
 
 from dataclasses import dataclass

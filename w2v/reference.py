@@ -3,15 +3,15 @@
 ``w2v/README.md`` derives every formula, and every training engine is tested against this module.
 The settings of the losses are in `w2v.losses`.
 
-Each loss is a function of the scores ``s = U v`` alone, so each function has the same three steps:
-the scores, the loss with ``g = dJ/ds``, and the chain rule ``dJ/dv = Uᵀ g``, ``dJ/dU = g vᵀ``.
-An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v`` predicts
-which words, for any of the losses.
+Each loss J depends only on the scores ``s = U v``. Each function therefore computes the scores,
+then the loss and ``g = dJ/ds``, and finally, by the chain rule, ``dJ/dv = Uᵀ g`` and ``dJ/dU = g
+vᵀ``. An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v``
+predicts which words, for any of the losses.
 
 All arithmetic is float64; results are rounded once, to the dtype of the input. Finite input gives
-finite output and no warning: intermediate results that overflow are computed again on a smaller
-scale, and a result outside the range of its dtype becomes the largest number of the dtype, with
-the right sign.
+finite output and no warning. Intermediate results that overflow are computed again on a smaller
+scale. A result outside the range of its dtype is clipped to the largest or smallest number of the
+dtype.
 """
 
 import operator
@@ -195,9 +195,9 @@ def hierarchical_softmax(
 ) -> LossAndGradients:
     """Compute the hierarchical-softmax loss of one pair: J = -Σ_l log σ(±n_l·v).
 
-    The words are the leaves of a binary tree. The sum runs over the inner nodes on the path from
-    the root to the outside word; the sign is + where the path takes the branch of code 0, and -
-    where it takes the branch of code 1.
+    The words are the leaves of a binary tree. The sum is over the inner nodes n_l on the path from
+    the root to the outside word. The sign is + if the path takes the branch of code 0 at this node,
+    and - if it takes the branch of code 1.
 
     Parameters
     ----------

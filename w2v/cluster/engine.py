@@ -120,8 +120,7 @@ class ClusterEngine:
 
     It implements `w2v.engines.Engine`. Training proceeds in rounds: each worker trains on its part
     of the text, and then the changes of all workers are combined. The result depends on the number
-    of workers, but not on the number of processes in which they run, nor on the machines of these
-    processes.
+    of workers, but not on the number of processes or machines.
 
     Parameters
     ----------

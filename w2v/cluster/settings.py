@@ -113,7 +113,7 @@ class Cluster:
     pool
         The processes in which the workers run.
     here
-        The number of these processes on this machine, as far as it is known.
+        The number of these processes on this machine, for estimates of memory.
     report
         A function that is called with a message on the costs of a round.
     """

@@ -246,7 +246,7 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of the scores of a tile (consecutive center words).
 
-    Returns also the summed weight of the (center, context) pairs. Tiles in the middle of a document
+    Also returns the summed weight of the (center, context) pairs. Tiles in the middle of a document
     share the same weights, which are computed only once.
 
     Parameters

@@ -63,9 +63,9 @@ class GensimEngine:
     """An engine that trains with gensim and updates the model's matrices in place.
 
     An epoch is one call of gensim's `Word2Vec.train`. The number of pairs and the loss in the
-    `Tally` are None: gensim does not report the number of pairs, and its loss, which is accumulated
-    in float32 over all pairs (piskvorky/gensim#2735, #2743), cannot be compared with that of other
-    engines.
+    `Tally` are None. gensim does not report the number of pairs. It accumulates the loss in float32
+    over all pairs (piskvorky/gensim#2735, #2743), so its loss cannot be compared with the loss of
+    other engines.
 
     Raises
     ------

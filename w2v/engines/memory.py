@@ -5,8 +5,8 @@ into tiles of consecutive center words (see `w2v.engines.kernels`). A tile multi
 with output rows, each of one of two kinds:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums of
-  the vectors of the words in each window; a strip then loads the vectors of all words from m before
-  its first center word to m after its last one, m being the window size.
+  the vectors of the words in each window. With a window size of m, a strip then loads the vectors
+  of its words and of the m words before and after it.
 - Output rows: for negative sampling, the output vectors of the words around the center words (a
   band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
   of the inner nodes on the tree paths of the words that the tile predicts.

@@ -6,8 +6,8 @@ word is scored only with the nodes on the paths of the words that it predicts it
 size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
 Four consecutive center words predict nearly the same words, so they are computed together as a
-*group*: a row of the matrix has the nodes on the paths of the words that any of the four predicts,
-and a score for each of the four. (For CBOW, see `w2v.engines.paths`.)
+*group*. A group has one row of the matrix. Its elements are the nodes on the paths of all words
+that the four center words predict, each with four scores. (For CBOW, see `w2v.engines.paths`.)
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)

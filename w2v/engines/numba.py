@@ -73,9 +73,9 @@ STEPS_AHEAD = 4
 class NumbaEngine:
     """An engine that trains with compiled kernels; all threads work together on each training step.
 
-    The vectors do not depend on the number of threads. The exact softmax and tasks with frozen
-    vectors are trained by `NumpyEngine` instead: the former spends its time in large matrix
-    products, and the kernels cannot freeze vectors.
+    The vectors do not depend on the number of threads. `NumpyEngine` is used instead for the exact
+    softmax, which spends its time in large matrix products, and for tasks with frozen vectors,
+    which the kernels do not support.
 
     Attributes
     ----------

@@ -166,8 +166,8 @@ def load_analogies(path: str | Path) -> list[Question]:
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file of the folder is a category, and each line
     has a word and its correct answers, which are separated by slashes. Each ordered pair of lines
-    of a file makes a question: a is the word and b the first answer of one line, c is the word of
-    the other line, and the answers of that line are the correct answers.
+    of a file makes a question. The first line gives a (its word) and b (its first answer), and the
+    second line gives c (its word) and the correct answers.
 
     Raises
     ------
@@ -276,10 +276,10 @@ def answer_ranks(
     """Rank all candidate answers to each analogy question; return the rank of the correct answer.
 
     For a question "a is to b as c is to x", 3CosAdd ranks the words x by cos(x, b) - cos(x, a) +
-    cos(x, c), and 3CosMul by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted to the
-    range from 0 to 1. The words a, b and c cannot be answers. If a word of the question is not in
-    the vocabulary, the most frequent word that differs only in case takes its place. Words that
-    differ only in case count as the same answer.
+    cos(x, c). 3CosMul ranks them by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted
+    to the range from 0 to 1. The words a, b and c cannot be answers. If a word of the question is
+    not in the vocabulary, the most frequent word that differs only in case takes its place. Words
+    that differ only in case count as the same answer.
 
     Parameters
     ----------

@@ -497,8 +497,9 @@ HEADER_ROWS = 20
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
     """Return whether the first row of a table must be a header.
 
-    It must be if one of its cells is a common column name; or if a column, other than the text
-    column, has numbers in all of at least two further rows, but not in the first row.
+    This is the case if one of its cells is a common column name. It is also the case if a column,
+    other than the text column, has no number in the first row but numbers in all other rows, of
+    which there are at least two.
 
     Parameters
     ----------

@@ -90,29 +90,29 @@ def train(
     ----------
     documents
         The path of a file or a folder, a glob pattern, or a list of these; ``.gz``, ``.bz2``,
-        ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a document,
-        or of lists of tokens, which are used as they are; it is read once, as a stream. A list of
-        strings is taken for paths if its first item is the path of an existing file or folder, or
-        a pattern such as ``texts/*.txt``.
+        ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a document, or
+        of lists of tokens, which are used unchanged; it is read once, as a stream. A list of
+        strings is taken for paths if its first item is the path of an existing file or folder, or a
+        pattern such as ``texts/*.txt``.
     objective
         The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
-        ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with
-        5 noise words.
+        ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
+        noise words.
     tokenizer
-        How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function
-        from a text to its tokens.
+        How a text is split: ``w2v.Words()``, the default, ``w2v.Whitespace()``, or a function from
+        a text to its tokens.
     phrases
-        How words that often occur together are joined to phrases, as in
-        ``w2v.Phrases(passes=2)``; None: they are not joined.
+        How words that often occur together are joined to phrases, as in ``w2v.Phrases(passes=2)``;
+        None: they are not joined.
     unit, field, encoding, errors
-        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field
-        with the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with
-        bytes that cannot be decoded (``strict``, ``replace`` or ``ignore``).
+        How files are read: what a document is (``line``, ``paragraph`` or ``file``), the field with
+        the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with bytes that
+        cannot be decoded (``strict``, ``replace`` or ``ignore``).
     limit
         Read at most this many documents.
     workers
-        The number of threads that tokenize; None: one for each core. A tokenizer with a pattern
-        or the name of a function uses processes instead of threads; None: one process.
+        The number of threads that tokenize; None: one for each core. A tokenizer with a pattern or
+        the name of a function uses processes instead of threads; None: one process.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: those that occur ``min_count`` times or more, but at most
         ``max_size``, the most frequent ones; or, if given, those of ``words`` that occur. The words
@@ -146,8 +146,8 @@ def train(
         subwords, where words share rows. Training then uses NumPy, also with ``engine="numba"``,
         and is several times slower.
     checkpoints
-        A folder for checkpoints, from which the same call continues after an interruption. They
-        are removed when the training ends. None: no checkpoints.
+        A folder for checkpoints, from which the same call continues after an interruption. They are
+        removed when the training ends. None: no checkpoints.
     checkpoint_every, checkpoint_words
         The seconds and the words between checkpoints. A None is ignored.
     engine, threads
@@ -168,9 +168,9 @@ def train(
     Raises
     ------
     InputError
-        An argument has a value that is not allowed, a file cannot be read, a document is neither
-        a string nor a list of tokens, or there is nothing to learn from. The message is one line
-        that names the argument or the document.
+        An argument has a value that is not allowed, a file cannot be read, a document is neither a
+        string nor a list of tokens, or there is nothing to learn from. The message is one line that
+        names the argument or the document.
     KeyboardInterrupt
         Ctrl-C was pressed before training began, or twice.
 
@@ -190,8 +190,8 @@ def train(
     References
     ----------
     Mikolov, Chen, Corrado, Dean (2013), Efficient Estimation of Word Representations in Vector
-    Space. Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words
-    and Phrases and their Compositionality.
+    Space. Mikolov, Sutskever, Chen, Corrado, Dean (2013), Distributed Representations of Words and
+    Phrases and their Compositionality.
 
     Examples
     --------

@@ -260,7 +260,7 @@ class _Reader(FileReader):
     def _read(self, size: int, skip: bool) -> bytearray:
         """Read or skip `size` bytes, block by block.
 
-        A file that ends early thus fails before memory is allocated for all of `size`.
+        If the file ends early, an error is raised before memory is allocated for all of `size`.
         """
         found = bytearray()
         while size:

@@ -1027,8 +1027,8 @@ class WordVectors:
 def spellings(word: str) -> tuple[str, ...]:
     """Return the spellings with which `WordVectors.find` looks up a word, in this order.
 
-    They are the word itself, the word with ``_`` for spaces, and the latter with ASCII apostrophes
-    and hyphens.
+    They are the word itself, the word with ``_`` for spaces, and the word with ``_`` for spaces and
+    ASCII apostrophes and hyphens.
     """
     joined = "_".join(word.split())
     return tuple(dict.fromkeys((word, joined, joined.translate(PLAIN))))

@@ -370,15 +370,15 @@ def cbow(
     combine: str = "mean",
     context_gradient: str = "exact",
 ) -> LossAndGradients:
-    """Compute the loss of one window where the words around it predict the center word (CBOW).
+    """Compute the CBOW loss of one window, in which the context words predict the center word.
 
     Parameters
     ----------
     center_index : int
         c, the row of the center word in `output_vectors`.
     context_indices : (n,) int
-        The other words of the window, rows of `input_vectors`; a word may occur twice. If there
-        are none, the loss and its gradients are zero.
+        The other words of the window, rows of `input_vectors`; a word may occur twice. If there are
+        none, the loss and its gradients are zero.
     input_vectors : (V, d)
         The input vector of each word.
     output_vectors : (V, d)
@@ -585,7 +585,7 @@ def _scores_below_their_maximum(U: Float64Array, v: Float64Array) -> Float64Arra
 
 
 def _within_range(x: Any, dtype: np.dtype[Any]) -> Any:
-    """Round float64 numbers to `dtype`; clip them to its largest finite number."""
+    """Round float64 numbers to `dtype`, and clip them to its range of finite numbers."""
     largest = float(np.finfo(dtype).max)
     return np.clip(x, -largest, largest).astype(dtype)
 

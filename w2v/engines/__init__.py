@@ -161,7 +161,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 class EngineEntry(NamedTuple):
-    """An entry of the table of engines: where an engine's class is, and what it can do.
+    """An entry of the table of engines: the class of an engine, and what the engine supports.
 
     Attributes
     ----------

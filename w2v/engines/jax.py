@@ -603,9 +603,7 @@ class NegativeSamplingSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model after one step, the state, and the loss and number of pairs before
-        it.
-        """
+        """Return the updated model, the state, and the loss and number of pairs of the batch."""
         C, R, S, weights = self._scores(vectors, batch)
         G = weights * jax.nn.sigmoid(S) * self.sign
         curvature = weights / (2 * jnp.maximum(jnp.abs(S), 2))
@@ -708,7 +706,7 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the model and optimizer arrays after one step, and the batch's loss before it.
+        """Return the updated model and optimizer arrays, and the batch's loss before the update.
 
         The loss is returned with the number of pairs, float32 (2,).
         """

@@ -119,7 +119,9 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 
 @inlined
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
-    """Return the step size of a row: the learning rate, but at most 2 / h for its curvature h.
+    """Return the step size of a row: the learning rate, but at most 2 / h.
+
+    h is the curvature of the loss along the row.
 
     A limit of 1 / h would bias the model. It would affect noise words more often than context
     words, because one noise word is shared by many pairs.

@@ -262,7 +262,7 @@ def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
 
 
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Emit LLVM code for ``x * y + z``, fused into one instruction if the CPU has it."""
+    """Emit LLVM code for ``x * y + z``, as one fused instruction if the CPU has one."""
     return builder.fadd(builder.fmul(x, y, flags=FAST_MATH), z, flags=FAST_MATH)
 
 
@@ -286,7 +286,7 @@ def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
 
 @instruction(lambda _x, _ys, zs: zs(FLOATS, zs, zs))
 def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
-    """Emit LLVM code for the tuple of ``x * y + z``, with one ``y`` and ``z`` from each tuple."""
+    """Emit LLVM code for the tuple of ``x * y + z`` for all y in ``ys`` with z in ``zs``."""
     for n in range(zs.type.count):
         y, z = builder.extract_value(ys, n), builder.extract_value(zs, n)
         zs = builder.insert_value(zs, write_multiply_add(builder, x, y, z), n)

@@ -509,7 +509,7 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 
 
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
-    """Return a hash of the text of each word, followed by those of the pairs: uint64.
+    """Return the hashes of the texts of words, and then of the texts of pairs: uint64.
 
     The text of a pair is its words with the joiner (``_``) in between. The hash of a text is a
     polynomial modulo 2^64 over the parts between joiners, so that the hash of a pair can be

@@ -1,4 +1,4 @@
-"""Compiled tokenization: Numba kernels that find tokens and number and count their types.
+"""Compiled tokenization: Numba kernels that find tokens, and number and count distinct tokens.
 
 A table of types (distinct tokens) consists of arrays. ``lines`` holds the types in UTF-8, each
 followed by a line feed; type i starts at ``starts[i]``, and ``starts[size]`` is the end of the

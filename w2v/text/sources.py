@@ -137,7 +137,7 @@ def documents_to_blocks(
 
 
 def document_texts(block: Block) -> Iterator[str]:
-    """Yield each document of a block as a string, including those of only white space."""
+    """Yield each document of a block as a string, also documents of only white space."""
     start = 0
     for stop in block.stops.tolist():
         yield block.data[start:stop].decode("utf-8")

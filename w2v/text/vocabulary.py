@@ -291,7 +291,7 @@ def choose(
 def with_words(
     types: Sequence[str], counts: NDArray[np.int64], words: Sequence[str]
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Append `words` that do not occur in a corpus to its types, with a count of 0.
+    """Add the words that do not occur in a corpus to the types of the corpus, with a count of 0.
 
     Parameters
     ----------

@@ -10,11 +10,11 @@ from w2v.vectors.ngrams import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
 
 
 def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sums:
-    """Return, for each word, the rows of the input matrix whose mean is its vector.
+    """Return the rows of the input matrix whose mean is the vector of a word, for each word.
 
-    They are the row of the word itself, w, and those of its character n-grams, V + (hash modulo the
-    number of buckets). An n-gram that occurs twice in a word counts twice. As in fastText, ``</s>``
-    has no n-grams.
+    For the word with index w, these are row w and, for each character n-gram of the word, row V +
+    (hash modulo the number of buckets). An n-gram that occurs twice in a word counts twice. As in
+    fastText, ``</s>`` has no n-grams.
 
     Parameters
     ----------

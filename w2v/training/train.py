@@ -405,7 +405,7 @@ class _Training:
             self.best = Model(*map(np.copy, self.model))  # the last epoch was the best
 
     def trained(self) -> Trained:
-        """Return the result of the finished training; with early stopping, of its best epoch."""
+        """Return the result of the finished training; with early stopping, after the best epoch."""
         at, model = self.at, self.model
         last = at.epochs[-1].epoch
         kept = self.early.best(at.epochs) if self.early else last

@@ -583,7 +583,7 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
 def write_word2vec(
     path: Path, contents: Contents, binary: bool = False, header: bool = True
 ) -> None:
-    """Write the format of word2vec: a header ``V d``, then each word with its d numbers.
+    """Write a word2vec file: a header ``V d``, then each word with the d numbers of its vector.
 
     Parameters
     ----------

@@ -118,9 +118,9 @@ def text_vectors(
 
 
 def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Subtract from the rows of a matrix their component along the first right singular vector.
+    """Remove from each row of a matrix its component along the first right singular vector.
 
-    This is the direction that most rows share. Arora, Liang and Ma (2017) subtract it from text
+    This is the direction that most rows share. Arora, Liang and Ma (2017) remove it from text
     vectors after weighting words by `sif_weights`. The matrix is (n, d).
     """
     if len(vectors) < 2:

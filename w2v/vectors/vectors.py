@@ -947,7 +947,7 @@ class WordVectors:
             target.write(local_path(folder) / target.name, self._contents())
 
     def save_word2vec(self, path: str | Path, binary: bool = False, *, header: bool = True) -> None:
-        """Write the format of word2vec, which gensim and many other tools read.
+        """Write a file in the format of word2vec, which gensim and many other tools read.
 
         Parameters
         ----------

@@ -90,7 +90,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of independent sampling units in the used items, such as word pairs."""
+        """Return the number of independent sampling units (word pairs) among the used items."""
 
     def variances(self, parts: FloatArray) -> FloatArray:
         """Estimate the sampling variance, over items, of the score of each row of `parts`.

@@ -31,14 +31,24 @@ RETRIES = 3
 """How often a task runs again whose process or machine was lost."""
 
 ATTEMPTS = 10
-"""How often the same round is done again after processes were lost."""
+"""How often a round is tried, and how many processes in a row may be lost before they are ready."""
 
 PATIENCE = 120.0
-"""Seconds that new processes may take to start before the others go on without them."""
+"""Seconds that the first processes may take to start."""
 
-LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Where this variable is 0 when Ray is imported, its servers listen on loopback only. Otherwise Ray
-replaces 127.0.0.1, given as the address of a node, by another address of the machine."""
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of a round that is done again: ten lines for each task
+}
+"""Variables by which Ray sends no telemetry and is quiet; set unless the user has set them."""
+
+LOCAL_ENVIRONMENT = {
+    # At 1, Ray replaces 127.0.0.1, given as the address of a node, by another of the machine.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Ray's default is 15, with which workers stand still while other programs are busy.
+    "RAY_worker_niceness": "0",
+}
+"""The same for a cluster that is started here, on loopback only."""
 
 MAX_FOLDER = 40
 """The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
@@ -74,9 +84,8 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
     InputError
         There is no cluster at the address.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if address is None:
-        os.environ.setdefault(LOOPBACK, "0")
+    for name, value in {**ENVIRONMENT, **(LOCAL_ENVIRONMENT if address is None else {})}.items():
+        os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():  # in a job of a sweep on Ray, or in a process that uses Ray itself
@@ -234,9 +243,6 @@ class RayReplica(Replica):
     def __init__(self) -> None:
         """Do nothing: `setup` makes the copy of the model, because Ray hides errors raised here."""
 
-    def started(self) -> None:
-        """Do nothing. A call of this method returns when the process is running."""
-
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
         """Make the copy of the model; return the seconds spent on compiling kernels."""
         super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
@@ -246,9 +252,9 @@ class RayReplica(Replica):
 class RayPool:
     """Copies of the model in processes of a Ray cluster. It implements `w2v.cluster.engine.Pool`.
 
-    If a process is lost, it is restarted, all copies are reset to the model before the round, and
-    the round is repeated. The result is bit-identical, because the random numbers of a round are a
-    function of its number.
+    A process may end at any time. The processes that are left then take over the model from before
+    the round, and do the round again, while another process starts, which joins them when it is
+    ready. The bits are the same, because all that is random in a round follows from its number.
 
     Parameters
     ----------
@@ -269,11 +275,13 @@ class RayPool:
         self.ray, self.wanted, self.threads = ray, processes, threads
         self.text, self.report = text, report
         self.replicas: list[Any] = []
+        self.starting: dict[Any, Any] = {}  # the pending result of `setup` -> its replica
         self.loaded = False
+        self.failed = 0  # processes in a row that were lost before they were ready
 
     @property
     def processes(self) -> int:
-        """The number of running processes."""
+        """How many train now."""
         return len(self.replicas)
 
     def start(self, engine: str, task: Task, text: Text) -> float:
@@ -283,14 +291,20 @@ class RayPool:
         """
         task = replace(task, threads=self.threads)
         self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))
-        return self._until_done(self._start_missing)
+        seconds = self._until_done(lambda: self._join(self.wanted))
+        if self.starting:
+            self.report(
+                f"{len(self.replicas)} of {self.wanted} processes train; the others join them when "
+                "there are cores for them"
+            )
+        return seconds
 
     def close(self) -> None:
         """End the processes."""
-        for one in self.replicas:
+        for one in (*self.replicas, *self.starting.values()):
             with suppress(self.ray.exceptions.RayError):
                 self.ray.kill(one)
-        self.replicas = []
+        self.replicas, self.starting = [], {}
 
     def load(self, table: NDArray[np.float32]) -> None:  # noqa: ARG002
         """Mark the models of all processes as outdated; the next round sends them its `table`."""
@@ -300,8 +314,8 @@ class RayPool:
         """Train one round and combine the changes; repeat both if a process is lost."""
 
         def attempt() -> Round:
+            self._join(0 if self.replicas else 1)
             if not self.loaded:
-                self._start_missing()
                 model = self.ray.put(table)
                 self.ray.get([one.load.remote(model) for one in self.replicas])
                 self.loaded = True
@@ -315,7 +329,7 @@ class RayPool:
         An error of the code that runs in a process is raised without Ray's wrapper.
         """
         errors = self.ray.exceptions
-        for attempt in itertools.count(1):
+        for number in itertools.count(1):
             try:
                 return action()
             except errors.RayError as error:
@@ -323,12 +337,66 @@ class RayPool:
                     if not isinstance(error.cause, errors.RayError):
                         raise error.cause from None
                     error = error.cause  # of a task that waited for one of a lost process
-                self.loaded = False
-                if attempt == ATTEMPTS:
-                    raise
+                self._drop_lost()
                 reason = type(error).__name__
+                if number == ATTEMPTS:
+                    raise InputError(
+                        f"cluster=ray: worker processes were lost {number} times in a row "
+                        f"({reason}: {str(error).splitlines()[0]})"
+                    ) from error
                 self.report(f"a worker process was lost ({reason}): its round is done again")
         raise AssertionError
+
+    def _drop_lost(self) -> None:
+        """Keep the replicas that answer, once they have ended what they were asked to do."""
+        self.loaded = False
+        answers = [(one, one.compile_seconds.remote()) for one in self.replicas]
+        self.replicas = []
+        for one, answer in answers:
+            try:
+                self.ray.get(answer)
+                self.replicas.append(one)
+            except self.ray.exceptions.RayError:
+                self.ray.kill(one)  # it may live, out of reach
+
+    def _join(self, number: int) -> float:
+        """Start processes for those that are missing, and take in those that are ready.
+
+        Parameters
+        ----------
+        number
+            How many new ones to wait for, `PATIENCE` seconds at most.
+
+        Returns
+        -------
+        float
+            The seconds that one of them spent on compiling kernels.
+        """
+        ray, seconds = self.ray, 0.0
+        remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")
+        for _ in range(self.wanted - len(self.replicas) - len(self.starting)):
+            one = remote.remote()
+            self.starting[one.setup.remote(*self.arguments)] = one
+        waiting = list(self.starting)
+        if not waiting:
+            return seconds
+        patience = PATIENCE if number else 0.0
+        most = min(len(waiting), max(1, number))
+        ready, _ = ray.wait(waiting, num_returns=most, timeout=patience)
+        for setup in ready:
+            one = self.starting.pop(setup)
+            self.failed += 1
+            if self.failed == ATTEMPTS and self.replicas:
+                self.wanted = len(self.replicas) + len(self.starting)
+            seconds = max(seconds, ray.get(setup))
+            self.replicas.append(one)
+            self.loaded, self.failed = False, 0
+        if not self.replicas:
+            raise InputError(
+                f"cluster=ray: none of {self.wanted} processes with {self.threads} cores each "
+                f"could start in {PATIENCE:.0f} s; the cluster is busy"
+            )
+        return seconds
 
     def _round(self, parts: Sequence[Part], way: Way) -> Round:
         replicas, pieces = self.replicas, len(self.replicas)
@@ -346,37 +414,3 @@ class RayPool:
         seconds += [one.apply.remote(*combined) for one in replicas]
         get = self.ray.get
         return Round(get(reports), get(combined), sum(get(seconds)))
-
-    def _start_missing(self) -> float:
-        """Restart processes that were lost; if they do not start, continue with the others.
-
-        Returns
-        -------
-        float
-            The seconds that one of the new processes spent on compiling kernels.
-        """
-        ray, left = self.ray, []
-        for one in self.replicas:
-            with suppress(ray.exceptions.RayError):
-                ray.get(one.compile_seconds.remote())
-                left.append(one)
-        remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")
-        made = {}
-        for _ in range(self.wanted - len(left)):
-            one = remote.remote()
-            made[one.started.remote()] = one
-        late = list(made)
-        if late:
-            _, late = ray.wait(late, num_returns=len(late), timeout=PATIENCE)
-        for started in late:
-            ray.kill(made.pop(started))
-        self.replicas = [*left, *made.values()]
-        if not self.replicas:
-            raise InputError(
-                f"cluster=ray: none of {self.wanted} processes with {self.threads} cores each "
-                f"could start in {PATIENCE:.0f} s; the cluster is busy"
-            )
-        if late:
-            self.report(f"{len(self.replicas)} of {self.wanted} processes train: no cores for more")
-        setups = [one.setup.remote(*self.arguments) for one in made.values()]
-        return max(ray.get(setups), default=0.0)

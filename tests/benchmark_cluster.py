@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.cluster.cost import ROW_NUMBER, changed_rows
-from w2v.cluster.settings import ClusterSettings, open_cluster
+from w2v.cluster.settings import ClusterSettings
+from w2v.cluster.workers import open_cluster
 from w2v.engines import Task
 from w2v.evaluate import analogies, benchmark_path, load_pairs, similarity
 from w2v.objectives import Model, SkipGram

@@ -5,23 +5,29 @@ The vectors must be the same, bit for bit, on any number of processes.
 
 import hashlib
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import w2v
+from tests.commands import SMALL, TEXT, WITHOUT_SCORES, run, write_text
 from tests.test_engines import random_documents, task_of, text_of
 from w2v.cluster import kernels
 from w2v.cluster.approach import row_terms
-from w2v.cluster.combine import COMBINERS, Rows, combine
+from w2v.cluster.combine import Rows, combine
 from w2v.cluster.cost import message_bytes
 from w2v.cluster.engine import ClusterEngine, Pool, Round, divide
 from w2v.cluster.local import LocalPool
 from w2v.cluster.replica import Done, Part, Replica, Way
-from w2v.cluster.settings import Cluster, ClusterSettings, RaySettings, open_cluster
+from w2v.cluster.settings import COMBINERS, ClusterSettings, RaySettings
+from w2v.cluster.workers import Cluster, open_cluster
 from w2v.engines import Frozen, Tally, Task, make_engine
 from w2v.errors import InputError
 from w2v.huffman import HuffmanTree
@@ -503,3 +509,55 @@ def test_what_several_workers_cannot_train_is_refused() -> None:
     with pytest.raises(InputError, match="loss=softmax: cannot be trained with cluster=local"):
         settings.check("numpy", SkipGram(loss=Softmax()))
     ClusterSettings().check("jax", SkipGram(loss=Softmax()))
+
+
+# The library's one call
+
+DOCUMENTS = [line.split() for line in TEXT] * 30
+
+
+def test_the_library_trains_with_the_bits_of_the_pipeline(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    cluster = ("cluster=local", "cluster.workers=3", "cluster.round_words=500")
+    done = run(*SMALL, *cluster, WITHOUT_SCORES, "tracking=none", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("outputs/cache/train/[0-9a-f]*/vectors.npy")
+    model = w2v.train(
+        DOCUMENTS,
+        SkipGram(dim=8),
+        min_count=1,
+        epochs=2,
+        heldout=0.1,
+        cluster=w2v.ClusterSettings("local", 3, 500),
+        progress=False,
+    )
+    np.testing.assert_array_equal(model.vectors.vectors, np.load(path))
+    assert model.cluster is not None
+    assert model.cluster.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cluster": "ray"}, r"cluster='ray': must be None, or such as w2v.ClusterSettings"),
+        (
+            {"cluster": ClusterSettings("local", 2), "engine": "jax"},
+            "engine=jax: cannot train with cluster=local",
+        ),
+        (
+            {"cluster": ClusterSettings("local", 2), "ray_address": "10.0.0.1:1"},
+            r'ray_address=10.0.0.1:1: needs cluster=w2v.ClusterSettings\("ray"',
+        ),
+        ({"ray_address": "10.0.0.1"}, "ray_address=10.0.0.1: must be host:port"),
+    ],
+)
+def test_the_library_refuses_workers_that_cannot_be(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        w2v.train(DOCUMENTS, min_count=1, **arguments)
+
+
+def test_importing_the_library_does_not_load_numba() -> None:
+    code = "import sys, w2v; sys.exit('numba' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

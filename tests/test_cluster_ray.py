@@ -20,8 +20,9 @@ from tests.commands import Done, run_process, start, write_text
 from tests.test_cluster import learn, sha
 from tests.test_sweeps_commands import SMALL, statuses, summary_of, train_entries, wait_for
 from w2v.cluster.local import LocalPool
-from w2v.cluster.ray import RayPool, TokenFile, connected, require_ray, threads_that_fit, to_send
-from w2v.cluster.settings import ClusterSettings, open_cluster
+from w2v.cluster.ray import RayPool, TokenFile, connected, threads_that_fit, to_send
+from w2v.cluster.settings import ClusterSettings, require_ray
+from w2v.cluster.workers import open_cluster
 from w2v.errors import InputError
 from w2v.text.tokens import Text
 from w2v.training.train import Trained
@@ -58,7 +59,7 @@ def test_a_text_travels_as_the_path_of_its_tokens_or_as_these(tmp_path: Path) ->
 
 
 def test_ray_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2v.cluster.ray.find_spec", lambda _: None)
+    monkeypatch.setattr("w2v.cluster.settings.find_spec", lambda _: None)
     with pytest.raises(
         InputError, match=r'cluster=ray: the package ray .* "w2v-experiments\[ray\]"'
     ):

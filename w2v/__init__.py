@@ -6,6 +6,7 @@ records no runs; the package ``pipeline`` adds both.
 """
 
 from w2v import losses, reference
+from w2v.cluster.settings import ClusterSettings
 from w2v.errors import InputError
 from w2v.evaluate.ensemble import Ensemble
 from w2v.losses import HierarchicalSoftmax, NegativeSampling, Softmax
@@ -19,6 +20,7 @@ from w2v.vectors import WordVectors
 
 __all__ = [
     "Cbow",
+    "ClusterSettings",
     "Ensemble",
     "HierarchicalSoftmax",
     "InputError",

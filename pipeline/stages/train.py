@@ -18,7 +18,6 @@ from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
-from w2v.cluster.settings import open_cluster
 from w2v.files import can_link, free_disk, link_or_copy, require_disk, size_text
 from w2v.hashes import FileHashes
 from w2v.text.vocabulary import Vocabulary
@@ -77,6 +76,8 @@ class Train(Stage):
 
     def make(self, context: Context, settings: dict[str, Any], out: Path) -> dict[str, Any]:
         """Train, save the result in the folder `out`, and return facts about the training."""
+        from w2v.cluster.workers import open_cluster  # loads Numba
+
         config, entries, display = context.config, context.entries, context.display
         require_resources(context)
         checkpoints = Checkpoints(

@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from pipeline.sweeps.results import JOB, failure_reason, has_ended, write_failure
-from w2v.cluster.ray import require_ray
+from w2v.cluster.settings import require_ray
 from w2v.errors import InputError
 from w2v.training.memory import available_cores
 

@@ -24,13 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.cluster import kernels
-
-COMBINERS = {
-    "sum": kernels.SUM,
-    "mean": kernels.MEAN,
-    "orthogonal": kernels.ORTHOGONAL,
-    "sequential": kernels.SEQUENTIAL,
-}
+from w2v.cluster.settings import COMBINERS
 
 
 class Rows(NamedTuple):
@@ -76,7 +70,7 @@ def combine(
     changes
         For each worker, the rows that it changed, with their new values.
     how
-        A key of `COMBINERS`.
+        One of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
         For ``sequential``: a measure of how close the changes of one worker bring each row to its
         optimum, from `w2v.cluster.approach.approach`.
@@ -93,12 +87,13 @@ def combine(
     total = np.zeros((len(numbers), table.shape[1]), np.float32)
     times = np.zeros(len(numbers), np.int32)
     ways = np.zeros(1, np.float32) if approach is None else approach[numbers]
+    number = COMBINERS.index(how)
     for change in changes:
         places = np.searchsorted(numbers, change.numbers).astype(np.int32)
         before = table[change.numbers]
-        kernels.add_changes(total, times, places, before, change.values, COMBINERS[how], ways)
+        kernels.add_changes(total, times, places, before, change.values, number, ways)
     if how in ("mean", "sequential"):
-        kernels.scale_changes(total, times, COMBINERS[how], ways)
+        kernels.scale_changes(total, times, number, ways)
     total += table[numbers]
     for change in changes:  # exactly as the only worker left it, without rounding
         found = np.searchsorted(numbers, change.numbers)

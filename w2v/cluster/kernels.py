@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from w2v.engines.simd import allocating, compiled
 
 SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
-"""How `add_changes` treats a row that several workers have changed."""
+"""How `add_changes` treats a row that several workers have changed, numbered as in `COMBINERS`."""
 
 STEEP, FLAT = 0.05, 0.002
 """Curvature of a term of the loss in a row, per squared length of the row on the other side: along

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from unittest import mock
@@ -52,18 +51,6 @@ LOCAL_ENVIRONMENT = {
 
 MAX_FOLDER = 40
 """The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
-
-
-def require_ray(setting: str) -> None:
-    """Raise an `InputError` if Ray is not installed.
-
-    `setting` is the setting that requires it, such as ``cluster=ray``, for the message.
-    """
-    if find_spec("ray") is None:
-        raise InputError(
-            f"{setting}: the package ray is not installed; install it by "
-            'pip install "w2v-experiments[ray]"'
-        )
 
 
 @contextmanager

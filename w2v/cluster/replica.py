@@ -43,7 +43,7 @@ class Way(NamedTuple):
     Attributes
     ----------
     how
-        A key of `w2v.cluster.combine.COMBINERS`.
+        One of `w2v.cluster.settings.COMBINERS`.
     steps
         For ``sequential``, and for each of the two matrices of the model: the learning rate times
         the number of words per worker times the mean squared length of the rows of the other

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import EngineSettings, check_freezing, check_objective
 from w2v.errors import InputError
 from w2v.files import local_path
@@ -136,6 +137,33 @@ def check_engine(engine: str, threads: int | None, precision: str, objective: Ob
         name = "engine" if error.name == "name" else error.name
         raise SettingError(error.owner, name, error.value, error.wanted) from None
     check_objective(engine, objective)
+
+
+def cluster_of(
+    cluster: object, address: object, engine: str, objective: Objective
+) -> ClusterSettings:
+    """Return the settings of the workers that train; those of none for None.
+
+    Raises
+    ------
+    InputError
+        `cluster` is something else, or the workers cannot train the objective with the engine; or
+        `address` is not that of a Ray cluster, or is given although the workers are not on Ray.
+    """
+    if cluster is None:
+        cluster = ClusterSettings()
+    if not isinstance(cluster, ClusterSettings):
+        raise InputError(
+            f'cluster={shown(cluster)}: must be None, or such as w2v.ClusterSettings("ray", 8)'
+        )
+    cluster.check(engine, objective)
+    try:
+        RaySettings(address)  # type: ignore[arg-type]
+    except SettingError as error:
+        raise SettingError(error.owner, "ray_address", error.value, error.wanted) from None
+    if address is not None and cluster.name != "ray":
+        raise InputError(f'ray_address={address}: needs cluster=w2v.ClusterSettings("ray", …)')
+    return cluster
 
 
 def check_others(progress: object, checkpoints: object) -> None:

@@ -12,6 +12,7 @@ from typing import Literal, Never
 
 import numpy as np
 
+from w2v.cluster.settings import ClusterSettings
 from w2v.engines import compiled_ahead
 from w2v.errors import InputError
 from w2v.files import local_path
@@ -76,6 +77,8 @@ def train(
     engine: str = "numba",
     threads: int | None = None,
     precision: str = "float32",
+    cluster: ClusterSettings | None = None,
+    ray_address: str | None = None,
     seed: int = 0,
     progress: bool = True,
     **unknown: Never,
@@ -155,6 +158,14 @@ def train(
         for each core.
     precision
         The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
+    cluster
+        How many workers train one model at the same time, and where, as in
+        ``w2v.ClusterSettings("ray", workers=8)``; None: one, in this process. The vectors depend
+        on the number.
+    ray_address
+        The Ray cluster of the workers, as in ``10.0.0.1:6379``; None: one that is started on this
+        machine, and ends with the training. Other machines need ``text="store"`` in `cluster`,
+        unless they see the temporary folder of this one.
     seed
         The seed of everything that is random in training.
     progress
@@ -215,6 +226,7 @@ def train(
     )
     arguments.OtherSettings(seed, limit, workers)
     arguments.check_engine(engine, threads, precision, objective)
+    team = arguments.cluster_of(cluster, ray_address, engine, objective)
     arguments.check_others(progress, checkpoints)
     phrases = arguments.phrases_of(phrases)
     wanted, kept, dropped = arguments.word_lists(words, keep, drop)
@@ -256,30 +268,34 @@ def train(
         saved = None
         if checkpoints is not None:
             parts = objective, settings, engine, precision, seed, chosen.words, sorted(frozen)
-            path = local_path(checkpoints) / _digest(folder, parts, given)
+            path = local_path(checkpoints) / _digest(folder, (*parts, team.identity()), given)
             saved = Checkpoints(path, checkpoint_every, checkpoint_words, _warn)
         interrupt.defer()
+        from w2v.cluster.workers import open_cluster  # loads Numba
+
         try:
-            trained = fit(
-                folder,
-                chosen,
-                ids,
-                objective,
-                settings,
-                given=given,
-                name=name,
-                freeze=frozen,
-                engine=engine,
-                threads=threads or cores,
-                precision=precision,
-                seed=seed,
-                checkpoints=saved,
-                stop=interrupt.requested,
-                on_start=bar.start,
-                on_resume=bar.resume,
-                on_point=bar.point,
-                on_epoch=bar.epoch,
-            )
+            with open_cluster(team, ray_address, cores, threads, bar.say) as opened:
+                trained = fit(
+                    folder,
+                    chosen,
+                    ids,
+                    objective,
+                    settings,
+                    given=given,
+                    name=name,
+                    freeze=frozen,
+                    engine=engine,
+                    threads=threads or cores,
+                    precision=precision,
+                    cluster=opened,
+                    seed=seed,
+                    checkpoints=saved,
+                    stop=interrupt.requested,
+                    on_start=bar.start,
+                    on_resume=bar.resume,
+                    on_point=bar.point,
+                    on_epoch=bar.epoch,
+                )
         except Stopped as stopped:
             trained = stopped.so_far()
         if saved is not None and not interrupt.received:
@@ -299,6 +315,7 @@ def train(
         None if given is None else movement(given, vectors),
         interrupt.received,
         trained.engine_state,
+        trained.cluster,
     )
 
 

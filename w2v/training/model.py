@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
@@ -12,6 +12,9 @@ from w2v.training.history import Epoch, Point
 from w2v.training.movement import Movement
 from w2v.training.result import read_engine_state, read_history, write_result
 from w2v.vectors import WordVectors
+
+if TYPE_CHECKING:  # it loads Numba
+    from w2v.cluster.engine import Costs
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +47,9 @@ class TrainedModel:
     engine_state
         Arrays, by name, that are needed to train more epochs, such as an optimizer's state. Often
         empty.
+    cluster : w2v.cluster.engine.Costs or None
+        With several workers, the seconds that they spent computing, combining and waiting, and
+        how many bytes they sent.
     """
 
     vectors: WordVectors
@@ -57,6 +63,7 @@ class TrainedModel:
     moved: Movement | None = None
     interrupted: bool = False
     engine_state: dict[str, NDArray[Any]] = field(default_factory=dict)
+    cluster: "Costs | None" = None
 
     def __repr__(self) -> str:
         final = self.epochs[-1] if self.epochs else None

@@ -1,5 +1,6 @@
 """A progress bar for training, in terminals and notebooks."""
 
+import sys
 import warnings
 from types import TracebackType
 from typing import Any
@@ -40,6 +41,13 @@ class ProgressBar:
         """Show the progress of joining phrases: the number of the pass, and its fraction done."""
         self._open(f"phrases, pass {number}", 100, "%")
         self._move_to(round(100 * fraction))
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar, on standard error."""
+        if self.shown:
+            from tqdm import tqdm
+
+            tqdm.write(line, file=sys.stderr)
 
     def start(self, words: int) -> None:
         """Start the bar of training; `words` is the number of words to read in all epochs."""

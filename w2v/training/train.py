@@ -26,7 +26,7 @@ from w2v.training.subwords import subword_sums
 
 if TYPE_CHECKING:  # Numba is imported with it
     from w2v.cluster.engine import Costs
-    from w2v.cluster.settings import Cluster
+    from w2v.cluster.workers import Cluster
 
 
 def no_pairs_error(objective: Objective) -> InputError:
@@ -153,7 +153,7 @@ def train(
     precision
         The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster
-        Workers that train at the same time, from `w2v.cluster.settings.open_cluster`; None for
+        Workers that train at the same time, from `w2v.cluster.workers.open_cluster`; None for
         training without.
     seed
         The seed of everything that is random in training.

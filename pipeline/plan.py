@@ -13,6 +13,7 @@ from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.experiment import check_paths, check_stages, left_out, stages_of
 from pipeline.runtime.console import Display, format_duration
+from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.resources import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import STAGES
@@ -23,9 +24,6 @@ from w2v.differences import Manifest, by_distance, read_manifests, reasons
 from w2v.errors import InputError
 from w2v.files import canonical_json, free_disk, size_text
 from w2v.training.memory import available_cores, free_memory
-
-WORK_TO_DO = 3
-"""The exit status of a plan in which at least one result is not in the cache."""
 
 NAMED = 4
 """The most reasons that a plan gives for making one result."""
@@ -200,7 +198,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
     line += f" ({size_text(free)} free)" if memory and free is not None else ""
     disk = size_text(sum(one.disk for one in made))
     display.say(f"{line}; {disk} of disk ({size_text(free_disk(outputs))} free)")
-    return WORK_TO_DO
+    return ExitStatus.WORK_TO_DO
 
 
 def line_of(step: Step) -> str:

@@ -36,6 +36,7 @@ from yaml import MarkedYAMLError  # noqa: E402
 from pipeline.config import messages, schema  # noqa: E402
 from pipeline.config.program import CONF, command  # noqa: E402
 from pipeline.config.settings import REPORTS  # noqa: E402
+from pipeline.runtime.exit_status import ExitStatus, ended_by  # noqa: E402
 from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
 from pipeline.runtime.signals import StopRequest  # noqa: E402
 from pipeline.sweeps.job import job_context, run_job  # noqa: E402
@@ -56,7 +57,7 @@ class Program:
         self.started = False  # whether `run` was called: errors before that are Hydra's
         # Of a single run. Hydra would print several lines if `run` raised it.
         self.error: Exception | None = None
-        self.status = 0  # of a run that no exception ended
+        self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
     def run(self, composed: DictConfig) -> float | None:
         """Run one experiment; for a job of a sweep, return the value to optimize."""
@@ -146,7 +147,7 @@ def main() -> int:
     logging.raiseExceptions = False  # a full disk should not print a traceback for each log line
     schema.register()
     program = Program()
-    status = 0
+    status: int = ExitStatus.DONE
     try:
         for text in sys.argv:
             text.encode()
@@ -154,14 +155,14 @@ def main() -> int:
         with program.stop.handling_signals():
             if reports:
                 make_reports(reports)
-                return 0
+                return ExitStatus.DONE
             hydra.main(str(CONF), "config", **options)(program.run)()
         if program.error is not None:
             raise program.error
         status = program.status
     except BrokenPipeError:  # of standard output, as with | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return ended_by(signal.SIGPIPE)
     except SweepFailedError as failed:
         status = failed.status
     except Exception as error:
@@ -169,14 +170,14 @@ def main() -> int:
         if line is None:
             raise
         print(f"error: {sanitize(' '.join(line.split()), terminal=True)}", file=sys.stderr)
-        status = 2
+        status = ExitStatus.REFUSED
     except (KeyboardInterrupt, SystemExit):
         if program.stop.signum is None:
             raise
     if program.stop.signum is not None:
         again = shlex.join([*command(Path(sys.executable).name), *sys.argv[1:]])
         print(f"stopped: what is finished is kept; continue with\n  {again}", file=sys.stderr)
-        return 128 + program.stop.signum
+        return ended_by(program.stop.signum)
     return status
 
 

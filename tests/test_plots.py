@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from w2v.plots import charts, style
+from w2v.plots import charts, style, word_map
 
 SIZE = (round(style.HEIGHT * style.DPI), round(style.WIDTH * style.DPI))
 
@@ -180,7 +180,7 @@ def test_no_label_covers_another_and_few_are_left_out(
     generator = np.random.default_rng(n)
     words = [f"word{'x' * int(length)}{i}" for i, length in enumerate(generator.integers(0, 7, n))]
     xy = generator.standard_normal((n, 2))
-    charts.word_map(words, xy, tmp_path / "map.png", counts=generator.integers(1, 9999, n))
+    word_map(words, xy, tmp_path / "map.png", counts=generator.integers(1, 9999, n))
     (ax,) = figures[0].axes
     np.testing.assert_allclose(np.asarray(ax.collections[0].get_offsets()), xy)
     labels = [text.get_text() for text in ax.texts]
@@ -201,7 +201,7 @@ def test_frequent_words_are_labelled_where_not_all_fit(
     tmp_path: Path, figures: list[Figure]
 ) -> None:
     words, xy = [f"crowded{i}" for i in range(200)], np.zeros((200, 2))
-    charts.word_map(words, xy, tmp_path / "map.png", counts=np.arange(200))
+    word_map(words, xy, tmp_path / "map.png", counts=np.arange(200))
     named = [text.get_text() for text in figures[0].axes[0].texts]
     assert 6 <= len(named) < 100
     assert named[0] == "crowded199"
@@ -210,7 +210,7 @@ def test_frequent_words_are_labelled_where_not_all_fit(
 
 def test_more_frequent_words_have_larger_points(tmp_path: Path, figures: list[Figure]) -> None:
     xy = np.eye(3, 2)
-    charts.word_map(list("abc"), xy, tmp_path / "map.png", counts=[5, 500, 50], title="run")
+    word_map(list("abc"), xy, tmp_path / "map.png", counts=[5, 500, 50], title="run")
     small, large, middle = figures[0].axes[0].collections[0].get_sizes()  # type: ignore[attr-defined]
     assert small < middle < large
     assert title_of(figures[0]) == "run"
@@ -220,7 +220,7 @@ def test_the_same_map_is_drawn_every_time(tmp_path: Path) -> None:
     xy = np.random.default_rng(0).standard_normal((30, 2))
     words = [f"word{i}" for i in range(30)]
     for name in ("a.png", "b.png"):
-        charts.word_map(words, xy, tmp_path / name)
+        word_map(words, xy, tmp_path / name)
     np.testing.assert_array_equal(imread(tmp_path / "a.png"), imread(tmp_path / "b.png"))
 
 
@@ -241,15 +241,13 @@ def test_any_words_can_be_drawn(tmp_path: Path, figures: list[Figure], words: li
         if "same" in words
         else np.random.default_rng(0).random((len(words), 2))
     )
-    charts.word_map(
-        words, xy, tmp_path / "map.png", counts=np.ones(len(words)), title="".join(words)
-    )
+    word_map(words, xy, tmp_path / "map.png", counts=np.ones(len(words)), title="".join(words))
     assert len(figures[0].axes[0].texts) == len(words)
     assert imread(tmp_path / "map.png").ndim == 3
 
 
 def test_dollar_signs_are_not_read_as_formulas(tmp_path: Path, figures: list[Figure]) -> None:
-    charts.word_map(["$x$"], [[0, 0]], tmp_path / "map.png", title="$y$")
+    word_map(["$x$"], [[0, 0]], tmp_path / "map.png", title="$y$")
     assert not figures[0].axes[0].texts[0].get_parse_math()
     assert not figures[0]._suptitle.get_parse_math()  # type: ignore[attr-defined]
 

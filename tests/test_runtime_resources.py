@@ -35,7 +35,8 @@ from w2v.engines import ENGINES
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
 from w2v.text.tokens import Text
-from w2v.training.schedule import EarlyStopping, Schedule
+from w2v.training.early_stopping import EarlyStopping
+from w2v.training.schedule import Schedule
 from w2v.training.train import train
 
 def peak():  # getrusage would count the parent process too

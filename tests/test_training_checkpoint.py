@@ -22,8 +22,9 @@ from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.training.checkpoint import KEPT, MAX_TIME_SHARE, Checkpoints, Snapshot
+from w2v.training.early_stopping import EarlyStopping
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.schedule import EarlyStopping, Schedule
+from w2v.training.schedule import Schedule
 from w2v.training.train import Stopped, Trained, finished_state, train
 
 LOSSES = [NegativeSampling(), Softmax(batch_words=300)]

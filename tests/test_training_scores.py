@@ -15,8 +15,8 @@ from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model
 from w2v.training.checkpoint import Checkpoints
+from w2v.training.early_stopping import EarlyStopping
 from w2v.training.history import Epoch
-from w2v.training.schedule import EarlyStopping
 from w2v.training.train import Stopped
 
 

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest, remove
 from pipeline.config.program import command_line
+from pipeline.runtime.exit_status import ExitStatus
 from w2v.errors import sanitize
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -170,10 +171,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         line = f"{item.stage:<11} {item.key:<16} {size:>10,.1f} MB  {used}  {note}"
         print(sanitize(line, terminal=True))
     print(f"{len(items)} {total}, {sum(item.bytes for item in items) / 1e6:,.1f} MB")
-    return 1 if any_damage else 0
+    return ExitStatus.FAILED if any_damage else ExitStatus.DONE
 
 
 def refuse(reason: str) -> int:
     """Print an error message, and return the exit status 2."""
     print(sanitize(f"error: {reason}", terminal=True), file=sys.stderr)
-    return 2
+    return ExitStatus.REFUSED

@@ -33,7 +33,8 @@ from w2v.text.phrases import Phrases
 from w2v.text.sources import encoding_setting, errors_setting, unit_setting
 from w2v.text.tokenizer import Whitespace, Words
 from w2v.text.vocabulary import VocabularySettings
-from w2v.training.schedule import HELDOUT_LOSS, TrainingSettings
+from w2v.training.early_stopping import HELDOUT_LOSS
+from w2v.training.schedule import TrainingSettings
 from w2v.vectors.formats import FORMATS
 
 MAX_MAPPED = 20_000

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.config.program import command, command_line
 from pipeline.config.settings import Config, Tracking
 from pipeline.config.values import NOT_IDENTITY
+from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.outputs import explain_write_errors
 from pipeline.sweeps.launchers import (
     check_launcher,
@@ -174,7 +175,8 @@ def close_sweep(
                 raise error
             print(f"error: the sweep broke: {failure_reason(error)}", file=sys.stderr)
     if failed:  # as for a single run, 2 says that the settings or the input are wrong
-        status = 2 if all(job.status == "refused" for job in failed) else 1
+        refused = all(job.status == "refused" for job in failed)
+        status = ExitStatus.REFUSED if refused else ExitStatus.FAILED
         raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
 
 

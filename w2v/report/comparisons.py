@@ -12,7 +12,7 @@ from w2v.evaluate.change import MIN_COUNT, Change, Shift
 from w2v.evaluate.ensemble import Agreement, Ensemble
 from w2v.evaluate.neighbours import probe_words
 from w2v.evaluate.projection import project_by
-from w2v.report.map import words_to_map, write_map
+from w2v.report.map_page import words_to_map, write_map
 from w2v.report.page import write_page
 from w2v.report.report import count, number, plural, software
 from w2v.vectors import WordVectors

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.evaluate.projection import project_by
-from w2v.plots import charts
-from w2v.report import map as word_maps
+from w2v.plots import charts, word_map
+from w2v.report import map_page
 from w2v.report.findings import Findings
 
 LIST = "pictures.json"
@@ -145,12 +145,12 @@ def _maps(
     counts = None if vectors.counts is None else vectors.counts[[vectors.row(w) for w in words]]
     for projection in project_by(vectors, words, methods):
         file = f"map-{projection.method}.png"
-        charts.word_map(words, projection.xy, out / file, counts, title, projection.axes)
+        word_map(words, projection.xy, out / file, counts, title, projection.axes)
         shows = f"{len(words)} words in the plane by {projection.about}."
         yield Picture(file, "map", f"Words by {projection.name}", shows)
-    words = word_maps.words_to_map(vectors, [*words, *neighbours["neighbour"]], map_words)
+    words = map_page.words_to_map(vectors, [*words, *neighbours["neighbour"]], map_words)
     projections = project_by(vectors, words, methods)
-    word_maps.write_map(out / MAP, vectors, words, projections, title, vocabulary)
+    map_page.write_map(out / MAP, vectors, words, projections, title, vocabulary)
 
 
 def _similarity(out: Path, findings: Findings) -> Iterator[Picture]:

@@ -1,11 +1,9 @@
 """The settings of a training: number of epochs, learning rate, held-out text, early stopping."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w2v.settings import Settings, above, at_least, fraction, setting, text
-from w2v.training.history import Epoch
+from w2v.training.early_stopping import HELDOUT_LOSS, EarlyStopping
 
 
 @dataclass(frozen=True)
@@ -40,44 +38,6 @@ class Schedule(Settings):
         `progress` is the number of words read so far, divided by that in all `horizon` epochs.
         """
         return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
-
-
-HELDOUT_LOSS = "heldout_loss"
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """The rule for stopping before the last epoch, by the held-out loss or by a score.
-
-    Attributes
-    ----------
-    patience
-        Training stops if this many successive epochs bring no improvement. The vectors of the best
-        epoch are kept.
-    min_gain
-        By how much a loss must be lower than the best so far, or a score higher, to count as an
-        improvement; in nats per pair for the loss.
-    watch
-        ``heldout_loss``, or the name of one of the scores of `Epoch`.
-    """
-
-    patience: int
-    min_gain: float = 0.0
-    watch: str = HELDOUT_LOSS
-
-    def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch, by the loss or score `watch`.
-
-        If no epoch has a value of it, the first epoch is the best.
-        """
-        best, most = epochs[0].epoch, -math.inf
-        for epoch in epochs:
-            value = epoch.scores.get(self.watch)
-            if self.watch == HELDOUT_LOSS and epoch.heldout_loss is not None:
-                value = -epoch.heldout_loss
-            if value is not None and value > most + self.min_gain:
-                best, most = epoch.epoch, value
-        return best
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from w2v.sampling import generator
 from w2v.text.tokens import Text
 from w2v.training.bootstrap import bootstrap_sample, check_bootstrap
 from w2v.training.checkpoint import Checkpoints, Snapshot
+from w2v.training.early_stopping import HELDOUT_LOSS, EarlyStopping
 from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.memory import require_memory_for_workers
-from w2v.training.schedule import HELDOUT_LOSS, EarlyStopping, Schedule
+from w2v.training.schedule import Schedule
 from w2v.training.subwords import subword_sums
 
 if TYPE_CHECKING:  # Numba is imported with it
@@ -297,8 +298,7 @@ class _Training:
 
     def ended(self) -> bool:
         """Return whether training is complete: after the last epoch, or by early stopping."""
-        epochs = self.at.epochs
-        if self.early and epochs and len(epochs) - self.early.best(epochs) >= self.early.patience:
+        if self.early and self.early.stops(self.at.epochs):
             return True
         return self.at.epoch > self.schedule.epochs
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.config.settings import PROJECTIONS
 from w2v.evaluate.neighbours import neighbour_rows
 from w2v.evaluate.projection import NAMES, project, project_by
-from w2v.report import map as word_maps
+from w2v.report import map_page
 from w2v.vectors import WordVectors
 
 METHODS = ["pca", "tsne", pytest.param("umap", marks=pytest.mark.long)]  # UMAP compiles for long
@@ -86,11 +86,11 @@ def test_equal_vectors_can_be_projected(method: str, value: float) -> None:
 
 def test_the_map_holds_the_words_asked_for_and_the_most_frequent() -> None:
     vectors = WordVectors(list("abcdef"), np.eye(6), [5, 60, 7, 80, 9, 10])
-    assert word_maps.words_to_map(vectors, ["a", "d", "a"], 4) == ["a", "d", "b", "f"]
-    assert word_maps.words_to_map(vectors, ["a", "d"], 1) == ["a"]
-    assert word_maps.words_to_map(vectors, [], 9) == list("dbfeca")
+    assert map_page.words_to_map(vectors, ["a", "d", "a"], 4) == ["a", "d", "b", "f"]
+    assert map_page.words_to_map(vectors, ["a", "d"], 1) == ["a"]
+    assert map_page.words_to_map(vectors, [], 9) == list("dbfeca")
     uncounted = WordVectors(list("abc"), np.eye(3))
-    assert word_maps.words_to_map(uncounted, ["c"], 2) == ["c", "a"]
+    assert map_page.words_to_map(uncounted, ["c"], 2) == ["c", "a"]
 
 
 @settings(max_examples=30)
@@ -125,7 +125,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
     """Write ``map.html`` with projections by PCA and t-SNE, and return the data in the page."""
     made = project_by(vectors, words, ["pca", "tsne"])
-    word_maps.write_map(path, vectors, words, made, "title", vocabulary)
+    map_page.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")
     found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     assert found is not None
@@ -136,7 +136,7 @@ def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int)
 @pytest.mark.parametrize("counts", [True, False])
 def test_the_page_holds_words_places_and_neighbours(tmp_path: Path, counts: bool) -> None:
     vectors = vectors_of(30, counts=counts)
-    words = word_maps.words_to_map(vectors, ["w20"], 12)
+    words = map_page.words_to_map(vectors, ["w20"], 12)
     data = written(tmp_path / "map.html", vectors, words, 25)
     assert data["words"] == words
     assert data["counts"] == ([90 - 3 * int(w[1:]) for w in words] if counts else None)
@@ -144,7 +144,7 @@ def test_the_page_holds_words_places_and_neighbours(tmp_path: Path, counts: bool
     assert (data["dimensions"], data["vocabulary"]) == (4, 25)
     names = [*words, *data["others"]]
     assert len(set(names)) == len(names)
-    rows, cosines = neighbour_rows(vectors, words, word_maps.NEIGHBOURS, 25)
+    rows, cosines = neighbour_rows(vectors, words, map_page.NEIGHBOURS, 25)
     assert [names[i] for i in data["neighbours"]] == [vectors.words[r] for r in rows.ravel()]
     np.testing.assert_allclose(np.array(data["cosines"]) / 1000, cosines.ravel(), atol=6e-4)
     assert [one["name"] for one in data["maps"]] == ["PCA", "t-SNE"]

@@ -1,6 +1,5 @@
 """Run one experiment: its stages in order, each computed or read from the cache, then recorded."""
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pipeline.runtime.outputs import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError
-from w2v.files import written_aside
+from w2v.files import json_page, written_aside
 from w2v.threads import limited_threads
 
 log = logging.getLogger(__name__)
@@ -76,9 +75,8 @@ class Experiment:
         for stage in self.stages:
             stage.record(context, context.entries[stage.name])
         summary = self._summary(run_dir) | self._measure(run_dir)
-        text = json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False)
         with written_aside(run_dir / "summary.json") as aside:
-            aside.write_text(text + "\n", encoding="utf-8")
+            aside.write_text(json_page(summary) + "\n", encoding="utf-8")
         context.tracker.files([run_dir / "summary.json"], "")
         for stage in self.stages:
             stage.finish(context, context.entries[stage.name], run_dir, summary)

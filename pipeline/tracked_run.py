@@ -71,11 +71,15 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that MLflow records as parameters of a run, by dotted key."""
+    """Return the settings that MLflow records as parameters of a run, by dotted key.
+
+    They are those that are not null.
+    """
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained
         settings = {"evaluate": settings["evaluate"]}
-    return flatten(settings, (*NOT_IDENTITY, "train.checkpoint_every", "train.checkpoint_words"))
+    left_out = (*NOT_IDENTITY, "train.checkpoint_every", "train.checkpoint_words")
+    return {key: value for key, value in flatten(settings, left_out).items() if value is not None}
 
 
 def tags(config: Config, job: JobContext | None) -> dict[str, str]:

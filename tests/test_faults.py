@@ -38,7 +38,7 @@ COMMON = (
 )
 COMMANDS = {
     "negsample": (*COMMON, "engine=numpy", "train.epochs=3"),
-    "softmax": (*COMMON, "engine=numpy", "loss=softmax", "train.epochs=2"),
+    "softmax": (*COMMON, "engine=numpy", "loss=softmax", "train.epochs=2", "train.decay_epochs=2"),
     "numba": (*COMMON, "engine=numba", "train.epochs=6"),
 }
 

@@ -1,12 +1,16 @@
 """Test `w2v.files`: files are written completely or not at all, and have checksums."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from w2v.evaluate import load_analogies, load_pairs
-from w2v.files import written_aside
+from w2v.files import json_page, written_aside
 from w2v.text.sources import Files
 from w2v.text.vocabulary import read_words
 from w2v.training.init import given_vectors
@@ -49,3 +53,31 @@ def test_the_library_finds_files_in_the_home_folder(
     assert (len(files.stamps()), len(files.fingerprint())) == (1, 2)
     (tmp_path / "p.tsv").write_text("king\tqueen\t7\n")
     assert len(load_pairs("~/p.tsv")) == 1
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.sampled_from('a[]{}\n ",:'), max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=12)
+        | st.dictionaries(st.text(st.sampled_from('a[]{}\n "'), max_size=4), inner, max_size=12)
+    ),
+    max_leaves=30,
+)
+
+
+@given(JSON)
+def test_a_page_of_json_holds_the_value(value: Any) -> None:
+    assert json.loads(json_page(value)) == value
+
+
+def test_short_lists_are_on_one_line() -> None:
+    long = [0.123456789] * 10
+    page = json_page({"a": [1, "b c", None], "d": {"e": 1}, "f": [[2, 3], []], "long": long})
+    assert page.split("\n")[:7] == [
+        *("{", ' "a": [1, "b c", null],', ' "d": {"e": 1},', ' "f": [', "  [2, 3],", "  []", " ],")
+    ]
+    assert page.count("0.123456789\n") == 1  # longer than a line, so an entry per line

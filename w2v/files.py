@@ -49,13 +49,33 @@ def is_number(field: str | bytes) -> bool:
     return _DECIMAL.fullmatch(text) is not None
 
 
+def json_page(value: Any) -> str:
+    """Return a value as JSON for readers: an entry per line, but short lists on one line.
+
+    Raises
+    ------
+    ValueError
+        The value contains NaN or an infinity.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    return _INNERMOST.sub(_on_one_line, text)
+
+
+_INNERMOST = re.compile(r"([\[{])\n +([^\[\]{}\n]*(?:\n[^\[\]{}\n]*){,9})\n *([\]}])")
+"""A list or object of at most ten entries without brackets; a line break is never in a string."""
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    line = found[1] + re.sub(r"\n *", " ", found[2]) + found[3]
+    return line if len(line) <= 100 else found[0]
+
+
 def with_checksum(body: dict[str, Any]) -> bytes:
     """Return a dictionary as JSON, with the SHA-256 of its content added as the entry
     ``sha256``.
     """
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
-    text = json.dumps({"sha256": digest, **body}, indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return json_page({"sha256": digest, **body}).encode()
 
 
 def verify_checksum(data: bytes) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Compute the scores of word vectors, and tables with the details behind the scores."""
 
 import csv
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from w2v.evaluate.answers import ANSWERS, ITEMS, save_answers
 from w2v.evaluate.metrics import compute_scores
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
-from w2v.files import link_or_copy
+from w2v.files import json_page, link_or_copy
 from w2v.report.findings import TABLES, Findings
 from w2v.training.result import read_history
 from w2v.vectors import Use, WordVectors, find_runs, find_vectors, vector_files
@@ -106,8 +105,7 @@ def compute(
             writer.writerow(columns["neighbours"])
             writer.writerows((*one[:3], f"{one.cosine:.7g}") for one in nearest)
     written = scores if given.tables else facts
-    text = json.dumps(written, indent=1, ensure_ascii=False, allow_nan=False)
-    (out / SCORES).write_text(text, encoding="utf-8")
+    (out / SCORES).write_text(json_page(written), encoding="utf-8")
     facts["neighbours"] = {
         word: [n.neighbour for n in nearest if n.word == word][:LISTED] for word in words
     }

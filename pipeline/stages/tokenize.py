@@ -140,9 +140,11 @@ class Tokenize(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         if "phrases" in entry.facts:
             context.tracker.files([entry.path / PHRASES], "tables")
-        # Most counts of faults in a text are zero, and MLflow's UI would list them all.
+        # Most counts of faults in a text are zero, and MLflow's UI would list them all. The jobs of
+        # a sweep have these figures in their summary and in the profile of their dataset.
         found = {name: value for name, value in numbers("corpus", entry.facts).items() if value}
-        context.tracker.scores(found, 0)
+        if context.job is None:
+            context.tracker.scores(found, 0)
 
 
 def file_stamps(source: Source) -> list[Any]:

@@ -116,6 +116,8 @@ class Train(Stage):
                 every=scored.every or 1,
                 **callbacks(context),
             )
+        if not more_epochs_can_follow(config):
+            trained = trained.without_step_state()
         save_result(out, vocabulary, trained)
         # Results of the same vocabulary share its file on disk.
         of_all = entries["vocab"].path / VOCABULARY
@@ -151,8 +153,7 @@ class Train(Stage):
                 break
         else:
             return None
-        falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
-        if config.train.decay_epochs is None and falls:
+        if not more_epochs_can_follow(config):
             context.display.say(
                 f"  from the beginning: the steps of the {most} epochs there are were planned for "
                 f"{most}; with train.decay_epochs set, more epochs continue from fewer"
@@ -189,6 +190,15 @@ class Train(Stage):
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
         names = {"vectors": VECTORS, "vocabulary": VOCABULARY}
         return {key: str(entry.path / name) for key, name in names.items()}
+
+
+def more_epochs_can_follow(config: Config) -> bool:
+    """Return whether a training with these settings, but more epochs, can continue this one.
+
+    It can if the steps do not depend on the number of epochs.
+    """
+    falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
+    return config.train.decay_epochs is not None or not falls
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:

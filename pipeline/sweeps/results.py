@@ -17,7 +17,7 @@ from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError
 from w2v.evaluate.answers import ANSWERS
-from w2v.files import written_aside
+from w2v.files import json_page, written_aside
 
 SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 
@@ -116,6 +116,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object to a file atomically."""
-    text = json.dumps(content, indent=1, ensure_ascii=False)
     with written_aside(path) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
+        aside.write_text(json_page(dict(content)) + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def no_pairs_error(objective: Objective) -> InputError:
     )
 
 
-INNER_NODES, OWN_ROWS = "inner_nodes", "own_rows"
+INNER_NODES, OWN_ROWS = TABLES = "inner_nodes", "own_rows"
 """Names of arrays in `Trained.engine_state`: the vectors of the inner nodes (hierarchical softmax),
 and the words' own rows (subwords)."""
 
@@ -105,6 +105,14 @@ class Trained:
     given: int | None = None
     device: str | None = None
     cluster: "Costs | None" = None
+
+    def without_step_state(self) -> "Trained":
+        """Return the result without the state of the training step, such as Adagrad's sums.
+
+        The matrices of the model that are not vectors of words are kept.
+        """
+        kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
+        return replace(self, engine_state=kept)
 
 
 def train(

@@ -2,10 +2,12 @@
 
 import itertools
 import logging
+import multiprocessing.forkserver
 import os
 import shutil
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
@@ -17,6 +19,8 @@ from w2v.errors import InputError
 from w2v.training.memory import available_cores
 
 log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
 
 THREAD_POOL_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
@@ -55,6 +59,30 @@ def limit_threads_of_child_processes(threads: int) -> None:
     """
     for name in THREAD_POOL_VARIABLES:
         os.environ.setdefault(name, str(threads))
+
+
+def prepare_processes(config: DictConfig, jobs: int) -> None:
+    """Prepare the processes that the launcher will start: their environment, and what they import.
+
+    `jobs` is their number, 0 if it is unknown. Of joblib, the worker processes are forked from one
+    that begins to import the program now, while the sweep is opened: so it is imported once.
+    """
+    # They must find the project, and Hydra in them our sweepers.
+    paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    at_once = jobs_at_once(config)
+    at_once = at_once and min(at_once, jobs or at_once)
+    if at_once is None or at_once == 1:
+        return
+    limit_threads_of_child_processes(threads_per_job(at_once))
+    forks = "forkserver" in multiprocessing.get_all_start_methods()
+    if launcher_class(config) == "JoblibLauncher" and forks:
+        context = import_module("joblib.externals.loky.backend.context")
+
+        tracker = ["pipeline.tracking.mlflow_tracker"] * (config.tracking.name == "mlflow")
+        multiprocessing.set_forkserver_preload(["pipeline.sweeps.preload", *tracker])
+        multiprocessing.forkserver.ensure_running()
+        context.set_start_method("forkserver", force=True)
 
 
 def check_launcher(config: DictConfig) -> None:

@@ -4,7 +4,6 @@ Opening locks the sweep's folder, starts its MLflow run, and writes ``sweep.json
 Closing collects, saves, records and prints the results, and ends the MLflow run.
 """
 
-import os
 import shlex
 import sys
 import time
@@ -25,7 +24,7 @@ from pipeline.runtime.outputs import explain_write_errors
 from pipeline.sweeps.launchers import (
     check_launcher,
     jobs_at_once,
-    limit_threads_of_child_processes,
+    prepare_processes,
     threads_per_job,
 )
 from pipeline.sweeps.objective import incomparable
@@ -39,7 +38,6 @@ from w2v.errors import InputError
 if TYPE_CHECKING:
     from pipeline.sweeps.analysis import Result
 
-ROOT = Path(__file__).resolve().parents[2]
 CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
 SUBDIR = "${hydra.job.num}"
 
@@ -61,6 +59,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
     """
     check_hydra_settings(config)
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
+    prepare_processes(config, len(jobs))
     with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:
         started = time.time()
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
@@ -97,15 +96,10 @@ def prepare_jobs(
     if at_once is not None:
         at_once = min(at_once, len(jobs) or at_once)
         cores = threads_per_job(at_once)
-        if at_once > 1:
-            limit_threads_of_child_processes(cores)
         each = f"{at_once} at a time"
         if "engine.threads" not in swept:
             threads = OmegaConf.select(config, "engine.threads") or cores
             each += f", {threads} thread{'s' * (threads != 1)} each"
-    # Processes that a launcher starts must find the project, and Hydra in them our sweepers.
-    paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     sweep = {
         "mlflow_run_id": run_id,
         "objective": str(config.search.objective),

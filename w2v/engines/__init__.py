@@ -311,6 +311,12 @@ def check_freezing(engine: str) -> None:
         )
 
 
+def are_kernels_compiled() -> bool:
+    """Return whether compiled kernels are on disk, though perhaps those of an earlier version."""
+    kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
+    return next(Path(kept).rglob("kernels.train-*.nbi"), None) is not None
+
+
 @contextmanager
 def compiled_ahead(name: str) -> Iterator[None]:
     """Context manager: compile the kernels of an engine in a child process while the block runs.
@@ -324,11 +330,10 @@ def compiled_ahead(name: str) -> Iterator[None]:
     name
         The name of the engine, a key of `ENGINES`.
     """
-    home = Path(__file__).parent
-    kept = Path(os.environ.get("NUMBA_CACHE_DIR") or home / "__pycache__")
-    if name != "numba" or next(kept.rglob("kernels.train-*.nbi"), None):
+    if name != "numba" or are_kernels_compiled():
         yield
         return
+    home = Path(__file__).parent
     script = "from w2v.engines.numba import compile_kernels; compile_kernels()"
     command = [sys.executable, "-c", script]
     quiet = subprocess.DEVNULL

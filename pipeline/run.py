@@ -123,7 +123,8 @@ def make_reports(folders: Sequence[Path]) -> None:
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:
-        print(f"report    {os.path.relpath(report_later(run_dir))}", flush=True)
+        for page in report_later(run_dir):
+            print(f"report    {os.path.relpath(page)}", flush=True)
 
 
 def is_setting(argument: str) -> bool:

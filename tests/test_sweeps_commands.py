@@ -280,12 +280,13 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Return whether a process is a worker of joblib's process pool."""
+    """Return whether a process is a worker of joblib: forked from the server for such processes."""
     try:
-        line = Path(f"/proc/{pid}/cmdline").read_text()
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        lines = [Path(f"/proc/{one}/cmdline").read_text() for one in (pid, parent)]
     except OSError:
         return False
-    return "popen_loky" in line and "resource_tracker" not in line
+    return all("multiprocessing.forkserver" in line for line in lines)
 
 
 SLOW = ("train.epochs=300", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=range(4)")

@@ -1,5 +1,6 @@
 """Test the pages of a sweep over seeds: on the ensemble, and on differences to another text."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -50,6 +51,7 @@ def test_two_texts_are_compared_by_their_sweeps(swept: Path) -> None:
     single = run(*SMALL, *BARE, *other, "seed=5", cwd=swept)
     assert single.returncode == 0, single.stderr
     (page,) = swept.glob("outputs/runs/*/*/change.html")
+    assert os.path.relpath(page, swept) in single.stdout
     assert "(1 training)" in page.read_text()
 
 

@@ -112,10 +112,12 @@ class Evaluation(Stage):
             leave_for_later(run)
             return
         with context.display.bar("report"):
-            page = make_report(run, context.tracker, found, context.verify)
+            page, *others = make_report(run, context.tracker, found, context.verify)
         context.display.results(
             title,
             score_lines(entry.facts),
             entry.facts["neighbours"],
             os.path.relpath(page),
         )
+        for other in others:
+            context.display.say(f"report    {os.path.relpath(other)}")

@@ -75,8 +75,8 @@ class Ended:
 
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
-) -> Path:
-    """Draw the plots, write the report and the word map, and return the path of the report.
+) -> list[Path]:
+    """Draw the plots, write the pages, and return the report and, if there is one, `CHANGE`.
 
     All files are added to the MLflow run. Cached plots are reused; with ``verify``, their SHA-256
     is checked. ``findings`` is the result of the evaluation; if it is ``None``, the vectors are
@@ -108,9 +108,9 @@ def make_report(
         folder = run.outputs / "cache" / NAME
         drawn = store.find_or_make(folder, key, shown, upstream, make, verify=verify).path
         tables = sorted([*drawn.glob("*.csv"), *drawn.glob("*.parquet")])
-        pages = [run.run_dir / REPORT]
+        written = [run.run_dir / REPORT]
         write_report(
-            pages[0],
+            written[0],
             drawn if tables else run.entries["evaluate"].path,
             drawn,
             run.summary,
@@ -118,18 +118,19 @@ def make_report(
             command=run.command,
             when=datetime.now().astimezone(),
         )
+        maps = []
         if (drawn / MAP).exists():
-            pages.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
+            maps.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
     if settings.compare and "train" in run.entries:
         vectors = WordVectors.load(run.entries["train"].path, cast(Use, settings.use))
         try:
-            pages.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
+            written.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
         except InputError as error:  # the scores are made, and stay
             print(f"warning: there is no {CHANGE}: {error}", file=sys.stderr)
     tracker.files([drawn / picture.file for picture in read_pictures(drawn)], "plots")
     tracker.files(tables, "tables")
-    tracker.files(pages, "")
-    return pages[0]
+    tracker.files([*written, *maps], "")
+    return written
 
 
 def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
@@ -154,8 +155,8 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     )
 
 
-def report_later(run_dir: Path) -> Path:
-    """Write the report of an earlier run, and add it to the run in MLflow.
+def report_later(run_dir: Path) -> list[Path]:
+    """Write the pages of an earlier run, add them to its MLflow run, and return those to read.
 
     Raises
     ------

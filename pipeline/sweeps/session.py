@@ -190,7 +190,7 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
     for number in sorted({*scored} & {*wanted}):
         path = folder / str(number)
         try:
-            made.append(path / REPORT if report == "all" else report_later(path))
+            made += [path / REPORT] if report == "all" else report_later(path)
         except InputError as error:
             print(f"warning: job {number} has no report: {error}", file=sys.stderr)
     return made

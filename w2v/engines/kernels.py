@@ -371,7 +371,7 @@ def compute_strip(
             tile,
             0,
         )
-        write_shares(sizes, count, tile, windows)
+        write_shares(sizes, centers, tile, windows)
     shard.tallies[step * sizes.strips + strip, 0] = pairs
     shard.tallies[step * sizes.strips + strip, 1] = loss
 

@@ -488,19 +488,18 @@ class Windows(NamedTuple):
         The address of the word's input vector.
     gradients, curvature : float32, one for each center word
         The negative gradient of the sum over the center word's window, and its curvature bound.
-    counts : int32, one for each word of the strip
-        The number of windows that contain the word.
-    centers, factors : int32, float32
-        The center word of each of these windows, and the factor by which the window's gradient is
-        multiplied to get that of the word. There is room for 2 m windows per word.
+    shares : float32 (center words, 2 m + 1 rounded up to whole vectors)
+        The share of each word around a center word, beginning with the word m before it, in the
+        gradient of the center word's window.
+    lanes : float32
+        The numbers 0, 1, 2 ..., as many as a row of ``shares`` has.
     """
 
     rows: I64
     gradients: F32
     curvature: F32
-    counts: I32
-    centers: I32
-    factors: F32
+    shares: F32
+    lanes: F32
 
 
 class Path(NamedTuple):
@@ -740,6 +739,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     # Room for the last scores, which are computed for several nodes and in whole vectors.
     most = max(sizes.tile * sizes.row, MR * elements, entries)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
+    wide = round_up(2 * sizes.window + 1, LANES)
     mask = np.zeros(NOISE + round_up(pairs, LANES), np.float32)
     mask[: NOISE + pairs] = 1
     return Scratch(
@@ -777,9 +777,8 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             rows=np.zeros(windowed, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
-            counts=np.zeros(windowed, np.int32),
-            centers=np.zeros(windowed * 2 * sizes.window, np.int32),
-            factors=np.zeros(windowed * 2 * sizes.window, np.float32),
+            shares=aligned_zeros(centers * sizes.windows, wide),
+            lanes=np.arange(wide, dtype=np.float32),
         ),
         nodes=Nodes(
             starts=np.zeros(groups + 1, np.int32),

@@ -5,7 +5,7 @@ With CBOW, an input vector is the sum or mean of the vectors of the words around
 predicts that word.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +14,27 @@ from w2v.engines.simd import (
     LANES,
     address,
     compiled,
+    greater,
     inlined,
+    load,
     load_address,
     load_each,
+    load_float,
     multiply_add_each,
+    select,
     splat,
+    store,
     store_each,
 )
-from w2v.engines.sparse import MAX_SUMS, List, Rows, combine, lengths_squared
+from w2v.engines.sparse import MAX_SUMS, Rows, lengths_squared
+
+
+class Target(NamedTuple):
+    """The addresses of a result and of a row to which ``step``, a vector, times a sum is added."""
+
+    out: int
+    old: int
+    step: Any
 
 
 @compiled
@@ -181,10 +194,11 @@ def share_gradients(
     windows: Windows,
     curvature: F32,
 ) -> None:
-    """For CBOW, list the windows that contain each word of a strip, a part of the text.
+    """For CBOW, compute the share of each word of a strip in the gradient of each window.
 
-    The gradient of a word is the sum of the gradients of these windows times factors, which are
-    listed as well. The lists are stored in ``windows`` for `write_shares`.
+    The gradient of a word is the sum of the gradients of all windows times these shares, which are
+    zero for windows that do not contain it. They are stored in ``windows`` for `write_shares`. A
+    strip is a part of the text.
 
     Parameters
     ----------
@@ -199,36 +213,89 @@ def share_gradients(
     curvature
         Output: the summed curvature of the loss along each word's vector.
     """
-    most = 2 * sizes.window
-    windows.counts[:] = 0
-    curvature[: len(lows) + most] = 0
+    m, wide = sizes.window, windows.shares.shape[1]
+    lanes, zero, half = address(windows.lanes), splat(0), np.float32(0.5)
     for i in range(len(lows)):
-        low, high, center = lows[i] - start, highs[i] - start, i + sizes.window
-        share = window_weight(mean and exact, high - low - 1)
+        words = highs[i] - lows[i] - 1
+        # The window as offsets from the word m before the center word.
+        low, high = np.float32(lows[i] - start - i), np.float32(highs[i] - start - i)
+        before, behind = splat(low - half), splat(high - half)
+        share = splat(window_weight(mean and exact, words))
+        for k in range(0, wide, LANES):
+            offsets = load(lanes, k)
+            inside = select(greater(behind, offsets), share, zero)
+            store(
+                select(greater(offsets, before), inside, zero),
+                address(windows.shares),
+                i * wide + k,
+            )
+        windows.shares[i, m] = 0  # the center word is not a part of its window
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        whole = np.float32(1) if mean else np.float32(high - low - 1)
-        added = windows.curvature[i] * whole * share
-        count, total = windows.counts[center], curvature[center]
-        for place in range(low, high):
-            k = windows.counts[place]
-            windows.centers[place * most + k], windows.factors[place * most + k] = i, share
-            windows.counts[place] = k + 1
-            curvature[place] += added
-        # The center word is not a part of its window.
-        windows.counts[center], curvature[center] = count, total
+        windows.curvature[i] *= np.float32(1) if mean else np.float32(words)
+    shares, curvatures = address(windows.shares), address(windows.curvature)
+    for place in range(len(lows) + 2 * m):
+        total = np.float32(0)
+        for i in range(max(0, place - 2 * m), min(place + 1, len(lows))):
+            share_of_word = load_float(shares, place + i * (wide - 1))
+            total += share_of_word * load_float(curvatures, i)
+        curvature[place] = total
+
+
+@inlined
+def share_block(
+    shares: int,
+    down: int,
+    first: int,
+    last: int,
+    gradients: int,
+    width: int,
+    target: Target,
+    zero: Any,
+) -> None:
+    sums = zero
+    for i in range(first, last):
+        factor = splat(load_float(shares, i * down))
+        sums = multiply_add_each(factor, load_each(zero, gradients, i * width), sums)
+    sums = multiply_add_each(target.step, sums, load_each(zero, target.old, 0))
+    store_each(sums, target.out, 0)
 
 
 @compiled
-def write_shares(sizes: Sizes, words: int, tile: Tile, windows: Windows) -> None:
+def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute and write the gradients of the words of a strip from those of the windows.
 
-    A strip is a part of the text of ``words`` words. The gradients are written to the targets in
-    ``tile`` (`w2v.engines.rows.Targets`).
+    A strip is a part of the text with ``centers`` center words, and m words before and after them.
+    The gradients are written to the targets in ``tile`` (`w2v.engines.rows.Targets`).
     """
-    listed = List(address(windows.centers), address(windows.factors))
-    rows = Rows(address(windows.gradients), sizes.vectors * LANES)
-    for place in range(words):
-        begin = 2 * sizes.window * place
-        end = begin + np.int64(windows.counts[place])
-        out, old, step = tile.out[place], tile.old[place], tile.steps[place]
-        combine(sizes.vectors, listed, begin, end, rows, out, old, step)
+    m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
+    for place in range(centers + 2 * m):
+        first, last = max(0, place - 2 * m), min(place + 1, centers)
+        shares, gradients = address(windows.shares) + 4 * place, address(windows.gradients)
+        target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))
+        z, size, left = splat(0), 0, sizes.vectors
+        for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):
+            size = -(-left // blocks)
+            if size == 8:
+                zeros = (z, z, z, z, z, z, z, z)
+                share_block(shares, down, first, last, gradients, width, target, zeros)
+            elif size == 7:
+                seven = (z, z, z, z, z, z, z)
+                share_block(shares, down, first, last, gradients, width, target, seven)
+            elif size == 6:
+                six = (z, z, z, z, z, z)
+                share_block(shares, down, first, last, gradients, width, target, six)
+            elif size == 5:
+                five = (z, z, z, z, z)
+                share_block(shares, down, first, last, gradients, width, target, five)
+            elif size == 4:
+                share_block(shares, down, first, last, gradients, width, target, (z, z, z, z))
+            elif size == 3:
+                share_block(shares, down, first, last, gradients, width, target, (z, z, z))
+            elif size == 2:
+                share_block(shares, down, first, last, gradients, width, target, (z, z))
+            else:
+                share_block(shares, down, first, last, gradients, width, target, (z,))
+            done = 4 * size * LANES
+            gradients += done
+            target = Target(target.out + done, target.old + done, target.step)
+            left -= size

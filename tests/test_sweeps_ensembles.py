@@ -1,4 +1,8 @@
-"""Test the pages of a sweep over seeds: on the ensemble, and on differences to another text."""
+"""Test the HTML pages that compare trainings.
+
+``ensemble.html`` compares the seeds of a sweep. ``change.html`` compares the vectors of a run or a
+sweep with those of another text.
+"""
 
 import os
 import re

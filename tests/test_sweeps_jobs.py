@@ -1,4 +1,8 @@
-"""Test the jobs of a sweep: their files, their objectives, and killed trials of a search."""
+"""Test the jobs of a sweep.
+
+The tests check which jobs are planned, how a failure is recorded, which values of
+``search.objective`` are refused, and how a search treats trials that were killed.
+"""
 
 import json
 from pathlib import Path

@@ -966,9 +966,10 @@ def add_once(array: Array, rows: Array, values: Array) -> Array:
 def scale_rows(
     state: State, name: str, gradients: Array, words: Array, count: Array | int
 ) -> tuple[State, Array]:
-    """Scale the gradients of rows by Adagrad, with one scale per row.
+    """Divide the gradient of each row by a root mean square of its gradients so far.
 
-    `w2v.engines.softmax.RowScale` is the NumPy version.
+    This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and explains
+    it.
 
     Parameters
     ----------

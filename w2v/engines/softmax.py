@@ -77,7 +77,7 @@ normally stay in that range. Where they do not, the largest logit is subtracted 
 
 
 class RowScale:
-    """The Adagrad optimizer with one learning-rate scale per row of a matrix.
+    """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
     The gradient of a row is divided by the root mean square of its gradients so far, so that rare
     words move as far in a step as frequent ones. Under the root, the mean of these mean squares

@@ -364,6 +364,11 @@ def test_processes_that_start_together_share_an_empty_cache(tmp_path: Path) -> N
     assert list(tmp_path.rglob("kernels.lock"))
 
 
+def test_python_cannot_call_the_parts_of_a_kernel() -> None:
+    with pytest.raises(TypeError, match="logistic can only be called by compiled functions"):
+        logistic_kernel(0, 0, 0, 0)
+
+
 def test_the_lock_is_released() -> None:
     for _ in range(2):
         with one_process_at_a_time(kernels.train):

@@ -31,11 +31,12 @@ from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
     LANES,
+    ZERO,
     add,
     address,
-    compiled,
     high_half,
     inlined,
+    inner,
     load,
     load_each,
     load_float,
@@ -133,7 +134,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
     return sums0, sums1, sums2, sums3
 
 
-@compiled
+@inner
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
@@ -169,7 +170,7 @@ def gradient_block(
     put_row(targets, 3, column, sums3)
 
 
-@compiled
+@inner
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
     """Compute the gradients of `MR` rows and write them to their targets.
 
@@ -187,7 +188,7 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
         Where the gradients are written.
     """
     zero, width = splat(0), vectors * LANES
-    column, left = 0, vectors
+    column, left = ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
         size = -(-left // blocks)
         if size == 4:
@@ -202,7 +203,7 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
         left -= size
 
 
-@compiled
+@inner
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
     """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
 
@@ -234,7 +235,7 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     return total
 
 
-@compiled
+@inner
 def choose_weights(
     pairs_of: Pairs,
     sizes: Sizes,
@@ -328,7 +329,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     return add(of_contexts, of_noise)
 
 
-@compiled
+@inner
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
     """Add up the curvatures of the loss along each input and output vector of a tile.
 
@@ -352,7 +353,7 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
         store(sums, address(out), i)
 
 
-@compiled
+@inner
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
     """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S.
 
@@ -381,7 +382,7 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     return loss
 
 
-@compiled
+@inner
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
     """Compute the gradients of the input and output vectors of a tile, and write them.
 
@@ -409,7 +410,7 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
         of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
         of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
         targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
-        gradient_rows(vectors, of_contexts, of_noise, 0, targets)
+        gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
     for j in range(0, contexts, MR):
         i = max(0, j - 2 * reach)
         count = min(CENTERS, j + MR) - i
@@ -422,4 +423,4 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
         terms = Terms(far + 4 * k, 1, row, CENTERS, C)
         n = CENTERS + contexts + k
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
-        gradient_rows(vectors, terms, nothing, 0, targets)
+        gradient_rows(vectors, terms, nothing, ZERO, targets)

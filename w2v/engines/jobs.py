@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from w2v.engines.simd import address, compiled, inlined, instruction
+from w2v.engines.simd import address, inlined, inner, instruction
 
 BYTES = 128
 """Bytes of a phase's two counters, jobs taken and jobs finished, each on its own cache line."""
@@ -85,7 +85,7 @@ def finish(jobs: NDArray[np.int64], phase: int) -> None:
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 
-@compiled
+@inner
 def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
     """Wait until all jobs of a phase are finished.
 

@@ -50,9 +50,11 @@ from w2v.engines.plans import add_up, plan, step_centers, subsample
 from w2v.engines.rows import choose_targets, gather_rows, limit, move_rows_alone, prefetch_rows
 from w2v.engines.simd import (
     LANES,
+    ZERO,
     address,
     compiled,
     inlined,
+    inner,
     load_each,
     load_float,
     load_int,
@@ -81,7 +83,7 @@ def tile_inputs(sizes: Sizes) -> int:
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
 
-@compiled
+@inner
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
@@ -106,7 +108,7 @@ def read_band(
     gather_rows(matrix, noise[:NOISE], own.N, own.noise_norms)
 
 
-@compiled
+@inner
 def choose_band_targets(
     sizes: Sizes,
     matrix: F32,
@@ -186,7 +188,7 @@ def choose_band_targets(
     )
 
 
-@compiled
+@inner
 def compute_strip(
     problem: Problem,
     sizes: Sizes,
@@ -465,7 +467,7 @@ def add_curvatures(curvature: int, head: Any, after: int) -> Any:
     return total
 
 
-@compiled
+@inner
 def move_words(
     matrix: F32,
     gradients: F32,
@@ -506,14 +508,14 @@ def move_words(
 # ---------------------------------------------------------------- subwords
 
 
-@compiled
+@inner
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
     """Prefetch the rows of the input matrix whose sum is the vector of a word (subwords)."""
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
 
 
-@compiled
+@inner
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
@@ -538,7 +540,7 @@ def sum_parts(
         combine(sizes.vectors, listed, start, end, table, out, out, np.float32(1))
 
 
-@compiled
+@inner
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
@@ -559,7 +561,7 @@ def sum_words(
         buffer.word_curvature[k] = total * problem.parts.totals[words[k]]
 
 
-@compiled
+@inner
 def move_parts(
     problem: Problem,
     sizes: Sizes,
@@ -611,7 +613,7 @@ def output_jobs(shard: Shard, step: int) -> int:
     return int(-(-shard.several[step, 1] // WORDS))
 
 
-@compiled
+@inner
 def move(
     problem: Problem,
     sizes: Sizes,
@@ -703,7 +705,7 @@ def train(
     int
         The number of training steps.
     """
-    jobs, phase = shard.jobs, 0
+    jobs, phase = shard.jobs, ZERO
     number = len(shard.kept)
     job = take(jobs, phase)
     while job < number:

@@ -5,9 +5,9 @@ from typing import Any
 from w2v.engines.simd import (
     LANES,
     add,
-    compiled,
     divide,
     greater,
+    inner,
     load,
     multiply,
     multiply_add,
@@ -28,7 +28,7 @@ EXP2 = (1.0, 0.69314721, 0.24022651, 0.055503272, 0.0096180256, 0.0013400432, 0.
 ARTANH = (2.0, 0.66666316, 0.40024854, 0.27961419, 0.28174657)
 
 
-@compiled
+@inner
 def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
     """Compute the loss of scores, its gradient with respect to them, and bounds on its curvature.
 

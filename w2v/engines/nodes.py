@@ -23,7 +23,7 @@ from w2v.engines.simd import (
     LANES,
     add,
     address,
-    compiled,
+    inner,
     load,
     load_four,
     multiply_add,
@@ -43,7 +43,7 @@ from w2v.engines.sparse import (
 from w2v.engines.windows import find_targets
 
 
-@compiled
+@inner
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
     """Compute the weights of the pairs of `MR` consecutive center words and the words around them.
 
@@ -67,7 +67,7 @@ def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) 
     return total
 
 
-@compiled
+@inner
 def list_groups(
     keys: I32, starts: I32, weights: F32, sizes: Sizes, tile: Tile, own: Nodes
 ) -> float:
@@ -116,7 +116,7 @@ def list_groups(
     return pairs
 
 
-@compiled
+@inner
 def score_nodes(
     weights: F32,
     sizes: Sizes,
@@ -173,7 +173,7 @@ def score_nodes(
     return pairs, loss + sum_lanes(total)
 
 
-@compiled
+@inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
     """Add up the curvatures of the loss along each center vector and node vector of a tile."""
     curvature, sums = address(tile.curvature), address(own.curvature)
@@ -191,7 +191,7 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
         of_nodes[column] = (four[0] + four[1]) + (four[2] + four[3])
 
 
-@compiled
+@inner
 def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
     """Compute and write the gradients of the center vectors and tree node vectors of a tile.
 

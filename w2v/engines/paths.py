@@ -23,8 +23,8 @@ from w2v.engines.rows import limit, prefetch_rows
 from w2v.engines.simd import (
     LANES,
     address,
-    compiled,
     inlined,
+    inner,
     load,
     load_each,
     load_float,
@@ -47,7 +47,7 @@ NODES_AHEAD = 2
 """A node is prefetched this many nodes before it is moved."""
 
 
-@compiled
+@inner
 def score_paths(
     matrix: F32,
     sizes: Sizes,
@@ -114,7 +114,7 @@ def score_paths(
     return pairs, loss + sum_lanes(total)
 
 
-@compiled
+@inner
 def write_path_gradients(
     matrix: F32,
     sizes: Sizes,
@@ -216,7 +216,7 @@ def add_entries(listed: Listed, step: Any, out: int, zero: Any) -> None:
     store_each(multiply_add_each(step, sums, load_each(zero, out, 0)), out, 0)
 
 
-@compiled
+@inner
 def move_nodes(
     problem: Problem,
     sizes: Sizes,
@@ -282,7 +282,7 @@ def move_nodes(
             left -= size
 
 
-@compiled
+@inner
 def move_hot_nodes(
     problem: Problem,
     sizes: Sizes,

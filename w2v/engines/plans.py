@@ -27,7 +27,7 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import LANES, address, compiled, inlined, load, prefetch, store
+from w2v.engines.simd import LANES, ZERO, address, inlined, inner, load, prefetch, store
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 
 PATHS_AHEAD = 12
@@ -36,7 +36,7 @@ PATHS_AHEAD = 12
 threefry = inlined(sampling.threefry)
 
 
-@compiled
+@inner
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
     """Fill two arrays with the random numbers of consecutive counters, beginning with ``first``.
 
@@ -47,7 +47,7 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
         bits[i], more[i] = threefry(key.first, key.second, np.uint32(first + i), stream)
 
 
-@compiled
+@inner
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
@@ -76,14 +76,14 @@ def subsample(
     shard.kept[block] = place - first
 
 
-@compiled
+@inner
 def add_up(shard: Shard) -> None:
     """Fill in ``shard.starts``, the cumulative sums of the numbers of words kept in each block."""
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
 
 
-@compiled
+@inner
 def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
     """Copy consecutive words of the sub-sampled text and their documents, from word ``first`` on.
 
@@ -133,7 +133,7 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
     return int(count + (head < 0))
 
 
-@compiled
+@inner
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
     """Keep the words with several gradient rows, store the first row of each, and clear the lists.
 
@@ -169,7 +169,7 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
     return several
 
 
-@compiled
+@inner
 def draw_noise(
     problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
 ) -> None:
@@ -184,7 +184,7 @@ def draw_noise(
             noise[done + k] = cell if is_cell else problem.alias[cell]
 
 
-@compiled
+@inner
 def draw_windows(
     problem: Problem,
     sizes: Sizes,
@@ -228,7 +228,7 @@ def draw_windows(
             lows[done + k], highs[done + k] = low, high
 
 
-@compiled
+@inner
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
@@ -256,7 +256,7 @@ def list_inputs(
     """
     following[:] = -1  # also for rows without a word
     skipped, extra = (0, 2 * sizes.window) if sizes.windows else (sizes.window, 0)
-    count, length = 0, sizes.strip * sizes.tile
+    count, length = ZERO, sizes.strip * sizes.tile
     for strip in range((centers - 1) // length, -1, -1):
         place, row = strip * length + skipped, strip * sizes.input_slots
         for j in range(min(length, centers - strip * length) + extra - 1, -1, -1):
@@ -266,7 +266,7 @@ def list_inputs(
     return take_heads(heads, words, count, sizes.parts, first, following)
 
 
-@compiled
+@inner
 def list_band(
     sizes: Sizes,
     centers: int,
@@ -283,7 +283,7 @@ def list_band(
     the number of words with several rows.
     """
     following[:] = -1
-    count = 0
+    count = ZERO
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles = -(-centers // sizes.tile)
     for strip in range((tiles - 1) // sizes.strip, -1, -1):
@@ -300,7 +300,7 @@ def list_band(
     return take_heads(heads, words, count, False, first, following)
 
 
-@compiled
+@inner
 def list_nodes(
     paths: Paths,
     sizes: Sizes,
@@ -353,7 +353,7 @@ def list_nodes(
             row += 1
     starts[tiles], key_starts[tiles * sizes.contexts] = row, count
     following[:row] = -1
-    count = 0
+    count = ZERO
     for r in range(row - 1, -1, -1):
         if nodes[r] >= 0:
             seen[nodes[r]] = -1
@@ -368,7 +368,7 @@ def copy_vectors(source: int, count: int, target: int) -> None:
         store(load(source, k), target, k)
 
 
-@compiled
+@inner
 def list_paths(
     paths: Paths,
     sizes: Sizes,
@@ -404,7 +404,7 @@ def list_paths(
             count += np.int64(length)
     starts[len(lows)] = count
     coldest = len(paths.starts) - 2 - sizes.hot
-    nodes = 0
+    nodes = ZERO
     for i in range(centers - 1, -1, -1):
         for e in range(starts[i + 1] - 1, starts[i] - 1, -1):
             node = keys[e] >> 1
@@ -415,7 +415,7 @@ def list_paths(
     return take_heads(heads, words, nodes, True, first, following)
 
 
-@compiled
+@inner
 def list_parts(
     parts: Parts,
     ids: I32,
@@ -478,7 +478,7 @@ def list_parts(
     return found
 
 
-@compiled
+@inner
 def plan(
     problem: Problem,
     sizes: Sizes,

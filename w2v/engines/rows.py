@@ -8,8 +8,8 @@ from w2v.engines.memory import F32, I32, LINE, MR, Tile
 from w2v.engines.simd import (
     LANES,
     address,
-    compiled,
     inlined,
+    inner,
     load,
     load_address,
     load_each,
@@ -31,7 +31,7 @@ TINY = np.float32(1e-30)
 """The smallest curvature that is distinguished from 0, to avoid dividing by 0."""
 
 
-@compiled
+@inner
 def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
     """Prefetch rows of a matrix into the cache, for ids other than -1."""
     base, stride = address(matrix), matrix.shape[1]
@@ -70,7 +70,7 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
     return total
 
 
-@compiled
+@inner
 def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
     """Copy the rows ``ids`` of a matrix to ``rows``, and compute their squared lengths.
 
@@ -130,7 +130,7 @@ def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     return longest if longest < rate else rate
 
 
-@compiled
+@inner
 def choose_targets(
     matrix: F32,
     ids: I32,
@@ -182,7 +182,7 @@ def choose_targets(
         tile.steps[first + j] = step if alone else one
 
 
-@compiled
+@inner
 def move_rows_alone(
     matrix: F32,
     ids: I32,

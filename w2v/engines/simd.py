@@ -17,6 +17,7 @@ import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
+from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic, models, register_model
 from numpy.typing import NDArray
 
@@ -32,22 +33,45 @@ UNCOUNTED: dict[str, Any] = {"_nrt": False}
 arrays then; but counting takes a tenth of the time, and all threads would count in one place."""
 
 
-def compiled(function: Function) -> Function:
-    """Decorator: compile a function when it is first called, and cache the result on disk.
+class InnerFunction(CPUDispatcher):
+    """A function that other compiled functions call, but Python cannot."""
 
-    The compiled code does not count references to arrays, so it cannot create arrays. Counting
-    would take longer than many of the functions, and all threads would write to the same counters.
+    def __call__(self, *_: Any) -> None:
+        """Raise TypeError: without its wrapper, such a call would end the process."""
+        raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
+
+
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": set(FAST_MATH)}
+"""Options of Numba for all compiled functions."""
+
+INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
+INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""Options for functions that Python does not call. Wrappers, which convert Python objects to
+arguments, would take a third of the time for compiling."""
+
+
+def compiled(function: Function) -> Function:
+    """Decorator: compile a function that is called from Python, and cache the result on disk.
+
+    It is compiled when it is first called. The compiled code does not count references to arrays,
+    so it cannot create arrays. Counting would take longer than many of the functions, and all
+    threads would write to the same counters.
     """
-    options = numba.njit(
-        cache=True, nogil=True, error_model="numpy", fastmath=set(FAST_MATH), **UNCOUNTED
-    )
+    options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
     return cast(Function, options(function))
 
 
 def allocating(function: Function) -> Function:
     """Decorator: compile a function as `compiled` does, but allow it to create arrays."""
-    options = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=set(FAST_MATH))
-    return cast(Function, options(function))
+    return cast(Function, numba.njit(cache=True, nogil=True, **OPTIONS)(function))
+
+
+def inner(function: Function) -> Function:
+    """Decorator: compile a function that only compiled functions call.
+
+    It is compiled together with the first function that calls it.
+    """
+    return cast(Function, InnerFunction(function, targetoptions={**INNER}))
 
 
 def inlined(function: Function) -> Function:
@@ -55,10 +79,8 @@ def inlined(function: Function) -> Function:
 
     Vectors that are arguments or results of the function then stay in registers.
     """
-    options = numba.njit(
-        error_model="numpy", forceinline=True, fastmath=set(FAST_MATH), **UNCOUNTED
-    )
-    return cast(Function, options(function))
+    options = INNER | {"forceinline": True}
+    return cast(Function, InnerFunction(function, targetoptions=options))
 
 
 def count_lanes(features: str) -> int:
@@ -85,6 +107,10 @@ class Vector(types.Type):
         self.element, self.lanes = element, lanes
         super().__init__(f"Vector({element}, {lanes})")
 
+
+ZERO = cast(int, np.int64(0))
+"""The number 0, for variables and arguments that are not always 0: Numba compiles a function that
+gets them a second time for a literal ``0``."""
 
 FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
 """The types of vectors with `LANES` elements. A mask is the result of a comparison."""

@@ -13,8 +13,9 @@ import numpy as np
 from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
     LANES,
-    compiled,
+    ZERO,
     inlined,
+    inner,
     load,
     load_each,
     load_float,
@@ -71,7 +72,7 @@ def combine_block(
     store_each(multiply_add_each(step, sums, load_each(zero, old, 0)), out, 0)
 
 
-@compiled
+@inner
 def combine(
     vectors: int,
     entries: List,
@@ -131,7 +132,7 @@ def row_address(rows: Rows, places: int, e: int) -> int:
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 
-@compiled
+@inner
 def score_and_square_row(
     vectors: int,
     row: int,
@@ -175,7 +176,7 @@ def score_and_square_row(
         store(sum_lanes_of_four(square_a, square_b, square_c, square_d), squares, e)
 
 
-@compiled
+@inner
 def score_four_rows(
     vectors: int, four: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
@@ -229,7 +230,7 @@ def combine_four_block(
     put_row(targets, 3, column, sums3)
 
 
-@compiled
+@inner
 def combine_four(
     vectors: int, entries: List, first: Count, last: Count, rows: Rows, targets: Targets
 ) -> None:
@@ -244,7 +245,7 @@ def combine_four(
     rows
         The matrix whose rows are summed.
     """
-    zero, column, left = splat(0), 0, vectors
+    zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
         size = -(-left // blocks)
         if size == 4:
@@ -271,7 +272,7 @@ def spread_block(
         store_each(multiply_add_each(factor, x, load_each(zero, y, column)), y, column)
 
 
-@compiled
+@inner
 def spread(vectors: int, entries: List, first: Count, last: Count, row: int, rows: Rows) -> None:
     """Add multiples of a row to the rows that a list selects.
 
@@ -286,7 +287,7 @@ def spread(vectors: int, entries: List, first: Count, last: Count, row: int, row
     rows
         The matrix whose rows are changed.
     """
-    z, column, left = splat(0), 0, vectors
+    z, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
         size = -(-left // blocks)
         if size == 8:
@@ -333,7 +334,7 @@ def spread_four_block(
         store_each(y, place, column)
 
 
-@compiled
+@inner
 def spread_four(
     vectors: int, entries: List, first: Count, last: Count, four: int, rows: Rows
 ) -> None:
@@ -351,7 +352,7 @@ def spread_four(
     rows
         The matrix whose rows are changed.
     """
-    zero, width, column, left = splat(0), vectors * LANES, 0, vectors
+    zero, width, column, left = splat(0), vectors * LANES, ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):
         size = -(-left // blocks)
         if size == 4:
@@ -367,7 +368,7 @@ def spread_four(
         left -= size
 
 
-@compiled
+@inner
 def lengths_squared(rows: Rows, count: int, vectors: int, out: int) -> None:
     """Store the squared lengths of ``count`` rows at ``out``; ``count`` is a multiple of four."""
     for i in range(0, count, 4):

@@ -12,10 +12,11 @@ import numpy as np
 from w2v.engines.memory import F32, I32, Sizes, Tile, Windows
 from w2v.engines.simd import (
     LANES,
+    ZERO,
     address,
-    compiled,
     greater,
     inlined,
+    inner,
     load,
     load_address,
     load_each,
@@ -37,7 +38,7 @@ class Target(NamedTuple):
     step: Any
 
 
-@compiled
+@inner
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find the range of words that each center word of a tile predicts.
 
@@ -68,7 +69,7 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
         tile.lows[i], tile.highs[i] = low, high
 
 
-@compiled
+@inner
 def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
     """Store the address of the vector of each word of a strip, a part of the text (CBOW).
 
@@ -117,7 +118,7 @@ def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, o
     out
         The address of the result.
     """
-    z, by, size, column, left = splat(0), splat(weight), 0, 0, vectors
+    z, by, size, column, left = splat(0), splat(weight), 0, ZERO, vectors
     for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
         size = -(-left // blocks)
         if size == 8:
@@ -140,7 +141,7 @@ def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, o
         left -= size
 
 
-@compiled
+@inner
 def read_windows(
     mean: bool,
     sizes: Sizes,
@@ -183,7 +184,7 @@ def read_windows(
     )
 
 
-@compiled
+@inner
 def share_gradients(
     mean: bool,
     exact: bool,
@@ -260,7 +261,7 @@ def share_block(
     store_each(sums, target.out, 0)
 
 
-@compiled
+@inner
 def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute and write the gradients of the words of a strip from those of the windows.
 

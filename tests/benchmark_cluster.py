@@ -22,7 +22,6 @@ from w2v.cluster.workers import open_cluster
 from w2v.engines import Task
 from w2v.evaluate import analogies, benchmark_path, load_pairs, similarity
 from w2v.objectives import Model, SkipGram
-from w2v.plots.style import save
 from w2v.text.tokens import Text, open_text, read_types
 from w2v.text.vocabulary import Vocabulary, VocabularySettings, choose
 from w2v.training.schedule import Schedule
@@ -88,23 +87,32 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Plot the scores against the number of workers, and the estimated speed of machines."""
+    """Plot the scores against the number of workers, and the estimated speed of machines.
+
+    A dot is a training, a line is the mean over seeds; the grey band holds those of one worker.
+    """
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in options.scores.read_text().splitlines()]
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     names = {"wordsim353": "WordSim-353", "simlex999": "SimLex-999", "google": "Google analogies"}
     for axes, (key, name) in zip(figure.subplots(1, 3), names.items(), strict=True):
+        alone = [one[key] for one in lines if one["combine"] == "none"]
+        axes.axhspan(min(alone), max(alone), color="0.9", zorder=0)
         for how in ("sequential", "orthogonal", "mean"):
-            found = sorted((one["workers"], one[key]) for one in lines if one["combine"] == how)
-            axes.plot(*zip(*found, strict=True), "o-", label=how)
-        for one in lines:
-            if one["combine"] == "none":
-                axes.axhline(one[key], color="0.7", lw=0.8, zorder=0)
+            found: dict[int, list[float]] = {1: alone}
+            for one in lines:
+                if one["combine"] == how:
+                    found.setdefault(one["workers"], []).append(one[key])
+            workers = sorted(found)
+            (line,) = axes.plot(workers, [np.mean(found[n]) for n in workers], label=how)
+            for n in workers:
+                axes.plot([n] * len(found[n]), found[n], "o", ms=4, color=line.get_color())
         axes.set(title=name, xscale="log", xlabel="workers")
-        axes.set_xticks(MACHINES, labels=MACHINES)
+        axes.set_xticks(MACHINES, labels=MACHINES, minor=False)
+        axes.minorticks_off()
     figure.axes[0].legend()
-    save(figure, options.out / "workers.png")
+    figure.savefig(options.out / "workers.svg", metadata={"Date": None})
     vocabulary, _ = read(options.folder, None)
     zipf = (2e7 / np.arange(1, 1_000_001)).astype(np.int64) + 5
     figure = Figure(figsize=(8, 3.2), layout="constrained")
@@ -114,8 +122,9 @@ def pictures(options: argparse.Namespace) -> None:
             axes.plot(MACHINES, list(speed_ups(counts, words)), "o-", label=f"{words:,}")
         axes.plot(MACHINES, MACHINES, color="0.7", lw=0.8, zorder=0)
         axes.set(title=f"vocabulary of {name}", xlabel="machines", ylabel="speed, relative to one")
-    figure.axes[0].legend(title="words a round and machine")
-    save(figure, options.out / "machines.png")
+        axes.set_xticks(MACHINES)
+    figure.axes[1].legend(title="words a round and machine")
+    figure.savefig(options.out / "machines.svg", metadata={"Date": None})
 
 
 def main() -> None:

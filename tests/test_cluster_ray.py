@@ -6,9 +6,11 @@ The vectors must be those of ``cluster=local``, bit for bit, even if processes o
 import os
 import random
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.sweeps.hydra_plugins.w2v_ray import enter_shared_folder
+from pipeline.sweeps.results import SWEEP
 from tests.commands import Done, run_process, start, write_text
 from tests.test_cluster import learn, sha
 from tests.test_sweeps_commands import SMALL, statuses, summary_of, train_entries, wait_for
 from w2v.cluster.local import LocalPool
-from w2v.cluster.ray import RayPool, TokenFile, connected, threads_that_fit, to_send
+from w2v.cluster.ray import (
+    TOKENS,
+    RayPool,
+    TokenFile,
+    call_on_every_node,
+    connected,
+    environment,
+    threads_that_fit,
+    to_send,
+)
 from w2v.cluster.settings import ClusterSettings, require_ray
 from w2v.cluster.workers import open_cluster
 from w2v.errors import InputError
@@ -68,6 +81,23 @@ def test_ray_is_named_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch)
         require_ray("hydra/launcher=ray")
 
 
+def test_the_password_of_a_cluster_is_used_if_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_MODE", *TOKENS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "RAY_AUTH_MODE" not in environment("10.0.0.1:6379")
+    assert environment(None)["RAY_AUTH_TOKEN"] != environment(None)["RAY_AUTH_TOKEN"]
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").touch()
+    assert environment("10.0.0.1:6379")["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a")
+    assert "RAY_AUTH_TOKEN" not in environment(None)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert "RAY_AUTH_MODE" not in environment("10.0.0.1:6379")
+
+
 # On a cluster of this machine
 
 
@@ -106,12 +136,12 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
         assert trained.cluster.processes == processes
 
 
-def replicas_of_this_process() -> list[int]:
-    """Return the ids of the Ray processes that this process has started."""
+def replicas_of(pid: int | None = None) -> list[int]:
+    """Return the ids of the training processes on Ray that a process has started, or this one."""
     import psutil
 
     found = []
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process(pid).children(recursive=True):
         try:
             if "ray::RayReplica" in " ".join(child.cmdline()):
                 found.append(child.pid)
@@ -135,7 +165,7 @@ def test_kills_change_no_bit(ray: Any, faults: int) -> None:
         )
         thread.start()
         while thread.is_alive() and len(killed) < faults:
-            living = [pid for pid in replicas_of_this_process() if pid not in killed]
+            living = [pid for pid in replicas_of() if pid not in killed]
             time.sleep(moments.uniform(0, 0.5))  # at a random moment
             if len(living) == 2:
                 killed.append(moments.choice(living))
@@ -169,16 +199,62 @@ def test_more_processes_than_cores_are_refused(ray: Any) -> None:
         pass
 
 
+def refuse(line: str) -> None:
+    raise InputError(line)
+
+
+@needs_ray
+@pytest.mark.long
+def test_what_a_machine_refuses_is_raised(ray: Any) -> None:
+    with pytest.raises(InputError, match=r"^no such folder$"):
+        call_on_every_node(ray, refuse, "no such folder")
+
+
+def test_outputs_that_a_machine_does_not_see_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sweep").mkdir()
+    message = r"outputs=o: the machine .* does not see this folder from .*; give one that all"
+    with pytest.raises(InputError, match=message):
+        enter_shared_folder(tmp_path, "sweep", "o")
+    (tmp_path / "sweep" / SWEEP).touch()
+    enter_shared_folder(tmp_path, "sweep", "o")
+
+
 # Commands
 
 TRAIN = (*SMALL[1:], "cluster.workers=3", "tracking=none")
 
 
+@pytest.fixture
+def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check that commands leave no process, and nothing in the folder for temporary files."""
+    import psutil
+
+    with tempfile.TemporaryDirectory(prefix="w2v-", dir="/tmp") as folder:  # a short name
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
+
+        def left() -> list[int]:
+            found = []
+            for one in psutil.process_iter():
+                with suppress(psutil.Error):
+                    found += [one.pid] * (one.environ().get("TMPDIR") == folder)
+            return found
+
+        deadline = time.monotonic() + 60
+        while left() and time.monotonic() < deadline:  # Ray's agents end by themselves
+            time.sleep(0.2)
+        assert not left()
+        assert list(Path(folder).iterdir()) == []
+
+
 @needs_ray
 @pytest.mark.long
-def test_the_pipeline_trains_on_ray_and_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("nothing_left")
+def test_the_pipeline_trains_on_ray(tmp_path: Path) -> None:
     write_text(tmp_path)
-    before = set(Path("/tmp").iterdir())
     found = []
     for cluster in ("local", "ray"):
         done = run_process(*TRAIN, f"cluster={cluster}", f"outputs={cluster}", cwd=tmp_path)
@@ -187,28 +263,72 @@ def test_the_pipeline_trains_on_ray_and_leaves_nothing(tmp_path: Path) -> None:
         (path,) = tmp_path.glob(f"{cluster}/cache/train/[0-9a-f]*/vectors.npy")
         found.append(path.read_bytes())
     assert found[0] == found[1]
-    assert not [p for p in set(Path("/tmp").iterdir()) - before if "ray" in p.name]
+
+
+LONG = ("train.epochs=300", "train.checkpoint_words=10000")
+
+
+def vectors_of(outputs: Path) -> bytes:
+    (path,) = outputs.glob("cache/train/[0-9a-f]*/vectors.npy")
+    return path.read_bytes()
 
 
 @needs_ray
 @pytest.mark.long
+@pytest.mark.usefixtures("nothing_left", "faults")
+def test_a_lost_process_is_told_in_one_line(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    with start(*TRAIN, *LONG, "cluster=ray", "cluster.processes=2", cwd=tmp_path) as process:
+        wait_for(tmp_path, "outputs/checkpoints/*/*/state.json", 1, process)
+        os.kill(replicas_of(process.pid)[0], signal.SIGKILL)
+        out, err = process.communicate(timeout=170)
+    assert (process.returncode, err) == (0, "")
+    assert out.count("a worker process was lost") == 1
+    assert run_process(*TRAIN, *LONG, "cluster=local", "outputs=o", cwd=tmp_path).returncode == 0
+    assert vectors_of(tmp_path / "outputs") == vectors_of(tmp_path / "o")
+
+
+@needs_ray
+@pytest.mark.long
+@pytest.mark.usefixtures("nothing_left", "faults")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_training_on_ray_and_the_same_command_continues(
-    tmp_path: Path, faults: int
+    tmp_path: Path, signum: int
 ) -> None:
     write_text(tmp_path)
-    settings = ("train.epochs=400", "train.checkpoint_words=10000")
-    with start(*TRAIN, *settings, "cluster=ray", "cluster.processes=1", cwd=tmp_path) as process:
+    with start(*TRAIN, *LONG, "cluster=ray", "cluster.processes=1", cwd=tmp_path) as process:
         wait_for(tmp_path, "outputs/checkpoints/*/*/state.json", 1, process)
-        os.killpg(process.pid, signal.SIGINT)  # to all its processes, as a terminal does
+        if signum == signal.SIGINT:
+            os.killpg(process.pid, signum)  # to all its processes, as a terminal does
+        else:
+            os.kill(process.pid, signum)
         _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + signum, err
     assert "continue with" in err
     for outputs in ("outputs", "whole"):  # from the checkpoint, and from the beginning
-        again = (*TRAIN, *settings, "cluster=local", f"outputs={outputs}")
+        again = (*TRAIN, *LONG, "cluster=local", f"outputs={outputs}")
         assert run_process(*again, cwd=tmp_path).returncode == 0
-    vectors = [path.read_bytes() for path in tmp_path.glob("*/cache/train/*/vectors.npy")]
-    assert len(vectors) == 2
-    assert vectors[0] == vectors[1]
+    assert vectors_of(tmp_path / "outputs") == vectors_of(tmp_path / "whole")
+
+
+@needs_ray
+@pytest.mark.long
+@pytest.mark.usefixtures("nothing_left", "faults")
+def test_ctrl_c_stops_a_sweep_on_ray_and_the_same_command_continues(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    sweep = (*SMALL, "hydra/launcher=ray", "train.epochs=100", "seed=range(12)")
+    with start(*sweep, cwd=tmp_path) as process:
+        wait_for(tmp_path, "outputs/sweeps/*/*/*/summary.json", 3, process)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert err.startswith("stopped: what is finished is kept; continue with")
+    done = len(train_entries(tmp_path))
+    assert 3 <= done < 12
+    made = summary_of(run_process(*sweep, cwd=tmp_path), tmp_path)
+    assert made["counts"] == {"finished": 12}
+    assert made["trained"] == 12 - done
+    assert "RUNNING" not in statuses(tmp_path)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ This is the only module of the library that imports Ray, and it does so only whe
 
 import itertools
 import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -35,19 +36,32 @@ ATTEMPTS = 10
 PATIENCE = 120.0
 """Seconds that the first processes may take to start."""
 
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of a round that is done again: ten lines for each task
-}
-"""Variables by which Ray sends no telemetry and is quiet; set unless the user has set them."""
+TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Variables with the password of a Ray cluster, which is otherwise in ``~/.ray/auth_token``."""
 
-LOCAL_ENVIRONMENT = {
-    # At 1, Ray replaces 127.0.0.1, given as the address of a node, by another of the machine.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # Ray's default is 15, with which workers stand still while other programs are busy.
-    "RAY_worker_niceness": "0",
-}
-"""The same for a cluster that is started here, on loopback only."""
+
+def environment(address: str | None) -> dict[str, str]:
+    """Return the variables for Ray, unless the user has set them: no telemetry, no messages.
+
+    `address` is that of the Ray cluster, or None for one that is started here.
+    """
+    wanted = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # of a round that is done again: ten lines for each
+    }
+    given = any(name in os.environ for name in TOKENS)
+    if address is None:
+        # At 1, Ray replaces 127.0.0.1, given as the address of a node, by another of the machine.
+        wanted["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Ray's default is 15, with which workers stand still while other programs are busy.
+        wanted["RAY_worker_niceness"] = "0"
+        if not given:  # Ray would write one into the user's home
+            wanted["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    elif given or Path.home().joinpath(".ray", "auth_token").exists():
+        # As ``ray start`` decides; `ray.init` does not. A cluster without a password ignores it.
+        wanted["RAY_AUTH_MODE"] = "token"
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
 
 MAX_FOLDER = 40
 """The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
@@ -71,8 +85,7 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
     InputError
         There is no cluster at the address.
     """
-    for name, value in {**ENVIRONMENT, **(LOCAL_ENVIRONMENT if address is None else {})}.items():
-        os.environ.setdefault(name, value)
+    os.environ |= environment(address)
     import ray
 
     if ray.is_initialized():  # in a job of a sweep on Ray, or in a process that uses Ray itself
@@ -81,7 +94,7 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     # Processes find this package where this one found it.
     paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environment = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths)))}
+    found = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(filter(None, paths)))}
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
@@ -97,14 +110,14 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
                 "_temp_dir": stack.enter_context(made),
             }
         else:
-            options |= {"address": address, "runtime_env": {"env_vars": environment}}
+            options |= {"address": address, "runtime_env": {"env_vars": found}}
         stack.callback(ray.shutdown)
         # Ray prints ten lines about each process that is lost. Ours are reported in one.
         if hasattr(ray._private.worker, "print_to_stdstream"):
             quiet = mock.patch.object(ray._private.worker, "print_to_stdstream")
             stack.enter_context(quiet)
         try:
-            with mock.patch.dict(os.environ, environment):  # what is started here inherits them
+            with mock.patch.dict(os.environ, found):  # what is started here inherits them
                 ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if address is None:
@@ -157,6 +170,22 @@ def run_tasks(
     if errors:
         raise errors[0]
     return [results[one] for one in started]
+
+
+def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function on each machine of the Ray cluster; raise the first error of these calls."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Node
+
+    remote = ray.remote(num_cpus=0, max_retries=0)(function)
+    places = [Node(node["NodeID"], soft=False) for node in ray.nodes() if node["Alive"]]
+    calls = [remote.options(scheduling_strategy=place).remote(*arguments) for place in places]
+    for call in calls:
+        try:
+            ray.get(call)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError:  # the machine was lost
+            pass
 
 
 def node_cores(ray: Any) -> list[int]:
@@ -230,6 +259,9 @@ class RayReplica(Replica):
     def __init__(self) -> None:
         """Do nothing: `setup` makes the copy of the model, because Ray hides errors raised here."""
 
+    def started(self) -> None:
+        """Do nothing. A call of this method returns when the process is running."""
+
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
         """Make the copy of the model; return the seconds spent on compiling kernels."""
         super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
@@ -262,7 +294,8 @@ class RayPool:
         self.ray, self.wanted, self.threads = ray, processes, threads
         self.text, self.report = text, report
         self.replicas: list[Any] = []
-        self.starting: dict[Any, Any] = {}  # the pending result of `setup` -> its replica
+        # The pending result of `setup` -> the replica, and the pending result of `started`.
+        self.starting: dict[Any, tuple[Any, Any]] = {}
         self.loaded = False
         self.failed = 0  # processes in a row that were lost before they were ready
 
@@ -288,7 +321,7 @@ class RayPool:
 
     def close(self) -> None:
         """End the processes."""
-        for one in (*self.replicas, *self.starting.values()):
+        for one in (*self.replicas, *(one for one, _ in self.starting.values())):
             with suppress(self.ray.exceptions.RayError):
                 self.ray.kill(one)
         self.replicas, self.starting = [], {}
@@ -352,7 +385,7 @@ class RayPool:
         Parameters
         ----------
         number
-            How many new ones to wait for, `PATIENCE` seconds at most.
+            How many new ones to wait for, `PATIENCE` seconds at most until they run.
 
         Returns
         -------
@@ -363,15 +396,18 @@ class RayPool:
         remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")
         for _ in range(self.wanted - len(self.replicas) - len(self.starting)):
             one = remote.remote()
-            self.starting[one.setup.remote(*self.arguments)] = one
-        waiting = list(self.starting)
-        if not waiting:
+            started = one.started.remote()
+            self.starting[one.setup.remote(*self.arguments)] = one, started
+        if not self.starting:
             return seconds
-        patience = PATIENCE if number else 0.0
-        most = min(len(waiting), max(1, number))
-        ready, _ = ray.wait(waiting, num_returns=most, timeout=patience)
-        for setup in ready:
-            one = self.starting.pop(setup)
+        setups = {started: setup for setup, (_, started) in self.starting.items()}
+        most = min(number, len(setups)) or len(setups)
+        running, _ = ray.wait(list(setups), num_returns=most, timeout=PATIENCE if number else 0.0)
+        for started in running:
+            setup = setups[started]
+            if not number and not ray.wait([setup], timeout=0.0)[0]:
+                continue
+            one, _ = self.starting.pop(setup)
             self.failed += 1
             if self.failed == ATTEMPTS and self.replicas:
                 self.wanted = len(self.replicas) + len(self.starting)

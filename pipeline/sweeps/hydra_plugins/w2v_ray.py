@@ -32,13 +32,28 @@ class RayLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Run the jobs, print the output of each when it ends, and return their results."""
-        from w2v.cluster.ray import connected, run_tasks
+        from w2v.cluster.ray import call_on_every_node, connected, run_tasks
 
-        shared = Singleton.get_state(), Path.cwd(), self.given
+        config, here = self.given["config"], Path.cwd()
+        shared = Singleton.get_state(), here, self.given
         jobs = [(*shared, *job) for job in enumerate(job_overrides, initial_job_idx)]
-        with connected(self.given["config"].ray.address, available_cores()) as ray:
+        with connected(config.ray.address, available_cores()) as ray:
+            if config.ray.address is not None:
+                folders = here, config.hydra.sweep.dir, config.outputs
+                call_on_every_node(ray, enter_shared_folder, *folders)
             ended = run_tasks(ray, run_one, jobs, self.num_cpus, lambda job: print(job[0], end=""))
         return [result for _, result in ended]
+
+
+def enter_shared_folder(folder: Path, sweep: str, outputs: str) -> None:
+    """Change the working directory to `folder`; refuse `outputs` if the sweep is not seen there."""
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    if not Path(sweep, SWEEP).exists():
+        raise InputError(
+            f"outputs={outputs}: the machine {os.uname().nodename} does not see this folder from "
+            f"{folder}; give one that all machines of the Ray cluster share"
+        )
 
 
 def run_one(
@@ -52,13 +67,7 @@ def run_one(
     config, context = given["config"], given["hydra_context"]
     setup_globals()
     Singleton.set_state(state)
-    with contextlib.suppress(OSError):
-        os.chdir(folder)
-    if not Path(config.hydra.sweep.dir, SWEEP).exists():
-        raise InputError(
-            f"outputs={config.outputs}: the machine {os.uname().nodename} does not see this folder "
-            f"from {folder}; give one that all machines of the Ray cluster share"
-        )
+    enter_shared_folder(folder, config.hydra.sweep.dir, config.outputs)
     composed = context.config_loader.load_sweep_config(config, list(overrides))
     with open_dict(composed):
         composed.hydra.job.update(id=f"{composed.hydra.job.name}_{number}", num=number)

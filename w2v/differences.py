@@ -163,6 +163,6 @@ def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `LISTED` names and the number of the others, as text."""
+    """Return the first `LISTED` names and the number of the others, as in ``a, b and 7 more``."""
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

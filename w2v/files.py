@@ -50,7 +50,7 @@ def is_number(field: str | bytes) -> bool:
 
 
 def json_page(value: Any) -> str:
-    """Return a value as JSON for readers: an entry per line, but short lists on one line.
+    """Return a value as indented JSON, one entry per line; short lists and objects take one line.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def fsync_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`, which is renamed to `path` on success.
+    """Yield a temporary path beside `path`; at the end, rename the file written there to `path`.
 
     If the block of the ``with`` statement raises an exception, the temporary file is deleted.
     Therefore `path` always holds either the old content or all of the new content.

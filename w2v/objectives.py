@@ -91,7 +91,7 @@ class Architecture(Settings):
 
     @property
     def label(self) -> str:
-        """A short text for names of runs with settings that are not the defaults; may be empty."""
+        """A short text for names of runs, such as ``n3-6`` with subwords; may be empty."""
         return f"n{self.min_n}-{self.max_n}" if self.subwords else ""
 
     def input_rows(self, words: int) -> int:

@@ -1,8 +1,8 @@
 """Random numbers: seeded generators, counter-based draws, sub-sampling and noise words.
 
-`generator` returns a NumPy generator for single events, such as shuffling documents. `draw` is for
-random numbers for every word of the text. They are a function of a key and a counter, so that
-threads and engines get the same numbers in whatever order they work.
+`generator` returns a NumPy generator for single events, such as shuffling documents. `draw` returns
+random numbers for each word of a text. These are a function of a key and a counter, so that all
+threads and engines get the same numbers, in whatever order they process the words.
 """
 
 import zlib

@@ -169,7 +169,7 @@ class Description(NamedTuple):
 
 
 def describe(owner: type) -> Iterator[Description]:
-    """Yield a description, for ``--help``, of each field of a dataclass made by `setting`."""
+    """Yield a description, for ``--help``, of each field of a class that `setting` has made."""
     hints = get_type_hints(owner)
     for one in fields(owner):
         if "meaning" in one.metadata:

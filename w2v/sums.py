@@ -60,7 +60,7 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group sums that consist of the same single row. Other sums form groups of their own.
+        """Group equal sums if every sum is a single row; otherwise each sum is a group of its own.
 
         Returns
         -------

@@ -174,7 +174,7 @@ def value_over_cost(
 ) -> None:
     """Plot the mean score of each configuration against its mean cost, and its runs as dots.
 
-    Pareto-optimal configurations are drawn as diamonds and labeled.
+    Pareto-optimal configurations are drawn as diamonds, and the first `MAX_LABELS` are labeled.
     """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)

@@ -48,7 +48,7 @@ def write_ensemble(
     map_words: int = 3000,
     name: str = "",
 ) -> list[Path]:
-    """Write the page on an ensemble (several trainings of one text) and an interactive map.
+    """Write an HTML page on an ensemble (several trainings of one text) and an interactive map.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return sentences on the mean share of nearest neighbors that two trainings have in common."""
+    """Return how many nearest neighbors two trainings share on average, with advice, as text."""
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
         f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
@@ -132,10 +132,12 @@ def write_change(
     title: str,
     when: datetime,
 ) -> Path:
-    """Write the page on the words that are used differently in two texts; return its path.
+    """Write an HTML page on the words that are used differently in two texts; return `path`.
 
     Parameters
     ----------
+    path
+        The file to write.
     change
         The comparison of the texts.
     sides
@@ -178,7 +180,10 @@ def write_change(
 
 
 def verdict(change: Change) -> str:
-    """Return a sentence that says how many words are used differently in the two texts."""
+    """Return a sentence that says how many words are used differently in the two texts.
+
+    Without a test of significance, the sentence says that the effect of chance is not known.
+    """
     if change.shifts[0].p is None:
         return UNJUDGED
     found = sum(shift.found for shift in change.shifts)
@@ -189,7 +194,10 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return a sentence on the causes of random variation between the trainings of a text."""
+    """Return a sentence that says which random variation the trainings of a text show.
+
+    This is that of the seed, or of the seed and the sample of documents, or none.
+    """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
     if change.resampled:
@@ -204,7 +212,7 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return the caption that explains the numbers in the table of words."""
+    """Return the caption of the table of words: how the distance of a word is computed."""
     if change.shifts[0].p is None:
         return "Distance is 1 − cosine after the vectors of the texts were aligned."
     return (

@@ -26,7 +26,7 @@ MAP_NEIGHBOURS = 60  # words in a map chart besides the probe words
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart: its file name, kind, title and text description."""
+    """A chart: its file name, kind (such as ``loss`` or ``map``), title and text description."""
 
     file: str
     kind: str  # one of `KINDS`

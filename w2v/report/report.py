@@ -137,7 +137,7 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the name and the description of each benchmark of a run, except files of the user."""
+    """Return the name and the description of each benchmark of a run, but not of a user's files."""
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
     return [(name, dataset) for name, dataset in found if dataset is not None]
@@ -163,7 +163,7 @@ def read_table(folder: Path, name: str) -> list[Row]:
 
 
 def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """Select the totals of each analogy benchmark, and the names of the methods.
+    """Return the methods, and the total results of each analogy benchmark and of its sections.
 
     Parameters
     ----------
@@ -175,10 +175,10 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     methods
         The names of the methods.
     totals
-        The rows over all categories, by the first method; the total of a benchmark comes before
-        those of its sections. Each row also gets ``accuracy_5`` (how often the right answer is
-        among the first five), ``coverage`` (the fraction of the questions that could be answered),
-        and ``others``, the accuracy by method.
+        The rows for all categories together and the first method; the row of a benchmark comes
+        before those of its sections. Three columns are added: ``accuracy_5`` (how often the right
+        answer is among the first five), ``coverage`` (the fraction of the questions that could be
+        answered), and ``others``, a dictionary of the accuracy of every method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))

@@ -41,7 +41,7 @@ CHARTS = {
 def write_sweep_page(
     folder: Path, judged: Sequence[Judged], summary: Mapping[str, Any], settings: Sequence[str]
 ) -> None:
-    """Write the page of a sweep into its folder.
+    """Write ``report.html``, which compares the configurations of a sweep, into its folder.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def write_sweep_page(
 
 
 class Finding(NamedTuple):
-    """The main result for one score, at the top of the page: a sentence, and a CSS class."""
+    """The main result for one score, for the top of the page: its name, a sentence, a CSS class."""
 
     score: str
     text: str
@@ -126,7 +126,10 @@ def listed(names: Sequence[str]) -> str:
 
 
 def score_table(judged: Judged) -> dict[str, Any]:
-    """Return the data of the page's table for one score, with a row for each comparison."""
+    """Return the data of the page's table for one score.
+
+    It has the means of the configurations and a row for each comparison, `MAX_ROWS` at most.
+    """
     rows = [
         {
             **asdict(one),
@@ -158,7 +161,12 @@ def score_table(judged: Judged) -> dict[str, Any]:
 
 
 def seeds_to_add(one: Difference) -> str:
-    """Return the number of further seeds that would make the difference significant, as text."""
+    """Return the number of further seeds that a difference needs, as text for a table.
+
+    With these, a difference of this size is significant in 80 % of repetitions. The text is a dash
+    if it is significant already or the number is unknown, and ``more pairs`` or ``over 1,000`` if
+    1,000 seeds would not suffice.
+    """
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH
     if one.seeds_needed is None:

@@ -177,7 +177,10 @@ def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
 
 
 def tokenize_compiled(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block of documents with the compiled kernels; `tokenizer` must not be custom."""
+    """Tokenize a block of documents with the compiled kernels.
+
+    The tokenizer must not be custom (with a pattern or function of the user).
+    """
     from w2v.text import scanner
 
     data = np.frombuffer(block.data, np.uint8)

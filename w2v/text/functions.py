@@ -15,7 +15,7 @@ from typing import Any
 def import_function(name: str) -> Callable[[str], Iterable[str]]:
     """Import a function by its dotted name, such as ``package.module.name``.
 
-    The current folder is the last of the folders in which modules are searched.
+    The current folder is appended to ``sys.path``, so that modules are searched for there last.
 
     Raises
     ------

@@ -406,10 +406,10 @@ class _Corpus:
 
 
 class _PairCounter:
-    """Counts integer keys in sorted arrays, each more than twice as long as the next.
+    """Counts how often each of many integer keys is added.
 
-    As in a merge sort, arrays of similar length are merged, so that each key is copied only a
-    logarithmic number of times.
+    The distinct keys are in several sorted arrays, each more than twice as long as the next. Arrays
+    of similar length are merged, so that each key is copied only a logarithmic number of times.
     """
 
     def __init__(self) -> None:
@@ -439,7 +439,7 @@ class _PairCounter:
 
 
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
-    """Return the distinct pairs of the corpus, as sorted integers, and how often each occurs."""
+    """Return the distinct pairs of a corpus as sorted integers (`_Corpus.keys`), with counts."""
     tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
     while start < total:
@@ -525,7 +525,7 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return the hash of each list of parts, and `HASH_BASE` to the power of its length."""
+        """Return for each list of parts its hash, and `HASH_BASE` ** number of parts, mod 2^64."""
         values, powers = [], []
         for parts in texts:
             value, power = 0, 1
@@ -616,7 +616,7 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Join the phrases that one pass over another corpus found.
+    """Rewrite a corpus: join the phrases that one pass over another corpus found.
 
     Returns
     -------

@@ -627,7 +627,7 @@ class BlockBuilder:
         return block
 
     def _find_paragraphs(self) -> None:
-        """Find the end of the last complete paragraph in the text that has been added."""
+        """Set `finished` to the end of the last complete paragraph in the text added so far."""
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]
             ends = paragraph_ends(self.parts[0], self.file_ends, self.open)
@@ -645,10 +645,9 @@ class BlockBuilder:
 
 
 def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> NDArray[np.int64]:
-    """Return the positions where paragraphs end. Blank lines separate paragraphs.
+    """Return where paragraphs end: before each line that is not blank but follows a blank line.
 
-    Blank lines belong to the paragraph before them, so that each paragraph begins with a line that
-    is not blank.
+    Blank lines therefore belong to the paragraph before them.
 
     Parameters
     ----------
@@ -660,7 +659,8 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     Returns
     -------
     int64 (paragraphs,)
-        The end of each paragraph but the last: positions in `data`, in bytes, increasing.
+        Positions in `data`, in bytes, increasing. The end of `data` is not among them, nor is the
+        end of a file without a blank line before it.
     """
     if not data:
         return np.zeros(0, np.int64)

@@ -157,7 +157,9 @@ class Tokenizer(Settings, ABC):
         return kinds
 
     def border(self, data: bytes) -> int:
-        """Return the last position at which a text can be cut outside of a token and of a CR LF.
+        """Return the last position at which a text can be cut without splitting a token or CR LF.
+
+        The end of the text may be inside a token, if more text follows.
 
         Parameters
         ----------
@@ -196,9 +198,10 @@ class Tokenizer(Settings, ABC):
                 )
 
     def plain(self) -> "Tokenizer":
-        """Return an equal tokenizer of the class `Words` or `Whitespace` itself.
+        """Return a tokenizer of the class `Words` or `Whitespace` with the same settings.
 
-        Fields that a subclass adds, such as the number of threads, do not affect the tokens.
+        Fields that a subclass adds, such as the number of threads, are left out, because they do
+        not affect the tokens.
         """
         kind = TOKENIZERS[self.split]
         return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})

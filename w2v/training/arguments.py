@@ -142,13 +142,16 @@ def check_engine(engine: str, threads: int | None, precision: str, objective: Ob
 def cluster_of(
     cluster: object, address: object, engine: str, objective: Objective
 ) -> ClusterSettings:
-    """Return the settings of the workers that train; those of none for None.
+    """Check the arguments `cluster` and `ray_address` of `w2v.train`; return the worker settings.
+
+    If `cluster` is None, these are the defaults, `ClusterSettings()`: training without workers.
 
     Raises
     ------
     InputError
-        `cluster` is something else, or the workers cannot train the objective with the engine; or
-        `address` is not that of a Ray cluster, or is given although the workers are not on Ray.
+        `cluster` is neither None nor a `ClusterSettings`, or the workers cannot train the objective
+        with the engine; or `address` is not that of a Ray cluster, or is given although the workers
+        are not on Ray.
     """
     if cluster is None:
         cluster = ClusterSettings()
@@ -183,12 +186,13 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Return the settings of phrase detection; for None, settings that join no words.
+    """Check and return the argument `phrases` of `w2v.train`; None becomes `Phrases()`, no joining.
 
     Raises
     ------
     InputError
-        `phrases` is neither None nor a `Phrases`, or it names phrases that cannot be read.
+        `phrases` is neither None nor a `Phrases`, or it names a table of phrases that cannot be
+        read.
     """
     if phrases is None:
         return Phrases()
@@ -240,9 +244,14 @@ def _words(name: str, value: Any, file: bool) -> list[str]:
 
 
 def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | None, str]:
-    """Load or return the vectors of the argument `init`, with a name for them in error messages.
+    """Return the vectors of the argument `init` of `w2v.train`; load them if it is a path.
 
-    They are None, and the name empty, if `init` is None.
+    Returns
+    -------
+    WordVectors or None
+        The vectors; None if `init` is None.
+    str
+        A name of the vectors for error messages; empty if `init` is None.
 
     Raises
     ------
@@ -363,7 +372,7 @@ def choose_with_given(
     words
         Choose only among these words; None for all.
     drop
-        Words that are not chosen.
+        Words that are not chosen, except those in `given`.
     given
         The initial vectors; None to choose from the text alone.
     vocabulary
@@ -391,7 +400,7 @@ def apply_tokenizer(
 ) -> tuple[Source | TokenLists, Tokenizer]:
     """Return the source of documents, and the tokenizer that is still to be applied to it.
 
-    For None, the tokenizer is the default, `Words()`. If `tokenizer` is a function, the source
+    If `tokenizer` is None, it is the default, `Words()`. If `tokenizer` is a function, the source
     returned consists of lists of tokens: the results of the function for each document.
 
     Raises

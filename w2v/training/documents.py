@@ -152,7 +152,8 @@ def train(
         A folder for checkpoints, from which the same call continues after an interruption. They are
         removed when the training ends. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        The seconds and the words between checkpoints. A None is ignored.
+        The seconds and the words after which a checkpoint is written, whichever come first; None:
+        not used.
     engine, threads
         The name of an engine, one of `w2v.engines.ENGINES`, and its number of threads; None: one
         for each core.

@@ -128,8 +128,9 @@ def fill_subwords(
 ) -> None:
     """Fill the matrix of input vectors, (V + buckets, d), from a given model with n-grams.
 
-    Words of the given model get their given vectors. The row of any other word is the mean of the
-    vectors of its n-grams.
+    The rows of n-grams are copied. The row of a word of the given model is set such that its mean
+    with the rows of the word's n-grams is the given vector. The row of any other word is the mean
+    of the rows of its n-grams.
 
     Parameters
     ----------
@@ -143,6 +144,11 @@ def fill_subwords(
         The indices of the given words in `words`, and in `given`.
     objective
         The lengths of n-grams and the number of buckets, which must be those of the given model.
+
+    Raises
+    ------
+    InputError
+        The given model has no n-grams, or n-grams of other lengths or buckets.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets

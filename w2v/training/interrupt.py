@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Interrupt:
-    """A context manager in which the first Ctrl-C sets the flag `received` and raises no exception.
+    """A context manager that lets the first Ctrl-C set the flag `received` and raise no exception.
 
-    The method `defer` activates this, and the end of the ``with`` block ends it. A second Ctrl-C,
-    or one before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which
-    handles all signals in Python, the context manager has no effect.
+    This is so from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
+    before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which handles all
+    signals in Python, the context manager has no effect.
     """
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ ROWS, COLUMNS = 2000, 50_000
 def time_pair(
     way: str, objective: Objective, size: int, seed: int, threads: int, least: float
 ) -> dict[str, float]:
-    """Measure the training time per (center, outside) pair for a given size of the vocabulary.
+    """Measure the training time per (center, outside) pair: the shortest of several measurements.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text whose word frequencies follow Zipf's law, 1 / rank, with word counts.
+    """Draw a random text by Zipf's law (frequency 1 / rank); return it with expected word counts.
 
     Parameters
     ----------
@@ -111,7 +111,8 @@ def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]
     -------
     text : Text
     counts : int64 (size,)
-        The expected counts in a text of ten million words, at least 1.
+        The expected count of each word in a text of ten million words, at least 1; not its count in
+        `text`.
     """
     shares = 1 / np.arange(1, size + 1)
     shares /= shares.sum()

@@ -107,9 +107,10 @@ class Trained:
     cluster: "Costs | None" = None
 
     def without_step_state(self) -> "Trained":
-        """Return the result without the state of the training step, such as Adagrad's sums.
+        """Return the result without the optimizer's state, such as Adagrad's sums.
 
-        The matrices of the model that are not vectors of words are kept.
+        Of `engine_state`, only the matrices of the model that are not word vectors remain: those of
+        inner nodes and of words' own rows.
         """
         kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
         return replace(self, engine_state=kept)

@@ -140,8 +140,8 @@ def read_model(
     path
         The name of the file.
     mapped
-        Whether the file is not compressed, so that its matrices are mapped into memory instead of
-        read.
+        Whether to map the matrices into memory instead of reading them; only for a file that is not
+        compressed.
     choose
         A function of all words of the model. It returns the indices of the words to return.
 
@@ -159,7 +159,8 @@ class _Reader(FileReader):
     Parameters
     ----------
     mapped
-        Whether the file is not compressed, so that its matrices can be mapped into memory.
+        Whether to map the matrices into memory instead of reading them; only for a file that is not
+        compressed.
     """
 
     def __init__(self, file: IO[bytes], path: Path, mapped: bool) -> None:
@@ -258,7 +259,7 @@ class _Reader(FileReader):
         return found
 
     def _read(self, size: int, skip: bool) -> bytearray:
-        """Read or skip `size` bytes, block by block.
+        """Read `size` bytes, block by block, and return them; with `skip`, return none of them.
 
         If the file ends early, an error is raised before memory is allocated for all of `size`.
         """

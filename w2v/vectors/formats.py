@@ -650,9 +650,9 @@ def read_word2vec(
     Returns
     -------
     Contents
-        Without counts, which the format lacks. Bytes that are not in the encoding become escapes
-        such as ``\xe2``, so that different words stay different: the word2vec tool cuts words
-        inside a character. If a word occurs several times, the first is kept.
+        Without counts, which the format lacks. Bytes that are not in the encoding, such as a
+        character cut in two by the word2vec tool, become escapes such as ``\xe2``, so that
+        different words stay different. If a word occurs several times, the first is kept.
 
     Raises
     ------
@@ -699,7 +699,7 @@ def _decode_all(
     encoding: str,
     notes: list[str],
 ) -> tuple[list[str], NDArray[np.intp]]:
-    """Decode the words of a file, and drop blank words and repetitions of earlier words.
+    """Decode the words of a file; drop blank words and repetitions, and issue all warnings.
 
     Parameters
     ----------
@@ -708,9 +708,9 @@ def _decode_all(
     found
         The words of the file, as bytes.
     vectors
-        Their vectors.
+        The vectors of the words, which are only checked.
     notes
-        Further warnings about the file.
+        Warnings that were collected while the file was read.
 
     Returns
     -------

@@ -81,7 +81,7 @@ class Subwords(NamedTuple):
     def _means(
         self, words: Sequence[bytes], own: NDArray[np.float32], counts: bool
     ) -> NDArray[np.float64]:
-        """Return the mean of the n-gram vectors of each word: float64 (words, d).
+        """Return the mean of each word's n-gram vectors and its row of `own`: float64 (words, d).
 
         The hashes of all n-grams are in memory at the same time, so there must be few words.
 
@@ -90,7 +90,7 @@ class Subwords(NamedTuple):
         own : float32 (words, d)
             A further vector for each word, which is added to the sum of the n-gram vectors.
         counts
-            Whether `own` also counts in the divisor; False if it is zeros.
+            Whether the row of `own` counts as one more vector of the mean; False if it is zeros.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

@@ -343,8 +343,8 @@ class WordVectors:
         k
             The number of words, at least 1. If there are fewer words, all of them are returned.
         minus
-            A word or several, whose vectors, scaled to length 1, are subtracted. They are never
-            answers either: ``nearest(["king", "woman"], minus="man")``.
+            A word or several, whose vectors, scaled to length 1, are subtracted from the query, as
+            in ``nearest(["king", "woman"], minus="man")``. These words are never answers either.
         among
             Only these words can be answers; None: all words.
         min_count

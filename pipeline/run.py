@@ -119,7 +119,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the report of each run in the given folders, and print its path."""
+    """Write the reports of runs, given by the folders of runs or sweeps, and print their paths."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:

@@ -73,7 +73,7 @@ def run_tracked(
 def parameters(config: Config) -> dict[str, Any]:
     """Return the settings that MLflow records as parameters of a run, by dotted key.
 
-    They are those that are not null.
+    Settings that are null or do not affect the result, such as ``tracking.*``, are left out.
     """
     settings = config.as_dict()
     if config.evaluate.vectors is not None:  # nothing is trained

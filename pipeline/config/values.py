@@ -22,11 +22,7 @@ def as_yaml(value: Any) -> str:
 
 
 def yaml_page(settings: Mapping[str, Any]) -> str:
-    """Return settings as a YAML page that OmegaConf reads back as they are.
-
-    The text is that of ``OmegaConf.to_yaml``, written by libyaml where PyYAML has it, which takes a
-    fifth of the time.
-    """
+    """Return settings as YAML, as ``OmegaConf.to_yaml`` does; five times as fast with libyaml."""
     return yaml.dump(
         settings, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False
     )

@@ -7,12 +7,12 @@ import sys
 
 
 def leave_at_once() -> None:
-    """End the process without a traceback on Ctrl-C, until another handler is set."""
+    """Set a handler for Ctrl-C that ends the process without a traceback."""
     signal.signal(signal.SIGINT, lambda signum, _: os._exit(128 + signum))
 
 
 def escape_unencodable() -> None:
-    """Print characters that the terminal's encoding lacks as escape sequences."""
+    """Make stdout and stderr escape characters that their encoding lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -56,7 +56,7 @@ class Ended:
         return Evaluate(**self.summary["config"]["evaluate"])
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again; write scores and tables into `out`, and return them."""
+        """Evaluate the vectors again; write scores and tables to `out`; return data for plots."""
         trained = self.entries.get("train")
         suggested = self.summary["config"]["corpus"].get("probes") if trained else None
         folder = trained.path if trained else None
@@ -76,11 +76,11 @@ class Ended:
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
 ) -> list[Path]:
-    """Draw the plots, write the pages, and return the report and, if there is one, `CHANGE`.
+    """Draw the plots of a run, and write its HTML report and word map.
 
-    All files are added to the MLflow run. Cached plots are reused; with ``verify``, their SHA-256
-    is checked. ``findings`` is the result of the evaluation; if it is ``None``, the vectors are
-    evaluated again.
+    Return the path of the report and, with ``evaluate.compare``, that of the comparison of two
+    texts. All files are added to the MLflow run. Cached plots are reused; with ``verify``, their
+    SHA-256 is checked. ``findings`` has data for plots; if ``None``, vectors are evaluated again.
     """
     settings = run.settings
     shown = {
@@ -156,7 +156,9 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
 
 
 def report_later(run_dir: Path) -> list[Path]:
-    """Write the pages of an earlier run, add them to its MLflow run, and return those to read.
+    """Write the HTML report of an earlier run, and add it to its MLflow run.
+
+    Return the paths that `make_report` returns.
 
     Raises
     ------

@@ -36,7 +36,7 @@ LISTED = 5
 def locate(setting: str, path: str | None, use: Use) -> Path:
     """Return the path of the vectors that the setting ``evaluate.<setting>`` names.
 
-    `InputError` is raised if they do not exist.
+    If ``compare`` names several runs, return that of the first. If none exists, raise `InputError`.
     """
     try:
         found = find_runs(str(path))[0] if setting == "compare" else find_vectors(str(path))

@@ -195,7 +195,7 @@ class Train(Stage):
 def more_epochs_can_follow(config: Config) -> bool:
     """Return whether a training with these settings, but more epochs, can continue this one.
 
-    It can if the steps do not depend on the number of epochs.
+    It can if the size of training steps does not depend on the number of epochs.
     """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls

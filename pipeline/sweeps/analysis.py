@@ -121,11 +121,12 @@ class Result:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Return the significance tests between configurations, one object per score.
+        """Return significance tests: one object per score and group of comparable configurations.
 
-        Each configuration is compared with the best one by the objective. If the objective cannot
-        be compared between all configurations, the best one is chosen by the mean over the
-        similarity benchmarks, or by the first score.
+        Each configuration is compared with the best one by the objective; a few configurations are
+        compared in all pairs. If the objective cannot be compared between all configurations, the
+        best one is chosen by the mean over the similarity benchmarks, or by the first score. After
+        successive halving, only configurations trained for the most epochs are compared.
         """
         short = short_names(self.settings)
         settings: list[Setting] = []
@@ -322,7 +323,7 @@ def follows(jobs: Sequence[Job], key: str, choice: str) -> bool:
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Return the label of each value of a setting, and the distinct labels in order.
 
-    If there are more than six distinct numbers, each label is a range between two quartiles.
+    More than six distinct numbers are divided at their quartiles, and each label is a range.
     """
     import pandas as pd
 
@@ -340,9 +341,9 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
 
 
 def overlap(files: Sequence[str]) -> float | None:
-    """Return the share of nearest neighbors on which several trainings agree.
+    """Return the share of nearest neighbors that two runs have in common, as a mean over all pairs.
 
-    `files` are the files of their vectors.
+    `files` are the runs' files of vectors; ``None`` if there are fewer than two, or one is missing.
     """
     if len(files) < 2 or not all(Path(file).exists() for file in files):
         return None

@@ -21,7 +21,7 @@ MAX_PAGES = 1
 
 
 def write_ensembles(folder: Path, result: "Result") -> list[Path]:
-    """Write a page about the best configuration with at least two seeds; return the paths of pages.
+    """Write a page about the best configuration of at least two seeds; return the paths of pages.
 
     With ``evaluate.compare``, a second page compares its vectors with those of another text. If a
     page cannot be written, a warning is printed.

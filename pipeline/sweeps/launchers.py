@@ -62,10 +62,10 @@ def limit_threads_of_child_processes(threads: int) -> None:
 
 
 def prepare_processes(config: DictConfig, jobs: int) -> None:
-    """Prepare the processes that the launcher will start: their environment, and what they import.
+    """Set environment variables for the launcher's processes; for joblib, start a fork server.
 
-    `jobs` is their number, 0 if it is unknown. Of joblib, the worker processes are forked from one
-    that begins to import the program now, while the sweep is opened: so it is imported once.
+    `jobs` is the number of jobs, 0 if it is unknown. The fork server imports the program once while
+    the sweep is opened; joblib's worker processes are forked from it.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]

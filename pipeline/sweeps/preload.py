@@ -1,6 +1,6 @@
-"""Import what every job needs.
+"""Import the modules that every job needs, and load the compiled kernels.
 
-The process from which joblib's workers are forked imports this file, so that they need not.
+The fork server imports this file, so that joblib's worker processes start with all of it loaded.
 """
 
 import pipeline.experiment

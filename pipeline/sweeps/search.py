@@ -49,14 +49,14 @@ class Progress(NamedTuple):
 
 @contextmanager
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
-    """Choose the Optuna study and the number of trials that are left; lock the study for the block.
+    """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    The name of the study is a hash of the search space, the settings and the text, so that the same
-    command resumes the same study. Killed trials are repeated. ``n_trials`` is the total number of
-    trials, so that repeating a finished command trains nothing.
+    Unless the user named the study, its name is a hash of the search space, the settings and the
+    text, so that the same command resumes the same study. Killed trials are repeated. ``n_trials``,
+    given as the total number of trials, is set to the number left. Without storage, nothing is
+    resumed or locked.
 
-    ``config.hydra.sweeper`` is changed to settings of Hydra's Optuna sweeper. `at_once` is the
-    number of parallel trials.
+    `at_once` is the number of parallel trials.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -192,7 +192,7 @@ def storage_errors(url: str) -> Iterator[None]:
 
 
 def resume(url: str, study_name: str, direction: str) -> Progress:
-    """Open or create a study, and queue killed trials again.
+    """Open or create a study, queue killed trials again, and return the numbers of trials.
 
     No other process may use the study, so a trial that is marked as running was killed. A trial
     that is killed twice is not repeated, since it may be the cause.

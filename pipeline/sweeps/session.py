@@ -175,10 +175,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
-    """Return the paths of the reports of jobs; write the report of the best job if it is wanted.
+    """Return the paths of the HTML reports of the jobs that `report` selects.
 
-    `report` is "best", "all" (these reports have been written while the sweep ran) or "none". A
-    report that cannot be written causes a warning.
+    With "all", they were written while the sweep ran. With "best", that of the best job is written
+    now if all jobs are comparable. With "none", there are none. If one fails, a warning is printed.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
@@ -198,7 +198,7 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock the folder of a sweep during a ``with`` block; rename a folder with an earlier sweep."""
+    """Lock a sweep's folder during a ``with`` block; rename an earlier sweep's folder first."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()

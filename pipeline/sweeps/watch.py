@@ -64,7 +64,7 @@ class Watch:
         self.start_reports(max(1, available_cores() // 2))
 
     def start_reports(self, processes: int) -> None:
-        """Start up to `processes` processes that write reports, unless others still run."""
+        """Start at most `processes` processes that write reports; none while earlier ones run."""
         self.processes = [process for process in self.processes if process.poll() is None]
         if self.processes:
             return

@@ -34,7 +34,7 @@ def unlock(lock: FileLock) -> None:
 def close_killed_runs(client: MlflowClient, experiment_id: str, sweep: str | None = None) -> None:
     """Set the status of runs whose process was killed to KILLED.
 
-    ``sweep`` is the run ID of a sweep that has ended; its jobs get ten seconds to stop.
+    ``sweep`` is the run ID of a sweep that has ended; each of its jobs gets ten seconds to stop.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

@@ -48,7 +48,7 @@ class RetryQueue:
         self.calls.put(partial(call, *args, **kwargs))
 
     def wait(self) -> None:
-        """Wait until all calls so far are made, or the store is unreachable for `MAX_WAIT` s."""
+        """Wait for the calls put so far; give up if the store is unreachable for `MAX_WAIT` s."""
         made = threading.Event()
         self.calls.put(made.set)
         self._wait(made.wait, MAX_WAIT)
@@ -70,7 +70,7 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> bool:
-        """Wait until ``made(0.05)`` is true; return False if the store stays unreachable."""
+        """Wait until ``made(0.05)`` is true; return False if the store is away for `max_wait` s."""
         waited = 0.0
         announced = False
         while not made(0.05):
@@ -100,7 +100,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy of an object that queues the calls of its methods; they return ``None`` at once."""
+    """A proxy that puts calls of an object's methods into a queue, and returns ``None`` at once."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

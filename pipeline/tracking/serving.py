@@ -46,9 +46,9 @@ class WordVectorModel(PythonModel):
         Returns
         -------
         list of dict
-            For each row: ``word``; ``unknown``, the words without a vector; and ``vector`` (list of
-            float) or ``neighbours`` (dicts with ``word`` and ``cosine``, best first). The latter
-            are None if there are unknown words.
+            For each row: ``word``; ``unknown``, the words without a vector; and the answer, None if
+            there are unknown words. The answer to the task vector is ``vector`` (list of float),
+            to the others ``neighbours`` (dicts with ``word`` and ``cosine``, best first).
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))

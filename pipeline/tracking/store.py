@@ -142,7 +142,7 @@ class SharedSessions:
 class Uncommitted:
     """A database session that is shared by several calls, and committed after the last one.
 
-    A new run gets the ID `new_id`, if one is given, in place of the one that MLflow drew.
+    A new run gets the ID `new_id`, if one is given, in place of the one that MLflow generated.
     """
 
     def __init__(self, session: Any, new_id: str | None) -> None:
@@ -168,10 +168,10 @@ class Uncommitted:
 def one_transaction(
     client: MlflowClient, new_id: str | None = None
 ) -> AbstractContextManager[None]:
-    """Return a context manager in which all calls share a transaction, if the store is a database.
+    """Return a context manager in which all calls share one transaction of the store's database.
 
     If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run that is
-    created in the block of a database gets the ID `new_id`, if one is given.
+    created in the block gets the ID `new_id`, if one is given. For other stores, it does nothing.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):
@@ -185,10 +185,10 @@ def one_transaction(
 def open_experiment_again(
     store: str, name: str, outputs: Path
 ) -> tuple[MlflowClient, str, str | None]:
-    """Return a client, the experiment's ID and the folder of its artifacts, for jobs of a sweep.
+    """Open, in a job, the experiment that its sweep has created; the result is cached.
 
-    The sweep has opened the experiment before. The folder is a URI. It is ``None`` unless the store
-    is a database and the folder is on this machine, as `run_to_create` needs.
+    Return a client, the experiment's ID, and the URI of the folder of its artifacts. The URI is
+    ``None`` unless the store is a database and the folder is on this machine.
     """
     client, number = open_experiment(store, name, outputs, made=True)
     location = client.get_experiment(number).artifact_location
@@ -197,7 +197,7 @@ def open_experiment_again(
 
 
 def run_to_create(experiment_id: str, location: str) -> Run:
-    """Return a run with a new ID, which a later call in `one_transaction` is to create.
+    """Return an MLflow run with a new ID; the caller creates it in the store later.
 
     `location` is the URI of the folder of the experiment's artifacts.
     """
@@ -235,9 +235,9 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow stores absolute addresses. An address in another folder of the same name is changed to
-    `artifacts` if that folder no longer exists, or if `artifacts` is beside the database, as after
-    copying both.
+    MLflow stores absolute addresses. Those in a folder that has the name of `artifacts` but another
+    path are changed to `artifacts` if the old folder no longer exists, or if `artifacts` is in the
+    same folder as the database (both may be copies).
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -605,9 +605,9 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Add up the results of several categories of analogy questions.
+    """Return the result over all questions of several categories, as a category called ``all``.
 
-    Return them as a category called ``all``, in the given section.
+    `section` is copied into the result.
     """
     correct = sum(c.correct for c in categories)
     correct_5 = sum(c.correct_5 for c in categories)

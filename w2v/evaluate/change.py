@@ -97,9 +97,11 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor: the median over frequency bands of observed over expected squared
-        distance. If it is above 1, most words have moved more than the variation between runs
-        explains. The p-values are corrected for it. None if each text has a single run.
+        The inflation factor: the observed median of the squared distances of words, divided by the
+        median expected from the variation between runs. It is computed for each band of word
+        frequency; this is the median over bands. If it is above 1, most words have moved more than
+        this variation explains. The p-values are corrected for it. 1 if no text has three runs;
+        None if each text has a single run.
     anchors
         The number of words by which the texts were aligned.
     """
@@ -196,9 +198,10 @@ def _units(
 
 
 class _Found(NamedTuple):
-    """The results of `_shifts` for V words: the columns of `Shift`, (V,) each, and two more.
+    """The result of `_shifts`: six attributes of `Shift` as arrays over V words, and two more.
 
-    `rank` is the statistic by which words are ordered, and `inflation` that of `Change`.
+    `rank`, (V,), is the statistic by which words are ordered, the largest first. `inflation` is
+    that of `Change`.
     """
 
     distance: NDArray[np.float64]
@@ -329,9 +332,7 @@ def _noise(
 
 
 def _bands(size: int) -> list[slice]:
-    """Divide `size` rows into bands of at least `BAND` rows; return a single band for fewer
-    rows.
-    """
+    """Divide `size` rows into bands of at least `BAND` rows; fewer rows are a single band."""
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]

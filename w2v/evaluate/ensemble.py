@@ -73,7 +73,7 @@ class Agreement(NamedTuple):
     word
         The word.
     rank
-        The word's frequency rank, from 1, among the words of all runs.
+        The word's frequency rank, from 1, among the words of the ensemble.
     share
         The fraction of the k nearest neighbors that two runs have in common, averaged over all
         pairs of runs.

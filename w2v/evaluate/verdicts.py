@@ -128,12 +128,13 @@ COLUMNS = {
 
 
 class Verdicts:
-    """Compares the configurations of a sweep by every score.
+    """Compares the configurations of a sweep by the objective and by every benchmark score.
 
     Parameters
     ----------
     settings
-        The configurations. The reference for a score is the first one that has this score.
+        The configurations. The reference for a benchmark score is the first configuration of the
+        group that has this score; for the objective, it is the one with the best mean.
     objective
         The score by which the configurations were ordered, chosen before there were results. Its
         comparisons get half of the significance level (`levels`).
@@ -221,9 +222,7 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score, or None, and the answers of each configuration by
-        seed.
-        """
+        """Return the benchmark of a score, or None, and each configuration's answers by seed."""
         sets = [score]
         if score == MEAN_OF_SETS:
             sets = [name for name in self.given if name.startswith("similarity/")]

@@ -84,7 +84,7 @@ def compute_scores(
 def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict[str, float]:
     """Compute the scores listed in ``settings.followed``, without confidence intervals and tables.
 
-    Return them by names like ``similarity/wordsim353/spearman``. Undefined scores are left out.
+    Return the scores by names like ``similarity/wordsim353/spearman``, without undefined ones.
     """
     found: dict[str, float] = {}
     for metric in METRICS:

@@ -127,7 +127,7 @@ class Similarity(Metric):
 
 
 def read_pairs(path: Path) -> Sequence[SimilarityBenchmark]:
-    """Read word pairs, and return a list of one item, their benchmark."""
+    """Read word pairs, and return their benchmark in a list, because `read_once` caches lists."""
     return [similarity_benchmark(read_once(evaluate.load_pairs, path))]
 
 

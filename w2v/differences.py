@@ -31,8 +31,8 @@ DIGEST = re.compile("[0-9a-f]{16,64}")
 def read_manifests(folder: Path, name: str) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    Each result is a subfolder with its manifest in a file called `name`. Results whose manifest is
-    missing or damaged are skipped.
+    Each result is a subfolder with its manifest in a file called `name`. At most `MOST_READ` are
+    read; those whose manifest is missing or damaged are skipped.
     """
     found: list[Manifest] = []
     with suppress(OSError):

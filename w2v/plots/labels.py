@@ -34,9 +34,10 @@ WITHOUT_LINE = 8.0
 def place_labels(
     fig: "Figure", ax: "Axes", labels: Sequence[str], xy: Array, order: Iterable[int]
 ) -> None:
-    """Write labels beside points, without overlaps and covering as few points as possible.
+    """Write labels beside points, without overlaps.
 
-    A label for which there is no room is left out.
+    Labels are placed one after the other, each near its point where it covers few points. A label
+    for which there is no room is left out.
 
     Parameters
     ----------

@@ -192,7 +192,10 @@ def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
 
 
 def refuse_nul(path: str, data: bytes) -> None:
-    """Raise an `InputError` if more than a tenth of `data`, a part of a file, is NUL bytes."""
+    """Raise an `InputError` if more than a tenth of `data`, a part of a file, is NUL bytes.
+
+    A part of less than `HEAD_BYTES` bytes is not checked.
+    """
     if len(data) >= HEAD_BYTES and data.count(0) * 10 > len(data):
         raise InputError(
             f"{path} holds {data.count(0):,} NUL bytes among {len(data):,}; a part of it is not "

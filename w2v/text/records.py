@@ -149,7 +149,10 @@ class Records:
             yield self._text_of(record, f"{path}: record {number}"), place
 
     def _text_of(self, record: Any, where: str) -> str:
-        """Return the text in the field of a record; `where` names the record in error messages."""
+        """Return the text in the field of a record; `where` names the record in error messages.
+
+        A list of tokens is joined by spaces. A null becomes an empty text.
+        """
         try:
             value = field_of(record, self.field)
         except KeyError:

@@ -123,7 +123,10 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
 
 
 def is_token(token: object) -> bool:
-    """Return whether an object can be a token: a string that is not empty, without white space."""
+    """Return whether an object can be a token.
+
+    A token is a string that is not empty and holds no white space and no unpaired surrogate.
+    """
     return isinstance(token, str) and NOT_A_TOKEN.search(token) is None
 
 

@@ -114,7 +114,8 @@ class Tokenizer(Settings, ABC):
     def find(self) -> Callable[[str], list[str]]:
         """The function that splits a document into tokens.
 
-        For a custom tokenizer, the tokens are normalized by `fold`; for others they are not yet.
+        With a custom tokenizer, it normalizes the document by `fold` first; otherwise its tokens
+        are still to be normalized.
         """
         if self.function is not None:
             function = import_function(self.function)
@@ -250,7 +251,7 @@ class Words(Tokenizer):
     """A tokenizer whose tokens are runs of letters, marks and digits.
 
     These are Unicode's categories L, M and N. A token does not start with a mark. Zero-width
-    joiners may stand inside tokens.
+    joiners and, as the settings say, apostrophes and hyphens may stand inside tokens.
     """
 
     apostrophes: bool = setting("keep an apostrophe inside a word: don't", default=True)
@@ -259,7 +260,7 @@ class Words(Tokenizer):
     split: ClassVar[str] = "words"
 
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """Return the function that finds the runs of letters, marks and digits in a text."""
+        """Return the function that finds the tokens in a text by a regular expression."""
         return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:

@@ -160,8 +160,8 @@ class Checkpoints:
     ) -> Snapshot | None:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
-        The arrays are memory-mapped. Checkpoints that are damaged or belong to another training are
-        removed.
+        The arrays are memory-mapped. Newer checkpoints that are damaged or belong to another
+        training are removed.
 
         Parameters
         ----------

@@ -354,9 +354,9 @@ def _warn(line: str) -> None:
 
 
 def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
-    """Return a name for the checkpoint folder of a training: a hash of its text and its settings.
+    """Return a name for a training's checkpoint folder: a hash of text, settings, initial vectors.
 
-    `folder` is the corpus folder, and `given` are the initial vectors.
+    `folder` is the corpus folder, and `given` are the initial vectors, if any.
     """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]

@@ -333,7 +333,9 @@ class _Training:
         return point
 
     def end_epoch(self, heldout: float | None, scores: dict[str, float]) -> Epoch:
-        """Record the held-out loss and the scores of the epoch, and go on to the next epoch.
+        """Record the results of the epoch, and go on to the next epoch.
+
+        With early stopping, the vectors are copied if they are the best so far.
 
         Raises
         ------

@@ -21,11 +21,12 @@ class TextVectors(NamedTuple):
     Attributes
     ----------
     vectors : float32 (texts, d)
-        The vector of each text; zero for a text without a known word.
+        The vector of each text; zero for a text in which no token has a vector.
     known : int64 (texts,)
-        How many tokens of each text have a vector.
+        How many tokens of each text are in the vocabulary.
     unknown : dict of str to int
-        The tokens without a vector, and how often each occurs in all texts.
+        The other tokens, including those that get a vector from their n-grams, and how often each
+        occurs in all texts.
     """
 
     vectors: NDArray[np.float32]

@@ -457,7 +457,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word has no vector, or there are fewer than three.
+            A word has no vector, or there are fewer than three words.
         """
         given = word_list("words", words)
         if len(given) < 3:
@@ -494,8 +494,8 @@ class WordVectors:
         Returns
         -------
         TextVectors
-            ``vectors``, float32 (texts, d); ``known``, how many tokens of each text have a vector;
-            and ``unknown``, the tokens without a vector and how often each occurs.
+            ``vectors``, float32 (texts, d); ``known``, how many tokens of each text are in the
+            vocabulary; and ``unknown``, the other tokens and how often each occurs.
 
         Raises
         ------
@@ -1116,10 +1116,10 @@ def _direction(vector: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _alphabetical(words: Sequence[str]) -> bool:
-    """Return whether words are in alphabetical order, ascending or descending, with few exceptions.
+    """Return whether words are almost in alphabetical order, ascending or descending.
 
-    A sample from the whole list is used, because short runs of words with equal counts are often in
-    alphabetical order.
+    This is so if the rank correlation is above 0.9. A sample from the whole list is used, because
+    short runs of words with equal counts are often in alphabetical order.
     """
     if len(words) < MIN_ALPHABETICAL:
         return False

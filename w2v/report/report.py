@@ -298,7 +298,7 @@ def without_passwords(text: str) -> str:
 
 
 def software() -> str:
-    """Return the versions of Python and of the packages that the results depend on, in one line."""
+    """Return the versions of Python and of the main packages, and the platform, in one line."""
     parts = [f"Python {platform.python_version()}"]
     for name in SOFTWARE:
         try:

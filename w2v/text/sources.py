@@ -785,7 +785,10 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed."""
+    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed.
+
+    Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package's own syntax warnings

@@ -256,8 +256,8 @@ def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | N
     Raises
     ------
     InputError
-        The vectors cannot be read, their dimension is not that of the objective, or the objective
-        uses subwords.
+        `init` is of another type, the vectors cannot be read, or their dimension is not that of the
+        objective.
     """
     if init is None:
         return None, ""

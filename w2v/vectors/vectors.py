@@ -627,7 +627,7 @@ class WordVectors:
         Returns
         -------
         vectors : WordVectors
-            The smaller vectors.
+            The smaller vectors, without n-grams.
         loss : SimilarityLoss
             The mean and the largest change of the cosine, and the rank correlation, over random
             pairs of the words that are kept.

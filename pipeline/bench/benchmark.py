@@ -75,7 +75,8 @@ def benchmark(context: Context, settings: Benchmark) -> dict[str, Any]:
 def summarize(trials: Sequence[dict[str, Any]], flops: float) -> list[dict[str, Any]]:
     """Return the medians over the repeats, one row per engine and number of threads.
 
-    `flops` is the number of floating-point operations of one training.
+    Rows also have the slowest and the fastest speed, and the speed relative to gensim and to the
+    engine's first number of threads. `flops` are the floating-point operations of one training.
     """
     optional = ("peak_mb", "imports_mb", "heldout_loss")
     table = pd.DataFrame(trials).astype(dict.fromkeys(optional, float))

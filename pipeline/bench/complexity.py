@@ -41,10 +41,10 @@ class Slope(NamedTuple):
 
 
 def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
-    """Time the softmax and negative sampling for each V and K in the settings.
+    """Time the softmax for each V, and negative sampling for each V and, at one V, for each K.
 
     Each returned dictionary is one timing. Its ``way`` is the name of the engine, or `PAIRWISE` for
-    one pair at a time. Its ``negatives`` is K, or ``None`` for the softmax.
+    `w2v.losses.naive_softmax`. Its ``negatives`` is K, or ``None`` for the softmax.
     """
     engine, timings = context.config.engine.name, []
     # In rounds, so that a machine that is slow for a while slows only one of them.

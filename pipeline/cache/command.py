@@ -60,9 +60,9 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(
     outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Delete old, unfinished and damaged cache entries and checkpoints; return what was deleted.
+    """Delete unfinished, damaged and, by `older` or `to`, also old cache entries and checkpoints.
 
-    Entries that a running process has locked are kept.
+    Return what was deleted. Entries that a running process has locked are kept.
 
     Parameters
     ----------

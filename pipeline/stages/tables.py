@@ -75,7 +75,7 @@ def compute(
     trained: Path | None,
     suggested: Sequence[str] | None,
 ) -> tuple[dict[str, Any], Findings]:
-    """Compute the metrics of the vectors in `given`, and write scores and tables into `out`.
+    """Compute the metrics of the vectors in `given`; write scores, answers and tables into `out`.
 
     ``trained`` is the folder of the training result, ``None`` if there is none. ``suggested`` are
     the default words whose neighbors are listed. Unless ``given.tables``, only the table of

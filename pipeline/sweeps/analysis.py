@@ -224,8 +224,9 @@ class Result:
         """Return the main effects: one row for each value of each setting.
 
         The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
-        not all jobs are comparable), and ``effect`` (mean objective relative to all comparable
-        jobs). A numeric setting with many values is divided at its quartiles.
+        not all jobs are comparable), and ``effect`` (mean objective minus that of all comparable
+        jobs). Many values of a number are divided at their quartiles. After successive halving, the
+        jobs are those of the first round.
         """
         import pandas as pd
 

@@ -12,10 +12,9 @@ from pipeline.tracking import Tracker, reopen
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record the tables, plots and metrics of a sweep.
+    """Record the tables, plots, pages, metrics and description of a sweep, and its best model.
 
-    `summary` is the content of ``summary.json``; `note` is the description of the sweep in
-    Markdown.
+    `summary` is the content of ``summary.json``; `note` is the description in Markdown.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.

@@ -51,12 +51,10 @@ class Progress(NamedTuple):
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    Unless the user named the study, its name is a hash of the search space, the settings and the
-    text, so that the same command resumes the same study. Killed trials are repeated. ``n_trials``,
-    given as the total number of trials, is set to the number left. Without storage, nothing is
-    resumed or locked.
-
-    `at_once` is the number of parallel trials.
+    Unless the user named the study, its name is a hash of the search space, the settings, the text
+    and the code, so that the same command resumes the same study. Killed trials are repeated.
+    ``n_trials``, given as the total number of trials, is set to the number left. Without storage,
+    nothing is resumed or locked. `at_once` is the number of parallel trials.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -119,10 +117,10 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
-    """Check the search space, and return the settings that are not searched.
+    """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if trials would not be comparable by `objective`, or if a trial would
-    lack a searched setting.
+    `InputError` is raised if the space has the seed, if trials would not be comparable by
+    `objective`, or if a trial would lack a searched setting.
     """
     if SEED in space:
         raise InputError(

@@ -45,7 +45,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the tables, plots and ``summary.json``; return the summary, with `facts` in it."""
+    """Write tables, plots, an HTML page and ``summary.json``; return the summary, with `facts`."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     tables |= {"verdicts": result.verdicts, "jobs": result.table}
     for name, table in tables.items():

@@ -114,7 +114,7 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """The variation of each word's vector between the runs of a text.
+    """How the vector of each word varies between the runs of each of the two texts.
 
     If a text has too few runs, the estimates of the other text are used.
     """
@@ -285,7 +285,7 @@ def _noise(
     after: list[NDArray[np.float32]],
     delta: NDArray[np.float64],
 ) -> _Noise:
-    """Estimate, for each word, the covariances of the runs of two texts.
+    """Estimate how the vector of each word varies between the runs of each of two texts.
 
     Parameters
     ----------

@@ -319,7 +319,9 @@ def compare(
     vocabulary: int = 30_000,
     size: float | None = None,
 ) -> Judged:
-    """Compare configurations on word pairs by Spearman's correlation, or on analogies by accuracy.
+    """Compare configurations by Spearman's correlation on word pairs, or accuracy on analogies.
+
+    Analogies are answered by 3CosAdd.
 
     Parameters
     ----------

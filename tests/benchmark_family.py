@@ -154,8 +154,8 @@ def scores_of(corpus: Corpus, objective: Objective) -> float:
         each = SCORES[objective.name, objective.loss.name]
     else:
         length = float(kept @ HuffmanTree(corpus.counts).lengths / kept.sum())
-        # Of the 2 m paths of a center's words, about three quarters are distinct entries.
-        each = length if objective.name == "cbow" else 0.77 * 10 * length
+        # With skip-gram, four center words are scored with the nodes on about nine paths.
+        each = length if objective.name == "cbow" else 9 * length
     return each * float(kept.sum() / corpus.counts.sum())
 
 

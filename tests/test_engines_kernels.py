@@ -351,7 +351,7 @@ FEATURES = {4: "-avx2", 8: "+avx2", 16: "+avx512f"}
 def test_other_vector_lengths(lanes: int, tmp_path: Path) -> None:
     features = FEATURES[lanes]
     compile_for = features if lanes == 4 else host_features()
-    tests = "test_step or logistic or simd or numba_makes"
+    tests = "test_step or logistic or simd or numba_makes or far_from"
     assert_passed(start_with_features(features, compile_for, tmp_path, tests), lanes)
 
 

@@ -6,6 +6,7 @@ The vectors must be those of ``cluster=local``, bit for bit, even if processes o
 import os
 import random
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -31,6 +32,7 @@ from w2v.cluster.ray import (
     call_on_every_node,
     connected,
     environment,
+    require_listener,
     threads_that_fit,
     to_send,
 )
@@ -96,6 +98,16 @@ def test_the_password_of_a_cluster_is_used_if_there_is_one(
     assert "RAY_AUTH_TOKEN" not in environment(None)
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     assert "RAY_AUTH_MODE" not in environment("10.0.0.1:6379")
+
+
+def test_an_address_at_which_nothing_listens_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        require_listener(f"127.0.0.1:{port}")
+    for wrong in (port, 99999):
+        message = rf"ray\.address=127\.0\.0\.1:{wrong}: no Ray cluster answers"
+        with pytest.raises(InputError, match=message):
+            require_listener(f"127.0.0.1:{wrong}")
 
 
 # On a cluster of this machine

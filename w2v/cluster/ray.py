@@ -7,6 +7,7 @@ import itertools
 import os
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -67,6 +68,15 @@ MAX_FOLDER = 40
 """The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
 
 
+def require_listener(address: str) -> None:
+    """Raise an `InputError` if nothing listens at an address; Ray would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"ray.address={address}: no Ray cluster answers ({error})") from None
+
+
 @contextmanager
 def connected(address: str | None, cores: int) -> Iterator[Any]:
     """Context manager: connect to a Ray cluster and yield the module ``ray``.
@@ -91,6 +101,8 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
     if ray.is_initialized():  # in a job of a sweep on Ray, or in a process that uses Ray itself
         yield ray
         return
+    if address is not None:
+        require_listener(address)
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     # Processes find this package where this one found it.
     paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

@@ -65,12 +65,24 @@ def test_the_archives_hold_the_settings_and_the_types(built: Path) -> None:
     assert settings | {"README.md", "LICENSE", "pyproject.toml", "tests/conftest.py"} <= names
 
 
-@pytest.mark.parametrize("kind", ["*.whl", "*.tar.gz"])
-def test_the_command_works_from_any_folder(kind: str, built: Path, tmp_path: Path) -> None:
-    (archive,) = built.glob(kind)
+OPTIONS = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
+
+
+def test_the_sdist_gives_the_same_wheel(built: Path, tmp_path: Path) -> None:
+    (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
+    succeed(sys.executable, "-m", "pip", "wheel", *OPTIONS, "-w", tmp_path, sdist, cwd=tmp_path)
+    assert sums(tmp_path / wheel.name) == sums(wheel)
+
+
+def sums(wheel: Path) -> dict[str, int]:
+    """Return the CRC-32 of each file in a wheel."""
+    return {member.filename: member.CRC for member in zipfile.ZipFile(wheel).infolist()}
+
+
+def test_the_command_works_from_any_folder(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
     programs = environment(tmp_path / "environment")
-    options = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
-    succeed(programs / "python", "-m", "pip", "install", *options, archive, cwd=tmp_path)
+    succeed(programs / "python", "-m", "pip", "install", *OPTIONS, wheel, cwd=tmp_path)
     here = write_text(tmp_path)
     (here / "mine" / "experiment").mkdir(parents=True)
     (here / "mine" / "experiment" / "small.yaml").write_text(

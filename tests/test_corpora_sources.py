@@ -137,6 +137,9 @@ def test_a_download_without_a_network_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refusal:
         next(source.documents())
     assert str(refusal.value) == (
-        f"corpus=text8: the download failed (ConnectionError); try again, or fetch {NOWHERE} "
-        f"to {tmp_path}/corpora/archive.zip (SHA-256 {DIGEST}), or give corpus.path"
+        f"{NOWHERE}: the download failed (ConnectionError); try again, or save the file as "
+        f"{tmp_path}/corpora/archive.zip (SHA-256 {DIGEST})"
     )
+    with pytest.raises(InputError) as refusal:
+        make_source(Text8Corpus(url=NOWHERE, sha256=DIGEST, path="no.zip"), tmp_path)
+    assert str(refusal.value) == "corpus.path=no.zip: no such file; see conf/corpus/text8.yaml"

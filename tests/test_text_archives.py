@@ -12,16 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.settings import SstCorpus
-from pipeline.corpora.downloadable import ArchiveSource
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.text.archives import text8 as text8_archive
 from w2v.text.archives.imdb import read_imdb
+from w2v.text.archives.source import ArchiveSource
 from w2v.text.archives.sst import read_sst
 from w2v.text.archives.text8 import read_text8
 
-URL = "https://example.org/archive.zip"
 TEXT = " anarchism originated as a term of abuse first used against early working class radicals"
 
 
@@ -49,9 +47,7 @@ def tarred(path: Path, entries: list[Entry]) -> Path:
 
 def documents(read: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
     """Return the documents of an archive in a local file, read by `read`."""
-    corpus = SstCorpus(path=str(path), url=URL, sha256="0" * 64)
-    source = ArchiveSource(corpus, Path("none"), read, {}, lambda *_: None, FileHashes())
-    return list(source.documents())
+    return list(ArchiveSource(path, read, {}, FileHashes()).documents())
 
 
 def refusal(read: Callable[[Path], Iterator[str]], path: Path) -> str:

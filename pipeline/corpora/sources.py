@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import settings
-from pipeline.corpora.downloadable import ArchiveSource
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.text import sources
 from w2v.text.archives.imdb import read_imdb
+from w2v.text.archives.source import ArchiveSource
 from w2v.text.archives.sst import read_sst
 from w2v.text.archives.text8 import read_text8
 from w2v.text.download import ShowDownload
@@ -36,7 +36,14 @@ def make_source(
 
     def archive(read: Callable[[Path], Iterator[str]], **of_read: object) -> ArchiveSource:
         assert isinstance(corpus, settings.DownloadedCorpus)
-        return ArchiveSource(corpus, outputs / "corpora", read, of_read, show_download, hashes)
+        if corpus.path is None:
+            path = outputs / "corpora" / corpus.url.rpartition("/")[2]
+            download = (corpus.url, corpus.sha256, show_download)
+            return ArchiveSource(path, read, of_read, hashes, *download)
+        if not Path(corpus.path).is_file():
+            where = f"see conf/corpus/{corpus.name}.yaml"
+            raise InputError(f"corpus.path={corpus.path}: no such file; {where}")
+        return ArchiveSource(Path(corpus.path), read, of_read, hashes)
 
     match corpus:
         case settings.PyDocsCorpus():

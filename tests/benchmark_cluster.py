@@ -1,4 +1,4 @@
-"""Measure how several workers change the quality of word vectors, and plot when they save time.
+"""Measure how several workers change the quality of word vectors, and estimate their speed-up.
 
     python -m tests.benchmark_cluster score FOLDER --workers 8 --combine sequential >> scores.jsonl
     python -m tests.benchmark_cluster pictures FOLDER scores.jsonl pipeline/pictures
@@ -44,7 +44,7 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train with the given options; return the scores and the costs as a dictionary."""
+    """Train, and return the options, the scores of the vectors, and the `Costs` of the cluster."""
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
     how = {} if name == "none" else {"combine": options.combine}
@@ -72,9 +72,10 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
-    """Yield the estimated speed-up of training on several machines with 16 cores each.
+    """Yield the estimated speed-up of training, for each number of machines in `MACHINES`.
 
-    In each round, a machine computes, then exchanges its changes to the model with the others.
+    In each round, a machine with 16 cores trains on `words` words, then exchanges its changes to
+    the model with the others.
     """
     model = np.broadcast_to(np.float32(0), (len(counts), 100))
     task = Task(Model(model, model), SkipGram(), counts, int(counts.sum()))
@@ -87,9 +88,10 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Plot the scores against the number of workers, and the estimated speed of machines.
+    """Write ``workers.svg`` (scores by workers) and ``machines.svg`` (estimated speed by machines).
 
-    A dot is a training, a line is the mean over seeds; the grey band holds those of one worker.
+    A dot is a training, a line is the mean over seeds, and the gray band is the range of the scores
+    of trainings without a cluster.
     """
     from matplotlib.figure import Figure
 

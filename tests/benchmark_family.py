@@ -6,8 +6,8 @@ Each line of the text is a document. If fastText is not installed, gensim's Fast
 instead. The dimension is 100, the window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are
 in words of the text per second of processor time, the best of several rounds.
 
-The speed in FLOP/s is compared with that of a large matrix product on one core. It counts dot
-products only: each takes 2 d operations, and twice as many for the gradients.
+The speed in FLOP/s is compared with that of a large matrix product on one core. It counts
+dot products only: 2 d operations each for vectors of d elements, and 4 d for the gradients.
 """
 
 import argparse
@@ -145,7 +145,7 @@ def core_rate() -> float:
 
 
 def scores_of(corpus: Corpus, objective: Objective) -> float:
-    """Return the number of dot products that training computes per word of the text."""
+    """Return the expected number of dot products in training per word of the text."""
     from w2v.huffman import HuffmanTree
     from w2v.sampling import keep_probabilities
 

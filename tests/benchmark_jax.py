@@ -3,10 +3,11 @@
     python -m tests.benchmark_jax pack imdb.txt.xz FOLDER     # on the machine with the text
     python -m tests.benchmark_jax run FOLDER [PART ...]       # on the machine with the GPU
 
-``pack`` tokenizes a text and writes its compressed token ids into FOLDER, which is small enough
-to copy to the other machine. ``run`` needs jax, numba, numpy, scipy and threadpoolctl. To score
-the vectors it also needs gensim, or copies in FOLDER of gensim's files of WordSim-353, SimLex-999
-and analogies. A PART is a measurement, such as ``bits`` or ``scores``; without one, all are made.
+``pack`` tokenizes a text and writes its token ids into FOLDER, compressed so that the folder can
+be copied to the other machine. ``run`` needs jax, numba, numpy, scipy and threadpoolctl. To score
+the vectors, ``run`` also needs gensim, or copies in FOLDER of gensim's files of WordSim-353,
+SimLex-999 and analogies. A PART is a measurement, such as ``bits`` or ``scores``; without one, all
+are made.
 Speeds are in words of running text per second. The text is trained in pieces (shards); the first
 warms up, and the next eight are timed.
 """
@@ -92,8 +93,8 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
     """Read a text written by `pack`; return a function that gives it a vocabulary of any size.
 
     The function takes the number of words, or None for all that occur at least five times. To get
-    more words than the text has, frequent words are split in two: every other document uses the
-    word with an apostrophe added.
+    more words than the text has, frequent words are split in two: in every other document, an
+    apostrophe is added to the word.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -130,7 +131,7 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Print how much the models differ after the same training with ``engine=jax`` and NumPy."""
+    """Print the largest difference between models trained alike with ``engine=jax`` and NumPy."""
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)
     spans = np.stack([np.arange(0, 60_000, 50), np.arange(50, 60_050, 50)], axis=1)
@@ -183,7 +184,7 @@ def make(cases: list[Case]) -> list[engine.JaxEngine]:
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on a part of the text; return words per second, and a hash of the vectors."""
+    """Train on the first nine shards; return words per second, and a hash of the vectors."""
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -195,7 +196,7 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 
 
 def limits() -> dict[str, float]:
-    """Measure the memory bandwidth in bytes/s (``"memory"``) and matrix products in FLOP/s."""
+    """Return the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision."""
     large = jax.default_backend() != "cpu"
 
     def seconds(function: Callable[..., Any], *arguments: Any) -> float:
@@ -219,7 +220,7 @@ def limits() -> dict[str, float]:
 
 
 def kept_share(corpus: Corpus, subsample: float) -> float:
-    """Return the share of the words of a text that sub-sampling keeps."""
+    """Return the expected share of the words of a text that sub-sampling keeps."""
     keep = keep_thresholds(corpus.counts, subsample).astype(np.float64) / 2**32
     return float(keep @ corpus.counts / corpus.counts.sum())
 
@@ -280,7 +281,7 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Add up gradients in any order during the block, so that sums vary between runs."""
+    """Let ``engine=jax`` add up gradients in no fixed order during the block."""
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -305,8 +306,8 @@ def unordered() -> Iterator[None]:
 def bits(corpus: Corpus) -> None:
     """Train twice with the same seed, and print whether the vectors are equal bit for bit.
 
-    The vectors may differ in two other cases, which are also printed: if gradients are added up in
-    any order, and if XLA chooses kernels by timing them.
+    Print the same for two variants in which the vectors may differ: if XLA chooses kernels by
+    timing them, and if gradients are also added up in no fixed order.
     """
     negative, softmax = Case(corpus, NegativeSampling()), Case(corpus, Softmax())
     ordered = make([negative, negative, softmax, softmax])

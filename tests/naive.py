@@ -288,8 +288,8 @@ def sampled_words(
 ) -> list[tuple[int, int]]:
     """Return the words that sub-sampling keeps, each as (word, number of its document).
 
-    A word is kept if the random number of its position is at most `keep[word]`. Unknown words, -1,
-    are not kept.
+    A word is kept if the random 32-bit number for its position in the text is at most `keep[word]`.
+    Unknown words, -1, are not kept.
     """
     kept, position = [], 0
     for number, document in enumerate(documents):
@@ -301,7 +301,7 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
-    """Return the `number`-th noise word, drawn by the alias method (Walker).
+    """Return noise word `number` of those drawn with a key, by the alias method (Walker).
 
     `threshold` and `alias` are the alias table.
     """
@@ -536,7 +536,7 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """Join the words of phrases in all documents; return the documents, and the phrases' scores.
+    """Join the words of phrases, from left to right; return the documents, and the phrases' scores.
 
     Parameters
     ----------
@@ -547,7 +547,7 @@ def joined_phrases(
     threshold
         A pair of words is a phrase if its score is above this.
     min_count
-        The discount for rare pairs; with `npmi`, the smallest count of a phrase.
+        Subtracted from the count of a pair; with `npmi`, the smallest count of a phrase.
     npmi
         Whether the score is the normalized pointwise mutual information, or that of Mikolov et al.
         (2013).

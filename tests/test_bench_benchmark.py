@@ -21,7 +21,7 @@ from w2v.training.worker import memory_mb, run_worker
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return an invented result of one training, with the speed in words/s and the peak MB."""
+    """Return an invented result of one training: words/s `speed`, and MB of memory `peak`."""
     return {
         "engine": engine,
         "threads": threads,
@@ -72,7 +72,7 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Start a worker process that trains on a corpus that does not exist."""
+    """Train on a missing corpus in a new process; `loss` are settings of negative sampling."""
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")
     run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)

@@ -49,7 +49,7 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A pool of several replicas of the model in this process, as on a Ray cluster."""
+    """A pool like that of a Ray cluster, but with all replicas of the model in this process."""
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -145,7 +145,8 @@ def naive_combine(
     how
         The method: ``sum``, ``mean``, ``orthogonal`` or ``sequential``.
     approach
-        How far the row moved towards its optimum in the round.
+        For ``sequential``: a measure of how close one worker brings the row to its optimum, as
+        computed by `w2v.cluster.approach`.
     """
     total = [0.0] * len(before)
     for number, row in enumerate(after):
@@ -277,7 +278,7 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A local pool of workers that records the tokens and learning rates of each round."""
+    """A local pool of workers that records the number of tokens and the rates of each round."""
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

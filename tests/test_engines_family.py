@@ -57,7 +57,10 @@ def task_of(objective: Objective, size: int, scale: float = 0.4) -> Task:
 
 
 class Prediction(NamedTuple):
-    """A prediction of some words from a weighted sum of input vectors."""
+    """A prediction of some words from a weighted sum of input vectors.
+
+    `rows` are (row, weight in the sum, share of the gradient); `targets` are (word, weight).
+    """
 
     rows: list[tuple[int, float, float]]
     targets: list[tuple[int, float]]

@@ -1,4 +1,4 @@
-"""Test how threads share jobs: each job runs once, after all jobs of the phase before."""
+"""Test how threads share jobs: each job runs once, after all jobs of the previous phase."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,9 +12,9 @@ from w2v.engines.simd import compiled
 
 @compiled
 def sum_in_phases(jobs: NDArray[np.int64], sums: NDArray[np.int64]) -> int:
-    """Run the jobs of each phase, and return how many of them this thread has run.
+    """Run jobs that are shared with other threads; return how many this thread has run.
 
-    Each job sums the results of all jobs of the phase before, so that a job that runs too early
+    Each job sums the results of all jobs of the previous phase, so that a job that runs too early
     gives a wrong sum.
     """
     done = 0

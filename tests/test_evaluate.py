@@ -201,7 +201,7 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors whose similarity to the word "hub" falls, and their pairs with "hub"."""
+    """Return vectors of "hub" and of words ever less similar to it, and their pairs with "hub"."""
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]

@@ -163,14 +163,16 @@ def test_holm_is_that_of_a_loop() -> None:
 def simulated(
     seed: int, moved: float, resampled: bool, runs: int = 8, size: int = 300, dim: int = 40
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
-    """Simulate the vectors of several runs on each of two texts; a tenth of the words change.
+    """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
+
+    `moved` scales the changes. With `resampled`, all vectors of a text also share random noise.
 
     Returns
     -------
     before, after
-        The vectors of each run on a text, (size, dim).
-    moved : (size,)
-        Half of the squared distance between the true vectors of each word in the two texts.
+        For each run on the first and on the second text, the vectors (size, dim).
+    change : (size,)
+        Half of the squared distance between each word's vectors in the two texts, without noise.
     """
     random = np.random.default_rng(seed)
     scale = np.linspace(0.3, 1.7, dim) / math.sqrt(dim) / 2

@@ -83,7 +83,19 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two settings, its 95 % interval and p-value, in plain loops."""
+    """Return the difference of two settings, its 95 % interval and p-value, in plain loops.
+
+    Parameters
+    ----------
+    gaps
+        The difference for each seed.
+    parts
+        For each seed, the influence of each item on the difference.
+    variance
+        Returns estimates of the variance from such influences; the largest counts.
+    units
+        The number of independent items.
+    """
     seeds = len(gaps)
     mean = sum(gaps) / seeds
     of_seeds = sum((gap - mean) ** 2 for gap in gaps) / (seeds - 1) / seeds
@@ -195,7 +207,7 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
     """Return three similarity benchmarks, and random answers to all of their pairs.
 
-    The second is a part of the first, and the third has too few pairs to be used.
+    The pairs of the second are also in the first; the third has too few pairs to be used.
     """
     random = np.random.default_rng(5)
     pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
@@ -319,7 +331,7 @@ def test_a_figure_without_items_is_a_paired_t_test() -> None:
 
 
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
-    """With more than two settings, the variance of a difference is the larger of two estimates."""
+    """A difference has the larger of two variances: that of all settings and that of its two."""
     table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
     rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
     squares = [sum(v * v for v in row) for row in rest.tolist()]
@@ -464,7 +476,8 @@ def simulated(
 ) -> Sample:
     """Return a simulated benchmark, and the cosines of several settings and seeds for its pairs.
 
-    The first setting is better by `gain`. `spread` is each setting's standard deviation over seeds.
+    A cosine is a factor times the human score of the pair, plus noise. The mean of the factor is
+    0.7, in the first setting 0.7 + `gain`; `spread` has its standard deviations over seeds.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -479,7 +492,7 @@ def simulated(
 
 
 def true_gain(gain: float, spread: float = 0.15) -> float:
-    """Return the true difference in correlation between the first setting and the others."""
+    """Return the true difference in Spearman's correlation between `simulated` settings."""
 
     def mean(center: float) -> float:
         nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -493,7 +506,7 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Return the differences of all pairs of settings in each of many simulated sweeps."""
+    """Return the differences of all pairs of settings in each of `times` simulations."""
     random = np.random.default_rng(seed)
     pairs = [*itertools.combinations(range(settings), 2)]
     return [
@@ -557,14 +570,14 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Save simulated answers to a benchmark in files, and return the configurations of a sweep.
+    """Save simulated answers to a benchmark in files; return the settings with scores and files.
 
     Parameters
     ----------
     folder
         The folder of the files.
     sample
-        The benchmark, and the answers of each configuration's runs.
+        The benchmark, and for each setting the answers of its runs.
     figures
         The name of the benchmark.
     """

@@ -163,7 +163,7 @@ def kill_in(stage: str, started: Forked, folder: Path, longest: float, chance: A
 
 
 def check_whole(folder: Path) -> None:
-    """Check that every file in the cache has the recorded size and SHA-256."""
+    """Check that each stage has one undamaged cache entry, and that nothing unfinished is left."""
     outputs = folder / "outputs"
     assert not list(outputs.glob("checkpoints/*"))
     for stage in STAGES:

@@ -33,7 +33,7 @@ PLACEHOLDERS = {"<date>/<time>": "2026-01-01/12-00-00", "<key>": "0123456789abcd
 
 
 def blocks(name: str, language: str = "") -> Iterator[str]:
-    """Yield the code blocks of a page that have the given language."""
+    """Yield the code blocks of a Markdown file that have the given language."""
     for found in re.findall(r"^```(\w*)\n(.*?)^```", (ROOT / name).read_text(), re.S | re.M):
         if found[0] == language:
             yield found[1]
@@ -54,7 +54,7 @@ def commands(program: str) -> list[tuple[str, list[str]]]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the link anchors that GitHub creates for the headings of a page."""
+    """Return the link anchors that GitHub creates for the headings of a Markdown file."""
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -85,7 +85,7 @@ def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
 def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code on a page runs, and each ``print`` prints what the comment after it says."""
+    """The Python code runs, and each ``print`` prints what the comment after it says."""
     monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
     words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
     random = np.random.default_rng(0)
@@ -156,7 +156,7 @@ def test_a_command_of_the_cache_is_known(line: str) -> None:
 
 
 def test_the_pages_have_commands() -> None:
-    """The tests above find enough commands; otherwise they would test nothing."""
+    """`commands` finds as many commands as expected, so that the tests above test something."""
     assert len(RUNS) > 40
     assert len(SWEEPS) > 5
     assert len(REFUSALS) > 2

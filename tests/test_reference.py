@@ -336,9 +336,9 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the softmax loss with respect to the outside vector u_o.
+    """Return the softmax loss and its gradients, with a published error in that of u_o.
 
-    It uses the probability of another word.
+    It has the predicted probability of another word instead of that of u_o.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -347,9 +347,9 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the softmax loss with respect to the rows other than u_o.
+    """Return the softmax loss and its gradients, with a published error in those of u_w for w ≠ o.
 
-    It uses the probability of another word.
+    Each has the predicted probability of another word instead of that of u_w.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -359,7 +359,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the negative-sampling loss with respect to v.
+    """Return the negative-sampling loss and its gradients, with a published error in that of v.
 
     It sums over the outside vector u_o instead of the noise vectors u_k.
     """
@@ -371,7 +371,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the negative-sampling loss with respect to v.
+    """Return the negative-sampling loss and its gradients, with a published error in that of v.
 
     It subtracts the noise vectors u_k instead of multiplying by them.
     """
@@ -383,9 +383,9 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """A published but wrong gradient of the negative-sampling loss with respect to a noise vector.
+    """Return the negative-sampling loss and its gradients, with a published error in those of u_k.
 
-    It is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
+    The gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)

@@ -180,7 +180,7 @@ Vectors = Callable[[Any], Any]
 
 
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
-    """Return the loss function of an architecture and its arguments.
+    """Return the loss of an architecture, the input vector that it uses, and the target words.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tests of `w2v.remember`."""
+"""Test the decorator `remember_last`, which caches the last results of a function."""
 
 from w2v.remember import remember_last
 

@@ -50,7 +50,7 @@ COMMAND = (
 
 @dataclass(frozen=True)
 class Site:
-    """A folder with both pages, the vectors that they show, and the results of the evaluation."""
+    """A folder with ``report.html`` and ``map.html``, the vectors, and the evaluation's results."""
 
     folder: Path
     vectors: WordVectors
@@ -62,7 +62,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Write both pages as the stage ``evaluate`` does, once for all tests."""
+    """Write ``report.html`` and ``map.html`` as a run does, once for all tests."""
     folder = tmp_path_factory.mktemp("pages")
     random = np.random.default_rng(3)
     made = random.standard_normal((len(WORDS), 8))

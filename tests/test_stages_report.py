@@ -1,4 +1,4 @@
-"""Test the plots and pages of a sweep: written for the best job, and for others on request."""
+"""Test a sweep's plots and HTML reports: written for the best job, for others on request."""
 
 import json
 import os

@@ -52,7 +52,7 @@ def test_configurations_are_means_over_seeds() -> None:
 
 
 def oracle_of_four(every: list[Any], best: Any, other: Any) -> tuple[float, bool]:
-    """Return the p-value of a difference between two of four settings, and if it is below 0.05."""
+    """Return the p-value of a difference of two of four settings, and whether it is below 0.05."""
     rest = [
         [
             v - np.mean(own) - np.mean(column) + np.mean(every)

@@ -280,7 +280,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Return whether a process is a worker of joblib: forked from the server for such processes."""
+    """Return whether a process was forked by a multiprocessing fork server, as joblib's are."""
     try:
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         lines = [Path(f"/proc/{one}/cmdline").read_text() for one in (pid, parent)]

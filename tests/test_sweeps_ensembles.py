@@ -27,7 +27,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep_in(folder: Path, number: int = 0) -> Path:
-    """Return the folder of a sweep, by its number in order of time."""
+    """Return the folder of a sweep; sweeps are numbered from 0 in the order of their start."""
     return sorted(folder.glob("outputs/sweeps/*/*"))[number]
 
 

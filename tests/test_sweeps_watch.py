@@ -1,4 +1,4 @@
-"""Test the status line of a running sweep, and reports written while other jobs train."""
+"""Test what a running sweep prints, and which jobs get reports and artifacts."""
 
 import json
 import os
@@ -23,7 +23,7 @@ WITHOUT_SCORES = "stages=[tokenize,vocab,train]"
 
 
 def leave(folder: Path, number: int, value: float | None, failure: str = "") -> None:
-    """Write the files of a job: running (`value` is None), finished, or failed with a reason."""
+    """Write the files of a job: running (`value` is None), finished, or failed (with `failure`)."""
     path = folder / str(number)
     path.mkdir(exist_ok=True)
     done = {} if value is None else {"finished": True, "value": value}

@@ -1,4 +1,4 @@
-"""Test the readers of the archives of text8, SST and IMDB."""
+"""Test the readers of text8, the Stanford Sentiment Treebank and IMDB, from their archives."""
 
 import gzip
 import io

@@ -77,7 +77,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function for the argument `stop` that is false until call number `shards`."""
+    """Return a function for the argument `stop` that returns True from call number `shards` on."""
     count = itertools.count(1)
     return lambda: next(count) >= shards
 

@@ -226,9 +226,9 @@ def kept_share(corpus: Corpus, subsample: float) -> float:
 
 
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
-    """Print the speed of negative sampling for several dimensions and sub-sampling thresholds.
+    """Print the speed of negative sampling for several dimensions, thresholds and precisions.
 
-    `peak` holds the largest possible speeds, measured by `limits`.
+    Also print the speed as a share of those in `peak`, which `limits` has measured.
     """
     cases = [Case(corpus, NegativeSampling(), d, t) for d in (100, 128, 300) for t in (1e-3, 1e-4)]
     cases += [
@@ -254,7 +254,7 @@ def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
 def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]) -> None:
     """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
 
-    `peak` holds the largest possible speeds, measured by `limits`.
+    Also print the speed as a share of those in `peak`, which `limits` has measured.
     """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)

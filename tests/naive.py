@@ -352,10 +352,11 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Update the vectors v and u by one training step; return the total weight and loss of pairs.
+    """Update v and u by one training step; return the pairs' total weight, and the total loss.
 
-    All gradients are computed before the update. The step size of a row is `rate`, but at most 2 /
-    h, where h bounds the curvature of the loss in that row.
+    All gradients are computed before the update. Terms of noise words are part of the loss, but not
+    of the weight. The step size of a row is `rate`, but at most 2 / h, where h bounds the curvature
+    of the loss in that row.
 
     Parameters
     ----------

@@ -309,7 +309,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
 
 
 def written_code(name: str) -> str:
-    """Return the LLVM code that a function of `w2v.engines.simd` generates."""
+    """Return the LLVM IR that a function of `w2v.engines.simd` generates."""
     kinds = [cpu_target.target_context.get_value_type(kind) for kind in ARGUMENTS[name]]
     function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), kinds), "test")
     builder = ir.IRBuilder(function.append_basic_block())

@@ -108,7 +108,7 @@ def test_outside_vectors_that_were_not_given_are_learnt(model: TrainedModel) -> 
 
 @pytest.mark.parametrize("frozen_side", ["center", "outside"])
 def test_the_others_learn_against_the_fixed_values(frozen_side: str) -> None:
-    """A step with frozen rows equals a step without, except that those rows do not change."""
+    """A training step keeps frozen rows, and updates the others as if no row were frozen."""
     random = np.random.default_rng(0)
     size, dim = 6, 4
     tokens = random.integers(0, size, 400).astype(np.int32)

@@ -137,7 +137,7 @@ class ClusterEngine:
     words
         The largest number of words per worker and round.
     how
-        How changes are combined, a key of `w2v.cluster.combine.COMBINERS`.
+        How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
 
     def __init__(
@@ -198,10 +198,10 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return, for both matrices of the model, a factor of the movement of rows in a round.
+        """Return ``steps`` of `Way`: a number for each of the two matrices, zeros if not needed.
 
-        It is the learning rate times the number of words per worker times the mean squared length
-        of the rows of the other matrix.
+        The number is the learning rate times the number of words per worker times the mean squared
+        length of the rows of the other matrix.
         """
         if self.terms is None:
             return 0.0, 0.0

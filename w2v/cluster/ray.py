@@ -42,7 +42,9 @@ TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 def environment(address: str | None) -> dict[str, str]:
-    """Return the variables for Ray, unless the user has set them: no telemetry, no messages.
+    """Return the environment variables to set for Ray, except those that are already set.
+
+    They turn off usage statistics and some messages, and select the authentication of the cluster.
 
     `address` is that of the Ray cluster, or None for one that is started here.
     """
@@ -313,7 +315,7 @@ class RayPool:
 
     @property
     def processes(self) -> int:
-        """How many train now."""
+        """The number of processes that train now, without those that are still starting."""
         return len(self.replicas)
 
     def start(self, engine: str, task: Task, text: Text) -> float:
@@ -380,7 +382,7 @@ class RayPool:
         raise AssertionError
 
     def _drop_lost(self) -> None:
-        """Keep the replicas that answer, once they have ended what they were asked to do."""
+        """Remove lost processes from ``replicas``; wait for the calls of the others to end."""
         self.loaded = False
         answers = [(one, one.compile_seconds.remote()) for one in self.replicas]
         self.replicas = []
@@ -392,7 +394,7 @@ class RayPool:
                 self.ray.kill(one)  # it may live, out of reach
 
     def _join(self, number: int) -> float:
-        """Start processes for those that are missing, and take in those that are ready.
+        """Start the missing processes, and let those that are ready take part in training.
 
         Parameters
         ----------
@@ -402,7 +404,7 @@ class RayPool:
         Returns
         -------
         float
-            The seconds that one of them spent on compiling kernels.
+            The seconds that one of the new processes spent on compiling kernels.
         """
         ray, seconds = self.ray, 0.0
         remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")

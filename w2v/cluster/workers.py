@@ -1,4 +1,4 @@
-"""The workers of one training: starting them, and what they need, before any work."""
+"""Start the workers of a training, and estimate the memory that they need."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ class Cluster:
     """
 
     def memory(self, task: Task) -> int:
-        """Return the estimated bytes that processes of this machine take, without the text."""
+        """Estimate the memory of the processes on this machine in bytes, without the text."""
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
         return self.here * replica_bytes(task, settings.round_words, workers)

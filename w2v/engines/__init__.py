@@ -323,7 +323,8 @@ def compiled_ahead(name: str) -> Iterator[None]:
 
     Compiling takes seconds, once per machine, during which the ``with`` block can, for example,
     read the text. The engine later loads the compiled kernels, or waits until they are complete.
-    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
+    The child process is terminated at the end of the block. Nothing is compiled if the engine has
+    no kernels, or if compiled ones are already on disk.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ from w2v.engines.sparse import MAX_SUMS, Rows, lengths_squared
 
 
 class Target(NamedTuple):
-    """The addresses of a result and of a row to which ``step``, a vector, times a sum is added."""
+    """Where to store a sum: ``out = old + step * sum``, with addresses ``out`` and ``old``."""
 
     out: int
     old: int

@@ -28,7 +28,7 @@ def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
 
 
 def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise `InputError` if a stage has an input file that cannot be read."""
+    """Raise `InputError` if an input file that the settings name cannot be read."""
     for stage in stages_of(config, stages):
         try:
             stage.check(config)

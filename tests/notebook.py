@@ -19,7 +19,7 @@ WIDTH = 720
 
 
 def execute(folder: Path) -> Any:
-    """Run the notebook in a folder, and return it with its outputs."""
+    """Run the example notebook with `folder` as its working directory; return it with outputs."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)

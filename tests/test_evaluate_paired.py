@@ -539,7 +539,7 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 
 
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
-    """With the estimated number of seeds, the power of the test is 80 %."""
+    """The power of the test is about 80 % with the estimated number of seeds, not with fewer."""
     random = np.random.default_rng(0)
     noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds
     size = 0.9

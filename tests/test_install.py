@@ -42,7 +42,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path) -> Path:
-    """Make a virtual environment without this project, and return the folder of its programs."""
+    """Make a virtual environment with the packages of this one except this project.
+
+    Return the folder of its programs.
+    """
     venv.create(folder, symlinks=True, with_pip=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A folder named in such a file is searched, but editable installs in it do not count.

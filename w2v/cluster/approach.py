@@ -57,12 +57,12 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 
 
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
-    """Return a measure of how close each row of the model gets to its optimum in a round.
+    """Return a measure of how far each row of the model moves towards its optimum in a round.
 
-    In a round, each worker trains on its part of the text. The measure is the product of the
-    learning rate, the expected number of loss terms that contain the row, and the mean squared
-    length of the rows of the other matrix. The result is float32 (rows,), for the input matrix and
-    then the output matrix.
+    In a round, each worker trains on its part of the text. A larger measure means closer. It is
+    the product of the learning rate, the expected number of loss terms that contain the row, and
+    the mean squared length of the rows of the other matrix. The result is float32 (rows,), for the
+    input matrix and then the output matrix.
 
     Parameters
     ----------

@@ -345,7 +345,10 @@ class RayPool:
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
-        """Train one round and combine the changes; repeat both if a process is lost."""
+        """Train one round, combine the changes and apply them; repeat all if a process is lost.
+
+        `table` is sent to the processes only if their models are outdated.
+        """
 
         def attempt() -> Round:
             self._join(0 if self.replicas else 1)

@@ -42,8 +42,8 @@ class Scores(NamedTuple):
     values : (runs,)
         The scores; NaN where a score is undefined.
     parts : (runs, n)
-        The influence of each item on the score, divided by the number of items; 0 for items that
-        are not used.
+        The influence of each item on the score, divided by the number of items that are used; 0 for
+        the others.
     """
 
     values: FloatArray
@@ -98,7 +98,7 @@ class Benchmark(ABC):
         Parameters
         ----------
         parts : (rows, n)
-            The influence of each item on a score, divided by the number of items.
+            The influence of each item on a score, divided by the number of items that are used.
 
         Returns
         -------

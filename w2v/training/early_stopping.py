@@ -34,9 +34,10 @@ class EarlyStopping:
         return len(epochs) > 0 and len(epochs) - self.best(epochs) >= self.patience
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch, by the loss or score `watch`.
+        """Return the number of the best epoch: the last that improved by more than `min_gain`.
 
-        If no epoch has a value of it, the first epoch is the best.
+        An improvement is over the best epoch before it. If no epoch has the loss or score `watch`,
+        the first epoch is the best.
         """
         best, most = epochs[0].epoch, -math.inf
         for epoch in epochs:

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
-from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import schema
@@ -437,7 +435,7 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(TEXT, VALUES, max_size=4))
 def test_a_page_of_settings_is_read_back_as_it_was(settings: dict[str, Any]) -> None:
-    read = yaml.load(yaml_page(settings), Loader=get_yaml_loader())
+    read = OmegaConf.to_container(OmegaConf.create(yaml_page(settings)))
     assert read == settings
     assert repr(read) == repr(settings)  # 1 is not 1.0
 

@@ -10,7 +10,7 @@ from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.config.values import as_yaml
-from pipeline.runtime.outputs import explain_write_errors
+from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Stage
 from w2v.errors import InputError

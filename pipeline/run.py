@@ -37,8 +37,8 @@ from pipeline.config import messages, schema  # noqa: E402
 from pipeline.config.program import CONF, command  # noqa: E402
 from pipeline.config.settings import REPORTS  # noqa: E402
 from pipeline.runtime.exit_status import ExitStatus, ended_by  # noqa: E402
-from pipeline.runtime.outputs import explain_write_errors, write_error_line  # noqa: E402
 from pipeline.runtime.signals import StopRequest  # noqa: E402
+from pipeline.runtime.write_errors import explain_write_errors, write_error_line  # noqa: E402
 from pipeline.sweeps.job import job_context, run_job  # noqa: E402
 from pipeline.sweeps.session import SweepFailedError, refuse_sweep_without_multirun  # noqa: E402
 from pipeline.tracked_run import run_tracked  # noqa: E402

@@ -23,9 +23,10 @@ from pipeline.tracking.tracker import Tracker
 from tests.test_config import settled
 from w2v.engines import Tally, Task
 from w2v.errors import InputError
+from w2v.limits import at_least
 from w2v.losses import LOSSES, Counts, Loss
 from w2v.sampling import Key
-from w2v.settings import at_least, setting
+from w2v.settings import setting
 from w2v.source_code import imported_modules
 from w2v.text.tokens import Batch
 

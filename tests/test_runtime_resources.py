@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.runtime import resources
-from pipeline.runtime.outputs import explain_write_errors
+from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.sweeps import launchers
 from w2v.errors import InputError
 from w2v.files import free_disk, require_disk, size_text

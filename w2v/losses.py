@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.huffman import HuffmanTree
+from w2v.limits import at_least, finite, one_of
 from w2v.reference import (
     cbow,
     hierarchical_softmax,
@@ -25,7 +26,7 @@ from w2v.reference import (
     skipgram,
     subword_skipgram,
 )
-from w2v.settings import Settings, at_least, finite, one_of, setting
+from w2v.settings import Settings, setting
 
 __all__ = [
     "LOSSES",

@@ -14,8 +14,9 @@ from typing import ClassVar, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.limits import at_least, between, one_of
 from w2v.losses import Loss, NegativeSampling
-from w2v.settings import Settings, at_least, between, one_of, setting
+from w2v.settings import Settings, setting
 
 
 class Model(NamedTuple):

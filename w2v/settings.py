@@ -1,13 +1,13 @@
 """Settings that validate themselves: frozen dataclasses whose fields have a meaning and limits.
 
-A field made by `setting` has a one-line meaning and a limit on its values. The constructor of a
-class derived from `Settings` raises an error for values outside the limit. `describe` returns the
-meanings and limits as text for ``--help``, so that each limit is written only once.
+A field made by `setting` has a one-line meaning and a limit on its values (`w2v.limits`). The
+constructor of a class derived from `Settings` raises an error for values outside the limit.
+`describe` returns the meanings and limits as text for ``--help``, so that each limit is written
+only once.
 """
 
-import math
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 from w2v.errors import InputError
+from w2v.limits import Limit
 
 
 class SettingError(InputError):
@@ -35,77 +36,6 @@ class SettingError(InputError):
         # Quotes show a blank value, and keep one with a line break on one line.
         plain = str(value).isprintable() and str(value).strip()
         super().__init__(f"{name}={value if plain else repr(value)}: must be {wanted}")
-
-
-class Limit(NamedTuple):
-    """A limit on the values of a setting.
-
-    Attributes
-    ----------
-    wanted
-        The allowed values in words that follow "must be", such as "at least 1".
-    holds
-        A function that returns whether a value is allowed. It is not called for None.
-    """
-
-    wanted: str
-    holds: Callable[[Any], bool]
-
-
-def at_least(least: float) -> Limit:
-    """Return a limit that allows finite numbers of at least `least`."""
-    return Limit(f"at least {least}", lambda value: math.isfinite(value) and value >= least)
-
-
-def above(bound: float) -> Limit:
-    """Return a limit that allows finite numbers greater than `bound`."""
-    return Limit(f"a finite number above {bound}", lambda v: math.isfinite(v) and v > bound)
-
-
-def between(least: float, most: float) -> Limit:
-    """Return a limit that allows numbers from `least` to `most`, including both."""
-    return Limit(f"from {least:,} to {most:,}", lambda value: least <= value <= most)
-
-
-def fraction() -> Limit:
-    """Return a limit that allows numbers from 0 (included) to 1 (excluded)."""
-    return Limit("at least 0 and below 1", lambda value: 0 <= value < 1)
-
-
-def finite() -> Limit:
-    """Return a limit that allows any finite number."""
-    return Limit("a finite number", math.isfinite)
-
-
-def one_of(choices: Collection[str]) -> Limit:
-    """Return a limit that allows any of the words in `choices`."""
-    *most, last = choices
-    return Limit(f"{', '.join(most)} or {last}" if most else last, lambda v: v in choices)
-
-
-def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """Return a limit that allows lists of distinct `choices`, at least `least` of them."""
-    return Limit(
-        f"some of [{', '.join(choices)}], each once",
-        lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,
-    )
-
-
-def text(what: str) -> Limit:
-    """Return a limit that allows text that is not blank.
-
-    `what` names the allowed text in error messages, for example "a folder".
-    """
-    return Limit(what, lambda value: bool(value.strip()))
-
-
-def matching(pattern: str, what: str) -> Limit:
-    """Return a limit that allows text that fully matches a regular expression, ignoring case.
-
-    `what` names the allowed text in error messages.
-    """
-    found = re.compile(pattern, re.IGNORECASE)
-    return Limit(what, lambda value: found.fullmatch(value) is not None)
 
 
 def setting(meaning: str, limit: Limit | None = None, default: Any = MISSING) -> Any:

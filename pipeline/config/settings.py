@@ -15,20 +15,10 @@ from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.hashes import FileHashes
+from w2v.limits import Limit, above, at_least, between, matching, one_of, some_of, text
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
-from w2v.settings import (
-    Limit,
-    Settings,
-    above,
-    at_least,
-    between,
-    matching,
-    one_of,
-    setting,
-    some_of,
-    text,
-)
+from w2v.settings import Settings, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import encoding_setting, errors_setting, unit_setting
 from w2v.text.tokenizer import Whitespace, Words

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Evaluate, Tracking
-from pipeline.runtime.outputs import explain_write_errors
+from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages.base import code_of
 from pipeline.stages.tables import evaluate_vectors
 from pipeline.stages.vocab import IDS

@@ -20,7 +20,7 @@ from pipeline.config.program import command, command_line
 from pipeline.config.settings import Config, Tracking
 from pipeline.config.values import NOT_IDENTITY
 from pipeline.runtime.exit_status import ExitStatus
-from pipeline.runtime.outputs import explain_write_errors
+from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.sweeps.launchers import (
     check_launcher,
     jobs_at_once,

@@ -6,8 +6,9 @@ from typing import Any
 
 from w2v.engines import ENGINES
 from w2v.errors import InputError
+from w2v.limits import at_least, matching, one_of
 from w2v.objectives import Objective
-from w2v.settings import Settings, at_least, matching, one_of, setting
+from w2v.settings import Settings, setting
 
 CLUSTERS = ("none", "local", "ray")
 """Where workers are: there is one alone; all are in this process; they are on a Ray cluster."""

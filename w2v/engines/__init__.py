@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.limits import at_least, one_of
 from w2v.objectives import Model, Objective
-from w2v.settings import Settings, at_least, one_of, setting
+from w2v.settings import Settings, setting
 from w2v.sums import Sums
 from w2v.text.tokens import Text
 

@@ -21,7 +21,7 @@ from w2v.evaluate.influence import (
     analogy_benchmark,
     similarity_benchmark,
 )
-from w2v.evaluate.paired import Comparison, Difference, Family, levels
+from w2v.evaluate.significance import Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
 from w2v.vectors import WordVectors
 

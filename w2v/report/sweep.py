@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from w2v.evaluate.paired import Difference
+from w2v.evaluate.significance import Difference
 from w2v.evaluate.verdicts import MEAN_OF_SETS, SHOWN, Judged, digits_of, sentence
 from w2v.report.page import embedded_image, write_page
 from w2v.report.report import (

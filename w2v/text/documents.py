@@ -9,7 +9,8 @@ from typing import Any
 
 from w2v.errors import InputError
 from w2v.files import local_path
-from w2v.settings import Settings, setting, text
+from w2v.limits import text
+from w2v.settings import Settings, setting
 from w2v.text.blocks import Block
 from w2v.text.paths import find_files
 from w2v.text.records import Records, files_or_records

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.files import local_path
-from w2v.settings import Limit, Settings, at_least, finite, one_of, setting, text
+from w2v.limits import Limit, at_least, finite, one_of, text
+from w2v.settings import Settings, setting
 from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
 WINDOW = 1 << 20

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.files import Decompressed, local_path, open_binary, open_raw
 from w2v.hashes import FileHashes, stamp
-from w2v.settings import Limit, SettingError, Settings, one_of, setting
+from w2v.limits import Limit, one_of
+from w2v.settings import SettingError, Settings, setting
 from w2v.text.blocks import Block
 from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles

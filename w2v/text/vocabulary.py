@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.files import local_path, read_vocabulary, write_vocabulary
-from w2v.settings import Limit, SettingError, Settings, at_least, setting, text
+from w2v.limits import Limit, at_least, text
+from w2v.settings import SettingError, Settings, setting
 from w2v.text.punctuation import PLAIN
 
 MAX_WORD = 1000

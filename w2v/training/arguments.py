@@ -14,9 +14,10 @@ from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import EngineSettings, check_freezing, check_objective
 from w2v.errors import InputError
 from w2v.files import local_path
+from w2v.limits import at_least
 from w2v.losses import LOSSES, Loss, NegativeSampling
 from w2v.objectives import ARCHITECTURES, Objective, SkipGram
-from w2v.settings import SettingError, Settings, at_least, setting
+from w2v.settings import SettingError, Settings, setting
 from w2v.text.phrases import Phrases
 from w2v.text.sources import Source
 from w2v.text.token_lists import TokenLists, shown

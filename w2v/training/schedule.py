@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from w2v.settings import Settings, above, at_least, fraction, setting, text
+from w2v.limits import above, at_least, fraction, text
+from w2v.settings import Settings, setting
 from w2v.training.early_stopping import HELDOUT_LOSS, EarlyStopping
 
 

@@ -15,7 +15,8 @@ from w2v.errors import InputError
 from w2v.evaluate.answers import Answers
 from w2v.evaluate.datasets import STANDARD_URL, standard_path
 from w2v.evaluate.similarity import UNKNOWN
-from w2v.settings import Settings, at_least, matching, one_of, setting, text
+from w2v.limits import at_least, matching, one_of, text
+from w2v.settings import Settings, setting
 from w2v.vectors import USES, WordVectors
 
 

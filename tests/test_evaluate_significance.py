@@ -22,7 +22,7 @@ from w2v.evaluate.influence import (
     similarity_benchmark,
     spearman_influences,
 )
-from w2v.evaluate.paired import (
+from w2v.evaluate.significance import (
     Comparison,
     Difference,
     Family,

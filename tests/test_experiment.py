@@ -155,7 +155,8 @@ def test_a_result_depends_on_the_code_that_makes_it() -> None:
     assert {"train", "kernels", "numba", "gensim", "softmax", "sampling", "tokens"} <= train
     # The tokenizer is among them, for vectors of texts; it changes the stage before in any case.
     assert not {"similarity", "charts", "corpus", "scanner"} & train
-    assert {"tokenizer", "scanner", "phrases", "sources"} <= names_of("pipeline.stages.tokenize")
+    tokenize = {"tokenizer", "scanner", "phrases", "sources", "imdb", "sst", "text8", "files"}
+    assert tokenize <= names_of("pipeline.stages.tokenize")
     assert not {"kernels", "train", "vocab"} & names_of("pipeline.stages.tokenize")
     evaluate = names_of("pipeline.stages.evaluate")
     assert {"similarity", "analogy", "stability", "charts", "map", "statistics"} <= evaluate

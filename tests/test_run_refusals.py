@@ -92,7 +92,8 @@ REFUSED_RUNS = {
         "corpus.packages=no-such-package: must be the name of an installed package, as pip shows it, or stdlib"
     ),
     "corpus=sst corpus.path=nothing.zip": (
-        "corpus.path=nothing.zip: no such file; see conf/corpus/sst.yaml"
+        "corpus.path=nothing.zip: no such file; it must be a copy of "
+        "http://nlp.stanford.edu/~socherr/stanfordSentimentTreebank.zip"
     ),
     "corpus.path=null": ("corpus.path=null: must be a path, a folder, a glob, or a list of them"),
     "corpus.unit=word": "corpus.unit=word: must be line, paragraph or file",

@@ -13,11 +13,10 @@ import pyarrow.parquet
 import pytest
 import smart_open
 
-from pipeline.config.settings import FilesCorpus
-from pipeline.corpora.sources import make_source
 from w2v.errors import InputError
 from w2v.settings import SettingError
 from w2v.text import sources
+from w2v.text.corpora import FilesCorpus
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source
 
@@ -29,7 +28,7 @@ def source(
     path: Path | str | list[str], field: str | None = "text", errors: str = "strict"
 ) -> Source:
     paths = path if isinstance(path, list) else str(path)
-    return make_source(FilesCorpus(path=paths, field=field, errors=errors), Path("outputs"))
+    return FilesCorpus(path=paths, field=field, errors=errors).source(Path("outputs"))
 
 
 def refusal(path: Path, field: str | None = "text") -> str:
@@ -395,4 +394,4 @@ def test_paragraphs_and_fields_are_not_given_together(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(lines_of(TEXTS))
     with pytest.raises(SettingError, match="unit=paragraph: must be line where a field is named"):
-        make_source(FilesCorpus(path=str(path), unit="paragraph", field="text"), Path("outputs"))
+        FilesCorpus(path=str(path), unit="paragraph", field="text").source(Path("outputs"))

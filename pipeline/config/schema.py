@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config import messages
 from pipeline.config.help import TEMPLATE, help_text
 from pipeline.config.settings import (
-    CORPORA,
     MEASURES,
     TOKENIZERS,
     Config,
@@ -33,6 +32,7 @@ from w2v.errors import InputError
 from w2v.losses import LOSSES
 from w2v.objectives import ARCHITECTURES
 from w2v.settings import SettingError, with_home
+from w2v.text.corpora import CORPORA
 
 GROUPS: dict[str, dict[str, type]] = {
     "corpus": dict(CORPORA),

@@ -7,7 +7,7 @@ Many of these classes are defined in `w2v`. `pipeline.config.schema` creates the
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import ENGINES, EngineSettings, check_objective
@@ -19,8 +19,8 @@ from w2v.limits import Limit, above, at_least, between, matching, one_of, some_o
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import Settings, setting
+from w2v.text.corpora import Corpus
 from w2v.text.phrases import Phrases
-from w2v.text.sources import encoding_setting, errors_setting, unit_setting
 from w2v.text.tokenizer import Whitespace, Words
 from w2v.text.vocabulary import VocabularySettings
 from w2v.training.early_stopping import HELDOUT_LOSS
@@ -35,107 +35,6 @@ PROJECTIONS = ("pca", "tsne", "umap")
 
 REPORTS = ("best", "all", "none")
 """Which jobs of a sweep get plots and an HTML report."""
-
-SPLITS = ("train", "test", "unsup")
-"""The parts of the Large Movie Review Dataset."""
-
-
-# The corpus.
-
-
-@dataclass(frozen=True)
-class Corpus(Settings):
-    """Settings common to all corpora."""
-
-    name: ClassVar[str]
-
-    limit: int | None = setting("read at most this many documents", at_least(1), None)
-    probes: list[str] | None = setting(
-        "words whose neighbours are listed; null: words chosen from the vocabulary", default=None
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PyDocsCorpus(Corpus):
-    """Settings of a corpus made of the docstrings of installed Python packages."""
-
-    name = "pydocs"
-
-    packages: list[str] = setting(
-        "their names", Limit("a list of packages", lambda v: bool(v) and all(v))
-    )
-
-
-def _are_paths(value: Any) -> bool:
-    paths = value if isinstance(value, list) else [value]
-    return bool(paths) and all(isinstance(path, str) and path for path in paths)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilesCorpus(Corpus):
-    """Settings of a corpus made of the user's text files."""
-
-    name = "files"
-
-    path: Any = setting(
-        "a path, a folder, a glob, an address, or a list of them",
-        Limit("a path, a folder, a glob, or a list of them", _are_paths),
-    )
-    unit: str = unit_setting()
-    field: str | None = setting(
-        "the field or column that holds the text, for JSON, CSV, TSV and Parquet; a.text is nested",
-        text("the name of a field"),
-        None,
-    )
-    encoding: str = encoding_setting()
-    errors: str = errors_setting()
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadedCorpus(Corpus):
-    """Settings of a corpus whose archive is downloaded and checked against a SHA-256."""
-
-    path: str | None = setting("a copy to read instead of downloading", default=None)
-    url: str = setting(
-        "address of the archive",
-        matching("https?://.*[^/]", "the http:// or https:// address of a file"),
-    )
-    sha256: str = setting(
-        "SHA-256 of the archive",
-        matching("(?-i:[0-9a-f]{64})", "64 hexadecimal digits, lower-case"),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text8Corpus(DownloadedCorpus):
-    """Settings of the corpus text8: Wikipedia in lower case, 17 million words."""
-
-    name = "text8"
-
-    document_words: int = setting("words of a document", at_least(1), 1000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SstCorpus(DownloadedCorpus):
-    """Settings of the corpus SST, the Stanford Sentiment Treebank."""
-
-    name = "sst"
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImdbCorpus(DownloadedCorpus):
-    """Settings of the corpus IMDB, the Large Movie Review Dataset of 100,000 reviews."""
-
-    name = "imdb"
-
-    splits: list[str] = setting("the parts to read", some_of(SPLITS, least=1), [*SPLITS])
-
-
-CORPORA: dict[str, type[Corpus]] = {
-    corpus.name: corpus
-    for corpus in (PyDocsCorpus, Text8Corpus, SstCorpus, ImdbCorpus, FilesCorpus)
-}
-"""The corpora by name."""
 
 
 # The tokenizers: the library's, with what the pipeline adds.

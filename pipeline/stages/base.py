@@ -179,7 +179,7 @@ def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 
-ROOMS = ("w2v.", "pipeline.stages.", "pipeline.corpora.")
+ROOMS = ("w2v.", "pipeline.stages.")
 """Modules whose code can change a result. Others only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cache.store import Entry, digest
-from pipeline.config.settings import Config, Corpus
-from pipeline.corpora.sources import make_source
+from pipeline.config.settings import Config
 from pipeline.runtime import resources
 from pipeline.stages.base import Context, Expected, Make, Stage, numbers
 from w2v.errors import InputError
 from w2v.files import require_disk
 from w2v.settings import SettingError
+from w2v.text.corpora import Corpus
 from w2v.text.phrases import PHRASES, Phrases
 from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
@@ -39,29 +39,28 @@ class Tokenize(Stage):
 
     def check(self, config: Config) -> None:
         config.tokenizer.phrases.fingerprint()
-        make_source(config.corpus, Path(config.outputs))
+        config.corpus.source(Path(config.outputs))
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config, display = context.config, context.display
         tokenizer, phrases = config.tokenizer, config.tokenizer.phrases
-        source = make_source(
-            *(config.corpus, context.outputs, display.downloading, display.hashing),
-            context.hashes,
+        corpus: Corpus = config.corpus  # the import of `Corpus` puts all readers into `code`
+        source = corpus.source(
+            context.outputs, context.hashes, display.downloading, display.hashing
         )
         files = source.files if isinstance(source, Records) else source
         before = file_stamps(files)
         with display.bar("checksum"):
             content = source.fingerprint()
-        corpus = {"name": config.corpus.name, "limit": config.corpus.limit, **content}
         joined = (phrases if phrases.wanted else Phrases()).fingerprint()
         settings = {
-            "corpus": corpus,
+            "corpus": {"name": corpus.name, "limit": corpus.limit, **content},
             "tokenizer": {**tokenizer.fingerprint(), "phrases": joined},
         }
 
         def make(out: Path) -> dict[str, Any]:
             size = size_of(source.paths) if isinstance(source, Files) else None
-            if size is not None and config.corpus.limit is None:
+            if size is not None and corpus.limit is None:
                 need = {"the tokens": int(size * resources.TOKENS_PER_BYTE)}
                 require_disk(need, context.outputs, "tokenizing")
             facts = tokenize(
@@ -69,7 +68,7 @@ class Tokenize(Stage):
                 source,
                 tokenizer,
                 phrases,
-                limit=config.corpus.limit,
+                limit=corpus.limit,
                 workers=tokenizer.workers or context.cores,
                 on_read=display.reading,
                 on_join=display.joining,
@@ -120,7 +119,7 @@ class Tokenize(Stage):
         if isinstance(error, SettingError) and not issubclass(error.owner, Tokenizer):
             group = "tokenizer.phrases" if error.owner is Phrases else "corpus"
             return InputError(f"{group}.{error}")
-        arguments = r"(?<= )(encoding|errors|field|unit)="
+        arguments = r"(^path|(?<= )(?:encoding|errors|field|unit))="
         return super().explain(InputError(re.sub(arguments, r"corpus.\1=", str(error))), config)
 
     def ready(self, context: Context, entry: Entry) -> None:
@@ -135,7 +134,7 @@ class Tokenize(Stage):
         tracker, config = context.tracker, context.config
         content = digest(entry.settings["corpus"])
         tracker.tag({"corpus.fingerprint": content})
-        tracker.dataset(config.corpus.name, content, origin_of(config.corpus), entry.facts)
+        tracker.dataset(config.corpus.name, content, config.corpus.origin, entry.facts)
 
     def record(self, context: Context, entry: Entry) -> None:
         if "phrases" in entry.facts:
@@ -150,12 +149,3 @@ class Tokenize(Stage):
 def file_stamps(source: Source) -> list[Any]:
     """Return name, size and modification time of each input file; nothing for other sources."""
     return list(source.stamps()) if isinstance(source, Files) else []
-
-
-def origin_of(corpus: Corpus) -> str | list[str]:
-    """Return where the text of a corpus comes from: a path, a URL, or names of packages."""
-    for key in ("path", "url", "packages"):
-        found: str | list[str] | None = getattr(corpus, key, None)
-        if found is not None:
-            return found
-    return corpus.name

@@ -159,7 +159,6 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     """Return a name with a hash of the search space, the settings, the text and the code."""
-    from pipeline.corpora.sources import make_source
     from pipeline.stages import STAGES
 
     parts: list[Any] = [
@@ -170,7 +169,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
     ]
     if settings.evaluate.vectors is None and not {"corpus", "corpus.path"} & set(space):
         outputs, hashes = Path(settings.outputs), settings.file_hashes()
-        parts.append(make_source(settings.corpus, outputs, hashes=hashes).fingerprint())
+        parts.append(settings.corpus.source(outputs, hashes).fingerprint())
     text = json.dumps(parts, default=str)
     return f"w2v-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

@@ -5,11 +5,17 @@ import html
 import re
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from w2v.errors import InputError
-from w2v.text.archives import blocks, decode
+from w2v.limits import some_of
+from w2v.settings import setting
+from w2v.text.corpora.archive import ArchiveCorpus, blocks, decode
+
+SPLITS = ("train", "test", "unsup")
+"""The parts of the Large Movie Review Dataset."""
 
 REVIEW = re.compile(r"(?:\./)?aclImdb/(train|test)/(pos|neg|unsup)/\d+_\d+\.txt")
 LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -55,3 +61,20 @@ def read_imdb(path: Path, splits: tuple[str, ...]) -> Iterator[str]:
             pass  # gzip compares its checksum only at the end of the file
     if not found:
         raise InputError(f"{path}: no review is in it; it must be aclImdb_v1.tar.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImdbCorpus(ArchiveCorpus):
+    """Settings of the corpus IMDB, the Large Movie Review Dataset of 100,000 reviews."""
+
+    name = "imdb"
+
+    splits: list[str] = setting("the parts to read", some_of(SPLITS, least=1), [*SPLITS])
+
+    def read(self, path: Path) -> Iterator[str]:
+        """Yield the reviews; see `read_imdb`."""
+        return read_imdb(path, tuple(self.splits))
+
+    def read_settings(self) -> dict[str, object]:
+        """Return the settings that change what `read` yields."""
+        return {"splits": sorted(self.splits)}

@@ -9,8 +9,8 @@ import pytest
 from tests.webserver import Site, serving
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
-from w2v.text.archives.source import ArchiveSource
-from w2v.text.archives.sst import read_sst
+from w2v.text.corpora.archive import ArchiveSource
+from w2v.text.corpora.sst import read_sst
 
 
 def source_of(site: Site, folder: Path) -> ArchiveSource:

@@ -1,11 +1,13 @@
 """Read the sentences of the Stanford Sentiment Treebank from its archive."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from w2v.files import open_binary
-from w2v.text.archives import Open, decode, open_member
+from w2v.text.corpora.archive import ArchiveCorpus, Open, decode, open_member
+from w2v.text.remote import open_decompressed
 
 
 def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
@@ -30,3 +32,14 @@ def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
             sentence = text.partition("\t")[2] if is_table else text
             if sentence.strip():
                 yield sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class SstCorpus(ArchiveCorpus):
+    """Settings of the corpus SST, the Stanford Sentiment Treebank."""
+
+    name = "sst"
+
+    def read(self, path: Path) -> Iterator[str]:
+        """Yield the sentences; see `read_sst`."""
+        return read_sst(path, open_decompressed)

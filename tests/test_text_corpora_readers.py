@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
-from w2v.text.archives import text8 as text8_archive
-from w2v.text.archives.imdb import read_imdb
-from w2v.text.archives.source import ArchiveSource
-from w2v.text.archives.sst import read_sst
-from w2v.text.archives.text8 import read_text8
+from w2v.text.corpora import text8 as text8_archive
+from w2v.text.corpora.archive import ArchiveSource
+from w2v.text.corpora.imdb import read_imdb
+from w2v.text.corpora.sst import read_sst
+from w2v.text.corpora.text8 import read_text8
 
 TEXT = " anarchism originated as a term of abuse first used against early working class radicals"
 

@@ -1,12 +1,16 @@
 """Read text8, the first 100 MB of the English Wikipedia's text, from its archive."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from w2v.errors import InputError
 from w2v.files import open_binary
-from w2v.text.archives import Open, blocks, decode, open_member
+from w2v.limits import at_least
+from w2v.settings import setting
+from w2v.text.corpora.archive import ArchiveCorpus, Open, blocks, decode, open_member
+from w2v.text.remote import open_decompressed
 
 MAX_WORD_BYTES = 1 << 20
 """A file with a longer word than this cannot be text8."""
@@ -41,3 +45,20 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
             del document[:full]
     if document:
         yield " ".join(document)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text8Corpus(ArchiveCorpus):
+    """Settings of the corpus text8: Wikipedia in lower case, 17 million words."""
+
+    name = "text8"
+
+    document_words: int = setting("words of a document", at_least(1), 1000)
+
+    def read(self, path: Path) -> Iterator[str]:
+        """Yield the documents; see `read_text8`."""
+        return read_text8(path, self.document_words, open_decompressed)
+
+    def read_settings(self) -> dict[str, object]:
+        """Return the settings that change what `read` yields."""
+        return {"document_words": self.document_words}

@@ -1,4 +1,4 @@
-"""Test `make_source`, which creates the source of documents for the settings of a corpus."""
+"""Test that the settings of a corpus make the source of its documents."""
 
 import io
 import os
@@ -9,22 +9,21 @@ from typing import Any
 import pytest
 import smart_open
 
-from pipeline.config.settings import (
-    DownloadedCorpus,
+from pipeline.stages.tokenize import Tokenize
+from w2v.errors import InputError
+from w2v.text.corpora import (
+    ArchiveCorpus,
     FilesCorpus,
     ImdbCorpus,
     PyDocsCorpus,
     SstCorpus,
     Text8Corpus,
 )
-from pipeline.corpora.sources import make_source
-from pipeline.stages.tokenize import Tokenize
-from w2v.errors import InputError
 from w2v.text.sources import Files, PyDocs
 
 
 def documents(path: str | list[str], unit: str = "line") -> list[str]:
-    source = make_source(FilesCorpus(path=path, unit=unit), Path("outputs"))
+    source = FilesCorpus(path=path, unit=unit).source(Path("outputs"))
     return [text.strip() for text in source.documents()]
 
 
@@ -58,7 +57,7 @@ def test_a_path_without_files_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError) as refusal:
             documents(str(path))
         assert str(refusal.value) == (
-            f"corpus.path={path}: no such file; give a path, a folder, a glob or a list"
+            f"path={path}: no such file; give a path, a folder, a glob or a list"
         )
 
 
@@ -68,7 +67,7 @@ def test_the_results_of_earlier_runs_are_not_read(folder: Path) -> None:
     (folder / "old" / "cache" / "tokenize").mkdir(parents=True)
     (folder / "old" / "summary.json").write_text("{}")
     (folder / ".DS_Store").write_bytes(b"\0" * 100)
-    source = make_source(FilesCorpus(path=str(folder)), folder / "outputs")
+    source = FilesCorpus(path=str(folder)).source(folder / "outputs")
     assert isinstance(source, Files)
     assert [text.strip() for text in source.documents()] == ["one", "two", "three", "four", "five"]
     facts = {"hidden_files": source.found.hidden, "folders_left_out": source.found.left_out}
@@ -92,7 +91,7 @@ def test_an_unknown_scheme_is_refused() -> None:
 
 
 def test_pydocs_uses_every_core() -> None:
-    source = make_source(PyDocsCorpus(packages=["numpy"]), Path("outputs"))
+    source = PyDocsCorpus(packages=["numpy"]).source(Path("outputs"))
     assert isinstance(source, PyDocs)
     assert source.packages == ("numpy",)
     assert source.workers >= 1
@@ -111,7 +110,7 @@ def test_each_downloadable_corpus_reads_a_copy_of_its_archive(tmp_path: Path) ->
             member.size = len(name)
             archive.addfile(member, io.BytesIO(name.encode()))
 
-    def corpora(words: int, splits: list[str]) -> list[DownloadedCorpus]:
+    def corpora(words: int, splits: list[str]) -> list[ArchiveCorpus]:
         archive: Any = {"url": NOWHERE, "sha256": DIGEST}
         return [
             Text8Corpus(path=str(tmp_path / "text8"), document_words=words, **archive),
@@ -119,21 +118,21 @@ def test_each_downloadable_corpus_reads_a_copy_of_its_archive(tmp_path: Path) ->
             ImdbCorpus(path=str(tmp_path / "imdb.tar.gz"), splits=splits, **archive),
         ]
 
-    sources = [make_source(corpus, tmp_path) for corpus in corpora(2, ["unsup", "train"])]
+    sources = [corpus.source(tmp_path) for corpus in corpora(2, ["unsup", "train"])]
     assert [list(source.documents()) for source in sources] == [
         ["a b", "c d", "e"],
         ["A fine film ."],
         ["train/pos/0_9", "train/unsup/0_0"],
     ]
-    others = [make_source(corpus, tmp_path) for corpus in corpora(3, ["train", "unsup", "test"])]
+    others = [corpus.source(tmp_path) for corpus in corpora(3, ["train", "unsup", "test"])]
     same = [a.fingerprint() == b.fingerprint() for a, b in zip(sources, others, strict=True)]
     assert same == [False, True, False]
-    reordered = make_source(corpora(2, ["train", "unsup"])[2], tmp_path)
+    reordered = corpora(2, ["train", "unsup"])[2].source(tmp_path)
     assert reordered.fingerprint() == sources[2].fingerprint()
 
 
 def test_a_download_without_a_network_says_what_to_do(tmp_path: Path) -> None:
-    source = make_source(Text8Corpus(url=NOWHERE, sha256=DIGEST), tmp_path)
+    source = Text8Corpus(url=NOWHERE, sha256=DIGEST).source(tmp_path)
     with pytest.raises(InputError) as refusal:
         next(source.documents())
     assert str(refusal.value) == (
@@ -141,5 +140,5 @@ def test_a_download_without_a_network_says_what_to_do(tmp_path: Path) -> None:
         f"{tmp_path}/corpora/archive.zip (SHA-256 {DIGEST})"
     )
     with pytest.raises(InputError) as refusal:
-        make_source(Text8Corpus(url=NOWHERE, sha256=DIGEST, path="no.zip"), tmp_path)
-    assert str(refusal.value) == "corpus.path=no.zip: no such file; see conf/corpus/text8.yaml"
+        Text8Corpus(url=NOWHERE, sha256=DIGEST, path="no.zip").source(tmp_path)
+    assert str(refusal.value) == f"path=no.zip: no such file; it must be a copy of {NOWHERE}"

@@ -1,1 +1,0 @@
-"""The text of an experiment: downloaded corpora, or the user's files."""

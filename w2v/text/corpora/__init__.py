@@ -1,0 +1,26 @@
+"""The corpora by name: each is a class of settings that makes the source of its documents."""
+
+from w2v.text.corpora.archive import ArchiveCorpus
+from w2v.text.corpora.base import Corpus
+from w2v.text.corpora.files import FilesCorpus
+from w2v.text.corpora.imdb import ImdbCorpus
+from w2v.text.corpora.pydocs import PyDocsCorpus
+from w2v.text.corpora.sst import SstCorpus
+from w2v.text.corpora.text8 import Text8Corpus
+
+CORPORA: dict[str, type[Corpus]] = {
+    corpus.name: corpus
+    for corpus in (PyDocsCorpus, Text8Corpus, SstCorpus, ImdbCorpus, FilesCorpus)
+}
+"""The corpora by name."""
+
+__all__ = [
+    "CORPORA",
+    "ArchiveCorpus",
+    "Corpus",
+    "FilesCorpus",
+    "ImdbCorpus",
+    "PyDocsCorpus",
+    "SstCorpus",
+    "Text8Corpus",
+]

@@ -1,0 +1,180 @@
+"""The documents of an archive, which is downloaded if need be.
+
+Documents are read as streams; nothing is extracted to disk. This file also has the functions that
+the readers of several archives share.
+"""
+
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from w2v.errors import InputError
+from w2v.hashes import FileHashes
+from w2v.limits import matching
+from w2v.settings import setting
+from w2v.text.corpora.base import Corpus
+from w2v.text.download import ShowDownload, download
+from w2v.text.sources import Progress
+
+DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+"""What the functions that read an archive raise if it is damaged."""
+
+Open = Callable[[str], IO[bytes]]
+"""Opens a file for reading its decompressed bytes."""
+
+
+def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
+    """Open the member called `name` of a zip archive, or `path` itself if it is not a zip archive.
+
+    The member may be in any folder of the archive.
+
+    Parameters
+    ----------
+    path
+        A zip archive, or a file that holds the content of the member.
+    open
+        Opens a file that is not a zip archive for reading its decompressed bytes.
+
+    Raises
+    ------
+    InputError
+        The archive holds no member or several members of this name, or it cannot be decompressed.
+    """
+    if not zipfile.is_zipfile(path):
+        return open(str(path))
+    with zipfile.ZipFile(path) as archive:
+        members = [m for m in archive.infolist() if PurePosixPath(m.filename).name == name]
+        if len(members) != 1:
+            raise InputError(
+                f"{path}: the archive must hold one {name}; it holds {len(members) or 'none'}"
+            )
+        try:
+            return archive.open(members[0])
+        except RuntimeError as error:  # a password, or a compression that zipfile lacks
+            raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file in blocks of one mebibyte."""
+    return iter(lambda: file.read(1 << 20), b"")
+
+
+def decode(data: bytes, where: str, offset: int = 0) -> str:
+    """Decode UTF-8.
+
+    Parameters
+    ----------
+    where
+        The name of the file or archive member, for the error message.
+    offset
+        The position of `data` in the file, in bytes, for the error message.
+
+    Raises
+    ------
+    InputError
+        The bytes are not valid UTF-8.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        at, byte = offset + error.start, data[error.start]
+        raise InputError(f"{where}: byte {at} (0x{byte:02x}) is not UTF-8") from None
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """A source of documents that reads an archive.
+
+    Attributes
+    ----------
+    path
+        The archive.
+    read
+        Takes the path and yields the documents.
+    read_settings
+        The arguments of `read` that change the documents.
+    hashes
+        Computes the SHA-256 of an archive without an address.
+    url, sha256
+        Where the archive is downloaded from when its documents are first read, and its SHA-256;
+        None if it is at `path` already.
+    show_download
+        Called with the progress of the download.
+    """
+
+    path: Path
+    read: Callable[[Path], Iterator[str]]
+    read_settings: Mapping[str, object]
+    hashes: FileHashes
+    url: str | None = None
+    sha256: str | None = None
+    show_download: ShowDownload = lambda *_: None
+
+    def documents(self) -> Iterator[str]:
+        """Yield the documents in the order of the archive.
+
+        Raises `InputError` if the download fails or the archive is damaged.
+        """
+        if self.url is not None and self.sha256 is not None:
+            try:
+                download(self.url, self.sha256, self.path, self.show_download)
+            except InputError as reason:
+                raise InputError(
+                    f"{self.url}: the download failed ({reason}); try again, or save the file as "
+                    f"{self.path} (SHA-256 {self.sha256})"
+                ) from None
+        try:
+            yield from self.read(self.path)
+        except DAMAGE as error:
+            raise InputError(f"{self.path}: cannot be read ({error})") from None
+
+    def fingerprint(self) -> dict[str, object]:
+        """Return what identifies the documents: the archive's SHA-256 and `read_settings`."""
+        return {"sha256": self.sha256 or self.hashes.sha256([self.path])[0], **self.read_settings}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveCorpus(Corpus):
+    """Settings of a corpus whose archive is downloaded and checked against a SHA-256.
+
+    A subclass yields the documents in `read`.
+    """
+
+    path: str | None = setting("a copy to read instead of downloading", default=None)
+    url: str = setting(
+        "address of the archive",
+        matching("https?://.*[^/]", "the http:// or https:// address of a file"),
+    )
+    sha256: str = setting(
+        "SHA-256 of the archive",
+        matching("(?-i:[0-9a-f]{64})", "64 hexadecimal digits, lower-case"),
+    )
+
+    def read(self, path: Path) -> Iterator[str]:
+        """Yield the documents of the archive at `path`."""
+        raise NotImplementedError
+
+    def read_settings(self) -> dict[str, object]:
+        """Return the settings that change what `read` yields."""
+        return {}
+
+    def source(
+        self,
+        outputs: Path,
+        hashes: FileHashes | None = None,
+        show_download: ShowDownload = lambda *_: None,
+        show_hashing: Progress = lambda *_: None,  # noqa: ARG002
+    ) -> ArchiveSource:
+        """Return the source of the documents; see `Corpus.source`."""
+        reading = self.read, self.read_settings(), hashes or FileHashes()
+        if self.path is None:
+            path = outputs / "corpora" / self.url.rpartition("/")[2]
+            return ArchiveSource(path, *reading, self.url, self.sha256, show_download)
+        if not Path(self.path).is_file():
+            raise InputError(f"path={self.path}: no such file; it must be a copy of {self.url}")
+        return ArchiveSource(Path(self.path), *reading)

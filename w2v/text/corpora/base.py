@@ -1,0 +1,61 @@
+"""The base class of the corpora."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from w2v.hashes import FileHashes
+from w2v.limits import at_least
+from w2v.settings import Settings, setting
+from w2v.text.download import ShowDownload
+from w2v.text.sources import Progress, Source
+
+
+@dataclass(frozen=True)
+class Corpus(Settings):
+    """Settings common to all corpora.
+
+    Attributes
+    ----------
+    name
+        The name of the corpus, as in ``corpus=text8``.
+    """
+
+    name: ClassVar[str]
+
+    limit: int | None = setting("read at most this many documents", at_least(1), None)
+    probes: list[str] | None = setting(
+        "words whose neighbours are listed; null: words chosen from the vocabulary", default=None
+    )
+
+    def source(
+        self,
+        outputs: Path,
+        hashes: FileHashes | None = None,
+        show_download: ShowDownload = lambda *_: None,
+        show_hashing: Progress = lambda *_: None,
+    ) -> Source:
+        """Return the source of the documents.
+
+        Parameters
+        ----------
+        outputs
+            The folder of everything that is made. Archives are downloaded to its folder
+            ``corpora`` when they are first read. It is not read as text.
+        hashes
+            Computes the SHA-256 of files.
+        show_download, show_hashing
+            Called with the progress of downloading and of computing checksums.
+
+        Raises
+        ------
+        InputError
+            A file does not exist, or is not text.
+        """
+        raise NotImplementedError
+
+    @property
+    def origin(self) -> str | list[str]:
+        """Where the text comes from: a path, an address, or names of packages."""
+        places = (getattr(self, key, None) for key in ("path", "url", "packages"))
+        return next((place for place in places if place is not None), self.name)

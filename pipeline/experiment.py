@@ -117,7 +117,7 @@ class Experiment:
     def _measure(self, run_dir: Path) -> dict[str, Any]:
         if self.context.config.measure is None:
             return {}
-        from pipeline.bench.measure import measure
+        from pipeline.measure import measure
 
         return measure(self.context, run_dir)
 

@@ -3,21 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from pipeline.bench.benchmark import benchmark, summarize
-from pipeline.config.settings import Benchmark
-from pipeline.stages.base import Context
 from tests.commands import SMALL, TEXT, run, runs_in, summary_of
+from w2v.bench.benchmark import benchmark, summarize
+from w2v.bench.settings import Benchmark
+from w2v.bench.timing import sgemm_gflops
+from w2v.bench.worker import memory_mb, run_worker
 from w2v.errors import InputError
 from w2v.losses import NegativeSampling, Softmax
 from w2v.objectives import SkipGram
-from w2v.training.schedule import Schedule
-from w2v.training.timing import sgemm_gflops
-from w2v.training.worker import memory_mb, run_worker
+from w2v.training.schedule import Schedule, TrainingSettings
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
@@ -66,9 +64,10 @@ def test_memory_is_in_mebibytes() -> None:
 
 
 def test_a_loss_that_no_engine_can_train_is_refused() -> None:
-    context = SimpleNamespace(config=SimpleNamespace(objective=SkipGram(loss=Softmax())))
+    files, settings = (Path("nowhere"),) * 3, Benchmark(engines=["gensim"])
+    softmax = SkipGram(loss=Softmax())
     with pytest.raises(InputError, match="engine=gensim cannot train it"):
-        benchmark(cast(Context, context), Benchmark(engines=["gensim"]))
+        benchmark(files, softmax, TrainingSettings(), settings, seed=0, threads=1)
 
 
 def train_nothing(**loss: float) -> None:
@@ -86,7 +85,7 @@ def test_a_refusal_of_the_worker_is_one_line() -> None:
 
 
 def test_a_fault_of_the_worker_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2v.training.worker.POOLS", ("PYTHONHASHSEED",))  # 1 is fine, -1 is not
+    monkeypatch.setattr("w2v.bench.worker.POOLS", ("PYTHONHASHSEED",))  # 1 is fine, -1 is not
     objective = SkipGram(3)
     nowhere = Path("nowhere")
     with pytest.raises(RuntimeError, match=r"numpy ended with .*PYTHONHASHSEED"):

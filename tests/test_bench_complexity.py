@@ -4,13 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from pipeline.bench.complexity import fit_slope, fit_slopes, plot
-from pipeline.config.settings import Complexity
+from w2v.bench.complexity import fit_slope, fit_slopes, plot
+from w2v.bench.settings import Complexity
+from w2v.bench.timing import zipf_text
 from w2v.plots.style import save
-from w2v.training.timing import zipf_text
 
 SETTINGS = Complexity(
     "complexity",
@@ -75,7 +74,9 @@ def test_the_upper_half_is_fitted_and_the_interval_contains_the_slope() -> None:
     for _ in range(200):
         x = np.repeat([1.0, 2, 4, 8, 16, 32, 64], 3)
         y = np.where(x < 8, 1.0, x**0.8) * np.exp(random.normal(0, 0.1, len(x)))
-        table = pd.DataFrame({"negatives": x, "seconds_per_pair": y})
+        table = [
+            {"negatives": k, "seconds_per_pair": seconds} for k, seconds in zip(x, y, strict=True)
+        ]
         fitted = fit_slope("negsample", "numba", "negatives", table)
         assert (fitted.first, fitted.last, fitted.timings) == (8, 64, 12)
         held += fitted.low <= 0.8 <= fitted.high

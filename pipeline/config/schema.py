@@ -20,12 +20,12 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config import messages
 from pipeline.config.help import TEMPLATE, help_text
 from pipeline.config.settings import (
-    MEASURES,
     TOKENIZERS,
     Config,
     Evaluate,
     Tracking,
 )
+from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
 from w2v.engines import EngineSettings
 from w2v.errors import InputError

@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from w2v.bench.settings import Benchmark, Complexity, Measure
 from w2v.cluster.settings import ClusterSettings, RaySettings
-from w2v.engines import ENGINES, EngineSettings, check_objective
+from w2v.engines import EngineSettings, check_objective
 from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.hashes import FileHashes
-from w2v.limits import Limit, above, at_least, between, matching, one_of, some_of, text
+from w2v.limits import above, at_least, between, matching, one_of, some_of, text
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import Settings, setting
@@ -168,62 +169,6 @@ class Cache(Settings):
         one_of(("size", "sha256")),
         "size",
     )
-
-
-# What is timed after the stages.
-
-
-@dataclass(frozen=True)
-class Measure(Settings):
-    """Settings common to all speed benchmarks."""
-
-    name: str = setting("the kind of timing", default="")
-    repeats: int = setting("how often everything is timed", at_least(1), 3)
-
-
-def _numbers(least: int) -> Limit:
-    return Limit(
-        f"three numbers or more, each at least {least}",
-        lambda values: len(set(values)) >= 3 and min(values) >= least,
-    )
-
-
-@dataclass(frozen=True)
-class Complexity(Measure):
-    """Settings for timing a pair at several vocabulary sizes and numbers of noise words."""
-
-    over_vocabulary: list[int] = setting(
-        "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]
-    )
-    over_negatives: list[int] = setting("values of K", _numbers(1), [1, 2, 5, 8, 16, 32, 64])
-    at_vocabulary: int = setting("size of the vocabulary while K changes", default=8000)
-    at_negatives: int = setting("K while the vocabulary changes", default=5)
-    seconds: float = setting("the shortest timing, in seconds", at_least(0), 0.2)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.at_vocabulary not in self.over_vocabulary:
-            self.refuse("at_vocabulary", "one of measure.over_vocabulary")
-        if self.at_negatives not in self.over_negatives:
-            self.refuse("at_negatives", "one of measure.over_negatives")
-
-
-@dataclass(frozen=True)
-class Benchmark(Measure):
-    """Settings for comparing the speed of training engines on the corpus."""
-
-    engines: list[str] = setting(
-        "the engines", some_of(ENGINES, least=1), ["numba", "numpy", "gensim"]
-    )
-    threads: list[int] | None = setting(
-        "numbers of threads to time with; null: engine.threads",
-        Limit("numbers of at least 1", lambda values: bool(values) and min(values) >= 1),
-        None,
-    )
-
-
-MEASURES = {"complexity": Complexity, "benchmark": Benchmark}
-"""The kinds of measurement by name."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
-"""Run the speed benchmark selected by ``measure=benchmark`` or ``measure=complexity``.
+"""Run the measurement that ``measure=benchmark`` or ``measure=complexity`` asks for.
 
 Tables and plots are printed, saved in the folder of the run, and recorded in MLflow.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from pipeline.bench import benchmark, complexity
-from pipeline.config.settings import Benchmark, Complexity
 from pipeline.runtime.console import make_table
 from pipeline.stages.base import Context
+from pipeline.stages.vocab import IDS
+from w2v.bench import benchmark, complexity, timing
+from w2v.bench.settings import Benchmark, Complexity
 from w2v.plots.style import save
-from w2v.training import timing
+from w2v.vectors import VOCABULARY
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
@@ -30,12 +33,17 @@ def measure(context: Context, run_dir: Path) -> dict[str, Any]:
 
 
 def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dict[str, Any]:
-    engine, threads = context.config.engine.name, context.threads
+    config, threads, say = context.config, context.threads, context.display.say
+    engine = config.engine.name
     with threadpool_limits(threads):
-        timings = complexity.measure(context, settings)
+        timings = complexity.measure(
+            *(config.objective, settings, engine),
+            seed=config.seed,
+            threads=threads,
+            on_round=lambda repeat: say(f"  round {repeat} of {settings.repeats}"),
+        )
     slopes = complexity.fit_slopes(timings, settings)
-    dim = context.config.model.dim
-    title = f"What a pair costs: engine {engine}, {threads} threads, dimension {dim}"
+    title = f"What a pair costs: engine {engine}, {threads} threads, dimension {config.model.dim}"
     picture = run_dir / "complexity.png"
     save(complexity.plot(timings, slopes, settings, engine, title), picture)
     context.tracker.files([picture], "plots")
@@ -50,13 +58,20 @@ def run_complexity(context: Context, settings: Complexity, run_dir: Path) -> dic
         fitted, interval = f"{s.first:,.0f} … {s.last:,.0f}", f"{s.low:.2f} … {s.high:.2f}"
         table.add_row(s.loss, s.way, axes[s.axis], fitted, f"{s.slope:.2f}", interval)
     context.display.console.print(table)
-    context.display.say(f"plot      {picture}")
+    say(f"plot      {picture}")
     return {"engine": engine, "threads": threads, **tables}
 
 
 def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[str, Any]:
-    display = context.display
-    facts = benchmark.benchmark(context, settings)
+    config, say = context.config, context.display.say
+    vocab = context.entries["vocab"].path
+    facts = benchmark.benchmark(
+        (context.entries["tokenize"].path, vocab / VOCABULARY, vocab / IDS),
+        *(config.objective, config.train, settings),
+        seed=config.seed,
+        threads=context.threads,
+        on_trial=lambda line: say(f"  {line}"),
+    )
     rows = facts["rows"]
     record_tables(context, run_dir, {"benchmark": rows, "trials": facts["trials"]})
     recorded = ("words_per_second", "times_gensim", "scaling", "gflops", "of_sgemm", "peak_mb")
@@ -67,16 +82,38 @@ def run_benchmark(context: Context, settings: Benchmark, run_dir: Path) -> dict[
         if row[key] is not None
     }
     context.tracker.scores(scores, 0)
-    display.say("")
-    display.console.print(benchmark.format_table(rows, context.config.title))
+    say("")
+    context.display.console.print(format_table(rows, config.title))
     speeds = {row["threads"]: row["sgemm_gflops"] for row in rows}
     rates = ", ".join(f"{speed:.0f} with {threads}" for threads, speed in speeds.items())
-    shape = f"{timing.ROWS:,} × {context.config.model.dim} × {timing.COLUMNS:,}"
-    display.say(
+    shape = f"{timing.ROWS:,} × {config.model.dim} × {timing.COLUMNS:,}"
+    say(
         f"sgemm ({shape}): {rates} threads, GFLOP/s. Beside the imports: matrices "
         f"{facts['matrices_mb']:.0f} MB, mapped tokens {facts['tokens_mb']:.0f} MB."
     )
     return facts
+
+
+def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
+    """Format the rows of a benchmark as a table for the terminal."""
+    columns = {
+        "threads": "{threads}",
+        "words/s": "{words_per_second:,.0f}",
+        "range": "{least:,.0f} … {most:,.0f}",
+        "× gensim": "{times_gensim:.2f}",
+        "× threads": "{scaling:.2f}",
+        "GFLOP/s": "{gflops:.1f}",
+        "of sgemm": "{of_sgemm:.0%}",
+        "peak MB": "{peak_mb:,.0f}",
+        "over imports": "{over_imports_mb:,.0f}",
+        "held-out loss": "{heldout_loss:.3f}",
+    }
+    table = make_table(title, ["engine"], columns)
+    for row in rows:
+        known = {key: math.nan if value is None else value for key, value in row.items()}
+        cells = [form.format(**known).replace("nan", "–") for form in columns.values()]
+        table.add_row(row["engine"], *cells)
+    return table
 
 
 def record_tables(

@@ -1,63 +1,103 @@
 """Measure how the training time per pair grows with vocabulary size V and noise words K.
 
 In theory it is O(V d) for the exact softmax and O(K d) for negative sampling, where d is the
-dimension of the vectors. Each loss is timed in two ways: in batches, by the engine of the run, and
-one pair at a time, by `w2v.losses.naive_softmax` or gensim.
+dimension of the vectors. Each loss is timed in two ways: in batches, by an engine, and one pair at
+a time, by `w2v.losses.naive_softmax` or gensim.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
-from pipeline.config.settings import Complexity
-from pipeline.stages.base import Context
+from w2v.bench.settings import Complexity
+from w2v.bench.timing import PAIRWISE, time_pair
 from w2v.engines import can_train
 from w2v.losses import Loss, NegativeSampling, Softmax
+from w2v.objectives import Objective
 from w2v.plots.style import BLUE, DPI, ORANGE, set_title
-from w2v.training.timing import PAIRWISE, time_pair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Timings = Sequence[dict[str, Any]]
+Timings = Sequence[Mapping[str, Any]]
+"""The results of `measure`."""
 
 
 class Slope(NamedTuple):
-    """The exponent of the power law "seconds per pair = a · x^exponent", fitted to timings."""
+    """The exponent of the power law "seconds per pair = a · x^exponent", fitted to timings.
+
+    Attributes
+    ----------
+    loss
+        The name of the loss.
+    way
+        The name of the engine, or `PAIRWISE` for one pair at a time.
+    axis
+        What x is: ``vocabulary`` (V), ``negatives`` (K) or ``scores`` (dot products per pair).
+    first, last
+        The smallest and the largest x in the fit.
+    slope
+        The exponent.
+    low, high
+        The ends of its 95 % confidence interval.
+    timings
+        The number of timings that the exponent is fitted to.
+    """
 
     loss: str
-    way: str  # the name of the engine, or PAIRWISE for one pair at a time
-    axis: str  # what x is: vocabulary (V), negatives (K) or scores (dot products per pair)
-    first: float  # the smallest x in the fit
-    last: float  # the largest x in the fit
-    slope: float  # the exponent
-    low: float  # of its 95 % confidence interval
+    way: str
+    axis: str
+    first: float
+    last: float
+    slope: float
+    low: float
     high: float
-    timings: int  # how many the slope is fitted to
+    timings: int
 
 
-def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
+def measure(
+    objective: Objective,
+    settings: Complexity,
+    engine: str,
+    *,
+    seed: int,
+    threads: int,
+    on_round: Callable[[int], None] = lambda _: None,
+) -> list[dict[str, Any]]:
     """Time the softmax for each V, and negative sampling for each V and, at one V, for each K.
 
-    Each returned dictionary is one timing. Its ``way`` is the name of the engine, or `PAIRWISE` for
-    `w2v.losses.naive_softmax`. Its ``negatives`` is K, or ``None`` for the softmax.
+    Parameters
+    ----------
+    objective
+        The architecture; its loss and its sub-sampling of frequent words are not used.
+    engine
+        The engine that trains in batches.
+    seed, threads
+        The seed of the text and of the vectors, and the number of threads of the engine.
+    on_round
+        Called with the number of each repetition, from 1, when it begins.
+
+    Returns
+    -------
+    list of dict
+        One for each timing. ``way`` is the name of the engine, or `PAIRWISE` for
+        `w2v.losses.naive_softmax`; ``negatives`` is K, or None for the softmax.
     """
-    engine, timings = context.config.engine.name, []
+    timings = []
+    plain = replace(objective, subsample=0.0)
+    ways = dict.fromkeys((engine, "gensim"))
     # In rounds, so that a machine that is slow for a while slows only one of them.
     for repeat in range(1, settings.repeats + 1):
-        context.display.say(f"  round {repeat} of {settings.repeats}")
+        on_round(repeat)
         for size in settings.over_vocabulary:
             one_k = [settings.at_negatives]
             every_k = settings.over_negatives if size == settings.at_vocabulary else one_k
-            ways = dict.fromkeys((engine, "gensim"))
             cases: list[tuple[Loss, str]]
             cases = [(NegativeSampling(k), way) for k in every_k for way in ways]
             cases.append((Softmax(batch_words=2048), engine))  # the same for every V
-            plain = replace(context.config.objective, subsample=0.0)
             cases = [
                 (loss, way) for loss, way in cases if can_train(way, replace(plain, loss=loss))
             ]
@@ -69,22 +109,17 @@ def measure(context: Context, settings: Complexity) -> list[dict[str, Any]]:
                     "negatives": loss.negatives if isinstance(loss, NegativeSampling) else None,
                     "repeat": repeat,
                 }
-                objective = replace(plain, loss=loss)
-                seed, threads = context.config.seed, context.threads
-                timings.append(
-                    case | time_pair(way, objective, size, seed, threads, settings.seconds)
-                )
+                one = replace(plain, loss=loss)
+                timings.append(case | time_pair(way, one, size, seed, threads, settings.seconds))
     return timings
 
 
-def series(
-    timings: Timings, settings: Complexity
-) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    table = pd.DataFrame(timings)
+def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
+    """Yield, for each loss and way, the timings at one K for each V, and those at one V."""
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
-        own = table[(table["loss"] == loss) & (table["way"] == way)]
-        one_k = own["negatives"].isna() | (own["negatives"] == settings.at_negatives)
-        yield loss, way, own[one_k], own[own["vocabulary"] == settings.at_vocabulary]
+        own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
+        one_k = [timing for timing in own if timing["negatives"] in (None, settings.at_negatives)]
+        yield loss, way, one_k, [t for t in own if t["vocabulary"] == settings.at_vocabulary]
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
@@ -99,17 +134,21 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     return slopes
 
 
-def fit_slope(loss: str, way: str, axis: str, timings: pd.DataFrame) -> Slope:
+def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
     """Fit the slope of log(seconds per pair) over log(x), where x is the column `axis`.
 
     Only the larger half of the values of x is used, and at least three, because the part of the
     time that does not depend on x distorts the slope where x is small.
     """
-    column = timings["scores_per_pair" if axis == "scores" else axis].astype(float)
+    from scipy import stats
+
+    key = "scores_per_pair" if axis == "scores" else axis
+    column = np.array([timing[key] for timing in timings], np.float64)
+    seconds = np.array([timing["seconds_per_pair"] for timing in timings])
     values = np.unique(column)
     first = float(values[-max(3, (len(values) + 1) // 2) :][0])
     fitted = column >= first
-    line = stats.linregress(np.log(column[fitted]), np.log(timings["seconds_per_pair"][fitted]))
+    line = stats.linregress(np.log(column[fitted]), np.log(seconds[fitted]))
     count, slope = int(fitted.sum()), float(line.slope)
     margin = float(stats.t.ppf(0.975, count - 2) * line.stderr)
     last = float(values[-1])
@@ -140,12 +179,19 @@ def plot(
         for ax, axis, rows in ((left, "vocabulary", over_sizes), (right, "negatives", at_size)):
             slope = fitted.get((loss, way, axis))
             if slope is None:  # the softmax does not depend on K
-                ax.axhline(rows["seconds_per_pair"].median(), **style, label=name)
+                seconds = median(row["seconds_per_pair"] for row in rows)
+                ax.axhline(seconds, **style, label=name)
                 continue
             label = f"{name}: slope {slope.slope:.2f} ({slope.low:.2f} … {slope.high:.2f})"
-            seconds = rows.groupby(axis)["seconds_per_pair"].median()
-            ax.plot(seconds, **style, marker=marker, markersize=4.5, linewidth=0.8, label=label)
-            ax.plot(seconds[seconds.index >= slope.first], **style, linewidth=2.2)
+            values = sorted({row[axis] for row in rows})
+            points = np.array(
+                [
+                    (x, median(row["seconds_per_pair"] for row in rows if row[axis] == x))
+                    for x in values
+                ]
+            )
+            ax.plot(*points.T, **style, marker=marker, markersize=4.5, linewidth=0.8, label=label)
+            ax.plot(*points[points[:, 0] >= slope.first].T, **style, linewidth=2.2)
     left.set_xlabel(f"words in the vocabulary, V  (K = {settings.at_negatives})")
     right.set_xlabel(f"noise words a pair, K  (V = {settings.at_vocabulary:,})")
     left.set_ylabel("seconds a pair")

@@ -79,7 +79,7 @@ def run_worker(
         **settings,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "w2v.training.worker"],
+        [sys.executable, "-m", "w2v.bench.worker"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, **dict.fromkeys(POOLS, str(threads))},
         input=json.dumps(job).encode(),

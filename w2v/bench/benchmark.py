@@ -1,0 +1,140 @@
+"""Compare the training engines on one corpus: speed in words/s and FLOP/s, and memory.
+
+Each training runs in a process of its own. In each round, every engine trains once, so that a
+temporary slowdown of the machine affects all engines. The first round is a warm-up and is not
+counted.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from w2v.bench.settings import Benchmark
+from w2v.bench.timing import sgemm_gflops
+from w2v.bench.worker import run_worker
+from w2v.engines import can_train, check_objective
+from w2v.objectives import Objective
+from w2v.text.tokens import open_text
+from w2v.text.vocabulary import Vocabulary
+from w2v.training.cost import first_epoch_work
+from w2v.training.memory import model_bytes
+from w2v.training.schedule import TrainingSettings
+
+PEER = "gensim"
+"""The engine that the others are compared with."""
+
+
+def benchmark(
+    files: tuple[Path, Path, Path],
+    objective: Objective,
+    train: TrainingSettings,
+    settings: Benchmark,
+    *,
+    seed: int,
+    threads: int,
+    on_trial: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Train with each engine and number of threads, and return the measurements.
+
+    Parameters
+    ----------
+    files
+        The folder of the tokenized text, the file of the vocabulary, and the ``.npy`` file with the
+        word id of each token id.
+    threads
+        The number of threads where `settings` has none.
+    on_trial
+        Called with a line about each training when it has ended.
+
+    Returns
+    -------
+    dict
+        ``trials``, one dictionary per training; ``rows``, their medians per engine and number of
+        threads; and ``matrices_mb`` and ``tokens_mb``, the sizes of the model and of the token ids
+        in MiB.
+
+    Raises
+    ------
+    InputError
+        No engine can train the objective.
+    """
+    names = [name for name in settings.engines if can_train(name, objective)]
+    if not names:
+        check_objective(settings.engines[0], objective)
+    corpus, vocabulary, ids = files
+    counts = Vocabulary.load(vocabulary).counts
+    seeds: dict[str, Any] = {
+        "seed": seed,
+        "heldout": train.heldout,
+        "heldout_seed": train.heldout_seed,
+        "bootstrap": train.bootstrap,
+    }
+    trials = []
+    for turn in range(settings.repeats + 1):
+        for cores in sorted(set(settings.threads or [threads])):
+            rate = sgemm_gflops(objective.dim, cores)
+            for engine in names:
+                trial = run_worker(*files, objective, train, engine, cores, **seeds)
+                label = f"repeat {turn}" if turn else "warm-up"
+                speed = f"{trial['words_per_second']:,.0f} words/s"
+                on_trial(f"{label}  {engine}, threads: {cores}  {speed}")
+                if turn:
+                    trials.append({"repeat": turn, **trial, "sgemm_gflops": rate})
+    text = open_text(corpus, np.load(ids, allow_pickle=False))
+    work = first_epoch_work(text, counts, objective, train.horizon, **seeds)
+    return {
+        "rows": summarize(trials, work.flops * train.epochs),
+        "trials": trials,
+        "matrices_mb": model_bytes(len(counts), objective) / 2**20,
+        "tokens_mb": (corpus / "tokens.npy").stat().st_size / 2**20,
+    }
+
+
+def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
+    """Return the medians over the repeats, one row per engine and number of threads.
+
+    Rows also have the slowest and the fastest speed, and the speed relative to gensim and to the
+    engine's first number of threads. `flops` are the floating-point operations of one training.
+    A figure that is not known is None.
+    """
+    groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+    for trial in trials:
+        groups.setdefault((trial["engine"], trial["threads"]), []).append(trial)
+    rates = {key: median(one["words_per_second"] for one in own) for key, own in groups.items()}
+    rows = []
+    for (engine, threads), own in groups.items():
+        speeds = [one["words_per_second"] for one in own]
+        gflops = median(flops / one["seconds"] / 1e9 for one in own)
+        sgemm = median(one["sgemm_gflops"] for one in own)
+        measured = [one for one in own if one["peak_mb"] is not None]
+        losses = [one["heldout_loss"] for one in own if one["heldout_loss"] is not None]
+        rate, peer = rates[engine, threads], rates.get((PEER, threads))
+        first = next(value for (name, _), value in rates.items() if name == engine)
+        rows.append(
+            {
+                "engine": engine,
+                "threads": threads,
+                "words_per_second": rate,
+                "least": min(speeds),
+                "most": max(speeds),
+                "gflops": gflops,
+                "sgemm_gflops": sgemm,
+                "of_sgemm": gflops / sgemm,
+                "peak_mb": _median([one["peak_mb"] for one in measured]),
+                "over_imports_mb": _median(
+                    [one["peak_mb"] - one["imports_mb"] for one in measured]
+                ),
+                "compile_seconds": median(one["compile_seconds"] for one in own),
+                "heldout_loss": losses[-1] if losses else None,
+                "times_gensim": None if peer is None else rate / peer,
+                "scaling": rate / first,
+            }
+        )
+    return rows
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None

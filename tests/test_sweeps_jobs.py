@@ -40,6 +40,27 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
     assert "loss.negatives is left out where loss=softmax" in capsys.readouterr().out
 
 
+def jobs_of(params: dict[str, str], *given: str) -> list[list[str]]:
+    """Plan a sweep whose experiment's file has `params`, with arguments on the command line."""
+    schema.register()
+    with initialize_config_dir(str(ROOT / "conf"), **BASE):
+        config = compose("config", return_hydra_config=True)
+        with read_write(config):
+            config.hydra.overrides.task = [*given]
+            OmegaConf.update(config, "hydra.sweeper.params", params)
+        return plan_jobs(config, [])
+
+
+def test_an_experiment_may_vary_what_the_chosen_group_lacks() -> None:
+    params = {"model": "skipgram,cbow", "model.context_gradient": "exact,word2vec"}
+    assert len(jobs_of(params)) == 3
+    assert jobs_of(params, "model=skipgram") == [["model=skipgram"]]
+    with pytest.raises(InputError, match="context_gradient: no such setting here; it belongs to"):
+        jobs_of(params, "model=skipgram", "model.context_gradient=exact")
+    with pytest.raises(InputError, match=r"model\.typo: no such setting here"):
+        jobs_of({"model.typo": "1,2"}, "model=skipgram")
+
+
 def test_every_status_of_a_job(tmp_path: Path) -> None:
     first, second = ({"overrides": [f"a={i}"], "choices": {}, "settings": {}} for i in (1, 2))
     failure = {"kind": "crashed", "reason": "MemoryError"}

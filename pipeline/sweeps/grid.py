@@ -15,6 +15,7 @@ from pipeline.sweeps.overrides import (
     group_choices,
     has_setting,
     is_plain,
+    keys_and_texts,
     override_values,
     sweep_overrides,
     value_texts,
@@ -48,8 +49,11 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
             )
     bases = {chosen: schema.without_hydra(base) for chosen, base in bases.items()}
     settings = [key for key in values if key not in groups]
+    # The experiment's file may vary a setting that the choices on the command line do not have.
+    given = {key for key, _ in keys_and_texts(config.hydra.overrides.task)}
     for key in settings:
-        if not any(has_setting(base, key) for base in bases.values()):
+        wanted = key in given or key not in schema.known_keys()
+        if wanted and not any(has_setting(base, key) for base in bases.values()):
             raise InputError(schema.suggest_setting(key))
     jobs: dict[tuple[str, ...], None] = {}
     checked: set[str] = set()

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +17,7 @@ from pipeline.stages.vocab import IDS
 from w2v.bench import benchmark, complexity, timing
 from w2v.bench.settings import Benchmark, Complexity
 from w2v.plots.style import save
+from w2v.tables import write_csv
 from w2v.vectors import VOCABULARY
 
 
@@ -125,7 +125,6 @@ def record_tables(
     """
     paths = [run_dir / f"{name}.csv" for name in tables]
     for path, rows in zip(paths, tables.values(), strict=True):
-        # As objects, so that pandas does not turn integers with gaps into fractions.
-        pd.DataFrame(rows, dtype=object).to_csv(path, index=False)
+        write_csv(path, rows[0], (row.values() for row in rows))
     context.tracker.files(paths, "tables")
     context.tracker.table(paths[0], f"tables/{paths[0].stem}.json")

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.settings import PROJECTIONS
 from w2v.evaluate.neighbours import neighbour_rows
 from w2v.evaluate.projection import NAMES, project, project_by
 from w2v.report import map_page
@@ -52,10 +51,6 @@ def test_pca_equals_the_eigenvectors_of_the_covariance_of_unit_vectors() -> None
         np.testing.assert_allclose(projection.xy[:, column], sign * expected, atol=1e-6)
         share = values[which] / values.sum()
         assert f"({share:.0%} of the variance)" in projection.axes[column]
-
-
-def test_the_settings_offer_every_projection() -> None:
-    assert tuple(NAMES) == PROJECTIONS
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect
 
-from pipeline.config.settings import Evaluate
-from pipeline.stages.evaluate import compute
 from w2v.evaluate.metrics.base import MetricInput
+from w2v.evaluate.settings import Evaluate
 from w2v.files import write_vocabulary
+from w2v.report.evaluation import compute
 from w2v.report.figures import LIST, MAP, Counts, draw, read_pictures
 from w2v.report.report import REPORT, write_report
 from w2v.training.history import Epoch, Point

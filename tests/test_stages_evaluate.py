@@ -3,15 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.config.settings import Evaluate
 from pipeline.stages import evaluate as stage
-from pipeline.stages.evaluate import compute
 from w2v.evaluate import METHODS, metrics
 from w2v.evaluate.metrics import METRICS, base, figure_names, figures, score_lines
 from w2v.evaluate.metrics.base import (
@@ -22,7 +21,10 @@ from w2v.evaluate.metrics.base import (
     ScoreLine,
 )
 from w2v.evaluate.metrics.tables import COLUMNS
-from w2v.report.findings import TABLES, Findings
+from w2v.evaluate.settings import Evaluate
+from w2v.report.evaluation import compute
+from w2v.report.findings import TABLES
+from w2v.tables import Row
 from w2v.vectors import WordVectors
 
 WORDS = ("cat", "dog", "cats", "dogs", "king", "queen", "man", "woman", "null", "nan")
@@ -57,23 +59,30 @@ def benchmarks(folder: Path) -> dict[str, Any]:
     }
 
 
+def frame(rows: list[Row], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype(dict(columns))
+
+
 def evaluated(
     folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
-) -> tuple[dict[str, Any], Findings]:
-    """Evaluate vectors, and write the results into ``folder/out``; return scores and tables.
+) -> tuple[dict[str, Any], SimpleNamespace]:
+    """Evaluate vectors, and write the results into ``folder/out``; return scores and data frames.
 
     `other` returns vectors of another seed. `changes` are settings that differ from the defaults.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)
     settings = Evaluate(**{"neighbours": 3, **benchmarks(folder), **changes})
-    return compute(out, MetricInput(vectors(), settings, other), settings, None, None)
+    given = MetricInput(vectors(), settings, other)
+    facts, findings = compute(out, given, settings, None, None)
+    assert tuple(findings.tables) == TABLES == tuple(COLUMNS)
+    frames = {name: frame(rows, COLUMNS[name]) for name, rows in findings.tables.items()}
+    return facts, SimpleNamespace(**frames)
 
 
 def test_the_tables_have_their_columns_in_every_form(tmp_path: Path) -> None:
     _, findings = evaluated(tmp_path, vectors)
-    assert tuple(findings.tables) == TABLES == tuple(COLUMNS)
-    for name, table in findings.tables.items():
+    for name, table in vars(findings).items():
         assert {c: str(t) for c, t in table.dtypes.items()} == COLUMNS[name]
         assert len(table) > 0
         pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out" / f"{name}.parquet"), table)
@@ -89,8 +98,11 @@ def test_the_tables_have_their_columns_in_every_form(tmp_path: Path) -> None:
 
 def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
     _, findings = evaluated(tmp_path)
-    assert list(findings.stability.columns) == ["word", "overlap"]
-    assert len(pd.read_parquet(tmp_path / "out" / "stability.parquet")) == 0
+    assert findings.stability.empty
+    read = pd.read_parquet(tmp_path / "out" / "stability.parquet")
+    assert {c: str(t) for c, t in read.dtypes.items()} == COLUMNS["stability"]
+    assert len(read) == 0
+    assert (tmp_path / "out" / "stability.csv").read_text() == "word,overlap\n"
 
 
 def test_scores_can_be_recomputed_from_the_tables(tmp_path: Path) -> None:

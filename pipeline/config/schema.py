@@ -22,13 +22,13 @@ from pipeline.config.help import TEMPLATE, help_text
 from pipeline.config.settings import (
     TOKENIZERS,
     Config,
-    Evaluate,
     Tracking,
 )
 from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
+from w2v.evaluate.settings import Evaluate
 from w2v.losses import LOSSES
 from w2v.objectives import ARCHITECTURES
 from w2v.settings import SettingError, with_home

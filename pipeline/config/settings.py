@@ -5,7 +5,6 @@ Many of these classes are defined in `w2v`. `pipeline.config.schema` creates the
 """
 
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from w2v.cluster.settings import ClusterSettings, RaySettings
 from w2v.engines import EngineSettings, check_objective
 from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
-from w2v.evaluate.metrics.base import EvaluationSettings
+from w2v.evaluate.settings import Evaluate
 from w2v.hashes import FileHashes
-from w2v.limits import above, at_least, between, matching, one_of, some_of, text
+from w2v.limits import above, at_least, matching, one_of, text
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import Settings, setting
@@ -26,13 +25,6 @@ from w2v.text.tokenizer import Whitespace, Words
 from w2v.text.vocabulary import VocabularySettings
 from w2v.training.early_stopping import HELDOUT_LOSS
 from w2v.training.schedule import TrainingSettings
-from w2v.vectors.formats import FORMATS
-
-MAX_MAPPED = 20_000
-"""The most words on one map: a browser still draws this many smoothly."""
-
-PROJECTIONS = ("pca", "tsne", "umap")
-"""The methods that project word vectors to two dimensions."""
 
 REPORTS = ("best", "all", "none")
 """Which jobs of a sweep get plots and an HTML report."""
@@ -66,43 +58,6 @@ TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 
 
 # What is done with the trained vectors, and where results are kept.
-
-
-@dataclass(frozen=True)
-class Evaluate(EvaluationSettings):
-    """Settings of the evaluation: vectors, benchmarks, plots and export formats."""
-
-    vectors: str | None = setting(
-        "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
-        default=None,
-    )
-    counts: str | None = setting(
-        "with vectors that have no counts: a file of words and their counts", default=None
-    )
-    encoding: str = setting("of the words in a text or binary file of vectors", default="utf-8")
-    neighbours: int = setting("neighbours listed for each probe word", at_least(1), 10)
-    probes: list[str] | None = setting(
-        "words whose neighbours are listed; null: the corpus's own, or chosen from the vocabulary",
-        default=None,
-    )
-    export: list[str] = setting("formats to write the vectors in", some_of(FORMATS), [])
-    map: list[str] = setting(
-        "methods that place the words of the map; [] for none; umap needs umap-learn",
-        some_of(PROJECTIONS),
-        ["pca"],
-    )
-    map_words: int = setting(
-        "words on map.html, the most frequent ones", between(1, MAX_MAPPED), 3000
-    )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.counts is not None and self.vectors is None:
-            self.refuse("counts", "null, or given with evaluate.vectors")
-        if "umap" in self.map and find_spec("umap") is None:
-            self.refuse(
-                "map", "without umap while umap-learn is not installed (pip install umap-learn)"
-            )
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from typing import Any
 
 from pipeline.cache.store import digest
-from pipeline.config.settings import Evaluate
 from pipeline.stages.base import code_of
 from w2v.evaluate.metrics import METRICS, followed_figures
+from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.evaluate.metrics.similarity import MEAN
 from w2v.hashes import FileHashes, content_sha256
 from w2v.vectors import WordVectors
 
 
-def identity(settings: Evaluate, hashes: FileHashes) -> dict[str, Any]:
+def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
     """Return the settings that the scores depend on, for the cache key of the training."""
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
@@ -28,7 +28,7 @@ def identity(settings: Evaluate, hashes: FileHashes) -> dict[str, Any]:
     return found
 
 
-def scores_of(settings: Evaluate, vectors: WordVectors) -> dict[str, float]:
+def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
     """Return the scores to compute during training, by name."""
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

@@ -5,18 +5,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.report import Ended, leave_for_later, make_report
-from pipeline.stages.tables import NEIGHBOURS, evaluate_vectors, locate
-from pipeline.stages.tables import compute as compute
 from w2v.errors import InputError
 from w2v.evaluate.metrics import METRICS, check_benchmarks, figures, score_lines
 from w2v.hashes import content_sha256
-from w2v.vectors import Use, vector_files
+from w2v.report.evaluation import NEIGHBOURS, evaluate_vectors
+from w2v.vectors import vector_files
 
 EXPORTS = "exports"
 
@@ -35,9 +34,8 @@ class Evaluation(Stage):
 
     def check(self, config: Config) -> None:
         settings = config.evaluate
-        for name in ("vectors", "compare"):
-            if getattr(settings, name) is not None:
-                locate(name, getattr(settings, name), cast(Use, settings.use))
+        settings.vectors_path()
+        settings.compared_path()
         if settings.counts is not None and not Path(settings.counts).is_file():
             raise InputError(f"evaluate.counts={settings.counts}: no such file of words and counts")
         try:
@@ -47,17 +45,15 @@ class Evaluation(Stage):
 
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config = context.config.evaluate
-        use = cast(Use, config.use)
         trained = context.entries["train"].path if "train" in context.entries else None
-        path = trained or locate("vectors", config.vectors, use)
-        other = locate("compare", config.compare, use) if config.compare else None
+        path, other = config.vectors_path(), config.compared_path()
         suggested = None if trained is None else context.config.corpus.probes
         content = partial(content_sha256, hashes=context.hashes)
         settings = {
             **{key: value for key, value in asdict(config).items() if "sets" not in key},
             # A hash of its content stands for each file.
-            "vectors": None if trained else content(vector_files(path, use)),
-            "compare": content(vector_files(other, use)) if other else None,
+            "vectors": content(vector_files(path, config.use)) if path else None,
+            "compare": content(vector_files(other, config.use)) if other else None,
             "counts": content([Path(config.counts)]) if config.counts else None,
             **{
                 metric.section: {

@@ -14,23 +14,22 @@ import numpy as np
 
 from pipeline.cache import store
 from pipeline.cache.store import Entry
-from pipeline.config.settings import Evaluate, Tracking
+from pipeline.config.settings import Tracking
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages.base import code_of
-from pipeline.stages.tables import evaluate_vectors
 from pipeline.stages.vocab import IDS
 from pipeline.tracking import reopen
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
-from w2v.evaluate.change import change
-from w2v.evaluate.ensemble import Ensemble
+from w2v.evaluate.settings import Evaluate
 from w2v.files import written_aside
-from w2v.report.comparisons import CHANGE, write_change
+from w2v.report.comparisons import CHANGE, compare_texts
+from w2v.report.evaluation import evaluate_vectors
 from w2v.report.figures import MAP, Counts, draw, read_pictures
 from w2v.report.findings import Findings
 from w2v.report.report import REPORT, write_report
 from w2v.text.tokens import read_counts
-from w2v.vectors import Use, WordVectors, find_runs
+from w2v.vectors import Use, WordVectors
 
 NAME = "report"
 """The name of the folder in the cache with the plots of runs; an entry's key is like a stage's."""
@@ -131,28 +130,6 @@ def make_report(
     tracker.files(tables, "tables")
     tracker.files([*written, *maps], "")
     return written
-
-
-def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
-    """Write an HTML page on words that two texts use differently, and return its `path`.
-
-    `after` are the vectors of one text; the setting ``evaluate.compare`` names the vectors of the
-    other. `config` has the settings of the run.
-    """
-    settings = Evaluate(**config["evaluate"])
-    runs = [
-        WordVectors.load(run, cast(Use, settings.use)) for run in find_runs(str(settings.compare))
-    ]
-    before = Ensemble(runs) if len(runs) > 1 else runs[0]
-    names = str(settings.compare), config["corpus"]["name"]
-    return write_change(
-        path,
-        change(before, after, config["train"]["bootstrap"]),
-        (before, after),
-        names,
-        title=f"{names[1]} against {names[0]}",
-        when=datetime.now().astimezone(),
-    )
 
 
 def report_later(run_dir: Path) -> list[Path]:

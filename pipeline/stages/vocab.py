@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.stages.base import Context, Make, Stage, numbers
+from w2v.tables import write_csv
 from w2v.text import vocabulary
 from w2v.text.tokens import read_types
 from w2v.text.vocabulary import MAX_WORD, VocabularySettings, digest_of, read_words
@@ -96,7 +96,6 @@ def make_vocabulary(
     chosen.save(out / VOCABULARY)
     np.save(out / IDS, ids)
     ranks, falling = vocabulary.frequencies(counts, POINTS)
-    table = pd.DataFrame({"rank": ranks, "count": falling})
-    table.to_csv(out / FREQUENCIES, index=False, lineterminator="\n")
+    write_csv(out / FREQUENCIES, ("rank", "count"), zip(ranks, falling, strict=True))
     wanted = [*(words or ()), *settings.keep]
     return vocabulary.coverage(types, counts, chosen, wanted, drop)

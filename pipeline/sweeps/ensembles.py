@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from pipeline.config.settings import Evaluate
-from pipeline.stages.report import SUMMARY, compare_texts
+from pipeline.stages.report import SUMMARY
 from pipeline.sweeps.results import read_json
 from w2v.errors import InputError
 from w2v.evaluate.ensemble import Ensemble
-from w2v.report.comparisons import CHANGE, write_ensemble
+from w2v.evaluate.settings import Evaluate
+from w2v.report.comparisons import CHANGE, compare_texts, write_ensemble
 from w2v.vectors import Use, WordVectors
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.settings import Tracking
-from pipeline.stages.tables import NEIGHBOURS
 from pipeline.stages.train import record_vectors
 from pipeline.sweeps.results import read_json
 from pipeline.tracking import Tracker, reopen
+from w2v.report.evaluation import NEIGHBOURS
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:

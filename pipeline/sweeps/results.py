@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.values import NOT_IDENTITY, flatten
-from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError
 from w2v.evaluate.answers import ANSWERS
 from w2v.files import json_page, written_aside
+from w2v.report.evaluation import NEIGHBOURS
 
 SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 

@@ -15,11 +15,11 @@ from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
 from pipeline.config.values import as_text, shortened
 from pipeline.runtime.console import Display, format_duration
-from pipeline.stages.tables import NEIGHBOURS
 from pipeline.sweeps import plots
 from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
 from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
+from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
 

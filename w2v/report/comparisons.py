@@ -4,18 +4,20 @@ An *ensemble* is a group of trainings of the same text that differ in the random
 bootstrap sample of the documents.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
 
-from w2v.evaluate.change import MIN_COUNT, Change, Shift
+from w2v.evaluate.change import MIN_COUNT, Change, Shift, change
 from w2v.evaluate.ensemble import Agreement, Ensemble
 from w2v.evaluate.neighbours import probe_words
 from w2v.evaluate.projection import project_by
+from w2v.evaluate.settings import Evaluate
 from w2v.report.map_page import words_to_map, write_map
 from w2v.report.page import write_page
 from w2v.report.report import count, number, plural, software
-from w2v.vectors import WordVectors
+from w2v.vectors import Use, WordVectors, find_runs
 
 ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
 
@@ -121,6 +123,40 @@ def agreement_verdict(agreement: Sequence[Agreement]) -> str:
     if share < 0.7:
         return line + "Rely only on neighbours that most trainings have."
     return line + "Most neighbours can be relied on."
+
+
+def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str, Any]) -> Path:
+    """Write an HTML page on words that two texts use differently; return `path`.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    after
+        The vectors of one text.
+    config
+        The settings of the run that trained them, as in its ``summary.json``. The setting
+        ``evaluate.compare`` names the vectors of the other text.
+
+    Raises
+    ------
+    InputError
+        The vectors of the other text cannot be read, or the two have too few words in common.
+    """
+    settings = Evaluate(**config["evaluate"])
+    runs = [
+        WordVectors.load(run, cast(Use, settings.use)) for run in find_runs(str(settings.compare))
+    ]
+    before = Ensemble(runs) if len(runs) > 1 else runs[0]
+    names = str(settings.compare), config["corpus"]["name"]
+    return write_change(
+        path,
+        change(before, after, config["train"]["bootstrap"]),
+        (before, after),
+        names,
+        title=f"{names[1]} against {names[0]}",
+        when=datetime.now().astimezone(),
+    )
 
 
 def write_change(

@@ -16,6 +16,7 @@ from w2v.evaluate.projection import project_by
 from w2v.plots import charts, word_map
 from w2v.report import map_page
 from w2v.report.findings import Findings
+from w2v.tables import Row
 
 LIST = "pictures.json"
 MAP = "map.html"
@@ -139,7 +140,8 @@ def _maps(
     if not methods:
         return
     vectors, neighbours = findings.vectors, findings.neighbours
-    nearest = neighbours["neighbour"][neighbours["rank"] <= 2]
+    nearest = [row["neighbour"] for row in neighbours if row["rank"] <= 2]
+    every = [row["neighbour"] for row in neighbours]
     words = list(dict.fromkeys([*findings.probes, *nearest]))
     words = words[: len(findings.probes) + MAP_NEIGHBOURS]
     counts = None if vectors.counts is None else vectors.counts[[vectors.row(w) for w in words]]
@@ -148,15 +150,16 @@ def _maps(
         word_map(words, projection.xy, out / file, counts, title, projection.axes)
         shows = f"{len(words)} words in the plane by {projection.about}."
         yield Picture(file, "map", f"Words by {projection.name}", shows)
-    words = map_page.words_to_map(vectors, [*words, *neighbours["neighbour"]], map_words)
+    words = map_page.words_to_map(vectors, [*words, *every], map_words)
     projections = project_by(vectors, words, methods)
     map_page.write_map(out / MAP, vectors, words, projections, title, vocabulary)
 
 
 def _similarity(out: Path, findings: Findings) -> Iterator[Picture]:
-    scores = {row["benchmark"]: row for row in findings.similarity.to_dict("records")}
-    for name, pairs in findings.pairs.groupby("benchmark", sort=False):
-        if not pairs["used"].any():
+    scores = {row["benchmark"]: row for row in findings.similarity}
+    for name, pairs in by_benchmark(findings.pairs).items():
+        used = sum(row["used"] for row in pairs)
+        if not used:
             continue
         spearman, low, high = (
             None if np.isnan(scores[name][key]) else float(scores[name][key])
@@ -164,22 +167,27 @@ def _similarity(out: Path, findings: Findings) -> Iterator[Picture]:
         )
         interval = None if low is None or high is None else (low, high)
         file = f"similarity-{name}.png"  # settings allow only names that are safe in file names
-        charts.similarity_scatter(
-            pairs.to_dict("records"), out / file, str(name), spearman, interval
-        )
-        shows = f"Cosines over human scores of {int(pairs['used'].sum()):,} pairs of {name}."
+        charts.similarity_scatter(pairs, out / file, name, spearman, interval)
+        shows = f"Cosines over human scores of {used:,} pairs of {name}."
         yield Picture(file, "similarity", f"Model and people: {name}", shows)
 
 
 def _analogies(out: Path, findings: Findings) -> Iterator[Picture]:
-    for name, table in findings.analogies.groupby("benchmark", sort=False):
-        parts = table[(table["category"] != "all") & (table["questions"] > 0)]
-        if parts.empty:
+    for name, table in by_benchmark(findings.analogies).items():
+        parts = [row for row in table if row["category"] != "all" and row["questions"] > 0]
+        if not parts:
             continue
         file = f"analogies-{name}.png"
-        vocabulary = int(table["vocabulary"].iloc[0])
-        title = f"{name}: answers among the {vocabulary:,} most frequent words"
-        charts.analogy_accuracy(parts.to_dict("records"), out / file, title)
-        count = len(parts[["section", "category"]].drop_duplicates())
+        title = f"{name}: answers among the {table[0]['vocabulary']:,} most frequent words"
+        charts.analogy_accuracy(parts, out / file, title)
+        count = len({(row["section"], row["category"]) for row in parts})
         shows = f"Accuracy of {name} in {count} categories that have questions, with intervals."
         yield Picture(file, "analogy", f"Analogies by category: {name}", shows)
+
+
+def by_benchmark(table: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each benchmark, by its name, in the order of the table."""
+    found: dict[str, list[Row]] = {}
+    for row in table:
+        found.setdefault(row["benchmark"], []).append(row)
+    return found

@@ -1,14 +1,11 @@
 """The results of evaluating word vectors: the tables that the report and the charts show."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from w2v.evaluate.metrics.tables import COLUMNS
+from w2v.tables import Row
 from w2v.training.history import Epoch, Point
 from w2v.vectors import WordVectors
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TABLES = tuple(COLUMNS)
 
@@ -17,7 +14,7 @@ TABLES = tuple(COLUMNS)
 class Findings:
     """The results of evaluating word vectors.
 
-    `w2v.evaluate.metrics.tables` describes the columns of the tables.
+    A table is a list of rows; `w2v.evaluate.metrics.tables` describes its columns.
 
     Attributes
     ----------
@@ -45,14 +42,14 @@ class Findings:
     points: list[Point]  # training losses; empty, like the epochs, for other vectors
     epochs: list[Epoch]
     probes: list[str]  # words whose nearest neighbors are listed
-    pairs: "pd.DataFrame"
-    similarity: "pd.DataFrame"
-    analogies: "pd.DataFrame"
-    neighbours: "pd.DataFrame"
-    bands: "pd.DataFrame"
-    stability: "pd.DataFrame"  # empty if no other run was compared
+    pairs: list[Row]
+    similarity: list[Row]
+    analogies: list[Row]
+    neighbours: list[Row]
+    bands: list[Row]
+    stability: list[Row]  # empty if no other run was compared
 
     @property
-    def tables(self) -> "dict[str, pd.DataFrame]":
+    def tables(self) -> dict[str, list[Row]]:
         """The tables by name, such as ``similarity`` and ``analogies``."""
         return {name: getattr(self, name) for name in TABLES}

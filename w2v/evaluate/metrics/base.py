@@ -173,8 +173,9 @@ class Metric(ABC):
     detailed
         The names of scores that are long lists and are left out of the summary.
     columns
-        The dtype of each column of the metric's own result tables, by table and column. Tables
-        defined in `w2v.evaluate.metrics.tables` are not repeated here.
+        The type of each column of the metric's own result tables, by table and column: ``str``,
+        ``float64``, ``int64`` or ``bool``. Tables defined in `w2v.evaluate.metrics.tables` are not
+        repeated here.
     """
 
     section: ClassVar[str]

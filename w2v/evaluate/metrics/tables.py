@@ -1,4 +1,4 @@
-"""The names, columns and dtypes of the tables that the built-in metrics fill."""
+"""The names, columns and column types of the tables that the built-in metrics fill."""
 
 COLUMNS = {
     # One row per word pair of a similarity benchmark.
@@ -65,4 +65,4 @@ COLUMNS = {
         "overlap": "float64",  # fraction of its nearest neighbours that both runs share
     },
 }
-"""The dtype of each column, by the names of table and column."""
+"""The type of each column (see `w2v.tables`), by the names of table and column."""

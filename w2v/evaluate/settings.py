@@ -1,0 +1,82 @@
+"""All settings of the stage that evaluates vectors: benchmarks, neighbors, the map, exports."""
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import cast
+
+from w2v.errors import InputError
+from w2v.evaluate.metrics.base import EvaluationSettings
+from w2v.evaluate.projection import NAMES
+from w2v.limits import at_least, between, some_of
+from w2v.settings import setting
+from w2v.vectors import Use, find_runs, find_vectors, vector_files
+from w2v.vectors.formats import FORMATS
+
+MAX_MAPPED = 20_000
+"""The most words on one map: a browser still draws this many smoothly."""
+
+
+@dataclass(frozen=True)
+class Evaluate(EvaluationSettings):
+    """Settings of the evaluation: vectors, benchmarks, plots and export formats."""
+
+    vectors: str | None = setting(
+        "evaluate these vectors, made by any tool, instead of the run's; with stages=[evaluate]",
+        default=None,
+    )
+    counts: str | None = setting(
+        "with vectors that have no counts: a file of words and their counts", default=None
+    )
+    encoding: str = setting("of the words in a text or binary file of vectors", default="utf-8")
+    neighbours: int = setting("neighbours listed for each probe word", at_least(1), 10)
+    probes: list[str] | None = setting(
+        "words whose neighbours are listed; null: the corpus's own, or chosen from the vocabulary",
+        default=None,
+    )
+    export: list[str] = setting("formats to write the vectors in", some_of(FORMATS), [])
+    map: list[str] = setting(
+        "methods that place the words of the map; [] for none; umap needs umap-learn",
+        some_of(NAMES),
+        ["pca"],
+    )
+    map_words: int = setting(
+        "words on map.html, the most frequent ones", between(1, MAX_MAPPED), 3000
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.counts is not None and self.vectors is None:
+            self.refuse("counts", "null, or given with evaluate.vectors")
+        if "umap" in self.map and find_spec("umap") is None:
+            self.refuse(
+                "map", "without umap while umap-learn is not installed (pip install umap-learn)"
+            )
+
+    def vectors_path(self) -> Path | None:
+        """Return the path of the vectors that `vectors` names; None if it names none.
+
+        Raises
+        ------
+        InputError
+            There are no such vectors.
+        """
+        return None if self.vectors is None else self._locate("vectors", self.vectors)
+
+    def compared_path(self) -> Path | None:
+        """Return the path of the vectors that `compare` names; if of several runs, of the first.
+
+        Raises
+        ------
+        InputError
+            There are no such vectors.
+        """
+        return None if self.compare is None else self._locate("compare", self.compare)
+
+    def _locate(self, name: str, path: str) -> Path:
+        try:
+            found = find_runs(path)[0] if name == "compare" else find_vectors(path)
+            vector_files(found, cast(Use, self.use))
+        except InputError as error:
+            raise InputError(f"{name}={error}") from None
+        return found

@@ -1,0 +1,67 @@
+"""Tables of results: rows with typed columns, written as CSV and Parquet."""
+
+import csv
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+"""The values of a row, by column."""
+
+KINDS: dict[str, type] = {"str": str, "float64": float, "int64": int, "bool": bool}
+"""The Python type of the values of a column, by the name of the column's type."""
+
+
+def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
+    """Return the rows of a table as dictionaries, with values of the types of their columns.
+
+    Parameters
+    ----------
+    rows
+        Tuples of values in the order of the columns, or dictionaries.
+    columns
+        The type of each column, a key of `KINDS`. A value of type ``float64`` may be None, or be
+        missing in a dictionary; it becomes NaN.
+    """
+    found = []
+    for row in rows:
+        given = row if isinstance(row, Mapping) else dict(zip(columns, row, strict=True))
+        found.append(
+            {
+                name: math.nan
+                if kind == "float64" and given.get(name) is None
+                else KINDS[kind](given[name])
+                for name, kind in columns.items()
+            }
+        )
+    return found
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a CSV file; NaN and None become empty fields."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        # A value that is not equal to itself is NaN.
+        writer.writerows([value if value == value else "" for value in row] for row in rows)
+
+
+def write_table(folder: Path, name: str, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
+    """Write a table as ``<name>.csv`` and ``<name>.parquet``; NaN becomes null in Parquet.
+
+    Parameters
+    ----------
+    rows, columns
+        As from `typed_rows`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    write_csv(folder / f"{name}.csv", columns, (row.values() for row in rows))
+    types = {"str": pa.string(), "float64": pa.float64(), "int64": pa.int64(), "bool": pa.bool_()}
+    arrays = {
+        column: pa.array([row[column] for row in rows], types[kind], from_pandas=True)
+        for column, kind in columns.items()
+    }
+    pq.write_table(pa.table(arrays), folder / f"{name}.parquet")

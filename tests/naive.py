@@ -300,14 +300,13 @@ def sampled_words(
     return kept
 
 
-def noise_word(key: Vector, number: int, threshold: Vector, alias: Vector) -> int:
-    """Return noise word `number` of those drawn with a key, by the alias method (Walker).
+def noise_word(key: Vector, number: int, last: Vector) -> int:
+    """Return noise word `number` of those drawn with a key.
 
-    `threshold` and `alias` are the alias table.
+    `last` has the last of the 32-bit integers that belong to each word.
     """
-    first, second = threefry(key, (number, 1))
-    cell = first * len(alias) // 2**32
-    return cell if second < threshold[cell] else int(alias[cell])
+    integer = (threefry(key, (0, 1))[0] + number * 0x9E3779B9) % 2**32
+    return next(word for word, end in enumerate(last) if integer <= end)
 
 
 def step_terms(

@@ -21,6 +21,7 @@ from w2v.engines.jax import (
     JaxEngine,
     SoftmaxSteps,
     draws,
+    draws_evenly,
     noise_words,
     power_of_two,
     sum_equal_rows,
@@ -28,7 +29,7 @@ from w2v.engines.jax import (
 from w2v.errors import InputError
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram
-from w2v.sampling import Key, NoiseDistribution, draw, generator
+from w2v.sampling import Key, NoiseDistribution, draw, draw_evenly, generator
 from w2v.text.tokens import Text
 
 WORDS = 300
@@ -127,13 +128,16 @@ def test_draws_are_those_of_the_library(size: int) -> None:
     key = jnp.array([7, 2**32 - 1], jnp.uint32)
     ours = draws(key, 1, jnp.asarray(numbers.astype(np.uint32)))
     np.testing.assert_array_equal(np.stack(bits), np.stack(ours))
-    tables = DrawTables(*map(jnp.asarray, (np.empty(0, np.uint32), noise.threshold, noise.alias)))
-    np.testing.assert_array_equal(noise_words(tables, *ours), noise.words(*bits))
-    extreme = np.array([0, 1, 2**16 - 1, 2**16, 2**31, 2**32 - 1], np.uint32)
+    spread = draw_evenly(Key(np.uint32(7), np.uint32(2**32 - 1)), 1, numbers)
     np.testing.assert_array_equal(
-        noise_words(tables, jnp.asarray(extreme), jnp.asarray(extreme)),
-        noise.words(extreme, extreme),
+        draws_evenly(key, 1, jnp.asarray(numbers.astype(np.uint32))), spread
     )
+    tables = DrawTables(jnp.empty(0, jnp.uint32), jnp.asarray(noise.last))
+    extreme = np.array([0, 1, 2**16 - 1, 2**16, 2**31, 2**32 - 1], np.uint32)
+    for integers in (spread, noise.last, noise.last + np.uint32(1), extreme):
+        np.testing.assert_array_equal(
+            noise_words(tables, jnp.asarray(integers)), noise.words(integers)
+        )
 
 
 # Sums in a fixed order

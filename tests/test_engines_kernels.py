@@ -71,8 +71,7 @@ def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: 
     """Train an engine on documents, and compare the vectors with those of plain loops."""
     objective, random = engine.task.objective, generator(0, "train")
     key = draw_key(generator(0, "train"))
-    noise = NoiseDistribution(engine.task.counts, 0.75)
-    thresholds, aliases = noise.threshold.tolist(), noise.alias.tolist()
+    last = NoiseDistribution(engine.task.counts, 0.75).last.tolist()
     keep = keep_thresholds(engine.task.counts, objective.subsample).tolist()
     v, u = (matrix.astype(np.float64) for matrix in engine.task.model)
     words = naive.sampled_words(documents, keep, key)
@@ -87,7 +86,7 @@ def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: 
             objective.window,
             objective.dynamic_window,
             objective.loss.negatives,
-            lambda number: naive.noise_word(key, number, thresholds, aliases),
+            lambda number: naive.noise_word(key, number, last),
         )
         tally = naive.negative_sampling_step(terms, v, u, rate * (1 + number / steps))
         pairs, loss = pairs + tally[0], loss + tally[1]

@@ -15,6 +15,7 @@ from w2v.sampling import (
     Key,
     NoiseDistribution,
     draw,
+    draw_evenly,
     draw_key,
     generator,
     keep_probabilities,
@@ -97,17 +98,6 @@ def test_threshold_zero_keeps_every_word() -> None:
 # Noise
 
 
-def implied_probabilities(noise: NoiseDistribution) -> NDArray[np.float64]:
-    """Return the probability of each word according to the alias table."""
-    size = len(noise.alias)
-    total = [0.0] * size
-    for cell in range(size):
-        share = int(noise.threshold[cell]) / 2**32
-        total[cell] += share / size
-        total[noise.alias[cell]] += (1 - share) / size
-    return np.array(total)
-
-
 def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
     """Return the noise probabilities, proportional to count ** exponent."""
     logs = [exponent * math.log(count) for count in counts]
@@ -126,15 +116,26 @@ def wanted(counts: list[int], exponent: float) -> NDArray[np.float64]:
 @example([3, 1, 4, 1, 5, 9, 2, 6], 100.0)
 @example([3, 1, 4, 1, 5, 9, 2, 10**8], 1000.0)
 @example([3, 10, 4, 10, 5, 9, 2, 10**8], -1000.0)
-def test_the_alias_table_holds_the_probabilities(counts: list[int], exponent: float) -> None:
+def test_intervals_are_as_long_as_the_probabilities(counts: list[int], exponent: float) -> None:
     noise = NoiseDistribution(np.array(counts, np.int64), exponent)
     np.testing.assert_allclose(
         noise.probabilities, wanted(counts, exponent), rtol=1e-9, atol=1e-300
     )
-    assert noise.threshold.dtype == np.uint32
-    assert noise.alias.dtype == np.int32
-    assert ((noise.alias >= 0) & (noise.alias < len(counts))).all()
-    np.testing.assert_allclose(implied_probabilities(noise), noise.probabilities, atol=2**-31)
+    assert noise.last.dtype == np.uint32
+    assert noise.last[-1] == 2**32 - 1
+    lengths = np.diff(noise.last.astype(np.int64), prepend=-1)
+    np.testing.assert_allclose(lengths / 2**32, noise.probabilities, atol=2**-31)
+    for cell, word in enumerate(noise.start):
+        first = -(-cell * 2**32 // len(counts))
+        assert word == next(w for w, end in enumerate(noise.last.tolist()) if first <= end)
+
+
+@pytest.mark.parametrize("exponent", [0.75, 0.0, -0.5])
+def test_words_that_never_occur_are_never_drawn(exponent: float) -> None:
+    noise = NoiseDistribution(np.array([5, 0, 3, 0]), exponent)
+    assert noise.probabilities[[1, 3]].tolist() == [0, 0]
+    ends = np.concatenate([noise.last, noise.last + np.uint32(1)])
+    assert set(noise.words(ends)) == {0, 2}
 
 
 def test_exponents() -> None:
@@ -153,9 +154,24 @@ def test_draws_have_the_noise_distribution(exponent: float) -> None:
     counts = [1000, 400, 300, 90, 90, 20, 7, 3, 1, 1]
     noise = NoiseDistribution(np.array(counts, np.int64), exponent)
     size = 200_000
-    words = noise.words(*draw(Key(np.uint32(1), np.uint32(2)), 1, np.arange(size)))
+    words = noise.words(draw(Key(np.uint32(1), np.uint32(2)), 1, np.arange(size))[0])
     drawn = np.bincount(words, minlength=len(counts))
     assert stats.chisquare(drawn, wanted(counts, exponent) * size).pvalue > 1e-3
+
+
+def test_evenly_spread_draws_have_each_word_about_as_often_as_expected() -> None:
+    noise = NoiseDistribution(np.arange(1, 301)[::-1] ** 2, 0.75)
+    for first, size in [(0, 16), (32, 1280), (2**32 - 500, 1280), (12_345, 100_000)]:
+        numbers = draw_evenly(Key(np.uint32(1), np.uint32(first % 7)), 1, first + np.arange(size))
+        drawn = np.bincount(noise.words(numbers), minlength=300)
+        assert np.abs(drawn - noise.probabilities * size).max() < 6
+
+
+def test_an_evenly_spread_draw_is_uniform() -> None:
+    random = np.random.default_rng(0)
+    keys = [Key(*pair) for pair in random.integers(2**32, size=(3000, 2), dtype=np.uint32)]
+    integers = [int(draw_evenly(key, 1, np.array([12_345]))[0]) for key in keys]
+    assert stats.kstest(np.array(integers) / 2**32, "uniform").pvalue > 1e-3
 
 
 # Numbered draws

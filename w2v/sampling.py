@@ -108,6 +108,35 @@ def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Arra
     return first, second
 
 
+SPACING = np.uint32(0x9E3779B9)
+"""2**32 divided by the golden ratio, rounded to an odd number."""
+
+
+def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64]) -> UInt32Array:
+    """Return random 32-bit integers of which every run of consecutive ones is evenly spread.
+
+    The integer of counter n is x + n * `SPACING` modulo 2**32, where x is random: an additive
+    recurrence with the golden ratio. Each integer is uniformly distributed. Of N with consecutive
+    counters, the number in any interval differs from the expected number by less than 6 for N up to
+    100,000, and by O(log N) in general.
+
+    Parameters
+    ----------
+    key, purpose, numbers
+        See `draw`.
+
+    Returns
+    -------
+    uint32 (n,)
+
+    References
+    ----------
+    L. Kuipers and H. Niederreiter (1974), Uniform distribution of sequences, chapter 2.3.
+    """
+    start, _ = draw(key, purpose, np.zeros(1, np.int64))
+    return start + numbers.astype(np.uint32) * SPACING
+
+
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
     """Return the probability that the sub-sampling of frequent words keeps each word.
 
@@ -155,15 +184,15 @@ def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
 
 
 class NoiseDistribution:
-    """Draws words in proportion to count ** exponent, in constant time by Walker's alias method.
+    """Draws words in proportion to count ** exponent. Words that never occur are never drawn.
 
-    A draw first chooses one of V cells with equal probability, and then one of two words in the
-    cell.
+    Each word has an interval of the 32-bit integers, in the order of the vocabulary, and a random
+    integer yields the word in whose interval it is.
 
     Parameters
     ----------
     counts : int64 (V,)
-        How often each word occurs.
+        How often each word occurs. At least one count is not 0.
     exponent
         The exponent of the counts.
 
@@ -171,44 +200,26 @@ class NoiseDistribution:
     ----------
     probabilities : float64 (V,)
         The probability of each word.
-    threshold : uint32 (V,)
-        A draw in cell w yields word w if a random 32-bit integer is below this threshold.
-    alias : int32 (V,)
-        The word that a draw in cell w yields otherwise.
-
-    References
-    ----------
-    A. J. Walker (1977), ACM Transactions on Mathematical Software 3, 253-256.
+    last : uint32 (V,)
+        The last integer of each word's interval. The numbers do not decrease.
+    start : int32 (V,)
+        Where to begin searching: the word of the integer ceil(c 2**32 / V), for each c.
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:
+        weights = np.zeros(len(counts))
+        occurring = counts[counts > 0]
         # Counts are divided by that of the most probable word, so that powers cannot overflow.
-        weights = (counts / (counts.max() if exponent > 0 else counts.min())) ** exponent
+        scale = occurring.max() if exponent > 0 else occurring.min()
+        weights[counts > 0] = (occurring / scale) ** exponent
         self.probabilities = weights / weights.sum()
+        ends = np.round(np.cumsum(self.probabilities) * 2**32)
+        ends[np.flatnonzero(counts)[-1] :] = 2**32  # in spite of rounding errors
+        self.last = np.clip(ends - 1, 0, 2**32 - 1).astype(np.uint32)
         size = len(counts)
-        threshold = self.probabilities * size
-        alias = np.arange(size)
-        small = [i for i in range(size) if threshold[i] < 1]
-        large = [i for i in range(size) if threshold[i] >= 1]
-        while small and large:
-            low, high = small.pop(), large.pop()
-            alias[low] = high
-            threshold[high] -= 1 - threshold[low]
-            (small if threshold[high] < 1 else large).append(high)
-        # A full cell is its own alias, so that its word is drawn on either side of the threshold.
-        threshold[small + large] = 1
-        self.threshold = np.minimum(np.round(threshold * 2**32), 2**32 - 1).astype(np.uint32)
-        self.alias = alias.astype(np.int32)
+        cells = -(-np.arange(size, dtype=np.int64) * 2**32 // size)
+        self.start = self.words(cells.astype(np.uint32))
 
-    def words(self, first: UInt32Array, second: UInt32Array) -> NDArray[np.int32]:
-        """Convert random bits to noise words: int32 (n,).
-
-        Parameters
-        ----------
-        first, second : uint32 (n,)
-            Random bits of `draw`: the first choose a cell, the second one of its two words.
-        """
-        cell = (first.astype(np.uint64) * np.uint64(len(self.alias)) >> np.uint64(32)).astype(
-            np.int32
-        )
-        return np.where(second < self.threshold[cell], cell, self.alias[cell])
+    def words(self, numbers: UInt32Array) -> NDArray[np.int32]:
+        """Return the noise word of each random integer: int32 (n,) for uint32 (n,)."""
+        return np.searchsorted(self.last, numbers).astype(np.int32)

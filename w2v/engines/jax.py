@@ -27,7 +27,7 @@ from w2v.engines.softmax import SoftmaxStep
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, step_rate
 from w2v.errors import InputError
 from w2v.losses import NegativeSampling
-from w2v.sampling import draw_key, keep_thresholds
+from w2v.sampling import SPACING, draw_key, keep_thresholds
 from w2v.text.tokens import Text
 
 Product = Callable[[str, Array, Array], Array]
@@ -76,14 +76,13 @@ class DrawTables(NamedTuple):
     ----------
     keep : uint32 (V,)
         Sub-sampling thresholds: a word is kept if a random uint32 is at most its threshold.
-    threshold : uint32 (V,), alias : int32 (V,)
-        The tables of Walker's alias method for the noise distribution
-        (`w2v.sampling.NoiseDistribution`). Empty for a loss without noise words.
+    last : uint32 (V,)
+        The noise distribution, as in `w2v.sampling.NoiseDistribution`. Empty for a loss without
+        noise words.
     """
 
     keep: Array
-    threshold: Array
-    alias: Array
+    last: Array
 
 
 class Sample(NamedTuple):
@@ -216,12 +215,12 @@ class JaxEngine:
         self._text: tuple[Any, Any] | None = None  # a text's arrays on the host, and on the device
         product = make_product(task.precision, self.device)
         keep = keep_thresholds(task.counts, task.objective.subsample)
-        threshold, alias = np.empty(0, np.uint32), np.empty(0, np.int32)
+        last = np.empty(0, np.uint32)
         self.steps: Steps
         if isinstance(task.objective.loss, NegativeSampling):
             self.rules = NegativeSamplingStep(task, step_words(task, STEP_WORDS))
             self.steps = NegativeSamplingSteps(self.rules, product)
-            threshold, alias = self.rules.noise.threshold, self.rules.noise.alias
+            last = self.rules.noise.last
             self.shard_words = min(SHARD_WORDS, max(1 << 16, task.words // 8))
         else:
             self.rules = SoftmaxStep(task)
@@ -229,7 +228,7 @@ class JaxEngine:
             kept = float(keep.astype(np.float64) @ task.counts) / float(task.counts.sum()) / 2**32
             self.shard_words = max(1 << 16, round(self.rules.batch_words / kept))
         self._require(sum(array.nbytes for array in task.model), "the model")
-        self.tables = DrawTables(*jax.device_put((keep, threshold, alias)))
+        self.tables = DrawTables(*jax.device_put((keep, last)))
         self.restore(self.rules.state())
         self._compile_ahead()
 
@@ -496,9 +495,9 @@ class JaxEngine:
             )
 
         noise = jnp.zeros(0, jnp.int32)
-        if len(tables.alias):
+        if len(tables.last):
             numbers = jnp.arange((capacity + width) // CENTERS * NOISE)
-            noise = noise_words(tables, *draws(key, NOISE_WORDS, numbers))
+            noise = noise_words(tables, draws_evenly(key, NOISE_WORDS, numbers))
         counts = jnp.stack([known.sum(), kept.sum()])
         sample = Sample(
             put(word, 0), put(document, -1), noise, jnp.zeros((0, 0), jnp.int32), counts
@@ -849,15 +848,15 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
     return bits[: len(numbers)], bits[len(numbers) :]
 
 
-def noise_words(tables: DrawTables, first: Array, second: Array) -> Array:
-    """Return one noise word for each pair of uint32 random numbers, by Walker's alias method."""
-    # first * V >> 32, by products of 16-bit halves: JAX has no 64-bit integers by default.
-    low, high = np.uint32(len(tables.alias) & 0xFFFF), np.uint32(len(tables.alias) >> 16)
-    first_low, first_high = first & 0xFFFF, first >> 16
-    middle = first_high * low + (first_low * low >> 16)
-    carry = (middle >> 16) + (first_low * high + (middle & 0xFFFF) >> 16)
-    cell = (first_high * high + carry).astype(jnp.int32)
-    return jnp.where(second < tables.threshold[cell], cell, tables.alias[cell])
+def draws_evenly(key: Array, purpose: int, numbers: Array) -> Array:
+    """Return random uint32 numbers that are evenly spread: those of `w2v.sampling.draw_evenly`."""
+    start, _ = draws(key, purpose, jnp.zeros(1))
+    return start + numbers.astype(jnp.uint32) * SPACING
+
+
+def noise_words(tables: DrawTables, numbers: Array) -> Array:
+    """Return the noise word of each uint32 random number, as `NoiseDistribution.words` does."""
+    return jnp.searchsorted(tables.last, numbers, method="scan_unrolled").astype(jnp.int32)
 
 
 def descend(

@@ -125,8 +125,8 @@ class Problem(NamedTuple):
         line and is padded with zeros.
     keep : uint32 (V,)
         The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
-    threshold, alias : uint32 (V,), int32 (V,)
-        The noise distribution as tables of the alias method (`w2v.sampling.NoiseDistribution`).
+    last, start : uint32 (V,), int32 (V,)
+        The noise distribution, as in `w2v.sampling.NoiseDistribution`.
     draws_windows
         For CBOW: whether window sizes are random.
     mean
@@ -141,8 +141,8 @@ class Problem(NamedTuple):
     center: F32
     outside: F32
     keep: U32
-    threshold: U32
-    alias: I32
+    last: U32
+    start: I32
     draws_windows: bool
     mean: bool
     exact: bool

@@ -10,7 +10,7 @@ from w2v.engines import Task
 from w2v.engines.step import NOISE_WORDS
 from w2v.engines.tiles import CENTERS, Columns, LogisticStep, step_words
 from w2v.losses import NegativeSampling
-from w2v.sampling import Key, NoiseDistribution, draw
+from w2v.sampling import Key, NoiseDistribution, draw_evenly
 from w2v.sums import F32, I32
 
 __all__ = ["CENTERS", "NOISE", "NegativeSamplingStep", "step_words"]
@@ -38,7 +38,7 @@ class NegativeSamplingStep(LogisticStep):
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)
-        noise = self.noise.words(*draw(key, NOISE_WORDS, numbers)).reshape(tiles, NOISE)
+        noise = self.noise.words(draw_evenly(key, NOISE_WORDS, numbers)).reshape(tiles, NOISE)
         every = self.buffers.get("weights", tiles, CENTERS, self.pairs + NOISE)
         every[:, :, : self.pairs] = weights
         pairs = weights.sum(axis=2, keepdims=True)

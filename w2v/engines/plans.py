@@ -29,6 +29,7 @@ from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
 from w2v.engines.simd import LANES, ZERO, address, inlined, inner, load, prefetch, store
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
+from w2v.sampling import SPACING
 
 PATHS_AHEAD = 12
 """The path of a word is prefetched this many words before the word is processed."""
@@ -170,18 +171,18 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 
 
 @inner
-def draw_noise(
-    problem: Problem, key: sampling.Key, first: int, noise: I32, scratch: Planning
-) -> None:
+def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
     """Fill ``noise`` with noise words, drawn with the counters from ``first`` on."""
-    size = np.uint64(len(problem.alias))
-    for done in range(0, len(noise), BLOCK):
-        bits, more = scratch.bits[: len(noise) - done], scratch.more_bits
-        fill_bits(key, NOISE_WORDS, first + done, bits, more)
-        for k in range(len(bits)):
-            cell = np.int64((np.uint64(bits[k]) * size) >> np.uint64(32))
-            is_cell = more[k] < problem.threshold[cell]
-            noise[done + k] = cell if is_cell else problem.alias[cell]
+    last, start = problem.last, problem.start
+    size = np.uint64(len(start))
+    bits, _ = threefry(key.first, key.second, np.uint32(0), np.uint32(NOISE_WORDS))
+    number = np.uint32(bits + np.uint32(first) * SPACING)
+    for k in range(len(noise)):
+        word = start[(np.uint64(number) * size) >> np.uint64(32)]
+        while last[word] < number:
+            word += 1
+        noise[k] = word
+        number = np.uint32(number + SPACING)
 
 
 @inner
@@ -549,7 +550,7 @@ def plan(
             following,
         )
     else:
-        draw_noise(problem, key, step * len(noise), noise, scratch)
+        draw_noise(problem, key, step * len(noise), noise)
         shard.several[step, 1] = list_band(
             sizes, centers, ids, noise, heads, words, plans.outside_heads[n], following
         )

@@ -25,6 +25,10 @@ os.environ.setdefault(
     + " --xla_cpu_use_fusion_emitters=false" * ((0, 6) <= JAX_RELEASE <= (0, 10)),
 )
 
+# Python searches for garbage less often: the search reads several hundred thousand objects of
+# imported modules, and took a tenth of the time of the tests.
+gc.set_threshold(50_000, 20, 20)
+
 # Hypothesis keeps no database of examples, because tests leave no files behind.
 settings.register_profile("w2v", database=None, deadline=None)
 settings.load_profile("w2v")
@@ -52,14 +56,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Search for garbage less often, and never in the modules that all tests share.
-
-    A search reads all objects of the process, several hundred thousand. Without this, it takes a
-    tenth of the time of the tests.
-    """
-    gc.collect()
+    """Exempt the imported modules and the collected tests from the search for garbage."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)

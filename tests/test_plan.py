@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -55,10 +56,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
     """Return a copy of the folder `made` for one test."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
-    with mock.patch.dict("sys.modules"), mock.patch("sys.path", ["", *__import__("sys").path]):
-        for name in ("tokenizer_of_plan", "helper_of_plan"):
-            __import__("sys").modules.pop(name, None)
+    with mock.patch("sys.path", ["", *sys.path]):
         yield tmp_path / "copy"
+    for name in ("tokenizer_of_plan", "helper_of_plan"):
+        sys.modules.pop(name, None)
 
 
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:

@@ -28,12 +28,11 @@ def check_stages(config: Config, stages: Sequence[Stage] = STAGES) -> None:
 
 
 def check_paths(config: Config, stages: Sequence[Stage] = STAGES) -> None:
-    """Raise `InputError` if an input file that the settings name cannot be read."""
+    """Raise `InputError` for an unknown stage, or an input file that cannot be read."""
+    check_stages(config, stages)
     for stage in stages_of(config, stages):
-        try:
+        with stage.explaining(config):
             stage.check(config)
-        except InputError as error:
-            raise stage.explain(error, config) from None
 
 
 def stages_of(config: Config, stages: Sequence[Stage] = STAGES) -> list[Stage]:
@@ -66,12 +65,10 @@ class Experiment:
         """
         context = self.context
         for stage in self.stages:
-            with limited_threads(context.threads), warnings.catch_warnings():
+            explaining = stage.explaining(context.config)
+            with limited_threads(context.threads), warnings.catch_warnings(), explaining:
                 warnings.showwarning = self._show_warning
-                try:
-                    context.entries[stage.name] = self._result(stage)
-                except InputError as error:
-                    raise stage.explain(error, context.config) from None
+                context.entries[stage.name] = self._result(stage)
         for stage in self.stages:
             stage.record(context, context.entries[stage.name])
         summary = self._summary(run_dir) | self._measure(run_dir)

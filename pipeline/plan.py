@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
-from pipeline.experiment import check_paths, check_stages, left_out, stages_of
+from pipeline.experiment import check_paths, left_out, stages_of
 from pipeline.runtime.console import Display, format_duration
 from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.resources import machine
@@ -21,7 +21,6 @@ from pipeline.stages.base import Context, Expected, Stage
 from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
 from w2v.differences import Manifest, by_distance, read_manifests, reasons
-from w2v.errors import InputError
 from w2v.files import canonical_json, free_disk, size_text
 from w2v.training.memory import available_cores, free_memory
 
@@ -49,16 +48,13 @@ class Planner:
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
         """Check the settings of a run, and return its steps; `job` is its number in a sweep."""
-        check_stages(config)
         check_paths(config)
         cores = available_cores()
         context = Context(config, self.display, Tracker(), StopRequest(), cores, cores, job=job)
         steps = []
         for stage in stages_of(config):
-            try:
+            with stage.explaining(config):
                 steps.append(self._step(stage, context))
-            except InputError as error:
-                raise stage.explain(error, config) from None
         if config.measure is not None:
             steps.append(Step("measure", "it is timed in every run"))
         return steps

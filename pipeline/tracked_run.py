@@ -28,14 +28,13 @@ def run_tracked(
     stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
-    from pipeline.experiment import Experiment, check_paths, check_stages
+    from pipeline.experiment import Experiment, check_paths
     from pipeline.runtime.console import Display
     from pipeline.runtime.resources import keep_compiled_programs
     from pipeline.stages.base import Context
     from pipeline.tracking import track
     from w2v.training.memory import available_cores
 
-    check_stages(config)
     check_paths(config)
     run_dir = Path(HydraConfig.get().runtime.output_dir)
     display = Display() if job is None else Display(quiet=True, bars=False)

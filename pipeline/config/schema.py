@@ -99,7 +99,7 @@ def resolve(composed: DictConfig) -> Config:
     try:
         settings = OmegaConf.to_object(composed)
     except SettingError as error:
-        raise InputError(messages.out_of_limits(error, key_of(error.owner, composed))) from None
+        raise InputError(messages.out_of_limits(error, key_of(error.owner))) from None
     return cast(Config, with_home(settings))
 
 
@@ -113,21 +113,12 @@ def without_hydra(composed: DictConfig) -> DictConfig:
     return composed
 
 
-def key_of(owner: type, node: Any) -> str:
-    """Find the settings of class `owner` in a configuration; return their key, such as ``loss.``.
-
-    Settings of a subclass are found, too. If there are none, the key is empty.
-    """
-    for key in node if isinstance(node, DictConfig) and not node._is_none() else ():
-        child = node._get_node(key)
-        kind = OmegaConf.get_type(child)
-        if isinstance(child, DictConfig) and isinstance(kind, type) and is_dataclass(kind):
-            if issubclass(kind, owner):
-                return f"{key!s}."
-            below = key_of(owner, child)
-            if below:
-                return f"{key!s}.{below}"
-    return ""
+@cache
+def key_of(owner: type) -> str:
+    """Return the key of the settings of class `owner` with a dot, such as ``loss.``."""
+    places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
+    places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
+    return next((f"{key}." for key, kind in places if kind is owner), "")
 
 
 def check_keys(node: Any, prefix: str = "") -> None:

@@ -33,24 +33,24 @@ REPORTS = ("best", "all", "none")
 # The tokenizers: the library's, with what the pipeline adds.
 
 
-def _workers() -> Any:
-    return setting("threads that tokenize; null: one for each core", at_least(1), None)
+@dataclass(frozen=True)
+class Tokenizing(Settings):
+    """Settings that are common to all tokenizers."""
+
+    workers: int | None = setting(
+        "threads that tokenize; null: one for each core", at_least(1), None
+    )
+    phrases: Phrases = Phrases()
 
 
 @dataclass(frozen=True)
-class WordsTokenizer(Words):
+class WordsTokenizer(Tokenizing, Words):
     """Settings of the tokenizer whose tokens are runs of letters, combining marks and digits."""
 
-    workers: int | None = _workers()
-    phrases: Phrases = Phrases()
-
 
 @dataclass(frozen=True)
-class WhitespaceTokenizer(Whitespace):
+class WhitespaceTokenizer(Tokenizing, Whitespace):
     """Settings of the tokenizer that splits the text at white space."""
-
-    workers: int | None = _workers()
-    phrases: Phrases = Phrases()
 
 
 TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}

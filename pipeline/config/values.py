@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from w2v.differences import flat
+
 NOT_IDENTITY = ("tracking", "outputs", "cache", "ray", "search", "report", "plan")
 """Settings that are not part of a run's identity: they say where it is recorded and stored, and
 how it is compared. A sweep has one value of each."""
@@ -85,19 +87,10 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     }
 
 
-def flatten(
-    settings: Mapping[str, Any], without: Sequence[str] = (), prefix: str = ""
-) -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], without: Sequence[str] = ()) -> dict[str, Any]:
     """Convert nested settings to one dictionary with dotted keys, ``{"model.dim": 100, ...}``.
 
-    The keys in `without` are omitted, with all keys below them. `prefix` is put before each key.
+    The keys in `without` are omitted, with all keys below them.
     """
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if prefix + key in without:
-            continue
-        if isinstance(value, Mapping):
-            found |= flatten(value, without, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
+    left_out = tuple(f"{key}." for key in without)
+    return {key: one for key, one in flat(settings).items() if not f"{key}.".startswith(left_out)}

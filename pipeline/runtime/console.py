@@ -84,12 +84,15 @@ class Display:
             return
         self.console.print(Text(sanitize(line, terminal=True), style=style))
 
+    def _tell(self, line: str, style: str = "") -> None:
+        """Print a line unless the display is quiet."""
+        if not self.quiet:
+            self.say(line, style)
+
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
         """Print that a stage has finished, with a description and how long it took."""
-        if self.quiet:
-            return
         how = "cached" if cached else f"{seconds:.1f} s"
-        self.say(f"{name:<9} {detail}  ({how})")
+        self._tell(f"{name:<9} {detail}  ({how})")
 
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
@@ -112,9 +115,9 @@ class Display:
     def _show(self, line: str, done: float, total: float | None) -> None:
         if self.progress is not None:
             self.progress.update(self.task, detail=line, completed=done, total=total)
-        elif not self.quiet and time.monotonic() - self.line_shown > PLAIN_SECONDS:
+        elif time.monotonic() - self.line_shown > PLAIN_SECONDS:
             self.line_shown = time.monotonic()
-            self.say(f"  {line}")
+            self._tell(f"  {line}")
 
     def _rate(self, size: int, shown: str) -> str:
         seconds = max(time.monotonic() - self.bar_begun, 1e-3)
@@ -154,21 +157,17 @@ class Display:
 
     def resume(self, state: TrainState) -> None:
         """Print the epochs that an interrupted training had finished, and where it continues."""
-        if self.quiet:
-            return
         for epoch in state.epochs:
             self.epoch(epoch)
         fraction = state.words / self.training_words
-        self.say(f"  goes on in epoch {state.epoch}, after {fraction:.0%} of the words", "green")
+        self._tell(f"  goes on in epoch {state.epoch}, after {fraction:.0%} of the words", "green")
 
     def epoch(self, epoch: Epoch) -> None:
         """Print the training loss, the held-out loss and the speed of an epoch."""
-        if self.quiet:
-            return
         losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
         rate = format_rate(epoch.words / epoch.seconds)
         scores = [f"  {key.split('/')[1]} {value:.3f}" for key, value in epoch.scores.items()]
-        self.say(f"  epoch {epoch.epoch}  loss {losses}  {rate}{''.join(scores)}")
+        self._tell(f"  epoch {epoch.epoch}  loss {losses}  {rate}{''.join(scores)}")
 
     def results(
         self,

@@ -1,7 +1,8 @@
 """The base class of the stages of an experiment, and the context in which they run."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -166,6 +167,14 @@ class Stage(ABC):
         """
         del context, ratio
         return facts
+
+    @contextmanager
+    def explaining(self, config: Config) -> Iterator[None]:
+        """Raise an `InputError` of the block with the full keys of settings; see `explain`."""
+        try:
+            yield
+        except InputError as error:
+            raise self.explain(error, config) from None
 
     def explain(self, error: InputError, config: Config) -> InputError:
         """Return the error with the setting's full key, such as ``train.lr`` in place of ``lr``."""

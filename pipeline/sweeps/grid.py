@@ -30,7 +30,7 @@ def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
     setting that a job does not have, such as ``loss.negatives`` with ``loss=softmax``, is removed
     from its overrides. Jobs that are then equal are run once.
     """
-    from pipeline.experiment import check_paths  # imports pandas, which takes a second
+    from pipeline.experiment import check_paths  # takes long to import
 
     overrides = sweep_overrides(config)
     values = {key: value_texts(override) for key, override in overrides.items()}

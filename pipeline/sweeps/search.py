@@ -136,7 +136,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
             f"search.objective={objective}: does not compare over {', '.join(clash)}; search by a "
             "score, as in search.objective=similarity/wordsim353/spearman, or leave them out"
         )
-    from pipeline.experiment import check_paths  # imports pandas, which takes a second
+    from pipeline.experiment import check_paths  # takes long to import
 
     groups = group_choices(space)
     fixed = [

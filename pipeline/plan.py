@@ -14,7 +14,7 @@ from pipeline.config.settings import Config
 from pipeline.experiment import check_paths, left_out, stages_of
 from pipeline.runtime.console import Display, format_duration
 from pipeline.runtime.exit_status import ExitStatus
-from pipeline.runtime.resources import machine
+from pipeline.runtime.machine import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Expected, Stage

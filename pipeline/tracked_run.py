@@ -30,7 +30,7 @@ def run_tracked(
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths
     from pipeline.runtime.console import Display
-    from pipeline.runtime.resources import keep_compiled_programs
+    from pipeline.runtime.machine import keep_compiled_programs
     from pipeline.stages.base import Context
     from pipeline.tracking import track
     from w2v.training.memory import available_cores

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runtime import resources
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.sweeps import launchers
 from w2v.errors import InputError
@@ -21,6 +20,7 @@ from w2v.training.memory import (
     cgroup_free_memory,
     free_memory,
     model_bytes,
+    require_memory,
     training_disk,
     training_memory,
 )
@@ -113,16 +113,15 @@ def fail(error: OSError, folder: Path) -> None:
 
 
 def test_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: 3 * 10**9)
-    resources.require_memory(3 * 10**9, "training")
-    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: None)
-    resources.require_memory(3 * 10**18, "training")
-    monkeypatch.setattr("pipeline.runtime.resources.free_memory", lambda: 250 * 10**6)
+    what, advice = "training 1,000,000 words takes", "lower model.dim"
+    for free in (3 * 10**9, None):
+        monkeypatch.setattr("w2v.training.memory.free_memory", lambda free=free: free)
+        require_memory(3 * 10**9, what, advice)
+    monkeypatch.setattr("w2v.training.memory.free_memory", lambda: 250 * 10**6)
     with pytest.raises(InputError) as refusal:
-        resources.require_memory(4_810_000_000, "training 1,000,000 words with model.dim=300")
+        require_memory(4_810_000_000, what, advice)
     assert str(refusal.value) == (
-        "training 1,000,000 words with model.dim=300 takes 4.8 GB of memory and 250.0 MB is free; "
-        "lower model.dim or vocab.max_size, or raise vocab.min_count"
+        "training 1,000,000 words takes 4.8 GB of memory and 250.0 MB is free; lower model.dim"
     )
 
 

@@ -340,7 +340,7 @@ def test_what_cannot_be_is_refused_in_a_line(
 
 def test_memory_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2v.training.memory.free_memory", lambda: 1000)
-    with pytest.raises(InputError, match=r"dim=8 takes .* GB of memory and 0.0 GB is free"):
+    with pytest.raises(InputError, match=r"dim=8 takes .* kB of memory and 1\.0 kB is free"):
         small(DOCUMENTS)
 
 

@@ -114,6 +114,11 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
 
+def digest(value: Any) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a JSON value."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
+
+
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
@@ -124,6 +129,13 @@ def fsync(file: IO[bytes]) -> None:
     """Wait until everything written to an open file is physically on disk."""
     file.flush()
     os.fsync(file.fileno())
+
+
+def fsync_and_hash(path: Path) -> str:
+    """Flush a file to the disk, and return its SHA-256."""
+    with path.open("rb+") as file:
+        fsync(file)
+    return file_sha256(path)
 
 
 def fsync_folder(path: Path) -> None:
@@ -376,6 +388,25 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
 
 
 @cache
+def link_if_equal(path: Path, other: Path) -> bool:
+    """Make `other` a hard link to `path` if both exist and have the same content; return whether.
+
+    Where links are not possible, `other` becomes a copy, as it was.
+    """
+    equal = path.exists() and path.read_bytes() == other.read_bytes()
+    if equal:
+        link_or_copy(path, other)
+    return equal
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a folder with its contents, or a symbolic link (not its target)."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def can_link(folder: Path) -> bool:
     """Return whether hard links are possible in an existing folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary, suppress(OSError):

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest, remove
+from pipeline.cache.store import DAMAGED, PART, lock_path, read_manifest
 from pipeline.config.program import command_line
 from pipeline.runtime.exit_status import ExitStatus
 from w2v.errors import sanitize
+from w2v.files import remove
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 CHECKPOINTS = "checkpoints"

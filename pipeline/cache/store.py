@@ -6,7 +6,6 @@ that an interrupted run leaves no incomplete result. A lock per key ensures that
 computes a result.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -21,10 +20,11 @@ from typing import Any
 from filelock import FileLock
 
 from w2v.files import (
-    canonical_json,
+    digest,
     file_sha256,
-    fsync,
+    fsync_and_hash,
     fsync_folder,
+    remove,
     verify_checksum,
     with_checksum,
     written_aside,
@@ -58,11 +58,6 @@ def stage_key(stage: str, version: str, settings: Any, upstream: dict[str, str])
     """
     parts = {"stage": stage, "version": version, "settings": settings, "upstream": upstream}
     return digest({"format": FORMAT, **parts})
-
-
-def digest(value: Any) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a JSON value."""
-    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
 
 
 def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
@@ -164,13 +159,6 @@ def code_path(folder: Path, key: str) -> Path:
     return folder / f".code-{key}.json"
 
 
-def fsync_and_hash(path: Path) -> str:
-    """Flush a file to the disk, and return its SHA-256."""
-    with path.open("rb+") as file:
-        fsync(file)
-    return file_sha256(path)
-
-
 def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str]:
     """Check the cache entry at `path`; return its manifest and a description of the damage, or "".
 
@@ -197,11 +185,3 @@ def read_manifest(path: Path, verify: bool = False) -> tuple[dict[str, Any], str
 def lock_path(folder: Path, key: str) -> Path:
     """Return the path of the lock file for writing or deleting the cache entry with this key."""
     return folder / f".{key}.lock"
-
-
-def remove(path: Path) -> None:
-    """Delete a file, a folder with its contents, or a symbolic link (not its target)."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -8,14 +8,15 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from pipeline.cache.store import Entry, digest, stage_key
+from pipeline.cache.store import Entry, stage_key
 from pipeline.config.settings import Config
 from pipeline.config.values import is_number
 from pipeline.runtime.console import Display
-from pipeline.runtime.resources import machine
+from pipeline.runtime.machine import machine
 from pipeline.runtime.signals import StopRequest
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
+from w2v.files import digest
 from w2v.hashes import FileHashes
 from w2v.report.findings import Findings
 from w2v.source_code import source_digests

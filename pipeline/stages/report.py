@@ -22,7 +22,7 @@ from pipeline.tracking import reopen
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
 from w2v.evaluate.settings import Evaluate
-from w2v.files import written_aside
+from w2v.files import digest, written_aside
 from w2v.report.comparisons import CHANGE, compare_texts
 from w2v.report.evaluation import evaluate_vectors
 from w2v.report.figures import MAP, Counts, draw, read_pictures
@@ -89,7 +89,7 @@ def make_report(
         "vocabulary": settings.vocabulary,
     }
     upstream = {name: entry.key for name, entry in run.entries.items()}
-    key = store.stage_key(NAME, store.digest(code_of(__name__)), shown, upstream)
+    key = store.stage_key(NAME, digest(code_of(__name__)), shown, upstream)
 
     def make(out: Path) -> dict[str, Any]:
         draw(

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.cache.store import Entry, digest
+from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
-from pipeline.runtime import resources
 from pipeline.stages.base import Context, Expected, Make, Stage, numbers
 from w2v.errors import InputError
-from w2v.files import require_disk
+from w2v.files import digest, require_disk
 from w2v.settings import SettingError
 from w2v.text.corpora import Corpus
 from w2v.text.phrases import PHRASES, Phrases
@@ -18,6 +17,9 @@ from w2v.text.records import Records
 from w2v.text.sources import Files, Source, size_of
 from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
+
+TOKENS_PER_BYTE = 0.6
+"""Bytes of token ids for each byte of text in a language of short words."""
 
 MAX_UNSEGMENTED = 0.05
 """A note is shown where a larger share of the tokens probably consists of several words."""
@@ -61,7 +63,7 @@ class Tokenize(Stage):
         def make(out: Path) -> dict[str, Any]:
             size = size_of(source.paths) if isinstance(source, Files) else None
             if size is not None and corpus.limit is None:
-                need = {"the tokens": int(size * resources.TOKENS_PER_BYTE)}
+                need = {"the tokens": int(size * TOKENS_PER_BYTE)}
                 require_disk(need, context.outputs, "tokenizing")
             facts = tokenize(
                 out,
@@ -93,7 +95,7 @@ class Tokenize(Stage):
         size = size_of([*context.hashes.seen]) or 0
         found = super().expect(context, past)
         if past is None or not size or not past["input_bytes"]:
-            return found._replace(disk=found.disk or int(size * resources.TOKENS_PER_BYTE))
+            return found._replace(disk=found.disk or int(size * TOKENS_PER_BYTE))
         ratio = size / past["input_bytes"]
         return Expected(past["seconds"] * ratio, disk=int(found.disk * ratio))
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +13,11 @@ import numpy as np
 from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
-from pipeline.runtime import resources
 from pipeline.runtime.console import format_figure
-from pipeline.stages.base import Context, Expected, Make, Stage
+from pipeline.stages.base import Context, Expected, Make, Stage, code_of
 from pipeline.stages.vocab import IDS
 from pipeline.tracking.tracker import Tracker
-from w2v.files import can_link, free_disk, link_or_copy, require_disk, size_text
+from w2v.files import can_link, digest, free_disk, link_if_equal, require_disk, size_text
 from w2v.hashes import FileHashes
 from w2v.text.vocabulary import Vocabulary
 from w2v.training.checkpoint import Checkpoints
@@ -27,14 +26,14 @@ from w2v.training.fit import fit
 from w2v.training.heldout import holds_out_passage
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import fingerprint, given_files, given_vectors
-from w2v.training.memory import model_bytes, training_disk, training_memory
+from w2v.training.memory import model_bytes, require_memory, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
 from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
 
 MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 """The files of a model that are recorded, if there are any."""
 
-CURVES = "pipeline.stages.curves"
+CURVES = "w2v.evaluate.curves"
 """The module that computes scores after epochs."""
 
 CHECKPOINTS = "checkpoints"
@@ -120,25 +119,11 @@ class Train(Stage):
             trained = trained.without_step_state()
         save_result(out, vocabulary, trained)
         # Results of the same vocabulary share its file on disk.
-        of_all = entries["vocab"].path / VOCABULARY
-        if of_all.read_bytes() == (out / VOCABULARY).read_bytes():
-            (out / VOCABULARY).unlink()
-            link_or_copy(of_all, out / VOCABULARY)
-        count, of = trained.given, len(vocabulary)
-        initial = {} if count is None else {"initial": {"given": count, "of": of}}
-        return {
-            "engine": config.engine.name,
-            **({"cluster": asdict(trained.cluster)} if trained.cluster else {}),
-            "threads": context.threads,
-            "words": trained.words,
-            "seconds": trained.seconds,
-            "words_per_second": trained.words / trained.seconds,
-            "compile_seconds": trained.compile_seconds,
-            "epochs": [asdict(epoch) for epoch in trained.epochs],
-            "kept_epoch": trained.kept_epoch,
-            **({"device": trained.device} if trained.device else {}),
-            **initial,
-        }
+        link_if_equal(entries["vocab"].path / VOCABULARY, out / VOCABULARY)
+        facts = {"engine": config.engine.name, "threads": context.threads, **trained.figures()}
+        if trained.given is not None:
+            facts["initial"] = {"given": trained.given, "of": len(vocabulary)}
+        return facts
 
     def fewer_epochs(self, context: Context, settings: dict[str, Any]) -> Path | None:
         """Return the folder of a cached training that can be continued, if there is one.
@@ -211,8 +196,10 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
     """Return the settings that the trained vectors depend on, for the cache key."""
     init, settings = config.train.init, config.as_dict()
     scored = config.evaluate
-    # By its name: without scores after epochs, vectors do not depend on the code of evaluation.
-    curves = import_module(CURVES).identity(scored, hashes) if scored.every else None
+    curves: dict[str, Any] = {}
+    if scored.every:  # by name: otherwise, vectors do not depend on the code of evaluation
+        curves = {"scores.code": digest(code_of(CURVES))}
+        curves |= import_module(CURVES).identity(scored, hashes)
     return {
         **({"evaluate": curves} if curves else {}),
         "model": settings["model"],
@@ -246,7 +233,8 @@ def require_resources(context: Context) -> None:
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)
-    resources.require_memory(memory, what)
+    less = "lower model.dim or vocab.max_size, or raise vocab.min_count"
+    require_memory(memory, f"{what} takes", less)
     if context.sweep_dims > config.model.dim:
         what = "this job with all later ones"
         disk["the vectors"] = model_bytes(words, replace(config.objective, dim=context.sweep_dims))

@@ -13,7 +13,7 @@ from w2v.evaluate.metrics import compute_scores
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.evaluate.settings import Evaluate
-from w2v.files import json_page, link_or_copy
+from w2v.files import json_page, link_if_equal, link_or_copy
 from w2v.report.findings import TABLES, Findings
 from w2v.tables import typed_rows, write_csv, write_table
 from w2v.training.result import read_history
@@ -97,9 +97,8 @@ def compute(
     save_answers(out / ANSWERS, answers)
     for items in out.glob(f"{ITEMS}*"):  # evaluations on the same benchmark share its file on disk
         shared = out.parent / f".{items.name}"
-        # One that was damaged, under all of its names, is replaced.
-        same = shared.exists() and shared.read_bytes() == items.read_bytes()
-        link_or_copy(*((shared, items) if same else (items, shared)))
+        if not link_if_equal(shared, items):  # one that was damaged is replaced
+            link_or_copy(items, shared)
     columns = COLUMNS | {name: kinds for m in metrics.METRICS for name, kinds in m.columns.items()}
     rows = {name: [] for name in TABLES} | rows | {"neighbours": list(nearest)}
     wanted = rows if given.tables else {}

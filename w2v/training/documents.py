@@ -28,7 +28,7 @@ from w2v.training.arguments import Split, VocabularyOf
 from w2v.training.checkpoint import Checkpoints
 from w2v.training.fit import fit
 from w2v.training.interrupt import Interrupt
-from w2v.training.memory import available_cores, require_memory
+from w2v.training.memory import available_cores, require_memory, training_memory
 from w2v.training.model import TrainedModel
 from w2v.training.movement import movement
 from w2v.training.progress import ProgressBar
@@ -265,7 +265,11 @@ def train(
         covered = coverage(types, counts, chosen, [*(wanted or ()), *kept], dropped)
         del types
         keeps_best = settings.early_stopping is not None
-        require_memory(len(chosen), corpus["documents"], objective, keeps_best)
+        require_memory(
+            training_memory(len(chosen), corpus["documents"], objective, keeps_best),
+            f"training {len(chosen):,} words with dim={objective.dim} takes",
+            "lower dim or max_size, or raise min_count" + ", or lower buckets" * objective.subwords,
+        )
         saved = None
         if checkpoints is not None:
             parts = objective, settings, engine, precision, seed, chosen.words, sorted(frozen)

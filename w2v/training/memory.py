@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from w2v.errors import InputError
+from w2v.files import size_text
 from w2v.objectives import Objective
 from w2v.training.checkpoint import KEPT
 
@@ -65,28 +66,15 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
 
 
-def require_memory(words: int, documents: int, objective: Objective, keeps_best: bool) -> None:
-    """Check that a training does not need more memory than is free.
+def require_memory(need: int, what: str, advice: str) -> None:
+    """Check that `need` bytes of memory are free.
 
-    Raises
-    ------
-    InputError
-        The memory is known to be too small.
-    """
-    need, free = training_memory(words, documents, objective, keeps_best), free_memory()
-    if free is not None and need > free:
-        raise InputError(
-            f"training {words:,} words with dim={objective.dim} takes {need / 1e9:.1f} GB of "
-            f"memory and {free / 1e9:.1f} GB is free; lower dim or max_size, or raise min_count"
-            + ", or lower buckets"
-            * objective.subwords
-        )
-
-
-def require_memory_for_workers(need: int) -> None:
-    """Check that the workers on this machine do not need more memory than is free.
-
-    `need` is the memory of all of them, in bytes.
+    Parameters
+    ----------
+    what
+        The beginning of the error message, such as "training takes".
+    advice
+        The end of the error message: how less memory is needed.
 
     Raises
     ------
@@ -95,10 +83,8 @@ def require_memory_for_workers(need: int) -> None:
     """
     free = free_memory()
     if free is not None and need > free:
-        raise InputError(
-            f"cluster: the workers on this machine take {need / 1e9:.1f} GB of memory and "
-            f"{free / 1e9:.1f} GB is free; lower the dimension, the vocabulary or the processes"
-        )
+        sizes = f"{size_text(need)} of memory and {size_text(free)} is free"
+        raise InputError(f"{what} {sizes}; {advice}")
 
 
 def free_memory() -> int | None:

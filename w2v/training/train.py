@@ -4,7 +4,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from w2v.training.checkpoint import Checkpoints, Snapshot
 from w2v.training.early_stopping import HELDOUT_LOSS, EarlyStopping
 from w2v.training.heldout import heldout_loss, hold_out
 from w2v.training.history import Epoch, Point, TrainState
-from w2v.training.memory import require_memory_for_workers
+from w2v.training.memory import require_memory
 from w2v.training.schedule import Schedule
 from w2v.training.subwords import subword_sums
 
@@ -105,6 +105,19 @@ class Trained:
     given: int | None = None
     device: str | None = None
     cluster: "Costs | None" = None
+
+    def figures(self) -> dict[str, Any]:
+        """Return the history and the costs of the training as JSON values."""
+        return {
+            "words": self.words,
+            "seconds": self.seconds,
+            "words_per_second": self.words / self.seconds,
+            "compile_seconds": self.compile_seconds,
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+            "kept_epoch": self.kept_epoch,
+            **({"device": self.device} if self.device else {}),
+            **({"cluster": asdict(self.cluster)} if self.cluster else {}),
+        }
 
     def without_step_state(self) -> "Trained":
         """Return the result without the optimizer's state, such as Adagrad's sums.
@@ -238,7 +251,11 @@ def train(
     if cluster is None:
         trainer = make_engine(engine, task)
     else:
-        require_memory_for_workers(cluster.memory(task))
+        require_memory(
+            cluster.memory(task),
+            "cluster: the workers on this machine take",
+            "lower the dimension, the vocabulary or the processes",
+        )
         trainer = cluster.make_engine(engine, task, training)
     measurer: Any = trainer if hasattr(trainer, "loss") else NumpyEngine(trainer.task)
     run = _Training(trainer, schedule, early, seed, given=initial is not None)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from pipeline.cache.store import digest
-from pipeline.stages.base import code_of
 from w2v.evaluate.metrics import METRICS, followed_figures
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.evaluate.metrics.similarity import MEAN
@@ -12,11 +10,13 @@ from w2v.vectors import WordVectors
 
 
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
-    """Return the settings that the scores depend on, for the cache key of the training."""
+    """Return the settings that the scores depend on, as JSON values for a cache key.
+
+    The content of benchmarks is represented by its SHA-256.
+    """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
         "curves": settings.followed,
-        "scores.code": digest(code_of(__name__)),
     }
     asked = {name.rpartition("/")[0] for name in settings.followed}
     for metric in METRICS:
@@ -29,7 +29,10 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Return the scores to compute during training, by name."""
+    """Compute the scores listed in ``settings.followed``; return them by name.
+
+    They are those of the sums of center and outside vectors if ``settings.use`` says so.
+    """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside
         vectors = WordVectors(vectors.words, sums, vectors.counts)

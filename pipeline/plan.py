@@ -1,7 +1,6 @@
 """Implement ``plan=true``: show what a run would compute and why, without computing it."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,13 +13,19 @@ from pipeline.config.settings import Config
 from pipeline.experiment import check_paths, left_out, stages_of
 from pipeline.runtime.console import Display, format_duration
 from pipeline.runtime.exit_status import ExitStatus
-from pipeline.runtime.machine import machine
 from pipeline.runtime.signals import StopRequest
-from pipeline.stages import STAGES
 from pipeline.stages.base import Context, Expected, Stage
 from pipeline.stages.train import CHECKPOINTS
 from pipeline.tracking.tracker import Tracker
-from w2v.differences import Manifest, by_distance, read_manifests, reasons
+from w2v.differences import (
+    Manifest,
+    by_distance,
+    comparable,
+    read_manifests,
+    reasons,
+    text_ratio,
+    upstream_reasons,
+)
 from w2v.files import canonical_json, free_disk, size_text
 from w2v.training.memory import available_cores, free_memory
 
@@ -111,60 +116,18 @@ class Planner:
             yield f"{' and '.join(anew)} {'is' if len(anew) == 1 else 'are'} made anew"
         if near is not None:
             others = {name: key for name, key in wanted["upstream"].items() if name not in anew}
-            yield from self._other_inputs(path.parents[1], others, near["upstream"])
+            cache = path.parents[1]
+            yield from upstream_reasons(
+                others, near["upstream"], lambda name: self._manifests(cache / name)
+            )
             yield from reasons(wanted, near)
         elif not anew:
             yield "there is no result yet"
 
-    def _other_inputs(
-        self, cache: Path, new: Mapping[str, str], old: Mapping[str, str]
-    ) -> Iterator[str]:
-        """Yield how the results that a stage reads differ from those it read in an earlier run.
-
-        `new` and `old` map the name of each stage to the cache key of its result.
-        """
-        for stage in STAGES:
-            pair = new.get(stage.name), old.get(stage.name)
-            if pair[0] is None or pair[0] == pair[1]:
-                continue
-            folder = cache / stage.name
-            known = {one.get("key"): one for one in self._manifests(folder)}
-            if pair[0] in known and pair[1] in known:
-                now, before = known[pair[0]], known[pair[1]]
-                yield from reasons(now, before)
-                yield from self._other_inputs(cache, now["upstream"], before["upstream"])
-            else:
-                yield f"{stage.name} is another one"
-
     def _manifests(self, folder: Path) -> list[Manifest]:
         if folder not in self.manifests:
-            found = read_manifests(folder, store.MANIFEST)
-            self.manifests[folder] = [with_code(folder, manifest) for manifest in found]
+            self.manifests[folder] = read_manifests(folder, store.MANIFEST, store.code_path)
         return self.manifests[folder]
-
-
-def with_code(folder: Path, manifest: Manifest) -> Manifest:
-    code = {}
-    with suppress(OSError, ValueError):
-        key = str(manifest.get("code"))
-        code = {"code": json.loads(store.code_path(folder, key).read_bytes())}
-    return {key: value for key, value in manifest.items() if key != "code"} | code
-
-
-def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the size of the text of the result `wanted` divided by that of `had`; 0 if unknown."""
-    if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
-        return 1.0
-    return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
-
-
-def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether the run time of a past result is a good estimate for the wanted one.
-
-    Both results must be computed on the same machine by the same engine.
-    """
-    engines = [one["settings"].get("engine") for one in (past, wanted)]
-    return past.get("machine") == machine() and engines[0] == engines[1]
 
 
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:

@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 
+from pipeline.cache.store import code_path
 from pipeline.stages import base
 from tests.commands import SMALL, TEXT, run
 from tests.test_hashes import an_hour_later
@@ -287,8 +288,8 @@ def test_entries_that_are_no_manifests_are_left_out(tmp_path: Path) -> None:
     whole = {"settings": {"x": {"y": 1}}, "upstream": {}, "facts": {}}
     (tmp_path / "d4").mkdir()
     (tmp_path / "d4" / "manifest.json").write_text(json.dumps(whole))
-    assert differences.read_manifests(tmp_path, "manifest.json") == [whole]
-    assert differences.read_manifests(tmp_path / "nowhere", "manifest.json") == []
+    assert differences.read_manifests(tmp_path, "manifest.json", code_path) == [whole]
+    assert differences.read_manifests(tmp_path / "nowhere", "manifest.json", code_path) == []
     wanted = {"settings": {"x": {"y": 2}}, "upstream": {}, "code": {}}
     assert list(differences.reasons(wanted, whole)) == [
         "x.y is 2, not 1",

@@ -6,9 +6,10 @@ of the files that were read, by path, and ``code`` a hash of each source file, b
 """
 
 import json
+import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -28,11 +29,22 @@ SHOWN = 80
 DIGEST = re.compile("[0-9a-f]{16,64}")
 
 
-def read_manifests(folder: Path, name: str) -> list[Manifest]:
+def read_manifests(
+    folder: Path, name: str, code_path: Callable[[Path, str], Path]
+) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    Each result is a subfolder with its manifest in a file called `name`. At most `MOST_READ` are
-    read; those whose manifest is missing or damaged are skipped.
+    At most `MOST_READ` are read; those whose manifest is missing or damaged are skipped.
+
+    Parameters
+    ----------
+    folder
+        A folder with a subfolder for each result.
+    name
+        The name of the file in a subfolder that holds the manifest.
+    code_path
+        The hashes of source files are not in the manifest itself, whose entry ``code`` names
+        another file; the function returns its path for the folder and that name.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -42,8 +54,27 @@ def read_manifests(folder: Path, name: str) -> list[Manifest]:
             with suppress(OSError, ValueError):
                 manifest = json.loads(Path(entry.path, name).read_bytes())
                 if isinstance(manifest, dict) and {"settings", "upstream", "facts"} <= {*manifest}:
+                    path = code_path(folder, str(manifest.pop("code", None)))
+                    with suppress(OSError, ValueError):
+                        manifest["code"] = json.loads(path.read_bytes())
                     found.append(manifest)
     return found
+
+
+def comparable(past: Manifest, wanted: Manifest) -> bool:
+    """Return whether the time that a past result took is a good estimate for the wanted one.
+
+    Both have to be computed on the same machine by the same engine.
+    """
+    engines = [one["settings"].get("engine") for one in (past, wanted)]
+    return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
+
+
+def text_ratio(wanted: Manifest, had: Manifest) -> float:
+    """Return the size of the text of the result `wanted` divided by that of `had`; 0 if unknown."""
+    if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
+        return 1.0
+    return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
 
 
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
@@ -97,6 +128,32 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
     elif wanted["code"] != had["code"]:
         changed = sorted({name for name, _ in {*wanted["code"].items()} ^ {*had["code"].items()}})
         yield f"the code has changed: {listed(changed)}"
+
+
+def upstream_reasons(
+    new: Mapping[str, str],
+    old: Mapping[str, str],
+    manifests: Callable[[str], Sequence[Manifest]],
+) -> Iterator[str]:
+    """Yield how the results that a stage reads differ from those that it read for another result.
+
+    Parameters
+    ----------
+    new, old
+        The cache keys of these results, by the name of the stage that made them.
+    manifests
+        A function that returns the manifests of a stage's results in the cache.
+    """
+    for stage, key in new.items():
+        if key == old.get(stage):
+            continue
+        found = {one.get("key"): one for one in manifests(stage)}
+        now, before = found.get(key), found.get(old.get(stage, ""))
+        if now is not None and before is not None:
+            yield from reasons(now, before)
+            yield from upstream_reasons(now["upstream"], before["upstream"], manifests)
+        else:
+            yield f"{stage} is another one"
 
 
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:

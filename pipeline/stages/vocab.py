@@ -13,7 +13,7 @@ from pipeline.stages.base import Context, Make, Stage, numbers
 from w2v.tables import write_csv
 from w2v.text import vocabulary
 from w2v.text.tokens import read_types
-from w2v.text.vocabulary import MAX_WORD, VocabularySettings, digest_of, read_words
+from w2v.text.vocabulary import MAX_WORD, digest_of, read_words
 from w2v.vectors import VOCABULARY
 
 IDS = "ids.npy"
@@ -51,7 +51,18 @@ class Vocab(Stage):
         files = {"words": words and digest_of(words), "drop": digest_of(drop)}
         corpus = context.entries["tokenize"].path
         key = {"vocab": {**asdict(settings), **files}}
-        return key, lambda out: make_vocabulary(out, corpus, settings, words, drop)
+
+        def make(out: Path) -> dict[str, Any]:
+            types, counts = read_types(corpus)
+            chosen, ids = vocabulary.choose(types, counts, settings, words, drop)
+            chosen.save(out / VOCABULARY)
+            np.save(out / IDS, ids)
+            ranks, falling = vocabulary.frequencies(counts, POINTS)
+            write_csv(out / FREQUENCIES, ("rank", "count"), zip(ranks, falling, strict=True))
+            wanted = [*(words or ()), *settings.keep]
+            return vocabulary.coverage(types, counts, chosen, wanted, drop)
+
+        return key, make
 
     def guess(
         self,
@@ -77,25 +88,3 @@ class Vocab(Stage):
     def record(self, context: Context, entry: Entry) -> None:
         context.tracker.scores(numbers("vocab", entry.facts), 0)
         context.tracker.files([entry.path / FREQUENCIES], "tables")
-
-
-def make_vocabulary(
-    out: Path,
-    corpus: Path,
-    settings: VocabularySettings,
-    words: list[str] | None,
-    drop: list[str],
-) -> dict[str, Any]:
-    """Select the vocabulary, save it in `out`, and return facts about it.
-
-    ``corpus`` is the folder of the token ids. ``words`` are the words that the user wants in the
-    vocabulary, ``None`` if not given. ``drop`` are words to leave out.
-    """
-    types, counts = read_types(corpus)
-    chosen, ids = vocabulary.choose(types, counts, settings, words, drop)
-    chosen.save(out / VOCABULARY)
-    np.save(out / IDS, ids)
-    ranks, falling = vocabulary.frequencies(counts, POINTS)
-    write_csv(out / FREQUENCIES, ("rank", "count"), zip(ranks, falling, strict=True))
-    wanted = [*(words or ()), *settings.keep]
-    return vocabulary.coverage(types, counts, chosen, wanted, drop)

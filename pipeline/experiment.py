@@ -84,15 +84,11 @@ class Experiment:
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)
-        key, about = stage.key(context, settings), stage.about(context)
+        key, about = stage.key(context, settings), stage.about(context, settings)
         if stage.name in context.config.stages:
             full = explain_write_errors(context.outputs, stage.name)
             with context.display.bar(stage.name), context.stop.deferrable(), full:
-                upstream = stage.upstream(context)
-                entry = store.find_or_make(
-                    *(folder, key, settings, upstream, make, self._damaged),
-                    *(context.verify, about),
-                )
+                entry = store.find_or_make(folder, key, about, make, self._damaged, context.verify)
         else:
             found = store.find(folder, key, context.verify)
             if found is None:

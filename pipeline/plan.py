@@ -78,9 +78,8 @@ class Planner:
             return Step(stage.name)
         if stage.name not in context.config.stages:
             raise left_out(stage, context.config)
-        upstream = stage.upstream(context)
         settings = json.loads(canonical_json(settings))  # as a manifest has them
-        wanted = {"settings": settings, "upstream": upstream, **stage.about(context)}
+        wanted = stage.about(context, settings)
         near = by_distance(wanted, self._manifests(folder))
         past = next((one for one in near if comparable(one, wanted)), None)
         facts: dict[str, Any] = {}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -14,6 +15,7 @@ from pipeline.cache.store import find, find_or_make, lock_path
 
 ROOT = Path(__file__).parents[1]
 DAY = 86400
+ABOUT: dict[str, Any] = {"settings": {}, "upstream": {}}
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def outputs(tmp_path: Path) -> Path:
             (out / "data.bin").write_bytes(os.urandom(size))
             return {}
 
-        find_or_make(where, str(age) * 16, {}, {}, make)
+        find_or_make(where, str(age) * 16, ABOUT, make)
         for path in (where / (str(age) * 16), *(where / (str(age) * 16)).iterdir()):
             os.utime(path, (0, time.time() - age * DAY))
     (folder / "cache" / "train" / ".aaaa.part").mkdir()

@@ -23,6 +23,7 @@ steady = settings(derandomize=True, deadline=None, max_examples=20)
 SETTINGS: dict[str, Any] = {"size": 3, "name": "naïve"}
 UPSTREAM = {"tokenize": "0123456789abcdef"}
 KEY = stage_key("stage", "v1", SETTINGS, UPSTREAM)
+ABOUT = {"settings": SETTINGS, "upstream": UPSTREAM}
 
 
 class Maker:
@@ -41,7 +42,7 @@ class Maker:
 
 
 def get(folder: Path, make: Callable[[Path], dict[str, Any]], **more: Any) -> Entry:
-    return find_or_make(folder, KEY, SETTINGS, UPSTREAM, make, **more)
+    return find_or_make(folder, KEY, ABOUT, make, **more)
 
 
 def names(folder: Path) -> list[str]:
@@ -108,7 +109,7 @@ def test_an_entry_is_made_once(tmp_path: Path) -> None:
 def test_another_key_is_another_entry(tmp_path: Path) -> None:
     make = Maker()
     get(tmp_path / "stage", make)
-    other = find_or_make(tmp_path / "stage", "f" * 16, {}, {}, make)
+    other = find_or_make(tmp_path / "stage", "f" * 16, ABOUT, make)
     assert (make.times, other.cached) == (2, False)
     assert find(tmp_path / "stage", "e" * 16) is None
 
@@ -152,7 +153,7 @@ def test_the_manifest_records_settings_and_files(tmp_path: Path) -> None:
 )
 def test_facts_come_back_as_they_were(facts: Any) -> None:
     with TemporaryDirectory() as folder:
-        made = find_or_make(Path(folder), KEY, {}, {}, lambda out: {"facts": facts})
+        made = find_or_make(Path(folder), KEY, ABOUT, lambda out: {"facts": facts})
         assert find(Path(folder), KEY) == dataclasses.replace(made, cached=True)
         assert made.facts == {"facts": facts}
 
@@ -199,7 +200,7 @@ def make(out):
 
 print("ready", flush=True)
 sys.stdin.readline()
-print(find_or_make(folder, key, {}, {}, make).cached, flush=True)
+print(find_or_make(folder, key, {"settings": {}, "upstream": {}}, make).cached, flush=True)
 """
 
 

@@ -70,8 +70,9 @@ def test_the_results_of_earlier_runs_are_not_read(folder: Path) -> None:
     source = FilesCorpus(path=str(folder)).source(folder / "outputs")
     assert isinstance(source, Files)
     assert [text.strip() for text in source.documents()] == ["one", "two", "three", "four", "five"]
-    facts = {"hidden_files": source.found.hidden, "folders_left_out": source.found.left_out}
-    assert Tokenize().describe({"tokens": 5, "documents": 5, "no_files": 2, **facts}) == (
+    assert Tokenize().describe(
+        {"tokens": 5, "documents": 5, **source.found.skipped(), "no_files": 2}
+    ) == (
         "5 tokens in 5 documents; hidden files skipped: 1; broken links, pipes and devices "
         f"skipped: 2; {folder}/old, {folder}/outputs left out"
     )

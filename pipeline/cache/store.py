@@ -81,12 +81,10 @@ def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
 def find_or_make(
     folder: Path,
     key: str,
-    settings: Any,
-    upstream: dict[str, str],
+    about: Mapping[str, Any],
     make: Callable[[Path], dict[str, Any]],
     on_damaged: Callable[[Path, Path, str], None] = lambda *_: None,
     verify: bool = False,
-    about: Mapping[str, Any] | None = None,
 ) -> Entry:
     """Return the cache entry for `key`; compute it if it is missing or damaged.
 
@@ -94,8 +92,9 @@ def find_or_make(
     ----------
     folder
         The cache folder of the stage.
-    settings, upstream, about
-        Written into ``manifest.json``. `upstream` maps stages to the cache keys of their results.
+    about
+        Written into ``manifest.json``: ``settings``; ``upstream``, the cache keys of the results
+        that were read, by stage; and anything else.
     make
         Writes the result into the given empty folder, and returns facts, such as its size.
     on_damaged
@@ -121,7 +120,6 @@ def find_or_make(
         try:
             facts = make(part)
             seconds = time.perf_counter() - begun
-            made = {"key": key, "stage": folder.name, "settings": settings, "upstream": upstream}
             files = {
                 str(file.relative_to(part)): {
                     "bytes": file.stat().st_size,
@@ -130,10 +128,10 @@ def find_or_make(
                 for file in sorted(part.rglob("*"))
                 if file.is_file()
             }
-            noted = dict(about or {})
+            noted = {"key": key, "stage": folder.name, **about}
             if "code" in noted:
                 noted["code"] = keep_code(folder, noted["code"])
-            manifest = {**made, **noted, "seconds": seconds, "facts": facts, "files": files}
+            manifest = {**noted, "seconds": seconds, "facts": facts, "files": files}
             (part / MANIFEST).write_bytes(with_checksum(manifest))
             fsync_and_hash(part / MANIFEST)
             fsync_folder(part)
@@ -142,7 +140,7 @@ def find_or_make(
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
-    return Entry(key, path, False, seconds, facts, settings)
+    return Entry(key, path, False, seconds, facts, about["settings"])
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from traceback import walk_tb
@@ -53,28 +53,24 @@ def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) ->
     return f"{key}: no such setting here; {hint}"
 
 
-def file_and_key_of(error: HydraException | OmegaConfBaseException) -> tuple[str, str]:
-    """Return the file and the unknown key that made Hydra fail while composing the settings.
+def composition_error(
+    error: HydraException | OmegaConfBaseException, unknown: Callable[[str], str]
+) -> str:
+    """Return the error message for settings that Hydra or OmegaConf could not compose.
 
-    The file is empty if the key is from the command line. The key is empty if the error has another
-    cause.
+    `unknown` is a function that returns the message for the key of an unknown setting.
     """
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
-        return f"{found[1]}.yaml: ", found[2]
+        return f"{found[1]}.yaml: {unknown(found[2])}"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    key = str(getattr(cause, "full_key", None) or "")
-    return "", key if "not in" in str(cause).split("\n")[0] else ""
-
-
-def composition_error(error: HydraException | OmegaConfBaseException) -> str:
-    """Return the error message for settings that Hydra or OmegaConf could not compose."""
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    key = str(getattr(cause, "full_key", None) or "")
+    key, reason = str(getattr(cause, "full_key", None) or ""), str(cause).split("\n")[0]
+    if key and "not in" in reason:
+        return unknown(key)
     if key == "experiment":
         return "experiment: must be the name of a file of conf/experiment, or null"
     if key:
-        return f"{key}: {str(cause).split(chr(10))[0]}"
+        return f"{key}: {reason}"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return unknown_choice(error.missing_cfg_file, error.options or [])
     if isinstance(error, OverrideParseException):

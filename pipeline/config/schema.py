@@ -187,5 +187,4 @@ def keys_below(kind: type, prefix: str) -> dict[str, Any]:
 
 def error_line(error: HydraException | OmegaConfBaseException) -> str:
     """Return a one-line message for an error that Hydra raised while composing the settings."""
-    file, key = messages.file_and_key_of(error)
-    return file + suggest_setting(key) if key else messages.composition_error(error)
+    return messages.composition_error(error, suggest_setting)

@@ -140,11 +140,13 @@ class Stage(ABC):
         """A single hash of all source files that the result depends on."""
         return digest(self.code)
 
-    def about(self, context: Context) -> dict[str, Any]:
-        """Return metadata of the result besides its settings: code, input files, and machine."""
+    def about(self, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the metadata of the result: settings, what it is made from, and machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
+            "settings": settings,
+            "upstream": self.upstream(context),
             "code": self.code,
             "inputs": inputs if len(inputs) <= MAX_INPUTS else {},
             "input_bytes": size,

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -105,7 +104,8 @@ def make_report(
 
     with explain_write_errors(run.outputs, NAME):
         folder = run.outputs / "cache" / NAME
-        drawn = store.find_or_make(folder, key, shown, upstream, make, verify=verify).path
+        about = {"settings": shown, "upstream": upstream}
+        drawn = store.find_or_make(folder, key, about, make, verify=verify).path
         tables = sorted([*drawn.glob("*.csv"), *drawn.glob("*.parquet")])
         written = [run.run_dir / REPORT]
         write_report(
@@ -168,10 +168,8 @@ def read_ended(run_dir: Path) -> Ended:
     # The outputs may have been moved, or the path may start in another folder than this one.
     places = [Path(*evaluated.parts[:-3]), *run_dir.absolute().parents]
     for outputs in places:
-        find = partial(store.find, verify=False)
-        found = {
-            name: find(outputs / "cache" / name, stage["key"]) for name, stage in stages.items()
-        }
+        cache = outputs / "cache"
+        found = {name: store.find(cache / name, stage["key"]) for name, stage in stages.items()}
         entries = {name: entry for name, entry in found.items() if entry is not None}
         if len(entries) == len(stages):
             return Ended(run_dir, outputs, entries, summary, **later)

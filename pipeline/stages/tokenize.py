@@ -13,8 +13,8 @@ from w2v.files import digest, require_disk
 from w2v.settings import SettingError
 from w2v.text.corpora import Corpus
 from w2v.text.phrases import PHRASES, Phrases
-from w2v.text.records import Records
-from w2v.text.sources import Files, Source, size_of
+from w2v.text.records import files_of
+from w2v.text.sources import Files, size_of
 from w2v.text.tokenize import tokenize
 from w2v.text.tokenizer import Tokenizer
 
@@ -50,8 +50,8 @@ class Tokenize(Stage):
         source = corpus.source(
             context.outputs, context.hashes, display.downloading, display.hashing
         )
-        files = source.files if isinstance(source, Records) else source
-        before = file_stamps(files)
+        files = files_of(source)
+        before = files.stamps() if files else []
         with display.bar("checksum"):
             content = source.fingerprint()
         joined = (phrases if phrases.wanted else Phrases()).fingerprint()
@@ -75,19 +75,14 @@ class Tokenize(Stage):
                 on_read=display.reading,
                 on_join=display.joining,
             )
-            if isinstance(files, Files):
-                facts |= {
-                    "hidden_files": files.found.hidden,
-                    "no_files": files.found.no_files,
-                    "folders_left_out": files.found.left_out,
-                }
+            if files is None:
+                return facts
             # The key is a hash of the content as it was before.
-            changed = sorted({*before} ^ {*file_stamps(files)})
-            if changed:
+            if changed := sorted({*before} ^ {*files.stamps()}):
                 raise InputError(
                     f"{changed[0][0]}: has changed while it was read; give the command again"
                 )
-            return facts
+            return facts | files.found.skipped()
 
         return settings, make
 
@@ -146,8 +141,3 @@ class Tokenize(Stage):
         found = {name: value for name, value in numbers("corpus", entry.facts).items() if value}
         if context.job is None:
             context.tracker.scores(found, 0)
-
-
-def file_stamps(source: Source) -> list[Any]:
-    """Return name, size and modification time of each input file; nothing for other sources."""
-    return list(source.stamps()) if isinstance(source, Files) else []

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from w2v.errors import InputError
 from w2v.files import local_path
@@ -38,6 +38,14 @@ class FoundFiles:
     hidden: int = 0
     no_files: int = 0
     left_out: list[str] = field(default_factory=list)
+
+    def skipped(self) -> dict[str, Any]:
+        """Return what was skipped, as facts about the corpus."""
+        return {
+            "hidden_files": self.hidden,
+            "no_files": self.no_files,
+            "folders_left_out": self.left_out,
+        }
 
 
 def find_files(

@@ -293,6 +293,12 @@ class Records:
             raise InputError(f"{path}: cannot be read as Parquet ({error})") from None
 
 
+def files_of(source: object) -> Files | None:
+    """Return the files that a source of documents reads; None if it reads no files of the user."""
+    files = source.files if isinstance(source, Records) else source
+    return files if isinstance(files, Files) else None
+
+
 def files_or_records(files: Files, field: str | None) -> Files | Records:
     """Return the source that reads files: records if `field` is given, or else plain text.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.config.settings import Tracking
 from pipeline.tracking import Tracker, mlflow_tracker, reopen, retries, track
+from pipeline.tracking.killed_runs import lost_jobs
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
 from pipeline.tracking.retries import RetryQueue
@@ -32,6 +34,9 @@ from w2v.training.history import Epoch, Point
 ROOT = Path(__file__).parents[1]
 
 CONFIG = Tracking()
+
+JOB = {"mlflow.parentRunId": "1", "job": "0"}
+"""Tags of a job of a sweep."""
 
 
 def recorded(outputs: Path, query: str, *values: Any) -> list[Any]:
@@ -115,7 +120,7 @@ def test_what_a_short_run_records_is_one_transaction(outputs: Path, tmp_path: Pa
     points, epochs = training(30, 3)
     open_experiment(f"sqlite:///{outputs.absolute()}/mlflow.db", "w2v", outputs)
     begun = transactions(outputs)
-    with track(CONFIG, outputs, "run", {"model.dim": 100}, {"mlflow.parentRunId": "1"}) as tracker:
+    with track(CONFIG, outputs, "run", {"model.dim": 100}, JOB) as tracker:
         tracker.history(points, epochs)
         tracker.dataset("sst", "0123456789abcdef", "text.txt", {"documents": 7})
         tracker.tag({"stage.train": "k"})
@@ -127,7 +132,7 @@ def test_what_a_short_run_records_is_one_transaction(outputs: Path, tmp_path: Pa
     client = MlflowClient(f"sqlite:///{outputs.absolute()}/mlflow.db")
     assert tracker.run_id is not None
     run: Any = client.get_run(tracker.run_id)
-    tags = {"stage.train": "k", "mlflow.parentRunId": "1", "mlflow.note.content": "# A run"}
+    tags = {"stage.train": "k", **JOB, "mlflow.note.content": "# A run"}
     assert tags.items() <= run.data.tags.items()
     assert run.data.params == {"model.dim": "100"}
     assert client.download_artifacts(tracker.run_id, "tables/n.json")
@@ -142,7 +147,7 @@ def test_a_job_that_takes_longer_is_shown_while_it_runs(
     query = "select status from runs"
 
     def fail() -> None:
-        with track(CONFIG, outputs, "run", {}, {"mlflow.parentRunId": "1"}):
+        with track(CONFIG, outputs, "run", {}, JOB):
             deadline = time.monotonic() + 60
             while recorded(outputs, query) != [("RUNNING",)]:
                 assert time.monotonic() < deadline
@@ -154,24 +159,28 @@ def test_a_job_that_takes_longer_is_shown_while_it_runs(
     assert recorded(outputs, query) == [("FAILED",)]
 
 
-def test_jobs_of_a_sweep_do_not_wait_for_their_records(
-    outputs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    freed = threading.Event()
+def waits_for(freed: Any) -> Any:
+    """Return MLflow's `log_batch`, made to wait until the event `freed` is set."""
     log_batch: Any = SqlAlchemyStore.log_batch
 
     def slow(store: Any, run_id: str, *batch: Any, **more: Any) -> Any:
         freed.wait(60)
         return log_batch(store, run_id, *batch, **more)
 
-    monkeypatch.setattr(SqlAlchemyStore, "log_batch", slow)
+    return slow
+
+
+def test_jobs_of_a_sweep_do_not_wait_for_their_records(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", waits_for(freed))
     jobs = []
     with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}) as sweep:
         assert sweep.run_id is not None
         for number in range(3):
-            with track(
-                CONFIG, outputs, str(number), {"seed": number}, {"mlflow.parentRunId": sweep.run_id}
-            ) as tracker:
+            tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number)}
+            with track(CONFIG, outputs, str(number), {"seed": number}, tags) as tracker:
                 tracker.scores({"a": 1.0}, 1)
             jobs.append(tracker.run_id)
         assert recorded(outputs, "select name from runs") == [("sweep",)]
@@ -182,6 +191,44 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
     assert recorded(outputs, "select run_uuid from params order by value") == [
         (job,) for job in jobs
     ]
+
+
+def record_slowly(outputs: Path, sweep: str, freed: Any, ended: Any) -> None:
+    """Record two jobs in a process whose store waits for `freed`; then set `ended`."""
+    setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
+    for number in ("0", "1"):
+        tags = {"mlflow.parentRunId": sweep, "job": number}
+        with track(CONFIG, outputs, number, {"seed": number}, tags):
+            pass
+    ended.set()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_jobs_of_a_worker_process_do_not_wait_for_their_records(
+    outputs: Path, killed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    freed, ended = context.Event(), context.Event()
+    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}) as sweep:
+        assert sweep.run_id is not None
+        worker = context.Process(target=record_slowly, args=(outputs, sweep.run_id, freed, ended))
+        worker.start()
+        assert ended.wait(60)
+        assert recorded(outputs, "select name from runs") == [("sweep",)]
+        if killed:
+            worker.kill()
+        else:
+            freed.set()
+        worker.join()
+        assert sorted(lost_jobs(outputs, sweep.run_id)) == ([0, 1] if killed else [])
+        sweep.close_killed_jobs()
+    names = [] if killed else ["0", "1"]
+    assert recorded(outputs, "select name, status from runs order by name") == [
+        (name, "FINISHED") for name in (*names, "sweep")
+    ]
+    assert not list((outputs / ".running").iterdir())
+    warning = "did not take all of this run (killed before they were recorded: jobs 0, 1)"
+    assert (warning in capsys.readouterr().err) == killed
 
 
 def test_metrics_that_are_stored_already_do_not_cost_what_comes_with_them(

@@ -160,9 +160,9 @@ def test_a_locked_database_is_retried_until_it_is_free(tmp_path: Path) -> None:
 # Runs whose process was killed
 
 
-def status(experiment: tuple[MlflowClient, str], run_id: str) -> str:
+def status(experiment: tuple[MlflowClient, str], outputs: Path, run_id: str) -> str:
     """Close the runs of killed processes, then return the status of a run."""
-    close_killed_runs(*experiment)
+    close_killed_runs(*experiment, outputs)
     found: str = experiment[0].get_run(run_id).info.status
     return found
 
@@ -187,9 +187,9 @@ def test_a_run_is_closed_after_its_process_was_killed(
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         run_id = process.stdout.readline().strip()
-        assert status(experiment, run_id) == "RUNNING"
+        assert status(experiment, outputs, run_id) == "RUNNING"
         process.kill()
-    assert status(experiment, run_id) == "KILLED"
+    assert status(experiment, outputs, run_id) == "KILLED"
     assert experiment[0].get_run(run_id).data.tags["failure"] == "its process was killed"
     assert list((outputs / FOLDER).iterdir()) == []
 
@@ -197,10 +197,10 @@ def test_a_run_is_closed_after_its_process_was_killed(
 def test_a_run_stays_open_as_long_as_its_process_holds_the_lock(
     experiment: tuple[MlflowClient, str], outputs: Path
 ) -> None:
-    with run_lock(outputs) as lock:
+    with run_lock(outputs, {}) as lock:
         run_id = start_run(experiment, **{TAG: lock.lock_file})
-        assert status(experiment, run_id) == "RUNNING"
-    assert status(experiment, run_id) == "KILLED"
+        assert status(experiment, outputs, run_id) == "RUNNING"
+    assert status(experiment, outputs, run_id) == "KILLED"
 
 
 def test_a_run_of_another_machine_stays_open_and_no_other_file_is_touched(
@@ -209,7 +209,7 @@ def test_a_run_of_another_machine_stays_open_and_no_other_file_is_touched(
     other = outputs / "other.lock"
     other.write_text("content")
     for tags in ({}, {TAG: str(outputs / FOLDER / "missing.lock")}, {TAG: str(other)}):
-        assert status(experiment, start_run(experiment, **tags)) == "RUNNING"
+        assert status(experiment, outputs, start_run(experiment, **tags)) == "RUNNING"
     assert other.read_text() == "content"
     assert not (outputs / FOLDER).exists()
 
@@ -218,12 +218,12 @@ def test_a_run_that_was_closed_after_the_search_keeps_its_status(
     experiment: tuple[MlflowClient, str], outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = experiment
-    with run_lock(outputs) as lock:
+    with run_lock(outputs, {}) as lock:
         run_id = start_run(experiment, **{TAG: lock.lock_file})
     found = client.search_runs([experiment[1]])
     monkeypatch.setattr(client, "search_runs", lambda *_: found)
     client.set_terminated(run_id, "FINISHED")
-    assert status(experiment, run_id) == "FINISHED"
+    assert status(experiment, outputs, run_id) == "FINISHED"
 
 
 def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
@@ -234,7 +234,7 @@ def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
     locked, waits = threading.Event(), threading.Event()
 
     def job() -> None:
-        with run_lock(outputs) as lock:
+        with run_lock(outputs, {}) as lock:
             runs.append(start_run(experiment, **{"mlflow.parentRunId": sweep, TAG: lock.lock_file}))
             locked.set()
             waits.wait(60)
@@ -244,6 +244,6 @@ def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
     thread.start()
     locked.wait(60)
     threading.Timer(0.2, waits.set).start()
-    close_killed_runs(client, number, sweep)
+    close_killed_runs(client, number, outputs, sweep)
     thread.join()
     assert client.get_run(runs[0]).info.status == "KILLED"

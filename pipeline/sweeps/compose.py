@@ -4,8 +4,10 @@ Hydra takes 0.2 seconds to compose a configuration from about thirty files. Jobs
 in few settings, so a composed configuration is copied, and these settings are changed.
 """
 
+import pickle
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import cache, cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -13,9 +15,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.sweeps.overrides import is_plain, parsed
-
-_composed: dict[tuple[str, ...], DictConfig] = {}
-"""The configurations composed by this process, by the composer's token and the overrides."""
 
 
 class SharedComposition:
@@ -30,12 +29,18 @@ class SharedComposition:
     def __init__(self, loader: Any) -> None:
         self.loader = loader
         self.groups: dict[str, bool] = {}
-        self.token = uuid4().hex  # processes that launchers start get a copy with the same token
+        self.composed: dict[tuple[str, ...], DictConfig] = {}  # by the overrides
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # pickle asks for such names before there is a loader
-            raise AttributeError(name)
         return getattr(self.loader, name)
+
+    def __reduce__(self) -> Any:
+        return received, (self.pickled,)
+
+    @cached_property
+    def pickled(self) -> bytes:
+        """The loader, and an ID of the sweep: what a launcher sends to processes with each job."""
+        return pickle.dumps((self.loader, uuid4().hex))
 
     def is_group(self, key: str) -> bool:
         """Return whether a key names a config group; cached, since Hydra takes 10 ms."""
@@ -55,10 +60,10 @@ class SharedComposition:
             and not self.is_group(one.key_or_group)
         }
         fixed = [text for text in sweep_overrides if text not in values]
-        key = (self.token, *fixed)
-        if key not in _composed:
-            _composed[key] = self.loader.load_sweep_config(master_config, fixed, **options)
-        config = _composed[key].copy()
+        key = tuple(fixed)
+        if key not in self.composed:
+            self.composed[key] = self.loader.load_sweep_config(master_config, fixed, **options)
+        config = self.composed[key].copy()
         try:
             for one in values.values():
                 OmegaConf.update(config, one.key_or_group, deepcopy(one.value()), merge=True)
@@ -79,3 +84,9 @@ class SharedComposition:
                 job.override_dirname = dirname.item_sep.join(texts).replace("=", dirname.kv_sep)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
+
+
+@cache
+def received(pickled: bytes) -> SharedComposition:
+    """Return the object that the jobs of a sweep in this process share."""
+    return SharedComposition(pickle.loads(pickled)[0])

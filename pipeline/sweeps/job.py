@@ -20,6 +20,7 @@ from pipeline.config.values import NOT_IDENTITY, flatten, short_names
 from pipeline.sweeps.objective import check_objective, objective_value
 from pipeline.sweeps.overrides import keys_and_texts
 from pipeline.sweeps.results import (
+    FAILURE,
     JOB,
     LOCK,
     SWEEP,
@@ -118,6 +119,7 @@ def run_job(
             "settings": {},
         }
         write_json(context.folder / JOB, job)
+        (context.folder / FAILURE).unlink(missing_ok=True)
         try:
             config = schema.resolve(composed)
             job["settings"] = flatten(config.as_dict(), NOT_IDENTITY)

@@ -6,19 +6,31 @@ import multiprocessing.forkserver
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from pipeline.sweeps.results import JOB, failure_reason, has_ended, write_failure
+from pipeline.sweeps.results import (
+    JOB,
+    SWEEP,
+    failure_reason,
+    has_ended,
+    read_json,
+    write_failure,
+)
+from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
 from w2v.errors import InputError
 from w2v.training.memory import available_cores
 
 log = logging.getLogger(__name__)
+
+LOKY = "joblib.externals.loky"
+"""The part of joblib that runs processes."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,12 +89,22 @@ def prepare_processes(config: DictConfig, jobs: int) -> None:
     limit_threads_of_child_processes(threads_per_job(at_once))
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     if launcher_class(config) == "JoblibLauncher" and forks:
-        context = import_module("joblib.externals.loky.backend.context")
+        context = import_module(f"{LOKY}.backend.context")
 
         tracker = ["pipeline.tracking.mlflow_tracker"] * (config.tracking.name == "mlflow")
         multiprocessing.set_forkserver_preload(["pipeline.sweeps.preload", *tracker])
         multiprocessing.forkserver.ensure_running()
         context.set_start_method("forkserver", force=True)
+
+
+@contextmanager
+def ending_processes(config: DictConfig) -> Iterator[None]:
+    """After the block, end joblib's worker processes, which then have recorded all their jobs."""
+    try:
+        yield
+    finally:
+        if launcher_class(config) == "JoblibLauncher":
+            import_module(LOKY).get_reusable_executor(reuse=True).shutdown()
 
 
 def check_launcher(config: DictConfig) -> None:
@@ -116,17 +138,22 @@ def run_all_jobs(
     limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
     size = limit or len(jobs)
     for first in range(start, len(jobs), size):
-        run_jobs(launcher, folder, jobs, range(first, min(first + size, len(jobs))))
+        numbers = range(first, min(first + size, len(jobs)))
+        run_jobs(launcher, Path(config.outputs), folder, jobs, numbers)
 
 
 def run_jobs(
-    launcher: Launcher, folder: Path, jobs: Sequence[Sequence[str]], numbers: Sequence[int]
+    launcher: Launcher,
+    outputs: Path,
+    folder: Path,
+    jobs: Sequence[Sequence[str]],
+    numbers: Sequence[int],
 ) -> None:
     """Run the jobs with the given consecutive `numbers`, even if some of them fail.
 
     If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
     launched again. Those that were running are run one by one, so that another crash affects one
-    job only.
+    job only. So are those that had ended, but whose run was not recorded yet.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])
@@ -136,10 +163,11 @@ def run_jobs(
         if not started:
             raise
         log.warning("%s: %s", type(error).__name__, error)
-    interrupted = [n for n in started if not has_ended(folder / str(n))]
+    lost = lost_jobs(outputs, read_json(folder / SWEEP)["mlflow_run_id"])
+    interrupted = [n for n in started if n in lost or not has_ended(folder / str(n))]
     waiting = [n for n in numbers if n not in started]
     for _, run in itertools.groupby(enumerate(waiting), lambda pair: pair[1] - pair[0]):
-        run_jobs(launcher, folder, jobs, [n for _, n in run])
+        run_jobs(launcher, outputs, folder, jobs, [n for _, n in run])
     for n in interrupted:
         try:
             launcher.launch([jobs[n]], initial_job_idx=n)

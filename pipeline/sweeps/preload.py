@@ -3,6 +3,11 @@
 The fork server imports this file, so that joblib's worker processes start with all of it loaded.
 """
 
+import gc
+from typing import Any
+
+from hydra.core.plugins import Plugins
+
 import pipeline.experiment
 from pipeline.sweeps import job, objective
 from w2v.engines import are_kernels_compiled
@@ -13,3 +18,10 @@ if are_kernels_compiled():  # otherwise the first job that needs them compiles t
     from w2v.engines.numba import compile_kernels
 
     compile_kernels()  # loads them
+
+found: dict[str, Any] = vars(Plugins.instance())
+hydra_plugins: Any = Plugins
+# Otherwise Hydra imports all plugins again before each job.
+hydra_plugins._initialize = lambda plugins: plugins.__dict__.update(found)
+
+gc.freeze()  # what is loaded stays

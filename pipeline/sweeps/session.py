@@ -23,6 +23,7 @@ from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.sweeps.launchers import (
     check_launcher,
+    ending_processes,
     jobs_at_once,
     prepare_processes,
     threads_per_job,
@@ -65,7 +66,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         error: BaseException | None = None
         try:
-            with watching(watch_of(config, folder, sweep)):
+            with watching(watch_of(config, folder, sweep)), ending_processes(config):
                 yield folder
         except BaseException as raised:  # the sweep is closed even after Ctrl-C
             error = raised

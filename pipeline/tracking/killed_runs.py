@@ -1,26 +1,34 @@
-"""Close MLflow runs that are still RUNNING because their process was killed.
+"""Find runs whose process was killed, and close those that MLflow shows as RUNNING.
 
-A process holds a lock on a file during its run. The system releases the lock even after ``kill
--9``. The path of the file is a tag of the run.
+A process holds a lock on a file until its run is recorded. The system releases the lock even after
+``kill -9``. The path of the file is a tag of the run.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
-from mlflow import MlflowClient
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 TAG = "w2v.lock"
+PARENT = "mlflow.parentRunId"
+"""The tag of a job with the ID of its sweep's run."""
+
 FOLDER = ".running"
 
 JOB_SECONDS = 10.0
 """How long a job may take to stop after its sweep has ended."""
 
 
-def run_lock(outputs: Path) -> FileLock:
-    """Return a lock on a new file, which any thread may release."""
-    path = outputs.absolute() / FOLDER / f"{uuid4().hex}.lock"
+def run_lock(outputs: Path, tags: Mapping[str, str]) -> FileLock:
+    """Return a lock on a new file for the run with these tags; any thread may release it."""
+    of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
+    path = outputs.absolute() / FOLDER / f"{of_job}{uuid4().hex}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path, thread_local=False)
 
@@ -31,20 +39,44 @@ def unlock(lock: FileLock) -> None:
     lock.release(force=True)
 
 
-def close_killed_runs(client: MlflowClient, experiment_id: str, sweep: str | None = None) -> None:
+def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
+    """Return the lock files of the jobs of a sweep whose process was killed, by number.
+
+    ``sweep`` is the ID of the sweep's run. A process that still runs gets ten seconds to end.
+    """
+    found = {}
+    for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):
+        with suppress(Timeout), FileLock(path, timeout=JOB_SECONDS):
+            found[int(path.name.split(".")[1])] = path
+    return found
+
+
+def close_killed_runs(
+    client: "MlflowClient", experiment_id: str, outputs: Path, sweep: str | None = None
+) -> None:
     """Set the status of runs whose process was killed to KILLED.
 
     ``sweep`` is the run ID of a sweep that has ended; each of its jobs gets ten seconds to stop.
+    `RuntimeError` is raised if some of them have no run, since their process was killed before.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))
         # The file of a run on another machine does not exist here. Other folders are not touched.
         if path.parent.name != FOLDER or not path.is_file():
             continue
-        is_job = sweep is not None and run.data.tags.get("mlflow.parentRunId") == sweep
+        is_job = sweep is not None and run.data.tags.get(PARENT) == sweep
         with suppress(Timeout), FileLock(path, timeout=JOB_SECONDS if is_job else 0):
             # The process may have closed the run after the search.
             if client.get_run(run.info.run_id).info.status == "RUNNING":
                 client.set_tag(run.info.run_id, "failure", "its process was killed")
                 client.set_terminated(run.info.run_id, "KILLED")
             path.unlink(missing_ok=True)
+    if sweep is None:
+        return
+    never = []
+    for number, path in sorted(lost_jobs(outputs, sweep).items()):
+        path.unlink()
+        of_job = f"tags.`{PARENT}` = '{sweep}' and tags.job = '{number}'"
+        never += [str(number)] * (not client.search_runs([experiment_id], of_job))
+    if never:
+        raise RuntimeError(f"killed before they were recorded: jobs {', '.join(never)}")

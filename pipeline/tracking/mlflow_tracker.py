@@ -3,12 +3,14 @@
 import importlib.util
 import json
 import logging
+import multiprocessing
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -19,7 +21,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking.killed_runs import TAG, close_killed_runs, run_lock, unlock
+from pipeline.tracking.killed_runs import PARENT, TAG, close_killed_runs, run_lock, unlock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
 from pipeline.tracking.retries import QueueProxy, RetryQueue, one_line, retry_while_locked
@@ -53,8 +55,8 @@ SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
 
 
-_of_sweeps: dict[str, RetryQueue] = {}
-"""The queue of the sweep of this process, by the address of its store, which its jobs share.
+_shared: dict[str, RetryQueue] = {}
+"""The queue that the jobs of a sweep in this process share, by the address of its store.
 
 So a job need not wait for its record before the next one starts.
 """
@@ -233,7 +235,8 @@ class MlflowTracker(Tracker):
                 self.client.set_registered_model_alias(name, alias, version.version)
 
     def close_killed_jobs(self) -> None:
-        close_killed_runs(self.client, self.run.info.experiment_id, self.run_id)
+        assert self.linked is not None
+        close_killed_runs(self.client, self.run.info.experiment_id, self.linked, self.run_id)
 
 
 @contextmanager
@@ -242,8 +245,8 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
-        if store in _of_sweeps:  # until then, the run may not have been created
-            _of_sweeps[store].wait()
+        if store in _shared:  # until then, the run may not have been created
+            _shared[store].wait()
         client, _ = open_experiment(store, config.experiment, outputs)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
@@ -282,6 +285,28 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
     return scheme if separator else "local", {"uri": origin}
 
 
+def queue_of_process(store: str) -> RetryQueue | None:
+    """Return the queue that the jobs of this process share; ``None`` if it runs only one job.
+
+    They share that of their sweep, if it runs in this process, or have one until a worker process
+    ends.
+    """
+    if store not in _shared and multiprocessing.parent_process() is not None:
+        _shared[store] = RetryQueue(store)
+        Finalize(None, close_queue, [_shared[store]], exitpriority=1)
+    return _shared.get(store)
+
+
+def close_queue(calls: RetryQueue) -> None:
+    """Wait until all calls are made, and print a warning if some failed."""
+    if problem := calls.close():
+        print(
+            f"warning: {calls.name} did not take all of this run ({problem}); the results are "
+            "on disk, and the same command, given again, logs them from there",
+            file=sys.stderr,
+        )
+
+
 @contextmanager
 def track_in_mlflow(
     config: "Tracking",
@@ -298,14 +323,14 @@ def track_in_mlflow(
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()
     store = store_uri(config.uri, outputs)
-    is_job, is_sweep = "mlflow.parentRunId" in tags, tags.get("kind") == "sweep"
+    is_job, is_sweep = PARENT in tags, tags.get("kind") == "sweep"
     location = None
     if is_job:
         client, experiment_id, location = open_experiment_again(store, config.experiment, outputs)
     else:
         client, experiment_id = open_experiment(store, config.experiment, outputs)
     with ExitStack() as stack:
-        lock = run_lock(outputs)
+        lock = run_lock(outputs, tags)
         lock.acquire()
         stack.callback(unlock, lock)
         params = [Param(key, str(value)) for key, value in parameters.items()]
@@ -326,12 +351,12 @@ def track_in_mlflow(
         # The folder of a single run is its user's, who may edit the files in it.
         linked = outputs.absolute() if is_job or is_sweep else outputs.absolute() / CACHE
         tracker = MlflowTracker(client, run, config.register, params, linked, creation)
-        shared = _of_sweeps.get(store) if is_job else None
+        shared = queue_of_process(store) if is_job else None
         calls = shared or RetryQueue(store)
         if is_sweep:
-            _of_sweeps[store] = calls
+            _shared[store] = calls
         if not is_job:  # otherwise the sweep does it
-            calls.put(close_killed_runs, client, experiment_id)
+            calls.put(close_killed_runs, client, experiment_id, outputs)
         # A job that takes longer is shown while it runs.
         opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])
         opening.daemon = True
@@ -363,10 +388,6 @@ def track_in_mlflow(
             calls.put(tracker.flush, status=status)
             calls.put(stack.pop_all().close)  # the run is closed before its lock is released
             if is_sweep:
-                del _of_sweeps[store]
-            if shared is None and (problem := calls.close()):
-                print(
-                    f"warning: {store} did not take all of this run ({problem}); the results are "
-                    "on disk, and the same command, given again, logs them from there",
-                    file=sys.stderr,
-                )
+                del _shared[store]
+            if shared is None:
+                close_queue(calls)

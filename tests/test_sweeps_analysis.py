@@ -8,17 +8,32 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pipeline.config.values import short_names, shortened
 from pipeline.sweeps import show
-from pipeline.sweeps.analysis import Result
+from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
+from w2v.labels import short_names, shortened
+from w2v.tables import Row
 
 
 def job(number: int, value: float | None, **settings: Any) -> Job:
     status = "crashed" if value is None else "finished"
     figures = {} if value is None else {"score": value, "heldout_loss": value}
     flat = {key.replace("__", "."): setting for key, setting in settings.items()}
-    return Job(number, status, None, flat, figures, 1.0 + number, False, None, None)
+    return Job(
+        number=number,
+        status=status,
+        finished=value is not None,
+        reason=None,
+        settings=flat,
+        figures=figures,
+        seconds=1.0 + number,
+        cached=False,
+        run_id=None,
+    )
+
+
+def column(table: list[Row], name: str) -> list[Any]:
+    return [row[name] for row in table]
 
 
 def test_configurations_are_means_over_seeds() -> None:
@@ -32,12 +47,12 @@ def test_configurations_are_means_over_seeds() -> None:
             job(len(jobs) + s, float(v), model__dim=dim, model__window=window, seed=s)
             for s, v in enumerate(values)
         ]
-    table = Result("score", jobs).configurations
-    assert list(table["mean"]) == sorted(table["mean"], reverse=True)
-    assert table["verdict"].iloc[0] == "best"
+    table = compare_jobs("score", jobs).configurations
+    assert column(table, "mean") == sorted(column(table, "mean"), reverse=True)
+    assert table[0]["verdict"] == "best"
     means = {key: values.mean() for key, values in expected.items()}
     best = max(means, key=lambda key: means[key])
-    for row in table.to_dict("records"):
+    for row in table:
         values = expected[row["model.dim"], row["model.window"]]
         half = 4.302652729911275 * values.std(ddof=1) / math.sqrt(3)  # t of 2 degrees, 97.5 %
         assert row["mean"] == pytest.approx(values.mean())
@@ -77,7 +92,7 @@ def test_a_real_difference_is_found() -> None:
         job(i, (0.3 if dim == 10 else 0.5) + 0.01 * seed, model__dim=dim, seed=seed)
         for i, (dim, seed) in enumerate(itertools.product((10, 20), range(3)))
     ]
-    assert list(Result("score", jobs).configurations["verdict"]) == ["best", "worse"]
+    assert column(compare_jobs("score", jobs).configurations, "verdict") == ["best", "worse"]
 
 
 def test_losses_compare_only_with_equal_negatives() -> None:
@@ -93,17 +108,17 @@ def test_losses_compare_only_with_equal_negatives() -> None:
             ]
         )
     ]
-    result = Result("heldout_loss", jobs)
+    result = compare_jobs("heldout_loss", jobs)
     assert result.compared_within == ["loss", "loss.negatives"]
     best = {(row["group"], row["model.dim"]) for row in result.best}
     assert best == {("negsample 2", "10"), ("negsample 5", "20")}  # softmax has nothing to beat
     effects = result.effects
-    assert set(effects["setting"]) == {"model.dim"}
+    assert set(column(effects, "setting")) == {"model.dim"}
     # The scores less the means of their groups: -0.5, 0.5, 1, -1, 0.
-    assert list(effects["effect"]) == pytest.approx([0.5 / 3, -0.25])
-    assert effects["mean"].isna().all()
-    assert Result("score", jobs).compared_within == []
-    assert [row["loss"] for row in Result("score", jobs).best] == ["softmax"]
+    assert column(effects, "effect") == pytest.approx([0.5 / 3, -0.25])
+    assert all(math.isnan(mean) for mean in column(effects, "mean"))
+    assert compare_jobs("score", jobs).compared_within == []
+    assert [row["loss"] for row in compare_jobs("score", jobs).best] == ["softmax"]
 
 
 def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:
@@ -111,28 +126,28 @@ def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:
         job(0, 1.0, engine="numpy", engine__name="numpy", model__dim=4, seed=0),
         job(1, 2.0, engine="numba", engine__name="numba", model__dim=4, seed=0),
     ]
-    assert Result("score", jobs).axes == ["engine"]
+    assert compare_jobs("score", jobs).axes == ["engine"]
     jobs = [
         job(0, 1.0, experiment="a", model__dim=4, seed=0),
         job(1, 2.0, experiment="b", model__dim=5, seed=0),
         job(2, 2.0, experiment="b", model__dim=5, seed=1),
     ]
-    assert Result("score", jobs).axes == ["experiment", "seed"]
+    assert compare_jobs("score", jobs).axes == ["experiment", "seed"]
 
 
 def test_the_same_job_twice_is_one_observation() -> None:
     jobs = [job(i, 1.0, model__dim=4, seed=0) for i in range(2)]
     jobs.append(job(2, 2.0, model__dim=5, seed=0))
-    table = Result("score", jobs).configurations
-    assert list(table["seeds"]) == [1, 1]
-    assert list(table["verdict"]) == ["best", "one seed"]
+    table = compare_jobs("score", jobs).configurations
+    assert column(table, "seeds") == [1, 1]
+    assert column(table, "verdict") == ["best", "one seed"]
 
 
 def test_many_values_are_divided_at_their_quartiles() -> None:
     jobs = [job(i, float(i), train__lr=0.01 * (i + 1), seed=0) for i in range(12)]
-    effects = Result("score", jobs).effects
-    assert list(effects["jobs"]) == [3, 3, 3, 3]
-    assert list(effects["mean"]) == [1, 4, 7, 10]
+    effects = compare_jobs("score", jobs).effects
+    assert column(effects, "jobs") == [3, 3, 3, 3]
+    assert column(effects, "mean") == [1, 4, 7, 10]
 
 
 def test_close_values_stay_different() -> None:
@@ -140,10 +155,10 @@ def test_close_values_stay_different() -> None:
         job(i, value, train__lr=lr, seed=0)
         for i, (lr, value) in enumerate(((0.0250001, 0.1), (0.0250002, 0.9), (0.01, 0.5)))
     ]
-    table = Result("score", jobs).configurations
-    assert list(table["mean"]) == [0.9, 0.5, 0.1]
-    assert list(table["train.lr"]) == ["0.0250002", "0.01", "0.0250001"]
-    assert shortened(table["train.lr"]) == {
+    table = compare_jobs("score", jobs).configurations
+    assert column(table, "mean") == [0.9, 0.5, 0.1]
+    assert column(table, "train.lr") == ["0.0250002", "0.01", "0.0250001"]
+    assert shortened(column(table, "train.lr")) == {
         "0.0250002": "0.0250002",
         "0.01": "0.01",
         "0.0250001": "0.0250001",
@@ -163,9 +178,9 @@ def test_a_setting_of_some_choices_is_compared_within_them() -> None:
         job(1, 3.0, loss="negsample", loss__negatives=5, seed=0),
         job(2, 20.0, loss="softmax", seed=0),
     ]
-    effects = Result("score", jobs).effects
-    own = effects[effects["setting"] == "loss.negatives"]
-    assert dict(zip(own["value"], own["effect"], strict=True)) == {"2": -1.0, "5": 1.0}
+    effects = compare_jobs("score", jobs).effects
+    own = {row["value"]: row["effect"] for row in effects if row["setting"] == "loss.negatives"}
+    assert own == {"2": -1.0, "5": 1.0}
 
 
 def test_advice() -> None:
@@ -184,13 +199,12 @@ def test_advice() -> None:
             seconds=seconds[dim],
             cached=False,
             run_id=None,
-            vectors=None,
         )
         for i, (dim, seed, value) in enumerate(
             (dim, seed, value) for dim, three in values.items() for seed, value in enumerate(three)
         )
     ]
-    quick, covered = show.advice(Result("similarity/mine/spearman", jobs))
+    quick, covered = show.advice(compare_jobs("similarity/mine/spearman", jobs))
     assert quick == (
         "quickest of those not shown to be worse: model.dim=10 (1.0 s of training against 9.0 s)"
     )

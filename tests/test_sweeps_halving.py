@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.sweeps.analysis import Result
 from pipeline.sweeps.halving import better_half, rungs_of
+from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
 from tests.commands import run, write_text
 
@@ -20,8 +20,15 @@ HALVING = ("-m", "search=halving", *SMALL, "train.epochs=4", "seed=range(2)")
 
 
 def job(number: int, lr: float, seed: int, loss: float) -> Job:
-    settings = {"train.lr": lr, "seed": seed}
-    return Job(number, "finished", None, settings, {"loss": loss}, 1.0, False, None, None)
+    return Job(
+        number=number,
+        status="finished",
+        reason=None,
+        settings={"train.lr": lr, "seed": seed},
+        figures={"loss": loss},
+        cached=False,
+        run_id=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,7 +46,7 @@ def test_the_better_half_is_of_configurations_over_their_seeds() -> None:
         job(number, lr, number % 2, mean + (-1.5 if (lr, number % 2) == (0.3, 1) else 0.1))
         for number, (lr, mean) in enumerate((lr, mean) for lr, mean in means.items() for _ in "ab")
     ]
-    assert better_half(Result("loss", jobs)) == [0, 1, 2, 3]
+    assert better_half(compare_jobs("loss", jobs)) == [0, 1, 2, 3]
 
 
 @pytest.fixture(scope="module")

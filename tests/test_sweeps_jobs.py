@@ -14,10 +14,9 @@ from omegaconf import OmegaConf, read_write
 
 from pipeline.config import schema
 from pipeline.sweeps import show
-from pipeline.sweeps.analysis import Result
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.job import JobContext, run_job
-from pipeline.sweeps.objective import CHANGES_LOSS, check_objective
+from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs
 from pipeline.sweeps.results import read_jobs
 from pipeline.sweeps.search import resume
 from tests.commands import ROOT
@@ -75,7 +74,7 @@ def test_every_status_of_a_job(tmp_path: Path) -> None:
         (1, "crashed", 2),
         (2, "missing", 3),
     ]
-    result = Result("heldout_loss", jobs)
+    result = compare_jobs("heldout_loss", jobs)
     facts = {"command": "c", "sweep_dir": "d", "seconds": 1.0, "error": None}
     summary = show.write_results(tmp_path, result, facts)
     assert summary["counts"] == {"killed": 1, "crashed": 1, "missing": 1}
@@ -100,7 +99,6 @@ def test_a_job_that_crashes_is_written_down(
         parent=None,
         objective="heldout_loss",
         cores=1,
-        parallel=True,
     )
 
     def crash(*_: object) -> Any:

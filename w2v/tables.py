@@ -12,6 +12,9 @@ Row = dict[str, Any]
 KINDS: dict[str, type] = {"str": str, "float64": float, "int64": int, "bool": bool}
 """The Python type of the values of a column, by the name of the column's type."""
 
+MISSING = {"float64": math.nan}
+"""What stands for a missing value in a column of a type; None if the type is not here."""
+
 
 def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
     """Return the rows of a table as dictionaries, with values of the types of their columns.
@@ -21,17 +24,17 @@ def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
     rows
         Tuples of values in the order of the columns, or dictionaries.
     columns
-        The type of each column, a key of `KINDS`. A value of type ``float64`` may be None, or be
-        missing in a dictionary; it becomes NaN.
+        The type of each column, a key of `KINDS`. A value may be None, or be missing in a
+        dictionary; a missing ``float64`` becomes NaN, any other None.
     """
     found = []
     for row in rows:
         given = row if isinstance(row, Mapping) else dict(zip(columns, row, strict=True))
         found.append(
             {
-                name: math.nan
-                if kind == "float64" and given.get(name) is None
-                else KINDS[kind](given[name])
+                name: KINDS[kind](value)
+                if (value := given.get(name)) is not None
+                else MISSING.get(kind)
                 for name, kind in columns.items()
             }
         )
@@ -48,7 +51,7 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """Write a table as ``<name>.csv`` and ``<name>.parquet``; NaN becomes null in Parquet.
+    """Write a table as ``<name>.csv`` and ``<name>.parquet``; NaN and None become null in Parquet.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Format the keys and values of settings for tables, plots and lists of runs."""
+"""Write settings as YAML, and as one dictionary with dotted keys."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -42,49 +42,6 @@ def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
 
 _NUMBER = re.compile(r"[-+]?[0-9_.]+([eE][-+]?[0-9]+)?|[-+]?\.?(inf|nan)", re.IGNORECASE)
 _Dumper.add_representer(str, _represent_text)
-
-
-def as_text(value: Any) -> str:
-    """Format a value for a table.
-
-    A float is rounded to four significant digits if that is exact; ``None`` becomes a dash.
-    """
-    if isinstance(value, float):
-        short = f"{value:.4g}"
-        return short if float(short) == value else repr(value)
-    return "–" if value is None else str(value)
-
-
-def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Map each text to a short form, in which numbers are rounded to four significant digits.
-
-    If two numbers would become equal, all keep more digits. Other texts are unchanged.
-    """
-    values = list(dict.fromkeys(texts))
-    for digits in (4, 6, 9):
-        short = {text: _rounded(text, digits) for text in values}
-        if len(set(short.values())) == len(values):
-            return short
-    return {text: text for text in values}
-
-
-def _rounded(text: str, digits: int) -> str:
-    if not re.fullmatch(r"-?\d*\.?\d+(e[+-]?\d+)?", text) or float(text).is_integer():
-        return text
-    return f"{float(text):.{digits}g}"
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value is an int or a float, but not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Map each dotted key to its last part if that is unique: ``model.dim`` to ``dim``."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return {
-        key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
-    }
 
 
 def flatten(settings: Mapping[str, Any], without: Sequence[str] = ()) -> dict[str, Any]:

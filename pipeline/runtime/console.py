@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config.values import as_text, short_names, shortened
 from w2v.errors import sanitize
+from w2v.labels import as_text, short_names, shortened
 from w2v.training.history import Epoch, Point, TrainState
 
 PLAIN_SECONDS = 10.0

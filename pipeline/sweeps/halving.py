@@ -16,11 +16,12 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from pipeline.sweeps.analysis import Result
 from pipeline.sweeps.launchers import run_all_jobs
+from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.overrides import keys_and_texts
 from pipeline.sweeps.results import SWEEP, Job, read_job, read_json, write_json
 from w2v.errors import InputError
+from w2v.evaluate.sweep import Sweep
 
 EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
@@ -76,25 +77,26 @@ def run_rungs(
             read_job(folder / str(number), sweep["jobs"][number])
             for number in range(start, len(sweep["jobs"]))
         ]
-        alive = list(better_half(Result(sweep["objective"], found)))
+        alive = list(better_half(compare_jobs(sweep["objective"], found)))
         planned = [sweep["jobs"][number] for number in alive if number is not None]
         if not planned:
             return
 
 
-def better_half(result: Result) -> list[int]:
-    kept = [row for rows in result.ranking.values() for row in rows[: (len(rows) + 1) // 2]]
-    return sorted(int(number) for row in kept for number in row["jobs"].split())
+def better_half(result: Sweep[Job]) -> list[int]:
+    kept = [one for ranked in result.ranking.values() for one in ranked[: (len(ranked) + 1) // 2]]
+    return sorted(job.number for one in kept for job in one.runs.values())
 
 
-def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
-    """Return the result of a sweep from the content of its ``sweep.json`` and its jobs.
+def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
+    """Return the comparison of a sweep's jobs, from them and the content of its ``sweep.json``.
 
-    After successive halving, the result has the last job of each configuration. The effects of
+    After successive halving, the last jobs of all configurations are compared. The effects of
     settings are those in the first round, in which all jobs had the same number of epochs.
     """
+    objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:
-        return Result(sweep["objective"], list(jobs), size=sweep["difference"])
+        return compare_jobs(objective, jobs, size=size)
     final = max(sweep["epochs"])
     alike = [
         replace(job, settings={**job.settings, EPOCHS: final}, epochs=sweep["epochs"][job.number])
@@ -103,5 +105,4 @@ def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Result:
     first = [job for job in alike if sweep["continues"][job.number] is None]
     gone_on = set(sweep["continues"])
     last = [job for job in alike if job.number not in gone_on]
-    earlier = Result(sweep["objective"], first)
-    return Result(sweep["objective"], last, earlier, sweep["difference"])
+    return compare_jobs(objective, last, first, size)

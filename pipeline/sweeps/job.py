@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from pipeline.cache.store import Entry
 from pipeline.config import schema
 from pipeline.config.settings import Config
-from pipeline.config.values import NOT_IDENTITY, flatten, short_names
+from pipeline.config.values import NOT_IDENTITY, flatten
 from pipeline.sweeps.objective import check_objective, objective_value
 from pipeline.sweeps.overrides import keys_and_texts
 from pipeline.sweeps.results import (
@@ -30,6 +30,7 @@ from pipeline.sweeps.results import (
     write_json,
 )
 from w2v.errors import InputError, sanitize
+from w2v.labels import short_names
 
 log = logging.getLogger("pipeline")
 
@@ -46,7 +47,6 @@ class JobContext:
     parent: str | None  # the ID of the sweep's MLflow run
     objective: str
     cores: int | None  # the most threads of the job; None: all cores of its process
-    parallel: bool  # whether jobs run at the same time
     watched: bool = False  # whether a terminal shows how jobs end
     dims: int = 0  # the sum of the vector dimensions of this job and all later ones
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
@@ -88,7 +88,7 @@ def job_context() -> JobContext | None:
         },
         parent=sweep["mlflow_run_id"],
         dims=sum(sweep["dims"][int(hydra.job.num) :]),
-        **{key: sweep[key] for key in ("swept", "objective", "cores", "parallel", "watched")},
+        **{key: sweep[key] for key in ("swept", "objective", "cores", "watched")},
     )
 
 

@@ -1,16 +1,20 @@
 """The objective of a sweep: the metrics of a run, and which runs can be compared by them."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pipeline.config.settings import Config
+from pipeline.config.settings import Config, direction_of
 from w2v.engines import ENGINES
 from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.metrics import figures as scores_of
+from w2v.evaluate.sweep import Sweep
 from w2v.losses import LOSSES
 from w2v.objectives import ARCHITECTURES
+
+if TYPE_CHECKING:
+    from pipeline.sweeps.results import Job
 
 CHANGES_LOSS = {
     *("loss", "model"),
@@ -32,6 +36,27 @@ def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
+
+
+def compare_jobs(
+    objective: str,
+    jobs: "Sequence[Job]",
+    first: "Sequence[Job] | None" = None,
+    size: float | None = None,
+) -> "Sweep[Job]":
+    """Return the comparison of the jobs of a sweep by the metric `objective`.
+
+    After successive halving, `jobs` are the last of each configuration, and `first` those of the
+    first round. `size` is the difference to detect.
+    """
+    return Sweep(
+        objective,
+        jobs,
+        first=None if first is None else compare_jobs(objective, first),
+        size=size,
+        smaller_is_better=lambda metric: direction_of(metric) == "minimize",
+        must_agree=incomparable,
+    )
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -16,28 +16,26 @@ from pipeline.sweeps.objective import figures_of
 from pipeline.sweeps.overrides import override_values
 from w2v.errors import InputError
 from w2v.evaluate.answers import ANSWERS
+from w2v.evaluate.sweep import Run
 from w2v.files import json_page, written_aside
 from w2v.report.evaluation import NEIGHBOURS
 
 SWEEP, JOB, FAILURE, LOCK = "sweep.json", "job.json", "failure.json", ".lock"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One job of a sweep, as read from the files in its folder."""
+@dataclass(frozen=True, kw_only=True)
+class Job(Run):
+    """One job of a sweep, as read from the files in its folder.
 
-    number: int
+    Its settings include the choices of config groups, by group. ``epochs`` is 0 unless the sweep is
+    one of successive halving.
+    """
+
     status: str  # finished, refused, crashed, killed or missing (never started)
     reason: str | None  # of a failure
-    settings: dict[str, Any]  # by dotted key; the choices of config groups by group
-    figures: dict[str, float]  # the metrics
-    seconds: float | None  # of training, also if it is from the cache
     cached: bool | None  # whether the training is from the cache
     run_id: str | None
-    vectors: str | None  # a path, like the next two
-    neighbours: str | None = None
-    answers: str | None = None
-    epochs: int | None = None  # in successive halving
+    neighbours: str | None = None  # the file of the table of neighbors
 
 
 def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
@@ -74,6 +72,7 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
     return Job(
         number=int(folder.name),
         status=status,
+        finished=status == "finished",
         reason=reason,
         settings=settings,
         figures=figures_of(summary),

@@ -21,7 +21,6 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from pipeline.config import schema
 from pipeline.config.settings import Config, direction_of
 from pipeline.config.values import NOT_IDENTITY, flatten
-from pipeline.sweeps.analysis import SEED
 from pipeline.sweeps.objective import check_objective, incomparable
 from pipeline.sweeps.overrides import (
     compose_choices,
@@ -31,6 +30,7 @@ from pipeline.sweeps.overrides import (
     varied_overrides,
 )
 from w2v.errors import InputError
+from w2v.evaluate.sweep import SEED
 
 log = logging.getLogger(__name__)
 

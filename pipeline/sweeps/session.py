@@ -37,7 +37,8 @@ from pipeline.tracking import Tracker, track
 from w2v.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.sweeps.analysis import Result
+    from pipeline.sweeps.results import Job
+    from w2v.evaluate.sweep import Sweep
 
 CHDIR = "hydra.job.chdir=true: must be false; paths start where the command is given"
 SUBDIR = "${hydra.job.num}"
@@ -108,7 +109,6 @@ def prepare_jobs(
         "report": str(config.report),
         "command": shlex.join([*command(), *sys.argv[1:]]),
         "cores": cores,
-        "parallel": at_once != 1,
         "watched": sys.stdout.isatty(),
         "swept": swept,
         "dims": [int(dict(keys_and_texts(job)).get("model.dim", config.model.dim)) for job in jobs],
@@ -156,8 +156,8 @@ def close_sweep(
     summary = show.write_results(folder, result, facts)
     pages = write_ensembles(folder, result) if sweep["report"] != "none" else []
     record_sweep(tracker, folder, summary, show.markdown(result, summary))
-    for number in result.best_jobs:
-        record_job_vectors(folder / str(number))
+    for job in result.best_runs:
+        record_job_vectors(folder / str(job.number))
     reports = [*make_reports(folder, result, sweep["report"]), *pages]
     show.print_results(Display(), result, summary, reports)
     failed = [job for job in jobs if job.status != "finished"]
@@ -175,7 +175,7 @@ def close_sweep(
         raise SweepFailedError(f"{len(failed)} of {len(jobs)} jobs did not finish", status)
 
 
-def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
+def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
     """Return the paths of the HTML reports of the jobs that `report` selects.
 
     With "all", they were written while the sweep ran. With "best", that of the best job is written
@@ -185,15 +185,14 @@ def make_reports(folder: Path, result: "Result", report: str) -> list[Path]:
     from w2v.report.report import REPORT
 
     made = []
-    scored = [job.number for job in result.finished if job.neighbours]
-    best = result.best_jobs if len(result.best_jobs) == 1 else []
-    wanted = {"all": scored, "none": []}.get(report, best)
-    for number in sorted({*scored} & {*wanted}):
-        path = folder / str(number)
+    best = result.best_runs if len(result.best_runs) == 1 else []
+    for job in {"all": result.finished, "best": best}.get(report, []):
+        path = folder / str(job.number)
         try:
-            made += [path / REPORT] if report == "all" else report_later(path)
+            if job.neighbours:  # it has scores
+                made += [path / REPORT] if report == "all" else report_later(path)
         except InputError as error:
-            print(f"warning: job {number} has no report: {error}", file=sys.stderr)
+            print(f"warning: job {job.number} has no report: {error}", file=sys.stderr)
     return made
 
 

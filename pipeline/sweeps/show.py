@@ -13,15 +13,16 @@ from omegaconf import OmegaConf
 
 from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
-from pipeline.config.values import as_text, shortened
 from pipeline.runtime.console import Display, format_duration
 from pipeline.sweeps import plots
-from pipeline.sweeps.analysis import SEED, Result, records
 from pipeline.sweeps.results import Job, write_json
+from w2v.evaluate.sweep import SEED, Sweep
 from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
+from w2v.labels import as_text, shortened
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page
+from w2v.tables import Row, typed_rows, write_table
 
 MAX_SENTENCES = 6
 """The most verdicts that are printed, those on the objective first; the report has them all."""
@@ -44,18 +45,19 @@ ONE_SEED_SEARCH = (
 )
 
 
-def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dict[str, Any]:
+def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write tables, plots, an HTML page and ``summary.json``; return the summary, with `facts`."""
     tables = {"configurations": result.configurations, "effects": result.effects}
-    tables |= {"verdicts": result.verdicts, "jobs": result.table}
-    for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+    columns = dict(result.columns)
+    tables["verdicts"] = result.verdicts
+    tables["jobs"], columns["jobs"] = jobs_table(result)
+    for name, rows in tables.items():
+        write_table(folder, name, rows, columns[name])
     for row in result.best[:1]:
-        best = next(job for job in result.jobs if str(job.number) == row["jobs"].split()[0])
+        best = next(job for job in result.runs if str(job.number) == row["jobs"].split()[0])
         if best.neighbours and Path(best.neighbours).exists():
             shutil.copyfile(best.neighbours, folder / NEIGHBOURS)
-    plots.draw(folder, result.first or result)
+    plots.draw(folder, result.first)
     summary = {
         **facts,
         "objective": result.objective,
@@ -63,21 +65,52 @@ def write_results(folder: Path, result: Result, facts: Mapping[str, Any]) -> dic
         "direction": direction_of(result.objective),
         "axes": result.axes,
         "compared_within": result.compared_within,
-        "counts": dict(Counter(job.status for job in result.jobs)),
-        "trained": sum(job.cached is False for job in result.jobs),
-        "best": result.best,
+        "counts": dict(Counter(job.status for job in result.runs)),
+        "trained": sum(job.cached is False for job in result.runs),
         "judged": sentences(result.judged),
-        **{name: records(table) for name, table in tables.items()},
+        **{name: without_nan(rows) for name, rows in {"best": result.best, **tables}.items()},
     }
     write_json(folder / "summary.json", summary)
     write_sweep_page(folder, result.judged, summary, result.settings)
     return summary
 
 
-def markdown(result: Result, summary: Mapping[str, Any]) -> str:
+def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
+    """Return a table with one row per job, and the types of its columns.
+
+    The columns are settings that vary, metrics, and others. If a group of settings has the name of
+    a metric, as ``loss``, the choice of the group is in the column ``loss.name``.
+    """
+    figures = dict.fromkeys(name for job in result.runs for name in job.figures)
+    figures.pop("seconds", None)  # a column of its own
+    axes = {f"{axis}.name" if axis in figures else axis: axis for axis in result.axes}
+    first = [result.objective] * (result.objective in figures)
+    columns = {
+        **{"job": "int64", "status": "str"},
+        **dict.fromkeys(axes, "str"),
+        **dict.fromkeys([*first, *figures], "float64"),
+        **{"seconds": "float64", "cached": "bool", "run_id": "str", "reason": "str"},
+    }
+    rows = []
+    for job in result.runs:
+        given = job.settings
+        chosen = {name: as_text(given[axis]) for name, axis in axes.items() if axis in given}
+        rows.append({**job.figures, **vars(job), **chosen, "job": job.number})
+    return typed_rows(rows, columns), columns
+
+
+def without_nan(rows: Sequence[Row]) -> list[Row]:
+    """Return rows in which NaN, which JSON does not have, is ``None``."""
+    return [{key: None if value != value else value for key, value in row.items()} for row in rows]
+
+
+def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
     """Return the results in Markdown, as the description of the sweep's MLflow run."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
-    lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
+    lines += [
+        *(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]),
+        "",
+    ]
     axes = result.settings
     head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
     lines += [" | ".join(head), " | ".join("---" for _ in head)]
@@ -88,12 +121,12 @@ def markdown(result: Result, summary: Mapping[str, Any]) -> str:
         cells = [short[axis][as_text(row[axis])] for axis in axes]
         cells += [f"{row['mean']:.4f}", spread, str(row["seeds"]), row["verdict"]]
         lines.append(" | ".join(cell.replace("|", "\\|") for cell in cells))
-    failed = [f"- {line}" for line in failures(result.jobs)]
+    failed = [f"- {line}" for line in failures(result.runs)]
     return "\n".join([*lines, *([""] if failed else []), *failed])
 
 
 def print_results(
-    display: Display, result: Result, summary: Mapping[str, Any], reports: Sequence[Path]
+    display: Display, result: Sweep[Job], summary: Mapping[str, Any], reports: Sequence[Path]
 ) -> None:
     """Print the results of a sweep: configurations, effects of settings, advice and failures.
 
@@ -125,7 +158,7 @@ def print_results(
             display.say(NOT_COMPARABLE)
     for line in [*effect_sizes(result), *advice(result)]:
         display.say(line)
-    for line in failures(result.jobs):
+    for line in failures(result.runs):
         display.say(line, "red")
     counts = ", ".join(f"{n} {status}" for status, n in summary["counts"].items())
     trained, seconds = summary["trained"], summary["seconds"]
@@ -147,18 +180,20 @@ def print_results(
         display.say(f"best      {study.best_value:.4f} of the whole study: {params}")
 
 
-def effect_sizes(result: Result) -> list[str]:
+def effect_sizes(result: Sweep[Job]) -> list[str]:
     """Return a line that ranks the settings by the size of their effect on the mean objective."""
-    effects = result.effects[result.effects["setting"] != SEED]
-    spans = effects.groupby("setting", sort=False)["effect"].agg(lambda one: one.max() - one.min())
-    ranked = sorted(spans.index[spans > 0], key=lambda name: -spans[name])
+    effects: dict[str, list[float]] = {}
+    for row in result.effects:
+        effects.setdefault(row["setting"], []).append(row["effect"])
+    spans = {name: max(own) - min(own) for name, own in effects.items() if name != SEED}
+    ranked = sorted((name for name in spans if spans[name] > 0), key=lambda name: -spans[name])
     if not ranked:
         return []
     sizes = ", ".join(f"{name} by {spans[name]:.4f}" for name in ranked)
     return [f"what moves {result.objective}, from its lowest mean to its highest: {sizes}"]
 
 
-def advice(result: Result) -> list[str]:
+def advice(result: Sweep[Job]) -> list[str]:
     """Return advice, such as a faster configuration that is not shown to be worse than the best."""
     lines = []
     for best, *others in by_group(result).values():
@@ -187,8 +222,9 @@ def advice(result: Result) -> list[str]:
     return lines
 
 
-def by_group(result: Result) -> dict[str, list[dict[str, Any]]]:
-    rows = itertools.groupby(records(result.configurations), itemgetter("group"))
+def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
+    """Return the rows of the table of configurations by the group in which they are compared."""
+    rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}
 
 

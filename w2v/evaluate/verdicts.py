@@ -117,14 +117,14 @@ COLUMNS = {
     "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs
     "p": "float64",  # corrected for the number of comparisons
     "seeds": "int64",  # that both settings have
-    "items": "Int64",  # pairs or questions that all runs of both know
+    "items": "int64",  # pairs or questions that all runs of both know
     "detectable": "float64",  # the true difference that these seeds show in 80 % of repetitions
     "size": "float64",  # the difference for which the next column is: the one found, or a given one
-    "seeds_needed": "Int64",  # to show it in 80 % of repetitions; missing: more than 1,000
+    "seeds_needed": "int64",  # to show it in 80 % of repetitions; missing: more than 1,000
     "alone_low": "float64",  # of the 95 % interval of this difference alone
     "alone_high": "float64",
 }
-"""The dtypes of the columns of `Judged.rows`."""
+"""The types of the columns of `Judged.rows` (see `w2v.tables`)."""
 
 
 class Verdicts:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from w2v.labels import as_text, is_number, shortened
 from w2v.plots.labels import place_labels
 from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
 
@@ -18,6 +19,9 @@ LOG_RATIO = 20
 """An axis is logarithmic if its largest value is more than this many times its smallest."""
 
 MAX_LABELS = 12
+
+MAX_TICKS = 8
+"""A numeric setting with more values than this gets an axis with a scale."""
 
 Ticks = list[tuple[float, str]]
 """The ticks of an axis: position from 0 to 1, and label."""
@@ -69,9 +73,31 @@ class Cloud:
         return cost, value
 
 
+def axis_positions(values: Sequence[Any]) -> tuple[NDArray[np.float64], Ticks]:
+    """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks."""
+    numbers = [value for value in values if value is not None]
+    labels = list(dict.fromkeys(as_text(value) for value in values))
+    short = shortened(labels)
+    if numbers and all(is_number(value) for value in numbers):
+        labels = [as_text(value) for value in sorted(set(numbers))]
+        if len(labels) > MAX_TICKS:
+            low, high = min(numbers), max(numbers)
+            log = low > 0 and high / low > LOG_RATIO
+            marks = np.geomspace(low, high, 5) if log else np.linspace(low, high, 5)
+            scaled = np.array([low, high, *values], dtype=np.float64)
+            if log:
+                scaled = np.log(scaled)
+            places = (scaled[2:] - scaled[0]) / (scaled[1] - scaled[0])
+            return places, [(i / 4, f"{mark:.4g}") for i, mark in enumerate(marks)]
+        labels += [as_text(None)] * (None in values)
+    at = np.linspace(0, 1, len(labels)) if len(labels) > 1 else np.array([0.5])
+    ticks = [(float(x), short[label]) for x, label in zip(at, labels, strict=True)]
+    return at[[labels.index(as_text(value)) for value in values]], ticks
+
+
 def parallel_coordinates(
-    lines: NDArray[np.float64],
-    ticks: Sequence[Ticks],
+    settings: Sequence[Sequence[Any]],
+    scores: Sequence[float],
     names: Sequence[str],
     path: str | Path,
     title: str = "",
@@ -81,13 +107,12 @@ def parallel_coordinates(
 
     Parameters
     ----------
-    lines : (n, axes) float64
-        The position of each run on each axis, from 0 to 1. The last axis is the score, the others
-        are settings. NaN interrupts a line.
-    ticks
-        The tick positions and labels of each axis.
+    settings
+        For each setting, its value in each run: numbers, texts or None.
+    scores
+        The score of each run.
     names
-        The name of each axis.
+        The names of the settings and of the score.
     path
         The PNG file to write.
     larger_is_better
@@ -96,7 +121,15 @@ def parallel_coordinates(
     import matplotlib as mpl
     from matplotlib.collections import LineCollection
 
-    lines = lines.copy()
+    y = np.array(scores, dtype=np.float64)
+    low, high = y.min(), y.max()
+    axes = [axis_positions(values) for values in settings]
+    if high > low:
+        marks = [(i / 4, f"{mark:.3f}") for i, mark in enumerate(np.linspace(low, high, 5))]
+        axes.append(((y - low) / (high - low), marks))
+    else:
+        axes.append((np.full(len(y), 0.5), [(0.5, f"{low:.3f}")]))
+    lines = np.column_stack([places for places, _ in axes])
     better = lines[:, -1] if larger_is_better else 1 - lines[:, -1]
     # Small shifts, so that trainings with equal settings do not hide each other.
     jitter = np.random.default_rng(0).uniform(-0.012, 0.012, lines.shape)
@@ -114,7 +147,7 @@ def parallel_coordinates(
             linewidths=0.8 + 1.4 * better[order],
         )
     )
-    for x, marks in enumerate(ticks):
+    for x, (_, marks) in enumerate(axes):
         ax.axvline(x, color=INK, alpha=0.5, linewidth=0.8, zorder=0)
         for place, label in marks:
             ax.annotate(

@@ -48,7 +48,6 @@ def write_ensemble(
     paths: Sequence[str] = (),
     methods: Sequence[str] = (),
     map_words: int = 3000,
-    name: str = "",
 ) -> list[Path]:
     """Write an HTML page on an ensemble (several trainings of one text) and an interactive map.
 
@@ -71,8 +70,6 @@ def write_ensemble(
         Without methods, no map is made.
     map_words
         The number of words on the map.
-    name
-        If given, the files are called ``ensemble-<name>.html`` and ``ensemble-map-<name>.html``.
 
     Returns
     -------
@@ -82,10 +79,9 @@ def write_ensemble(
     mean = ensemble.mean()
     words = [word for word in probes if word in ensemble] or probe_words(mean, PROBES)
     words = words or ensemble.words[:PROBES]
-    pages = [folder / (f"ensemble-{name}.html" if name else ENSEMBLE)]
-    map_name = f"ensemble-map-{name}.html" if name else ENSEMBLE_MAP
+    pages = [folder / ENSEMBLE]
     if methods:
-        pages.append(folder / map_name)
+        pages.append(folder / ENSEMBLE_MAP)
         mapped = words_to_map(mean, words, map_words)
         projections = project_by(mean, mapped, methods)
         write_map(pages[1], mean, mapped, projections, title, len(mean))
@@ -103,7 +99,7 @@ def write_ensemble(
         verdict=agreement_verdict(agreement),
         neighbours=[(word, ensemble.nearest(word)) for word in words],
         bands=ensemble.bands(agreement),
-        map=map_name if methods else None,
+        map=ENSEMBLE_MAP if methods else None,
         paths=[repr(path) for path in paths],
         pair=[repr(word) for word in pair],
         software=software(),

@@ -1,0 +1,452 @@
+"""Compare the runs of a sweep: its configurations over seeds, and the effect of each setting.
+
+A configuration is a combination of settings without the seed; its runs differ in the seed only.
+`w2v.evaluate.verdicts` tests whether two configurations differ significantly in a score.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise, zip_longest
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from w2v.evaluate.neighbours import mean_neighbour_overlap
+from w2v.evaluate.statistics import pareto_front, student_interval
+from w2v.evaluate.verdicts import COLUMNS, MEAN_OF_SETS, Judged, Setting, Verdicts
+from w2v.labels import as_text, is_number, short_names, shortened
+from w2v.tables import Row, typed_rows
+from w2v.vectors import WordVectors
+
+SEED = "seed"
+
+MAX_OVERLAP = 100
+"""The most runs whose nearest neighbors are compared."""
+
+MAX_VALUES = 6
+"""If a setting has more different numbers than this, its effects are those of four ranges."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training of a sweep.
+
+    Attributes
+    ----------
+    number
+        The number of the run in the sweep.
+    settings
+        The values of the settings, by dotted key.
+    figures
+        The scores, losses and other metrics, by name.
+    finished
+        Whether the run has all of its figures.
+    seconds
+        The time of the training; None if nothing was trained.
+    vectors, answers
+        The file of the vectors, and the file of the answers that `save_answers` wrote; None if
+        there is none.
+    epochs
+        For how many epochs the run was trained, if the sweep stopped the worse runs early.
+    """
+
+    number: int
+    settings: Mapping[str, Any]
+    figures: Mapping[str, float]
+    finished: bool = True
+    seconds: float | None = None
+    vectors: str | None = None
+    answers: str | None = None
+    epochs: int = 0
+
+
+R = TypeVar("R", bound=Run)
+
+
+@dataclass(frozen=True)
+class Configuration(Generic[R]):
+    """The runs of one configuration.
+
+    Attributes
+    ----------
+    settings
+        The values of the settings that vary, as texts; None for a setting that it does not have.
+    group
+        The values of the settings that must agree for configurations to be compared.
+    runs
+        The runs by seed.
+    values
+        The objective of each run.
+    """
+
+    settings: dict[str, str | None]
+    group: str
+    runs: dict[str, R]
+    values: list[float]
+
+    @property
+    def name(self) -> str:
+        """The settings in short, such as ``dim=100 window=5``."""
+        short = short_names(list(self.settings))
+        return " ".join(f"{short[key]}={text}" for key, text in self.settings.items() if text)
+
+    @property
+    def epochs(self) -> int:
+        """For how many epochs its runs were trained, if the sweep stopped the worse ones early."""
+        return max(run.epochs for run in self.runs.values())
+
+    @property
+    def mean(self) -> float:
+        """The mean objective."""
+        return float(np.mean(self.values))
+
+    @property
+    def seconds(self) -> float | None:
+        """The mean time of training; None if nothing was trained."""
+        seconds = [run.seconds for run in self.runs.values() if run.seconds is not None]
+        return float(np.mean(seconds)) if seconds else None
+
+    @property
+    def vectors(self) -> list[str]:
+        """The files of the vectors of its runs."""
+        return [run.vectors for run in self.runs.values() if run.vectors]
+
+    def overlap(self, runs: int) -> float | None:
+        """Return the share of nearest neighbors that its first `runs` runs have in common.
+
+        The share is a mean over all pairs of runs; None if a file of vectors is missing.
+        """
+        files = [Path(file) for file in self.vectors[:runs]]
+        if not all(file.exists() for file in files):
+            return None
+        return mean_neighbour_overlap(WordVectors.load(file.parent) for file in files)
+
+
+class Sweep(Generic[R]):
+    """Compares the runs of a sweep by one metric, the objective.
+
+    Parameters
+    ----------
+    objective
+        The name of the metric.
+    runs
+        All runs. If the sweep stopped the worse configurations early, the last run of each.
+    first
+        If it did so, the comparison of the runs of all configurations for equally few epochs.
+    size
+        The difference for which the number of seeds needed is computed; None: the observed one.
+    smaller_is_better
+        A function of a metric's name: whether a smaller value is better.
+    must_agree
+        A function of a metric's name and the keys of settings. It returns those keys whose values
+        must be equal for runs to be compared by the metric.
+    """
+
+    def __init__(
+        self,
+        objective: str,
+        runs: Sequence[R],
+        *,
+        first: "Sweep[R] | None" = None,
+        size: float | None = None,
+        smaller_is_better: Callable[[str], bool] = lambda _metric: False,
+        must_agree: Callable[[str, Iterable[str]], list[str]] = lambda _metric, _keys: [],
+    ) -> None:
+        self.objective, self.runs, self.size = objective, runs, size
+        self.smaller_is_better, self.must_agree = smaller_is_better, must_agree
+        self.first = first or self
+
+    @property
+    def sign(self) -> int:
+        """1 if the objective is maximized, -1 if it is minimized."""
+        return -1 if self.smaller_is_better(self.objective) else 1
+
+    @cached_property
+    def finished(self) -> list[R]:
+        """The runs that have finished."""
+        return [run for run in self.runs if run.finished]
+
+    @cached_property
+    def axes(self) -> list[str]:
+        """The settings that vary, except those determined by another setting; the seed is last."""
+        return axes_of(self.runs)
+
+    @cached_property
+    def settings(self) -> list[str]:
+        """The settings that define a configuration: all that vary, except the seed."""
+        return [axis for axis in self.axes if axis != SEED]
+
+    @cached_property
+    def compared_within(self) -> list[str]:
+        """The settings that vary but must be equal for runs to be compared by the objective."""
+        return self.must_agree(self.objective, axes_of(self.runs, experiment=False))
+
+    def group(self, run: Run) -> str:
+        """Return a run's values of `compared_within`; runs with equal values can be compared."""
+        return " ".join(as_text(run.settings.get(key)) for key in self.compared_within)
+
+    @cached_property
+    def centered(self) -> dict[int, float]:
+        """Each run's objective minus the mean over the runs of its group, by the run's number."""
+        groups: dict[str, list[float]] = {}
+        for run in self.finished:
+            groups.setdefault(self.group(run), []).append(run.figures[self.objective])
+        means = {group: float(np.mean(values)) for group, values in groups.items()}
+        return {
+            run.number: run.figures[self.objective] - means[self.group(run)]
+            for run in self.finished
+        }
+
+    @cached_property
+    def ranking(self) -> dict[str, list[Configuration[R]]]:
+        """The configurations of each group that can be compared, best first.
+
+        Those trained for more epochs come before the others.
+        """
+        members: dict[tuple[str | None, ...], dict[str, R]] = {}
+        for run in self.finished:
+            given = run.settings
+            key = tuple(as_text(given[name]) if name in given else None for name in self.settings)
+            # A search may try the same settings twice, which is one observation.
+            members.setdefault(key, {}).setdefault(as_text(given.get(SEED)), run)
+        groups: dict[str, list[Configuration[R]]] = {}
+        for key, by_seed in members.items():
+            most = max(run.epochs for run in by_seed.values())
+            runs = {seed: run for seed, run in by_seed.items() if run.epochs == most}
+            group = self.group(next(iter(runs.values())))
+            values = [run.figures[self.objective] for run in runs.values()]
+            settings = dict(zip(self.settings, key, strict=True))
+            groups.setdefault(group, []).append(Configuration(settings, group, runs, values))
+        for ranked in groups.values():
+            ranked.sort(key=lambda one: (-one.epochs, -self.sign * one.mean))
+        return groups
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """Significance tests: one object per score and group of configurations.
+
+        Each configuration is compared with the best one by the objective; a few configurations are
+        compared in all pairs. If not all configurations can be compared by the objective, the best
+        one is chosen by the mean over the similarity benchmarks, or by the first score. Only
+        configurations trained for the most epochs are compared.
+        """
+        compared = [
+            one
+            for ranked in self.ranking.values()
+            for one in ranked
+            if one.epochs == ranked[0].epochs
+        ]
+        names = [MEAN_OF_SETS, *(name for run in self.finished[:1] for name in run.figures)]
+        names = [name for name in names if "/" in name and not self.must_agree(name, self.axes)]
+        for name in names if self.compared_within else []:
+            scores = [
+                [run.figures.get(name, math.nan) for run in one.runs.values()] for one in compared
+            ]
+            means = np.array([np.mean(some) for some in scores])
+            if np.isfinite(means).all():
+                compared = [compared[index] for index in np.argsort(-means, kind="stable")]
+                break
+        axes = axes_of(self.runs, experiment=False)
+        first = {one.name: next(iter(one.runs.values())) for one in compared}
+
+        def group_of(score: str, setting: Setting) -> str:
+            settings = first[setting.name].settings
+            return " ".join(as_text(settings.get(key)) for key in self.must_agree(score, axes))
+
+        return Verdicts(
+            [
+                Setting(
+                    one.name,
+                    {seed: run.figures for seed, run in one.runs.items()},
+                    {
+                        seed: Path(run.answers)
+                        for seed, run in one.runs.items()
+                        if run.answers and Path(run.answers).exists()
+                    },
+                )
+                for one in compared
+            ],
+            self.objective,
+            group_of=group_of,
+            smaller_is_better=self.smaller_is_better,
+            size=self.size,
+            fixed=all(run.settings.get("evaluate.vectors") for run in self.finished),
+        ).judged
+
+    @property
+    def columns(self) -> dict[str, dict[str, str]]:
+        """The types of the columns of the tables `configurations`, `effects` and `verdicts`."""
+        numbers = dict.fromkeys(("mean", "low", "high", "difference", "p"), "float64")
+        return {
+            "configurations": {
+                **dict.fromkeys(self.settings, "str"),
+                **{"seeds": "int64", **numbers, "verdict": "str"},
+                **{"overlap": "float64", "seconds": "float64", "group": "str", "jobs": "str"},
+            },
+            "effects": {
+                **{"setting": "str", "value": "str", "jobs": "int64"},
+                **{"mean": "float64", "effect": "float64"},
+            },
+            "verdicts": COLUMNS,
+        }
+
+    @cached_property
+    def verdicts(self) -> list[Row]:
+        """A table with one row per score and pair of configurations that were compared."""
+        return typed_rows((row for one in self.judged for row in one.rows()), COLUMNS)
+
+    @cached_property
+    def configurations(self) -> list[Row]:
+        """A table with one row per configuration, best first among those that can be compared.
+
+        The columns are the settings that vary; the number of ``seeds``; the ``mean`` objective and
+        its 95 % confidence interval (``low`` and ``high``, by Student's t); the ``difference`` from
+        the best of the group, its p-value ``p``, corrected for multiple tests, and the ``verdict``;
+        the ``overlap`` of nearest neighbors between seeds; ``seconds`` of training; the ``group``,
+        and the numbers of the ``jobs``.
+        """
+        judged = {one.group: one for one in self.judged if one.score == self.objective}
+        rows = []
+        for group, ranked in self.ranking.items():
+            best = ranked[0]
+            for one in ranked:
+                low, high = student_interval(one.values) or (None, None)
+                row = {
+                    **one.settings,
+                    "seeds": len(one.runs),
+                    **{"mean": one.mean, "low": low, "high": high},
+                    "overlap": self._overlaps.get(one.name),
+                    "seconds": one.seconds,
+                    "group": group,
+                    "jobs": " ".join(str(run.number) for run in one.runs.values()),
+                }
+                if one is best:
+                    row |= {"difference": 0.0, "verdict": "best" if len(ranked) > 1 else "alone"}
+                elif one.epochs == best.epochs:
+                    found = judged[group].against(one.name)
+                    row |= {key: getattr(found, key) for key in ("difference", "p", "verdict")}
+                else:
+                    plural = "s" * (one.epochs > 1)
+                    row["verdict"] = f"dropped after {one.epochs} epoch{plural}"
+                rows.append(row)
+        return typed_rows(rows, self.columns["configurations"])
+
+    @cached_property
+    def _overlaps(self) -> dict[str, float | None]:
+        """The overlap of nearest neighbors in the best configurations, by their name."""
+        several = [
+            [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
+        ]
+        # To read the vectors of a thousand runs would take minutes: the best of each group first.
+        ordered = [one for column in zip_longest(*several) for one in column if one is not None]
+        each = max(2, MAX_OVERLAP // max(1, len(ordered)))
+        chosen = ordered[: MAX_OVERLAP // 2]
+        with ThreadPoolExecutor(2) as pool:  # each has one set of vectors in memory
+            shares = pool.map(lambda one: one.overlap(each), chosen)
+            return dict(zip((one.name for one in chosen), shares, strict=True))
+
+    @property
+    def unbeaten(self) -> set[str]:
+        """The names of the configurations than which none of their group is better in less time."""
+        found: set[str] = set()
+        for ranked in self.ranking.values():
+            points = [(one.seconds, one.mean) for one in ranked if one.seconds is not None]
+            names = [one.name for one in ranked if one.seconds is not None]
+            found.update(names[index] for index in pareto_front(points, self.sign))
+        return found
+
+    @cached_property
+    def effects(self) -> list[Row]:
+        """A table of the main effects: one row for each value of each setting.
+
+        The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
+        not all runs can be compared), and ``effect`` (mean objective minus that of all runs that
+        can be compared). Many values of a number are divided at their quartiles. If the sweep
+        stopped the worse configurations early, the runs are those of all configurations.
+        """
+        if self.first is not self:
+            return self.first.effects
+        rows = []
+        for axis in (axis for axis in self.axes if axis not in self.compared_within):
+            # A setting that only some choices have is compared among the runs that have it.
+            runs = [run for run in self.finished if axis in run.settings]
+            center = float(np.mean([self.centered[run.number] for run in runs])) if runs else 0.0
+            labels, order = value_labels([run.settings[axis] for run in runs])
+            for label in order:
+                inside = [run for run, own in zip(runs, labels, strict=True) if own == label]
+                mean = np.mean([run.figures[self.objective] for run in inside])
+                effect = np.mean([self.centered[run.number] for run in inside]) - center
+                shown = None if self.compared_within else mean
+                rows.append((axis, label, len(inside), shown, effect))
+        return typed_rows(rows, self.columns["effects"])
+
+    @property
+    def best(self) -> list[Row]:
+        """The row of the best configuration of each group in which there are several.
+
+        A single configuration is the best, too.
+        """
+        rows = self.configurations
+        return rows if len(rows) == 1 else [row for row in rows if row["verdict"] == "best"]
+
+    @property
+    def best_runs(self) -> list[R]:
+        """The best run of each group of runs that can be compared."""
+        best: dict[str, R] = {}
+        sign, objective = self.sign, self.objective
+        for run in sorted(
+            self.finished, key=lambda run: (-run.epochs, -sign * run.figures[objective])
+        ):
+            best.setdefault(self.group(run), run)
+        return [*best.values()]
+
+
+def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
+    """Return the settings that differ between runs: groups of settings first, the seed last.
+
+    The choice of a group, such as ``loss``, has a key without a dot. A setting of the group that
+    this choice determines is left out; if `experiment` is true, also a setting determined by the
+    value of ``experiment``.
+    """
+    values: dict[str, list[str]] = {}
+    for run in runs:
+        for key, value in run.settings.items():
+            values.setdefault(key, []).append(as_text(value))
+    varied = [key for key in values if len(set(values[key])) > 1]
+    varied.sort(key=lambda key: (key == SEED, "." in key))
+    axes: list[str] = []
+    for key in varied:
+        choices = (key.partition(".")[0], "experiment" if experiment else "")
+        if not any(follows(runs, key, axis) for axis in axes if axis in choices):
+            axes.append(key)
+    return axes
+
+
+def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
+    """Return whether in all runs the value of `choice` determines the value of `key`."""
+    pairs = {(as_text(run.settings.get(choice)), as_text(run.settings.get(key))) for run in runs}
+    return len(pairs) == len({value for value, _ in pairs})
+
+
+def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
+    """Return the label of each value of a setting, and the distinct labels in order.
+
+    More than `MAX_VALUES` distinct numbers are divided at their quartiles, and each label is a
+    range.
+    """
+    labels = [as_text(value) for value in values]
+    if not values or not all(is_number(value) for value in values):
+        return labels, list(dict.fromkeys(labels))
+    order = list(dict.fromkeys(as_text(value) for value in sorted(values)))
+    if len(order) <= MAX_VALUES:
+        return labels, order
+    ends = np.unique(np.quantile(values, np.linspace(0, 1, 5)))
+    places = np.maximum(np.searchsorted(ends, values) - 1, 0)
+    texts = [as_text(end) for end in ends.tolist()]
+    short = shortened(texts)
+    ranges = [f"{short[a]} to {short[b]}" for a, b in pairwise(texts)]
+    return [ranges[place] for place in places], ranges

@@ -117,6 +117,29 @@ def list_groups(
 
 
 @inner
+def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
+    """For CBOW, list the tree nodes with which each group of center words is scored.
+
+    Parameters
+    ----------
+    keys, starts
+        The nodes of each group of the tile, and where those of each group begin in ``keys``
+        (`w2v.engines.plans.list_paths`).
+    """
+    bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
+    begin, groups = starts[0], sizes.tile // MR
+    count, every = starts[groups] - begin, 2**MR - 1
+    for group in range(groups + 1):
+        own.starts[group] = starts[group] - begin
+    for e in range(count):
+        key = keys[begin + e]
+        own.entries[e] = key >> 2 * MR
+        store(load_four(bits, MR * np.int64(key & every)), factors, MR * e)
+        store(load_four(bits, MR * np.int64(key >> MR & every)), negatives, MR * e)
+    own.entries[count] = 0  # a pair of nodes is scored at a time
+
+
+@inner
 def score_nodes(
     weights: F32,
     sizes: Sizes,
@@ -150,9 +173,13 @@ def score_nodes(
     The summed weight of the tile's pairs, and its loss.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
-    find_targets(sizes, documents, documents, documents, tile)
-    own.marks[: len(of_nodes)] = 0
-    pairs = list_groups(keys, starts, weights, sizes, tile, own)
+    pairs: float = np.float64(0)
+    if sizes.sorted:
+        unpack_groups(keys, starts, sizes, own)
+    else:
+        find_targets(sizes, documents, documents, documents, tile)
+        own.marks[: len(of_nodes)] = 0
+        pairs = list_groups(keys, starts, weights, sizes, tile, own)
     rows, places = Rows(address(tile.R), vectors * LANES), address(own.entries)
     scores, negatives = address(tile.scores), address(own.negatives)
     for group in range(sizes.tile // MR):

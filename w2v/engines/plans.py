@@ -15,6 +15,7 @@ from w2v.engines.memory import (
     I32,
     LINE,
     MR,
+    RADIX_BITS,
     U32,
     Parts,
     Paths,
@@ -27,12 +28,13 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import LANES, ZERO, address, inlined, inner, load, prefetch, store
+from w2v.engines.simd import ZERO, address, inlined, inner, prefetch
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 from w2v.sampling import SPACING
 
-PATHS_AHEAD = 12
-"""The path of a word is prefetched this many words before the word is processed."""
+PATHS_AHEAD, GROUPS_AHEAD = 12, 3
+"""The path of a word is prefetched this many words, or groups of `MR` words, before the word is
+processed."""
 
 threefry = inlined(sampling.threefry)
 
@@ -301,6 +303,29 @@ def list_band(
     return take_heads(heads, words, count, False, first, following)
 
 
+@inlined
+def pad_rows(nodes: I32, row: int) -> int:
+    """Write -1 behind the first ``row`` nodes until they are a multiple of `MR`; return it."""
+    while row % MR:
+        nodes[row] = -1
+        row += 1
+    return row
+
+
+@inner
+def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
+    """For each tree node, list its rows in the gradient buffer, whose nodes are ``nodes``.
+
+    Returns the number of nodes with several rows.
+    """
+    following[: len(nodes)] = -1
+    count = ZERO
+    for row in range(len(nodes) - 1, -1, -1):
+        if nodes[row] >= 0:
+            count = add_row(nodes[row], row, count, heads, words, following)
+    return take_heads(heads, words, count, False, first, following)
+
+
 @inner
 def list_nodes(
     paths: Paths,
@@ -349,24 +374,65 @@ def list_nodes(
                     row += is_new
                     keys[count] = 2 * (this - begin) + code
                     count += 1
-        while row % MR:
-            nodes[row] = -1
-            row += 1
+        row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * sizes.contexts] = row, count
-    following[:row] = -1
-    count = ZERO
-    for r in range(row - 1, -1, -1):
-        if nodes[r] >= 0:
-            seen[nodes[r]] = -1
-            count = add_row(nodes[r], r, count, heads, words, following)
-    return take_heads(heads, words, count, False, first, following)
+    for node in nodes[:row]:
+        if node >= 0:
+            seen[node] = -1
+    return list_rows(nodes[:row], heads, words, first, following)
 
 
-@inlined
-def copy_vectors(source: int, count: int, target: int) -> None:
-    """Copy whole vectors that contain ``count`` numbers of 4 bytes from one address to another."""
-    for k in range(0, count, LANES):
-        store(load(source, k), target, k)
+@inner
+def sort_centers(
+    leaves: I32,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    lows: I32,
+    highs: I32,
+    order: I32,
+    scratch: Planning,
+) -> None:
+    """Sort the center words of a step by their leaves in the tree, by a radix sort (CBOW).
+
+    Parameters
+    ----------
+    leaves
+        The position of each word's leaf.
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step.
+    lows, highs
+        The windows of the center words. A word with an empty window is not predicted, and left out.
+    order
+        Output: the positions of the center words in the step, sorted by leaf and then by position;
+        -1 behind the last one.
+    """
+    now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
+    count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
+    for i in range(centers):
+        if highs[i] - lows[i] > 1:
+            now[count] = np.int64(leaves[ids[sizes.window + i]]) << 32 | i
+            count += 1
+    while (len(leaves) - 1) >> (shift - 32) > 0:
+        digits[:] = 0
+        for k in range(count):
+            digits[now[k] >> shift & most] += 1
+        place = 0
+        for digit in range(len(digits)):
+            size = digits[digit]
+            digits[digit] = place
+            place += size
+        for k in range(count):
+            digit = now[k] >> shift & most
+            then[digits[digit]] = now[k]
+            digits[digit] += 1
+        now, then = then, now
+        shift += RADIX_BITS
+    for k in range(count):
+        order[k] = now[k] & 0xFFFFFFFF
+    order[count:] = -1
 
 
 @inner
@@ -375,45 +441,76 @@ def list_paths(
     sizes: Sizes,
     centers: int,
     ids: I32,
-    lows: I32,
-    highs: I32,
-    keys: I32,
+    order: I32,
+    nodes: I32,
     starts: I32,
-    owners: I32,
+    keys: I32,
+    key_starts: I32,
     heads: I32,
     words: I32,
     first: I32,
     following: I32,
+    scratch: Planning,
 ) -> int:
-    """List the tree paths of the center words of a step, and the entries of each node (CBOW).
+    """Find the tree nodes that each tile of a training step is scored with, for CBOW.
 
-    An entry is a node on the path of a center word. The arrays ``keys``, ``starts``
-    (``key_starts``) and ``owners`` of `Plans` are filled in, and for the nodes that are not hot
-    the linked lists of their entries. Returns the number of these nodes.
+    A tile has a number of center words that are consecutive in ``order``, where words with similar
+    paths are next to each other: a path has its first nodes in common with the path before it, and
+    none of the others. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and
+    ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words are the nodes
+    on their paths, each as the index of the node among those of the tile, times 256, plus two
+    numbers of four bits: the center words of the group whose paths have the node, and times 16
+    those whose paths take its branch of code 1.
+
+    For each node, the rows of the gradient buffer that belong to it are listed. Returns the number
+    of nodes with several rows.
     """
-    branches, count = paths.branches, np.int64(0)
-    for i in range(len(lows)):
-        starts[i] = count
-        ahead = i + sizes.window + PATHS_AHEAD
-        if ahead < len(ids) and ids[ahead] >= 0:
-            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
-            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]) + LINE)
-        word = ids[sizes.window + i]
-        if i < centers and highs[i] - lows[i] > 1:  # other words have no context to predict them
-            begin, length = paths.starts[word], paths.starts[word + 1] - paths.starts[word]
-            copy_vectors(address(branches) + 4 * np.int64(begin), length, address(keys) + 4 * count)
-            count += np.int64(length)
-    starts[len(lows)] = count
-    coldest = len(paths.starts) - 2 - sizes.hot
-    nodes = ZERO
-    for i in range(centers - 1, -1, -1):
-        for e in range(starts[i + 1] - 1, starts[i] - 1, -1):
-            node = keys[e] >> 1
-            if node >= coldest:  # so are the nodes above it
-                break
-            owners[e] = i
-            nodes = add_row(node, e, nodes, heads, words, following)
-    return take_heads(heads, words, nodes, True, first, following)
+    tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, paths.branches
+    columns, places = scratch.columns, scratch.places
+    row = count = 0
+    for tile in range(tiles):
+        begin = starts[tile] = row
+        before = last = -1  # the previous word, and where its path begins
+        for group in range(tile * groups, (tile + 1) * groups):
+            key_starts[group] = count
+            for ahead in range((group + GROUPS_AHEAD) * MR, (group + GROUPS_AHEAD + 1) * MR):
+                if ahead < len(order) and order[ahead] >= 0:
+                    start = np.int64(paths.starts[ids[sizes.window + order[ahead]]])
+                    prefetch(address(branches), start)
+                    prefetch(address(branches), start + LINE)
+            place, end = group * MR, (group + 1) * MR
+            while place < end and order[place] >= 0:
+                # Equal words of the group are listed together.
+                is_first, word, lanes = place == group * MR, ids[sizes.window + order[place]], 0
+                while place < end and order[place] >= 0:
+                    if ids[sizes.window + order[place]] != word:
+                        break
+                    lanes |= 1 << (place - group * MR)
+                    place += 1
+                start, length = paths.starts[word], paths.starts[word + 1] - paths.starts[word]
+                shared = 0
+                if word == before:
+                    shared = length
+                elif before >= 0:
+                    while branches[start + shared] == branches[last + shared]:
+                        shared += 1
+                    shared += 1  # the paths have one more node in common, and take both branches
+                before, last = word, start
+                listed = 0 if is_first else shared
+                for depth in range(listed):
+                    code = branches[start + depth] & 1
+                    keys[places[depth]] |= lanes | lanes * code << MR
+                for depth in range(listed, length):
+                    node, code = branches[start + depth] >> 1, branches[start + depth] & 1
+                    if depth >= shared:
+                        nodes[row], columns[depth] = node, row - begin
+                        row += 1
+                    places[depth] = count
+                    keys[count] = columns[depth] << 2 * MR | lanes | lanes * code << MR
+                    count += 1
+        row = pad_rows(nodes, row)
+    starts[tiles], key_starts[tiles * groups] = row, count
+    return list_rows(nodes[:row], heads, words, first, following)
 
 
 @inner
@@ -517,7 +614,27 @@ def plan(
             scratch,
         )
     words, following = plans.outside_words[n], plans.outside_next[n]
-    if sizes.nodes:
+    if sizes.sorted:
+        order = plans.order[n]
+        leaves, lows, highs = problem.paths.leaves, plans.lows[n], plans.highs[n]
+        sort_centers(leaves, sizes, centers, ids, lows, highs, order, scratch)
+        shard.several[step, 1] = list_paths(
+            problem.paths,
+            sizes,
+            centers,
+            ids,
+            order,
+            nodes,
+            plans.node_starts[n],
+            plans.keys[n],
+            plans.key_starts[n],
+            heads,
+            words,
+            plans.outside_heads[n],
+            following,
+            scratch,
+        )
+    elif sizes.nodes:
         shard.several[step, 1] = list_nodes(
             problem.paths,
             sizes,
@@ -528,22 +645,6 @@ def plan(
             plans.keys[n],
             plans.key_starts[n],
             scratch.seen,
-            heads,
-            words,
-            plans.outside_heads[n],
-            following,
-        )
-    elif sizes.paths:
-        shard.several[step, 1] = list_paths(
-            problem.paths,
-            sizes,
-            centers,
-            ids,
-            plans.lows[n],
-            plans.highs[n],
-            plans.keys[n],
-            plans.key_starts[n],
-            plans.owners[n],
             heads,
             words,
             plans.outside_heads[n],

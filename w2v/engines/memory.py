@@ -88,7 +88,8 @@ class Paths(NamedTuple):
         The path of word w is ``branches[starts[w] : starts[w + 1]]``.
     branches : int32
         For each inner node on the path, from the root on: 2 * node + code, where code, 0 or 1, is
-        the branch that the path takes.
+        the branch that the path takes. There are `LANES` more elements at the end, because paths
+        are read in whole vectors.
     leaves : int32 (V,)
         For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`).
     """
@@ -408,9 +409,12 @@ class Planning(NamedTuple):
         position in the step.
     digits : int32 (2 ** RADIX_BITS,)
         How many of them have each value of the bits by which they are sorted.
-    columns, places : int32 (depth,)
-        For each node on the path of a center word: its index among the nodes of the tile, and in
-        ``keys`` of `Plans`.
+    levels, columns : int32 (depth rounded up to whole vectors,)
+        The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
+        nodes of the tile.
+    lanes : int64 (MR, 3)
+        For each center word of a group: where its path begins, how many of its nodes are on the
+        path of the center word before it, and how many nodes it has.
     """
 
     bits: U32
@@ -421,8 +425,9 @@ class Planning(NamedTuple):
     part_places: I32
     leaves: I64
     digits: I32
+    levels: I32
     columns: I32
-    places: I32
+    lanes: I64
 
 
 class Tile(NamedTuple):
@@ -661,9 +666,10 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     widths |= dict.fromkeys(("center_words", "center_heads", "center_next"), inputs)
     widths |= dict.fromkeys(("outside_words", "outside_heads", "outside_next"), outputs)
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
-    widths |= {"nodes": (outputs + 1) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
+    # Nodes and keys are written in whole vectors.
+    widths |= {"nodes": (outputs + LANES) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
     contexts = tiles * sizes.contexts * sizes.nodes
-    widths |= {"keys": contexts * sizes.depth, "key_starts": contexts + 1}
+    widths |= {"keys": contexts * sizes.depth + LANES, "key_starts": contexts + 1}
     widths |= {"numbers": length * sizes.parts}
     widths |= {"part_rows": sizes.entries, "part_ends": (sizes.entries + 1) * sizes.parts}
     widths |= {"part_words": sizes.entries}
@@ -737,8 +743,9 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             part_places=np.zeros(sizes.entries, np.int32),
             leaves=np.zeros((2, sizes.step * sizes.sorted), np.int64),
             digits=np.zeros(2**RADIX_BITS, np.int32),
-            columns=np.zeros(sizes.depth, np.int32),
-            places=np.zeros(sizes.depth, np.int32),
+            levels=np.arange(sizes.depth + LANES, dtype=np.int32),
+            columns=np.zeros(sizes.depth + LANES, np.int32),
+            lanes=np.zeros((MR, 3), np.int64),
         ),
         tile=Tile(
             lows=np.zeros(sizes.tile, np.int32),

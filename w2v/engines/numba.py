@@ -31,6 +31,7 @@ from w2v.engines import (
 )
 from w2v.engines.inputs import CbowInputs, make_inputs
 from w2v.engines.numpy import NumpyEngine
+from w2v.engines.simd import LANES
 from w2v.engines.tiles import step_words
 from w2v.huffman import HuffmanTree
 from w2v.jit import one_process_at_a_time
@@ -162,7 +163,7 @@ def make_problem(
     if isinstance(loss, HierarchicalSoftmax):
         tree = HuffmanTree(task.counts)
         starts = tree.starts.astype(np.int32)
-        branches = 2 * tree.nodes + tree.codes
+        branches = np.append(2 * tree.nodes + tree.codes, np.zeros(LANES, np.int32))
         leaves = tree.leaf_positions() if cbow else leaves
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):

@@ -13,6 +13,7 @@ from w2v.engines.memory import (
     BLOCK,
     F32,
     I32,
+    I64,
     LINE,
     MR,
     RADIX_BITS,
@@ -28,13 +29,28 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import ZERO, address, inlined, inner, prefetch
+from w2v.engines.simd import (
+    LANES,
+    ZERO,
+    add_ints,
+    address,
+    common_bits,
+    inlined,
+    inner,
+    less_ints,
+    load_ints,
+    multiply_ints,
+    prefetch,
+    select,
+    shift_right,
+    splat_int,
+    store,
+)
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 from w2v.sampling import SPACING
 
-PATHS_AHEAD, GROUPS_AHEAD = 12, 3
-"""The path of a word is prefetched this many words, or groups of `MR` words, before the word is
-processed."""
+PATHS_AHEAD = 12
+"""The path of a word is prefetched this many words before the word is processed."""
 
 threefry = inlined(sampling.threefry)
 
@@ -326,6 +342,16 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
     return take_heads(heads, words, count, False, first, following)
 
 
+@inlined
+def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
+    """Prefetch the paths of the first `MR` center words of ``order``, which may be fewer."""
+    for place in order[:MR]:
+        if place >= 0:
+            start = np.int64(paths.starts[ids[sizes.window + place]])
+            prefetch(address(paths.branches), start)
+            prefetch(address(paths.branches), start + LINE)
+
+
 @inner
 def list_nodes(
     paths: Paths,
@@ -435,6 +461,88 @@ def sort_centers(
     order[count:] = -1
 
 
+@inlined
+def list_levels(
+    branches: int,
+    scratch: Planning,
+    lane: int,
+    filled: int,
+    first: int,
+    last: int,
+    keys: int,
+) -> None:
+    """List the nodes of a center word's path from level ``first`` to ``last`` - 1 for its group.
+
+    The root has level 0. A key is the index of the node among those of the tile, times 256, plus a
+    bit for each of the `MR` center words of the group whose path has the node, plus 16 times a bit
+    for each whose path takes the node's branch of code 1.
+
+    Parameters
+    ----------
+    branches
+        The address of all paths.
+    lane, filled
+        The number of the center word in the group, and the number of center words of the group.
+    keys
+        The address of the keys. Whole vectors are written.
+    """
+    one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
+    shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    for k in range(first, last, LANES):
+        key, shared = multiply_ints(load_ints(columns, k), shift), last
+        for other in range(lane, filled):
+            if other > lane:
+                shared = min(shared, lanes[other, 1])
+            code = common_bits(load_ints(branches, lanes[other, 0] + k), one)
+            bits = add_ints(multiply_ints(code, codes), one)
+            bits = multiply_ints(bits, splat_int(np.int32(1 << other)))
+            has_node = less_ints(load_ints(levels, k), splat_int(np.int32(shared)))
+            key = add_ints(key, select(has_node, bits, zero))
+        store(key, keys, k - first)
+
+
+@inlined
+def compare_paths(
+    paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
+) -> int:
+    """Find the paths of a group's center words, and what each has in common with the one before.
+
+    Parameters
+    ----------
+    order
+        The positions of the center words of the step, in their order.
+    group
+        The number of the group, which has `MR` center words.
+    before
+        The last word of the group before, in the same tile; -1 for none.
+    lanes
+        The result, one row for each center word (`Planning`). The last row has the path of the word
+        ``before``.
+
+    Returns
+    -------
+    The number of center words, which is less than `MR` where the step ends.
+    """
+    branches, start, length = paths.branches, lanes[MR - 1, 0], lanes[MR - 1, 2]
+    for lane in range(MR):
+        place = order[group * MR + lane]
+        if place < 0:
+            return lane
+        word, shared = ids[sizes.window + place], length
+        if word != before:
+            last, most = start, length
+            start = np.int64(paths.starts[word])
+            length = np.int64(paths.starts[word + 1]) - start
+            shared = min(length, most) if before >= 0 else ZERO
+            # A node has one path from the root, so the nodes above it are shared, too.
+            while shared > 0 and (branches[start + shared - 1] ^ branches[last + shared - 1]) > 1:
+                shared -= 1
+            before = word
+        lanes[lane, 0], lanes[lane, 1], lanes[lane, 2] = start, shared, length
+    return MR
+
+
 @inner
 def list_paths(
     paths: Paths,
@@ -458,56 +566,36 @@ def list_paths(
     paths are next to each other: a path has its first nodes in common with the path before it, and
     none of the others. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and
     ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words are the nodes
-    on their paths, each as the index of the node among those of the tile, times 256, plus two
-    numbers of four bits: the center words of the group whose paths have the node, and times 16
-    those whose paths take its branch of code 1.
+    on their paths (`list_levels`).
 
     For each node, the rows of the gradient buffer that belong to it are listed. Returns the number
     of nodes with several rows.
     """
-    tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, paths.branches
-    columns, places = scratch.columns, scratch.places
-    row = count = 0
+    tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    row, count, one = np.int64(0), np.int64(0), splat_int(np.int32(1))
     for tile in range(tiles):
         begin = starts[tile] = row
-        before = last = -1  # the previous word, and where its path begins
+        before = np.int64(-1)
         for group in range(tile * groups, (tile + 1) * groups):
             key_starts[group] = count
-            for ahead in range((group + GROUPS_AHEAD) * MR, (group + GROUPS_AHEAD + 1) * MR):
-                if ahead < len(order) and order[ahead] >= 0:
-                    start = np.int64(paths.starts[ids[sizes.window + order[ahead]]])
-                    prefetch(address(branches), start)
-                    prefetch(address(branches), start + LINE)
-            place, end = group * MR, (group + 1) * MR
-            while place < end and order[place] >= 0:
-                # Equal words of the group are listed together.
-                is_first, word, lanes = place == group * MR, ids[sizes.window + order[place]], 0
-                while place < end and order[place] >= 0:
-                    if ids[sizes.window + order[place]] != word:
-                        break
-                    lanes |= 1 << (place - group * MR)
-                    place += 1
-                start, length = paths.starts[word], paths.starts[word + 1] - paths.starts[word]
-                shared = 0
-                if word == before:
-                    shared = length
-                elif before >= 0:
-                    while branches[start + shared] == branches[last + shared]:
-                        shared += 1
-                    shared += 1  # the paths have one more node in common, and take both branches
-                before, last = word, start
-                listed = 0 if is_first else shared
-                for depth in range(listed):
-                    code = branches[start + depth] & 1
-                    keys[places[depth]] |= lanes | lanes * code << MR
-                for depth in range(listed, length):
-                    node, code = branches[start + depth] >> 1, branches[start + depth] & 1
-                    if depth >= shared:
-                        nodes[row], columns[depth] = node, row - begin
-                        row += 1
-                    places[depth] = count
-                    keys[count] = columns[depth] << 2 * MR | lanes | lanes * code << MR
-                    count += 1
+            prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
+            filled = compare_paths(paths, sizes, ids, order, group, before, lanes)
+            for lane in range(filled):
+                shared, length = lanes[lane, 1], lanes[lane, 2]
+                column = splat_int(np.int32(row - begin - shared))
+                for k in range(shared, length, LANES):
+                    node = shift_right(load_ints(branches, lanes[lane, 0] + k), one)
+                    store(node, address(nodes), row + k - shared)
+                    store(add_ints(load_ints(levels, k), column), columns, k)
+                row += length - shared
+                top = shared if lane else ZERO
+                out = address(keys) + 4 * count
+                list_levels(branches, scratch, lane, filled, top, length, out)
+                count += length - top
+            before = (
+                np.int64(ids[sizes.window + order[group * MR + MR - 1]]) if filled == MR else before
+            )
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * groups] = row, count
     return list_rows(nodes[:row], heads, words, first, following)

@@ -47,7 +47,7 @@ from w2v.engines.memory import (
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
-from w2v.engines.rows import choose_targets, gather_rows, limit, move_rows_alone, prefetch_rows
+from w2v.engines.rows import choose_targets, gather_rows, limit, prefetch_rows, put_gradients
 from w2v.engines.simd import (
     LANES,
     ZERO,
@@ -260,19 +260,23 @@ def write_node_tile(
     """
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     width = sizes.vectors * LANES
-    buffer.outside[begin:end] = 0
-    sums = address(buffer.outside) + 4 * begin * width
-    write_node_gradients(sizes, scratch.tile, scratch.nodes, sums)
-    nodes, after = plans.nodes[n, begin:end], plans.outside_next[n, begin:]
-    of_nodes = buffer.outside_curvature[begin:]
-    move_rows_alone(problem.outside, nodes, after, of_nodes, rate, sums, width)
-
-
-@inlined
-def add_tally(sizes: Sizes, step: int, tile: int, pairs: float, loss: float, shard: Shard) -> None:
-    """Store the summed weight of the pairs, and the loss, of the strip or tile at ``tile``."""
-    place = step * (sizes.step // sizes.tile) + tile
-    shard.tallies[place, 0], shard.tallies[place, 1] = pairs, loss
+    places = address(buffer.outside) + 4 * begin * width
+    gradients = address(scratch.nodes.gradients)
+    if not sizes.sorted:  # most nodes are in several tiles
+        buffer.outside[begin:end] = 0
+        gradients = places
+    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients)
+    put_gradients(
+        problem.outside,
+        plans.nodes[n, begin:end],
+        plans.outside_next[n, begin:],
+        buffer.outside_curvature[begin:],
+        rate,
+        address(scratch.tile.R),
+        gradients,
+        places,
+        width,
+    )
 
 
 @inner
@@ -483,7 +487,8 @@ def compute_strip(
             windows.curvature,
             scratch,
         )
-    add_tally(sizes, step, first, pairs, loss, shard)
+    shard.tallies[step * sizes.strips + strip, 0] = pairs
+    shard.tallies[step * sizes.strips + strip, 1] = loss
 
 
 # ---------------------------------------------------------------- sorted center words
@@ -528,46 +533,58 @@ def read_strip(
     buffer.input_curvature[start : start + centers] = 0
 
 
+@inlined
+def prefetch_sorted_tile(
+    problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
+) -> None:
+    """Prefetch the input rows and the nodes of tile ``number`` of step ``n`` of the plans."""
+    order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)
+    prefetch_rows(buffer.inputs, order, sizes.vectors * LANES)
+
+
 @inner
-def compute_sorted_tile(
+def compute_sorted(
     problem: Problem,
     sizes: Sizes,
     step: int,
-    number: int,
+    strip: int,
     plans: Plans,
     buffer: Buffer,
     shard: Shard,
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of a tile of center words that are sorted by their tree paths (CBOW).
+    """Compute the gradients of some tiles of center words that are sorted by their tree paths.
 
     The gradient of each input row is stored in its place in ``buffer.inputs``. For the gradients of
-    the nodes, see `write_node_tile`.
-
-    Parameters
-    ----------
-    step, number
-        The number of the step in the shard, and of the tile in the step.
+    the nodes, see `write_node_tile`. The tiles are as many as a strip has.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
-    order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
-    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
-    prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)
-    prefetch_rows(buffer.inputs, order, sizes.vectors * LANES)
-    gather_rows(buffer.inputs, order, tile.C, tile.center_norms)
-    curvature = scratch.windows.curvature[: sizes.tile]
-    _, loss = score_node_tile(problem, sizes, n, number, order, plans, buffer, curvature, scratch)
-    pairs = np.float64(0)
-    for i in range(sizes.tile):
-        tile.old[i], tile.steps[i] = address(tile.zeros), 1
-        tile.out[i] = address(tile.C) + i * size  # where no center word is, zeros remain
-        if order[i] >= 0:
-            tile.out[i] = address(buffer.inputs) + order[i] * size
-            buffer.input_curvature[order[i]] = curvature[i]
-            pairs += 1
-    write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch)
-    add_tally(sizes, step, number, pairs, loss, shard)
+    first = strip * sizes.strip
+    last = min(first + sizes.strip, -(-step_centers(sizes, shard, step) // sizes.tile))
+    curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
+    prefetch_sorted_tile(problem, sizes, n, first, plans, buffer)
+    for number in range(first, last):
+        if number + 1 < last:
+            prefetch_sorted_tile(problem, sizes, n, number + 1, plans, buffer)
+        order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+        gather_rows(buffer.inputs, order, tile.C, tile.center_norms)
+        _, tile_loss = score_node_tile(
+            problem, sizes, n, number, order, plans, buffer, curvature, scratch
+        )
+        loss += tile_loss
+        for i in range(sizes.tile):
+            tile.old[i], tile.steps[i] = address(tile.zeros), 1
+            tile.out[i] = address(tile.C) + i * size  # where no center word is, zeros remain
+            if order[i] >= 0:
+                tile.out[i] = address(buffer.inputs) + order[i] * size
+                buffer.input_curvature[order[i]] = curvature[i]
+                pairs += 1
+        write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch)
+    shard.tallies[step * sizes.strips + strip, 0] = pairs
+    shard.tallies[step * sizes.strips + strip, 1] = loss
 
 
 @inner
@@ -951,8 +968,7 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, words)
                 phase += 1
-            tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
-            strips = -(-tiles // sizes.strip)
+            strips = -(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile))
             if sizes.sorted:
                 job = take(jobs, phase)
                 while job < strips:
@@ -962,13 +978,11 @@ def train(
                 wait(jobs, phase, strips)
                 phase += 1
                 job = take(jobs, phase)
-                while job < tiles:
-                    compute_sorted_tile(
-                        problem, sizes, step, job, plans, buffer, shard, rate, scratch
-                    )
+                while job < strips:
+                    compute_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
                     finish(jobs, phase)
                     job = take(jobs, phase)
-                wait(jobs, phase, tiles)
+                wait(jobs, phase, strips)
                 phase += 1
             job = take(jobs, phase)
             while job < strips:

@@ -46,10 +46,10 @@ STRIP = 64
 because each strip has rows of the buffer for 2 m words around it as well."""
 
 
-NODE_TILE, SORTED_TILE = 128, 64
-"""The most center words in a tile of the hierarchical softmax, for skip-gram and for CBOW; a tile
-has to divide a step. In longer tiles, center words share more nodes; but the nodes of a tile should
-fit into the cache. With CBOW, they share most of their nodes with a few others anyway."""
+NODE_TILE = 128
+"""The most center words in a tile of the hierarchical softmax of skip-gram; a tile has to divide a
+step. In longer tiles, center words share more nodes; but the nodes of a tile should fit into the
+cache."""
 
 RADIX_BITS = 11
 """Center words are sorted by this many bits of a number at a time."""
@@ -372,9 +372,8 @@ class Shard(NamedTuple):
     several : int64 (steps, 3)
         For each step, the number of words in ``center_words`` and in ``outside_words``, and of rows
         in ``part_rows``, of `Plans`.
-    tallies : float64 (tiles, 2)
-        The summed weight of the pairs, and the summed loss, of each strip, at the index of its
-        first tile. For CBOW with the hierarchical softmax, of each tile.
+    tallies : float64 (strips, 2)
+        The summed weight of the pairs, and the summed loss, of each strip.
     """
 
     jobs: I64
@@ -542,6 +541,8 @@ class Nodes(NamedTuple):
         The summed weights of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         Partial sums of the curvature of each node.
+    gradients : float32 (columns, width)
+        For CBOW, the negative gradients of the nodes; zero between two tiles.
     bits : float32 (16, MR)
         The lowest `MR` bits of each number from 0 to 15, as 0 or 1.
     """
@@ -554,6 +555,7 @@ class Nodes(NamedTuple):
     lanes: F32
     sums: F32
     curvature: F32
+    gradients: F32
     bits: F32
 
 
@@ -611,10 +613,9 @@ def make_sizes(
         The number of inner nodes of the tree; 0 without a tree.
     """
     windows, tile = reach is not None, CENTERS
-    if nodes and (windows or window <= NODE_TILE):
+    if nodes and not windows and window <= NODE_TILE:
         # More centers share a node, but a step must have whole tiles.
-        most = SORTED_TILE if windows else NODE_TILE
-        tile = next(n for n in range(most, 0, -CENTERS) if step % n == 0)
+        tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
     band = 2 * distance + MR
     contexts = round_up(tile + 2 * distance, MR)
@@ -714,7 +715,7 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
         np.zeros(blocks, np.int64),
         np.zeros(blocks + 1, np.int64),
         np.zeros((steps, 3), np.int64),
-        np.zeros((steps * (sizes.step // sizes.tile), 2)),
+        np.zeros((steps * sizes.strips, 2)),
     )
 
 
@@ -786,6 +787,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             lanes=aligned_zeros(2 * sizes.reach + MR, MR),
             sums=aligned_zeros(2 * sizes.columns, MR),
             curvature=aligned_zeros(sizes.columns, MR),
+            gradients=aligned_zeros(sizes.columns, width, touched=False),
             bits=np.unpackbits(
                 np.arange(2**MR, dtype=np.uint8)[:, None], axis=1, count=MR, bitorder="little"
             ).astype(np.float32),

@@ -573,10 +573,10 @@ def list_paths(
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
-    row, count, one = np.int64(0), np.int64(0), splat_int(np.int32(1))
+    row, count, one = ZERO, ZERO, splat_int(np.int32(1))
     for tile in range(tiles):
         begin = starts[tile] = row
-        before = np.int64(-1)
+        before = -1
         for group in range(tile * groups, (tile + 1) * groups):
             key_starts[group] = count
             prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
@@ -593,9 +593,8 @@ def list_paths(
                 out = address(keys) + 4 * count
                 list_levels(branches, scratch, lane, filled, top, length, out)
                 count += length - top
-            before = (
-                np.int64(ids[sizes.window + order[group * MR + MR - 1]]) if filled == MR else before
-            )
+            if filled == MR:
+                before = int(ids[sizes.window + order[group * MR + MR - 1]])
         row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * groups] = row, count
     return list_rows(nodes[:row], heads, words, first, following)

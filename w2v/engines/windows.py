@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.memory import F32, I32, Sizes, Tile, Windows
+from w2v.engines.memory import F32, I32, LINE, Sizes, Tile, Windows
 from w2v.engines.simd import (
     LANES,
     add,
@@ -22,6 +22,7 @@ from w2v.engines.simd import (
     load_float,
     multiply,
     multiply_add_each,
+    prefetch,
     select,
     splat,
     store,
@@ -29,6 +30,9 @@ from w2v.engines.simd import (
     subtract,
 )
 from w2v.engines.sparse import MAX_SUMS
+
+AHEAD = 6
+"""A row of the model is prefetched this many rows before it is updated."""
 
 
 class Target(NamedTuple):
@@ -234,6 +238,9 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     """
     m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
     for place in range(centers + 2 * m):
+        if place + AHEAD < centers + 2 * m:
+            for k in range(0, width, LINE):
+                prefetch(tile.old[place + AHEAD], k)
         first, last = max(0, place - 2 * m), min(place + 1, centers)
         shares, gradients = address(windows.shares) + 4 * place, rows
         target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))

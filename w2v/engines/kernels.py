@@ -10,14 +10,16 @@ the seed and the settings alone. These kinds of jobs run in this order:
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
    before the step. Gradients are written to a buffer, with one row for each input vector and each
-   output vector. If a word has only one row in the step, its vector is updated at once.
+   output vector. If a word has only one row in the step, its vector is updated at once. For CBOW
+   with the hierarchical softmax, three kinds of jobs do this in turn: `read_strip`,
+   `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
    the order of the text and update the model.
 
 A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
 code for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
-`w2v.engines.nodes`; `compute_strip` calls both.
+`w2v.engines.nodes`; this module calls both.
 
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """

@@ -1,13 +1,19 @@
-"""The compiled hierarchical softmax of skip-gram: the scores of tree nodes as a sparse matrix.
+"""The compiled hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
-A tile is a number of consecutive center words that are computed together. Its output vectors are
-those of the inner nodes on the tree paths of all words that these center words predict. A center
-word is scored only with the nodes on the paths of the words that it predicts itself; with a window
+A tile is a number of center words that are computed together. Its output vectors are those of the
+inner nodes on the tree paths of all words that these center words predict. A center word is scored
+only with the nodes on the paths of the words that it predicts itself; for skip-gram with a window
 size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
-Four consecutive center words predict nearly the same words, so they are computed together as a
-*group*. A group has one row of the matrix. Its elements are the nodes on the paths of all words
-that the four center words predict, each with four scores. (For CBOW, see `w2v.engines.paths`.)
+Four center words are computed together as a *group*. A group has one row of the matrix. Its
+elements are the nodes on the paths of all words that the four center words predict, each with four
+scores.
+
+With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
+nearly the same words. With CBOW, a center word predicts one word, itself, and its input row is a
+sum over its window. There the center words of a training step are sorted by their leaves in the
+tree, so that words with similar paths are in one group, and most nodes in one tile
+(`w2v.engines.plans.list_paths`).
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)

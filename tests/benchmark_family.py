@@ -77,7 +77,7 @@ class Clock:
 
     def seconds(self) -> NDArray[np.float64]:
         """Return the seconds since the start: the elapsed time, and the processor time."""
-        return np.array([time.perf_counter(), time.process_time()]) - self.begun
+        return np.asarray([time.perf_counter(), time.process_time()] - self.begun)
 
 
 Epoch: TypeAlias = Callable[[], NDArray[np.float64]]

@@ -411,8 +411,8 @@ def compute_strip(
                 prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
                 prefetch_rows(problem.outside, noise, width)
         if sizes.windows:
-            out, until = address(tile.C), place + sizes.tile
-            read_windows(problem.mean, sizes, lows, highs, start, place, until, out, windows)
+            out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
+            read_windows(problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows)
             lengths_squared(Rows(out, width), sizes.tile, sizes.vectors, address(tile.center_norms))
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
@@ -528,9 +528,8 @@ def read_strip(
     prefetch_rows(matrix, ids, width)
     locate_words(matrix, ids, zeros, windows)
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
-    for place in range(0, centers, sizes.tile):
-        out, until = address(buffer.inputs) + 4 * (start + place) * width, place + sizes.tile
-        read_windows(problem.mean, sizes, lows, highs, start, place, until, out, windows)
+    out = address(buffer.inputs) + 4 * start * width
+    read_windows(problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows)
     # Center words without context are in no tile.
     buffer.input_curvature[start : start + centers] = 0
 

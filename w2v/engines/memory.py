@@ -499,8 +499,6 @@ class Windows(NamedTuple):
     ----------
     rows : int64, one for each word of the strip
         The address of the word's input vector.
-    sums : float32 (tile + 2 m + 1, width)
-        The cumulative sums of these vectors, for the words in and around a tile; row 0 is zero.
     gradients, curvature : float32, one for each center word
         The negative gradient of the sum over the center word's window, and its curvature bound.
     shares : float32 (center words, 2 m + 1 rounded up to whole vectors)
@@ -511,7 +509,6 @@ class Windows(NamedTuple):
     """
 
     rows: I64
-    sums: F32
     gradients: F32
     curvature: F32
     shares: F32
@@ -772,7 +769,6 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
         ),
         windows=Windows(
             rows=np.zeros(windowed, np.int64),
-            sums=aligned_zeros((sizes.tile + 2 * sizes.window + 1) * sizes.windows, width),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
             shares=aligned_zeros(centers * sizes.windows, wide),

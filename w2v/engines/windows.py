@@ -12,22 +12,21 @@ import numpy as np
 from w2v.engines.memory import F32, I32, LINE, Sizes, Tile, Windows
 from w2v.engines.simd import (
     LANES,
-    add,
+    ZERO,
     address,
     greater,
     inlined,
     inner,
     load,
+    load_address,
     load_each,
     load_float,
-    multiply,
     multiply_add_each,
     prefetch,
     select,
     splat,
     store,
     store_each,
-    subtract,
 )
 from w2v.engines.sparse import MAX_SUMS
 
@@ -100,6 +99,52 @@ def window_weight(mean: bool, words: int) -> np.float32:
     return np.float32(1) / np.float32(max(words, 1)) if mean else np.float32(1)
 
 
+@inlined
+def add_block(
+    rows: int, low: int, high: int, weight: Any, column: int, out: int, zero: Any
+) -> None:
+    sums, one = zero, splat(1)
+    for place in range(low, high):
+        sums = multiply_add_each(one, load_each(zero, load_address(rows, place), column), sums)
+    store_each(multiply_add_each(weight, sums, zero), out, column)
+
+
+@inlined
+def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, out: int) -> None:
+    """Add up the rows number ``low`` to ``high - 1``, and store the sum times ``weight``.
+
+    Parameters
+    ----------
+    vectors
+        The number of SIMD vectors in a row.
+    rows
+        The address of an int64 array of the addresses of all rows.
+    out
+        The address of the result.
+    """
+    z, by, size, column, left = splat(0), splat(weight), 0, ZERO, vectors
+    for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
+        size = -(-left // blocks)
+        if size == 8:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z, z))
+        elif size == 7:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z, z))
+        elif size == 6:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z, z))
+        elif size == 5:
+            add_block(rows, low, high, by, column, out, (z, z, z, z, z))
+        elif size == 4:
+            add_block(rows, low, high, by, column, out, (z, z, z, z))
+        elif size == 3:
+            add_block(rows, low, high, by, column, out, (z, z, z))
+        elif size == 2:
+            add_block(rows, low, high, by, column, out, (z, z))
+        else:
+            add_block(rows, low, high, by, column, out, (z,))
+        column += size * LANES
+        left -= size
+
+
 @inner
 def read_windows(
     mean: bool,
@@ -110,11 +155,10 @@ def read_windows(
     first: int,
     last: int,
     out: int,
+    zeros: int,
     own: Windows,
 ) -> None:
     """For CBOW, compute input vectors from the vectors of the words in their windows.
-
-    The sum over a window is the difference of two cumulative sums, without the center word.
 
     Parameters
     ----------
@@ -128,24 +172,20 @@ def read_windows(
         The strip's center words ``first`` to ``last - 1`` are computed.
     out
         The address of the first result; the others follow.
+    zeros
+        The address of a row of zeros.
     own
         The working memory; its ``rows`` are read.
     """
-    m, width, sums, begin = sizes.window, sizes.vectors * LANES, address(own.sums), start + first
-    size = 4 * width
-    for k in range(0, width, LANES):
-        store(splat(0), sums, k)
-    for place in range(first, last + 2 * m):
-        row, before = own.rows[place], sums + (place - first) * size
-        for k in range(0, width, LANES):
-            store(add(load(before, k), load(row, k)), before, width + k)
+    width, rows = sizes.vectors * LANES, address(own.rows)
     for i in range(first, last):
-        weight = splat(window_weight(mean, highs[i] - lows[i] - 1))
-        low, high = sums + (lows[i] - begin) * size, sums + (highs[i] - begin) * size
-        center, result = own.rows[i + m], out + (i - first) * size
-        for k in range(0, width, LANES):
-            others = subtract(subtract(load(high, k), load(low, k)), load(center, k))
-            store(multiply(weight, others), result, k)
+        low, high = int(lows[i] - start), int(highs[i] - start)
+        # The sum is over the whole window, with zeros in place of the center word.
+        center = own.rows[i + sizes.window]
+        own.rows[i + sizes.window] = zeros
+        weight = window_weight(mean, high - low - 1)
+        add_rows(sizes.vectors, rows, low, high, weight, out + 4 * (i - first) * width)
+        own.rows[i + sizes.window] = center
 
 
 @inner

@@ -3,9 +3,11 @@
 import gc
 import os
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,21 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
         sys.modules["jax"].config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Let no write wait until the disk has it: that only matters when the power fails."""
+    import sqlalchemy
+
+    def connected(connection: Any, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("pragma synchronous = off")
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", connected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an empty MLflow database once; tests work on copies of it."""
@@ -117,12 +134,13 @@ def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
 
     The test fails instead of being skipped in CI and with ``--require-browser``.
     """
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None or find_spec("playwright") is None:
+        required = "CI" in os.environ or request.config.getoption("--require-browser")
+        needed = 'needs Chromium and Playwright: apt install chromium && pip install -e ".[ci]"'
+        (pytest.fail if required else pytest.skip)(needed)
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        required = "CI" in os.environ or request.config.getoption("--require-browser")
-        (pytest.fail if required else pytest.skip)("needs Chromium: apt install chromium")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_OPTIONS))
         yield opened

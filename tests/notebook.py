@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
 from PIL import Image
 
 NOTEBOOK = Path(__file__).parents[1] / "w2v" / "example.ipynb"
@@ -20,6 +19,8 @@ WIDTH = 720
 
 def execute(folder: Path) -> Any:
     """Run the example notebook with `folder` as its working directory; return it with outputs."""
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     resources = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)

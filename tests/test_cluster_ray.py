@@ -42,6 +42,7 @@ from w2v.errors import InputError
 from w2v.text.tokens import Text
 from w2v.training.train import Trained
 
+pytestmark = pytest.mark.xdist_group("ray")
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install ray")
 
 

@@ -365,7 +365,7 @@ def trained(documents: list[list[str]], resampled: bool) -> Ensemble:
 @pytest.mark.long
 @pytest.mark.parametrize("resampled", [True, False])
 def test_planted_words_come_first_and_halves_of_one_text_do_not_differ(resampled: bool) -> None:
-    documents = topics(np.random.default_rng(0), 3000)
+    documents = topics(np.random.default_rng(0), 4000)
     before = trained(documents[::2], resampled)
     after = documents[1::2]
     same = change(before, trained(after, resampled), resampled)

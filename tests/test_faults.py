@@ -26,7 +26,7 @@ import pytest
 from tests.forks import Forked, Forks, forks
 from tests.servers import free_port, mlflow_server
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("faults")]
 
 STAGES = ("tokenize", "vocab", "train", "evaluate")
 
@@ -65,7 +65,7 @@ def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
-    words = draw.choice(400, size=(4000, 50), p=weights / weights.sum())
+    words = draw.choice(400, size=(1500, 50), p=weights / weights.sum())
     # The rare words are long, so that the vocabulary exceeds the smallest limit on file sizes.
     names = [f"w{word}" + "x" * (40 if word >= 50 else 0) for word in range(400)]
     lines = [" ".join(names[word] for word in row) for row in words.tolist()]

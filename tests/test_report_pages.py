@@ -3,6 +3,8 @@
 Some words in the pages contain scripts, markup or control characters.
 """
 
+from __future__ import annotations
+
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +12,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect
 
 from w2v.evaluate.metrics.base import MetricInput
 from w2v.evaluate.settings import Evaluate
@@ -25,6 +26,11 @@ from w2v.report.report import REPORT, write_report
 from w2v.training.history import Epoch, Point
 from w2v.training.result import HISTORY
 from w2v.vectors import VOCABULARY, WordVectors
+
+if TYPE_CHECKING:  # Playwright is needed only where the pages are opened
+    from playwright.sync_api import Browser, Dialog, Page
+
+pytestmark = pytest.mark.xdist_group("pages")
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -285,7 +291,7 @@ def test_hovering_over_a_word_shows_its_neighbours(site: Site, open_page: Any) -
     page.press("#search", "Enter")
     x, y = place_of(page, "c7")
     page.mouse.move(x + 1, y)
-    expect(page.locator("#tip")).to_be_visible()
+    page.locator("#tip").wait_for(state="visible")
     tip = page.inner_text("#tip")
     assert tip.startswith("c7")
     assert f"{7 * (len(WORDS) - WORDS.index('c7')):,} times" in tip
@@ -295,7 +301,7 @@ def test_hovering_over_a_word_shows_its_neighbours(site: Site, open_page: Any) -
     cosines = [float(part.rsplit(" ", 1)[1]) for part in tip.split("\n")[-1].split(" · ")]
     assert cosines == pytest.approx([cosine for _, cosine in expected], abs=0.006)
     page.mouse.move(3, 3)
-    expect(page.locator("#tip")).to_be_hidden()
+    page.locator("#tip").wait_for(state="hidden")
 
 
 def test_the_map_moves_by_mouse_and_keyboard(site: Site, open_page: Any) -> None:
@@ -350,7 +356,7 @@ def test_the_map_moves_by_touch(site: Site, open_page: Any) -> None:
     page.tap("#whole")
     wait_until(page, "wordMap.view().zoom === 1")
     page.touchscreen.tap(*place_of(page, "e5"))
-    expect(page.locator("#panel h2")).to_be_visible()
+    page.locator("#panel h2").wait_for(state="visible")
 
 
 def test_the_map_changes_between_projections(site: Site, open_page: Any) -> None:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from tests.servers import mlflow_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("ui")]
 
 ROOT = Path(__file__).parents[1]
 

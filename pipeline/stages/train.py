@@ -16,7 +16,7 @@ from pipeline.config.settings import Config
 from pipeline.runtime.console import format_figure
 from pipeline.stages.base import Context, Expected, Make, Stage, code_of
 from pipeline.stages.vocab import IDS
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.artifacts import record_vectors
 from w2v.files import can_link, digest, free_disk, link_if_equal, require_disk, size_text
 from w2v.hashes import FileHashes
 from w2v.text.vocabulary import Vocabulary
@@ -28,10 +28,7 @@ from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.init import fingerprint, given_files, given_vectors
 from w2v.training.memory import model_bytes, require_memory, training_disk, training_memory
 from w2v.training.result import read_history, read_state, save_result
-from w2v.vectors import NGRAMS, OUTSIDE, SUBWORDS, VECTORS, VOCABULARY
-
-MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
-"""The files of a model that are recorded, if there are any."""
+from w2v.vectors import VECTORS, VOCABULARY
 
 CURVES = "w2v.evaluate.curves"
 """The module that computes scores after epochs."""
@@ -184,12 +181,6 @@ def more_epochs_can_follow(config: Config) -> bool:
     """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls
-
-
-def record_vectors(tracker: Tracker, folder: Path) -> None:
-    """Record the vectors in a folder of the cache as artifacts of an MLflow run."""
-    files = [folder / name for name in MODEL_FILES]
-    tracker.files([file for file in files if file.is_file()], "vectors")
 
 
 def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:

@@ -73,17 +73,16 @@ def limit_threads_of_child_processes(threads: int) -> None:
         os.environ.setdefault(name, str(threads))
 
 
-def prepare_processes(config: DictConfig, jobs: int) -> None:
+def prepare_processes(config: DictConfig) -> None:
     """Set environment variables for the launcher's processes; for joblib, start a fork server.
 
-    `jobs` is the number of jobs, 0 if it is unknown. The fork server imports the program once while
-    the sweep is opened; joblib's worker processes are forked from it.
+    The fork server imports the program once while the sweep is planned and opened; joblib's worker
+    processes are forked from it.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     at_once = jobs_at_once(config)
-    at_once = at_once and min(at_once, jobs or at_once)
     if at_once is None or at_once == 1:
         return
     limit_threads_of_child_processes(threads_per_job(at_once))

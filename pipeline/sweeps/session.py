@@ -25,15 +25,14 @@ from pipeline.sweeps.launchers import (
     check_launcher,
     ending_processes,
     jobs_at_once,
-    prepare_processes,
     threads_per_job,
 )
 from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
-from pipeline.sweeps.record import record_job_vectors, record_sweep
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read_json, write_json
 from pipeline.sweeps.watch import Watch, watching
 from pipeline.tracking import Tracker, track
+from pipeline.tracking.artifacts import record_job_vectors, record_sweep
 from w2v.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,9 +58,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
     `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
     `SweepFailedError` is raised at the end if some jobs did not finish.
     """
-    check_hydra_settings(config)
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
-    prepare_processes(config, len(jobs))
     with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:
         started = time.time()
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)

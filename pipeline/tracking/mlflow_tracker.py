@@ -13,14 +13,12 @@ from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from pipeline.tracking.artifacts import upload_files, upload_table
 from pipeline.tracking.killed_runs import PARENT, TAG, close_killed_runs, run_lock, unlock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
@@ -35,7 +33,6 @@ from pipeline.tracking.store import (
 )
 from pipeline.tracking.tracker import Tracker
 from w2v.errors import InputError
-from w2v.files import link_or_copy, written_aside
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
@@ -186,40 +183,10 @@ class MlflowTracker(Tracker):
         self._add(scores, words, time.time())
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        local = self._local(folder)
-        for path in paths:
-            if local is None:
-                self.client.log_artifact(self.run_id, str(path), folder or None)
-            else:
-                link = self.linked is not None and self.linked in path.absolute().parents
-                link_or_copy(path, local / path.name, link=link)
-
-    def _local(self, folder: str) -> Path | None:
-        """Return a local folder of the run's artifacts; ``None`` if a server stores them."""
-        address = urlsplit(self.run.info.artifact_uri)
-        if address.scheme != "file":
-            return None
-        local = Path(url2pathname(address.path), folder)
-        local.mkdir(parents=True, exist_ok=True)
-        return local
+        upload_files(self.client, self.run, paths, folder, self.linked)
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
-        # The texts "null" and "nan" are words; only an empty cell is a missing value.
-        table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
-        if grouped is not None:
-            row, cell = grouped
-            table = table.groupby(row, sort=False)[cell].agg(", ".join).reset_index()
-        # MLflow's UI reads a dot in a column's name as a path into nested objects.
-        table = table.rename(columns=lambda key: key.replace(".", "/"))
-        # As MlflowClient.log_table does it, which reads the run and its artifacts first.
-        text = table.to_json(orient="split", index=False, date_format="iso")
-        folder, _, file = name.rpartition("/")
-        local = self._local(folder)
-        if local is None:
-            self.client.log_text(self.run_id, text, name)
-        else:
-            with written_aside(local / file) as aside:
-                aside.write_text(text, encoding="utf-8")
+        upload_table(self.client, self.run, csv, name, grouped)
         if (entry := {"path": name, "type": "table"}) not in self.tables:
             self.tables.append(entry)
         self.tags["mlflow.loggedArtifacts"] = json.dumps(self.tables)

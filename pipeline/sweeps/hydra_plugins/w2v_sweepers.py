@@ -18,8 +18,8 @@ from pipeline.config.settings import Config
 from pipeline.sweeps.compose import SharedComposition
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
-from pipeline.sweeps.launchers import jobs_at_once, run_all_jobs
-from pipeline.sweeps.session import open_sweep, refuse_plan, show_plan
+from pipeline.sweeps.launchers import jobs_at_once, prepare_processes, run_all_jobs
+from pipeline.sweeps.session import check_hydra_settings, open_sweep, refuse_plan, show_plan
 from w2v.settings import with_home
 
 Jobs = Sequence[Sequence[str]]
@@ -42,6 +42,9 @@ class ProjectSweeper(Sweeper):
         schema.check_booleans(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
             group[key] = with_home(group[key])
+        if not config.plan:
+            check_hydra_settings(config)
+            prepare_processes(config)
 
 
 class GridSweeper(ProjectSweeper):

@@ -68,6 +68,7 @@ class Program:
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()
             schema.check_booleans(HydraConfig.get().overrides.task)
+            schema.check_files(HydraConfig.get())
             config = schema.resolve(composed)
             if config.plan:
                 from pipeline.plan import plan_run

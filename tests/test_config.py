@@ -381,6 +381,35 @@ def test_a_number_is_no_boolean(override: str) -> None:
         schema.check_booleans(["seed=20", override])
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "refused"),
+    [
+        ("experiment/mine.yaml", "# @package _global_\nmodel: {subwords: 7}\n", "model.subwords=7"),
+        (
+            "tokenizer/mine.yaml",
+            "defaults: [words_schema]\nlowercase: '2'\n",
+            "tokenizer.lowercase=2",
+        ),
+        ("experiment/mine.yaml", "# @package _global_\nseed: 7\nmodel: {subwords: 1}\n", ""),
+    ],
+)
+def test_a_number_in_a_file_is_no_boolean(
+    tmp_path: Path, file: str, text: str, refused: str
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir()
+    path.write_text(text)
+    schema.register()
+    chosen = [f"hydra.searchpath=[file://{tmp_path}]", f"{path.parent.name}=mine"]
+    with initialize_config_dir(str(CONF), **BASE):
+        hydra = compose("config", chosen, return_hydra_config=True).hydra
+        if not refused:
+            schema.check_files(hydra)
+            return
+        with pytest.raises(InputError, match=f"^{path}: {refused}: must be true or false$"):
+            schema.check_files(hydra)
+
+
 TEXT = st.one_of(
     st.sampled_from(
         [

@@ -102,7 +102,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in settings.items():
         inner = isinstance(value, Mapping)
-        found |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+        found |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return found
 
 

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from inspect import signature
+from pathlib import Path
 from typing import Any, cast, get_type_hints
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -26,6 +28,7 @@ from pipeline.config.settings import (
 )
 from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
+from w2v.differences import flat
 from w2v.engines import EngineSettings
 from w2v.errors import InputError
 from w2v.evaluate.settings import Evaluate
@@ -47,6 +50,8 @@ GROUPS: dict[str, dict[str, type]] = {
 }
 """The class of settings for each choice of each group of ``conf/``; "" stands for all choices."""
 
+
+YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # OmegaConf 2.4 gave `register_new_resolver` the name of an older function.
 register_resolver: Any = OmegaConf.register_resolver
@@ -156,9 +161,29 @@ def check_booleans(overrides: Sequence[str]) -> None:
     """
     for text in overrides:
         key, _, value = text.partition("=")
-        number = re.fullmatch("[-+]?[0-9]+", value) and value not in ("0", "1")
-        if number and known_keys().get(key.lstrip("+")) is bool:
-            raise InputError(f"{key}={value}: must be true or false")
+        check_boolean(key, value)
+
+
+def check_boolean(key: str, value: Any, where: str = "") -> None:
+    """Raise `InputError` for a number other than 0 and 1 if `key` is the key of a boolean."""
+    number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
+    if number and known_keys().get(key.lstrip("+")) is bool:
+        raise InputError(f"{where}{key}={value}: must be true or false")
+
+
+def check_files(hydra: Any) -> None:
+    """Raise `InputError` for such numbers in the files of settings that Hydra has composed.
+
+    `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
+    """
+    for group, choice in {"": hydra.job.config_name, **hydra.runtime.choices}.items():
+        for source in hydra.runtime.config_sources:
+            path = Path(source.path, group, f"{choice}.yaml")
+            if source.schema == "file" and path.is_file():
+                text = path.read_text(encoding="utf-8")
+                prefix = "" if not group or "@package _global_" in text else f"{group}."
+                for key, value in flat(yaml.load(text, YAML_LOADER) or {}, prefix).items():
+                    check_boolean(key, value, f"{path}: ")
 
 
 @cache

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.config import schema
 from w2v.errors import InputError
 
 
@@ -91,10 +92,13 @@ def compose_choices(
     """
     loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]
-    return {
+    found = {
         chosen: loader.load_sweep_config(config, [*fixed, *chosen])
         for chosen in itertools.product(*texts)
     }
+    for composed in found.values():
+        schema.check_files(composed.hydra)
+    return found
 
 
 def is_plain(key: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.vectors import OUTSIDE, WordVectors, search
+from w2v.vectors import OUTSIDE, WordVectors, nearest
 
 few = settings(max_examples=30)
 
@@ -265,17 +265,17 @@ def test_top_k_equals_sorting(seed: int, n: int, m: int, levels: int) -> None:
     scores = random.integers(levels, size=(n, m)).astype(np.float32)
     k = int(random.integers(1, m + 1))
     expected = [sorted(range(m), key=lambda j: (-row[j], j))[:k] for row in scores.tolist()]
-    assert search.top_k(scores, k).tolist() == expected
+    assert nearest.top_k(scores, k).tolist() == expected
 
 
 @pytest.mark.parametrize("max_cosines", [1, 120, 1 << 22])
 def test_nearest_rows_equal_those_found_one_by_one(
     monkeypatch: pytest.MonkeyPatch, max_cosines: int
 ) -> None:
-    monkeypatch.setattr(search, "MAX_COSINES", max_cosines)
+    monkeypatch.setattr(nearest, "MAX_COSINES", max_cosines)
     vectors = random_vectors()
     excluded = np.array([0, 39, -1, 7])
-    rows, cosines = search.nearest_rows(vectors.unit[[0, 39, 3, 7]], vectors.unit, 12, excluded)
+    rows, cosines = nearest.nearest_rows(vectors.unit[[0, 39, 3, 7]], vectors.unit, 12, excluded)
     for word, found, values in zip((0, 39, 3, 7), rows, cosines, strict=True):
         expected = ranking(vectors, vectors.vectors[word], {f"word{word}"} if word != 3 else set())
         assert [vectors.words[row] for row in found] == expected[:12]

@@ -18,7 +18,8 @@ from smart_open.compression import compression_wrapper
 
 from w2v.errors import InputError
 from w2v.vectors import WordVectors, vector_files
-from w2v.vectors.formats import FORMATS, MAX_WORD
+from w2v.vectors.formats import FORMATS
+from w2v.vectors.formats.file_reader import MAX_WORD
 
 gensim_models = pytest.importorskip("gensim.models")
 

@@ -81,7 +81,7 @@ def test_answers_among_a_subset(vectors: WordVectors, gensim: KeyedVectors) -> N
 def test_many_queries_equal_one_at_a_time(
     vectors: WordVectors, subset: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("w2v.vectors.vectors.MAX_COSINES", 200)
+    monkeypatch.setattr("w2v.vectors.nearest.MAX_COSINES", 200)
     queries: list[Any] = ["word3", ["word4", "word5"], vectors["word6"], *WORDS]
     found = vectors.nearest_many(queries, 5, **subset)
     assert len(found) == len(queries)
@@ -157,7 +157,7 @@ def test_sif_equals_loops(vectors: WordVectors) -> None:
 @pytest.mark.parametrize("exponent", [0.0, 0.75])
 def test_probabilities_equal_loops(exponent: float, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = some_vectors(outside=True)
-    monkeypatch.setattr("w2v.vectors.vectors.MAX_COSINES", 100)
+    monkeypatch.setattr("w2v.vectors.probability.MAX_COSINES", 100)
     assert vectors.outside is not None
     assert vectors.counts is not None
 

@@ -18,7 +18,7 @@ from w2v.evaluate.statistics import Interval, ratio, wilson
 from w2v.files import local_path
 from w2v.remember import remember_last
 from w2v.vectors import WordVectors
-from w2v.vectors.vectors import spellings
+from w2v.vectors.lookup import spellings
 
 Method = Literal["3CosAdd", "3CosMul"]
 

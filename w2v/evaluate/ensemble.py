@@ -18,7 +18,7 @@ from w2v.errors import InputError
 from w2v.evaluate.procrustes import align
 from w2v.evaluate.statistics import prediction_interval
 from w2v.vectors import WordVectors
-from w2v.vectors.search import nearest_rows, top_k
+from w2v.vectors.nearest import nearest_rows, top_k
 
 BANDS = (1_000, 3_000, 10_000)
 """The last frequency rank of each band of words, except the last band."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from w2v.errors import InputError
 from w2v.vectors import WordVectors
-from w2v.vectors.search import nearest_rows
+from w2v.vectors.nearest import nearest_rows
 
 # Frequent function words of four letters or more; their neighbors say little about the vectors.
 _FUNCTION_WORDS = frozenset(

@@ -1,9 +1,17 @@
-"""Reduce the dimensions of vectors, and measure how much the cosines change."""
+"""Smaller vectors, of fewer words, dimensions or bytes, and how much the cosines change."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+from w2v.errors import InputError
+from w2v.vectors.cosines import lengths
+
+if TYPE_CHECKING:
+    from w2v.vectors.vectors import WordVectors
+
+Vectors = TypeVar("Vectors", bound="WordVectors")
 
 ROWS_AT_A_TIME = 1 << 16
 """Rows that are converted to float64 at a time."""
@@ -30,6 +38,40 @@ class SimilarityLoss(NamedTuple):
     mean: float
     largest: float
     spearman: float | None
+
+
+def shrink_vectors(
+    vectors: Vectors, words: int | None, dim: int | None, dtype: DTypeLike
+) -> tuple[Vectors, SimilarityLoss]:
+    """Return smaller vectors, and how much their cosines differ: `WordVectors.shrink`."""
+    for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
+        if value is not None and (
+            not isinstance(value, int | np.integer) or not 1 <= value <= most
+        ):
+            raise InputError(f"{name}={value!r:.40}: must be from 1 to {most:,}, or None")
+    kind = np.dtype(dtype) if dtype in ("float16", "float32", np.float16, np.float32) else None
+    if kind is None:
+        raise InputError(f"dtype={dtype!r:.40}: must be float32 or float16")
+    rows = np.arange(len(vectors)) if words is None else np.sort(vectors.by_frequency[:words])
+    lengths(vectors, rows)  # refuses vectors that are not finite
+    chosen, outside = vectors.vectors[rows], vectors.outside
+    if dim is not None:
+        chosen, outside = rotated(chosen, principal_axes(chosen, dim)), None
+    with np.errstate(over="ignore"):
+        chosen = chosen.astype(kind)
+        outside = None if outside is None else outside[rows].astype(kind)
+    if not np.isfinite(chosen).all() or (outside is not None and not np.isfinite(outside).all()):
+        raise InputError("dtype=float16: a number is larger than 65,504")
+    made = type(vectors)(
+        [vectors.words[row] for row in rows.tolist()],
+        chosen,
+        None if vectors.counts is None else vectors.counts[rows],
+        outside,
+    )
+    random = np.random.default_rng(0)
+    pairs = random.integers(0, len(rows), (2, PAIRS if len(rows) > 1 else 0))
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    return made, compare_cosines(pair_cosines(vectors, rows[pairs]), pair_cosines(made, pairs))
 
 
 def principal_axes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float64]:
@@ -76,3 +118,18 @@ def compare_cosines(before: NDArray[np.float64], after: NDArray[np.float64]) -> 
         float(difference.max(initial=0.0)),
         float(spearmanr(before, after).statistic) if defined else None,
     )
+
+
+def pair_cosines(vectors: "WordVectors", rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the cosine of each pair of vectors: float64 (n,).
+
+    Parameters
+    ----------
+    rows : (2, n)
+        The rows of the two vectors of each pair.
+    """
+    parts = []
+    for start in range(0, rows.shape[1], PAIRS // 10):
+        a, b = (vectors.unit_rows(one[start : start + PAIRS // 10]) for one in rows)
+        parts.append(np.einsum("ij,ij->i", a, b, dtype=np.float64))
+    return np.concatenate(parts) if parts else np.empty(0)

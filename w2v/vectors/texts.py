@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.text.tokenizer import Tokenizer, Words
+
+if TYPE_CHECKING:
+    from w2v.vectors.vectors import WordVectors
 
 TEXTS_AT_A_TIME = 1 << 12
 """Texts whose words are in memory at a time."""
@@ -59,6 +63,67 @@ def sif_weights(counts: NDArray[np.int64], a: float) -> NDArray[np.float64]:
 
 
 def text_vectors(
+    vectors: "WordVectors",
+    rows: Mapping[str, int],
+    texts: Iterable[str] | Iterable[Iterable[str]],
+    *,
+    weights: Weights,
+    tokenizer: Tokenizer | Callable[[str], Iterable[str]] | None,
+    a: float,
+    remove_common: bool | None,
+) -> TextVectors:
+    """Return the vectors of texts, as `WordVectors.text_vectors` says.
+
+    Parameters
+    ----------
+    rows
+        The row of each word in ``vectors.vectors``.
+    """
+    if weights not in ("mean", "sif"):
+        raise InputError(f"weights={weights!r:.40}: must be mean or sif")
+    if not isinstance(a, int | float) or not 0 < a < np.inf:
+        raise InputError(f"a={a!r:.40}: must be a finite number above 0")
+    if isinstance(texts, str) or not hasattr(texts, "__iter__"):
+        raise InputError(f"texts={texts!r:.60}: must be a list of texts, as in [text]")
+    if weights == "sif" and vectors.counts is None:
+        raise InputError("weights=sif: needs counts; load the vectors with counts=")
+    split = Words() if tokenizer is None else tokenizer
+    splitter = split.tokens if isinstance(split, Tokenizer) else split
+    found = weighted_means(
+        (tokens_of(text, number, splitter) for number, text in enumerate(texts, start=1)),
+        rows,
+        vectors.vectors,
+        sif_weights(vectors.counts, a) if weights == "sif" and vectors.counts is not None else None,
+        None if vectors.subwords is None else vectors.__getitem__,
+    )
+    if remove_common or (remove_common is None and weights == "sif"):
+        found = found._replace(vectors=without_component(found.vectors))
+    return found
+
+
+def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) -> Iterable[str]:
+    """Return the tokens of a text, which is a string or already an iterable of tokens.
+
+    Parameters
+    ----------
+    number
+        The number of the text, for messages.
+    split
+        Splits a string into tokens.
+
+    Raises
+    ------
+    InputError
+        The text is neither a string nor an iterable.
+    """
+    if isinstance(text, str):
+        return split(text)
+    if isinstance(text, bytes | Mapping) or not isinstance(text, Iterable):
+        raise InputError(f"texts: text {number} is {text!r:.60}; a string or a list is needed")
+    return text
+
+
+def weighted_means(
     texts: Iterable[Iterable[str]],
     rows: Mapping[str, int],
     vectors: NDArray[np.floating],

@@ -30,8 +30,12 @@ from typing import IO, Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from w2v.files import written_aside
-from w2v.vectors.file_reader import FileReader
+from w2v.errors import InputError
+from w2v.files import UNPACK_ERRORS, unpacked, written_aside
+from w2v.vectors.formats.contents import Contents
+from w2v.vectors.formats.file_reader import MAX_DIMENSIONS, MAX_WORD, FileReader
+from w2v.vectors.formats.selection import EVERYTHING, Selection
+from w2v.vectors.formats.words import check_encoding, check_words, decode_words
 from w2v.vectors.ngrams import WORDS_AT_A_TIME, Subwords
 
 MAGIC = 0x2F4F16BA
@@ -40,22 +44,28 @@ SKIP_GRAM, SUPERVISED = 2, 3
 """Values of ``model``: skip-gram, and classifiers."""
 NEGATIVE_SAMPLING = 2
 """The value of ``loss`` for negative sampling."""
-MAX_DIMENSIONS = 1 << 16
-MAX_WORD = 1 << 16
-"""The largest number of dimensions, and of bytes in a word."""
 
 ENTRY = struct.Struct("<qb")
 """The count and the kind of a word, which follow its NUL byte."""
 
 
-def write_model(
-    path: Path,
-    words: Sequence[bytes],
-    vectors: NDArray[np.float32],
-    counts: NDArray[np.int64] | None,
-    outside: NDArray[np.float32] | None,
-    subwords: Subwords | None,
-) -> None:
+def is_fasttext(path: Path) -> bool:
+    """Return whether the first bytes of a file, compressed or not, are those of a fastText model.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read.
+    """
+    magic = MAGIC.to_bytes(4, "little")
+    try:
+        with unpacked(path) as (file, _):
+            return file.read(len(magic)) == magic
+    except UNPACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def write_fasttext(path: Path, contents: Contents) -> None:
     """Write a fastText model (version 12), declared as skip-gram with negative sampling.
 
     In fastText, the vector of a word is the mean of its row of the input matrix and the vectors of
@@ -63,17 +73,21 @@ def write_model(
 
     Parameters
     ----------
-    words
-        V words, encoded in UTF-8.
-    vectors : float32 (V, d)
-        The vectors of the words.
-    counts : int64 (V,)
-        How often each word occurs; if None, 1 is written for each.
-    outside : float32 (V, d)
-        The output vectors; if None, zeros are written.
-    subwords
-        The n-grams; None for a model without n-grams.
+    path
+        The file.
+    contents
+        The words and vectors. Without counts, 1 is written for each word; without outside vectors,
+        the output matrix is zero; without n-grams, the model has none.
+
+    Raises
+    ------
+    InputError
+        A word is empty, is longer than the format allows, contains NUL or is not valid Unicode.
     """
+    check_words(contents.words, "\0", path.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    words = [word.encode("utf-8") for word in contents.words]
+    _, vectors, counts, outside, subwords = contents
     size, dim = vectors.shape
     buckets, shortest, longest = 0, 0, 0
     if subwords is not None:
@@ -104,8 +118,51 @@ def write_model(
                 file.write(outside[start : start + count].astype("<f4").tobytes())
 
 
-class FastTextModel(NamedTuple):
-    """The content of a fastText model, as `read_model` returns it.
+def read_fasttext(
+    path: Path, encoding: str = "utf-8", selection: Selection = EVERYTHING
+) -> Contents:
+    r"""Read a model in fastText's binary format, whose layout stands at the top of this file.
+
+    Parameters
+    ----------
+    path
+        The file, compressed or not. The vectors of n-grams are mapped into memory if it is not
+        compressed, or else read.
+    encoding
+        How the words are encoded. Bytes of other encodings become escapes such as ``\xe2``.
+    selection
+        Which words are read.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, quantized or of another version, or a vector is not finite.
+
+    Warns
+    -----
+    UserWarning
+        Words are repeated, or not in the encoding.
+    """
+    check_encoding(encoding)
+    wanted = selection.encoded(encoding)
+
+    def choose(words: Sequence[bytes]) -> NDArray[np.intp]:
+        if wanted is None:
+            return np.arange(len(words))[: selection.limit]
+        rows = [row for row, word in enumerate(words) if word in wanted]
+        return np.array(rows, np.intp)[: selection.limit]
+
+    try:
+        with unpacked(path) as (file, packed):
+            model = _Reader(file, path, mapped=not packed).model(choose)
+    except UNPACK_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    words, rows = decode_words(path, model.words, model.vectors, encoding, [])
+    return Contents(words, model.vectors[rows], model.counts[rows], subwords=model.subwords)
+
+
+class _Model(NamedTuple):
+    """The content of a fastText model.
 
     Attributes
     ----------
@@ -125,34 +182,6 @@ class FastTextModel(NamedTuple):
     subwords: Subwords | None
 
 
-def read_model(
-    file: IO[bytes],
-    path: Path,
-    mapped: bool,
-    choose: Callable[[Sequence[bytes]], NDArray[np.intp]],
-) -> FastTextModel:
-    """Read a fastText model in binary format.
-
-    Parameters
-    ----------
-    file
-        The decompressed file, opened for reading at its first byte.
-    path
-        The name of the file.
-    mapped
-        Whether to map the matrices into memory instead of reading them; only for a file that is not
-        compressed.
-    choose
-        A function of all words of the model. It returns the indices of the words to return.
-
-    Raises
-    ------
-    InputError
-        The file ends early, is quantized, or has contents that fastText does not write.
-    """
-    return _Reader(file, path, mapped).model(choose)
-
-
 class _Reader(FileReader):
     """Reader of fastText models.
 
@@ -167,7 +196,7 @@ class _Reader(FileReader):
         super().__init__(file, path)
         self.size = path.stat().st_size if mapped else None
 
-    def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> FastTextModel:
+    def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> _Model:
         """Read the whole model.
 
         `choose` is a function of all words of the model. It returns the indices of the words to
@@ -193,9 +222,9 @@ class _Reader(FileReader):
         chosen = [words[row] for row in rows.tolist()]
         vectors = np.ascontiguousarray(matrix[rows], np.float32)
         if bucket == 0 or longest == 0:
-            return FastTextModel(chosen, counts[rows], vectors, None)
+            return _Model(chosen, counts[rows], vectors, None)
         subwords = Subwords(matrix[len(words) :], shortest, longest)
-        return FastTextModel(chosen, counts[rows], subwords.means(chosen, vectors), subwords)
+        return _Model(chosen, counts[rows], subwords.means(chosen, vectors), subwords)
 
     def _dictionary(self) -> tuple[list[bytes], NDArray[np.int64]]:
         """Read the words and their counts; the labels of a classifier are skipped."""

@@ -1,4 +1,4 @@
-"""A base class for readers of binary files that names the file and position in error messages."""
+"""Read a binary file from front to back, with errors that name the file and the position in it."""
 
 from pathlib import Path
 from typing import IO, NoReturn
@@ -7,6 +7,13 @@ from w2v.errors import InputError
 
 BLOCK = 1 << 20
 """Bytes that are read at a time."""
+
+MAX_DIMENSIONS = 1 << 16
+MAX_WORD = 1 << 16
+"""The largest number of dimensions, and of bytes in a word, that a file of vectors may have.
+
+They limit how much is read because of a damaged header.
+"""
 
 
 class FileReader:

@@ -62,3 +62,6 @@ class Selection:
     def full(self, count: int) -> bool:
         """Return whether reading can stop after `count` different selected words have been read."""
         return count == self.limit or (self.words is not None and count == len(self.words))
+
+
+EVERYTHING = Selection()

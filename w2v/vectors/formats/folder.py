@@ -1,0 +1,152 @@
+"""The folder of this project: vectors that are mapped into memory, and a table of their words.
+
+``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words and counts of its
+rows. A folder of a trained model also has ``outside_vectors.npy`` (V, d). With n-grams there are
+``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``, their lengths.
+"""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+from w2v.files import NPY_ERRORS, read_vocabulary, write_vocabulary, written_aside
+from w2v.vectors.formats.contents import Contents
+from w2v.vectors.formats.selection import EVERYTHING, Selection
+from w2v.vectors.formats.words import check_words
+from w2v.vectors.ngrams import Subwords
+
+VECTORS = "vectors.npy"
+VOCABULARY = "vocabulary.tsv"
+OUTSIDE = "outside_vectors.npy"
+SUBWORDS, NGRAMS = "subwords.npy", "ngrams.json"
+"""The names of the files in such a folder."""
+
+Use = Literal["v", "v+u"]
+"""Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
+
+USES: tuple[Use, ...] = ("v", "v+u")
+
+
+def write_folder(folder: Path, contents: Contents) -> None:
+    """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and counts) into a folder.
+
+    Outside vectors, if there are any, go to ``outside_vectors.npy``, and n-grams to
+    ``subwords.npy`` and ``ngrams.json``. If there are none, older files of these names are removed,
+    because they would belong to other vectors.
+
+    Raises
+    ------
+    InputError
+        A word is empty, contains a tab or a line feed, or is not valid Unicode.
+    """
+    check_words(contents.words, "\t\n", VOCABULARY)
+    folder.mkdir(parents=True, exist_ok=True)
+    subwords = contents.subwords
+    rows = None if subwords is None else subwords.rows
+    (folder / NGRAMS).unlink(missing_ok=True)
+    arrays = {VECTORS: contents.vectors, OUTSIDE: contents.outside, SUBWORDS: rows}
+    for name, array in arrays.items():
+        if array is None:
+            (folder / name).unlink(missing_ok=True)
+            continue
+        with written_aside(folder / name) as aside, aside.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    if subwords is not None:
+        lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
+        with written_aside(folder / NGRAMS) as aside:
+            aside.write_text(json.dumps(lengths), encoding="utf-8")
+    write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
+
+
+def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING) -> Contents:
+    """Read a folder that `write_folder` wrote.
+
+    Parameters
+    ----------
+    use
+        ``v``: center vectors, which are mapped into memory. ``v+u``: the sums of center and outside
+        vectors, which are computed in memory; the result then has no outside vectors.
+    selection
+        Which words are read.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged, the shapes of center and outside vectors differ, or `use` is
+        ``v+u`` and there are no outside vectors.
+    """
+    vectors = _map_array(folder / VECTORS)
+    words, counts = read_vocabulary(folder / VOCABULARY)
+    outside = None
+    if use == "v+u" and not (folder / OUTSIDE).is_file():
+        raise InputError(f"{folder}: has no outside vectors ({OUTSIDE}); use=v needs none")
+    if (folder / OUTSIDE).is_file():
+        outside = _map_array(folder / OUTSIDE)
+        if outside.shape != vectors.shape:
+            raise InputError(
+                f"{folder / OUTSIDE}: has the shape {outside.shape}; the vectors have "
+                f"{vectors.shape}"
+            )
+    if not selection.everything and vectors.ndim == 2 and len(words) == len(vectors):
+        # A slice stays mapped into memory; chosen rows are copied.
+        rows = slice(selection.limit) if selection.words is None else selection.rows(words)
+        words = np.array(words, object)[rows].tolist()
+        counts = None if counts is None else counts[rows]
+        vectors, outside = vectors[rows], None if outside is None else outside[rows]
+    if use == "v+u" and outside is not None:
+        return Contents(words, vectors + outside, counts)
+    return Contents(words, vectors, counts, outside, read_subwords(folder, vectors.shape[1:]))
+
+
+def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
+    """Read the n-grams of a folder that `write_folder` wrote; return None if it has none.
+
+    Parameters
+    ----------
+    shape
+        The shape of a vector, (d,).
+
+    Raises
+    ------
+    InputError
+        A file is damaged, or its vectors have another length.
+    """
+    path = folder / NGRAMS
+    if not path.is_file():
+        return None
+    rows = _map_array(folder / SUBWORDS)
+    try:
+        lengths = json.loads(path.read_bytes())
+        shortest, longest = int(lengths["min_n"]), int(lengths["max_n"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); it is damaged") from None
+    if rows.ndim != 2 or len(rows) == 0 or rows.shape[1:] != shape:
+        raise InputError(f"{folder / SUBWORDS}: has the shape {rows.shape}; it is damaged")
+    return Subwords(rows, shortest, longest)
+
+
+def _map_array(path: Path) -> NDArray[np.float32]:
+    """Map an array of float32 or float16 in an ``.npy`` file into memory.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or its dtype is another.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except NPY_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: cannot be read ({reason}); "
+            f"a directory with {VECTORS} and {VOCABULARY} is needed"
+        ) from None
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float16):
+        raise InputError(
+            f"{path}: holds {getattr(array, 'dtype', 'no array')}; float32 or float16 is needed"
+        )
+    return array

@@ -1,0 +1,136 @@
+"""Parquet tables of word vectors: one file, or a folder of files as Spark writes a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+from w2v.files import first_bytes, written_aside
+from w2v.vectors.formats.contents import Contents
+from w2v.vectors.formats.selection import EVERYTHING, Selection
+
+MAGIC = b"PAR1"
+"""The first bytes of Parquet files."""
+
+ROWS = 1 << 14
+"""Rows of a Parquet table that are in memory at a time, in addition to the wanted rows."""
+
+
+def write_parquet(path: Path, contents: Contents) -> None:
+    """Write a Parquet table with the columns ``word``, ``count`` (if known) and ``vector``.
+
+    A vector is a list of float32.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    flat = pa.array(np.ascontiguousarray(contents.vectors, np.float32).reshape(-1))
+    columns: dict[str, Any] = {"word": pa.array(contents.words, pa.string())}
+    if contents.counts is not None:
+        columns["count"] = pa.array(contents.counts)
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, contents.vectors.shape[1])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_aside(path) as aside:
+        pq.write_table(pa.table(columns), aside)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file is a Parquet table, by its first bytes or by its name."""
+    return first_bytes(path).startswith(MAGIC) or path.suffix == ".parquet"
+
+
+def parquet_parts(folder: Path) -> list[Path]:
+    """Return the Parquet files in a folder, or in its subfolder ``data``, which Spark writes."""
+    if not folder.is_dir():
+        return []
+    for place in (folder / "data", folder):
+        if parts := sorted(place.glob("*.parquet")):
+            return parts
+    return []
+
+
+def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERYTHING) -> Contents:
+    """Read Parquet tables with the columns ``word``, ``vector`` and, optionally, ``count``.
+
+    Parameters
+    ----------
+    path
+        The name of the table in error messages.
+    parts
+        The files of the table. A vector is a list of numbers, or a dense vector of Spark.
+    selection
+        Which words are read.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read or lacks these columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    words: list[str] = []
+    arrays: list[NDArray[np.float32]] = []
+    counts: list[NDArray[np.int64]] = []
+    try:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                names = file.schema_arrow.names
+                columns = ["word", "vector", *[name for name in names if name == "count"]]
+                if not set(columns) <= set(names):
+                    raise pa.ArrowInvalid(f"its columns are {', '.join(names)}")
+                for batch in file.iter_batches(ROWS, columns=columns):
+                    table = _wanted_rows(pa.table(batch), selection, len(words))
+                    if len(table):
+                        words += table.column("word").cast(pa.string()).to_pylist()
+                        arrays.append(_vectors_of(table.column("vector").combine_chunks()))
+                        if "count" in columns:
+                            counts.append(table.column("count").cast(pa.int64()).to_numpy())
+                    if selection.full(len(words)):
+                        break
+        if None in words or len({array.shape[1] for array in arrays}) > 1:
+            raise pa.ArrowInvalid("a word is missing, or the vectors have different lengths")
+    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{path}: cannot be read ({reason}); the columns word and vector are needed"
+        ) from None
+    vectors = np.concatenate(arrays) if arrays else np.empty((0, 1), np.float32)
+    known = len(counts) == len(arrays) > 0
+    return Contents(words, vectors, np.concatenate(counts) if known else None)
+
+
+def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
+    """Return the rows of an Arrow table whose words are wanted.
+
+    Parameters
+    ----------
+    selection
+        Which words are wanted.
+    before
+        The number of rows already taken from earlier parts of the file, which count towards the
+        limit of the selection.
+    """
+    if selection.everything:
+        return table
+    rows = selection.rows(table.column("word").to_pylist())
+    return table.take(rows[: None if selection.limit is None else selection.limit - before])
+
+
+def _vectors_of(column: Any) -> NDArray[np.float32]:
+    """Convert an Arrow column of vectors to an array: (rows, d) float32."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_struct(column.type):  # Spark's type of vectors
+        column = pc.struct_field(column, "values")
+    lists = column.cast(pa.list_(pa.float32()))
+    if lists.null_count or lists.flatten().null_count:
+        raise pa.ArrowInvalid("a vector or a number is missing")
+    if len(lists.value_lengths().unique()) != 1:
+        raise pa.ArrowInvalid("the vectors have different lengths")
+    vectors: NDArray[np.float32] = lists.flatten().to_numpy().reshape(len(lists), -1)
+    return vectors

@@ -1,0 +1,136 @@
+"""Words in files: which words can be written, and how bytes become words."""
+
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from w2v.errors import InputError
+from w2v.vectors.formats.file_reader import MAX_WORD
+
+
+def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
+    """Check that words can be written to a file.
+
+    Parameters
+    ----------
+    words
+        Any words.
+    forbidden
+        The characters that separate words in the file.
+    name
+        The name of the file, for messages.
+
+    Raises
+    ------
+    InputError
+        A word is empty, longer than 65,536 bytes, contains a forbidden character, or is not valid
+        Unicode.
+    """
+    pattern = re.compile(f"[{re.escape(forbidden)}\ud800-\udfff]")
+    for word in words:
+        if not word or pattern.search(word) or len(word.encode()) > MAX_WORD:
+            raise InputError(
+                f"the word {word[:40]!r} cannot be written to {name}; a word there is Unicode "
+                f"text of 1 to {MAX_WORD:,} bytes without any of {forbidden!r}"
+            )
+
+
+def check_encoding(encoding: str) -> None:
+    """Check that an encoding exists and extends ASCII; otherwise raise an `InputError`."""
+    try:
+        b"a".decode(encoding)
+    except UnicodeDecodeError:
+        raise InputError(
+            f"encoding={encoding}: has characters of several bytes only; convert the file to UTF-8"
+        ) from None
+    except (LookupError, ValueError):
+        raise InputError(
+            f"encoding={encoding}: no such encoding; utf-8, latin-1 and cp1252 are the most common"
+        ) from None
+
+
+def decode_words(
+    path: Path,
+    found: Sequence[bytes],
+    vectors: NDArray[np.float32],
+    encoding: str,
+    notes: list[str],
+) -> tuple[list[str], NDArray[np.intp]]:
+    """Decode the words of a file; drop blank words and repetitions, and issue all warnings.
+
+    Parameters
+    ----------
+    path
+        The name of the file, for messages.
+    found
+        The words of the file, as bytes.
+    vectors
+        (words, d), the vectors of the words, which are only checked for NaN and infinities.
+    encoding
+        How the words are encoded; it must have passed `check_encoding`.
+    notes
+        Warnings that were collected while the file was read.
+
+    Returns
+    -------
+    words : list of str
+        The words that are kept.
+    rows : intp (words,)
+        Their indices in `found`.
+
+    Raises
+    ------
+    InputError
+        A vector is not finite.
+
+    Warns
+    -----
+    UserWarning
+        Each of `notes`; and if words are blank, repeated or not in the encoding.
+    """
+    words, undecoded = _decode(found, encoding)
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        word = words[int(np.argmin(finite))]
+        raise InputError(
+            f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
+        )
+    # Bytes that are white space in Unicode alone, such as a no-break space, are a blank word, too.
+    kept = [row for row, word in enumerate(words) if word.strip()]
+    if len(kept) < len(words):
+        notes.append(f"{len(words) - len(kept):,} words of white space are skipped")
+    first = {words[row]: row for row in reversed(kept)}
+    if len(first) < len(kept):
+        notes.append(f"{len(kept) - len(first):,} repeated words; the first of each is kept")
+        kept = sorted(first.values())
+    if undecoded:
+        notes.append(
+            f"{len(undecoded):,} words are not {encoding}, such as {undecoded[0]!r}; their bytes "
+            "became escapes; give encoding=, such as encoding=latin-1, if the file has another"
+        )
+    for note in notes:
+        warnings.warn(f"{path}: {note}", stacklevel=4)
+    return [words[row] for row in kept], np.array(kept, np.intp)
+
+
+def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
+    """Decode words; bytes that are invalid in the encoding become escapes.
+
+    Returns
+    -------
+    words : list of str
+    undecoded : list of bytes
+        The words with invalid bytes.
+    """
+    words, undecoded = [], []
+    for word in found:
+        try:
+            words.append(word.decode(encoding))
+        except UnicodeDecodeError:
+            words.append(word.decode(encoding, "backslashreplace"))
+            undecoded.append(word)
+    return words, undecoded

@@ -1,0 +1,59 @@
+"""The probability that a model gives to outside words, given center words."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from w2v.errors import InputError
+from w2v.vectors.lookup import word_list
+from w2v.vectors.nearest import MAX_COSINES
+
+if TYPE_CHECKING:
+    from w2v.vectors.vectors import WordVectors
+
+
+def outside_probability(
+    vectors: "WordVectors",
+    context: str | Sequence[str] | None,
+    word: str | Sequence[str],
+    exponent: float,
+) -> Any:
+    """Return the probability of outside words given center words: `WordVectors.probability`."""
+    if vectors.outside is None:
+        raise InputError(
+            "there are no outside vectors; they are in the folder of a model, which "
+            "w2v.train(...).save or a run writes"
+        )
+    if not isinstance(exponent, int | float) or not np.isfinite(exponent):
+        raise InputError(f"exponent={exponent!r:.40}: must be a finite number")
+    if exponent and vectors.counts is None:
+        raise InputError(f"exponent={exponent}: needs counts; the vectors have none")
+    centers = [
+        vectors.row(w) for w in ([word] if isinstance(word, str) else word_list("word", word))
+    ]
+    columns: list[int] | slice = slice(None)
+    if context is not None:
+        listed = [context] if isinstance(context, str) else word_list("context", context)
+        columns = [vectors.row(w) for w in listed]
+    # exp(u_x · v) * count ** exponent is the exponential of a sum.
+    log_noise = np.zeros(len(vectors))
+    if exponent and vectors.counts is not None:
+        with np.errstate(divide="ignore"):
+            log_noise = exponent * np.log(vectors.counts)
+    parts = []
+    step = max(1, MAX_COSINES // len(vectors))
+    outside = vectors.outside.astype(np.float64)
+    for start in range(0, len(centers), step):
+        scores = vectors.vectors[centers[start : start + step]].astype(np.float64) @ outside.T
+        scores += log_noise
+        scores -= scores.max(axis=1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=1, keepdims=True)
+        parts.append(scores[:, columns])
+    found = np.concatenate(parts)
+    if isinstance(context, str):
+        found = found[:, 0]
+    if isinstance(word, str):
+        found = found[0]
+    return float(found) if found.ndim == 0 else found

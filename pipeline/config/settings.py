@@ -1,6 +1,7 @@
 """The settings of an experiment: frozen dataclasses that validate their values.
 
-Many of these classes are defined in `w2v`. `pipeline.config.schema` creates the objects from
+Most of these classes are defined in `w2v`: the settings of the corpus, the vocabulary, the model,
+the training, the evaluation and the measurements. `pipeline.config.schema` creates the objects from
 ``conf/`` and the command line.
 """
 
@@ -57,7 +58,7 @@ TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 """The tokenizers by name."""
 
 
-# What is done with the trained vectors, and where results are kept.
+# Where results are recorded and kept, and how they are compared.
 
 
 @dataclass(frozen=True)

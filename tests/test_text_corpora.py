@@ -19,7 +19,8 @@ from w2v.text.corpora import (
     SstCorpus,
     Text8Corpus,
 )
-from w2v.text.sources import Files, PyDocs
+from w2v.text.docstrings import PyDocs
+from w2v.text.sources import Files
 
 
 def documents(path: str | list[str], unit: str = "line") -> list[str]:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests import naive
 from w2v.settings import SettingError
 from w2v.text import phrases
+from w2v.text.docstrings import PyDocs
 from w2v.text.phrases import PHRASES, Joined, Phrase, Phrases, join_phrases, write_phrases
-from w2v.text.sources import PyDocs
 from w2v.text.tokens import read_types
 
 Documents = list[list[str]]

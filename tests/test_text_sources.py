@@ -21,7 +21,8 @@ from w2v.errors import InputError
 from w2v.files import OPENERS, open_binary
 from w2v.settings import SettingError
 from w2v.text import sources
-from w2v.text.sources import Files, PyDocs, file_docstrings, without_doctests
+from w2v.text.docstrings import PyDocs, file_docstrings, without_doctests
+from w2v.text.sources import Files
 
 steady = settings(derandomize=True, deadline=None, max_examples=50)
 

@@ -1,26 +1,17 @@
-"""Sources of documents: text files, and the docstrings of installed packages.
+"""Sources of documents: what a source is, and the source that reads text files.
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
 fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source
 that can provide its text as bytes can also have a method ``blocks()``, which is faster.
 """
 
-import ast
 import codecs
 import hashlib
-import sys
-import sysconfig
-import textwrap
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from itertools import chain
-from multiprocessing import get_context
-from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -30,7 +21,7 @@ from w2v.errors import InputError
 from w2v.files import Decompressed, local_path, open_binary, open_raw
 from w2v.hashes import FileHashes, stamp
 from w2v.limits import Limit, one_of
-from w2v.settings import SettingError, Settings, setting
+from w2v.settings import Settings, setting
 from w2v.text.blocks import Block
 from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles
@@ -672,149 +663,3 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     filled = np.logical_or.reduceat((values > BLANKS[-1]) | (values < BLANKS[0]), starts)
     filled[0] |= continued
     return starts[1:][filled[1:] & ~filled[:-1]]
-
-
-# Docstrings
-
-STANDARD_LIBRARY = "stdlib"
-SKIPPED_FOLDERS = {"site-packages", "tests", "test", "idlelib", "lib2to3", "_vendor"}
-DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
-"""NumPy and SciPy give their compiled functions docstrings by calling these."""
-
-
-@dataclass(frozen=True)
-class PyDocs:
-    """A source of the docstrings of installed Python packages, one document per docstring.
-
-    The packages are parsed and not imported. Doctests and their output are left out because they
-    are not prose. If several docstrings are equal, only the first is used: packages repeat some
-    docstrings hundreds of times.
-
-    Parameters
-    ----------
-    packages
-        Names of installed distributions, such as ``scikit-learn``, or ``stdlib`` for the standard
-        library.
-    workers
-        The number of processes that parse the source files.
-    """
-
-    packages: Sequence[str]
-    workers: int = field(default=1, compare=False)
-
-    def documents(self) -> Iterator[str]:
-        """Yield the docstrings by package and file; within a file, outer ones before nested ones.
-
-        Raises
-        ------
-        SettingError
-            A package is not installed.
-        """
-        return (text for text, _ in self._documents())
-
-    def blocks(
-        self,
-        border: Border | None = None,  # noqa: ARG002 (docstrings are short: none is cut)
-        limit: int | None = None,
-    ) -> Iterator[Block]:
-        """Yield the docstrings in blocks, without cutting any.
-
-        Parameters
-        ----------
-        border
-            Not used.
-        limit
-            Stop after this many documents that are not only white space.
-        """
-        return documents_to_blocks(self._documents(), limit)
-
-    def _documents(self) -> Iterator[tuple[str, float]]:
-        files = [file for package in self.packages for file in self._files(package)]
-        seen: set[bytes] = set()
-        context = get_context("spawn")
-        with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
-            parsed = pool.map(file_docstrings, files, chunksize=32)
-            for number, docstrings in enumerate(parsed, start=1):
-                for text in docstrings:
-                    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-                    if digest not in seen:
-                        seen.add(digest)
-                        yield text, number / len(files)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict that changes when the packages or their files change.
-
-        It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
-        list of the package's files and their hashes; for the standard library, the version of
-        Python.
-        """
-        prints = {}
-        for package in self.packages:
-            if package == STANDARD_LIBRARY:
-                content = sys.version
-            else:
-                record = distribution(package).read_text("RECORD") or ""
-                content = hashlib.sha256(record.encode()).hexdigest()
-            prints[package] = content
-        return {"packages": [*self.packages], "releases": prints}
-
-    @staticmethod
-    def _files(package: str) -> list[Path]:
-        if package == STANDARD_LIBRARY:
-            root = Path(sysconfig.get_path("stdlib"))
-            files = [path.relative_to(root) for path in root.rglob("*.py")]
-        else:
-            found = distribution(package)
-            root = Path(str(found.locate_file("")))
-            files = [Path(str(file)) for file in found.files or () if file.suffix == ".py"]
-        return sorted(root / file for file in files if not SKIPPED_FOLDERS & set(file.parts))
-
-
-def distribution(package: str) -> metadata.Distribution:
-    """Return the installed distribution called `package`.
-
-    Raises
-    ------
-    SettingError
-        No such distribution is installed.
-    """
-    try:
-        return metadata.distribution(package)
-    except (metadata.PackageNotFoundError, ValueError):  # ValueError: an empty name
-        wanted = f"the name of an installed package, as pip shows it, or {STANDARD_LIBRARY}"
-        raise SettingError(PyDocs, "packages", package, wanted) from None
-
-
-def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed.
-
-    Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the package's own syntax warnings
-            tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
-        return []
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    texts = []
-    for node in ast.walk(tree):
-        if isinstance(node, documented):
-            texts.append(ast.get_docstring(node) or "")
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in DOCUMENTING_CALLS:
-            literals = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant))
-            texts.extend(textwrap.dedent(s) for s in literals if isinstance(s, str) and " " in s)
-    # An escape in a literal may stand for half of a surrogate pair, which UTF-8 cannot hold.
-    texts = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    return [prose for text in texts if (prose := without_doctests(text)).strip()]
-
-
-def without_doctests(text: str) -> str:
-    """Return the text without doctests (lines from ``>>>`` to the next blank line)."""
-    kept, example = [], False
-    for line in text.split("\n"):
-        stripped = line.strip()
-        example = stripped.startswith(">>>") or (example and bool(stripped))
-        if not example:
-            kept.append(line)
-    return "\n".join(kept)

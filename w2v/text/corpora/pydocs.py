@@ -8,7 +8,7 @@ from typing import Any
 from w2v.limits import Limit
 from w2v.settings import setting
 from w2v.text.corpora.base import Corpus
-from w2v.text.sources import PyDocs
+from w2v.text.docstrings import PyDocs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -312,8 +312,13 @@ def test_a_sweep_outlives_a_worker_that_is_killed(here: Path) -> None:
 def test_the_same_command_completes_a_sweep_that_was_killed(here: Path) -> None:
     with start(*SMALL, *SLOW, cwd=here) as process:
         wait_for(here, "outputs/sweeps/*/*/*/summary.json", 2, process)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        workers = [pid for pid in children_of(process.pid) if is_worker(pid)]
+        process.kill()
+        process.wait(timeout=60)
+    deadline = time.monotonic() + 60
+    while any(map(is_worker, workers)):
+        assert time.monotonic() < deadline, "the workers outlive the main process"
+        time.sleep(0.02)
     before = train_entries(here)
     assert len(before) >= 2
     assert "RUNNING" in statuses(here)

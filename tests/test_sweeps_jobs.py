@@ -5,6 +5,7 @@ The tests check which jobs are planned, how a failure is recorded, which values 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from pipeline.config import schema
 from pipeline.sweeps import show
 from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.job import JobContext, run_job
+from pipeline.sweeps.launchers import run_jobs
 from pipeline.sweeps.objective import CHANGES_LOSS, check_objective, compare_jobs
-from pipeline.sweeps.results import read_jobs
+from pipeline.sweeps.results import JOB, SWEEP, read_jobs, write_json
 from pipeline.sweeps.search import resume
 from tests.commands import ROOT
 from tests.test_config import BASE, settled
@@ -81,6 +83,32 @@ def test_every_status_of_a_job(tmp_path: Path) -> None:
     assert summary["best"] == []
     assert "MemoryError" in show.markdown(result, summary)
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_job_whose_record_was_lost_with_its_process_runs_again(tmp_path: Path) -> None:
+    write_json(tmp_path / SWEEP, {"mlflow_run_id": "s"})
+    launched: list[tuple[list[Sequence[str]], int]] = []
+
+    class Breaks:
+        """A launcher whose process is killed after it ran two jobs, before one was recorded."""
+
+        def launch(self, jobs: list[Sequence[str]], initial_job_idx: int) -> None:
+            launched.append((jobs, initial_job_idx))
+            if len(launched) == 1:
+                for number in ("0", "1"):
+                    (tmp_path / number).mkdir()
+                    write_json(tmp_path / number / JOB, {"finished": True})
+                (tmp_path / ".running").mkdir()
+                (tmp_path / ".running" / "s.1.abc.lock").touch()
+                raise RuntimeError("a process was killed")
+
+    launcher: Any = Breaks()
+    run_jobs(launcher, tmp_path, tmp_path, [["seed=0"], ["seed=1"], ["seed=2"]], range(3))
+    assert launched == [
+        ([["seed=0"], ["seed=1"], ["seed=2"]], 0),
+        ([["seed=2"]], 2),
+        ([["seed=1"]], 1),
+    ]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("odd"), RecursionError("deep")])

@@ -4,6 +4,11 @@ The fork server imports this file, so that joblib's worker processes start with 
 """
 
 import gc
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -23,5 +28,23 @@ found: dict[str, Any] = vars(Plugins.instance())
 hydra_plugins: Any = Plugins
 # Otherwise Hydra imports all plugins again before each job.
 hydra_plugins._initialize = lambda plugins: plugins.__dict__.update(found)
+
+
+def end_with_main_process() -> None:
+    """End this process as soon as the main process has ended.
+
+    After ``kill -9`` of the main process, joblib's workers would wait for jobs forever.
+    """
+    while (main := multiprocessing.parent_process()) is None:
+        time.sleep(1)  # it is set soon after the fork
+    main.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def watch_main_process() -> None:
+    threading.Thread(target=end_with_main_process, daemon=True).start()
+
+
+os.register_at_fork(after_in_child=watch_main_process)
 
 gc.freeze()  # what is loaded stays

@@ -4,7 +4,8 @@
 
 Each line of the text is a document. If fastText is not installed, gensim's FastText is timed
 instead. The dimension is 100, the window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are
-in words of the text per second of processor time, the best of several rounds.
+in words of the text per second, the best of several rounds. They are given for the elapsed time and
+for the processor time of all threads.
 
 The speed in FLOP/s is compared with that of a large matrix product on one core. It counts
 dot products only: 2 d operations each for vectors of d elements, and 4 d for the gradients.
@@ -16,9 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from w2v.engines import Tally, Task, make_engine
@@ -67,8 +69,24 @@ class Corpus:
                 file.write(" ".join(self.words[i] for i in chosen[chosen >= 0]) + "\n")
 
 
-def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], float]:
-    """Return a function that trains one epoch and returns the words per second."""
+class Clock:
+    """A clock that starts when it is made."""
+
+    def __init__(self) -> None:
+        self.begun = np.array([time.perf_counter(), time.process_time()])
+
+    def seconds(self) -> NDArray[np.float64]:
+        """Return the seconds since the start: the elapsed time, and the processor time."""
+        return np.asarray([time.perf_counter(), time.process_time()] - self.begun)
+
+
+Epoch: TypeAlias = Callable[[], NDArray[np.float64]]
+"""A function that trains one epoch and returns the words per second of elapsed time and of
+processor time."""
+
+
+def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
+    """Return a function that trains one epoch with ``engine=numba``."""
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -76,51 +94,48 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Callable[[], flo
         "numba", Task(model, objective, corpus.counts, total, threads=threads, subwords=sums)
     )
 
-    def epoch() -> float:
-        begun, done = time.process_time(), Tally()
+    def epoch() -> NDArray[np.float64]:
+        clock, done = Clock(), Tally()
         for number, shard in enumerate(corpus.text.shards(engine.shard_words)):
             done += engine.train(shard, (0.025, 0.01), generator(0, "train", number))
-        return done.words / (time.process_time() - begun)
+        return np.asarray(done.words / clock.seconds())
 
     return epoch
 
 
-def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Callable[[], float]]:
-    """Return the name of the library to compare with, and a function that trains one epoch with it.
-
-    The function returns the words per second.
-    """
+def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
+    """Return the name of the library to compare with, and a function that trains one epoch."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:
 
-        def fasttext_epoch() -> float:
-            def train(epochs: int) -> float:
-                begun = time.process_time()
+        def fasttext_epoch() -> NDArray[np.float64]:
+            def train(epochs: int) -> NDArray[np.float64]:
+                clock = Clock()
                 model = "skipgram" if skipgram else "cbow"
                 options = {"model": model, "dim": 100, "ws": 5, "neg": 5, "minCount": 5}
                 options |= {"epoch": epochs, "thread": threads, "verbose": 0, "t": 1e-3}
                 found.train_unsupervised(str(corpus.file), minn=3, maxn=6, **options)
-                return time.process_time() - begun
+                return clock.seconds()
 
             # Reading the text and making the model take the rest.
-            return total / (train(2) - train(1))
+            return np.asarray(total / (train(2) - train(1)))
 
         return "fastText", fasttext_epoch
     from gensim.models import FastText, Word2Vec
 
     kind, more = (FastText, {"min_n": 3, "max_n": 6}) if objective.subwords else (Word2Vec, {})
 
-    def gensim_epoch() -> float:
+    def gensim_epoch() -> NDArray[np.float64]:
         model: Any = kind(
             vector_size=100, window=5, min_count=5, sg=skipgram, hs=tree, workers=threads,
             negative=0 if tree else 5, sample=1e-3, **more,
         )  # fmt: skip
         model.build_vocab(corpus_file=str(corpus.file))
-        begun = time.process_time()
+        clock = Clock()
         size = {"total_words": total, "total_examples": len(corpus.text.spans)}
         model.train(corpus_file=str(corpus.file), epochs=1, **size)
-        return total / (time.process_time() - begun)
+        return np.asarray(total / clock.seconds())
 
     return f"gensim {kind.__name__}", gensim_epoch
 
@@ -180,13 +195,16 @@ def main() -> None:
             mine = ours(corpus, objective, given.threads)
             label, theirs = peer(corpus, objective, given.threads)
             rounds = [(mine(), theirs()) for _ in range(given.rounds)]
-            best, other = (max(rates) for rates in zip(*rounds, strict=True))
-            share = best * scores_of(corpus, objective) * 600 / peak
-            print(
-                f"{name}: {best / 1e6:.2f} M words/s a thread, {label} {other / 1e6:.3f} M, "
-                f"{best / other:.1f} times; {share:.0%} of the products' rate",
-                flush=True,
-            )
+            best, other = (np.max(rates, axis=0) for rates in zip(*rounds, strict=True))
+            share = best[1] * scores_of(corpus, objective) * 600 / peak
+            print(f"{name}, {label}: M words/s", flush=True)
+            for n, kind in enumerate(("elapsed time", "processor time")):
+                print(
+                    f"    {kind}: {best[n] / 1e6:.2f} and {other[n] / 1e6:.3f}, "
+                    f"{best[n] / other[n]:.1f} times",
+                    flush=True,
+                )
+            print(f"    {share:.0%} of the products' rate")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import KEY, Documents, random_documents, text_of
-from w2v.engines import Engine, Tally, Task, make_engine, memory, tiles
+from w2v.engines import Engine, Tally, Task, make_engine, tiles
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.step import WINDOW_SIZES
@@ -279,18 +279,19 @@ def test_numba_makes_the_draws_and_updates_of_numpy(
         np.testing.assert_allclose(table, same, rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize("hot", [1, 5])
-@pytest.mark.parametrize("dim", [5, 130, 300])
-def test_nodes_far_from_the_root_add_up_their_entries(
-    dim: int, hot: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("dim", "size"), [(5, 60), (130, 3000), (300, 700)])
+def test_cbow_sorts_center_words_by_their_paths(
+    dim: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "HOT", hot)
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", 256)
     objective = Cbow(dim=dim, window=4, subsample=0, loss=HierarchicalSoftmax())
-    documents = [[], [3], *random_documents(3, 5000, 60), [7], [5, 5]]
+    documents = [[], [3], *random_documents(3, 5000, size), [7], [5, 5]]
+    # Some paths are longer than a vector.
+    counts = 1 + (10**7 * 1.5 ** -np.arange(size)).astype(np.int64)
     engines = []
     for name, threads in (("numpy", 1), ("numba", 1), ("numba", 3)):
-        engine = make_engine(name, replace(task_of(objective, 60, scale=0.1), threads=threads))
+        task = replace(task_of(objective, size, scale=0.1), counts=counts, threads=threads)
+        engine = make_engine(name, task)
         epoch_of(engine, documents, (0.05, 0.02))
         engines.append(engine.task.model)
     wanted, one, three = engines

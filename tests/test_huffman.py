@@ -65,3 +65,12 @@ def test_the_mean_length_is_that_of_gensim() -> None:
         int(counts[i]) * len(model.wv.get_vecattr(f"w{i}", "code")) for i in range(len(counts))
     )
     assert int(counts @ HuffmanTree(counts).lengths) == theirs
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(counts=st.lists(st.integers(1, 1000), min_size=2, max_size=60))
+def test_leaves_are_numbered_in_the_order_of_their_codes(counts: list[int]) -> None:
+    tree = HuffmanTree(np.array(counts, np.int64))
+    codes = [[code for _, code in path] for path in paths(tree)]
+    in_order = sorted(range(len(counts)), key=codes.__getitem__)
+    assert [in_order.index(word) for word in range(len(counts))] == tree.leaf_positions().tolist()

@@ -50,6 +50,18 @@ class HuffmanTree:
         self.starts, self.nodes, self.codes = _paths(parents, codes)
         self.lengths = np.diff(self.starts)
 
+    def leaf_positions(self) -> NDArray[np.int32]:
+        """Return the position of each word's leaf among all leaves, int32 (V,).
+
+        The leaves are in the order of their codes: all leaves below the branch of code 0 of a node
+        come before those below its branch of code 1. So the leaves below a node are consecutive.
+        """
+        taken = self.codes == 1
+        skipped = np.bincount(self.nodes[~taken], minlength=len(self.lengths) - 1)
+        word = np.repeat(np.arange(len(self.lengths)), self.lengths)[taken]
+        before = np.bincount(word, skipped[self.nodes[taken]], minlength=len(self.lengths))
+        return before.astype(np.int32)
+
 
 def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Build the tree from the counts of the V words.

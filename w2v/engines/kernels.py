@@ -10,14 +10,16 @@ the seed and the settings alone. These kinds of jobs run in this order:
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
    before the step. Gradients are written to a buffer, with one row for each input vector and each
-   output vector. If a word has only one row in the step, its vector is updated at once.
+   output vector. If a word has only one row in the step, its vector is updated at once. For CBOW
+   with the hierarchical softmax, three kinds of jobs do this in turn: `read_strip`,
+   `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
    the order of the text and update the model.
 
 A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
 code for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
-`w2v.engines.nodes`; `compute_strip` calls both.
+`w2v.engines.nodes`; this module calls both.
 
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
@@ -33,6 +35,7 @@ from w2v.engines.memory import (
     F32,
     I32,
     LINE,
+    MR,
     Band,
     Buffer,
     Plans,
@@ -45,9 +48,8 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
-from w2v.engines.paths import move_hot_nodes, move_nodes, score_paths, write_path_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
-from w2v.engines.rows import choose_targets, gather_rows, limit, move_rows_alone, prefetch_rows
+from w2v.engines.rows import choose_targets, gather_rows, limit, prefetch_rows, put_gradients
 from w2v.engines.simd import (
     LANES,
     ZERO,
@@ -64,7 +66,7 @@ from w2v.engines.simd import (
     store,
     store_each,
 )
-from w2v.engines.sparse import List, Rows, combine
+from w2v.engines.sparse import List, Rows, combine, lengths_squared
 from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
 
 AHEAD = 4
@@ -189,6 +191,148 @@ def choose_band_targets(
 
 
 @inner
+def score_node_tile(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    number: int,
+    documents: I32,
+    plans: Plans,
+    buffer: Buffer,
+    of_centers: F32,
+    scratch: Scratch,
+) -> tuple[float, float]:
+    """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
+
+    The input rows of the tile are in the working memory of the thread.
+
+    Parameters
+    ----------
+    n, number
+        The number of the step in ``plans``, and of the tile in the step.
+    documents
+        For skip-gram, the documents of the words in and around the tile.
+    of_centers
+        Output: the summed curvature of the loss along each input row.
+
+    Returns
+    -------
+    The summed weight of the tile's pairs for skip-gram, and its loss.
+    """
+    tile = scratch.tile
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    gather_rows(problem.outside, plans.nodes[n, begin:end], tile.R, tile.norms)
+    listed = number * (sizes.tile // MR if sizes.sorted else sizes.contexts)
+    return score_nodes(
+        problem.pairs.weights,
+        sizes,
+        plans.keys[n],
+        plans.key_starts[n, listed:],
+        documents,
+        tile,
+        scratch.nodes,
+        of_centers,
+        buffer.outside_curvature[begin:end],
+    )
+
+
+@inner
+def write_node_tile(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    number: int,
+    plans: Plans,
+    buffer: Buffer,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Write the gradients of a tile of the hierarchical softmax.
+
+    The gradients of the input rows are written to the targets of the tile
+    (`w2v.engines.rows.Targets`). Nodes that only this tile has in the step are updated; the
+    gradients of the others are written to ``buffer``.
+
+    Parameters
+    ----------
+    n, number
+        The number of the step in ``plans``, and of the tile in the step.
+    rate
+        The learning rate.
+    """
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    width = sizes.vectors * LANES
+    places = address(buffer.outside) + 4 * begin * width
+    gradients = address(scratch.nodes.gradients)
+    if not sizes.sorted:  # most nodes are in several tiles
+        buffer.outside[begin:end] = 0
+        gradients = places
+    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients)
+    put_gradients(
+        problem.outside,
+        plans.nodes[n, begin:end],
+        plans.outside_next[n, begin:],
+        buffer.outside_curvature[begin:],
+        rate,
+        address(scratch.tile.R),
+        gradients,
+        places,
+        width,
+    )
+
+
+@inner
+def share_strip(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    strip: int,
+    centers: int,
+    plans: Plans,
+    buffer: Buffer,
+    rate: np.float32,
+    gradients: int,
+    of_windows: F32,
+    scratch: Scratch,
+) -> None:
+    """For CBOW, compute the gradients of the words of a strip from those of its windows.
+
+    They are written to ``buffer``, or applied to the model if a word has only one row in the step.
+    A strip is a part of the text.
+
+    Parameters
+    ----------
+    n, strip
+        The number of the step in ``plans``, and of the strip in the step.
+    centers
+        The number of center words of the strip.
+    rate
+        The learning rate.
+    gradients
+        The address of the gradients of the center words' windows.
+    of_windows
+        The summed curvature of the loss along each window's input row; overwritten.
+    """
+    start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
+    curvature, windows = buffer.center_curvature[row:], scratch.windows
+    lows, highs = plans.lows[n, start : start + centers], plans.highs[n, start : start + centers]
+    mean, exact = problem.mean, problem.exact
+    share_gradients(mean, exact, sizes, lows, highs, start, windows, of_windows, curvature)
+    choose_targets(
+        problem.center,
+        plans.ids[n, start : start + centers + 2 * sizes.window],
+        plans.center_next[n, row:],
+        curvature,
+        rate,
+        0,
+        address(buffer.center) + 4 * row * sizes.vectors * LANES,
+        scratch.tile,
+        0,
+    )
+    write_shares(sizes, centers, gradients, scratch.tile, windows)
+
+
+@inner
 def compute_strip(
     problem: Problem,
     sizes: Sizes,
@@ -217,8 +361,7 @@ def compute_strip(
         The working memory of the calling thread.
     """
     n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
-    windows, band, nodes, path = scratch.windows, scratch.band, scratch.nodes, scratch.path
-    size = 4 * width
+    windows, band, size = scratch.windows, scratch.band, 4 * width
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     first, last = strip * sizes.strip, min((strip + 1) * sizes.strip, tiles)
     start = first * sizes.tile
@@ -241,7 +384,7 @@ def compute_strip(
     row = strip * sizes.slots
     curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
     following = plans.outside_next[n, row:]
-    if not sizes.nodes and not sizes.paths:
+    if not sizes.nodes:
         curvature[: sizes.slots - sizes.strip * NOISE] = 0
     pairs = loss = np.float64(0)
     # Prefetching loads more rows at the same time than copying them one after the other.
@@ -249,7 +392,7 @@ def compute_strip(
     if sizes.nodes:
         begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
         prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
-    elif not sizes.paths:
+    else:
         prefetch_rows(problem.outside, around[: sizes.contexts], width)
         prefetch_rows(problem.outside, plans.noise[n, first * NOISE : (first + 1) * NOISE], width)
     for number in range(last - first):
@@ -262,37 +405,29 @@ def compute_strip(
             if sizes.nodes:
                 begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
                 prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
-            elif not sizes.paths:
+            else:
                 noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
                 k = place + sizes.contexts
                 prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
                 prefetch_rows(problem.outside, noise, width)
         if sizes.windows:
-            read_windows(problem.mean, sizes, lows, highs, start, place, tile, windows)
+            out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
+            read_windows(problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows)
+            lengths_squared(Rows(out, width), sizes.tile, sizes.vectors, address(tile.center_norms))
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
         of_centers = windows.curvature[place:] if sizes.windows else input_curvature[place:]
         if sizes.nodes:
-            k = first + number
-            begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
-            columns = plans.nodes[n, begin:end]
-            gather_rows(problem.outside, columns, tile.R, tile.norms)
-            of_nodes = buffer.outside_curvature[begin:end]
-            tile_pairs, tile_loss = score_nodes(
-                problem.pairs.weights,
+            tile_pairs, tile_loss = score_node_tile(
+                problem,
                 sizes,
-                plans.keys[n],
-                plans.key_starts[n, k * sizes.contexts :],
+                n,
+                first + number,
                 documents[place:],
-                tile,
-                nodes,
+                plans,
+                buffer,
                 of_centers,
-                of_nodes,
-            )
-        elif sizes.paths:
-            starts = plans.key_starts[n, start + place :]
-            tile_pairs, tile_loss = score_paths(
-                problem.outside, sizes, plans.keys[n], starts, tile, path, of_centers
+                scratch,
             )
         else:
             noise = plans.noise[n, (first + number) * NOISE :]
@@ -336,46 +471,154 @@ def compute_strip(
                 0,
             )
         if sizes.nodes:
-            buffer.outside[begin:end] = 0
-            sums = address(buffer.outside) + begin * size
-            write_node_gradients(sizes, tile, nodes, sums)
-            after = plans.outside_next[n, begin:]
-            move_rows_alone(problem.outside, columns, after, of_nodes, rate, sums, width)
-        elif sizes.paths:
-            starts, slot = plans.key_starts[n, start + place :], (first + number) * sizes.hot
-            write_path_gradients(
-                problem.outside, sizes, starts, start + place, slot, tile, path, buffer
-            )
+            write_node_tile(problem, sizes, n, first + number, plans, buffer, rate, scratch)
         else:
             rows = address(tile.R) + place * size
             compute_gradients(sizes, tile, band, rows, dR + place * size, number > 0)
     if sizes.windows:
-        centers = (last - first) * sizes.tile
-        count = centers + 2 * sizes.window
-        share_gradients(
-            problem.mean,
-            problem.exact,
+        share_strip(
+            problem,
             sizes,
-            lows[:centers],
-            highs[:centers],
-            start,
-            windows,
-            input_curvature,
-        )
-        choose_targets(
-            problem.center,
-            words[:count],
-            input_next,
-            input_curvature,
+            n,
+            strip,
+            (last - first) * sizes.tile,
+            plans,
+            buffer,
             rate,
-            0,
-            dC,
-            tile,
-            0,
+            address(windows.gradients),
+            windows.curvature,
+            scratch,
         )
-        write_shares(sizes, centers, tile, windows)
     shard.tallies[step * sizes.strips + strip, 0] = pairs
     shard.tallies[step * sizes.strips + strip, 1] = loss
+
+
+# ---------------------------------------------------------------- sorted center words
+
+
+@inlined
+def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
+    """Return the number of center words of a strip, in whole tiles."""
+    tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+    return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
+
+
+@inner
+def read_strip(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    scratch: Scratch,
+) -> None:
+    """Compute the input rows of a strip, a part of the text, for CBOW with sorted center words.
+
+    They are stored in ``buffer.inputs``.
+    """
+    n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
+    centers = strip_centers(sizes, shard, step, strip)
+    start, count = strip * sizes.strip * sizes.tile, centers + 2 * sizes.window
+    matrix, ids = problem.center, plans.ids[n, start : start + count]
+    if sizes.parts:
+        matrix, ids = buffer.words, plans.numbers[n, start : start + count]
+    width = sizes.vectors * LANES
+    prefetch_rows(matrix, ids, width)
+    locate_words(matrix, ids, zeros, windows)
+    lows, highs = plans.lows[n, start:], plans.highs[n, start:]
+    out = address(buffer.inputs) + 4 * start * width
+    read_windows(problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows)
+    # Center words without context are in no tile.
+    buffer.input_curvature[start : start + centers] = 0
+
+
+@inlined
+def prefetch_sorted_tile(
+    problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
+) -> None:
+    """Prefetch the input rows and the nodes of tile ``number`` of step ``n`` of the plans."""
+    order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)
+    prefetch_rows(buffer.inputs, order, sizes.vectors * LANES)
+
+
+@inner
+def compute_sorted(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Compute the gradients of some tiles of center words that are sorted by their tree paths.
+
+    The gradient of each input row is stored in its place in ``buffer.inputs``. For the gradients of
+    the nodes, see `write_node_tile`. The tiles are as many as a strip has.
+    """
+    n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
+    first = strip * sizes.strip
+    last = min(first + sizes.strip, -(-step_centers(sizes, shard, step) // sizes.tile))
+    curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
+    prefetch_sorted_tile(problem, sizes, n, first, plans, buffer)
+    for number in range(first, last):
+        if number + 1 < last:
+            prefetch_sorted_tile(problem, sizes, n, number + 1, plans, buffer)
+        order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+        gather_rows(buffer.inputs, order, tile.C, tile.center_norms)
+        _, tile_loss = score_node_tile(
+            problem, sizes, n, number, order, plans, buffer, curvature, scratch
+        )
+        loss += tile_loss
+        for i in range(sizes.tile):
+            tile.old[i], tile.steps[i] = address(tile.zeros), 1
+            tile.out[i] = address(tile.C) + i * size  # where no center word is, zeros remain
+            if order[i] >= 0:
+                tile.out[i] = address(buffer.inputs) + order[i] * size
+                buffer.input_curvature[order[i]] = curvature[i]
+                pairs += 1
+        write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch)
+    shard.tallies[step * sizes.strips + strip, 0] = pairs
+    shard.tallies[step * sizes.strips + strip, 1] = loss
+
+
+@inner
+def share_sorted(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Compute the gradients of the words of a strip from those of input rows in ``buffer.inputs``.
+
+    This is for CBOW with sorted center words. A strip is a part of the text.
+    """
+    n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
+    start = strip * sizes.strip * sizes.tile
+    share_strip(
+        problem,
+        sizes,
+        n,
+        strip,
+        centers,
+        plans,
+        buffer,
+        rate,
+        address(buffer.inputs) + 4 * start * sizes.vectors * LANES,
+        buffer.input_curvature[start:],
+        scratch,
+    )
 
 
 # ---------------------------------------------------------------- moving
@@ -606,10 +849,7 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs that update output vectors in a step.
-
-    The tree nodes near the root (`Sizes.hot`), which have jobs of their own, are not included.
-    """
+    """Return the number of jobs that update output vectors in a step."""
     return int(-(-shard.several[step, 1] // WORDS))
 
 
@@ -627,8 +867,7 @@ def move(
     """Update some vectors of the model by the sums of their gradients in a step.
 
     The vectors are those of job number ``job``, at most `WORDS`. The first jobs of a step update
-    input vectors, the next ones output vectors, and the last ones the tree nodes near the root
-    (`Sizes.hot`).
+    input vectors, and the others output vectors.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)
@@ -647,27 +886,17 @@ def move(
             rate,
         )
         return
-    job -= jobs
-    jobs = output_jobs(shard, step)
-    if job >= jobs:
-        first = (job - jobs) * WORDS
-        tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
-        move_hot_nodes(problem, sizes, tiles, first, min(first + WORDS, sizes.hot), buffer, rate)
-        return
-    first = job * WORDS
+    first = (job - jobs) * WORDS
     last = min(first + WORDS, shard.several[step, 1])
-    if sizes.paths:
-        move_nodes(problem, sizes, n, first, last, plans, buffer, rate)
-    else:
-        move_words(
-            problem.outside,
-            buffer.outside,
-            buffer.outside_curvature,
-            plans.outside_words[n, first:last],
-            plans.outside_heads[n, first:last],
-            plans.outside_next[n],
-            rate,
-        )
+    move_words(
+        problem.outside,
+        buffer.outside,
+        buffer.outside_curvature,
+        plans.outside_words[n, first:last],
+        plans.outside_heads[n, first:last],
+        plans.outside_next[n],
+        rate,
+    )
 
 
 @compiled
@@ -740,13 +969,31 @@ def train(
                     job = take(jobs, phase)
                 wait(jobs, phase, words)
                 phase += 1
-            number = -(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile))
+            strips = -(-step_centers(sizes, shard, step) // (sizes.strip * sizes.tile))
+            if sizes.sorted:
+                job = take(jobs, phase)
+                while job < strips:
+                    read_strip(problem, sizes, step, job, plans, buffer, shard, scratch)
+                    finish(jobs, phase)
+                    job = take(jobs, phase)
+                wait(jobs, phase, strips)
+                phase += 1
+                job = take(jobs, phase)
+                while job < strips:
+                    compute_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
+                    finish(jobs, phase)
+                    job = take(jobs, phase)
+                wait(jobs, phase, strips)
+                phase += 1
             job = take(jobs, phase)
-            while job < number:
-                compute_strip(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
+            while job < strips:
+                if sizes.sorted:
+                    share_sorted(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
+                else:
+                    compute_strip(problem, sizes, step, job, plans, buffer, shard, rate, scratch)
                 finish(jobs, phase)
                 job = take(jobs, phase)
-            wait(jobs, phase, number)
+            wait(jobs, phase, strips)
             phase += 1
             if sizes.parts:
                 job = take(jobs, phase)
@@ -757,7 +1004,6 @@ def train(
                 wait(jobs, phase, words)
                 phase += 1
             number = input_jobs(sizes, shard, step) + output_jobs(shard, step)
-            number += -(-sizes.hot // WORDS)
             job = take(jobs, phase)
             while job < number:
                 move(problem, sizes, step, job, plans, buffer, shard, rate)

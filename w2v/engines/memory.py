@@ -46,13 +46,13 @@ STRIP = 64
 because each strip has rows of the buffer for 2 m words around it as well."""
 
 
-HOT = 64
-"""With CBOW, the nodes of a tree whose gradients are added up within each tile. They are on half of
-the way from the root to the mean word."""
-
 NODE_TILE = 128
-"""The most center words in a tile of the hierarchical softmax; a tile has to divide a step. In
-longer tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
+"""The most center words in a tile of the hierarchical softmax of skip-gram; a tile has to divide a
+step. In longer tiles, center words share more nodes; but the nodes of a tile should fit into the
+cache."""
+
+RADIX_BITS = 11
+"""Center words are sorted by this many bits of a number at a time."""
 
 
 class Parts(NamedTuple):
@@ -90,10 +90,13 @@ class Paths(NamedTuple):
         For each inner node on the path, from the root on: 2 * node + code, where code, 0 or 1, is
         the branch that the path takes. There are `LANES` more elements at the end, because paths
         are read in whole vectors.
+    leaves : int32 (V,)
+        For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`).
     """
 
     starts: I32
     branches: I32
+    leaves: I32
 
 
 class Pairs(NamedTuple):
@@ -210,9 +213,6 @@ class Sizes(NamedTuple):
         For the hierarchical softmax: the largest possible number of nodes of a tile; else 0.
     depth
         For the hierarchical softmax: the length of the longest path; else 0.
-    hot
-        For CBOW with the hierarchical softmax: the number of nodes near the root that have gradient
-        rows in each tile; else 0.
     words
         With subwords: the largest possible number of distinct words among the input rows of a step;
         else 0.
@@ -221,9 +221,10 @@ class Sizes(NamedTuple):
     windows
         Whether input rows are sums over windows (CBOW).
     nodes
-        Whether this is skip-gram with the hierarchical softmax, whose output rows are tree nodes.
-    paths
-        Whether this is CBOW with the hierarchical softmax.
+        Whether output rows are tree nodes (the hierarchical softmax).
+    sorted
+        Whether tiles have center words with similar tree paths, instead of consecutive ones (CBOW
+        with the hierarchical softmax; see `w2v.engines.nodes`).
     parts
         Whether word vectors are sums of rows (subwords).
     """
@@ -242,12 +243,11 @@ class Sizes(NamedTuple):
     input_slots: int
     columns: int
     depth: int
-    hot: int
     words: int
     entries: int
     windows: bool
     nodes: bool
-    paths: bool
+    sorted: bool
     parts: bool
 
 
@@ -279,14 +279,13 @@ class Plans(NamedTuple):
     keys : int32 (n, tiles * contexts * depth)
         For the hierarchical softmax: the path of each word that a tile may predict. For each node
         on the path, 2 * its index among the nodes of the tile + the code of the branch. For CBOW:
-        the entries of the step, which are the nodes on the path of each predicted center word, as 2
-        * node + code.
+        the nodes of each group of `MR` center words (`w2v.engines.plans.list_paths`).
     key_starts : int32 (n, tiles * contexts + 1)
         For the hierarchical softmax: the index in ``keys`` at which the path of each of these words
-        begins.
-    owners : int32 (n, step * depth)
-        For CBOW with the hierarchical softmax: the center word of each entry whose node is not hot
-        (`Sizes.hot`).
+        begins; for CBOW, the nodes of each group.
+    order : int32 (n, step)
+        For CBOW with the hierarchical softmax: the positions in the step of the center words that
+        are predicted, sorted by their leaves in the tree; then -1.
     numbers : int32 (n, step + tile + 2 m)
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
@@ -313,7 +312,7 @@ class Plans(NamedTuple):
     node_starts: I32
     keys: I32
     key_starts: I32
-    owners: I32
+    order: I32
     numbers: I32
     part_rows: I32
     part_ends: I32
@@ -337,12 +336,11 @@ class Buffer(NamedTuple):
         With subwords: the vectors of the step's words; later their negative gradients.
     word_curvature : float32 (words,)
         With subwords: the curvature bound of each word.
-    path_inputs : float32 (step, width)
-        For CBOW with the hierarchical softmax: the input row of each center word.
-    path_gradients, path_curvature : float32 (step * depth,)
-        For CBOW with the hierarchical softmax: the negative gradient with respect to the score of
-        each entry (a node on the path of a center word), and the entry's contribution to the
-        curvature bound of its node.
+    inputs : float32 (step, width)
+        For CBOW with the hierarchical softmax: the input row of each center word; later its
+        negative gradient.
+    input_curvature : float32 (step,)
+        The curvature bound of each of these rows.
     """
 
     center: F32
@@ -351,9 +349,8 @@ class Buffer(NamedTuple):
     outside_curvature: F32
     words: F32
     word_curvature: F32
-    path_inputs: F32
-    path_gradients: F32
-    path_curvature: F32
+    inputs: F32
+    input_curvature: F32
 
 
 class Shard(NamedTuple):
@@ -406,6 +403,17 @@ class Planning(NamedTuple):
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)
         With subwords: this index for each summand of each word of the step.
+    leaves : int64 (2, step)
+        For CBOW with the hierarchical softmax: center words that are being sorted, as 2^32 * leaf +
+        position in the step.
+    digits : int32 (2 ** RADIX_BITS,)
+        How many of them have each value of the bits by which they are sorted.
+    levels, columns : int32 (depth rounded up to whole vectors,)
+        The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
+        nodes of the tile.
+    lanes : int64 (MR, 3)
+        For each center word of a group: where its path begins, how many of its nodes are on the
+        path of the center word before it, and how many nodes it has.
     """
 
     bits: U32
@@ -414,6 +422,11 @@ class Planning(NamedTuple):
     seen: I32
     parts: I32
     part_places: I32
+    leaves: I64
+    digits: I32
+    levels: I32
+    columns: I32
+    lanes: I64
 
 
 class Tile(NamedTuple):
@@ -502,31 +515,8 @@ class Windows(NamedTuple):
     lanes: F32
 
 
-class Path(NamedTuple):
-    """The working memory of a thread for the hierarchical softmax of CBOW on a tile.
-
-    An entry is a node on the tree path of one of the tile's center words (`w2v.engines.paths`).
-
-    Attributes
-    ----------
-    nodes : int32
-        The node of each entry.
-    factors : float32
-        The weight of each entry.
-    negatives : float32
-        The weight of each entry whose path takes the node's branch of code 1; 0 for the others.
-    squares : float32
-        The squared length of each entry's node vector.
-    """
-
-    nodes: I32
-    factors: F32
-    negatives: F32
-    squares: F32
-
-
 class Nodes(NamedTuple):
-    """The working memory of a thread for a tile of the hierarchical softmax of skip-gram.
+    """The working memory of a thread for a tile of the hierarchical softmax.
 
     The scores are a sparse matrix, with a row for each group of `MR` center words and a column for
     each node of the tile (see `w2v.engines.nodes`).
@@ -548,6 +538,10 @@ class Nodes(NamedTuple):
         The summed weights of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         Partial sums of the curvature of each node.
+    gradients : float32 (columns, width)
+        For CBOW, the negative gradients of the nodes; zero between two tiles.
+    bits : float32 (16, MR)
+        The lowest `MR` bits of each number from 0 to 15, as 0 or 1.
     """
 
     starts: I32
@@ -558,6 +552,8 @@ class Nodes(NamedTuple):
     lanes: F32
     sums: F32
     curvature: F32
+    gradients: F32
+    bits: F32
 
 
 class Scratch(NamedTuple):
@@ -568,7 +564,6 @@ class Scratch(NamedTuple):
     band: Band
     windows: Windows
     nodes: Nodes
-    path: Path
 
 
 def round_up(n: int, step: int) -> int:
@@ -615,7 +610,7 @@ def make_sizes(
         The number of inner nodes of the tree; 0 without a tree.
     """
     windows, tile = reach is not None, CENTERS
-    if nodes and window <= NODE_TILE:
+    if nodes and not windows and window <= NODE_TILE:
         # More centers share a node, but a step must have whole tiles.
         tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
@@ -623,11 +618,9 @@ def make_sizes(
     contexts = round_up(tile + 2 * distance, MR)
     # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
-    paths, groups = nodes > 0 and windows, nodes > 0 and not windows
-    columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR) if groups else 0
-    hot = min(nodes, HOT) if paths else 0
+    columns = round_up(min(nodes, (tile + 2 * distance) * depth), MR)
     slots = (strip - 1) * tile + contexts + strip * NOISE
-    slots = strip * (columns or hot) if nodes else slots
+    slots = strip * columns if nodes else slots
     inputs = round_up(tile + 2 * window, MR) if windows else tile
     return Sizes(
         tile=tile,
@@ -644,12 +637,11 @@ def make_sizes(
         input_slots=(strip - 1) * tile + inputs,
         columns=columns,
         depth=depth,
-        hot=hot,
         words=0,
         entries=0,
         windows=windows,
-        nodes=groups,
-        paths=paths,
+        nodes=nodes > 0,
+        sorted=nodes > 0 and windows,
         parts=False,
     )
 
@@ -667,15 +659,14 @@ def make_plans(sizes: Sizes, steps: int) -> Plans:
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots
     widths = dict.fromkeys(("ids", "documents"), length)
-    entries = sizes.step * sizes.depth * sizes.paths
-    widths |= {"noise": 0 if sizes.nodes or sizes.paths else tiles * NOISE, "owners": entries}
+    widths |= {"noise": 0 if sizes.nodes else tiles * NOISE}
+    widths |= {"order": sizes.step * sizes.sorted}
     widths |= dict.fromkeys(("center_words", "center_heads", "center_next"), inputs)
-    lists = "outside_words", "outside_heads", "outside_next"
-    widths |= dict.fromkeys(lists, entries if sizes.paths else outputs)
+    widths |= dict.fromkeys(("outside_words", "outside_heads", "outside_next"), outputs)
     widths |= dict.fromkeys(("lows", "highs"), sizes.step * sizes.windows)
-    widths |= {"nodes": (outputs + 1) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
-    contexts = tiles * sizes.contexts if sizes.nodes else sizes.step * sizes.paths
-    # Paths are copied in whole vectors.
+    # Nodes and keys are written in whole vectors.
+    widths |= {"nodes": (outputs + LANES) * sizes.nodes, "node_starts": (tiles + 1) * sizes.nodes}
+    contexts = tiles * sizes.contexts * sizes.nodes
     widths |= {"keys": contexts * sizes.depth + LANES, "key_starts": contexts + 1}
     widths |= {"numbers": length * sizes.parts}
     widths |= {"part_rows": sizes.entries, "part_ends": (sizes.entries + 1) * sizes.parts}
@@ -695,9 +686,8 @@ def make_buffer(sizes: Sizes) -> Buffer:
         np.zeros(outputs, np.float32),
         aligned_zeros(sizes.words, width),
         np.zeros(sizes.words, np.float32),
-        aligned_zeros(sizes.step * sizes.paths, width),
-        np.zeros(sizes.step * sizes.depth * sizes.paths, np.float32),
-        np.zeros(sizes.step * sizes.depth * sizes.paths, np.float32),
+        aligned_zeros(sizes.step * sizes.sorted, width),
+        np.zeros(sizes.step * sizes.sorted, np.float32),
     )
 
 
@@ -715,7 +705,7 @@ def make_shard(sizes: Sizes, tokens: int, plans: int) -> Shard:
     """
     blocks, steps = -(-tokens // BLOCK), -(-tokens // sizes.step)
     return Shard(
-        make_jobs(2 + -(-steps // plans) + (4 if sizes.parts else 2) * steps),
+        make_jobs(2 + -(-steps // plans) + (2 + 2 * sizes.parts + 2 * sizes.sorted) * steps),
         np.empty(tokens, np.int32),
         np.empty(tokens, np.int32),
         np.zeros(blocks, np.int64),
@@ -735,9 +725,8 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     centers, windowed = sizes.strip * sizes.tile, sizes.input_slots * sizes.windows
     groups = sizes.tile // MR
     elements = groups * min((2 * sizes.reach + MR) * sizes.depth, sizes.columns)
-    entries = sizes.tile * sizes.depth * sizes.paths
     # Room for the last scores, which are computed for several nodes and in whole vectors.
-    most = max(sizes.tile * sizes.row, MR * elements, entries)
+    most = max(sizes.tile * sizes.row, MR * elements)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
     wide = round_up(2 * sizes.window + 1, LANES)
     mask = np.zeros(NOISE + round_up(pairs, LANES), np.float32)
@@ -750,6 +739,11 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             seen=np.full(nodes, -1, np.int32),
             parts=np.full(len(problem.center) * sizes.parts, -1, np.int32),
             part_places=np.zeros(sizes.entries, np.int32),
+            leaves=np.zeros((2, sizes.step * sizes.sorted), np.int64),
+            digits=np.zeros(2**RADIX_BITS, np.int32),
+            levels=np.arange(sizes.depth + LANES, dtype=np.int32),
+            columns=np.zeros(sizes.depth + LANES, np.int32),
+            lanes=np.zeros((MR, 3), np.int64),
         ),
         tile=Tile(
             lows=np.zeros(sizes.tile, np.int32),
@@ -789,11 +783,9 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             lanes=aligned_zeros(2 * sizes.reach + MR, MR),
             sums=aligned_zeros(2 * sizes.columns, MR),
             curvature=aligned_zeros(sizes.columns, MR),
-        ),
-        path=Path(
-            nodes=np.zeros(entries + LANES, np.int32),
-            factors=np.zeros(entries + LANES, np.float32),
-            negatives=np.zeros(entries + LANES, np.float32),
-            squares=np.zeros(entries + LANES, np.float32),
+            gradients=aligned_zeros(sizes.columns, width, touched=False),
+            bits=np.unpackbits(
+                np.arange(2**MR, dtype=np.uint8)[:, None], axis=1, count=MR, bitorder="little"
+            ).astype(np.float32),
         ),
     )

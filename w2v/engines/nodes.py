@@ -1,13 +1,19 @@
-"""The compiled hierarchical softmax of skip-gram: the scores of tree nodes as a sparse matrix.
+"""The compiled hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
-A tile is a number of consecutive center words that are computed together. Its output vectors are
-those of the inner nodes on the tree paths of all words that these center words predict. A center
-word is scored only with the nodes on the paths of the words that it predicts itself; with a window
+A tile is a number of center words that are computed together. Its output vectors are those of the
+inner nodes on the tree paths of all words that these center words predict. A center word is scored
+only with the nodes on the paths of the words that it predicts itself; for skip-gram with a window
 size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
-Four consecutive center words predict nearly the same words, so they are computed together as a
-*group*. A group has one row of the matrix. Its elements are the nodes on the paths of all words
-that the four center words predict, each with four scores. (For CBOW, see `w2v.engines.paths`.)
+Four center words are computed together as a *group*. A group has one row of the matrix. Its
+elements are the nodes on the paths of all words that the four center words predict, each with four
+scores.
+
+With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
+nearly the same words. With CBOW, a center word predicts one word, itself, and its input row is a
+sum over its window. There the center words of a training step are sorted by their leaves in the
+tree, so that words with similar paths are in one group, and most nodes in one tile
+(`w2v.engines.plans.list_paths`).
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)
@@ -117,6 +123,29 @@ def list_groups(
 
 
 @inner
+def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
+    """For CBOW, list the tree nodes with which each group of center words is scored.
+
+    Parameters
+    ----------
+    keys, starts
+        The nodes of each group of the tile, and where those of each group begin in ``keys``
+        (`w2v.engines.plans.list_paths`).
+    """
+    bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
+    begin, groups = starts[0], sizes.tile // MR
+    count, every = starts[groups] - begin, 2**MR - 1
+    for group in range(groups + 1):
+        own.starts[group] = starts[group] - begin
+    for e in range(count):
+        key = keys[begin + e]
+        own.entries[e] = key >> 2 * MR
+        store(load_four(bits, MR * np.int64(key & every)), factors, MR * e)
+        store(load_four(bits, MR * np.int64(key >> MR & every)), negatives, MR * e)
+    own.entries[count] = 0  # a pair of nodes is scored at a time
+
+
+@inner
 def score_nodes(
     weights: F32,
     sizes: Sizes,
@@ -150,9 +179,13 @@ def score_nodes(
     The summed weight of the tile's pairs, and its loss.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
-    find_targets(sizes, documents, documents, documents, tile)
-    own.marks[: len(of_nodes)] = 0
-    pairs = list_groups(keys, starts, weights, sizes, tile, own)
+    pairs: float = np.float64(0)
+    if sizes.sorted:
+        unpack_groups(keys, starts, sizes, own)
+    else:
+        find_targets(sizes, documents, documents, documents, tile)
+        own.marks[: len(of_nodes)] = 0
+        pairs = list_groups(keys, starts, weights, sizes, tile, own)
     rows, places = Rows(address(tile.R), vectors * LANES), address(own.entries)
     scores, negatives = address(tile.scores), address(own.negatives)
     for group in range(sizes.tile // MR):

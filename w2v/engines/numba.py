@@ -21,7 +21,6 @@ from w2v.engines import (
     memory,
     negative_sampling,
     nodes,
-    paths,
     plans,
     rows,
     simd,
@@ -54,7 +53,6 @@ KERNEL_SOURCES = (
     memory,
     negative_sampling,
     nodes,
-    paths,
     plans,
     rows,
     sampling,
@@ -160,12 +158,13 @@ def make_problem(
     cbow = inputs if isinstance(inputs, CbowInputs) else None
     reach = None if cbow is None else len(inputs.targets) - 1
     negatives, exponent = 0, 0.0
-    starts, branches = np.zeros(1, np.int32), np.zeros(0, np.int32)
+    starts, branches, leaves = np.zeros(1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32)
     depth = inner = 0
     if isinstance(loss, HierarchicalSoftmax):
         tree = HuffmanTree(task.counts)
         starts = tree.starts.astype(np.int32)
         branches = np.append(2 * tree.nodes + tree.codes, np.zeros(LANES, np.int32))
+        leaves = tree.leaf_positions() if cbow else leaves
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):
         negatives, exponent = loss.negatives, loss.exponent
@@ -196,7 +195,7 @@ def make_problem(
             np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
             np.float32(negatives),
         ),
-        paths=memory.Paths(read_only(starts), read_only(branches)),
+        paths=memory.Paths(read_only(starts), read_only(branches), read_only(leaves)),
         parts=parts,
     )
     return problem, sizes

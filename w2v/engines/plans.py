@@ -13,8 +13,10 @@ from w2v.engines.memory import (
     BLOCK,
     F32,
     I32,
+    I64,
     LINE,
     MR,
+    RADIX_BITS,
     U32,
     Parts,
     Paths,
@@ -27,7 +29,23 @@ from w2v.engines.memory import (
 )
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
-from w2v.engines.simd import LANES, ZERO, address, inlined, inner, load, prefetch, store
+from w2v.engines.simd import (
+    LANES,
+    ZERO,
+    add_ints,
+    address,
+    common_bits,
+    inlined,
+    inner,
+    less_ints,
+    load_ints,
+    multiply_ints,
+    prefetch,
+    select,
+    shift_right,
+    splat_int,
+    store,
+)
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
 from w2v.sampling import SPACING
 
@@ -301,6 +319,39 @@ def list_band(
     return take_heads(heads, words, count, False, first, following)
 
 
+@inlined
+def pad_rows(nodes: I32, row: int) -> int:
+    """Write -1 behind the first ``row`` nodes until they are a multiple of `MR`; return it."""
+    while row % MR:
+        nodes[row] = -1
+        row += 1
+    return row
+
+
+@inner
+def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
+    """For each tree node, list its rows in the gradient buffer, whose nodes are ``nodes``.
+
+    Returns the number of nodes with several rows.
+    """
+    following[: len(nodes)] = -1
+    count = ZERO
+    for row in range(len(nodes) - 1, -1, -1):
+        if nodes[row] >= 0:
+            count = add_row(nodes[row], row, count, heads, words, following)
+    return take_heads(heads, words, count, False, first, following)
+
+
+@inlined
+def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
+    """Prefetch the paths of the first `MR` center words of ``order``, which may be fewer."""
+    for place in order[:MR]:
+        if place >= 0:
+            start = np.int64(paths.starts[ids[sizes.window + place]])
+            prefetch(address(paths.branches), start)
+            prefetch(address(paths.branches), start + LINE)
+
+
 @inner
 def list_nodes(
     paths: Paths,
@@ -349,24 +400,147 @@ def list_nodes(
                     row += is_new
                     keys[count] = 2 * (this - begin) + code
                     count += 1
-        while row % MR:
-            nodes[row] = -1
-            row += 1
+        row = pad_rows(nodes, row)
     starts[tiles], key_starts[tiles * sizes.contexts] = row, count
-    following[:row] = -1
-    count = ZERO
-    for r in range(row - 1, -1, -1):
-        if nodes[r] >= 0:
-            seen[nodes[r]] = -1
-            count = add_row(nodes[r], r, count, heads, words, following)
-    return take_heads(heads, words, count, False, first, following)
+    for node in nodes[:row]:
+        if node >= 0:
+            seen[node] = -1
+    return list_rows(nodes[:row], heads, words, first, following)
+
+
+@inner
+def sort_centers(
+    leaves: I32,
+    sizes: Sizes,
+    centers: int,
+    ids: I32,
+    lows: I32,
+    highs: I32,
+    order: I32,
+    scratch: Planning,
+) -> None:
+    """Sort the center words of a step by their leaves in the tree, by a radix sort (CBOW).
+
+    Parameters
+    ----------
+    leaves
+        The position of each word's leaf.
+    centers
+        The number of center words of the step.
+    ids
+        The words of the step.
+    lows, highs
+        The windows of the center words. A word with an empty window is not predicted, and left out.
+    order
+        Output: the positions of the center words in the step, sorted by leaf and then by position;
+        -1 behind the last one.
+    """
+    now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
+    count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
+    for i in range(centers):
+        if highs[i] - lows[i] > 1:
+            now[count] = np.int64(leaves[ids[sizes.window + i]]) << 32 | i
+            count += 1
+    while (len(leaves) - 1) >> (shift - 32) > 0:
+        digits[:] = 0
+        for k in range(count):
+            digits[now[k] >> shift & most] += 1
+        place = 0
+        for digit in range(len(digits)):
+            size = digits[digit]
+            digits[digit] = place
+            place += size
+        for k in range(count):
+            digit = now[k] >> shift & most
+            then[digits[digit]] = now[k]
+            digits[digit] += 1
+        now, then = then, now
+        shift += RADIX_BITS
+    for k in range(count):
+        order[k] = now[k] & 0xFFFFFFFF
+    order[count:] = -1
 
 
 @inlined
-def copy_vectors(source: int, count: int, target: int) -> None:
-    """Copy whole vectors that contain ``count`` numbers of 4 bytes from one address to another."""
-    for k in range(0, count, LANES):
-        store(load(source, k), target, k)
+def list_levels(
+    branches: int,
+    scratch: Planning,
+    lane: int,
+    filled: int,
+    first: int,
+    last: int,
+    keys: int,
+) -> None:
+    """List the nodes of a center word's path from level ``first`` to ``last`` - 1 for its group.
+
+    The root has level 0. A key is the index of the node among those of the tile, times 256, plus a
+    bit for each of the `MR` center words of the group whose path has the node, plus 16 times a bit
+    for each whose path takes the node's branch of code 1.
+
+    Parameters
+    ----------
+    branches
+        The address of all paths.
+    lane, filled
+        The number of the center word in the group, and the number of center words of the group.
+    keys
+        The address of the keys. Whole vectors are written.
+    """
+    one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
+    shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    for k in range(first, last, LANES):
+        key, shared = multiply_ints(load_ints(columns, k), shift), last
+        for other in range(lane, filled):
+            if other > lane:
+                shared = min(shared, lanes[other, 1])
+            code = common_bits(load_ints(branches, lanes[other, 0] + k), one)
+            bits = add_ints(multiply_ints(code, codes), one)
+            bits = multiply_ints(bits, splat_int(np.int32(1 << other)))
+            has_node = less_ints(load_ints(levels, k), splat_int(np.int32(shared)))
+            key = add_ints(key, select(has_node, bits, zero))
+        store(key, keys, k - first)
+
+
+@inlined
+def compare_paths(
+    paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
+) -> int:
+    """Find the paths of a group's center words, and what each has in common with the one before.
+
+    Parameters
+    ----------
+    order
+        The positions of the center words of the step, in their order.
+    group
+        The number of the group, which has `MR` center words.
+    before
+        The last word of the group before, in the same tile; -1 for none.
+    lanes
+        The result, one row for each center word (`Planning`). The last row has the path of the word
+        ``before``.
+
+    Returns
+    -------
+    The number of center words, which is less than `MR` where the step ends.
+    """
+    branches, start, length = paths.branches, lanes[MR - 1, 0], lanes[MR - 1, 2]
+    for lane in range(MR):
+        place = order[group * MR + lane]
+        if place < 0:
+            return lane
+        word, shared = ids[sizes.window + place], length
+        if word != before:
+            last, most = start, length
+            start = np.int64(paths.starts[word])
+            length = np.int64(paths.starts[word + 1]) - start
+            shared = min(length, most) if before >= 0 else ZERO
+            # A node has one path from the root, so the nodes above it are shared, too.
+            while shared > 0 and (branches[start + shared - 1] ^ branches[last + shared - 1]) > 1:
+                shared -= 1
+            before = word
+        lanes[lane, 0], lanes[lane, 1], lanes[lane, 2] = start, shared, length
+    return MR
 
 
 @inner
@@ -375,45 +549,55 @@ def list_paths(
     sizes: Sizes,
     centers: int,
     ids: I32,
-    lows: I32,
-    highs: I32,
-    keys: I32,
+    order: I32,
+    nodes: I32,
     starts: I32,
-    owners: I32,
+    keys: I32,
+    key_starts: I32,
     heads: I32,
     words: I32,
     first: I32,
     following: I32,
+    scratch: Planning,
 ) -> int:
-    """List the tree paths of the center words of a step, and the entries of each node (CBOW).
+    """Find the tree nodes that each tile of a training step is scored with, for CBOW.
 
-    An entry is a node on the path of a center word. The arrays ``keys``, ``starts``
-    (``key_starts``) and ``owners`` of `Plans` are filled in, and for the nodes that are not hot
-    the linked lists of their entries. Returns the number of these nodes.
+    A tile has a number of center words that are consecutive in ``order``, where words with similar
+    paths are next to each other: a path has its first nodes in common with the path before it, and
+    none of the others. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and
+    ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words are the nodes
+    on their paths (`list_levels`).
+
+    For each node, the rows of the gradient buffer that belong to it are listed. Returns the number
+    of nodes with several rows.
     """
-    branches, count = paths.branches, np.int64(0)
-    for i in range(len(lows)):
-        starts[i] = count
-        ahead = i + sizes.window + PATHS_AHEAD
-        if ahead < len(ids) and ids[ahead] >= 0:
-            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]))
-            prefetch(address(branches), np.int64(paths.starts[ids[ahead]]) + LINE)
-        word = ids[sizes.window + i]
-        if i < centers and highs[i] - lows[i] > 1:  # other words have no context to predict them
-            begin, length = paths.starts[word], paths.starts[word + 1] - paths.starts[word]
-            copy_vectors(address(branches) + 4 * np.int64(begin), length, address(keys) + 4 * count)
-            count += np.int64(length)
-    starts[len(lows)] = count
-    coldest = len(paths.starts) - 2 - sizes.hot
-    nodes = ZERO
-    for i in range(centers - 1, -1, -1):
-        for e in range(starts[i + 1] - 1, starts[i] - 1, -1):
-            node = keys[e] >> 1
-            if node >= coldest:  # so are the nodes above it
-                break
-            owners[e] = i
-            nodes = add_row(node, e, nodes, heads, words, following)
-    return take_heads(heads, words, nodes, True, first, following)
+    tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
+    levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
+    row, count, one = ZERO, ZERO, splat_int(np.int32(1))
+    for tile in range(tiles):
+        begin = starts[tile] = row
+        before = -1
+        for group in range(tile * groups, (tile + 1) * groups):
+            key_starts[group] = count
+            prefetch_paths(paths, sizes, ids, order[group * MR + PATHS_AHEAD :])
+            filled = compare_paths(paths, sizes, ids, order, group, before, lanes)
+            for lane in range(filled):
+                shared, length = lanes[lane, 1], lanes[lane, 2]
+                column = splat_int(np.int32(row - begin - shared))
+                for k in range(shared, length, LANES):
+                    node = shift_right(load_ints(branches, lanes[lane, 0] + k), one)
+                    store(node, address(nodes), row + k - shared)
+                    store(add_ints(load_ints(levels, k), column), columns, k)
+                row += length - shared
+                top = shared if lane else ZERO
+                out = address(keys) + 4 * count
+                list_levels(branches, scratch, lane, filled, top, length, out)
+                count += length - top
+            if filled == MR:
+                before = int(ids[sizes.window + order[group * MR + MR - 1]])
+        row = pad_rows(nodes, row)
+    starts[tiles], key_starts[tiles * groups] = row, count
+    return list_rows(nodes[:row], heads, words, first, following)
 
 
 @inner
@@ -517,7 +701,27 @@ def plan(
             scratch,
         )
     words, following = plans.outside_words[n], plans.outside_next[n]
-    if sizes.nodes:
+    if sizes.sorted:
+        order = plans.order[n]
+        leaves, lows, highs = problem.paths.leaves, plans.lows[n], plans.highs[n]
+        sort_centers(leaves, sizes, centers, ids, lows, highs, order, scratch)
+        shard.several[step, 1] = list_paths(
+            problem.paths,
+            sizes,
+            centers,
+            ids,
+            order,
+            nodes,
+            plans.node_starts[n],
+            plans.keys[n],
+            plans.key_starts[n],
+            heads,
+            words,
+            plans.outside_heads[n],
+            following,
+            scratch,
+        )
+    elif sizes.nodes:
         shard.several[step, 1] = list_nodes(
             problem.paths,
             sizes,
@@ -528,22 +732,6 @@ def plan(
             plans.keys[n],
             plans.key_starts[n],
             scratch.seen,
-            heads,
-            words,
-            plans.outside_heads[n],
-            following,
-        )
-    elif sizes.paths:
-        shard.several[step, 1] = list_paths(
-            problem.paths,
-            sizes,
-            centers,
-            ids,
-            plans.lows[n],
-            plans.highs[n],
-            plans.keys[n],
-            plans.key_starts[n],
-            plans.owners[n],
             heads,
             words,
             plans.outside_heads[n],

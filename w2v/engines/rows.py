@@ -183,38 +183,49 @@ def choose_targets(
 
 
 @inner
-def move_rows_alone(
+def put_gradients(
     matrix: F32,
     ids: I32,
     following: I32,
     curvature: F32,
     rate: np.float32,
+    copies: int,
     gradients: int,
+    places: int,
     width: int,
 ) -> None:
-    """Update the rows of the model that have only one gradient row in the training step.
+    """Apply the gradients of some rows to the model, or copy them to the gradient buffer.
+
+    A gradient is applied if it is the only one of its row in the training step.
 
     Parameters
     ----------
     matrix
         The matrix of the model; updated in place.
     ids
-        The row of the model for each gradient row.
+        The row of the model for each gradient.
     following
         The next gradient row of the same word or node; `ALONE` if there is no other.
     curvature
         The summed curvature of each row.
     rate
         The learning rate.
-    gradients
-        The address of the negative gradients, one row after the other.
+    copies, gradients, places
+        The addresses of copies of the rows, of their negative gradients, and of the gradients'
+        places in the buffer. If the gradients are not there already, they are set to zero.
     width
-        The number of float32 values in a gradient row.
+        The number of float32 values in a row of each of these three.
     """
-    model, stride = address(matrix), matrix.shape[1]
+    model, stride, zero = address(matrix), matrix.shape[1], splat(0)
     for j in range(len(ids)):
+        row = 4 * j * width
         if following[j] == ALONE:
-            step = splat(limit(rate, curvature[j]))
-            row, gradient = model + 4 * np.int64(ids[j]) * stride, gradients + 4 * j * width
+            step, out = splat(limit(rate, curvature[j])), model + 4 * np.int64(ids[j]) * stride
             for k in range(0, width, LANES):
-                store(multiply_add(step, load(gradient, k), load(row, k)), row, k)
+                old, gradient = load(copies + row, k), load(gradients + row, k)
+                store(multiply_add(step, gradient, old), out, k)
+                store(zero, gradients + row, k)
+        elif gradients != places:
+            for k in range(0, width, LANES):
+                store(load(gradients + row, k), places + row, k)
+                store(zero, gradients + row, k)

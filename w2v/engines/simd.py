@@ -242,6 +242,12 @@ def load(builder: Any, address: Any, k: Any) -> Any:
     return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(FLOATS))
 
 
+@instruction(lambda *_: INTS(types.intp, types.intp))
+def load_ints(builder: Any, address: Any, k: Any) -> Any:
+    """Emit LLVM code that loads an int32 vector from the memory location ``address`` + 4 ``k``."""
+    return builder.load(pointer(builder, address, k), align=4, typ=llvm_type(INTS))
+
+
 @instruction(lambda *_: FOUR(types.intp, types.intp))
 def load_four(builder: Any, address: Any, k: Any) -> Any:
     """Emit LLVM code that loads four float32 numbers from ``address`` plus ``k`` times 4 bytes."""
@@ -371,10 +377,46 @@ def greater(builder: Any, x: Any, y: Any) -> Any:
     return builder.fcmp_ordered(">", x, y)
 
 
-@instruction(lambda *_: FLOATS(MASK, FLOATS, FLOATS))
+@instruction(lambda _, x, y: x(MASK, x, y))
 def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
     """Emit LLVM code that selects lanes of ``x`` where ``mask`` is true, and of ``y`` elsewhere."""
     return builder.select(mask, x, y)
+
+
+@instruction(lambda _: INTS(types.int32))
+def splat_int(builder: Any, x: Any) -> Any:
+    """Emit LLVM code for a vector that has the integer ``x`` in every lane."""
+    return write_splat(builder, x, INTS)
+
+
+@instruction(binary)
+def add_ints(builder: Any, x: Any, y: Any) -> Any:
+    """Emit LLVM code for ``x + y``, elementwise."""
+    return builder.add(x, y)
+
+
+@instruction(binary)
+def multiply_ints(builder: Any, x: Any, y: Any) -> Any:
+    """Emit LLVM code for ``x * y``, elementwise."""
+    return builder.mul(x, y)
+
+
+@instruction(binary)
+def common_bits(builder: Any, x: Any, y: Any) -> Any:
+    """Emit LLVM code for ``x & y``, elementwise."""
+    return builder.and_(x, y)
+
+
+@instruction(binary)
+def shift_right(builder: Any, x: Any, y: Any) -> Any:
+    """Emit LLVM code for ``x >> y``, elementwise."""
+    return builder.ashr(x, y)
+
+
+@instruction(lambda *_: MASK(INTS, INTS))
+def less_ints(builder: Any, x: Any, y: Any) -> Any:
+    """Emit LLVM code for a mask that is true in the lanes where ``x < y``."""
+    return builder.icmp_signed("<", x, y)
 
 
 @instruction(lambda _: INTS(FLOATS))

@@ -133,50 +133,6 @@ def row_address(rows: Rows, places: int, e: int) -> int:
 
 
 @inner
-def score_and_square_row(
-    vectors: int,
-    row: int,
-    rows: Rows,
-    places: int,
-    first: Count,
-    last: Count,
-    out: int,
-    squares: int,
-) -> None:
-    """Compute the dot products of a vector with listed rows, and the squared lengths of these rows.
-
-    The elements ``first`` to ``last - 1`` of the list of row indices are used. Four rows are read
-    at a time, so up to three elements after the last are read, and their scores and squared lengths
-    written, as well.
-
-    Parameters
-    ----------
-    vectors
-        The number of SIMD vectors in a row.
-    row
-        The address of the vector.
-    rows
-        The matrix whose rows are selected.
-    places
-        The address of the list of row indices, int32.
-    out, squares
-        The addresses of the dot products and of the squared lengths.
-    """
-    for e in range(first, last, 4):
-        a, b = row_address(rows, places, e), row_address(rows, places, e + 1)
-        c, d = row_address(rows, places, e + 2), row_address(rows, places, e + 3)
-        sum_a = sum_b = sum_c = sum_d = square_a = square_b = square_c = square_d = splat(0)
-        for k in range(0, vectors * LANES, LANES):
-            x, p, q, r, s = load(row, k), load(a, k), load(b, k), load(c, k), load(d, k)
-            sum_a, square_a = multiply_add(x, p, sum_a), multiply_add(p, p, square_a)
-            sum_b, square_b = multiply_add(x, q, sum_b), multiply_add(q, q, square_b)
-            sum_c, square_c = multiply_add(x, r, sum_c), multiply_add(r, r, square_c)
-            sum_d, square_d = multiply_add(x, s, sum_d), multiply_add(s, s, square_d)
-        store(sum_lanes_of_four(sum_a, sum_b, sum_c, sum_d), out, e)
-        store(sum_lanes_of_four(square_a, square_b, square_c, square_d), squares, e)
-
-
-@inner
 def score_four_rows(
     vectors: int, four: int, rows: Rows, places: int, first: Count, last: Count, out: int
 ) -> None:
@@ -257,55 +213,6 @@ def combine_four(
             combine_four_block(entries, first, last, rows, column, targets, (zero, zero))
         else:
             combine_four_block(entries, first, last, rows, column, targets, (zero,))
-        column += size * LANES
-        left -= size
-
-
-@inlined
-def spread_block(
-    entries: List, first: Count, last: Count, row: int, rows: Rows, column: int, zero: Any
-) -> None:
-    x = load_each(zero, row, column)
-    for e in range(first, last):
-        y = row_address(rows, entries.places, e)
-        factor = splat(load_float(entries.factors, e))
-        store_each(multiply_add_each(factor, x, load_each(zero, y, column)), y, column)
-
-
-@inner
-def spread(vectors: int, entries: List, first: Count, last: Count, row: int, rows: Rows) -> None:
-    """Add multiples of a row to the rows that a list selects.
-
-    The elements ``first`` to ``last - 1`` of the list, with their factors, are used.
-
-    Parameters
-    ----------
-    vectors
-        The number of SIMD vectors in a row.
-    row
-        The address of the row.
-    rows
-        The matrix whose rows are changed.
-    """
-    z, column, left = splat(0), ZERO, vectors
-    for blocks in range(-(-vectors // MAX_SUMS), 0, -1):
-        size = -(-left // blocks)
-        if size == 8:
-            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z, z, z))
-        elif size == 7:
-            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z, z))
-        elif size == 6:
-            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z, z))
-        elif size == 5:
-            spread_block(entries, first, last, row, rows, column, (z, z, z, z, z))
-        elif size == 4:
-            spread_block(entries, first, last, row, rows, column, (z, z, z, z))
-        elif size == 3:
-            spread_block(entries, first, last, row, rows, column, (z, z, z))
-        elif size == 2:
-            spread_block(entries, first, last, row, rows, column, (z, z))
-        else:
-            spread_block(entries, first, last, row, rows, column, (z,))
         column += size * LANES
         left -= size
 

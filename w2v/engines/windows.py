@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.memory import F32, I32, Sizes, Tile, Windows
+from w2v.engines.memory import F32, I32, LINE, Sizes, Tile, Windows
 from w2v.engines.simd import (
     LANES,
     ZERO,
@@ -22,12 +22,16 @@ from w2v.engines.simd import (
     load_each,
     load_float,
     multiply_add_each,
+    prefetch,
     select,
     splat,
     store,
     store_each,
 )
-from w2v.engines.sparse import MAX_SUMS, Rows, lengths_squared
+from w2v.engines.sparse import MAX_SUMS
+
+AHEAD = 6
+"""A row of the model is prefetched this many rows before it is updated."""
 
 
 class Target(NamedTuple):
@@ -148,13 +152,13 @@ def read_windows(
     lows: I32,
     highs: I32,
     start: int,
-    place: int,
-    tile: Tile,
+    first: int,
+    last: int,
+    out: int,
+    zeros: int,
     own: Windows,
 ) -> None:
-    """For CBOW, compute the input vectors of a tile from the vectors of the words in its windows.
-
-    A tile is a number of consecutive center words, and a strip a sequence of tiles.
+    """For CBOW, compute input vectors from the vectors of the words in their windows.
 
     Parameters
     ----------
@@ -164,24 +168,24 @@ def read_windows(
         The start and the end of the window of each center word of the strip.
     start
         The position of the strip's first word, which is m words before its first center word.
-    place
-        The position of the tile's first center word among the strip's center words.
+    first, last
+        The strip's center words ``first`` to ``last - 1`` are computed.
+    out
+        The address of the first result; the others follow.
+    zeros
+        The address of a row of zeros.
     own
         The working memory; its ``rows`` are read.
     """
-    width, rows, zeros = sizes.vectors * LANES, address(own.rows), address(tile.zeros)
-    for i in range(place, place + sizes.tile):
+    width, rows = sizes.vectors * LANES, address(own.rows)
+    for i in range(first, last):
         low, high = int(lows[i] - start), int(highs[i] - start)
         # The sum is over the whole window, with zeros in place of the center word.
         center = own.rows[i + sizes.window]
         own.rows[i + sizes.window] = zeros
         weight = window_weight(mean, high - low - 1)
-        out = address(tile.C) + 4 * (i - place) * width
-        add_rows(sizes.vectors, rows, low, high, weight, out)
+        add_rows(sizes.vectors, rows, low, high, weight, out + 4 * (i - first) * width)
         own.rows[i + sizes.window] = center
-    lengths_squared(
-        Rows(address(tile.C), width), sizes.tile, sizes.vectors, address(tile.center_norms)
-    )
 
 
 @inner
@@ -193,6 +197,7 @@ def share_gradients(
     highs: I32,
     start: int,
     windows: Windows,
+    of_windows: F32,
     curvature: F32,
 ) -> None:
     """For CBOW, compute the share of each word of a strip in the gradient of each window.
@@ -211,6 +216,8 @@ def share_gradients(
         The start and the end of the window of each center word of the strip.
     start
         The position of the strip's first word, which is m words before its first center word.
+    of_windows
+        The summed curvature of the loss along each input vector; overwritten.
     curvature
         Output: the summed curvature of the loss along each word's vector.
     """
@@ -232,8 +239,8 @@ def share_gradients(
             )
         windows.shares[i, m] = 0  # the center word is not a part of its window
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        windows.curvature[i] *= np.float32(1) if mean else np.float32(words)
-    shares, curvatures = address(windows.shares), address(windows.curvature)
+        of_windows[i] *= np.float32(1) if mean else np.float32(words)
+    shares, curvatures = address(windows.shares), address(of_windows)
     for place in range(len(lows) + 2 * m):
         total = np.float32(0)
         for i in range(max(0, place - 2 * m), min(place + 1, len(lows))):
@@ -262,16 +269,20 @@ def share_block(
 
 
 @inner
-def write_shares(sizes: Sizes, centers: int, tile: Tile, windows: Windows) -> None:
+def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute and write the gradients of the words of a strip from those of the windows.
 
     A strip is a part of the text with ``centers`` center words, and m words before and after them.
-    The gradients are written to the targets in ``tile`` (`w2v.engines.rows.Targets`).
+    The gradients of the windows are at the address ``rows``. Those of the words are written to the
+    targets in ``tile`` (`w2v.engines.rows.Targets`).
     """
     m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
     for place in range(centers + 2 * m):
+        if place + AHEAD < centers + 2 * m:
+            for k in range(0, width, LINE):
+                prefetch(tile.old[place + AHEAD], k)
         first, last = max(0, place - 2 * m), min(place + 1, centers)
-        shares, gradients = address(windows.shares) + 4 * place, address(windows.gradients)
+        shares, gradients = address(windows.shares) + 4 * place, rows
         target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))
         z, size, left = splat(0), 0, sizes.vectors
         for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):

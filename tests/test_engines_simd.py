@@ -199,6 +199,41 @@ def test_greater_and_select() -> None:
     np.testing.assert_array_equal(got, np.where(a > b, a, b))
 
 
+@compiled
+def combine_ints(operation: int, a: NDArray[np.int32], b: NDArray[np.int32], out: F32) -> None:
+    x, y = simd.load_ints(simd.address(a), 1), simd.load_ints(simd.address(b), 2)
+    if operation == 0:
+        x = simd.add_ints(x, y)
+    elif operation == 1:
+        x = simd.multiply_ints(x, y)
+    elif operation == 2:
+        x = simd.common_bits(x, y)
+    elif operation == 3:
+        x = simd.shift_right(x, simd.common_bits(y, simd.splat_int(np.int32(7))))
+    else:
+        x = simd.select(simd.less_ints(x, y), x, y)
+    simd.store(simd.to_floats(x), simd.address(out), 0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "wanted"),
+    [
+        (0, np.add),
+        (1, np.multiply),
+        (2, np.bitwise_and),
+        (3, lambda x, y: x >> (y & 7)),
+        (4, np.minimum),
+    ],
+)
+def test_arithmetic_of_integers(operation: int, wanted: Any) -> None:
+    random = np.random.default_rng(0)
+    a, b = random.integers(-2000, 2000, (2, LANES + 2), dtype=np.int32)
+    b[2:4] = a[1], a[2] + 1  # equal numbers, and neighbors
+    out = np.zeros(LANES, np.float32)
+    combine_ints(operation, a, b, out)
+    np.testing.assert_array_equal(out, wanted(a[1 : LANES + 1], b[2:]))
+
+
 def test_conversion_rounds_towards_zero() -> None:
     x = np.resize(np.array([0.0, 0.9, -0.9, 1.5, -2.5, 1e6], np.float32), LANES)
     got = lanes(compiled(lambda x: simd.to_floats(simd.to_ints(x))), x)
@@ -283,6 +318,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "load_int": (types.intp, types.intp),
     "load_address": (types.intp, types.intp),
     "load": (types.intp, types.intp),
+    "load_ints": (types.intp, types.intp),
     "load_four": (types.intp, types.intp),
     "store": (FLOATS, types.intp, types.intp),
     "load_each": (PAIR, types.intp, types.intp),
@@ -298,6 +334,12 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "polynomial": (FLOATS, COEFFICIENTS),
     "greater": (FLOATS, FLOATS),
     "select": (MASK, FLOATS, FLOATS),
+    "splat_int": (types.int32,),
+    "add_ints": (INTS, INTS),
+    "multiply_ints": (INTS, INTS),
+    "common_bits": (INTS, INTS),
+    "shift_right": (INTS, INTS),
+    "less_ints": (INTS, INTS),
     "to_ints": (FLOATS,),
     "to_floats": (INTS,),
     "power_of_two": (INTS,),

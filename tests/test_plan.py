@@ -1,5 +1,7 @@
 """Test ``plan=true``, which prints what a run would compute and why, and computes nothing."""
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -11,8 +13,10 @@ from unittest import mock
 import pytest
 
 from pipeline.cache.store import code_path
+from pipeline.plan import plan_run
 from pipeline.stages import base
 from tests.commands import SMALL, TEXT, run
+from tests.test_config import settled
 from tests.test_hashes import an_hour_later
 from w2v import differences, hashes
 from w2v.losses import NegativeSampling, Softmax
@@ -69,8 +73,20 @@ def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
     done = run(*GIVEN, "plan=true", *more, cwd=folder)
     assert (done.returncode, done.stderr) == (status, "")
     assert sorted(folder.glob("outputs/*/*/*")) == runs
-    lines = re.findall(r"^  (\w+) +(.*?)(?:  \(.*)?$", done.stdout, re.MULTILINE)
+    return steps_in(done.stdout)
+
+
+def steps_in(printed: str) -> dict[str, str]:
+    lines = re.findall(r"^  (\w+) +(.*?)(?:  \(.*)?$", printed, re.MULTILINE)
     return {name: line.removeprefix("to make: ") for name, line in lines}
+
+
+def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
+    """Return the same as `plan` in a quarter of the time: no command line is read by Hydra."""
+    out = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out):
+        assert plan_run(settled(*GIVEN, "plan=true", *more), folder / "no run") == 3
+    return steps_in(out.getvalue())
 
 
 CHANGES = {
@@ -122,7 +138,7 @@ def expected(stage: str, reason: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_setting_is_the_reason(folder: Path, change: str) -> None:
-    assert plan(folder, *change.split()) == expected(*CHANGES[change])
+    assert plan_without_command(folder, *change.split()) == expected(*CHANGES[change])
 
 
 def test_what_changes_nothing_is_cached_and_reads_no_text(folder: Path) -> None:
@@ -162,7 +178,12 @@ def test_a_changed_file_is_the_reason(
         path.unlink()
     else:
         path.write_text(content)
-    assert plan(folder) == expected(stage, reason)
+    assert plan_without_command(folder) == expected(stage, reason)
+
+
+def test_the_command_plans_the_same(folder: Path) -> None:
+    more = ("vocab.keep=[cat]", "loss=softmax")
+    assert plan(folder, *more) == plan_without_command(folder, *more)
 
 
 def test_touched_files_are_read_and_found_unchanged(folder: Path) -> None:

@@ -67,9 +67,14 @@ SHAPES = [
 ]
 
 
-def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: float) -> None:
-    """Train an engine on documents, and compare the vectors with those of plain loops."""
-    objective, random = engine.task.objective, generator(0, "train")
+def assert_steps(
+    documents: Documents, rate: float, engine: NumbaEngine, *others: NumpyEngine
+) -> None:
+    """Train engines on documents, and compare the vectors with those of plain loops.
+
+    All engines have equal tasks.
+    """
+    objective = engine.task.objective
     key = draw_key(generator(0, "train"))
     last = NoiseDistribution(engine.task.counts, 0.75).last.tolist()
     keep = keep_thresholds(engine.task.counts, objective.subsample).tolist()
@@ -90,13 +95,15 @@ def assert_steps(engine: NumbaEngine | NumpyEngine, documents: Documents, rate: 
         )
         tally = naive.negative_sampling_step(terms, v, u, rate * (1 + number / steps))
         pairs, loss = pairs + tally[0], loss + tally[1]
-    done = engine.train(text_of(documents), (rate, 2 * rate), random)
-    assert done.words == sum(word >= 0 for document in documents for word in document)
-    assert done.pairs == pytest.approx(pairs, rel=1e-5)
-    assert done.loss == pytest.approx(loss, rel=1e-5)
     scale = 1 + max(np.abs(v).max(), np.abs(u).max())
-    for got, wanted in zip(engine.task.model, (v, u), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=4e-6 * scale)
+    engines: tuple[NumbaEngine | NumpyEngine, ...] = (engine, *others)
+    for one in engines:
+        done = one.train(text_of(documents), (rate, 2 * rate), generator(0, "train"))
+        assert done.words == sum(word >= 0 for document in documents for word in document)
+        assert done.pairs == pytest.approx(pairs, rel=1e-5)
+        assert done.loss == pytest.approx(loss, rel=1e-5)
+        for got, wanted in zip(one.task.model, (v, u), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=4e-6 * scale)
 
 
 @pytest.mark.parametrize("step", [32, 96, 512])
@@ -113,12 +120,9 @@ def test_step(
 ) -> None:
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
     engine = engine_of(documents, dim, window, negatives, scale, threads=2)
-    assert_steps(engine, documents, rate)
+    slow = NumpyEngine(engine_of(documents, dim, window, negatives, scale).task)
+    assert_steps(documents, rate, engine, *[slow] * (step == 96))
     assert not any(rows[:, dim:].any() for rows in engine.problem[:2])
-    if step == 96:
-        assert_steps(
-            NumpyEngine(engine_of(documents, dim, window, negatives, scale).task), documents, rate
-        )
 
 
 @few_examples
@@ -147,7 +151,7 @@ def test_step_of_words_that_are_in_many_tiles(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "MIN_STEP_WORDS", step)
         task = Task(random_model(words, 3, 0.3), objective, counts, 100, threads=threads)
-        assert_steps(NumbaEngine(task), documents, 0.01)
+        assert_steps(documents, 0.01, NumbaEngine(task))
 
 
 def test_numba_and_numpy_make_the_same_updates_over_an_epoch() -> None:

@@ -422,12 +422,12 @@ def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
 
 def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:
     random = np.random.default_rng(1)
-    people = random.normal(size=200)
-    rows = np.array([2.0, 0.2])[:, None, None] * people + random.normal(size=(2, 1, 200))
+    people = random.normal(size=80)
+    rows = np.array([2.0, 0.2])[:, None, None] * people + random.normal(size=(2, 1, 80))
     found = compared(word_pairs(people), list(rows), fixed=True).difference(0, 1)
     assert (found.verdict, found.seeds, found.seeds_needed) == ("better", 1, None)
-    parts = [np.array(influences(people.tolist(), row[0].tolist())) / 200 for row in rows]
-    half = stats.t.isf(0.025, 199) * math.sqrt(((parts[0] - parts[1]) ** 2).sum() * 200 / 199)
+    parts = [np.array(influences(people.tolist(), row[0].tolist())) / 80 for row in rows]
+    half = stats.t.isf(0.025, 79) * math.sqrt(((parts[0] - parts[1]) ** 2).sum() * 80 / 79)
     assert found.low == pytest.approx(found.difference - half, abs=1e-6)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,10 +122,14 @@ def test_the_terminal_lists_the_best_twenty(tmp_path: Path) -> None:
     assert len(summary["configurations"]) == 23
 
 
-def test_vectors_are_artifacts_of_the_best_job_unless_asked_otherwise(tmp_path: Path) -> None:
+def test_vectors_are_artifacts_of_the_best_job_unless_asked_otherwise(
+    empty_store: Path, tmp_path: Path
+) -> None:
     write_text(tmp_path)
     for choice, count in (("best", 1), ("all", 3), ("none", 0)):
         outputs = f"outputs-{choice}"
+        (tmp_path / outputs).mkdir()
+        shutil.copy(empty_store, tmp_path / outputs)
         given = (
             WITHOUT_SCORES,
             f"tracking.vectors={choice}",

@@ -61,8 +61,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
     """Return a copy of the folder `made` for one test."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
+    forget_modules()
     with mock.patch("sys.path", ["", *sys.path]):
         yield tmp_path / "copy"
+    forget_modules()
+
+
+def forget_modules() -> None:
+    """Let the next test import the tokenizer from its own copy, not from where it was made."""
     for name in ("tokenizer_of_plan", "helper_of_plan"):
         sys.modules.pop(name, None)
 

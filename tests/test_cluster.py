@@ -466,7 +466,10 @@ def test_workers_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.Mon
         learn(LocalPool())
 
 
-def test_a_process_holds_two_models_and_the_changes_of_its_workers() -> None:
+def test_a_process_holds_two_models_and_the_changes_of_its_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("w2v.cluster.settings.find_spec", lambda _: True)  # of Ray
     task = task_of(20, 10, SkipGram(dim=10))
     model, message = 2 * 20 * 10 * 4, message_bytes(task, 500)
     local = Cluster(ClusterSettings("local", 4, 500), LocalPool())

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from gensim.models import Word2Vec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,9 +58,8 @@ def test_one_word_is_refused() -> None:
 
 
 def test_the_mean_length_is_that_of_gensim() -> None:
-    word2vec = pytest.importorskip("gensim.models.word2vec")
     counts = np.random.default_rng(0).zipf(1.3, 500).clip(1, 10_000)
-    model = word2vec.Word2Vec(hs=1, negative=0, min_count=0, vector_size=2)
+    model = Word2Vec(hs=1, negative=0, min_count=0, vector_size=2)
     model.build_vocab_from_freq({f"w{i}": int(count) for i, count in enumerate(counts)})
     theirs = sum(
         int(counts[i]) * len(model.wv.get_vecattr(f"w{i}", "code")) for i in range(len(counts))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from smart_open.compression import compression_wrapper
@@ -20,8 +21,6 @@ from w2v.errors import InputError
 from w2v.vectors import WordVectors, vector_files
 from w2v.vectors.formats import FORMATS
 from w2v.vectors.formats.file_reader import MAX_WORD
-
-gensim_models = pytest.importorskip("gensim.models")
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 # Any character that a token may contain, often one that has a meaning in some format.
@@ -194,7 +193,7 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path) -> None:
 def test_gensim_reads_what_we_write(tmp_path: Path, binary: bool) -> None:
     vectors = random_vectors()
     vectors.save_word2vec(tmp_path / "ours", binary=binary)
-    keyed = gensim_models.KeyedVectors.load_word2vec_format(tmp_path / "ours", binary=binary)
+    keyed = KeyedVectors.load_word2vec_format(tmp_path / "ours", binary=binary)
     assert tuple(keyed.index_to_key) == vectors.words
     np.testing.assert_array_equal(keyed.vectors, vectors.vectors)
 

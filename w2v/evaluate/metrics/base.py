@@ -196,6 +196,9 @@ class Metric(ABC):
     def load(self, path: Path) -> Sequence[Any]:
         """Load the items of a benchmark, such as word pairs, from its file.
 
+        It is called for the files that `benchmarks` returns. A metric without such files leaves it
+        undefined.
+
         Raises
         ------
         InputError

@@ -8,6 +8,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -155,9 +156,9 @@ class ArchiveCorpus(Corpus):
         matching("(?-i:[0-9a-f]{64})", "64 hexadecimal digits, lower-case"),
     )
 
+    @abstractmethod
     def read(self, path: Path) -> Iterator[str]:
         """Yield the documents of the archive at `path`."""
-        raise NotImplementedError
 
     def read_settings(self) -> dict[str, object]:
         """Return the settings that change what `read` yields."""

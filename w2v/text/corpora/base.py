@@ -1,5 +1,6 @@
 """The base class of the corpora."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,7 @@ from w2v.text.sources import Progress, Source
 
 
 @dataclass(frozen=True)
-class Corpus(Settings):
+class Corpus(Settings, ABC):
     """Settings common to all corpora.
 
     Attributes
@@ -28,6 +29,7 @@ class Corpus(Settings):
         "words whose neighbours are listed; null: words chosen from the vocabulary", default=None
     )
 
+    @abstractmethod
     def source(
         self,
         outputs: Path,
@@ -52,7 +54,6 @@ class Corpus(Settings):
         InputError
             A file does not exist, or is not text.
         """
-        raise NotImplementedError
 
     @property
     def origin(self) -> str | list[str]:

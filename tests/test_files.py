@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2v.evaluate import load_analogies, load_pairs
-from w2v.files import json_page, written_aside
+from w2v.files import json_page, link_if_equal, written_aside
 from w2v.text.sources import Files
 from w2v.text.vocabulary import read_words
 from w2v.training.init import given_vectors
@@ -81,3 +81,16 @@ def test_short_lists_are_on_one_line() -> None:
         *("{", ' "a": [1, "b c", null],', ' "d": {"e": 1},', ' "f": [', "  [2, 3],", "  []", " ],")
     ]
     assert page.count("0.123456789\n") == 1  # longer than a line, so an entry per line
+
+
+def test_equal_files_become_one_and_others_stay(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    other.write_text("a")
+    assert not link_if_equal(ours, other)
+    ours.write_text("a")
+    assert link_if_equal(ours, other)
+    assert other.samefile(ours)
+    other.unlink()
+    other.write_text("b")
+    assert not link_if_equal(ours, other)
+    assert (ours.read_text(), other.read_text()) == ("a", "b")

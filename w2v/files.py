@@ -387,7 +387,6 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
     shutil.copyfile(path, other)
 
 
-@cache
 def link_if_equal(path: Path, other: Path) -> bool:
     """Make `other` a hard link to `path` if both exist and have the same content; return whether.
 
@@ -407,6 +406,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@cache
 def can_link(folder: Path) -> bool:
     """Return whether hard links are possible in an existing folder."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary, suppress(OSError):

@@ -4,10 +4,10 @@ Hydra takes 0.2 seconds to compose a configuration from about thirty files. Jobs
 in few settings, so a composed configuration is copied, and these settings are changed.
 """
 
-import pickle
 from collections.abc import Sequence
 from copy import deepcopy
-from functools import cache, cached_property
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ class SharedComposition:
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
+        self.id = uuid4().hex
         self.groups: dict[str, bool] = {}
         self.composed: dict[tuple[str, ...], DictConfig] = {}  # by the overrides
 
@@ -35,12 +36,7 @@ class SharedComposition:
         return getattr(self.loader, name)
 
     def __reduce__(self) -> Any:
-        return received, (self.pickled,)
-
-    @cached_property
-    def pickled(self) -> bytes:
-        """The loader, and an ID of the sweep: what a launcher sends to processes with each job."""
-        return pickle.dumps((self.loader, uuid4().hex))
+        return received, (Sent(self.id, self.loader),)
 
     def is_group(self, key: str) -> bool:
         """Return whether a key names a config group; cached, since Hydra takes 10 ms."""
@@ -86,7 +82,15 @@ class SharedComposition:
         return config
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a launcher sends to another process with each job: a loader, and the ID of its sweep."""
+
+    id: str
+    loader: Any = field(compare=False)
+
+
 @cache
-def received(pickled: bytes) -> SharedComposition:
+def received(sent: Sent) -> SharedComposition:
     """Return the object that the jobs of a sweep in this process share."""
-    return SharedComposition(pickle.loads(pickled)[0])
+    return SharedComposition(sent.loader)

@@ -9,9 +9,6 @@ import os
 import signal
 import threading
 import time
-from typing import Any
-
-from hydra.core.plugins import Plugins
 
 import pipeline.experiment
 from pipeline.sweeps import job, objective
@@ -23,11 +20,6 @@ if are_kernels_compiled():  # otherwise the first job that needs them compiles t
     from w2v.engines.numba import compile_kernels
 
     compile_kernels()  # loads them
-
-found: dict[str, Any] = vars(Plugins.instance())
-hydra_plugins: Any = Plugins
-# Otherwise Hydra imports all plugins again before each job.
-hydra_plugins._initialize = lambda plugins: plugins.__dict__.update(found)
 
 
 def end_with_main_process() -> None:

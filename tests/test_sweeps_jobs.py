@@ -41,25 +41,29 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
     assert "loss.negatives is left out where loss=softmax" in capsys.readouterr().out
 
 
-def jobs_of(params: dict[str, str], *given: str) -> list[list[str]]:
+def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[list[str]]:
     """Plan a sweep whose experiment's file has `params`, with arguments on the command line."""
+    path = conf / "experiment" / "mine.yaml"
+    write_json(path, {"hydra": {"sweeper": {"params": params}}})
+    path.write_text(f"# @package _global_\n{path.read_text()}")
     schema.register()
+    task, hydra = ["experiment=mine", *given], [f"hydra.searchpath=[file://{conf}]"]
     with initialize_config_dir(str(ROOT / "conf"), **BASE):
-        config = compose("config", return_hydra_config=True)
+        config = compose("config", [task[0], *hydra], return_hydra_config=True)
         with read_write(config):
-            config.hydra.overrides.task = [*given]
-            OmegaConf.update(config, "hydra.sweeper.params", params)
+            config.hydra.overrides.task, config.hydra.overrides.hydra = task, hydra
         return plan_jobs(config, [])
 
 
-def test_an_experiment_may_vary_what_the_chosen_group_lacks() -> None:
+def test_an_experiment_may_vary_what_the_chosen_group_lacks(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
     params = {"model": "skipgram,cbow", "model.context_gradient": "exact,word2vec"}
-    assert len(jobs_of(params)) == 3
-    assert jobs_of(params, "model=skipgram") == [["model=skipgram"]]
+    assert len(jobs_of(tmp_path, params)) == 3
+    assert jobs_of(tmp_path, params, "model=skipgram") == [["model=skipgram", "experiment=mine"]]
     with pytest.raises(InputError, match="context_gradient: no such setting here; it belongs to"):
-        jobs_of(params, "model=skipgram", "model.context_gradient=exact")
+        jobs_of(tmp_path, params, "model=skipgram", "model.context_gradient=exact")
     with pytest.raises(InputError, match=r"model\.typo: no such setting here"):
-        jobs_of({"model.typo": "1,2"}, "model=skipgram")
+        jobs_of(tmp_path, {"model.typo": "1,2"}, "model=skipgram")
 
 
 def test_every_status_of_a_job(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
-from w2v.engines import Tally, Task, kernels, memory, tiles
+from w2v.engines import Tally, Task, kernels, structures, tiles
 from w2v.engines.logistic import logistic as logistic_kernel
 from w2v.engines.numba import NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
@@ -238,7 +238,7 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
     """Copy arrays into one buffer without gaps."""
-    ends = np.cumsum([memory.round_up(array.nbytes, 8) for array in arrays])
+    ends = np.cumsum([structures.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
     for array, part in zip(arrays, parts, strict=True):
@@ -294,7 +294,7 @@ def test_the_loss_of_a_model_with_nan_is_nan() -> None:
 def test_rows_start_on_cache_lines(dim: int) -> None:
     matrix = np.random.default_rng(0).random((9, dim), np.float32)
     rows = align_rows(matrix)
-    assert rows.shape == (9, memory.round_up(dim, memory.LINE))
+    assert rows.shape == (9, structures.round_up(dim, structures.LINE))
     assert rows.ctypes.data % 64 == 0
     np.testing.assert_array_equal(rows[:, :dim], matrix)
     assert not rows[:, dim:].any()

@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.memory import F32, I32, MR, NR, Band, Pairs, Sizes, Tile
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
@@ -49,6 +48,7 @@ from w2v.engines.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.sparse import MAX_VECTORS
+from w2v.engines.structures import F32, I32, MR, NR, Band, Pairs, Sizes, Tile
 from w2v.engines.tiles import CENTERS
 from w2v.engines.windows import find_targets
 

@@ -31,21 +31,6 @@ import numpy as np
 from w2v import sampling
 from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
 from w2v.engines.jobs import finish, take, wait
-from w2v.engines.memory import (
-    F32,
-    I32,
-    LINE,
-    MR,
-    Band,
-    Buffer,
-    Plans,
-    Problem,
-    Scratch,
-    Shard,
-    Sizes,
-    Source,
-    Tile,
-)
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
@@ -67,6 +52,21 @@ from w2v.engines.simd import (
     store_each,
 )
 from w2v.engines.sparse import List, Rows, combine, lengths_squared
+from w2v.engines.structures import (
+    F32,
+    I32,
+    LINE,
+    MR,
+    Band,
+    Buffer,
+    Plans,
+    Problem,
+    Scratch,
+    Shard,
+    Sizes,
+    Source,
+    Tile,
+)
 from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
 
 AHEAD = 4

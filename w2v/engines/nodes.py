@@ -23,7 +23,6 @@ log(1 + exp(-s)) + b s, so each score needs one logarithm.
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.memory import F32, I32, MR, Nodes, Sizes, Tile
 from w2v.engines.rows import Targets
 from w2v.engines.simd import (
     LANES,
@@ -46,6 +45,7 @@ from w2v.engines.sparse import (
     score_four_rows,
     spread_four,
 )
+from w2v.engines.structures import F32, I32, MR, Nodes, Sizes, Tile
 from w2v.engines.windows import find_targets
 
 
@@ -86,7 +86,7 @@ def list_groups(
     ----------
     keys, starts
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
-        `w2v.engines.memory.Plans`).
+        `w2v.engines.structures.Plans`).
     weights
         The weights of pairs by distance.
     """
@@ -168,7 +168,7 @@ def score_nodes(
         The weights of pairs by distance.
     keys, starts
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
-        `w2v.engines.memory.Plans`).
+        `w2v.engines.structures.Plans`).
     documents
         The documents of these words.
     of_centers, of_nodes

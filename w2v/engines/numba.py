@@ -18,7 +18,6 @@ from w2v.engines import (
     jobs,
     kernels,
     logistic,
-    memory,
     negative_sampling,
     nodes,
     plans,
@@ -26,6 +25,7 @@ from w2v.engines import (
     simd,
     sparse,
     step,
+    structures,
     tiles,
     windows,
 )
@@ -50,7 +50,7 @@ KERNEL_SOURCES = (
     band,
     jobs,
     logistic,
-    memory,
+    structures,
     negative_sampling,
     nodes,
     plans,
@@ -98,9 +98,9 @@ class NumbaEngine:
         self.task = replace(task, model=Model(center[:, :dim], outside[:, :dim]))
         self.problem, self.sizes = make_problem(self.task, center, outside)
         sizes = self.sizes
-        self.plans = memory.make_plans(sizes, STEPS_AHEAD * task.threads)
-        self.buffer = memory.make_buffer(sizes)
-        self.scratches = [memory.make_scratch(sizes, self.problem) for _ in range(task.threads)]
+        self.plans = structures.make_plans(sizes, STEPS_AHEAD * task.threads)
+        self.buffer = structures.make_buffer(sizes)
+        self.scratches = [structures.make_scratch(sizes, self.problem) for _ in range(task.threads)]
         start = time.perf_counter()
         empty = Text(np.empty(0, np.int32), np.empty(0, np.int32), np.empty((0, 2), np.int64))
         sources = [Path(str(module.__file__)) for module in KERNEL_SOURCES]
@@ -115,9 +115,9 @@ class NumbaEngine:
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
-        shard = memory.make_shard(sizes, text.size, len(self.plans.ids))
+        shard = structures.make_shard(sizes, text.size, len(self.plans.ids))
 
-        def work(scratch: memory.Scratch) -> None:
+        def work(scratch: structures.Scratch) -> None:
             kernels.train(
                 self.problem, sizes, source, key, rates, self.plans, self.buffer, shard, scratch
             )
@@ -142,7 +142,7 @@ class NumbaEngine:
 
 def make_problem(
     task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
-) -> tuple[memory.Problem, memory.Sizes]:
+) -> tuple[structures.Problem, structures.Sizes]:
     """Return the model, the settings and the sizes as arguments of the kernels.
 
     Parameters
@@ -168,11 +168,11 @@ def make_problem(
         depth, inner = int(tree.lengths.max()), len(tree.lengths) - 1
     elif isinstance(loss, NegativeSampling):
         negatives, exponent = loss.negatives, loss.exponent
-    sizes = memory.make_sizes(objective.dim, objective.window, words, reach, depth, inner)
+    sizes = structures.make_sizes(objective.dim, objective.window, words, reach, depth, inner)
     noise = NoiseDistribution(task.counts, exponent)
     sums = task.subwords or Sums(np.zeros(0, np.int32))
     no_factors = np.zeros(0, np.float32)
-    parts = memory.Parts(
+    parts = structures.Parts(
         read_only(sums.borders()),
         read_only(sums.ids),
         read_only(no_factors if sums.weights is None else sums.weights),
@@ -180,8 +180,8 @@ def make_problem(
         read_only(sums.totals()),
     )
     if task.subwords is not None:
-        sizes = memory.with_parts(sizes, parts)
-    problem = memory.Problem(
+        sizes = structures.with_parts(sizes, parts)
+    problem = structures.Problem(
         center,
         outside,
         keep_thresholds(task.counts, objective.subsample),
@@ -190,12 +190,12 @@ def make_problem(
         draws_windows=cbow is not None and cbow.dynamic,
         mean=cbow is not None and cbow.mean,
         exact=cbow is not None and cbow.exact,
-        pairs=memory.Pairs(
+        pairs=structures.Pairs(
             by_distance,
             np.concatenate([[0], np.cumsum(by_distance)]).astype(np.float32),
             np.float32(negatives),
         ),
-        paths=memory.Paths(read_only(starts), read_only(branches), read_only(leaves)),
+        paths=structures.Paths(read_only(starts), read_only(branches), read_only(leaves)),
         parts=parts,
     )
     return problem, sizes
@@ -209,11 +209,11 @@ def compile_kernels() -> float:
     return NumbaEngine(Task(model, objective, np.ones(2, np.int64), 2)).compile_seconds
 
 
-def source_of(text: Text) -> memory.Source:
+def source_of(text: Text) -> structures.Source:
     """Convert a text to arguments of the kernels, without copying its tokens."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
-    return memory.Source(
+    return structures.Source(
         read_only(text.tokens), read_only(text.ids), starts - (borders - (ends - starts)), borders
     )
 
@@ -242,6 +242,6 @@ def align_rows(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         Zero from column d on.
     """
     size, dim = matrix.shape
-    rows = memory.aligned_zeros(size, memory.round_up(dim, memory.LINE))
+    rows = structures.aligned_zeros(size, structures.round_up(dim, structures.LINE))
     rows[:, :dim] = matrix
     return rows

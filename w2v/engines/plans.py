@@ -9,24 +9,6 @@ from typing import Any
 import numpy as np
 
 from w2v import sampling
-from w2v.engines.memory import (
-    BLOCK,
-    F32,
-    I32,
-    I64,
-    LINE,
-    MR,
-    RADIX_BITS,
-    U32,
-    Parts,
-    Paths,
-    Planning,
-    Plans,
-    Problem,
-    Shard,
-    Sizes,
-    Source,
-)
 from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
 from w2v.engines.simd import (
@@ -47,6 +29,24 @@ from w2v.engines.simd import (
     store,
 )
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, WINDOW_SIZES
+from w2v.engines.structures import (
+    BLOCK,
+    F32,
+    I32,
+    I64,
+    LINE,
+    MR,
+    RADIX_BITS,
+    U32,
+    Parts,
+    Paths,
+    Planning,
+    Plans,
+    Problem,
+    Shard,
+    Sizes,
+    Source,
+)
 from w2v.sampling import SPACING
 
 PATHS_AHEAD = 12

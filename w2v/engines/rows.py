@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.memory import F32, I32, LINE, MR, Tile
 from w2v.engines.simd import (
     LANES,
     address,
@@ -22,10 +21,11 @@ from w2v.engines.simd import (
     store_each,
     sum_lanes_of_four,
 )
+from w2v.engines.structures import F32, I32, LINE, MR, Tile
 
 ALONE = -2
 """Marks a buffer row as the only one of its word in a step, in place of the number of the next row
-(`w2v.engines.memory.Plans`)."""
+(`w2v.engines.structures.Plans`)."""
 
 TINY = np.float32(1e-30)
 """The smallest curvature that is distinguished from 0, to avoid dividing by 0."""

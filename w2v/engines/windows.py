@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from w2v.engines.memory import F32, I32, LINE, Sizes, Tile, Windows
 from w2v.engines.simd import (
     LANES,
     ZERO,
@@ -29,6 +28,7 @@ from w2v.engines.simd import (
     store_each,
 )
 from w2v.engines.sparse import MAX_SUMS
+from w2v.engines.structures import F32, I32, LINE, Sizes, Tile, Windows
 
 AHEAD = 6
 """A row of the model is prefetched this many rows before it is updated."""

@@ -186,7 +186,7 @@ def is_digest(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is written on the command line; a long value is cut."""
+    """Return a value as it is written on the command line; cut a long one, and hide a hash."""
     if is_digest(value):
         return "a file"
     plain = isinstance(value, str) and value.isprintable() and value.strip() == value != ""
@@ -220,6 +220,6 @@ def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `LISTED` names and the number of the others, as in ``a, b and 7 more``."""
+    """Return the first `LISTED` names and the number of the rest, as in ``a, b, c and 7 more``."""
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -8,7 +8,8 @@ from typing import Any
 def as_text(value: Any) -> str:
     """Format a value for a table.
 
-    A float is rounded to four significant digits if that is exact; ``None`` becomes a dash.
+    A float has at most four significant digits if that is exact, else all of its digits; ``None``
+    becomes a dash.
     """
     if isinstance(value, float):
         short = f"{value:.4g}"
@@ -17,9 +18,10 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Map each text to a short form, in which numbers are rounded to four significant digits.
+    """Map each text to a short form: fractional numbers are rounded to four significant digits.
 
-    If two numbers would become equal, all keep more digits. Other texts are unchanged.
+    If two texts would become equal, all numbers keep more digits. Whole numbers and other texts are
+    unchanged.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):

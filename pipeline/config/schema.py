@@ -120,7 +120,7 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 @cache
 def key_of(owner: type) -> str:
-    """Return the key of the settings of class `owner` with a dot, such as ``loss.``."""
+    """Return the key of the settings of class `owner` and a dot, as in ``loss.``; "" if none."""
     places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
     places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
     return next((f"{key}." for key, kind in places if kind is owner), "")
@@ -172,7 +172,7 @@ def check_boolean(key: str, value: Any, where: str = "") -> None:
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` for such numbers in the files of settings that Hydra has composed.
+    """Raise `InputError` for numbers other than 0 and 1 as booleans in files that Hydra composed.
 
     `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
     """

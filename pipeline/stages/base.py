@@ -173,7 +173,7 @@ class Stage(ABC):
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Raise an `InputError` of the block with the full keys of settings; see `explain`."""
+        """Raise an `InputError` of the block again, as `explain` returns it."""
         try:
             yield
         except InputError as error:

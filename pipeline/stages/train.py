@@ -188,7 +188,7 @@ def key_settings(config: Config, hashes: FileHashes) -> dict[str, Any]:
     init, settings = config.train.init, config.as_dict()
     scored = config.evaluate
     curves: dict[str, Any] = {}
-    if scored.every:  # by name: otherwise, vectors do not depend on the code of evaluation
+    if scored.every:  # imported by name, so that `code` has no module of evaluation
         curves = {"scores.code": digest(code_of(CURVES))}
         curves |= import_module(CURVES).identity(scored, hashes)
     return {

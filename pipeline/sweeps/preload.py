@@ -39,4 +39,4 @@ def watch_main_process() -> None:
 
 os.register_at_fork(after_in_child=watch_main_process)
 
-gc.freeze()  # what is loaded stays
+gc.freeze()  # the garbage collector skips what is loaded

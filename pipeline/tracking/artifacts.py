@@ -94,7 +94,7 @@ def upload_table(
 ) -> None:
     """Add a CSV file to the artifacts of a run as the JSON that MLflow's UI shows as a table.
 
-    It is as ``MlflowClient.log_table`` writes it, which also reads the run and its artifacts.
+    ``MlflowClient.log_table`` would write the same, but also read the run and its artifacts.
     """
     import pandas as pd
 

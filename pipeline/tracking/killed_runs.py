@@ -22,7 +22,7 @@ PARENT = "mlflow.parentRunId"
 FOLDER = ".running"
 
 JOB_SECONDS = 10.0
-"""How long a job may take to stop after its sweep has ended."""
+"""How long a job may take to stop after its sweep or launcher has ended."""
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str]) -> FileLock:
@@ -40,7 +40,7 @@ def unlock(lock: FileLock) -> None:
 
 
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
-    """Return the lock files of the jobs of a sweep whose process was killed, by number.
+    """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
     ``sweep`` is the ID of the sweep's run. A process that still runs gets ten seconds to end.
     """

@@ -255,8 +255,8 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 def queue_of_process(store: str) -> RetryQueue | None:
     """Return the queue that the jobs of this process share; ``None`` if it runs only one job.
 
-    They share that of their sweep, if it runs in this process, or have one until a worker process
-    ends.
+    It is the sweep's, if the sweep runs in this process. In a worker process, the first job makes
+    it, and it is closed when the process ends.
     """
     if store not in _shared and multiprocessing.parent_process() is not None:
         _shared[store] = RetryQueue(store)

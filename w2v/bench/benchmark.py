@@ -96,9 +96,9 @@ def benchmark(
 def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
     """Return the medians over the repeats, one row per engine and number of threads.
 
-    Rows also have the slowest and the fastest speed, and the speed relative to gensim and to the
-    engine's first number of threads. `flops` are the floating-point operations of one training.
-    A figure that is not known is None.
+    Rows also have the slowest and the fastest speed, the last known held-out loss, and the speed
+    relative to gensim and to the engine's first number of threads. `flops` are the floating-point
+    operations of one training. A figure that is not known is None.
     """
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for trial in trials:

@@ -97,7 +97,7 @@ def measure(
             every_k = settings.over_negatives if size == settings.at_vocabulary else one_k
             cases: list[tuple[Loss, str]]
             cases = [(NegativeSampling(k), way) for k in every_k for way in ways]
-            cases.append((Softmax(batch_words=2048), engine))  # the same for every V
+            cases.append((Softmax(batch_words=2048), engine))  # batches of one size for every V
             cases = [
                 (loss, way) for loss, way in cases if can_train(way, replace(plain, loss=loss))
             ]
@@ -115,7 +115,7 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield, for each loss and way, the timings at one K for each V, and those at one V."""
+    """Yield each loss and way, its timings for each V at one K, and those for each K at one V."""
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
         one_k = [timing for timing in own if timing["negatives"] in (None, settings.at_negatives)]

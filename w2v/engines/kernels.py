@@ -17,9 +17,10 @@ the seed and the settings alone. These kinds of jobs run in this order:
 6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
    the order of the text and update the model.
 
-A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text. The
-code for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
-`w2v.engines.nodes`; this module calls both.
+A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text; for
+CBOW with the hierarchical softmax, of words with similar tree paths. The code for architectures is
+in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and `w2v.engines.nodes`; this
+module calls both.
 
 This module does not work with ``NUMBA_DISABLE_JIT=1``.
 """
@@ -217,7 +218,7 @@ def score_node_tile(
 
     Returns
     -------
-    The summed weight of the tile's pairs for skip-gram, and its loss.
+    The summed weight of the tile's pairs (0 for CBOW), and its loss.
     """
     tile = scratch.tile
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
@@ -560,7 +561,8 @@ def compute_sorted(
     """Compute the gradients of some tiles of center words that are sorted by their tree paths.
 
     The gradient of each input row is stored in its place in ``buffer.inputs``. For the gradients of
-    the nodes, see `write_node_tile`. The tiles are as many as a strip has.
+    the nodes, see `write_node_tile`. The tiles are those of job number ``strip``, as many as a
+    strip has.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
     first = strip * sizes.strip
@@ -867,7 +869,8 @@ def move(
     """Update some vectors of the model by the sums of their gradients in a step.
 
     The vectors are those of job number ``job``, at most `WORDS`. The first jobs of a step update
-    input vectors, and the others output vectors.
+    input vectors (with subwords, rows of their matrix, at most `PARTS`), and the others output
+    vectors.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

@@ -12,7 +12,7 @@ scores.
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
 nearly the same words. With CBOW, a center word predicts one word, itself, and its input row is a
 sum over its window. There the center words of a training step are sorted by their leaves in the
-tree, so that words with similar paths are in one group, and most nodes in one tile
+tree, so that words with similar paths are in one group, and most nodes are in one tile only
 (`w2v.engines.plans.list_paths`).
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
@@ -159,24 +159,24 @@ def score_nodes(
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
-    A tile is a number of consecutive center words. The scores S in ``tile.scores`` are replaced by
-    -∂J/∂S, where J is the loss.
+    A tile is a number of center words. The scores S in ``tile.scores`` are replaced by -∂J/∂S,
+    where J is the loss.
 
     Parameters
     ----------
     weights
         The weights of pairs by distance.
     keys, starts
-        The paths of the words in and around the tile (``keys`` and ``key_starts`` of
-        `w2v.engines.structures.Plans`).
+        The paths of the words in and around the tile, or for CBOW the nodes of each group (``keys``
+        and ``key_starts`` of `w2v.engines.structures.Plans`).
     documents
-        The documents of these words.
+        For skip-gram, the documents of these words.
     of_centers, of_nodes
         Output: the summed curvatures of the loss along the center vectors and the node vectors.
 
     Returns
     -------
-    The summed weight of the tile's pairs, and its loss.
+    The summed weight of the tile's pairs (0 for CBOW), and its loss.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     pairs: float = np.float64(0)

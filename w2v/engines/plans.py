@@ -321,7 +321,7 @@ def list_band(
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Write -1 behind the first ``row`` nodes until they are a multiple of `MR`; return it."""
+    """Append -1 to the first ``row`` nodes until a multiple of `MR`; return the new number."""
     while row % MR:
         nodes[row] = -1
         row += 1
@@ -563,10 +563,10 @@ def list_paths(
     """Find the tree nodes that each tile of a training step is scored with, for CBOW.
 
     A tile has a number of center words that are consecutive in ``order``, where words with similar
-    paths are next to each other: a path has its first nodes in common with the path before it, and
-    none of the others. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys`` and
-    ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words are the nodes
-    on their paths (`list_levels`).
+    paths are next to each other: the first nodes of a path are on the path before it as well, and
+    its other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``),
+    ``keys`` and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words
+    are the nodes on their paths (`list_levels`).
 
     For each node, the rows of the gradient buffer that belong to it are listed. Returns the number
     of nodes with several rows.

@@ -211,8 +211,9 @@ def put_gradients(
     rate
         The learning rate.
     copies, gradients, places
-        The addresses of copies of the rows, of their negative gradients, and of the gradients'
-        places in the buffer. If the gradients are not there already, they are set to zero.
+        The addresses of copies of the model's rows, of their negative gradients, and of the
+        gradients' rows in the buffer. Unless the last two are equal, ``gradients`` is zero
+        afterwards.
     width
         The number of float32 values in a row of each of these three.
     """

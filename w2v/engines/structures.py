@@ -407,7 +407,8 @@ class Planning(NamedTuple):
         For CBOW with the hierarchical softmax: center words that are being sorted, as 2^32 * leaf +
         position in the step.
     digits : int32 (2 ** RADIX_BITS,)
-        How many of them have each value of the bits by which they are sorted.
+        How many of them have each value of the bits by which they are sorted; then the place of the
+        next one with this value.
     levels, columns : int32 (depth rounded up to whole vectors,)
         The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
         nodes of the tile.
@@ -430,7 +431,7 @@ class Planning(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """The working memory of a thread for one tile of consecutive center words.
+    """The working memory of a thread for one tile, a group of center words.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ MAX_OVERLAP = 100
 """The most runs whose nearest neighbors are compared."""
 
 MAX_VALUES = 6
-"""If a setting has more different numbers than this, its effects are those of four ranges."""
+"""If a setting has more different numbers than this, its effects are those of up to four ranges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Run:
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
     epochs
-        For how many epochs the run was trained, if the sweep stopped the worse runs early.
+        For how many epochs the run was trained if the sweep stopped the worse runs early, else 0.
     """
 
     number: int
@@ -96,7 +96,7 @@ class Configuration(Generic[R]):
 
     @property
     def epochs(self) -> int:
-        """For how many epochs its runs were trained, if the sweep stopped the worse ones early."""
+        """For how many epochs its runs were trained; 0 if the sweep stopped no runs early."""
         return max(run.epochs for run in self.runs.values())
 
     @property
@@ -134,9 +134,10 @@ class Sweep(Generic[R]):
     objective
         The name of the metric.
     runs
-        All runs. If the sweep stopped the worse configurations early, the last run of each.
+        All runs. If the sweep stopped the worse configurations early, the last runs of each.
     first
-        If it did so, the comparison of the runs of all configurations for equally few epochs.
+        If the sweep stopped the worse configurations early, the comparison of the first runs of all
+        configurations, which have the same number of epochs.
     size
         The difference for which the number of seeds needed is computed; None: the observed one.
     smaller_is_better
@@ -203,7 +204,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def ranking(self) -> dict[str, list[Configuration[R]]]:
-        """The configurations of each group that can be compared, best first.
+        """The configurations by group, best first; those of one group can be compared.
 
         Those trained for more epochs come before the others.
         """
@@ -351,7 +352,7 @@ class Sweep(Generic[R]):
 
     @property
     def unbeaten(self) -> set[str]:
-        """The names of the configurations than which none of their group is better in less time."""
+        """The names of the configurations on the Pareto front of time and objective of a group."""
         found: set[str] = set()
         for ranked in self.ranking.values():
             points = [(one.seconds, one.mean) for one in ranked if one.seconds is not None]
@@ -365,8 +366,8 @@ class Sweep(Generic[R]):
 
         The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
         not all runs can be compared), and ``effect`` (mean objective minus that of all runs that
-        can be compared). Many values of a number are divided at their quartiles. If the sweep
-        stopped the worse configurations early, the runs are those of all configurations.
+        can be compared). More than `MAX_VALUES` numbers are divided at their quartiles. If the
+        sweep stopped the worse configurations early, the first runs of all are used.
         """
         if self.first is not self:
             return self.first.effects
@@ -386,9 +387,9 @@ class Sweep(Generic[R]):
 
     @property
     def best(self) -> list[Row]:
-        """The row of the best configuration of each group in which there are several.
+        """The rows of the best configurations, one for each group of several configurations.
 
-        A single configuration is the best, too.
+        If there is only one configuration in all, its row.
         """
         rows = self.configurations
         return rows if len(rows) == 1 else [row for row in rows if row["verdict"] == "best"]

@@ -62,7 +62,7 @@ def make_query(
 
 
 def _words_of(query: object, may_be_empty: bool) -> list[str] | None:
-    """Return the words of a query of `WordVectors.nearest`; None if the query is a vector.
+    """Return the words of a query of `WordVectors.nearest`; None if the query is not words.
 
     Parameters
     ----------
@@ -149,8 +149,8 @@ def nearest_words(
     words
         V words.
     cosines_of
-        Returns the cosines (n, rows) of n vectors of length 1, which are its first argument, with
-        the vectors of the words in some rows, which are its second argument.
+        Returns the cosines (n, rows) of n vectors of length 1 or zero, its first argument, with the
+        vectors of the words in some rows, its second argument.
     k
         The number of words per query, at least 1.
     rows

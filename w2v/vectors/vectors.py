@@ -565,7 +565,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word is empty, contains a tab or a line feed, or is not valid Unicode.
+            A word is empty, longer than 65,536 bytes, contains a tab or a line feed, or is not
+            valid Unicode.
         """
         formats.write_folder(local_path(directory), self._contents())
 
@@ -715,7 +716,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word is empty, contains a tab or a line break, or is not valid Unicode.
+            A word is empty, longer than 65,536 bytes, contains a tab or a line break, or is not
+            valid Unicode.
         """
         formats.write_projector(local_path(directory), self._contents())
 

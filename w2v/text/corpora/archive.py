@@ -100,7 +100,7 @@ class ArchiveSource:
     read_settings
         The arguments of `read` that change the documents.
     hashes
-        Computes the SHA-256 of an archive without an address.
+        Computes the SHA-256 of the archive if `sha256` is None.
     url, sha256
         Where the archive is downloaded from when its documents are first read, and its SHA-256;
         None if it is at `path` already.

@@ -42,8 +42,8 @@ class Corpus(Settings, ABC):
         Parameters
         ----------
         outputs
-            The folder of everything that is made. Archives are downloaded to its folder
-            ``corpora`` when they are first read. It is not read as text.
+            The folder of all outputs, which is not searched for text. Archives are downloaded to
+            its folder ``corpora`` when they are first read.
         hashes
             Computes the SHA-256 of files.
         show_download, show_hashing
@@ -57,6 +57,6 @@ class Corpus(Settings, ABC):
 
     @property
     def origin(self) -> str | list[str]:
-        """Where the text comes from: a path, an address, or names of packages."""
+        """Where the text comes from: paths, an address, or names of packages."""
         places = (getattr(self, key, None) for key in ("path", "url", "packages"))
         return next((place for place in places if place is not None), self.name)

@@ -136,12 +136,13 @@ def read_fasttext(
     Raises
     ------
     InputError
-        The file is damaged, quantized or of another version, or a vector is not finite.
+        The file is damaged, quantized or of another version, a vector is not finite, or the
+        encoding is unknown.
 
     Warns
     -----
     UserWarning
-        Words are repeated, or not in the encoding.
+        Words are blank, repeated or not in the encoding.
     """
     check_encoding(encoding)
     wanted = selection.encoded(encoding)

@@ -41,7 +41,8 @@ def write_folder(folder: Path, contents: Contents) -> None:
     Raises
     ------
     InputError
-        A word is empty, contains a tab or a line feed, or is not valid Unicode.
+        A word is empty, longer than 65,536 bytes, contains a tab or a line feed, or is not valid
+        Unicode.
     """
     check_words(contents.words, "\t\n", VOCABULARY)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,8 +69,9 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
     Parameters
     ----------
     use
-        ``v``: center vectors, which are mapped into memory. ``v+u``: the sums of center and outside
-        vectors, which are computed in memory; the result then has no outside vectors.
+        ``v``: center vectors, which are mapped into memory unless `selection` lists words. ``v+u``:
+        the sums of center and outside vectors, which are computed in memory; the result then has no
+        outside vectors and no n-grams.
     selection
         Which words are read.
 

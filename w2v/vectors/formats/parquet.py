@@ -67,7 +67,8 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     Raises
     ------
     InputError
-        A file cannot be read or lacks these columns.
+        A file cannot be read, lacks the columns ``word`` and ``vector``, lacks a value in one of
+        them, or has vectors of different lengths.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -17,7 +17,8 @@ def write_projector(folder: Path, contents: Contents) -> None:
     Raises
     ------
     InputError
-        A word is empty, contains a tab or a line break, or is not valid Unicode.
+        A word is empty, longer than 65,536 bytes, contains a tab or a line break, or is not valid
+        Unicode.
     """
     check_words(contents.words, "\t\n\r", "metadata.tsv")
     folder.mkdir(parents=True, exist_ok=True)

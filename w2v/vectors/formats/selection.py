@@ -23,7 +23,7 @@ class Selection:
     Raises
     ------
     InputError
-        The limit is not a whole number of at least 1, or the words are not a list of strings.
+        The limit is not a whole number of at least 1, or the words are not strings, one or more.
     """
 
     limit: int | None = None

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import math
 import struct
 import tracemalloc
 import warnings
@@ -165,6 +166,14 @@ def test_a_parquet_file_may_contain_plain_lists_and_float64(tmp_path: Path) -> N
         ({"word": ["a", "b"], "vector": [[1.0], None]}, "is missing"),
         ({"word": ["a", "b"], "vector": [[1.0], [None]]}, "is missing"),
         ({"word": ["a", "b"], "vector": ["x", "y"]}, "cannot be read"),
+        (
+            {"word": ["a"], "count": pd.array([None], "Int64"), "vector": [[1.0]]},
+            "count is missing",
+        ),
+        (
+            {"word": ["a", "b"], "vector": [[1.0], [math.inf]]},
+            "the vector of 'b' holds NaN or an inf",
+        ),
         ({"word": ["a", "a"], "vector": [[1.0], [2.0]]}, "x.parquet: the word 'a' comes twice"),
     ],
 )
@@ -554,6 +563,24 @@ def test_limit_and_words_read_what_is_wanted(tmp_path: Path) -> None:
             assert len(WordVectors.load(path, words=[*wanted, "nowhere"])) == 2
         with pytest.raises(InputError, match="has none of the 1 words"):
             WordVectors.load(path, words=["nowhere"])
+
+
+def test_repeated_words_do_not_count_towards_a_selection(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("4 1\na 1\na 2\nb 3\nc 4\n")
+    with pytest.warns(UserWarning, match="1 repeated words"):
+        assert WordVectors.load(path, words=["a", "b"]).words == ("a", "b")
+    with pytest.warns(UserWarning, match="1 repeated words"):
+        assert WordVectors.load(path, limit=2).words == ("a", "b")
+
+
+def test_words_are_selected_as_they_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"3 1\n? 1\nb 2\nw\xe2 3\n")
+    with pytest.warns(UserWarning, match="1 words are not in it"):
+        assert WordVectors.load(path, words=["日", "b"], encoding="latin-1").words == ("b",)
+    with pytest.warns(UserWarning, match="1 words are not utf-8"):
+        assert WordVectors.load(path, words=["w\\xe2"]).words == ("w\\xe2",)
 
 
 def test_a_limit_reads_no_further(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from w2v.errors import InputError
 from w2v.files import first_bytes, written_aside
 from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.selection import EVERYTHING, Selection
+from w2v.vectors.formats.words import require_finite
 
 MAGIC = b"PAR1"
 """The first bytes of Parquet files."""
@@ -78,6 +79,8 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     counts: list[NDArray[np.int64]] = []
     try:
         for part in parts:
+            if selection.full(len(words)):
+                break
             with pq.ParquetFile(part) as file:
                 names = file.schema_arrow.names
                 columns = ["word", "vector", *[name for name in names if name == "count"]]
@@ -89,7 +92,10 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
                         words += table.column("word").cast(pa.string()).to_pylist()
                         arrays.append(_vectors_of(table.column("vector").combine_chunks()))
                         if "count" in columns:
-                            counts.append(table.column("count").cast(pa.int64()).to_numpy())
+                            column = table.column("count").cast(pa.int64())
+                            if column.null_count:
+                                raise pa.ArrowInvalid("a count is missing")
+                            counts.append(column.to_numpy())
                     if selection.full(len(words)):
                         break
         if None in words or len({array.shape[1] for array in arrays}) > 1:
@@ -100,6 +106,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
             f"{path}: cannot be read ({reason}); the columns word and vector are needed"
         ) from None
     vectors = np.concatenate(arrays) if arrays else np.empty((0, 1), np.float32)
+    require_finite(path, words, vectors)
     known = len(counts) == len(arrays) > 0
     return Contents(words, vectors, np.concatenate(counts) if known else None)
 

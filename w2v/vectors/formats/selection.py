@@ -1,12 +1,17 @@
 """The selection of the words to read from a file of vectors: all, the first ones, or a list."""
 
+import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+
+ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+"""What stands in a word for a byte that is not in the encoding of its file."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,23 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        """Return the listed words as bytes in this encoding; None if no words are listed."""
+        r"""Return the bytes that a file in this encoding has for the listed words.
+
+        None if no words are listed. A word that the encoding lacks is left out. A word with escapes
+        such as ``\xe2`` may also stand for bytes that are not in the encoding
+        (`w2v.vectors.formats.words.decode_words`).
+        """
         if self.words is None:
             return None
-        return frozenset(word.encode(encoding, "replace") for word in self.words)
+        found = set()
+        for word in self.words:
+            with suppress(UnicodeEncodeError):
+                written = word.encode(encoding)
+                escaped = ESCAPE.sub(lambda escape: bytes([int(escape[1], 16)]), written)
+                found.add(written)
+                if escaped.decode(encoding, "backslashreplace") == word:
+                    found.add(escaped)
+        return frozenset(found)
 
     def full(self, count: int) -> bool:
         """Return whether reading can stop after `count` different selected words have been read."""

@@ -213,6 +213,7 @@ class _Word2vecFile(FileReader):
         vectors : float32 (words, d)
         """
         words: list[bytes] = []
+        different: set[bytes] = set()
         rows = bytearray()
         count = blank = 0
         self.wanted = wanted
@@ -226,7 +227,9 @@ class _Word2vecFile(FileReader):
             if word.strip() and vector is not None:
                 words.append(word)
                 rows += vector
-                if selection.full(len(words)):
+                if not selection.everything:
+                    different.add(word)
+                if selection.full(len(different)):
                     return words, np.frombuffer(rows, "<f4").reshape(len(words), -1)
         if self.count is not None and count < self.count and (count == 0 or self.line_is_cut):
             self._ends_early(max(0, count - 1))

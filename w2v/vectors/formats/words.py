@@ -53,6 +53,16 @@ def check_encoding(encoding: str) -> None:
         ) from None
 
 
+def require_finite(path: Path, words: Sequence[str], vectors: NDArray[np.float32]) -> None:
+    """Raise an `InputError` if a vector has a number that is NaN or infinite."""
+    finite = np.isfinite(vectors).all(axis=1)
+    if not finite.all():
+        word = words[int(np.argmin(finite))]
+        raise InputError(
+            f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
+        )
+
+
 def decode_words(
     path: Path,
     found: Sequence[bytes],
@@ -93,12 +103,7 @@ def decode_words(
         Each of `notes`; and if words are blank, repeated or not in the encoding.
     """
     words, undecoded = _decode(found, encoding)
-    finite = np.isfinite(vectors).all(axis=1)
-    if not finite.all():
-        word = words[int(np.argmin(finite))]
-        raise InputError(
-            f"{path}: the vector of {word!r} holds NaN or an infinity or is no float32"
-        )
+    require_finite(path, words, vectors)
     # Bytes that are white space in Unicode alone, such as a no-break space, are a blank word, too.
     kept = [row for row, word in enumerate(words) if word.strip()]
     if len(kept) < len(words):

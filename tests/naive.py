@@ -476,10 +476,11 @@ def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
 def phrase_counts(
     documents: Iterable[Sequence[str]], joiner: str, connectors: Iterable[str]
 ) -> tuple[dict[str, int], int]:
-    """Return the counts of words and of word pairs, and the number of tokens.
+    """Return the counts of words and of word pairs, and the number of all tokens.
 
-    `joiner` joins the words of a pair. `connectors` are words such as "of", which are not counted;
-    a pair may have connectors between its two words.
+    `connectors` are words such as "of". They have no counts of their own, but are among the tokens.
+    A pair is two successive words that are not connectors; its key joins them, and any connectors
+    between them, with `joiner`.
     """
     counts: dict[str, int] = {}
     tokens = 0

@@ -399,7 +399,7 @@ def link_if_equal(path: Path, other: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a folder with its contents, or a symbolic link (not its target)."""
+    """Delete a file, a folder with its contents, or a symbolic link (not its target), if any."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

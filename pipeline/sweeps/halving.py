@@ -77,8 +77,9 @@ def run_rungs(
             read_job(folder / str(number), sweep["jobs"][number])
             for number in range(start, len(sweep["jobs"]))
         ]
-        alive = list(better_half(compare_jobs(sweep["objective"], found)))
-        planned = [sweep["jobs"][number] for number in alive if number is not None]
+        better = better_half(compare_jobs(sweep["objective"], found))
+        alive = [*better]
+        planned = [sweep["jobs"][number] for number in better]
         if not planned:
             return
 

@@ -1,7 +1,7 @@
-"""What is uploaded to MLflow: vectors, and the files, tables and metrics of a sweep.
+"""Upload vectors, files and tables to MLflow, and record the results of a sweep.
 
-Besides, each stage uploads its tables in its method ``record``, `pipeline.stages.report` the plots
-and pages of a run, `pipeline.experiment` its summary, and `pipeline.tracked_run` its settings.
+Other modules decide what else is uploaded: each stage in its method ``record``, and for a run
+`pipeline.stages.report`, `pipeline.measure`, `pipeline.experiment` and `pipeline.tracked_run`.
 """
 
 import json

@@ -75,7 +75,7 @@ def close_killed_runs(
         return
     never = []
     for number, path in sorted(lost_jobs(outputs, sweep).items()):
-        path.unlink()
+        path.unlink(missing_ok=True)
         of_job = f"tags.`{PARENT}` = '{sweep}' and tags.job = '{number}'"
         never += [str(number)] * (not client.search_runs([experiment_id], of_job))
     if never:

@@ -30,9 +30,9 @@ def provenance_tags() -> dict[str, str]:
 
 
 def git_tags(root: Path) -> dict[str, str]:
-    """Return tags with the git commit, and whether tracked files have been changed.
+    """Return MLflow tags: the git commit, and whether tracked files have uncommitted changes.
 
-    Return no tags if ``root`` is not the top folder of a git repository.
+    There are none if ``root`` is not the top folder of a git repository with a commit.
     """
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]

@@ -32,7 +32,9 @@ class Complexity(Measure):
     over_negatives: list[int] = setting("values of K", _numbers(1), [1, 2, 5, 8, 16, 32, 64])
     at_vocabulary: int = setting("size of the vocabulary while K changes", default=8000)
     at_negatives: int = setting("K while the vocabulary changes", default=5)
-    seconds: float = setting("the shortest timing, in seconds", at_least(0), 0.2)
+    seconds: float = setting(
+        "each timing is repeated until it has taken this long, in seconds", at_least(0), 0.2
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -82,8 +82,8 @@ class NumpyEngine:
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
         """Sub-sample a text and cut it into batches.
 
-        Return the number of words before sub-sampling, and for each batch the position of its first
-        center word and its words.
+        Return the number of words of the vocabulary before sub-sampling, and a pair for each batch:
+        the position of its first center word in the sub-sampled text, and the words of the batch.
         """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))

@@ -178,10 +178,10 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the number of pairs of a batch and their summed loss, without changing the model.
+        """Return the summed weight of the pairs of a batch, and their summed loss.
 
-        Two buffers then contain what `update` needs: ``G`` the derivative of the loss with respect
-        to each score, and ``S`` a bound on the second derivative.
+        The model is not changed. Two buffers then contain what `update` needs: ``G`` the derivative
+        of the loss with respect to each score, and ``S`` an upper bound on the second derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns

@@ -249,7 +249,8 @@ class Sweep(Generic[R]):
             ]
             means = np.array([np.mean(some) for some in scores])
             if np.isfinite(means).all():
-                compared = [compared[index] for index in np.argsort(-means, kind="stable")]
+                order = np.argsort(means if self.smaller_is_better(name) else -means, kind="stable")
+                compared = [compared[index] for index in order]
                 break
         axes = axes_of(self.runs, experiment=False)
         first = {one.name: next(iter(one.runs.values())) for one in compared}
@@ -434,10 +435,11 @@ def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
 
 
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Return the label of each value of a setting, and the distinct labels in order.
+    """Return the label of each value of a setting, and the distinct labels.
 
-    More than `MAX_VALUES` distinct numbers are divided at their quartiles, and each label is a
-    range.
+    The labels of numbers are in ascending order, others in order of their first appearance. If
+    there are more than `MAX_VALUES` different numbers, the values are divided at their quartiles,
+    and each label is a range.
     """
     labels = [as_text(value) for value in values]
     if not values or not all(is_number(value) for value in values):

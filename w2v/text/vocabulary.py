@@ -343,8 +343,8 @@ def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each type is one of `words`: bool (types,).
 
-    Typographic apostrophes and hyphens in `words` match the ASCII characters, to which the
-    tokenizers normalize them.
+    A word with typographic apostrophes or hyphens equals a type that has the same characters, and
+    one that has ASCII characters instead, since tokenizers replace them by default.
     """
     wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))

@@ -21,13 +21,13 @@ PAIRS = 100_000
 
 
 class SimilarityLoss(NamedTuple):
-    """How much the cosines of pairs of words change when vectors are reduced.
+    """How much the cosines of pairs of words change with fewer words, dimensions or bytes.
 
     Attributes
     ----------
     pairs
-        The number of pairs of words that were compared; they are random, but the same in every
-        call.
+        The number of pairs of words that were compared. They are drawn from the words that are
+        kept, with a fixed seed.
     mean, largest
         The mean and the largest absolute change of the cosine of a pair.
     spearman

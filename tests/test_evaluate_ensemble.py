@@ -1,4 +1,4 @@
-"""Test ensembles and the comparison of two texts against plain loops, SciPy and simulations."""
+"""Check ensembles, and the comparison of two texts, with plain loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -165,7 +165,8 @@ def simulated(
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
     """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
 
-    `moved` scales the changes. With `resampled`, all vectors of a text also share random noise.
+    `moved` scales the changes. With `resampled`, each word's vector has further
+    noise, equal in all runs on a text, as if each text were a random sample.
 
     Returns
     -------

@@ -183,7 +183,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
-    """Return an objective, which has the settings of an architecture and a loss."""
+    """Return the objective that has the settings of the given architecture and loss."""
     return ARCHITECTURES[architecture.name][1](**vars(architecture), loss=loss)
 
 

@@ -375,7 +375,7 @@ def cbow(
     Parameters
     ----------
     center_index : int
-        c, the row of the center word in `output_vectors`.
+        c, the index of the center word; its row in `output_vectors`, unless those are tree nodes.
     context_indices : (n,) int
         The other words of the window, rows of `input_vectors`; a word may occur twice. If there are
         none, the loss and its gradients are zero.

@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save the hashes of source files in a file that cache entries share; return the file's key."""
+    """Save the hashes of source files, once for all entries with this code; return their key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -48,7 +48,7 @@ class Pool(Protocol):
 
     @property
     def processes(self) -> int:
-        """The number of processes."""
+        """The number of processes that train."""
         ...
 
     def start(self, engine: str, task: Task, text: Text) -> float:

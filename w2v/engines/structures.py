@@ -155,19 +155,22 @@ class Problem(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The documents of a shard, the part of the text to train on, as arrays for compiled code.
+    """The documents of a shard, which is a part of the text, as arrays for compiled code.
+
+    A position in the shard counts the tokens of its documents, one document after the other.
 
     Attributes
     ----------
     tokens : int32 (n,)
-        An integer for each token of the whole text, equal for equal tokens; read-only.
+        The whole text: for each token, the number of its type (equal tokens have the same type).
+        Read-only.
     ids : int32 (types,)
-        The vocabulary id of each of these integers, or -1; read-only.
+        For each type, by its number, the vocabulary id; -1 if it is not in the vocabulary.
+        Read-only.
     starts : int64 (documents,)
-        For each document, the number to add to a position in the shard to get the position in
-        ``tokens``.
+        For each document, what to add to a position in the shard to get the index in ``tokens``.
     ends : int64 (documents,)
-        The position in the shard at which each document ends.
+        For each document, the position in the shard just after its last token.
     """
 
     tokens: I32

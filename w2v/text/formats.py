@@ -67,7 +67,7 @@ CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
 
 
 class RecordFormat(Enum):
-    """The format of a file of records."""
+    """How a file stores records, which have named fields, such as the text of a document."""
 
     TABLE = "a table: CSV, TSV, or columns separated by ; or |"
     JSON_LINES = "one JSON object per line"

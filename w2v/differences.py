@@ -43,8 +43,9 @@ def read_manifests(
     name
         The name of the file in a subfolder that holds the manifest.
     code_path
-        The hashes of source files are not in the manifest itself, whose entry ``code`` names
-        another file; the function returns its path for the folder and that name.
+        The stored entry ``code`` is only the name of another file, which holds the hashes of source
+        files. This function returns the path of that file, given `folder` and the name. In the
+        manifests returned, ``code`` is the content of that file.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -62,16 +63,19 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether the time that a past result took is a good estimate for the wanted one.
+    """Return whether the time that a past result took is a good estimate for a wanted result.
 
-    Both have to be computed on the same machine by the same engine.
+    It is if the machine and the settings of the engine are the same.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the size of the text of the result `wanted` divided by that of `had`; 0 if unknown."""
+    """Return the bytes of text that `wanted` is computed from, divided by those of `had`.
+
+    The ratio is 1 if the settings of the corpus are equal, and 0 if the size for `had` is unknown.
+    """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
     return float(wanted["input_bytes"] / (had.get("input_bytes") or math.inf))
@@ -80,7 +84,8 @@ def text_ratio(wanted: Manifest, had: Manifest) -> float:
 def by_distance(wanted: Manifest, found: Sequence[Manifest]) -> list[Manifest]:
     """Sort manifests by their number of differences from `wanted`, the smallest first.
 
-    Settings and the cache keys of upstream results are compared.
+    Settings and the cache keys of upstream results are compared. A value that differs counts twice,
+    an entry that only one manifest has counts once.
     """
 
     def texts(manifest: Manifest) -> set[tuple[str, str]]:
@@ -135,12 +140,17 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield how the results that a stage reads differ from those that it read for another result.
+    """Yield phrases that say how the upstream results of two results differ, recursively.
+
+    Upstream results are those that a stage reads. Those with different cache keys are compared by
+    `reasons`, and then their own upstream results are. If a manifest is not in the cache, the
+    phrase only names the stage.
 
     Parameters
     ----------
     new, old
-        The cache keys of these results, by the name of the stage that made them.
+        The cache keys of the upstream results of the wanted and of the existing result, by the name
+        of the stage that made them.
     manifests
         A function that returns the manifests of a stage's results in the cache.
     """
@@ -165,7 +175,7 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
         The dotted name of the setting.
     new, old
         All settings of the wanted and of the existing result, by dotted name. A value may be a hash
-        of the content of a file or of code.
+        of the content of a file or of code; the phrase then only says that the content has changed.
     """
     name = key.removesuffix(".name")
     if key not in old:
@@ -186,7 +196,10 @@ def is_digest(value: Any) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value as it is written on the command line; cut a long one, and hide a hash."""
+    """Return the value of a setting as text for a message, written as on the command line.
+
+    A text of more than `SHOWN` characters is cut; in place of a hash, the text is "a file".
+    """
     if is_digest(value):
         return "a file"
     plain = isinstance(value, str) and value.isprintable() and value.strip() == value != ""

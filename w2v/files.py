@@ -71,9 +71,7 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON, with the SHA-256 of its content added as the entry
-    ``sha256``.
-    """
+    """Return a dictionary as JSON with the added entry ``sha256``, the hash of the others."""
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     return json_page({"sha256": digest, **body}).encode()
 
@@ -89,7 +87,7 @@ def verify_checksum(data: bytes) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        The bytes are not a JSON object, or its content does not match its checksum.
+        The bytes are not a JSON object, or the checksum does not match the other entries.
     """
     try:
         body = json.loads(data)
@@ -115,7 +113,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a JSON value."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a value as `canonical_json`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
 
 
@@ -154,10 +152,11 @@ def fsync_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; at the end, rename the file written there to `path`.
+    """Yield a temporary path in the same folder, for a file that is then renamed to `path`.
 
-    If the block of the ``with`` statement raises an exception, the temporary file is deleted.
-    Therefore `path` always holds either the old content or all of the new content.
+    The caller writes the file in the ``with`` block; it is renamed when the block ends, or deleted
+    if the block raises an exception. Therefore `path` always holds either the old content or all of
+    the new content.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -241,7 +240,7 @@ ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return the first bytes of a file, by which its format can be recognized.
+    """Return the first 8 bytes of a file, by which its format can be recognized.
 
     Raises
     ------
@@ -388,9 +387,21 @@ def link_or_copy(path: Path, other: Path, link: bool = True) -> None:
 
 
 def link_if_equal(path: Path, other: Path) -> bool:
-    """Make `other` a hard link to `path` if both exist and have the same content; return whether.
+    """Replace the file `other` by a hard link to `path` if both have the same content.
 
-    Where links are not possible, `other` becomes a copy, as it was.
+    Where hard links are not possible, `other` is replaced by a copy.
+
+    Parameters
+    ----------
+    path
+        A file, which may be missing.
+    other
+        An existing file.
+
+    Returns
+    -------
+    bool
+        Whether `path` exists and the contents are the same.
     """
     equal = path.exists() and path.read_bytes() == other.read_bytes()
     if equal:

@@ -8,7 +8,10 @@ from typing import Any
 
 @contextmanager
 def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Iterator[None]:
-    """Hold a lock while a function is compiled; other processes wait and load the result.
+    """Hold a lock during a ``with`` block, in which the caller has a function compiled.
+
+    Other processes wait for the lock, and then load the compiled code from Numba's cache on disk.
+    On operating systems other than POSIX, there is no lock.
 
     Parameters
     ----------

@@ -18,10 +18,10 @@ def as_text(value: Any) -> str:
 
 
 def shortened(texts: Iterable[str]) -> dict[str, str]:
-    """Map each text to a short form: fractional numbers are rounded to four significant digits.
+    """Map each text to a short form; a text that is a number is rounded to four significant digits.
 
-    If two texts would become equal, all numbers keep more digits. Whole numbers and other texts are
-    unchanged.
+    If two texts would become equal, all numbers keep more digits. Whole numbers, and texts that are
+    not numbers, are unchanged.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -43,7 +43,7 @@ def is_number(value: Any) -> bool:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Map each dotted key to its last part if that is unique: ``model.dim`` to ``dim``."""
+    """Map each dotted key to its last part, ``model.dim`` to ``dim``; if not unique, to itself."""
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)

@@ -1,4 +1,4 @@
-"""The losses: their settings, and the table `LOSSES` of their names.
+"""The settings of the losses, and the table `LOSSES` of these classes by name.
 
 The formulas of the losses for one center word are in `w2v.reference`; this module also exports
 them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.
@@ -49,7 +49,7 @@ Counts: TypeAlias = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Loss(Settings, ABC):
-    """Base class of the losses. The fields of a subclass are the settings of its loss.
+    """Base class of the settings of a loss; a subclass has the settings of its loss as fields.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Loss(Settings, ABC):
 
     @abstractmethod
     def scores(self, pairs: float, centers: int, counts: Counts) -> float:
-        """Return the number of dot products of an input and an output vector in one epoch.
+        """Return the number of dot products of input and output vectors that one epoch computes.
 
         Parameters
         ----------
@@ -101,13 +101,19 @@ class Loss(Settings, ABC):
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
-        """Return the additional memory that a training step needs, in bytes; 0 if it is small."""
+        """Return the memory in bytes that a training step needs besides the model; 0 if small.
+
+        Parameters
+        ----------
+        words, dim
+            The size of the vocabulary, and the length of a vector.
+        """
         return 0
 
 
 @dataclass(frozen=True)
 class NegativeSampling(Loss):
-    """Negative sampling: distinguish the outside word of each pair from K noise words.
+    """The settings of negative sampling: distinguish each outside word from K noise words.
 
     References
     ----------
@@ -131,7 +137,7 @@ class NegativeSampling(Loss):
 
 @dataclass(frozen=True)
 class Softmax(Loss):
-    """The exact ("naive") softmax over the vocabulary."""
+    """The settings of the exact ("naive") softmax over the vocabulary."""
 
     batch_words: int | None = setting(
         "words whose gradient is summed before a step; null: a fiftieth of the text after "
@@ -162,7 +168,9 @@ class Softmax(Loss):
 
 @dataclass(frozen=True)
 class HierarchicalSoftmax(Loss):
-    """The hierarchical softmax: binary decisions on the path to a word's leaf in a Huffman tree.
+    """The hierarchical softmax: binary decisions on the path to a word in a Huffman tree.
+
+    It has no settings.
 
     References
     ----------

@@ -1,6 +1,7 @@
-"""The objectives of training: architectures (skip-gram, CBOW) with a loss, and the model.
+"""The settings of the architectures (skip-gram, CBOW), and `Model`, the matrices of vectors.
 
-The losses and their settings are in `w2v.losses`.
+An architecture with a loss is an objective of training. The settings of the losses are in
+`w2v.losses`.
 
 To add an architecture, write its settings here as a subclass of `Architecture`, and a subclass of
 these settings with a field ``loss``. Add a line to `ARCHITECTURES`, the formula to `w2v.reference`,
@@ -39,7 +40,7 @@ class Model(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture(Settings):
-    """Base class of the architectures: the size of vectors, context windows and subwords.
+    """Base class of the settings of an architecture: vector length, context windows and subwords.
 
     Attributes
     ----------
@@ -49,8 +50,9 @@ class Architecture(Settings):
         The class, a `w2v.engines.inputs.Inputs`, that makes the input vectors of this architecture,
         as ``module:class``.
     changes_objective
-        The settings that change over which pairs of words the loss is averaged. Values of the loss
-        can be compared only between runs with equal values of these settings.
+        The settings that change what the loss measures, such as which pairs of words it is averaged
+        over. Values of the loss can be compared only between runs with equal values of these
+        settings.
     """
 
     dim: int = setting("d, the length of a vector", at_least(1), 100)
@@ -103,7 +105,11 @@ class Architecture(Settings):
         return words + self.buckets * self.subwords
 
     def pair_weights(self) -> NDArray[np.float32]:
-        """Return the weight of a pair of words for each distance from 1 to m: float32 (m,)."""
+        """Return the weight of a pair of words at each distance j from 1 to m: float32 (m,).
+
+        It is (m - j + 1) / m with the setting `dynamic_window`, and 1 without it; m is the setting
+        `window`.
+        """
         if not self.dynamic_window:
             return np.ones(self.window, np.float32)
         return np.arange(self.window, 0, -1, dtype=np.float32) / np.float32(self.window)
@@ -119,7 +125,7 @@ class SkipGramArchitecture(Architecture):
 
 @dataclass(frozen=True)
 class SkipGram(SkipGramArchitecture):
-    """Skip-gram with a loss: each center word predicts the words around it.
+    """The settings of skip-gram and of its loss. Each center word predicts the words around it.
 
     References
     ----------
@@ -161,7 +167,9 @@ class CbowArchitecture(Architecture):
 
 @dataclass(frozen=True)
 class Cbow(CbowArchitecture):
-    """CBOW (continuous bag of words) with a loss: a word is predicted from the words around it.
+    """The settings of CBOW (continuous bag of words) and of its loss.
+
+    The words around a position predict the word at this position.
 
     References
     ----------
@@ -188,12 +196,16 @@ def with_loss(architecture: Architecture, loss: Loss) -> Objective:
 
 
 def initial_model(objective: Objective, words: int, random: np.random.Generator) -> Model:
-    """Return word2vec's initial model: input vectors uniform in (-1/2d, 1/2d), output vectors zero.
+    """Return a model as word2vec initializes it: random input vectors, and output vectors of zeros.
+
+    The entries of input vectors are uniform between -1 / (2 d) and 1 / (2 d).
 
     Parameters
     ----------
     words
         The size of the vocabulary.
+    random
+        The source of the random numbers.
     """
     dim, rows = objective.dim, objective.input_rows(words)
     center = random.random((rows, dim), dtype=np.float32)

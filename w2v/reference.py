@@ -8,10 +8,10 @@ then the loss and ``g = dJ/ds``, and finally, by the chain rule, ``dJ/dv = Uᵀ 
 vᵀ``. An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v``
 predicts which words, for any of the losses.
 
-All arithmetic is float64; results are rounded once, to the dtype of the input. Finite input gives
-finite output and no warning. Intermediate results that overflow are computed again on a smaller
-scale. A result outside the range of its dtype is clipped to the largest or smallest number of the
-dtype.
+Losses and gradients are computed in float64; results are rounded once, to the dtype of the input.
+Finite input gives finite output and no warning. Intermediate results that overflow are computed
+again on a smaller scale. A result outside the range of its dtype is clipped to the largest or
+smallest number of the dtype.
 """
 
 import operator
@@ -76,6 +76,8 @@ def naive_softmax(
     center_vector: npt.ArrayLike, outside_index: int, outside_vectors: npt.ArrayLike
 ) -> LossAndGradients:
     """Compute the exact softmax loss of one (center, outside) pair: J = -log softmax(U v)[o].
+
+    In the gradients, ŷ is softmax(U v), and y is the one-hot vector of o.
 
     Parameters
     ----------
@@ -322,7 +324,7 @@ def skipgram(
     -------
     loss : scalar
     grad_centers : (V, d)
-        Zero outside row c.
+        Zero in all rows but c.
     grad_outside : shape of `outside_vectors`
 
         All three in the common dtype of the two arrays.
@@ -499,7 +501,9 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the summed loss of target words for the input vector v = Σ_j weight_j inputs[row_j].
+    """Return the summed loss of target words, and its gradients.
+
+    The input vector is v = Σ_j weight_j inputs[row_j].
 
     Parameters
     ----------
@@ -509,7 +513,7 @@ def _predict(
         The rows of `inputs` that v is a weighted sum of, and their weights.
     shares : (n,)
         The gradient with respect to v is multiplied by share_j to get the gradient with respect to
-        row j. It is the true gradient of the loss if shares and weights are equal.
+        row_j, which is the true gradient of the loss if the shares equal the weights.
     targets : (k,) int
         The words to predict.
     loss
@@ -632,6 +636,8 @@ def _center_and_outside(
     center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike, name: str = "outside_vectors"
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
     """Convert the two arguments to arrays, (d,) and (V, d); return them and their common dtype.
+
+    In messages, `name` is the name of the second.
 
     Raises
     ------

@@ -113,12 +113,12 @@ SPACING = np.uint32(0x9E3779B9)
 
 
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64]) -> UInt32Array:
-    """Return random 32-bit integers of which every run of consecutive ones is evenly spread.
+    """Return a random 32-bit integer for each counter; consecutive counters get evenly spread ones.
 
-    The integer of counter n is x + n * `SPACING` modulo 2**32, where x is random: an additive
-    recurrence with the golden ratio. Each integer is uniformly distributed. Of N with consecutive
-    counters, the number in any interval differs from the expected number by less than 6 for N up to
-    100,000, and by O(log N) in general.
+    The integer for counter n is x + n * `SPACING` modulo 2**32, where x is random: an additive
+    recurrence with the golden ratio. Each integer is uniformly distributed. Among the integers for
+    N consecutive counters, the number that lie in any given interval differs from its expectation
+    by less than 6 for N up to 100,000, and by O(log N) in general.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
 
 
 def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
-    """Return the sub-sampling probability of each word as an integer threshold.
+    """Return the probability that sub-sampling keeps each word, as an integer threshold.
 
     A word is kept if a random 32-bit integer is at most its threshold. Integers, unlike floats, are
     compared in the same way by all engines.
@@ -184,10 +184,11 @@ def keep_thresholds(counts: NDArray[np.int64], threshold: float) -> UInt32Array:
 
 
 class NoiseDistribution:
-    """Draws words in proportion to count ** exponent. Words that never occur are never drawn.
+    """Maps random 32-bit integers to noise words.
 
-    Each word has an interval of the 32-bit integers, in the order of the vocabulary, and a random
-    integer yields the word in whose interval it is.
+    The probability of a word is proportional to count ** exponent. Each word has an interval of the
+    32-bit integers, in the order of the vocabulary, and an integer yields the word in whose
+    interval it is. Words that never occur are never drawn.
 
     Parameters
     ----------
@@ -201,9 +202,9 @@ class NoiseDistribution:
     probabilities : float64 (V,)
         The probability of each word.
     last : uint32 (V,)
-        The last integer of each word's interval. The numbers do not decrease.
+        The last integer of each word's interval, in ascending order.
     start : int32 (V,)
-        Where to begin searching: the word of the integer ceil(c 2**32 / V), for each c.
+        Where to begin a search in `last`: entry c is the word of the integer ceil(c 2**32 / V).
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:
@@ -221,5 +222,5 @@ class NoiseDistribution:
         self.start = self.words(cells.astype(np.uint32))
 
     def words(self, numbers: UInt32Array) -> NDArray[np.int32]:
-        """Return the noise word of each random integer: int32 (n,) for uint32 (n,)."""
+        """Return the id of the noise word for each random integer: int32 (n,) for uint32 (n,)."""
         return np.searchsorted(self.last, numbers).astype(np.int32)

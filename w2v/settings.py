@@ -99,7 +99,10 @@ class Description(NamedTuple):
 
 
 def describe(owner: type) -> Iterator[Description]:
-    """Yield a description, for ``--help``, of each field of a class that `setting` has made."""
+    """Yield a description, for ``--help``, of each setting of a class.
+
+    Settings are the fields that were made by the function `setting`.
+    """
     hints = get_type_hints(owner)
     for one in fields(owner):
         if "meaning" in one.metadata:
@@ -118,7 +121,7 @@ def describe(owner: type) -> Iterator[Description]:
 
 @cache
 def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
-    """Return the allowed types and the limit of each field of a settings class, by field name."""
+    """Return the allowed types and the limit of each setting of a class, by its name."""
     hints = get_type_hints(owner)
     made: tuple[Field[Any], ...] = fields(owner)
     return {
@@ -134,9 +137,10 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether the type of a value is allowed. `kinds` are the allowed types.
+    """Return whether the type of a value, other than an allowed None, is one of the types `kinds`.
 
-    Only int, float, bool, str and None are checked; if another type is allowed, all values are.
+    An integer is allowed where float is; a bool is not a number. Only int, float, bool and str are
+    checked; if another type is allowed, such as a list, all values are.
     """
     for kind in kinds:
         if kind in (int, float):

@@ -19,7 +19,8 @@ def source_digests(
 ) -> dict[str, str]:
     """Return a hash of each source file that a module depends on, including its own file.
 
-    Imports are followed, also those inside functions.
+    Imports are followed, also those inside functions, and so are names of classes in strings of the
+    form "module:class".
 
     Parameters
     ----------
@@ -28,10 +29,10 @@ def source_digests(
     packages
         The packages whose modules are followed, each with a dot at its end, such as ``"w2v."``.
     without
-        Names of modules that are left out.
+        Names of modules that are left out, with their imports.
     data
-        For the name of a module, a glob pattern, relative to its folder, for other files that the
-        module reads.
+        By the name of a module: a glob pattern, relative to its folder, for other files that the
+        module reads and that are hashed, too.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def module_file(name: str) -> Path | None:
 def imported_modules(source: str, packages: tuple[str, ...]) -> Iterator[str]:
     """Yield the dotted names that a source file imports from the given packages.
 
-    Each may be the name of a module, or of a class or function in a module.
+    Each may be the name of a module, or of a class or function in a module. The module of a string
+    "module:class" counts as imported.
 
     Parameters
     ----------

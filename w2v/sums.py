@@ -76,7 +76,10 @@ class Sums:
         return order, np.append(first, len(order))
 
     def distinct(self) -> int:
-        """Count the groups of `equal` whose sums are not empty."""
+        """Return the number of distinct sums that are not empty.
+
+        Sums of several rows all count as distinct, as in `equal`.
+        """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 
     def used(self) -> NDArray[np.bool_]:

@@ -24,8 +24,8 @@ def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
     rows
         Tuples of values in the order of the columns, or dictionaries.
     columns
-        The type of each column, a key of `KINDS`. A value may be None, or be missing in a
-        dictionary; a missing ``float64`` becomes NaN, any other None.
+        The type of each column by its name: a key of `KINDS`. A value may be None, or be missing in
+        a dictionary; it then becomes NaN in a column of type ``float64``, and None in others.
     """
     found = []
     for row in rows:
@@ -42,7 +42,7 @@ def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a CSV file; NaN and None become empty fields."""
+    """Write rows of values as CSV, after a header; NaN and None become empty fields."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -51,12 +51,16 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]])
 
 
 def write_table(folder: Path, name: str, rows: Sequence[Row], columns: Mapping[str, str]) -> None:
-    """Write a table as ``<name>.csv`` and ``<name>.parquet``; NaN and None become null in Parquet.
+    """Write a table as ``<name>.csv`` and ``<name>.parquet``.
+
+    NaN and None become empty fields in CSV, and null in Parquet.
 
     Parameters
     ----------
-    rows, columns
-        As from `typed_rows`.
+    rows
+        Dictionaries that `typed_rows` returned.
+    columns
+        The type of each column by its name, as for `typed_rows`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,5 @@
-"""Measure the speed of the engines, and how the time per pair grows with V and K.
+"""Measure the speed of the training engines, and how the time per pair grows with V and K.
 
-V is the size of the vocabulary, and K the number of noise words.
+A pair consists of a center word and an outside word. V is the size of the vocabulary, and K the
+number of noise words per pair.
 """

@@ -1,8 +1,8 @@
 """Compare the training engines on one corpus: speed in words/s and FLOP/s, and memory.
 
-Each training runs in a process of its own. In each round, every engine trains once, so that a
-temporary slowdown of the machine affects all engines. The first round is a warm-up and is not
-counted.
+Each training runs in a process of its own. In each round, every engine trains once with each number
+of threads, so that a temporary slowdown of the machine affects all engines. The first round is a
+warm-up and is not counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,24 +37,31 @@ def benchmark(
     threads: int,
     on_trial: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Train with each engine and number of threads, and return the measurements.
+    """Train with each engine and number of threads in turn, and return the measurements.
 
     Parameters
     ----------
     files
-        The folder of the tokenized text, the file of the vocabulary, and the ``.npy`` file with the
-        word id of each token id.
+        The corpus folder (`w2v.text.tokens`), the file of the vocabulary, and the ``.npy`` file
+        with the vocabulary id of each type (distinct token) of the corpus.
+    objective, train
+        What is trained, and for how many epochs.
+    settings
+        The engines, the numbers of threads and the number of repeats. Engines that cannot train the
+        objective are left out.
+    seed
+        The seed of the trainings.
     threads
-        The number of threads where `settings` has none.
+        The number of threads if `settings` names none.
     on_trial
         Called with a line about each training when it has ended.
 
     Returns
     -------
     dict
-        ``trials``, one dictionary per training; ``rows``, their medians per engine and number of
-        threads; and ``matrices_mb`` and ``tokens_mb``, the sizes of the model and of the token ids
-        in MiB.
+        ``trials``, one dictionary per training, without the warm-up; ``rows``, the result of
+        `summarize` for them; and ``matrices_mb`` and ``tokens_mb``, the size of the model in memory
+        and of the file ``tokens.npy``, in MiB.
 
     Raises
     ------
@@ -94,11 +101,19 @@ def benchmark(
 
 
 def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
-    """Return the medians over the repeats, one row per engine and number of threads.
+    """Return medians over repeated trainings, one dictionary per engine and number of threads.
 
-    Rows also have the slowest and the fastest speed, the last known held-out loss, and the speed
-    relative to gensim and to the engine's first number of threads. `flops` are the floating-point
-    operations of one training. A figure that is not known is None.
+    The medians are those of speed, memory and compile time. Each dictionary also has the slowest
+    and the fastest speed, the held-out loss of the last training that has one, and the ratios of
+    the median speed to gensim's with as many threads, and to the engine's own with the first number
+    of threads. A value that is not known is None.
+
+    Parameters
+    ----------
+    trials
+        The measurements of each training.
+    flops
+        The number of floating-point operations of one training.
     """
     groups: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for trial in trials:

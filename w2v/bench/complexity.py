@@ -34,7 +34,7 @@ class Slope(NamedTuple):
     loss
         The name of the loss.
     way
-        The name of the engine, or `PAIRWISE` for one pair at a time.
+        The name of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`, one pair at a time.
     axis
         What x is: ``vocabulary`` (V), ``negatives`` (K) or ``scores`` (dot products per pair).
     first, last
@@ -69,10 +69,15 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Time the softmax for each V, and negative sampling for each V and, at one V, for each K.
 
+    The softmax is timed with `engine` and with `w2v.losses.naive_softmax`, negative sampling with
+    `engine` and with gensim. What an engine cannot train is left out.
+
     Parameters
     ----------
     objective
         The architecture; its loss and its sub-sampling of frequent words are not used.
+    settings
+        The values of V and K, and how often and for how long each is timed.
     engine
         The engine that trains in batches.
     seed, threads
@@ -83,8 +88,9 @@ def measure(
     Returns
     -------
     list of dict
-        One for each timing. ``way`` is the name of the engine, or `PAIRWISE` for
-        `w2v.losses.naive_softmax`; ``negatives`` is K, or None for the softmax.
+        One for each timing: ``loss``, ``way`` (the name of the engine, or `PAIRWISE` for
+        `w2v.losses.naive_softmax`), ``vocabulary`` (V), ``negatives`` (K, or None for the softmax),
+        ``repeat``, and the results of `time_pair`.
     """
     timings = []
     plain = replace(objective, subsample=0.0)
@@ -115,7 +121,18 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield each loss and way, its timings for each V at one K, and those for each K at one V."""
+    """Yield the timings of each loss and engine in two series: over V and over K.
+
+    Yields
+    ------
+    loss, way : str
+        The name of the loss, and that of the engine, or `PAIRWISE`.
+    over_vocabulary : list of dict
+        The timings for each V, at the K of ``settings.at_negatives``.
+    over_negatives : list of dict
+        The timings for each K, at the V of ``settings.at_vocabulary``. The softmax has no K: all
+        its timings at this V.
+    """
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
         one_k = [timing for timing in own if timing["negatives"] in (None, settings.at_negatives)]
@@ -123,7 +140,11 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 
 
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
-    """Fit how the time per pair grows with V, K, and the number of dot products, for each loss."""
+    """Fit the exponents by which the time per pair grows, for each loss and engine.
+
+    Every loss has an exponent for V. Negative sampling also has one for K. The softmax of an engine
+    also has one for the number of dot products per pair.
+    """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
         slopes.append(fit_slope(loss, way, "vocabulary", over_sizes))
@@ -135,10 +156,19 @@ def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
 
 
 def fit_slope(loss: str, way: str, axis: str, timings: Timings) -> Slope:
-    """Fit the slope of log(seconds per pair) over log(x), where x is the column `axis`.
+    """Fit the slope of log(seconds per pair) over log(x) by least squares; x depends on `axis`.
 
-    Only the larger half of the values of x is used, and at least three, because the part of the
-    time that does not depend on x distorts the slope where x is small.
+    Only the larger half of the distinct values of x is used, but at least three values, because the
+    part of the time that does not depend on x distorts the slope where x is small.
+
+    Parameters
+    ----------
+    loss, way
+        The names of the loss and of the engine, which are copied into the result.
+    axis
+        What x is; see `Slope`.
+    timings
+        The timings to fit.
     """
     from scipy import stats
 
@@ -164,8 +194,9 @@ def plot(
 ) -> "Figure":
     """Plot the seconds per pair against V and against K, on logarithmic axes.
 
-    Points are medians over the repeats. Lines are solid for `engine` and dashed for one pair at a
-    time. They are thick in the range in which `slopes` were fitted.
+    Points are medians over the repeats. Lines are solid for `engine` and dashed for what trains one
+    pair at a time. They are thick in the range in which `slopes` were fitted. The softmax, which
+    does not depend on K, is a horizontal line in the plot against K.
     """
     from matplotlib.figure import Figure
 

@@ -24,7 +24,10 @@ def _numbers(least: int) -> Limit:
 
 @dataclass(frozen=True)
 class Complexity(Measure):
-    """Settings for timing a pair at several vocabulary sizes and numbers of noise words."""
+    """Settings for measuring the time per pair at several vocabulary sizes and values of K.
+
+    A pair consists of a center word and an outside word; K is the number of noise words per pair.
+    """
 
     over_vocabulary: list[int] = setting(
         "sizes of the vocabulary", _numbers(2), [1000, 2000, 4000, 8000, 16000, 32000, 64000]

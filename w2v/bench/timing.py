@@ -1,4 +1,4 @@
-"""Measure the time per (center, outside) pair on a random text, and the speed of the machine."""
+"""Measure the training time per (center, outside) pair, and the speed of matrix products."""
 
 import time
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def time_pair(
     Returns
     -------
     dict
-        ``seconds_per_pair``, and ``scores_per_pair``, the number of dot products of a center and an
-        outside vector for each pair.
+        ``seconds_per_pair``, and ``scores_per_pair``, the number of dot products of an input and an
+        output vector per pair.
     """
     if way == PAIRWISE:
         random = generator(seed, "reference", size)
@@ -96,7 +96,7 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Draw a random text by Zipf's law (frequency 1 / rank); return it with expected word counts.
+    """Return a random text with Zipf's law (frequencies proportional to 1 / rank) and word counts.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Run a training in a process of its own, to measure its speed and memory.
 
-`run_worker` starts the process and exchanges JSON with it. The new process has no memory, compiled
-code or caches from earlier trainings.
+`run_worker` starts the process and exchanges JSON with it. Memory that an earlier training has left
+in its process therefore does not change the measurement.
 """
 
 import json
@@ -45,7 +45,8 @@ def run_worker(
     corpus
         The folder of the tokenized text; see `w2v.text.tokens`.
     vocabulary, ids
-        The file of the vocabulary, and the ``.npy`` file with the word id of each token id.
+        The file of the vocabulary, and the ``.npy`` file with the vocabulary id of each type
+        (distinct token) of the corpus.
     objective
         The architecture and the loss.
     schedule
@@ -108,7 +109,8 @@ def train_once(
     Parameters
     ----------
     files
-        The paths of the corpus folder, of the vocabulary, and of the array of word ids.
+        The paths of the corpus folder, of the vocabulary, and of the ``.npy`` file with the
+        vocabulary id of each type (distinct token) of the corpus.
     loss, model
         The name and the settings of the loss and of the architecture.
     schedule
@@ -119,8 +121,8 @@ def train_once(
     Returns
     -------
     dict
-        Among others ``seconds``, ``words_per_second``, ``heldout_loss``, and the memory in MiB
-        before training, ``imports_mb``, and at its peak, ``peak_mb``.
+        Among others ``seconds``, ``words_per_second``, ``heldout_loss``, and the memory of this
+        process in MiB: ``imports_mb`` before the data are read, and ``peak_mb`` at its peak.
     """
     architecture, settings_of_model = model
     name, values = loss

@@ -21,7 +21,8 @@ class Block(NamedTuple):
     done
         The fraction of the source that has been read, from 0 to 1; None if unknown.
     invalid, byte_order_marks
-        How many invalid byte sequences, and how many byte order marks, were removed from `data`.
+        How many invalid byte sequences were replaced or left out, and how many byte order marks
+        were left out, when `data` was read.
     """
 
     data: bytes

@@ -52,14 +52,15 @@ class CorpusSize:
     documents, bytes, tokens, types
         Totals; the bytes are those of the text in UTF-8.
     empty_documents
-        The number of blank lines, or of files without text. `documents` does not include them.
+        The number of documents without text, such as blank lines; `documents` does not include
+        them.
     longest_document
         The length of the longest document in tokens.
     invalid_utf8
         The number of invalid byte sequences that were replaced or left out.
     nul_bytes, crlf, byte_order_marks
         The numbers of NUL bytes, of CR LF line ends, and of byte order marks at the start of files.
-        Many of them may be a sign of a damaged corpus. They are not part of any token.
+        Many of them may be a sign of a damaged corpus.
     unsegmented
         The number of tokens that are too long for one word, in scripts that are written without
         spaces between words, such as Chinese or Thai; see `count_unsegmented`.
@@ -177,7 +178,7 @@ def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
 
 
 def tokenize_compiled(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block of documents with the compiled kernels.
+    """Tokenize a block of documents with compiled (Numba) kernels.
 
     The tokenizer must not be custom (with a pattern or function of the user).
     """
@@ -237,7 +238,7 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read blocks until they have more than `SMALL_BYTES` bytes, or `limit` documents, or all text.
+    """Read blocks until they have more than `SMALL_BYTES` bytes or at least `limit` documents.
 
     Parameters
     ----------
@@ -398,7 +399,9 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block to the table of types, and count its documents, bytes and tokens.
+        """Add a block, up to the limit of documents, to the table of types and to the totals.
+
+        The totals are the numbers of documents, bytes, tokens and signs of damage.
 
         Parameters
         ----------

@@ -28,9 +28,9 @@ DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
 class PyDocs:
     """A source of the docstrings of installed Python packages, one document per docstring.
 
-    The packages are parsed and not imported. Doctests and their output are left out because they
-    are not prose. If several docstrings are equal, only the first is used: packages repeat some
-    docstrings hundreds of times.
+    The source files are parsed; packages are not imported. Tests of packages are skipped. Doctests
+    and their output are left out because they are not prose. If several docstrings are equal, only
+    the first is used: packages repeat some docstrings hundreds of times.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed.
+    """Return the docstrings in a Python file, without doctests; an empty list if parsing fails.
 
     Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
     """

@@ -1,4 +1,4 @@
-"""Make a document source from the argument `documents`: paths, strings, or lists of tokens."""
+"""Make a source of documents from paths, strings, or lists of tokens, as `w2v.train` takes them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -104,17 +104,17 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     Parameters
     ----------
     documents
-        A string or `pathlib.Path` is a path: a file, a folder or a glob pattern. A list or tuple is
-        a list of paths if its first item is a `pathlib.Path`, or is a string without white space
-        that is a glob pattern or a URL, or names an existing file or folder. Everything else is an
+        A string or `pathlib.Path` is a path: a file, a folder, a glob pattern or a URL. A list or
+        tuple is a list of paths if its first item is one by `is_path`. Everything else is an
         iterable of documents: all of them strings, or all of them iterables of tokens.
     files
-        How to read files.
+        How to read files. If `documents` are not paths, all settings must have their defaults.
 
     Raises
     ------
     InputError
-        There is no such file, it is not text, or `documents` or its first item is of another type.
+        There is no such file, it is not text, there are no documents, `documents` or its first item
+        is of another type, or a setting of `files` is given for documents that are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)
@@ -155,8 +155,8 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A path is a `pathlib.Path`, or a string that names an existing file or folder or is a glob
-    pattern or URL without white space.
+    A path is a `pathlib.Path`, a string that names an existing file or folder, or a glob pattern or
+    URL that has no white space, but a slash or a suffix such as ``.txt``.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

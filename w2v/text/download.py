@@ -27,8 +27,8 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
     Raises
     ------
     InputError
-        The download failed. The message is only the reason, which the caller adds to its own
-        message.
+        The download failed, or the checksum is wrong. The message is only the reason; it does not
+        name the URL.
     """
     # Most runs download nothing, and these imports are slow.
     import pooch
@@ -65,9 +65,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """Passes the progress of a download by pooch to a function, in place of pooch's progress
-    bar.
-    """
+    """Reports the progress of a download to a function; pooch takes it as its progress bar."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0

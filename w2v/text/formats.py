@@ -88,8 +88,8 @@ def format_suffix(path: str) -> str:
 def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records, or None if the file is plain text.
 
-    The suffix of the name decides. A file with another suffix is JSON if it begins with a bracket
-    or brace.
+    The suffix of the name decides. A file with a suffix that is not known is JSON if it begins with
+    a bracket or brace. Unless the suffix says JSON Lines, the content tells that format from JSON.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether a JSON file is an array or indented objects, and not one object per line.
+    """Return whether a JSON file holds an array or indented objects, not an object per line.
 
     Parameters
     ----------
@@ -132,8 +132,8 @@ def _is_json_document(head: bytes) -> bool:
 def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table.
 
-    It is a tab if the suffix is .tsv or .tab. Otherwise it is the delimiter that makes `field` one
-    of the columns of the first line, or else the delimiter that makes the most columns.
+    It is a tab if the suffix is .tsv or .tab. Otherwise it is the comma, tab, semicolon or bar that
+    makes `field` one of the columns of the first line, or else the one that makes the most columns.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def _refuse_controls(path: str, head: bytes) -> None:
 
 
 def _is_plain_utf8(head: bytes) -> bool:
-    """Return whether the bytes are UTF-8 without control characters."""
+    """Return whether the bytes are UTF-8 text without control characters; False if empty."""
     try:
         codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:

@@ -1,6 +1,4 @@
-"""List the files given by paths, folders and glob patterns, and count the files that are
-skipped.
-"""
+"""List the files given by paths, folders and glob patterns, and count the skipped files."""
 
 import glob
 import os
@@ -40,7 +38,7 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return what was skipped, as facts about the corpus."""
+        """Return the counts of skipped files, and the folders that were not searched."""
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,
@@ -155,7 +153,7 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a glob pattern to `found`."""
+    """Add the files that match a glob pattern to `found`, except those in skipped folders."""
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

@@ -223,7 +223,7 @@ def join_phrases(
 
 
 def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
-    """Write a table of phrases as CSV, by pass and, within a pass, by descending score."""
+    """Write phrases as CSV, one per row in the given order, after a header."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["pass", *Phrase._fields[1:]])
@@ -231,7 +231,7 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that ``settings.from_`` names, in the order of the passes.
+    """Read the table of phrases that ``settings.from_`` names; return it sorted by the pass.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def read_phrases(settings: Phrases) -> list[Phrase]:
 class _Window(NamedTuple):
     """Consecutive tokens of a corpus, and the pairs of neighboring words among them.
 
-    Connectors between two words are ignored: the words still are neighbors.
+    Words with only connectors (such as "of") between them are neighbors, too.
 
     Attributes
     ----------
@@ -276,7 +276,7 @@ class _Window(NamedTuple):
     pairs : int64 (p,)
         The indices i in `words` for which words i and i + 1 are in the same document.
     keys : int64 (p,)
-        A number for each pair, equal for equal pairs.
+        A number for each pair, equal if the two words and the connectors between them are equal.
     """
 
     ids: Ids
@@ -317,7 +317,9 @@ class _Corpus:
         return _Window(ids, words, pairs, self.keys(nodes, ids[left], ids[right]))
 
     def keys(self, nodes: Ids, left: Ids, right: Ids) -> Ids:
-        """Return an integer for each pair of words, equal for equal pairs: int64 (n,).
+        """Return an integer for each pair of words with the connectors between them: int64 (n,).
+
+        Equal pairs with equal connectors have equal integers, all others have different ones.
 
         Parameters
         ----------
@@ -385,8 +387,11 @@ class _Corpus:
     def split(self, keys: Ids) -> tuple[Ids, Ids, Ids]:
         """Decode the integers that identify pairs of words (`_Corpus.keys`).
 
-        Return the first word of each pair, a number for the sequence of connectors (words such as
-        "of") in between, and the last word.
+        Returns
+        -------
+        left, nodes, right : int64 (n,)
+            The type id of the first word of each pair, the number of the sequence of connectors
+            (words such as "of") in between, and the type id of the last word.
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
@@ -573,7 +578,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the pairs of a corpus whose score is above the threshold."""
+    """Find the pairs of words in a corpus that occur often enough and score above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -617,7 +622,7 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Rewrite a corpus: join the phrases that one pass over another corpus found.
+    """Rewrite the files of a corpus: join the phrases that one pass over another corpus found.
 
     Returns
     -------
@@ -684,7 +689,13 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
 
 
 def _rewrite(corpus: _Corpus, found: _Found, progress: Callable[[float], None]) -> Ids:
-    """Rewrite the corpus with its phrases joined; return how often each phrase was joined."""
+    """Rewrite the files of a corpus so that each phrase in `found` becomes one token.
+
+    Returns
+    -------
+    int64 (phrases,)
+        How often each phrase was joined.
+    """
     types = [*corpus.types]
     wanted = set(found.texts)
     known = {word: i for i, word in enumerate(types) if word in wanted}

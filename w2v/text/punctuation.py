@@ -1,4 +1,4 @@
-"""The ASCII apostrophe and hyphen, and other Unicode characters that are used for them."""
+"""Tables of the Unicode characters that are used in place of the ASCII apostrophe and hyphen."""
 
 VARIANTS = {"'": "’‘‛ʼ＇´", "-": "\u2010\u2011"}
 """Other shapes of the apostrophe and the hyphen that people and word processors write."""

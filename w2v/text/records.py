@@ -238,6 +238,11 @@ class Records:
             The name of the file, for messages.
         rows
             The first rows of the table.
+
+        Raises
+        ------
+        InputError
+            No column or several columns have the name, or a number is given in spite of a header.
         """
         first = rows[0]
         # A number is never a name: in a table without a header, any cell may hold that number.
@@ -339,7 +344,7 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return the value of a field of a JSON object.
+    """Return the value of a field of a JSON object; None if the record itself is null.
 
     Parameters
     ----------
@@ -387,7 +392,11 @@ def listed(names: list[str]) -> str:
 
 
 def names_in(files: Files, path: str) -> list[str]:
-    """Return the names of the fields in a local file of records; none if they cannot be read."""
+    """Return the names of the fields or columns of a local file of records.
+
+    Those of a JSON file are the fields of its first record. The list is empty if the names cannot
+    be read.
+    """
     if not Path(path).is_file():
         return []
     with suppress(InputError, csv.Error, ValueError, StopIteration, RecursionError):
@@ -504,11 +513,11 @@ HEADER_ROWS = 20
 
 
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
-    """Return whether the first row of a table must be a header.
+    """Return whether the first row of a table is certainly a header.
 
-    This is the case if one of its cells is a common column name. It is also the case if a column,
-    other than the text column, has no number in the first row but numbers in all other rows, of
-    which there are at least two.
+    This is the case if one of its cells is a common column name, such as "text" or "label". It is
+    also the case if a column other than that of the text has a name in the first row and numbers in
+    all other rows, of which there must be at least two.
 
     Parameters
     ----------
@@ -530,7 +539,7 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Return the rows of a table that are not blank, each as a list of cells.
+    """Parse the lines of a table; yield each row that is not blank as a list of cells.
 
     If the delimiter is a tab, quotes are ordinary characters.
     """
@@ -553,7 +562,7 @@ def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def holds_text(kind: Any) -> bool:
-    """Return whether an Arrow type is a string, a dictionary of strings, or a list of either."""
+    """Return whether an Arrow type is string, dictionary-encoded string, null or a list of such."""
     from pyarrow import types
 
     if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):

@@ -72,7 +72,7 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Yield the documents of a source in blocks, even if the source has no method `blocks`.
+    """Yield the documents of a source in blocks: by its method `blocks`, if any, or encoded here.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ def read_text(
 
 
 def is_utf8(encoding: str) -> bool:
-    """Return whether `encoding` is one of the names of UTF-8."""
+    """Return whether `encoding` is a name of UTF-8, with or without byte order mark, or ASCII."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
 
 
@@ -619,14 +619,17 @@ class BlockBuilder:
         return block
 
     def _find_paragraphs(self) -> None:
-        """Set `finished` to the end of the last complete paragraph in the text added so far."""
+        """Set `finished` to the end of the last complete paragraph in the text added so far.
+
+        Nothing is done if a document is a line or a file.
+        """
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]
             ends = paragraph_ends(self.parts[0], self.file_ends, self.open)
             self.finished = max(self.finished, *ends[-1:].tolist(), -1)
 
     def _cut(self, data: bytes) -> int:
-        """Return the position in `data` where a long document may be cut; 0 if there is none.
+        """Return the last position in `data` where a long document may be cut; 0 if there is none.
 
         `data` is the text that was added last.
         """

@@ -51,8 +51,8 @@ def tokenize(
     -------
     dict
         The fields of `w2v.text.corpus.CorpusSize`. If phrases are requested, ``tokens`` and
-        ``types`` are counted after joining, ``phrases`` is the number of different phrases, and
-        ``tokens_joined`` is by how much joining reduced the number of tokens.
+        ``types`` are counted after joining, ``phrases`` is the number of different tokens that
+        joining made, and ``tokens_joined`` is by how much it reduced the number of tokens.
 
     Raises
     ------

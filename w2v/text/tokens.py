@@ -64,20 +64,20 @@ def read_counts(folder: Path) -> NDArray[np.int64]:
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types (distinct tokens) of a corpus, in order of first appearance, and counts."""
+    """Return the types (distinct tokens) of a corpus and their counts, by first appearance."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 
 
 class Batch(NamedTuple):
-    """Words of consecutive documents, without those outside the vocabulary.
+    """Consecutive words of a text, without those outside the vocabulary or removed by sub-sampling.
 
     Attributes
     ----------
     ids : int32 (n,)
         The vocabulary id of each word.
     documents : int32 (n,)
-        The index of the document of each word, in ascending order.
+        The index of the document of each word, in ascending order; -1 for padding at either end.
     """
 
     ids: NDArray[np.int32]
@@ -147,7 +147,7 @@ class Text:
         return Words(ids[positions], documents[positions], positions)
 
     def shuffled(self, random: np.random.Generator) -> "Text":
-        """Return the same documents in random order."""
+        """Return a text of the same documents in random order."""
         return Text(self.tokens, self.ids, random.permutation(self.spans))
 
     def words(self) -> int:

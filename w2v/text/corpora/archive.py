@@ -1,7 +1,7 @@
-"""The documents of an archive, which is downloaded if need be.
+"""Base classes of the corpora whose documents are in an archive, which is downloaded if need be.
 
-Documents are read as streams; nothing is extracted to disk. This file also has the functions that
-the readers of several archives share.
+Documents are read as streams; nothing is extracted to disk. This module also has functions for
+reading archives.
 """
 
 import lzma
@@ -66,7 +66,7 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def decode(data: bytes, where: str, offset: int = 0) -> str:
-    """Decode UTF-8.
+    """Return the text that `data` holds in UTF-8.
 
     Parameters
     ----------
@@ -141,9 +141,10 @@ class ArchiveSource:
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveCorpus(Corpus):
-    """Settings of a corpus whose archive is downloaded and checked against a SHA-256.
+    """Base class of the settings of a corpus that is read from an archive.
 
-    A subclass yields the documents in `read`.
+    The archive is downloaded and checked against a SHA-256, unless the setting `path` names a copy,
+    which is not checked. The method `read` of a subclass yields the documents.
     """
 
     path: str | None = setting("a copy to read instead of downloading", default=None)

@@ -43,7 +43,7 @@ class Corpus(Settings, ABC):
         ----------
         outputs
             The folder of all outputs, which is not searched for text. Archives are downloaded to
-            its folder ``corpora`` when they are first read.
+            its subfolder ``corpora`` when they are first read.
         hashes
             Computes the SHA-256 of files.
         show_download, show_hashing

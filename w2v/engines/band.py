@@ -6,7 +6,8 @@ d) be its input vectors. Let R be the output vectors of the words that may be pr
 `NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
 shape"): the scores S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. The weight of a pair
 depends on its distance, and is zero if the two words are in different documents. The weight of a
-noise word is K / `NOISE` times the summed weight of the center word's pairs.
+noise word is K / `NOISE` times the summed weight of the center word's pairs, where K is the number
+of noise words per pair.
 
 Only the scores near the diagonal of S are needed (a band matrix). They are stored by center word:
 
@@ -207,7 +208,7 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
     """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
 
-    Returns the summed weight of the (center, context) pairs.
+    Weights of noise words are negative. Returns the summed weight of the (center, context) pairs.
 
     Parameters
     ----------
@@ -275,7 +276,9 @@ def choose_weights(
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
     """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
 
-    Returns the sum for the center row, as a vector whose lanes must still be added up.
+    To each outside row's sum, the curvature of its score is added, times the squared length of the
+    center row. Returns the center row's sum: the curvatures of all its scores, each times the
+    squared length of the outside row. It is a SIMD vector whose lanes must still be added up.
 
     Parameters
     ----------
@@ -304,7 +307,7 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Return the curvature sum of center vector ``i + p``, as a SIMD vector of partial sums.
 
-    The curvatures of its scores are also added to the sums of the outside vectors, in row p of
+    The curvatures of its scores are also added to the sums of the output vectors, in row p of
     ``own.sums``.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
@@ -387,7 +390,8 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     """Compute the gradients of the input and output vectors of a tile, and write them.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
-    are written to the targets of the tile (`w2v.engines.rows.Targets`).
+    follow from -∂J/∂S in ``tile.scores``, and are written to the targets of the tile
+    (`w2v.engines.rows.Targets`).
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The compiled training loop of ``engine=numba``, for losses that are sums of logistic terms.
 
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
-divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job depends on
-the seed and the settings alone. These kinds of jobs run in this order:
+divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job does not
+depend on the thread that runs it. These kinds of jobs run in this order:
 
 1. `subsample`: sub-sample a block of the text.
 2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
@@ -82,7 +82,11 @@ WORDS, PARTS = 32, 256
 
 @inlined
 def tile_inputs(sizes: Sizes) -> int:
-    """Return the number of words whose input vectors a tile (consecutive center words) needs."""
+    """Return the number of words whose vectors the input rows of a tile are computed from.
+
+    A tile is a group of consecutive center words. For CBOW, the number is rounded up to a multiple
+    of `MR`.
+    """
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
 
@@ -90,9 +94,11 @@ def tile_inputs(sizes: Sizes) -> int:
 def read_band(
     sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
 ) -> None:
-    """Load the output vectors for a tile (consecutive center words), with their squared lengths.
+    """For negative sampling, copy the output vectors for a tile to the thread's working memory.
 
-    For negative sampling, these are the vectors of nearby words and of noise words.
+    A tile is a group of consecutive center words. Copied are the output vectors of nearby words,
+    except those that the strip's tile before has copied, and of noise words. Their squared lengths
+    are computed as well.
 
     Parameters
     ----------
@@ -129,10 +135,11 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    It updates the model directly if the vector's word has no other gradient in the training step.
-    Otherwise it is written to the gradient buffer (`w2v.engines.rows.choose_targets`). The
-    curvatures of the loss along the vectors are added up first, because they limit the step size. A
-    tile is a group of consecutive center words.
+    A gradient updates the model directly if the vector's word has no other gradient in the training
+    step. Otherwise it is written to the gradient buffer (`w2v.engines.rows.choose_targets`), as are
+    the gradients to which the strip's next tile adds its own. The curvatures of the loss along the
+    vectors are added up first, because they limit the step size. A tile is a group of consecutive
+    center words.
 
     Parameters
     ----------
@@ -141,8 +148,8 @@ def choose_band_targets(
     noise
         The noise words of the tile.
     following, curvature
-        For each output row of the strip in the gradient buffer, the next row of the same word, and
-        the summed curvature.
+        For each output row of the strip in the gradient buffer: the next row of the same word; and
+        the summed curvature, which is updated.
     rate
         The learning rate.
     place
@@ -296,10 +303,10 @@ def share_strip(
     of_windows: F32,
     scratch: Scratch,
 ) -> None:
-    """For CBOW, compute the gradients of the words of a strip from those of its windows.
+    """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
-    They are written to ``buffer``, or applied to the model if a word has only one row in the step.
-    A strip is a part of the text.
+    The words' gradients are written to ``buffer``, or applied to the model if a word has only one
+    row in the step. A strip is a part of the text.
 
     Parameters
     ----------
@@ -499,7 +506,7 @@ def compute_strip(
 
 @inlined
 def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
-    """Return the number of center words of a strip, in whole tiles."""
+    """Return the number of center words of a strip, rounded up to whole tiles."""
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
 
@@ -515,9 +522,9 @@ def read_strip(
     shard: Shard,
     scratch: Scratch,
 ) -> None:
-    """Compute the input rows of a strip, a part of the text, for CBOW with sorted center words.
+    """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
-    They are stored in ``buffer.inputs``.
+    The rows are stored in ``buffer.inputs``. A strip is a part of the text.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -560,9 +567,9 @@ def compute_sorted(
 ) -> None:
     """Compute the gradients of some tiles of center words that are sorted by their tree paths.
 
-    The gradient of each input row is stored in its place in ``buffer.inputs``. For the gradients of
-    the nodes, see `write_node_tile`. The tiles are those of job number ``strip``, as many as a
-    strip has.
+    This is for CBOW with the hierarchical softmax. The negative gradient of each input row replaces
+    the row in ``buffer.inputs``. The gradients of the nodes are written by `write_node_tile`. The
+    tiles are those of job number ``strip``, as many as a strip has.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
     first = strip * sizes.strip
@@ -602,9 +609,10 @@ def share_sorted(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of the words of a strip from those of input rows in ``buffer.inputs``.
+    """Compute the gradients of the words of a strip from the gradients of its input rows.
 
-    This is for CBOW with sorted center words. A strip is a part of the text.
+    This is for CBOW with the hierarchical softmax, where the gradients of the input rows are in
+    ``buffer.inputs``. A strip is a part of the text.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile
@@ -630,7 +638,7 @@ def share_sorted(
 def add_sums(
     first: Any, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
 ) -> None:
-    """Add up a linked list of gradient rows, and update a row of the model, for a block of columns.
+    """Add the sum of a linked list of gradient rows, times ``step``, to a row, in some columns.
 
     Parameters
     ----------
@@ -644,7 +652,7 @@ def add_sums(
     width
         The number of float32 values in a gradient row.
     step
-        The factor of the sum.
+        The factor of the sum, in every lane of a SIMD vector.
     out
         The address of the block of columns in the row to update.
     zero
@@ -675,7 +683,7 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
         The address of an array with the number of the next row for each row; negative at the end of
         the list.
     step
-        The factor of the sum.
+        The factor of the sum, in every lane of a SIMD vector.
     out
         The address of the row to update.
     """
@@ -722,7 +730,7 @@ def move_words(
     following: I32,
     rate: np.float32,
 ) -> None:
-    """Update the vectors of some words by the sums of their gradients.
+    """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
 
     Parameters
     ----------
@@ -792,7 +800,8 @@ def sum_words(
     """Add up the gradients of some words of a step, each over its occurrences (subwords).
 
     The words are those of job number ``job``, at most `WORDS`. The sums are stored in
-    ``buffer.words``, in place of the words' vectors.
+    ``buffer.words``, in place of the words' vectors, and the summed curvatures in
+    ``buffer.word_curvature``.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
@@ -843,7 +852,7 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of jobs that update the input matrix in a training step."""
+    """Return the number of `move` jobs that update the input matrix in a training step."""
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
     return int(-(-shard.several[step, 0] // WORDS))
@@ -851,7 +860,7 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of jobs that update output vectors in a step."""
+    """Return the number of `move` jobs that update output vectors in a training step."""
     return int(-(-shard.several[step, 1] // WORDS))
 
 

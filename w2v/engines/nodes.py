@@ -1,8 +1,8 @@
 """The compiled hierarchical softmax: the scores of tree nodes as a sparse matrix.
 
 A tile is a number of center words that are computed together. Its output vectors are those of the
-inner nodes on the tree paths of all words that these center words predict. A center word is scored
-only with the nodes on the paths of the words that it predicts itself; for skip-gram with a window
+inner nodes on the tree paths of all words that these center words predict. A center word needs only
+the scores of nodes on the paths of the words that it predicts itself; for skip-gram with a window
 size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
 
 Four center words are computed together as a *group*. A group has one row of the matrix. Its
@@ -10,10 +10,10 @@ elements are the nodes on the paths of all words that the four center words pred
 scores.
 
 With skip-gram, the center words of a tile are consecutive in the text, so four of them predict
-nearly the same words. With CBOW, a center word predicts one word, itself, and its input row is a
-sum over its window. There the center words of a training step are sorted by their leaves in the
-tree, so that words with similar paths are in one group, and most nodes are in one tile only
-(`w2v.engines.plans.list_paths`).
+nearly the same words. With CBOW, the input row of a center word is the sum or mean of the vectors
+in its window, and predicts only the center word. There the center words of a training step are
+sorted by their leaves in the tree, so that words with similar paths are in one group, and most
+nodes are in one tile only (`w2v.engines.plans.list_paths`).
 
 A score s has the weight a of the paths that take the node's branch of code 0, and the weight b of
 those that take the other branch. Its loss a log(1 + exp(-s)) + b log(1 + exp(s)) equals (a + b)
@@ -53,7 +53,7 @@ from w2v.engines.windows import find_targets
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
     """Compute the weights of the pairs of `MR` consecutive center words and the words around them.
 
-    They are stored in ``own.lanes``. Returns their sum.
+    The weights are stored in ``own.lanes``. Returns their sum.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def list_groups(
 ) -> float:
     """For skip-gram, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` consecutive center words, and a tile is a number of groups. Returns the summed
-    weight of the pairs.
+    A group is `MR` consecutive center words, and a tile is a number of groups. The nodes and the
+    weights of the scores are stored in ``own``. Returns the summed weight of the pairs.
 
     Parameters
     ----------
@@ -125,6 +125,8 @@ def list_groups(
 @inner
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     """For CBOW, list the tree nodes with which each group of center words is scored.
+
+    A group is `MR` center words. The nodes and the weights of the scores are stored in ``own``.
 
     Parameters
     ----------
@@ -172,7 +174,7 @@ def score_nodes(
     documents
         For skip-gram, the documents of these words.
     of_centers, of_nodes
-        Output: the summed curvatures of the loss along the center vectors and the node vectors.
+        Output: the summed curvatures of the loss along the input rows and the node vectors.
 
     Returns
     -------
@@ -208,7 +210,10 @@ def score_nodes(
 
 @inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
-    """Add up the curvatures of the loss along each center vector and node vector of a tile."""
+    """Add up the curvatures of the loss along each input row and node vector of a tile.
+
+    A tile is a number of center words. The sums are written to ``of_centers`` and ``of_nodes``.
+    """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
     for group in range(sizes.tile // MR):
@@ -226,11 +231,11 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 
 @inner
 def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
-    """Compute and write the gradients of the center vectors and tree node vectors of a tile.
+    """Compute and write the gradients of the input rows and tree node vectors of a tile.
 
-    A tile is a number of consecutive center words. The gradients of their vectors are written to
-    the targets of the tile (`w2v.engines.rows.Targets`). Those of the nodes are added to the buffer
-    at the address ``gradients``.
+    A tile is a number of center words, each with an input row. The gradients of the input rows are
+    written to the targets of the tile (`w2v.engines.rows.Targets`). The gradients of the nodes are
+    added to the rows at the address ``gradients``.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

@@ -202,9 +202,9 @@ def share_gradients(
 ) -> None:
     """For CBOW, compute the share of each word of a strip in the gradient of each window.
 
-    The gradient of a word is the sum of the gradients of all windows times these shares, which are
-    zero for windows that do not contain it. They are stored in ``windows`` for `write_shares`. A
-    strip is a part of the text.
+    The gradient of a word is the sum, over all windows, of its share times the window's gradient.
+    The share is zero in windows that do not contain the word. The shares are stored in
+    ``windows.shares`` for `write_shares`. A strip is a part of the text.
 
     Parameters
     ----------
@@ -270,11 +270,11 @@ def share_block(
 
 @inner
 def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Windows) -> None:
-    """For CBOW, compute and write the gradients of the words of a strip from those of the windows.
+    """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     A strip is a part of the text with ``centers`` center words, and m words before and after them.
-    The gradients of the windows are at the address ``rows``. Those of the words are written to the
-    targets in ``tile`` (`w2v.engines.rows.Targets`).
+    The gradients of the windows are at the address ``rows``. The gradients of the words are written
+    to the targets in ``tile`` (`w2v.engines.rows.Targets`).
     """
     m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
     for place in range(centers + 2 * m):

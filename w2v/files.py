@@ -130,14 +130,14 @@ def fsync(file: IO[bytes]) -> None:
 
 
 def fsync_and_hash(path: Path) -> str:
-    """Flush a file to the disk, and return its SHA-256."""
+    """Wait until a closed file is physically on disk, and return its SHA-256."""
     with path.open("rb+") as file:
         fsync(file)
     return file_sha256(path)
 
 
 def fsync_folder(path: Path) -> None:
-    """Wait until new and renamed files of a folder are physically on disk.
+    """Wait until the entries of a folder (names of new and renamed files) are physically on disk.
 
     This function does nothing on operating systems other than POSIX.
     """

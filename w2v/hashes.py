@@ -50,7 +50,7 @@ class FileHashes:
         self.seen: dict[str, str] = {}
 
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
-        """Return the SHA-256 of each local file, in hexadecimal, and store the new ones.
+        """Return the SHA-256 of each local file, in hexadecimal; store new ones in the database.
 
         Parameters
         ----------

@@ -137,7 +137,7 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether the type of a value, other than an allowed None, is one of the types `kinds`.
+    """Return whether a value has one of the types `kinds`; the caller handles None.
 
     An integer is allowed where float is; a bool is not a number. Only int, float, bool and str are
     checked; if another type is allowed, such as a list, all values are.

@@ -19,8 +19,8 @@ def source_digests(
 ) -> dict[str, str]:
     """Return a hash of each source file that a module depends on, including its own file.
 
-    Imports are followed, also those inside functions, and so are names of classes in strings of the
-    form "module:class".
+    Imports are followed, also those inside functions. The module of a class that is named in a
+    string, such as "w2v.engines.softmax:SoftmaxStep", counts as imported.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def module_file(name: str) -> Path | None:
 def imported_modules(source: str, packages: tuple[str, ...]) -> Iterator[str]:
     """Yield the dotted names that a source file imports from the given packages.
 
-    Each may be the name of a module, or of a class or function in a module. The module of a string
-    "module:class" counts as imported.
+    Each may be the name of a module, or of a class or function in a module. The module of a class
+    that is named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts as imported.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ class Sums:
     def distinct(self) -> int:
         """Return the number of distinct sums that are not empty.
 
-        Sums of several rows all count as distinct, as in `equal`.
+        Unless every sum is a single row, all sums count as distinct, as in `equal`.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 

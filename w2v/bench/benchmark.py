@@ -103,10 +103,10 @@ def benchmark(
 def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
     """Return medians over repeated trainings, one dictionary per engine and number of threads.
 
-    The medians are those of speed, memory and compile time. Each dictionary also has the slowest
-    and the fastest speed, the held-out loss of the last training that has one, and the ratios of
-    the median speed to gensim's with as many threads, and to the engine's own with the first number
-    of threads. A value that is not known is None.
+    The medians are those of speed (words/s and GFLOP/s), memory and compile time. Each dictionary
+    also has the slowest and the fastest speed, the held-out loss of the last training that has one,
+    and the ratios of the median speed to gensim's with as many threads, and to the engine's own
+    with the first number of threads. A value that is not known is None.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text with Zipf's law (frequencies proportional to 1 / rank) and word counts.
+    """Return a random text by Zipf's law (frequency proportional to 1 / rank) and expected counts.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
 class PyDocs:
     """A source of the docstrings of installed Python packages, one document per docstring.
 
-    The source files are parsed; packages are not imported. Tests of packages are skipped. Doctests
+    The source files are parsed; packages are not imported. Folders of tests are skipped. Doctests
     and their output are left out because they are not prose. If several docstrings are equal, only
     the first is used: packages repeat some docstrings hundreds of times.
 

@@ -65,7 +65,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """Reports the progress of a download to a function; pooch takes it as its progress bar."""
+    """A progress bar for pooch that only reports the progress of a download to a function."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0

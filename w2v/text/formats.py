@@ -89,7 +89,8 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records, or None if the file is plain text.
 
     The suffix of the name decides. A file with a suffix that is not known is JSON if it begins with
-    a bracket or brace. Unless the suffix says JSON Lines, the content tells that format from JSON.
+    a bracket or brace. Whether JSON is one document or JSON Lines depends on the content, unless
+    the suffix is that of JSON Lines.
 
     Parameters
     ----------

@@ -160,7 +160,7 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The result of `join_phrases`: the new corpus size, and the phrases of all passes."""
+    """The result of `join_phrases`: the new numbers of tokens and types, and all phrases found."""
 
     tokens: int
     types: int
@@ -288,8 +288,9 @@ class _Window(NamedTuple):
 class _Corpus:
     """A tokenized corpus, which is read in windows of tokens, to find pairs of neighboring words.
 
-    Connectors (words such as "of") between two words are ignored. Each sequence of connectors is a
-    node of a trie: node 0 is the empty sequence, and the child of a node has one connector more.
+    Words with only connectors (such as "of") between them are neighbors, too; pairs with different
+    connectors are different. Each sequence of connectors is a node of a trie: node 0 is the empty
+    sequence, and the child of a node has one connector more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -445,7 +446,10 @@ class _PairCounter:
 
 
 def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Ids, Ids]:
-    """Return the distinct pairs of a corpus as sorted integers (`_Corpus.keys`), with counts."""
+    """Return the distinct pairs of neighboring words in a corpus, and how often each occurs.
+
+    The pairs are represented by integers (`_Corpus.keys`), which are sorted.
+    """
     tally, total = _PairCounter(), len(corpus.tokens)
     start, size = 0, WINDOW
     while start < total:

@@ -14,7 +14,7 @@ from w2v.text.sources import Progress, Source
 
 @dataclass(frozen=True)
 class Corpus(Settings, ABC):
-    """Settings common to all corpora.
+    """Base class of the corpora, with the settings that all of them have.
 
     Attributes
     ----------

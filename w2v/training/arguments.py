@@ -58,7 +58,7 @@ OTHER_NAMES = {
 
 @dataclass(frozen=True)
 class OtherSettings(Settings):
-    """The arguments of `w2v.train` that are checked by no other class of settings."""
+    """The arguments `seed`, `limit` and `workers` of `w2v.train`, with the values allowed."""
 
     seed: int = setting("of everything that is random in training", at_least(0), 0)
     limit: int | None = setting("read at most this many documents", at_least(1), None)
@@ -125,7 +125,7 @@ def objective_of(objective: object) -> Objective:
 
 
 def check_engine(engine: str, threads: int | None, precision: str, objective: Objective) -> None:
-    """Check that an engine exists, accepts the settings, and can train the objective.
+    """Check that an engine exists, accepts `threads` and `precision`, and trains the objective.
 
     Raises
     ------
@@ -399,10 +399,10 @@ def choose_with_given(
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: object
 ) -> tuple[Source | TokenLists, Tokenizer]:
-    """Return the source of documents, and the tokenizer that is still to be applied to it.
+    """Convert the argument `tokenizer` of `w2v.train`; return the documents and their tokenizer.
 
-    If `tokenizer` is None, it is the default, `Words()`. If `tokenizer` is a function, the source
-    returned consists of lists of tokens: the results of the function for each document.
+    The tokenizer is `Words()` if the argument is None. If it is a function, the documents returned
+    are the lists of tokens that the function makes of them, and the tokenizer is not used.
 
     Raises
     ------

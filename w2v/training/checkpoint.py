@@ -160,8 +160,8 @@ class Checkpoints:
     ) -> Snapshot | None:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
-        The arrays are memory-mapped. Newer checkpoints that are damaged or belong to another
-        training are removed.
+        The arrays are memory-mapped. Newer checkpoints, which are damaged, belong to another
+        training, or are refused by `check`, are removed.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove all checkpoints."""
+        """Remove the folder with all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _found(self) -> list[tuple[int, Path]]:

@@ -113,9 +113,9 @@ def objective_of(model: dict[str, Any], loss: dict[str, Any], **_: Any) -> Objec
 
 
 def have_neighbours(documents: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Return, for each word of a text, whether its document contains another word: bool (words,).
+    """Return for each token whether its document has more than one token: bool (tokens,).
 
-    `documents` has the document number of each word, int32 (words,), in text order.
+    `documents` has the document number of each token of a text, int32 (tokens,), in text order.
     """
     together = documents[1:] == documents[:-1]
     return np.asarray(np.append(together, False) | np.append(False, together), bool)

@@ -133,8 +133,9 @@ def train(
         replacement by ``seed``. Models of several seeds then differ as those of several texts of
         the same kind would. The vocabulary and its counts stay those of the whole text.
     patience, min_gain
-        Stop after this many epochs in which the held-out loss has not fallen by more than
-        ``min_gain`` nats per pair, and keep the vectors of the best epoch; None: never.
+        Stop after this many successive epochs in which the held-out loss has not fallen by more
+        than ``min_gain`` nats per pair below the best so far, and keep the vectors of the best
+        epoch; None: never.
     init
         Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Other words
         start from random vectors. The attribute ``moved`` of the result says how far training has

@@ -43,7 +43,10 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether there are so few documents that `hold_out` holds out a passage of the text."""
+    """Return whether `hold_out` holds out a passage of the text instead of whole documents.
+
+    This is so if `fraction` is above 0, but `fraction` times `documents` is rounded to 0.
+    """
     return fraction > 0 and round(fraction * documents) == 0
 
 
@@ -75,7 +78,7 @@ class Measurer(Protocol):
     shard_words: int
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the number of (center, outside) pairs in a text, and their summed loss.
+        """Return the summed weight of the (center, outside) pairs of a text, and their summed loss.
 
         `random` draws the sub-sampling and the noise words.
         """

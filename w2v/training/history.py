@@ -15,7 +15,7 @@ class Point(NamedTuple):
     epoch
         The number of the epoch, from 1.
     words
-        The words of the vocabulary read so far in all epochs, counted before sub-sampling.
+        The number of in-vocabulary tokens read so far in all epochs, before sub-sampling.
     loss
         The mean loss per pair in this shard, in nats. None if it has no pair or if the engine does
         not report a loss.
@@ -44,12 +44,12 @@ class Epoch:
         The mean loss per pair, in nats; each pair's loss is that just before its own update. None
         if the engine does not report a loss.
     heldout_loss
-        The mean loss per pair on the held-out documents after the epoch. None if no documents are
-        held out.
+        The mean loss per pair on the held-out text after the epoch. None if no text is held out,
+        or if it has no pair.
     lr
         The learning rate at the end of the epoch.
     words
-        The words of the vocabulary read in this epoch, before sub-sampling.
+        The number of in-vocabulary tokens read in this epoch, before sub-sampling.
     pairs
         The sum of the weights of the pairs trained in this epoch. None if the engine does not
         report it.
@@ -78,7 +78,7 @@ class TrainState:
     epoch, shard
         The part of the text to train on next: the epoch from 1, the shard within it from 0.
     words
-        The number of words read in all epochs.
+        The number of in-vocabulary tokens read so far, in all epochs.
     seconds
         The training time of all finished epochs.
     tally, epoch_seconds

@@ -40,7 +40,7 @@ def training_memory(words: int, documents: int, objective: Objective, keeps_best
 
 
 def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
-    """Estimate the bytes that a training writes, by kind of file.
+    """Estimate the disk space that the files of a training take at most, in bytes by kind of file.
 
     Parameters
     ----------

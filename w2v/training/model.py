@@ -32,9 +32,9 @@ class TrainedModel:
         Loss and learning rate at many points within the epochs, for plots.
     kept_epoch
         The number of the epoch at whose end training had these vectors. For an interrupted
-        training, the number of complete epochs.
+        training and for a loaded model, the number of complete epochs.
     words
-        The words of the vocabulary read in all epochs, counted before sub-sampling.
+        The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds
         The training time, without compiling, reading the text or measuring held-out losses.
     corpus, vocabulary : dict
@@ -81,9 +81,9 @@ class TrainedModel:
         """Write the model into a folder, which is created if necessary.
 
         `WordVectors.load` and `load` read it, and so does the pipeline, by its settings
-        ``train.init`` and ``evaluate.vectors``. The files are ``vectors.npy`` and
-        ``outside_vectors.npy`` (float32), ``vocabulary.tsv``, ``history.json`` and, for the exact
-        softmax, ``engine.npz``.
+        ``train.init`` and ``evaluate.vectors``. The files are ``vectors.npy``,
+        ``vocabulary.tsv``, ``history.json`` and, if the model has them, ``outside_vectors.npy``,
+        ``subwords.npy`` and ``ngrams.json`` (n-grams), and ``engine.npz`` (`engine_state`).
 
         Raises
         ------

@@ -49,7 +49,7 @@ and the words' own rows (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Raised when training stops on request. The last checkpoint has its whole state.
+    """Raised when training stops on request. The last checkpoint, if any, has its whole state.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Trained:
     epochs, points
         The history: losses after each epoch, and at points in between.
     words
-        The words of the vocabulary read in all epochs, counted before sub-sampling.
+        The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds
         The training time, without compiling and without measuring held-out losses.
     compile_seconds
@@ -107,7 +107,7 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return the history and the costs of the training as JSON values."""
+        """Return words read, times, results of epochs, device and cluster costs, as JSON values."""
         return {
             "words": self.words,
             "seconds": self.seconds,
@@ -199,9 +199,9 @@ def train(
         The state at the end of an earlier training, from `finished_state`, whose epochs are not
         repeated. Its text, settings and learning-rate schedule must be the same.
     checkpoints
-        Where checkpoints are written. If there is one, training continues from it, and `start` is
-        ignored. The vectors are then bit for bit those of an uninterrupted training, even with
-        another number of threads (except with gensim).
+        Where checkpoints are written. If this training has one there already, it continues from the
+        newest, and `start` is ignored. The vectors are then bit for bit those of an uninterrupted
+        training, even with another number of threads (except with gensim).
     stop
         A function that is called after each shard (a part of the text for one call of the engine).
         If it returns True, a checkpoint is written and `Stopped` is raised.
@@ -219,8 +219,9 @@ def train(
     Raises
     ------
     InputError
-        No document has two words of the vocabulary; the loss is not finite; `early` is set and
-        nothing is held out; or `bootstrap` is set and there are fewer than two documents.
+        No document has two words of the vocabulary; the loss is not finite; `early` needs a
+        held-out loss and nothing is held out; `bootstrap` is set and there are fewer than two
+        documents; or the workers of `cluster` do not fit into memory.
     Stopped
         `stop` returned True.
     """
@@ -433,7 +434,10 @@ class _Training:
             self.best = Model(*map(np.copy, self.model))  # the last epoch was the best
 
     def trained(self) -> Trained:
-        """Return the result of the finished training; with early stopping, after the best epoch."""
+        """Return the result of the finished training.
+
+        With early stopping, the vectors are those of the best epoch.
+        """
         at, model = self.at, self.model
         last = at.epochs[-1].epoch
         kept = self.early.best(at.epochs) if self.early else last

@@ -120,7 +120,9 @@ def _vectors_of_run(summary: Path) -> Path:
 
 
 def vector_files(path: Path, use: str = "v") -> list[Path]:
-    """Return all files that `WordVectors.load` reads for a path.
+    """Return the files that determine the word vectors that `WordVectors.load` returns for a path.
+
+    With ``v``, the file of outside vectors is left out, although `load` opens it, too.
 
     Parameters
     ----------

@@ -73,8 +73,9 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
 def alphabetical(words: Sequence[str]) -> bool:
     """Return whether words are almost in alphabetical order, ascending or descending.
 
-    This is so if the rank correlation is above 0.9. A sample from the whole list is used, because
-    short runs of words with equal counts are often in alphabetical order.
+    This is so if the absolute rank correlation of position and alphabetical order is above 0.9,
+    with or without case, in a sample from the whole list (short runs of words with equal counts
+    are often in alphabetical order). For fewer than 100 words, False is returned.
     """
     if len(words) < MIN_ALPHABETICAL:
         return False

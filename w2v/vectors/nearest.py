@@ -37,7 +37,7 @@ def make_query(
     query: str | Sequence[str] | ArrayLike,
     minus: str | Sequence[str] = (),
 ) -> Query:
-    """Convert the arguments `query` and `minus` of `WordVectors.nearest` to a vector of length 1.
+    """Make a `Query` from the arguments `query` and `minus` of `WordVectors.nearest`.
 
     Its direction is that of the sum of the vectors of `query` minus those of `minus`, each scaled
     to length 1.
@@ -67,7 +67,7 @@ def _words_of(query: object, may_be_empty: bool) -> list[str] | None:
     Parameters
     ----------
     may_be_empty
-        Whether an empty list is a query without words.
+        Whether an empty list is a query without words, for which an empty list is returned.
     """
     if isinstance(query, str):
         return [query]
@@ -142,7 +142,7 @@ def nearest_words(
     k: int,
     rows: NDArray[np.intp] | None = None,
 ) -> list[list[tuple[str, float]]]:
-    """Return the k words nearest by cosine to each of several queries.
+    """Return the k words nearest by cosine to each of several queries, without excluded words.
 
     Parameters
     ----------
@@ -160,6 +160,7 @@ def nearest_words(
     -------
     list of lists of (word, cosine)
         One list for each query, the largest cosine first; of equal cosines, the lower row first.
+        A list is shorter than k if there are fewer possible answers.
     """
     found: list[list[tuple[str, float]]] = []
     size = len(words) if rows is None else len(rows)

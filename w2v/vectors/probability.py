@@ -19,7 +19,7 @@ def outside_probability(
     word: str | Sequence[str],
     exponent: float,
 ) -> Any:
-    """Return the probability of outside words given center words: `WordVectors.probability`."""
+    """Return P(outside word | center word), as `WordVectors.probability` says."""
     if vectors.outside is None:
         raise InputError(
             "there are no outside vectors; they are in the folder of a model, which "

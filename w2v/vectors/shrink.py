@@ -43,7 +43,7 @@ class SimilarityLoss(NamedTuple):
 def shrink_vectors(
     vectors: Vectors, words: int | None, dim: int | None, dtype: DTypeLike
 ) -> tuple[Vectors, SimilarityLoss]:
-    """Return smaller vectors, and how much their cosines differ: `WordVectors.shrink`."""
+    """Return smaller vectors, and how much their cosines change, as `WordVectors.shrink` says."""
     for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
         if value is not None and (
             not isinstance(value, int | np.integer) or not 1 <= value <= most

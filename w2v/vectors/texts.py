@@ -130,7 +130,7 @@ def weighted_means(
     weights: NDArray[np.float64] | None,
     other: Callable[[str], NDArray[np.float32]] | None,
 ) -> TextVectors:
-    """Return the weighted mean of the vectors of the tokens of each text.
+    """Return the weighted mean of each text's token vectors; count known and unknown tokens.
 
     Parameters
     ----------

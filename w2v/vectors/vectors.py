@@ -1,7 +1,7 @@
-"""`WordVectors`: words and their vectors, which are looked up, asked about, loaded and saved.
+"""`WordVectors`: words and their vectors, with look-up, nearest neighbors, loading and saving.
 
-The class has a method for each question. The work of the longer ones is in the module of the
-question: `cosines`, `nearest`, `texts`, `probability` and `shrink`.
+Longer methods only call functions of other modules of this package: `cosines`, `nearest`, `texts`,
+`probability`, `shrink` and `formats`.
 """
 
 import warnings
@@ -45,7 +45,7 @@ class WordVectors:
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
-        (V, d) float32, the outside vectors of the same model; None if unknown. They are not copied.
+        (V, d), the outside vectors of the same model, converted like `vectors`; None if unknown.
     subwords
         The n-grams of a fastText model, which give vectors to words outside the vocabulary.
 
@@ -168,16 +168,16 @@ class WordVectors:
 
     @cached_property
     def _row_of_lowercase(self) -> dict[str, int]:
-        """For each word in lower case, the row of the most frequent word with this spelling."""
+        """For each lower-case form of a word, the row of the most frequent word with this form."""
         return {self.words[row].lower(): row for row in self.by_frequency[::-1].tolist()}
 
     def find(self, word: str) -> int | None:
-        """Return the row of a word, or of a word that differs only in case; None if there is none.
+        """Return the row of a word or, if it has none, of a word that differs only in case.
 
-        If several words differ only in case, the most frequent one is found. Case is ignored as by
-        `str.lower`, which keeps ``maße`` and ``masse`` apart. A word that contains spaces also
-        matches a word with ``_`` in their place, and typographic apostrophes and hyphens match the
-        ASCII characters.
+        If there are several of these, the most frequent one is found; if there is none, None is
+        returned. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart. A
+        word that contains spaces also matches a word with ``_`` in their place, and typographic
+        apostrophes and hyphens match the ASCII characters.
         """
         for spelling in spellings(word):
             row = self._rows.get(spelling)

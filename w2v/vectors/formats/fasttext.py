@@ -198,10 +198,9 @@ class _Reader(FileReader):
         self.size = path.stat().st_size if mapped else None
 
     def model(self, choose: Callable[[Sequence[bytes]], NDArray[np.intp]]) -> _Model:
-        """Read the whole model.
+        """Read the model: the vectors of chosen words, and all n-grams.
 
-        `choose` is a function of all words of the model. It returns the indices of the words to
-        return.
+        `choose` gets all words of the file, and returns the indices of those to read.
         """
         magic, version = self._numbers("<2i")
         if magic != MAGIC or version not in VERSIONS:

@@ -1,4 +1,4 @@
-"""The folder of this project: vectors that are mapped into memory, and a table of their words.
+"""This project's own format, a folder: memory-mapped vectors, and a table of their words.
 
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words and counts of its
 rows. A folder of a trained model also has ``outside_vectors.npy`` (V, d). With n-grams there are

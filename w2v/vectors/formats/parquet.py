@@ -44,7 +44,10 @@ def is_parquet(path: Path) -> bool:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files in a folder, or in its subfolder ``data``, which Spark writes."""
+    """Return the Parquet files in a folder; empty if there are none, or if it is no folder.
+
+    If its subfolder ``data``, which Spark writes, has Parquet files, these are returned instead.
+    """
     if not folder.is_dir():
         return []
     for place in (folder / "data", folder):
@@ -119,8 +122,8 @@ def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
     selection
         Which words are wanted.
     before
-        The number of rows already taken from earlier parts of the file, which count towards the
-        limit of the selection.
+        The number of rows already taken from earlier parts, which count towards the limit of the
+        selection.
     """
     if selection.everything:
         return table

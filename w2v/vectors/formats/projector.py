@@ -1,4 +1,4 @@
-"""The files of TensorBoard's embedding projector, which are written and not read."""
+"""Write the files of TensorBoard's embedding projector; there is no function to read them."""
 
 from pathlib import Path
 

@@ -59,11 +59,11 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return the bytes that a file in this encoding has for the listed words.
+        r"""Return the listed words as the bytes that a file in this encoding may have for them.
 
-        None if no words are listed. A word that the encoding lacks is left out. A word with escapes
-        such as ``\xe2`` may also stand for bytes that are not in the encoding
-        (`w2v.vectors.formats.words.decode_words`).
+        None is returned if no words are listed. A word that cannot be encoded is left out. For a
+        word with escapes such as ``\xe2``, the result also has the word with the bytes in place of
+        the escapes, if they are invalid in the encoding: files are read with such escapes.
         """
         if self.words is None:
             return None

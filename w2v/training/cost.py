@@ -33,8 +33,9 @@ class Work:
     Attributes
     ----------
     pairs
-        The summed weight of the (center, outside) pairs after sub-sampling; for CBOW, the number
-        of predicted words.
+        The summed weight of the (center, outside) pairs after sub-sampling; with a dynamic window,
+        a pair's weight is the probability that the window contains it, otherwise 1. For CBOW, the
+        number of predicted words.
     scores
         The number of dot products of a center and an outside vector.
     flops

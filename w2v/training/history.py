@@ -51,8 +51,8 @@ class Epoch:
     words
         The number of in-vocabulary tokens read in this epoch, before sub-sampling.
     pairs
-        The sum of the weights of the pairs trained in this epoch. None if the engine does not
-        report it.
+        The summed weight of the (center, outside) pairs trained on in this epoch; for CBOW, the
+        number of predicted words. None if the engine does not report it.
     seconds
         The training time of this epoch.
     scores

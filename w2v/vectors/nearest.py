@@ -150,7 +150,7 @@ def nearest_words(
         V words.
     cosines_of
         Returns the cosines (n, rows) of n vectors of length 1 or zero, its first argument, with the
-        vectors of the words in some rows, its second argument.
+        vectors of the words in some rows, its second argument (None: all rows).
     k
         The number of words per query, at least 1.
     rows

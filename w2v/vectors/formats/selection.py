@@ -59,11 +59,11 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return the listed words as the bytes that a file in this encoding may have for them.
+        r"""Return the byte strings with which a file in this encoding may write the listed words.
 
-        None is returned if no words are listed. A word that cannot be encoded is left out. For a
-        word with escapes such as ``\xe2``, the result also has the word with the bytes in place of
-        the escapes, if they are invalid in the encoding: files are read with such escapes.
+        None is returned if no words are listed. A word that cannot be encoded is left out. In words
+        read from a file, escapes such as ``\xe2`` replace invalid bytes. For a listed word with
+        such escapes, the byte string with the bytes themselves is returned as well.
         """
         if self.words is None:
             return None

@@ -31,8 +31,13 @@ def row_terms(task: Task) -> tuple[F64, F64]:
     Returns
     -------
     center, outside : float64 (rows,)
-        For the rows of the input and of the output matrix. With CBOW, each word of the context
-        counts as a center word.
+        For the rows of the input and of the output matrix. With CBOW, each word of the text counts
+        once as an input, though it is in the windows of several words.
+
+    Raises
+    ------
+    ValueError
+        The loss is neither negative sampling nor the hierarchical softmax.
     """
     objective, loss = task.objective, task.objective.loss
     kept = task.counts / task.counts.sum()
@@ -59,10 +64,10 @@ def row_terms(task: Task) -> tuple[F64, F64]:
 def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.float32]:
     """Return a measure of how far each row of the model moves towards its optimum in a round.
 
-    In a round, each worker trains on its part of the text. A larger measure means closer. It is
-    the product of the learning rate, the expected number of loss terms that contain the row, and
-    the mean squared length of the rows of the other matrix. The result is float32 (rows,), for the
-    input matrix and then the output matrix.
+    In a round, each worker trains on its part of the text. The measure of a row is the product of
+    the learning rate, the expected number of loss terms of one worker that contain the row, and the
+    mean squared length of the rows of the other matrix. The larger it is, the closer to its optimum
+    the row gets. The result is float32 (rows,), for the input matrix and then the output matrix.
 
     Parameters
     ----------

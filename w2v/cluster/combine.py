@@ -48,7 +48,7 @@ class Rows(NamedTuple):
         return self.numbers.nbytes + self.values.nbytes
 
     def piece(self, number: int, pieces: int) -> "Rows":
-        """Return the rows r with r modulo `pieces` equal to `number`."""
+        """Return the rows whose index modulo `pieces` is `number`."""
         if pieces == 1:
             return self
         chosen = self.numbers % pieces == number

@@ -54,13 +54,14 @@ class Pool(Protocol):
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes with their copies of the model.
 
-        Return the seconds that one of them spent on compiling kernels.
+        Return the most seconds that one of them spent on compiling kernels.
         """
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Copy a model to all processes: input and output vectors concatenated, float32 (rows,
-        d).
+        """Set the model of all processes, now or at the start of the next round.
+
+        `table` has the input and output vectors concatenated, float32 (rows, d).
         """
         ...
 
@@ -100,8 +101,8 @@ class Costs:
     combined_bytes
         The size of the combined rows, summed over rounds.
     bytes_per_word
-        The bytes that all processes sent and received per word of text, if each process is on
-        another machine.
+        The bytes sent between processes per word of text, if each process is on another machine:
+        the changed rows once, and the combined rows to each process.
     """
 
     workers: int
@@ -135,7 +136,8 @@ class ClusterEngine:
     workers
         The number of workers.
     words
-        The largest number of words per worker and round.
+        The largest number of words per worker and round; the last round of a shard may have half
+        as many more.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
@@ -198,10 +200,11 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return ``steps`` of `Way`: a number for each of the two matrices, zeros if not needed.
+        """Return ``steps`` of `Way`, a number for each of the two matrices of the model.
 
         The number is the learning rate times the number of words per worker times the mean squared
-        length of the rows of the other matrix.
+        length of the rows of the other matrix. It is 0 unless changes are combined by
+        ``sequential``.
         """
         if self.terms is None:
             return 0.0, 0.0
@@ -232,14 +235,14 @@ class ClusterEngine:
         costs.bytes_per_word = sent / max(1, self.counted)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the number of words trained on so far, as an array of one element.
+        """Return the number of words trained on so far, as ``words_read``, an array of one element.
 
-        The number of words between two synchronizations of the workers depends on it.
+        The number of words in the next rounds depends on it.
         """
         return {"words_read": self.read}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from an array that `state` returned, and the task's current model."""
+        """Resume training from what `state` returned, and from the current model of ``task``."""
         self.read[:] = state["words_read"]
         self.loaded = False
 

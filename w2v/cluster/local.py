@@ -26,7 +26,10 @@ class LocalPool:
         self.replica.load(table)
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:  # noqa: ARG002
-        """Train with each worker in turn on its part of the text, and combine their changes."""
+        """Let the workers train one after another; then combine and apply their changes.
+
+        Each worker trains on its part of the text, and begins with the model before the round.
+        """
         done, changes = zip(*map(self.replica.train, parts), strict=True)
         combining, combined = self.replica.combine(way, *changes)
         return Round(done, [combined], combining + self.replica.apply(combined))

@@ -42,11 +42,13 @@ TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 def environment(address: str | None) -> dict[str, str]:
-    """Return the environment variables to set for Ray, except those that are already set.
+    """Return environment variables to set for Ray, except those that are already set.
 
     They turn off usage statistics and some messages, and select the authentication of the cluster.
+    For a cluster that is started here, they also set its password and keep Ray from lowering the
+    priority of its processes.
 
-    `address` is that of the Ray cluster, or None for one that is started here.
+    `address` is the address of the Ray cluster, or None for one that is started here.
     """
     wanted = {
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -152,6 +154,8 @@ def run_tasks(
 ) -> list[Result]:
     """Call a function in processes of the Ray cluster, once for each task, and return the results.
 
+    The results are in the order of the tasks.
+
     If the process or the machine of a task is lost, the task is run again, at most `RETRIES` times.
     If a task raises an error, the other tasks are still run, and then the error is raised. Ctrl-C
     cancels running tasks.
@@ -187,7 +191,10 @@ def run_tasks(
 
 
 def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function on each machine of the Ray cluster; raise the first error of these calls."""
+    """Call a function on each machine of the Ray cluster; raise the first error of these calls.
+
+    That a machine is lost is no error.
+    """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Node
 
     remote = ray.remote(num_cpus=0, max_retries=0)(function)
@@ -236,7 +243,7 @@ class TokenFile(NamedTuple):
     ids: NDArray[np.int32]
 
     def open(self) -> Text:
-        """Open the text, with its tokens memory-mapped.
+        """Open the text, with its tokens memory-mapped and without documents.
 
         Raises
         ------
@@ -256,7 +263,7 @@ class TokenFile(NamedTuple):
 
 
 def to_send(text: Text, how: str) -> Text | TokenFile:
-    """Return a text in the form in which it is sent to processes.
+    """Return a text, without its documents, in the form in which it is sent to processes.
 
     `how` is ``path`` (a `TokenFile`, if the tokens are in a file) or ``store`` (a copy of the
     tokens, for Ray's object store).
@@ -287,7 +294,8 @@ class RayPool:
 
     A process may end at any time. The processes that are left then take over the model from before
     the round, and do the round again, while another process starts, which joins them when it is
-    ready. The bits are the same, because all that is random in a round follows from its number.
+    ready. The resulting vectors are bit-identical, because the random generators of a round do not
+    depend on the processes.
 
     Parameters
     ----------
@@ -321,7 +329,8 @@ class RayPool:
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes. The task and the text are sent once to each machine.
 
-        Return the seconds that one process spent on compiling kernels.
+        Processes for which there are no cores yet join later. Return the most seconds that one of
+        the others spent on compiling kernels.
         """
         task = replace(task, threads=self.threads)
         self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))
@@ -361,7 +370,7 @@ class RayPool:
         return self._until_done(attempt)
 
     def _until_done(self, action: Callable[[], Result]) -> Result:
-        """Call a function, and call it again if a process is lost, at most `ATTEMPTS` times.
+        """Call a function, and call it again if a process is lost, `ATTEMPTS` times in all.
 
         An error of the code that runs in a process is raised without Ray's wrapper.
         """
@@ -402,12 +411,18 @@ class RayPool:
         Parameters
         ----------
         number
-            How many new ones to wait for, `PATIENCE` seconds at most until they run.
+            How many new processes to wait for: at most `PATIENCE` seconds until they run, and then
+            until they are ready. With 0, only those that are ready now join.
 
         Returns
         -------
         float
-            The seconds that one of the new processes spent on compiling kernels.
+            The most seconds that one of the processes that joined spent on compiling kernels.
+
+        Raises
+        ------
+        InputError
+            No process trains, and none could start in time.
         """
         ray, seconds = self.ray, 0.0
         remote = ray.remote(RayReplica).options(num_cpus=self.threads, scheduling_strategy="SPREAD")

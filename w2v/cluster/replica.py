@@ -55,7 +55,7 @@ class Way(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The report of a worker after it has trained on its part of the text.
+    """The report of a worker after it has trained on its part of the text for a round.
 
     Attributes
     ----------
@@ -109,7 +109,9 @@ class Replica:
         center[:], outside[:] = np.split(self.table, [len(center)])
 
     def train(self, part: Part, pieces: int = 1) -> "tuple[Done | Rows, ...]":
-        """Train on one worker's part of the text, return the changed rows, and reset the model.
+        """Train on one worker's part of the text, and return the rows of the model that it changed.
+
+        The model is then set back to its values before the training.
 
         Returns
         -------

@@ -31,7 +31,7 @@ def require_ray(setting: str) -> None:
 
 @dataclass(frozen=True)
 class RaySettings(Settings):
-    """The address of the Ray cluster, for training and for sweeps."""
+    """The settings for Ray: the address of the cluster for training and hyperparameter sweeps."""
 
     address: str | None = setting(
         "of a Ray cluster that runs, as in 10.0.0.1:6379; null: one is started on this machine",
@@ -85,7 +85,7 @@ class ClusterSettings(Settings):
             require_ray("cluster=ray")
 
     def check(self, engine: str, objective: Objective) -> None:
-        """Check that several workers can train an objective with an engine.
+        """Check that several workers, if requested, can train an objective with an engine.
 
         Raises
         ------
@@ -106,6 +106,9 @@ class ClusterSettings(Settings):
             )
 
     def identity(self) -> dict[str, Any]:
-        """Return the settings that the trained vectors depend on, by name."""
+        """Return the settings that the trained vectors depend on, by name.
+
+        There are none with ``cluster=none``.
+        """
         names = ("workers", "round_words", "combine") if self.name != "none" else ()
         return {name: getattr(self, name) for name in names}

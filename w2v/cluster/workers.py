@@ -23,7 +23,8 @@ class Cluster:
     pool
         The processes in which the workers run.
     here
-        The number of these processes on this machine, for estimates of memory.
+        The number of these processes on this machine, for estimates of memory; 0 if they run on a
+        Ray cluster that was not started here.
     report
         A function that is called with a message on the costs of a round.
     """
@@ -40,7 +41,7 @@ class Cluster:
     report: Callable[[str], None] = print
 
     def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
-        """Make the engine that trains with all workers.
+        """Report the estimated costs of a round, and make the engine that trains with all workers.
 
         Parameters
         ----------
@@ -91,7 +92,8 @@ def open_cluster(
     threads
         The number of threads of each process on Ray; None: as many as there are cores for.
     report
-        A function that is called with a message if a process is lost.
+        A function that is called with messages: on the costs of a round, on processes that start
+        later, and on lost ones.
 
     Raises
     ------

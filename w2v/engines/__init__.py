@@ -34,13 +34,13 @@ class Tally(NamedTuple):
     Attributes
     ----------
     words
-        The number of words of the vocabulary that were read, before sub-sampling.
+        The number of tokens read that are words of the vocabulary, before sub-sampling.
     pairs
         The summed weight of the (center, outside) pairs; for CBOW, the number of predicted words.
         None if the engine does not report it.
     loss
-        The loss summed over those pairs, each computed before the update that uses it. None if the
-        engine does not report it.
+        The loss summed over these pairs. The loss of a pair is computed before the update to which
+        the pair contributes. None if the engine does not report it.
     setup_seconds
         Seconds spent on preparation, such as compiling, which do not count as training time.
     """
@@ -72,8 +72,8 @@ class Frozen(NamedTuple):
     Attributes
     ----------
     center, outside : bool (V,)
-        For each word of the vocabulary, whether its center vector and its outside vector are
-        frozen.
+        For each word of the vocabulary, whether its center (input) vector is frozen, and whether
+        its outside (output) vector is.
     """
 
     center: NDArray[np.bool_]
@@ -93,7 +93,7 @@ class Task:
     counts : int64 (V,)
         How often each word of the vocabulary occurs; needed for sub-sampling and for noise words.
     words
-        The number of words of the vocabulary in one epoch, before sub-sampling.
+        The number of tokens in one epoch that are words of the vocabulary, before sub-sampling.
     epochs
         The number of epochs over which the learning rate falls.
     threads
@@ -133,6 +133,8 @@ class Engine(Protocol):
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train once on a shard, which is a part of the text; update the model in place.
 
+        Return the numbers of words and pairs of the shard, and its loss.
+
         Parameters
         ----------
         text
@@ -153,7 +155,10 @@ class Engine(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from the arrays that `state` returned for an engine of the same task."""
+        """Resume training from the current model of ``task``, and the arrays that `state` returned.
+
+        The arrays come from an earlier engine of the same kind, for the same task.
+        """
         ...
 
 
@@ -248,7 +253,7 @@ class EngineSettings(Settings):
 
 
 def check_installed(engine: str) -> None:
-    """Check that the optional package that an engine needs, if any, is installed.
+    """Check that the optional package that an engine needs is installed, if it needs one.
 
     Raises
     ------
@@ -323,9 +328,10 @@ def compiled_ahead(name: str) -> Iterator[None]:
     """Context manager: compile the kernels of an engine in a child process while the block runs.
 
     Compiling takes seconds, once per machine, during which the ``with`` block can, for example,
-    read the text. The engine later loads the compiled kernels, or waits until they are complete.
-    The child process is terminated at the end of the block. Nothing is compiled if the engine has
-    no kernels, or if compiled ones are already on disk.
+    read the text. An engine that is made in the block waits until the child process has finished
+    compiling, and loads the result from disk. The child process is terminated at the end of the
+    block. Nothing is compiled if the engine has no kernels, or if compiled ones are already on
+    disk.
 
     Parameters
     ----------
@@ -359,7 +365,8 @@ def make_engine(name: str, task: Task) -> Engine:
     Raises
     ------
     InputError
-        The engine is not installed, or cannot train this objective or one of its settings.
+        The engine is not installed, or cannot train this objective or one of its settings, or
+        cannot keep vectors unchanged, as the task requires.
     """
     check_installed(name)
     check_objective(name, task.objective)

@@ -42,7 +42,10 @@ class FrozenStep:
         self.outside = _Fixed(task.model.outside, task.frozen.outside)
 
     def update(self, draw: Any, rate: float) -> Tally:
-        """Update the model by one batch, except for the frozen vectors. Return the batch's loss."""
+        """Update the model by one batch, except for the frozen vectors.
+
+        Return the number of pairs of the batch, and their summed loss before the update.
+        """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)
         # The exact softmax moves the output vectors of all words.
@@ -65,9 +68,7 @@ class _Fixed:
         self.place[self.rows] = np.arange(len(self.rows))
 
     def put_back(self, moved: NDArray[np.integer] | None) -> None:
-        """Restore the frozen rows among the row indices `moved`, or all frozen rows if it is
-        None.
-        """
+        """Restore the frozen rows whose indices are in `moved`; None restores all frozen rows."""
         if moved is None:
             self.matrix[self.rows] = self.values
             return

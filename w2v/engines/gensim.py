@@ -5,8 +5,8 @@ the text in the format that it reads fastest, a file with one document per line.
 
 gensim differs from the other engines:
 
-- It draws a random window size for each center word. The other engines weight pairs by their
-  distance instead.
+- With ``dynamic_window``, it draws a random window size for each center word. For skip-gram, the
+  other engines weight pairs by their distance instead.
 - It skips pairs whose score is outside [-6, 6], and noise words that equal the outside word.
 - Each thread lowers the learning rate by the share of the text that this thread has read. With n
   threads, the learning rate therefore covers only 1 / n of its way from the first value to the
@@ -167,9 +167,9 @@ class GensimEngine:
         Returns
         -------
         words
-            The number of words of the vocabulary.
+            The number of tokens written that are words of the vocabulary.
         read
-            The number of all words written, including filler words unknown to gensim.
+            The number of all tokens written, including filler words unknown to gensim.
         pairs
             Whether any line has two known words, so that there is a pair to train on.
         """

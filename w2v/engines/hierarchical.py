@@ -23,6 +23,8 @@ class HierarchicalStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
         """Return the inner nodes on the tree paths of the words that each tile may predict.
 
+        They are returned with the weights of their scores.
+
         A tile is a number of consecutive center words. A node gets one column for the paths that
         take its branch of code 0, and another one for the paths that take the branch of code 1. All
         tiles have equally many columns; a tile's unused columns have weight 0.

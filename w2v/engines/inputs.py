@@ -36,7 +36,7 @@ class Inputs(Protocol):
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the input vector of each center position of a batch, as a weighted sum of words.
 
-        A position whose sum is empty predicts nothing.
+        The sums are returned as word ids and weights. A position whose sum is empty is not trained.
 
         Parameters
         ----------
@@ -66,16 +66,16 @@ class SkipGramInputs:
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return the center words: each input vector is the vector of one word."""
+        """Return the ids of the center words: each input vector is the vector of one word."""
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
 
 class CbowInputs:
     """CBOW: the words at distances 1 to m (the window size) predict the word between them.
 
-    A position with no words around it is not trained. With a dynamic window, the window size of
-    each position is drawn from 1 to m. The random number is a function of the position in the
-    sub-sampled text. Skip-gram draws no window sizes; it weights each pair by its expected
+    A position whose window contains no other word is not trained. With a dynamic window, the window
+    size of each position is drawn from 1 to m. The random number is a function of the position in
+    the sub-sampled text. Skip-gram draws no window sizes; it weights each pair by its expected
     frequency. That is impossible for CBOW, because the mean over a window is not linear in the
     weights of its words.
     """
@@ -89,7 +89,7 @@ class CbowInputs:
         self.exact = objective.context_gradient == "exact"
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return the sum, or mean, of the words in the window around each center position.
+        """Return, as word ids and weights, the sum or mean over the window of each center position.
 
         Parameters
         ----------

@@ -3,7 +3,8 @@
 It trains skip-gram with negative sampling or the exact softmax. For each shard of the text the host
 sends the positions of the documents. One compiled program then sub-samples the shard and draws its
 noise words, and another one runs all training steps in a loop, so that no step waits for Python.
-The random numbers and the updates are those of `w2v.engines.numpy`, but a step has more words.
+Random numbers and updates are computed as in `w2v.engines.numpy`, but a step of negative sampling
+has more words.
 
 Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
 added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.
@@ -100,7 +101,7 @@ class Sample(NamedTuple):
         For each training step, the permutation that sorts its gradients by the row that they
         update.
     counts : int32 (2,)
-        The number of words of the vocabulary before and after sub-sampling.
+        The number of tokens that are words of the vocabulary, before and after sub-sampling.
     """
 
     ids: Array
@@ -244,6 +245,8 @@ class JaxEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard, a part of the text, once.
 
+        Return the numbers of words and pairs of the shard, and its loss.
+
         Parameters
         ----------
         text
@@ -296,7 +299,7 @@ class JaxEngine:
         sample
             The words that are kept, and the noise words.
         words
-            The number of words before sub-sampling.
+            The number of tokens that are words of the vocabulary, before sub-sampling.
         steps
             The number of training steps.
         size
@@ -396,7 +399,7 @@ class JaxEngine:
         donate: tuple[int, ...],
         static: dict[str, Any],
     ) -> Any:
-        """Compile a function for the shapes of the arguments, unless this was done before.
+        """Return a function compiled for the shapes of the arguments; compile it only once.
 
         Parameters
         ----------
@@ -408,6 +411,11 @@ class JaxEngine:
             The positions of arguments whose memory may be reused for the result.
         static
             Keyword arguments that are constants of the compiled program.
+
+        Raises
+        ------
+        InputError
+            The device has too little free memory for the program.
         """
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(arguments))
         key = function.__name__, shapes, tuple(static.items())
@@ -423,7 +431,7 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the training step for texts of the usual size, before training begins."""
+        """Compile the program that trains on a shard of the usual size, before training begins."""
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))
@@ -521,7 +529,8 @@ class JaxEngine:
         """Run `steps` training steps of `size` center words each, on the device.
 
         `rates` has the learning rate of each step. Return the updated vectors and optimizer arrays,
-        and the loss and number of pairs of each step before its update, float32 (steps, 2).
+        and the loss and number of pairs of each step before its update, float32 (n, 2), where n is
+        the length of `rates`. Rows beyond the last step are zero.
         """
 
         def step(number: Array, carry: Any) -> Any:
@@ -539,12 +548,12 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Return the loss and the number of pairs of each training step, float32 (most steps, 2).
+        """Return the loss and the number of pairs of each training step, without training.
 
         Parameters
         ----------
-        tallies : float32 (most steps, 2)
-            Zeros; the array to fill.
+        tallies : float32 (n, 2)
+            Zeros; the array to fill and return, with n at least the number of steps.
         steps, size
             The number of steps, and the number of center words per step.
         """
@@ -602,7 +611,10 @@ class NegativeSamplingSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the updated model, the state, and the loss and number of pairs of the batch."""
+        """Return the updated model, the unchanged state, and the batch's loss and number of pairs.
+
+        The loss is that before the update.
+        """
         C, R, S, weights = self._scores(vectors, batch)
         G = weights * jax.nn.sigmoid(S) * self.sign
         curvature = weights / (2 * jnp.maximum(jnp.abs(S), 2))
@@ -642,8 +654,8 @@ class NegativeSamplingSteps:
         C, R
             The vectors of the center words and of the output words, one matrix per tile.
         S
-            Their dot products, negated for positive pairs, so that the loss is always log(1 +
-            exp(S)).
+            Their dot products, negated for positive pairs, so that the loss of a score is always
+            its weight times log(1 + exp(S)).
         weights
             The weight of each score in the loss.
         """
@@ -1004,7 +1016,7 @@ def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
     Parameters
     ----------
     words
-        The number of words that the steps read.
+        The number of tokens read that are words of the vocabulary, before sub-sampling.
     tallies : (steps, 2)
         The loss and the number of pairs of each step.
     setup_seconds

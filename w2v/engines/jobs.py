@@ -1,9 +1,9 @@
 """Share the work of a compiled function among threads: jobs, which are grouped in phases.
 
 A phase has a fixed number of jobs. Each thread takes jobs of the phase until none are left, then
-waits until all of them are finished. A phase does not wait for threads that have taken no job: such
-a thread goes on to the next phase as soon as no jobs are left. Everything that a job writes to
-memory can be read in all later phases.
+waits until all of them are finished, and goes on to the next phase. The phase ends when its jobs
+are finished, even if some threads have not reached it: a thread that comes later finds no jobs left
+and goes on at once. Everything that a job writes to memory can be read in all later phases.
 
     job = take(jobs, phase)
     while job < number:
@@ -64,7 +64,7 @@ def load_shared(builder: Any, address: Any) -> Any:
 
 @inlined
 def take(jobs: NDArray[np.int64], phase: int) -> int:
-    """Take the next job of a phase and return its number, from 0 on.
+    """Take the next job of a phase and return its number; numbers begin at 0.
 
     If the result is at least the phase's number of jobs, there are no jobs left.
 

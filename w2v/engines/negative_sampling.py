@@ -33,8 +33,9 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile: words that may be predicted, then noise words.
 
-        A tile is a number of consecutive center words that share their noise words. The noise words
-        of the tile with number t are drawn with the counters from t * `NOISE` on.
+        They are returned with the weights of their scores. A tile is a number of consecutive center
+        words that share their noise words. The noise words of the shard's tile number t are drawn
+        with the counters from t * `NOISE` on.
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)

@@ -131,7 +131,10 @@ class NumbaEngine:
         return Tally(int(shard.words.sum()), pairs, loss)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays, by name, that later updates depend on in addition to the model."""
+        """Return the arrays, by name, that later updates depend on in addition to the model.
+
+        There are none if the kernels train the model.
+        """
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -202,7 +205,10 @@ def make_problem(
 
 
 def compile_kernels() -> float:
-    """Compile the kernels, cache them on disk and return the time it took in seconds."""
+    """Compile the kernels, cache them on disk and return the time it took in seconds.
+
+    If they are cached already, they are loaded.
+    """
     loss = NegativeSampling()
     objective = SkipGram(dim=1, window=1, loss=loss)
     model = Model(np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32))
@@ -210,7 +216,7 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> structures.Source:
-    """Convert a text to arguments of the kernels, without copying its tokens."""
+    """Return a text as an argument of the kernels, without copying its tokens."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
     return structures.Source(
@@ -219,10 +225,10 @@ def source_of(text: Text) -> structures.Source:
 
 
 def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Return a read-only view of an array.
+    """Return a read-only view of an array, or of a contiguous copy if it is not contiguous.
 
-    Numba compiles separately for read-only and for writable arrays. Memory-mapped arrays are
-    read-only, so the others are made read-only as well.
+    Numba compiles a function separately for read-only and for writable arguments. Memory-mapped
+    arrays are read-only; if all other arrays are as well, it compiles only once.
     """
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False

@@ -15,7 +15,7 @@ from w2v.text.tokens import Batch, Text
 
 @cache
 def blas_library() -> Any:
-    """Return the threadpoolctl controller that limits the number of threads of the BLAS library."""
+    """Return a threadpoolctl controller that can limit the number of threads of BLAS libraries."""
     # Imported only here, because the compiled kernels do not need it.
     from threadpoolctl import ThreadpoolController
 
@@ -82,8 +82,9 @@ class NumpyEngine:
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
         """Sub-sample a text and cut it into batches.
 
-        Return the number of words of the vocabulary before sub-sampling, and a pair for each batch:
-        the position of its first center word in the sub-sampled text, and the words of the batch.
+        Return the number of tokens that are words of the vocabulary, before sub-sampling, and a
+        pair for each batch: the position of its first center word in the sub-sampled text, and the
+        words of the batch.
         """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))

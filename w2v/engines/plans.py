@@ -70,7 +70,10 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Sub-sample block number ``block`` of the text, and store the kept words in ``shard``."""
+    """Sub-sample block number ``block`` of the text.
+
+    The kept words, and the numbers of words before and after, are stored in ``shard``.
+    """
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
     bits, keep = scratch.bits, problem.keep
@@ -104,9 +107,10 @@ def add_up(shard: Shard) -> None:
 
 @inner
 def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
-    """Copy consecutive words of the sub-sampled text and their documents, from word ``first`` on.
+    """Copy consecutive words of the sub-sampled text, from word ``first`` on, to ``ids``.
 
-    Positions before the start or beyond the end of the text are filled with -1.
+    The numbers of their documents are copied to ``documents``, which is equally long. Positions
+    before the start or beyond the end of the text are filled with -1.
     """
     starts, end = shard.starts, min(first + len(ids), shard.starts[-1])
     n = max(first, 0)
@@ -154,7 +158,7 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
 
 @inner
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
-    """Keep the words with several gradient rows, store the first row of each, and clear the lists.
+    """Keep the words with several gradient rows, store the first row of each, and reset ``heads``.
 
     Parameters
     ----------
@@ -251,9 +255,10 @@ def draw_windows(
 def list_inputs(
     sizes: Sizes, centers: int, ids: I32, heads: I32, words: I32, first: I32, following: I32
 ) -> int:
-    """For each input word of a training step, list its rows in the gradient buffer.
+    """Make a linked list of the rows in the gradient buffer for each input word of a step.
 
-    Each occurrence of a word has a row. The list of a word is in the order of the text.
+    Each occurrence of a word in a strip, which is a part of the text, has a row. The list of a word
+    is in the order of the buffer.
 
     Parameters
     ----------
@@ -296,10 +301,11 @@ def list_band(
     first: I32,
     following: I32,
 ) -> int:
-    """For each nearby or noise word of a training step, list its rows in the gradient buffer.
+    """Make a linked list of the rows in the gradient buffer for each output word of a step.
 
-    Each occurrence of a word has a row. The list of a word is in the order of the buffer. Returns
-    the number of words with several rows.
+    This is for negative sampling. Each occurrence of a word in a strip, as a nearby word or a noise
+    word, has a row. A strip is a part of the text. The list of a word is in the order of the
+    buffer. Returns the number of words with several rows.
     """
     following[:] = -1
     count = ZERO
@@ -321,7 +327,7 @@ def list_band(
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Append -1 to the first ``row`` nodes until a multiple of `MR`; return the new number."""
+    """Append -1 to the first ``row`` nodes until their number is a multiple of `MR`; return it."""
     while row % MR:
         nodes[row] = -1
         row += 1
@@ -330,9 +336,10 @@ def pad_rows(nodes: I32, row: int) -> int:
 
 @inner
 def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
-    """For each tree node, list its rows in the gradient buffer, whose nodes are ``nodes``.
+    """Make a linked list of the rows in the gradient buffer for each tree node.
 
-    Returns the number of nodes with several rows.
+    Row r belongs to node ``nodes[r]``, or to none if it is -1. Returns the number of nodes with
+    several rows.
     """
     following[: len(nodes)] = -1
     count = ZERO
@@ -344,7 +351,7 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Prefetch the paths of the first `MR` center words of ``order``, which may be fewer."""
+    """Prefetch the tree paths of the first `MR` center words of ``order``; it may have fewer."""
     for place in order[:MR]:
         if place >= 0:
             start = np.int64(paths.starts[ids[sizes.window + place]])
@@ -368,7 +375,7 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Find the tree nodes that each tile of a training step is scored with.
+    """Find the tree nodes that each tile of a training step is scored with, for skip-gram.
 
     A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
     (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, the rows
@@ -430,7 +437,8 @@ def sort_centers(
     ids
         The words of the step.
     lows, highs
-        The windows of the center words. A word with an empty window is not predicted, and left out.
+        The windows of the center words. A word whose window has no other word is left out, because
+        it is not predicted.
     order
         Output: the positions of the center words in the step, sorted by leaf and then by position;
         -1 behind the last one.
@@ -471,11 +479,12 @@ def list_levels(
     last: int,
     keys: int,
 ) -> None:
-    """List the nodes of a center word's path from level ``first`` to ``last`` - 1 for its group.
+    """Write the keys of the nodes of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The root has level 0. A key is the index of the node among those of the tile, times 256, plus a
-    bit for each of the `MR` center words of the group whose path has the node, plus 16 times a bit
-    for each whose path takes the node's branch of code 1.
+    The root has level 0. A key is an integer that describes a node for a group of `MR` center
+    words: 256 times the index of the node among the nodes of the tile, plus a bit for each center
+    word whose path has the node, plus 16 times a bit for each one whose path takes the node's
+    branch of code 1. Bit n is that of center word n. Center words before ``lane`` are left out.
 
     Parameters
     ----------
@@ -506,7 +515,9 @@ def list_levels(
 def compare_paths(
     paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
 ) -> int:
-    """Find the paths of a group's center words, and what each has in common with the one before.
+    """Find the tree paths of a group's center words, and how many nodes each path shares.
+
+    Counted are the nodes that are also on the path of the center word before.
 
     Parameters
     ----------
@@ -517,8 +528,8 @@ def compare_paths(
     before
         The last word of the group before, in the same tile; -1 for none.
     lanes
-        The result, one row for each center word (`Planning`). The last row has the path of the word
-        ``before``.
+        Output: one row for each center word (``lanes`` of `Planning`). When the function is called,
+        the last row has the path of the word ``before``.
 
     Returns
     -------
@@ -613,9 +624,9 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """Find the rows of the input matrix that are summands of a step's words (subwords).
+    """Find the rows of the input matrix whose sums are the vectors of a step's words (subwords).
 
-    Returns the number of rows.
+    Returns the number of distinct rows.
 
     Parameters
     ----------

@@ -89,19 +89,19 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where the gradients of rows are written: ``out = old + step * gradient``, for each row.
+    """Where the negative gradients of rows are written: ``out = old + step * gradient``.
 
     If a word has several rows in a training step, ``out`` is the row's place in the gradient
     buffer, ``old`` is a row of zeros and ``step`` is 1. If it has only one, the model is updated
     directly: ``out`` is the word's vector in the model, ``old`` its value before the step and
-    ``step`` the learning rate.
+    ``step`` the step size (`limit`).
 
     Attributes
     ----------
     out, old
-        The addresses of int64 arrays of addresses, one for each row.
+        The addresses of two int64 arrays, which have an address for each row.
     steps
-        The address of a float32 array.
+        The address of a float32 array with the step of each row.
     """
 
     out: int
@@ -121,7 +121,8 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size of a row: the learning rate, but at most 2 / h.
 
-    h is the curvature of the loss along the row.
+    h is a bound on the curvature of the loss along the row. A step of at most 2 / h cannot increase
+    the loss.
 
     A limit of 1 / h would bias the model. It would affect noise words more often than context
     words, because one noise word is shared by many pairs.
@@ -144,8 +145,8 @@ def choose_targets(
 ) -> None:
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
-    A gradient updates the model directly if it is the only one of its row in the training step. The
-    results are stored in ``tile`` as `Targets`.
+    A gradient updates the model directly if it is the only one of its word, or tree node, in the
+    training step. The results are stored in ``tile`` as `Targets`.
 
     Parameters
     ----------
@@ -154,14 +155,14 @@ def choose_targets(
     ids
         The word, or tree node, of each row.
     following
-        The next row of the same word in the gradient buffer, for each row; `ALONE` for a word's
+        For each row, the next row of the same word in the gradient buffer; `ALONE` for a word's
         only row.
     curvature
         The summed curvature of the loss along each row.
     rate
         The learning rate.
     copies
-        The address of copies of the rows, from before the step; 0 if there are none.
+        The address of copies of the model's rows, from before the step; 0 if there are none.
     places
         The address of the rows' places in the gradient buffer.
     tile
@@ -196,7 +197,7 @@ def put_gradients(
 ) -> None:
     """Apply the gradients of some rows to the model, or copy them to the gradient buffer.
 
-    A gradient is applied if it is the only one of its row in the training step.
+    A gradient is applied if it is the only one of its word, or tree node, in the training step.
 
     Parameters
     ----------

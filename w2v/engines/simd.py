@@ -84,8 +84,9 @@ def inlined(function: Function) -> Function:
 
 
 def count_lanes(features: str) -> int:
-    """Return the number of float32 values in a vector register, given LLVM's list of CPU
-    features.
+    """Return the number of float32 values in a vector register of a CPU with these features.
+
+    `features` is LLVM's comma-separated list.
     """
     names = features.split(",")
     return 16 if "+avx512f" in names else 8 if "+avx2" in names else 4
@@ -189,9 +190,7 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
 
 
 def binary(vector: Any, *_: Any) -> Any:
-    """Return the Numba signature of an operation on two vectors of the same type, which it
-    returns.
-    """
+    """Return the Numba signature of an operation on two vectors of one type, the result's type."""
     return vector(vector, vector)
 
 
@@ -206,9 +205,7 @@ def address(array: NDArray[Any]) -> int:
 
 @instruction(lambda *_: types.void(types.intp, types.intp))
 def prefetch(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that prefetches the cache line at the memory location ``address`` + 4
-    ``k``.
-    """
+    """Emit LLVM code that prefetches the cache line of the location ``address`` + 4 ``k``."""
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), number, number, number])
     function = builder.module.declare_intrinsic("llvm.prefetch", [ir.PointerType()], kind)
@@ -318,7 +315,10 @@ def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
 
 @instruction(lambda _x, _ys, zs: zs(FLOATS, zs, zs))
 def multiply_add_each(builder: Any, x: Any, ys: Any, zs: Any) -> Any:
-    """Emit LLVM code for the tuple of ``x * y + z`` for all y in ``ys`` with z in ``zs``."""
+    """Emit LLVM code for a tuple of vectors: ``x * y + z`` for each y of ``ys`` and z of ``zs``.
+
+    ``x`` is a vector. ``ys`` and ``zs`` are tuples of equally many vectors, which are paired.
+    """
     for n in range(zs.type.count):
         y, z = builder.extract_value(ys, n), builder.extract_value(zs, n)
         zs = builder.insert_value(zs, write_multiply_add(builder, x, y, z), n)
@@ -373,13 +373,13 @@ def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
 
 @instruction(lambda *_: MASK(FLOATS, FLOATS))
 def greater(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for a mask, true in the lanes where ``x > y`` and false for NaN."""
+    """Emit LLVM code for a mask that is true in the lanes where ``x > y``, and false for NaN."""
     return builder.fcmp_ordered(">", x, y)
 
 
 @instruction(lambda _, x, y: x(MASK, x, y))
 def select(builder: Any, mask: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code that selects lanes of ``x`` where ``mask`` is true, and of ``y`` elsewhere."""
+    """Emit LLVM code for a vector with the lanes of ``x`` where ``mask`` is true, else of ``y``."""
     return builder.select(mask, x, y)
 
 

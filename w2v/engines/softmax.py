@@ -1,4 +1,4 @@
-"""Training step of the exact softmax, by matrix products over the distinct input rows of a batch.
+"""NumPy training step of the exact softmax, by matrix products over a batch's distinct input rows.
 
 An input row is the vector that predicts: with skip-gram, that of a center word. All pairs with the
 same input row share one row of logits. For input rows C (M, d), output vectors U (V, d), pair
@@ -105,7 +105,7 @@ class RowScale:
 
 
 class SoftmaxStep:
-    """Training step of the exact softmax: one update of the model by one batch."""
+    """NumPy training step of the exact softmax: one update of the model by one batch."""
 
     def __init__(self, task: Task) -> None:
         loss = task.objective.loss
@@ -196,7 +196,10 @@ class SoftmaxStep:
         return loss, dC, self.dU
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
-        """Take one gradient step on the summed loss of a batch. Return the loss before the step."""
+        """Take one gradient step on the summed loss of a batch.
+
+        Return the number of pairs of the batch, and their summed loss before the step.
+        """
         if draw.inputs.count == 0:
             return Tally()
         loss, dC, dU = self.gradient(draw)
@@ -273,11 +276,17 @@ class SoftmaxStep:
         return float(loss), (n / z).astype(np.float32), NU, list(used)
 
     def _each_block(self, work: Callable[[F32, slice], Any], argument: F32) -> list[Any]:
-        """Call ``work(argument, block)`` for each block of the vocabulary, on several threads."""
+        """Call ``work(argument, block)`` for each block of the vocabulary, on several threads.
+
+        Return the results in the order of the blocks.
+        """
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return uninitialized memory for the logits of `rows` input vectors and `words`."""
+        """Return the part of the buffer that is for the logits of `rows` input vectors and `words`.
+
+        Its contents are those of the last use.
+        """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
 
@@ -318,7 +327,7 @@ class SoftmaxStep:
         return largest
 
     def _weighted_sum(self, E: F32, words: slice) -> F32:
-        """Return the product of a block of exp(logits) and the output vectors of its words."""
+        """Return the matrix product of a block of exp(logits) and its words' output vectors."""
         with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
             return E @ self.model.outside[words]
 

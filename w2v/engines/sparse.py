@@ -54,7 +54,16 @@ class Rows(NamedTuple):
 
 
 class List(NamedTuple):
-    """Nonzero elements of a sparse matrix: addresses of column indices (int32) and of values."""
+    """Nonzero elements of a sparse matrix, as two addresses.
+
+    Attributes
+    ----------
+    places
+        The address of the column indices, int32.
+    factors
+        The address of the values, float32: one for each element, or four for functions that compute
+        four sparse rows together.
+    """
 
     places: int
     factors: int
@@ -126,9 +135,7 @@ def combine(
 
 @inlined
 def row_address(rows: Rows, places: int, e: int) -> int:
-    """Return the address of a row, whose index is element ``e`` of the int32 array at
-    ``places``.
-    """
+    """Return the address of row ``places[e]``; ``places`` is the address of an int32 array."""
     return int(rows.base + 4 * np.int64(load_int(places, e)) * rows.stride)
 
 

@@ -1,7 +1,7 @@
 """The training step: one update of the model by one batch of text. Each loss implements its own.
 
-An engine trains on a shard, a part of the text, in steps. The steps are the same for all engines
-and for any number of threads or devices:
+All engines but gensim train on a shard, a part of the text, in these steps, which do not depend on
+the number of threads:
 
 1. The engine draws a `Key`, which determines all random numbers of the shard.
 2. `sample` removes words by sub-sampling. The remaining words are cut into batches of
@@ -11,7 +11,8 @@ and for any number of threads or devices:
 4. `Step.update` computes the loss and its gradient from the vectors before the step, adds up the
    gradients of each vector, and updates every vector once.
 
-Engines differ in how they compute this; their results agree up to rounding errors.
+Engines differ in how they compute this. If their batches and shards are of the same size, their
+results agree up to rounding errors.
 """
 
 import math
@@ -51,7 +52,7 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
     Returns
     -------
     words : int
-        The number of words of the vocabulary in the shard before sub-sampling.
+        The number of tokens of the shard that are words of the vocabulary, before sub-sampling.
     batch
         The words that are kept.
     """
@@ -131,7 +132,9 @@ class Step(Protocol[Draw]):
         ...
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Draw all random numbers of a batch. The next call overwrites the result.
+        """Make all random choices of a batch, and return what `loss` and `update` need.
+
+        The next call overwrites the result.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 A training step, which is one update of the model, is divided into strips of the text, and a strip
 into tiles of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows
-with output rows, each of one of two kinds:
+with output rows:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums of
   the vectors of the words in each window. With a window size of m, a strip then loads the vectors
@@ -366,8 +366,8 @@ class Shard(NamedTuple):
     jobs : int64 (phases, 16)
         The counters by which threads share jobs (`w2v.engines.jobs`).
     ids, documents : int32 (n,)
-        The words kept by sub-sampling, and the numbers of their documents. Those of block b begin
-        at index b * `BLOCK`; the rest of a block is unused.
+        The words kept by sub-sampling, and the numbers of their documents. The words kept from
+        block b of the text begin at index b * `BLOCK`; the elements after them are unused.
     words, kept : int64 (blocks,)
         The number of words of each block before and after sub-sampling.
     starts : int64 (blocks + 1,)
@@ -410,8 +410,8 @@ class Planning(NamedTuple):
         For CBOW with the hierarchical softmax: center words that are being sorted, as 2^32 * leaf +
         position in the step.
     digits : int32 (2 ** RADIX_BITS,)
-        How many of them have each value of the bits by which they are sorted; then the place of the
-        next one with this value.
+        For each value of the bits by which they are sorted: how many of these center words have
+        it; then the place of the next one that has it.
     levels, columns : int32 (depth rounded up to whole vectors,)
         The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
         nodes of the tile.
@@ -658,7 +658,7 @@ def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
 
 
 def make_plans(sizes: Sizes, steps: int) -> Plans:
-    """Allocate memory for the prepared data (`Plans`) of several training steps."""
+    """Allocate memory for the prepared data (`Plans`) of ``steps`` training steps."""
     length = sizes.step + sizes.tile + 2 * sizes.window
     tiles = sizes.step // sizes.tile
     inputs, outputs = sizes.strips * sizes.input_slots, sizes.strips * sizes.slots

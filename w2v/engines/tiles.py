@@ -43,7 +43,8 @@ def step_words(task: Task, most: int | None = None) -> int:
     task
         The training task.
     most
-        The largest number allowed. The default suits a processor's cache; a GPU needs more.
+        The largest number, unless it is below `MIN_STEP_WORDS`. The default suits a processor's
+        cache; a GPU needs more.
     """
     most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
@@ -195,7 +196,10 @@ class LogisticStep(ABC):
         return Tally(0, draw.pairs, loss)
 
     def update(self, draw: Draw, rate: float) -> Tally:
-        """Take one gradient step on the summed loss of a batch. Return the loss before the step."""
+        """Take one gradient step on the summed loss of a batch.
+
+        Return the number of pairs of the batch, and their summed loss before the step.
+        """
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)
         np.matmul(G, R, out=dC)

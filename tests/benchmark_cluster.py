@@ -1,4 +1,4 @@
-"""Measure how several workers change the quality of word vectors, and estimate their speed-up.
+"""Measure how training with several workers changes the scores of vectors; estimate the speed-up.
 
     python -m tests.benchmark_cluster score FOLDER --workers 8 --combine sequential >> scores.jsonl
     python -m tests.benchmark_cluster pictures FOLDER scores.jsonl pipeline/pictures
@@ -44,7 +44,7 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, and return the options, the scores of the vectors, and the `Costs` of the cluster."""
+    """Train; return the options, the scores, the held-out loss and the `Costs` of the cluster."""
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
     how = {} if name == "none" else {"combine": options.combine}
@@ -72,10 +72,10 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
-    """Yield the estimated speed-up of training, for each number of machines in `MACHINES`.
+    """Yield the estimated speed-up over one machine, for each number of machines in `MACHINES`.
 
-    In each round, a machine with 16 cores trains on `words` words, then exchanges its changes to
-    the model with the others.
+    `counts` are those of the words of the vocabulary. In each round, a machine with 16 cores trains
+    on `words` words, then exchanges its changes to the model with the others.
     """
     model = np.broadcast_to(np.float32(0), (len(counts), 100))
     task = Task(Model(model, model), SkipGram(), counts, int(counts.sum()))
@@ -88,9 +88,10 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Write ``workers.svg`` (scores by workers) and ``machines.svg`` (estimated speed by machines).
+    """Draw the scores of vectors over the number of workers, and the speed over that of machines.
 
-    A dot is a training, a line is the mean over seeds, and the gray band is the range of the scores
+    The files are ``workers.svg`` and ``machines.svg``; the speed is estimated. In ``workers.svg``,
+    a dot is a training, a line is the mean over seeds, and the gray band is the range of the scores
     of trainings without a cluster.
     """
     from matplotlib.figure import Figure

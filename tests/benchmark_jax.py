@@ -131,7 +131,10 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Print the largest difference between models trained alike with ``engine=jax`` and NumPy."""
+    """Print the largest difference between models trained alike with ``engine=jax`` and NumPy.
+
+    It is printed for each loss and precision, with the largest change by the training itself.
+    """
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)
     spans = np.stack([np.arange(0, 60_000, 50), np.arange(50, 60_050, 50)], axis=1)
@@ -184,7 +187,7 @@ def make(cases: list[Case]) -> list[engine.JaxEngine]:
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on the first nine shards; return words per second, and a hash of the vectors."""
+    """Train on nine shards; return words per second in the last eight, and a hash of the model."""
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -196,7 +199,10 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 
 
 def limits() -> dict[str, float]:
-    """Return the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision."""
+    """Measure the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision.
+
+    The result has the bandwidth as ``memory``, and the FLOP/s by the name of the precision.
+    """
     large = jax.default_backend() != "cpu"
 
     def seconds(function: Callable[..., Any], *arguments: Any) -> float:
@@ -226,9 +232,10 @@ def kept_share(corpus: Corpus, subsample: float) -> float:
 
 
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
-    """Print the speed of negative sampling for several dimensions, thresholds and precisions.
+    """Print the speed of negative sampling by dimension, sub-sampling threshold and precision.
 
-    Also print the speed as a share of those in `peak`, which `limits` has measured.
+    Also print an estimate of how much of the memory bandwidth and FLOP/s in `peak` (from `limits`)
+    it uses.
     """
     cases = [Case(corpus, NegativeSampling(), d, t) for d in (100, 128, 300) for t in (1e-3, 1e-4)]
     cases += [
@@ -254,7 +261,8 @@ def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
 def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]) -> None:
     """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
 
-    Also print the speed as a share of those in `peak`, which `limits` has measured.
+    Also print an estimate of how much of the memory bandwidth and FLOP/s in `peak` (from `limits`)
+    it uses.
     """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)
@@ -281,7 +289,7 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Let ``engine=jax`` add up gradients in no fixed order during the block."""
+    """Let JAX sum gradients in any order, and XLA choose kernels by timing, during the block."""
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -330,7 +338,7 @@ def bits(corpus: Corpus) -> None:
 
 
 def step_sizes(corpus: Corpus, tests: Path) -> None:
-    """Print the speed and the scores of training with more words per update step.
+    """Print the speed and the scores for several numbers of words per update step and step sizes.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """
@@ -344,6 +352,8 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 
 def scores(corpus: Corpus, tests: Path) -> None:
     """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
+
+    For negative sampling, also print those of ``engine=numba``.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """

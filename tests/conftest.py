@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exempt the imported modules and the collected tests from the search for garbage."""
+    """Exempt the imported modules and the collected tests from garbage collection."""
     gc.freeze()
 
 
@@ -82,7 +82,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Let no write wait until the disk has it: that only matters when the power fails."""
+    """Switch off ``os.fsync`` and the same in SQLite, for speed; it only matters if power fails."""
     import sqlalchemy
 
     def connected(connection: Any, _: object) -> None:
@@ -97,7 +97,7 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make an empty MLflow database once; tests work on copies of it."""
+    """Make an empty MLflow database once, and return its path; tests work on copies of it."""
     from pipeline.tracking.store import make_sqlite_store
 
     folder = tmp_path_factory.mktemp("store")
@@ -132,7 +132,7 @@ CHROMIUM_OPTIONS = (
 def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Start Chromium by Playwright; skip the test if it is not installed.
 
-    The test fails instead of being skipped in CI and with ``--require-browser``.
+    In CI and with ``--require-browser``, the test fails instead of being skipped.
     """
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None or find_spec("playwright") is None:

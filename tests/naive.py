@@ -254,7 +254,7 @@ def negative_sampling_objective(
     """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
     The noise of a pair is a list of (noise word, weight). Weights are 1 if the words were drawn for
-    this pair alone, and 5/32 if pairs with K = 5 share 32 noise words.
+    this pair alone, and 5/16 if pairs with K = 5 share 16 noise words.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -301,9 +301,10 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, last: Vector) -> int:
-    """Return noise word `number` of those drawn with a key.
+    """Return noise word `number` of the sequence that belongs to a key.
 
-    `last` has the last of the 32-bit integers that belong to each word.
+    The 32-bit integers are divided into consecutive intervals, one for each word; `last` has the
+    last integer of each. Each integer of the sequence is the previous one plus 0x9E3779B9.
     """
     integer = (threefry(key, (0, 1))[0] + number * 0x9E3779B9) % 2**32
     return next(word for word, end in enumerate(last) if integer <= end)

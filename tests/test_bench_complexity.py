@@ -1,4 +1,4 @@
-"""Test ``measure=complexity``, which times the losses for several vocabulary sizes."""
+"""Test ``measure=complexity``, which times losses by vocabulary size and number of noise words."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return invented timings whose growth with V and K is known."""
+    """Return invented timings whose growth with the vocabulary and the noise words is known."""
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):
         for size in SETTINGS.over_vocabulary:

@@ -46,7 +46,7 @@ def get(folder: Path, make: Callable[[Path], dict[str, Any]], **more: Any) -> En
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names of the files in a folder, except lock files."""
+    """Return the names of the files and folders in a folder, except lock files."""
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 

@@ -150,7 +150,7 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
 
 
 def replicas_of(pid: int | None = None) -> list[int]:
-    """Return the ids of the training processes on Ray that a process has started, or this one."""
+    """Return the ids of Ray's training processes below a process; by default, below this one."""
     import psutil
 
     found = []
@@ -242,7 +242,7 @@ TRAIN = (*SMALL[1:], "cluster.workers=3", "tracking=none")
 
 @pytest.fixture
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Check that commands leave no process, and nothing in the folder for temporary files."""
+    """After the test, check that its commands left no process and no temporary file."""
     import psutil
 
     with tempfile.TemporaryDirectory(prefix="w2v-", dir="/tmp") as folder:  # a short name

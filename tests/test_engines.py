@@ -77,7 +77,10 @@ def explicit_pairs(
 
 
 def trained_pairs(engine: NumpyEngine, documents: Documents, batches: int) -> NDArray[np.float64]:
-    """Return the (V, V) matrix of the total weight of each (center, outside) pair in an epoch."""
+    """Return the (V, V) matrix of the total weight of each (center, outside) pair in an epoch.
+
+    Check that the epoch has the given number of batches.
+    """
     size = len(engine.task.counts)
     weights = np.zeros((size, size))
     _, cut = engine._batches(text_of(documents), KEY)
@@ -370,7 +373,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the pytest mark that runs a test for each engine with each loss that it supports."""
+    """Return the pytest mark that runs a test for each engine and each of `losses` it supports."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

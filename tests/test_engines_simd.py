@@ -368,7 +368,10 @@ def test_every_instruction_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_pointers_have_no_type(name: str) -> None:
-    """The generated code has no typed pointers such as ``float*``, invalid in new LLVM."""
+    """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
+
+    Functions that access memory compute addresses from an untyped pointer.
+    """
     code = written_code(name)
     assert "*" not in code
     in_memory = name.startswith(("load", "store", "prefetch"))

@@ -852,7 +852,10 @@ def test_correlations_equal_scipy(pairs: list[tuple[int, int]]) -> None:
 def test_intervals_cover_the_truth_in_95_of_100_samples(
     size: int, correlation: float, levels: int
 ) -> None:
-    """The bootstrap interval contains the true correlation in about 95 of 100 random samples."""
+    """The bootstrap interval contains the true correlation in about 95 of 100 random samples.
+
+    Its mean width is less than 1.2 times that of the interval by Fisher's z-transform.
+    """
     generator = np.random.default_rng(0)
 
     def sample(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -877,7 +880,10 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Wilson's interval contains the true share with probability 95 % on average."""
+    """Wilson's interval contains the true share in 95 % of samples on average over all shares.
+
+    For each true share, it does so in more than 90 %.
+    """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)
     chances = stats.binom.pmf(np.arange(asked + 1), asked, shares[:, None])

@@ -1,4 +1,4 @@
-"""Test the significance tests between settings against plain loops, SciPy and simulations."""
+"""Test the significance tests between configurations against loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 
 def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> float:
-    """Return Spearman's correlation of weighted pairs."""
+    """Return Spearman's correlation of the pairs (x, y), of which each has a weight."""
 
     def shares(values: Sequence[float]) -> list[float]:
         return [
@@ -83,7 +83,7 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two settings, its 95 % interval and p-value, in plain loops.
+    """Return the difference of two configurations, its 95 % interval and p-value, in plain loops.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
 def compared(
     benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
 ) -> Comparison:
-    """Compare settings on one benchmark; `answers` has an array (seeds, questions) per setting."""
+    """Return a `Comparison`; `answers` has an array (seeds, items) for each configuration."""
     values = []
     for rows in answers:
         used = [benchmark.known(row) for row in rows]
@@ -205,7 +205,7 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Return three similarity benchmarks, and random answers to all of their pairs.
+    """Return a `MeanOfSets` of three similarity benchmarks, these, and random cosines of all pairs.
 
     The pairs of the second are also in the first; the third has too few pairs to be used.
     """
@@ -246,7 +246,7 @@ def test_the_mean_of_sets_is_that_of_fishers_z() -> None:
 
 
 def test_the_interval_of_the_mean_of_sets_holds_it() -> None:
-    """The interval of the mean over benchmarks contains the true value in 92 to 98 % of samples."""
+    """The 95 % interval of the mean of sets contains the true value in 92 to 98 % of samples."""
     random = np.random.default_rng(1)
     truth = math.tanh(
         np.mean([math.atanh(6 / math.pi * math.asin(k / math.hypot(k, 1) / 2)) for k in (0.3, 0.9)])
@@ -331,7 +331,10 @@ def test_a_figure_without_items_is_a_paired_t_test() -> None:
 
 
 def test_of_more_settings_the_larger_of_two_variances_counts() -> None:
-    """A difference has the larger of two variances: that of all settings and that of its two."""
+    """With more than two configurations, the larger of two variances of a difference is used.
+
+    One is estimated from its two configurations, the other from all of them.
+    """
     table = np.random.default_rng(2).normal(size=(4, 3)) * [[1], [1], [1], [9]]
     rest = table - table.mean(1)[:, None] - table.mean(0) + table.mean()
     squares = [sum(v * v for v in row) for row in rest.tolist()]
@@ -474,10 +477,11 @@ def simulated(
     gain: float = 0.0,
     spread: Sequence[float] = (0.15,),
 ) -> Sample:
-    """Return a simulated benchmark, and the cosines of several settings and seeds for its pairs.
+    """Return a simulated benchmark, and for each configuration the cosines, (seeds, pairs).
 
     A cosine is a factor times the human score of the pair, plus noise. The mean of the factor is
-    0.7, in the first setting 0.7 + `gain`; `spread` has its standard deviations over seeds.
+    0.7, in the first configuration 0.7 + `gain`. `spread` has the standard deviations of the factor
+    over seeds, which the configurations take in turn.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -492,7 +496,10 @@ def simulated(
 
 
 def true_gain(gain: float, spread: float = 0.15) -> float:
-    """Return the true difference in Spearman's correlation between `simulated` settings."""
+    """Return the true gain in Spearman's correlation by `gain` in `simulated`.
+
+    It is the difference between the first configuration and the others.
+    """
 
     def mean(center: float) -> float:
         nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -506,7 +513,7 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Return the differences of all pairs of settings in each of `times` simulations."""
+    """Return the differences of all pairs of configurations in each of `times` simulations."""
     random = np.random.default_rng(seed)
     pairs = [*itertools.combinations(range(settings), 2)]
     return [
@@ -539,7 +546,10 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 
 
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
-    """The power of the test is about 80 % with the estimated number of seeds, not with fewer."""
+    """The power of the test is about 80 % with the estimated number of seeds, not with fewer.
+
+    The estimate is None if the pairs are too few for any number of seeds.
+    """
     random = np.random.default_rng(0)
     noise = Noise(1.0 / 4, 3, 0.0, 1.0)  # of differences with variance 1, over 4 seeds
     size = 0.9
@@ -570,14 +580,14 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Save simulated answers to a benchmark in files; return the settings with scores and files.
+    """Save simulated answers to a benchmark in files; return a `Setting` for each configuration.
 
     Parameters
     ----------
     folder
         The folder of the files.
     sample
-        The benchmark, and for each setting the answers of its runs.
+        The benchmark, and for each configuration the answers of its runs.
     figures
         The name of the benchmark.
     """

@@ -107,7 +107,7 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the arrays, by file name, and the history of the only training in the cache."""
+    """Return the files of arrays, by name, and the history of the only training in the cache."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -239,7 +239,7 @@ def test_a_run_after_kills_at_random_times_gives_the_same_vectors(
 
 @pytest.fixture(scope="module")
 def finished(server: Forks, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder whose cache has the results of all stages of a command."""
+    """Run a command to its end; return its folder, whose cache has the results of all stages."""
     folder = new_folder(template, tmp_path_factory.mktemp("finished") / "softmax")
     assert server.start((*COMMANDS["softmax"], "tracking=none"), folder).wait() == 0
     return folder

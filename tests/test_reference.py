@@ -336,9 +336,9 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with a published error in that of u_o.
+    """Return the softmax loss and its gradients, with the note's error in the gradient of u_o.
 
-    It has the predicted probability of another word instead of that of u_o.
+    This gradient has the predicted probability of another word instead of the outside word's.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -347,9 +347,9 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with a published error in those of u_w for w ≠ o.
+    """Return the softmax loss and its gradients, with the note's error in those of u_w for w ≠ o.
 
-    Each has the predicted probability of another word instead of that of u_w.
+    The gradient of u_w has the predicted probability of another word instead of that of w.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -359,9 +359,9 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with a published error in that of v.
+    """Return the negative-sampling loss and its gradients, with an error of the note in that of v.
 
-    It sums over the outside vector u_o instead of the noise vectors u_k.
+    The gradient of v has u_o in place of each noise vector u_k.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -371,9 +371,9 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with a published error in that of v.
+    """Return the negative-sampling loss and its gradients, with an error of the note in that of v.
 
-    It subtracts the noise vectors u_k instead of multiplying by them.
+    In the gradient of v, the noise vectors u_k are subtracted from their factors, not multiplied.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -383,7 +383,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with a published error in those of u_k.
+    """Return the negative-sampling loss and its gradients, with the note's error in those of u_k.
 
     The gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
     """
@@ -418,7 +418,7 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as published."""
+    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as the note says."""
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:
@@ -508,8 +508,8 @@ def safe_curvature(s: Array) -> Array:
 def test_curvature_that_holds_at_any_distance() -> None:
     """A parabola with curvature κ̄ that touches the loss log(1 + exp(t)) at s is an upper bound.
 
-    The engines use κ̄ = 1 / (2 max(2, |s|)). The smallest such curvature is κ = tanh(s / 2) / 2s.
-    The second derivative σ'(s) is too small.
+    The engines use κ̄ = 1 / (2 max(2, |s|)). The smallest such curvature is κ = tanh(s / 2) / (2s).
+    κ̄ is at most 4/3 of it. The second derivative σ'(s) is too small.
     """
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
@@ -531,6 +531,7 @@ def test_curvature_of_a_row() -> None:
     """The trace of the Hessian of the loss in one row r is the sum of w σ'(x·r) |x|².
 
     The sum is over the terms of the loss; w is the weight of a term, and x the other vector in it.
+    The trace is at least the largest eigenvalue, and at most the same sum with κ̄ in place of σ'.
     """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)

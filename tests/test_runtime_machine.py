@@ -1,4 +1,4 @@
-"""Test the number of threads of a job, and errors for too little memory or disk space."""
+"""Test estimates of memory, errors for too little memory or disk space, and threads per job."""
 
 import errno
 import os

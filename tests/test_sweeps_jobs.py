@@ -42,7 +42,11 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
 
 
 def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[list[str]]:
-    """Plan a sweep whose experiment's file has `params`, with arguments on the command line."""
+    """Plan a sweep, and return the overrides of each job.
+
+    The file of the experiment has the ``hydra.sweeper.params`` `params`, and the command line the
+    arguments `given`.
+    """
     path = conf / "experiment" / "mine.yaml"
     write_json(path, {"hydra": {"sweeper": {"params": params}}})
     path.write_text(f"# @package _global_\n{path.read_text()}")

@@ -1,4 +1,4 @@
-"""Test that a tokenized corpus does not depend on compression, blocks or threads."""
+"""Test tokenized corpora: not changed by compression, blocks or threads; faults of a text."""
 
 import bz2
 import gzip

@@ -118,7 +118,10 @@ def test_every_character_has_the_right_kind() -> None:
 
 
 def test_normalizing_does_not_change_kinds() -> None:
-    """Unicode normalization keeps the kind (letter, mark, space, other) of a character."""
+    """Unicode normalization keeps the kind (letter, mark, space, other) of a character.
+
+    If its NFC or NFD form is several characters, the first has this kind, the others this or mark.
+    """
     kinds = character_kinds()
     for point in ASSIGNED:
         character = chr(point)

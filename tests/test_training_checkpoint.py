@@ -227,7 +227,10 @@ HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
 
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Replace the held-out loss of each epoch by the next value of `HELD_OUT`."""
+    """Replace the held-out loss of each epoch by the next value of `HELD_OUT`.
+
+    After the test, check that the values were used up, so that each epoch was evaluated once.
+    """
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(
         "w2v.training.train.NumpyEngine.loss", lambda *_: Tally(100, 10.0, 10.0 * next(losses))

@@ -74,7 +74,7 @@ only that folder was read, the names of its files begin like ``I01 [`` or ``D01 
 
 
 def section_of(category: str) -> str:
-    """Return ``syntactic`` or ``semantic``, for a category of Google's analogies or of BATS."""
+    """Return ``syntactic`` for a syntactic category of Google's file or BATS, else ``semantic``."""
     return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
@@ -92,10 +92,11 @@ class CategoryResult:
     ci95
         Wilson's 95 % confidence interval of `accuracy`.
     correct, correct_5
-        The numbers of questions from which these two shares are computed.
+        The number of questions whose best candidate answer is correct, and of questions with a
+        correct answer among the five best candidates.
     questions, known, total
-        The number of questions used; of questions whose words are all in the vocabulary; and of all
-        questions.
+        The number of questions used; of questions whose words a, b, c and at least one correct
+        answer are in the vocabulary; and of all questions.
     """
 
     category: str
@@ -131,8 +132,8 @@ class AnalogyResult:
     questions, total
         The number of questions used for the scores, and of all questions in the benchmark.
     known, coverage
-        The number of questions whose words all have vectors in the restricted vocabulary, and
-        known / total (None without questions).
+        The number of questions whose words a, b, c and at least one correct answer are in the
+        restricted vocabulary, and known / total (None without questions).
     vocabulary
         The size of the restricted vocabulary: only this many most frequent words may occur in
         questions and answers.
@@ -165,9 +166,9 @@ def load_analogies(path: str | Path) -> list[Question]:
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file of the folder is a category, and each line
-    has a word and its correct answers, which are separated by slashes. Each ordered pair of lines
-    of a file makes a question. The first line gives a (its word) and b (its first answer), and the
-    second line gives c (its word) and the correct answers.
+    has a word and its correct answers, which are separated by slashes. Each ordered pair of two
+    lines of a file makes a question. The first line gives a (its word) and b (its first answer),
+    and the second line gives c (its word) and the correct answers.
 
     Raises
     ------
@@ -365,7 +366,7 @@ class _Lists(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """The m analogy questions whose words are all in a vocabulary.
+    """The m analogy questions whose words a, b, c and at least one answer are in a vocabulary.
 
     Words are represented by their frequency ranks, from 0.
 
@@ -387,7 +388,10 @@ class _Asked(NamedTuple):
 
 @remember_last(8)  # the vectors of a sweep have the same words
 def _asked(words: tuple[str, ...], questions: tuple[Question, ...]) -> _Asked:
-    """Return the questions whose words are all among `words`, which are ordered by frequency."""
+    """Return the questions whose words a, b, c and at least one correct answer are in `words`.
+
+    `words` is the vocabulary, the most frequent word first.
+    """
     rank_of_word = {word: rank for rank, word in enumerate(words)}
     first: dict[str, int] = {}
     same_word = [first.setdefault(word.lower(), rank) for rank, word in enumerate(words)]
@@ -505,7 +509,7 @@ def _factors(
 
 
 def _ranks(scores: NDArray[np.float32], excluded: _Lists, correct: _Lists) -> NDArray[np.int64]:
-    """Return the rank, from 1 to 5, of the best correct answer to each question; 0 below rank 5.
+    """Return the rank of the best correct answer to each question: 1 to 5, or 0 if it is beyond 5.
 
     Of equal scores, the more frequent word comes first.
 
@@ -534,7 +538,7 @@ def _ranks(scores: NDArray[np.float32], excluded: _Lists, correct: _Lists) -> ND
 
 @remember_last(8)
 def _categories(questions: tuple[Question, ...]) -> dict[str, NDArray[np.intp]]:
-    """Return the indices of the questions of each category, in the order of the questions."""
+    """Return the indices of each category's questions; categories in order of first appearance."""
     places: dict[str, list[int]] = {}
     for index, question in enumerate(questions):
         places.setdefault(question.category, []).append(index)

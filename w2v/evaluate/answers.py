@@ -1,6 +1,7 @@
 """Save and load the answers of runs to benchmark items, so that configurations can be compared.
 
-An item is a word pair or an analogy question.
+An item is a word pair or an analogy question. The answer to a word pair is the cosine of its
+vectors; the answer to a question is the rank of the correct answer (`answer_ranks`).
 """
 
 import hashlib
@@ -54,8 +55,8 @@ class Given(NamedTuple):
 def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
     """Save the answers of one run to several benchmarks, as a compressed NumPy file.
 
-    The items of each benchmark are saved once, in a separate file that several runs share
-    (`items_file`).
+    The items of each benchmark are saved in a separate file in the same folder (`items_file`),
+    unless this file exists already.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Give
     path
         The file.
     benchmarks
-        Benchmarks by the hash of their items. New benchmarks found in the file are added to this
-        dict.
+        Benchmarks by the hash of their items. Benchmarks of the file that this dict lacks are
+        loaded (`items_file`) and added to it.
 
     Returns
     -------

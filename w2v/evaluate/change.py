@@ -80,7 +80,7 @@ class Shift(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the vector of the word differs significantly between the two texts."""
+        """Whether the vector of the word differs significantly between the texts: p < `LEVEL`."""
         return self.p is not None and self.p < LEVEL
 
 
@@ -91,7 +91,7 @@ class Change:
     Attributes
     ----------
     shifts
-        The words, ordered by falling significance.
+        The shift of each word, the most significant first.
     runs
         The number of runs of each text.
     resampled
@@ -129,7 +129,7 @@ class _Noise(NamedTuple):
 def change(
     before: Ensemble | WordVectors, after: Ensemble | WordVectors, resampled: bool
 ) -> Change:
-    """Rank the common words of two texts by the significance of the change of their vectors.
+    """Rank the words that two texts share by the significance of the change of their vectors.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def _bands(size: int) -> list[slice]:
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correct p-values for multiple testing by Holm's method."""
+    """Return p-values corrected for multiple testing by Holm's method, in the given order."""
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)

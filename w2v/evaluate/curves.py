@@ -31,7 +31,7 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
     """Compute the scores listed in ``settings.followed``; return them by name.
 
-    They are those of the sums of center and outside vectors if ``settings.use`` says so.
+    If ``settings.use`` is ``v+u``, the sums of center and outside vectors are evaluated.
     """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

@@ -92,9 +92,9 @@ class Band(NamedTuple):
     first, last
         The range of frequency ranks, from 1.
     share
-        The mean of `Agreement.share` over the words that were compared.
+        The mean of `Agreement.share` over the words of this band that were compared.
     least
-        The words on which runs agree least.
+        The words of this band on which runs agree least.
     """
 
     first: int

@@ -3,8 +3,8 @@
 A score is a function of a sample of items. The influence of an item is the derivative of the score
 with respect to the item's weight in the sample (Hampel). The influences of all n items sum to 0.
 The sum of (influence / n)² estimates the variance of the score over samples of items: this is the
-infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. Since it yields a
-vector over items, the influences on two scores of the same items can be subtracted.
+infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. The influence of an
+item on the difference of two scores of the same items is the difference of its two influences.
 
 References
 ----------
@@ -43,7 +43,7 @@ class Scores(NamedTuple):
         The scores; NaN where a score is undefined.
     parts : (runs, n)
         The influence of each item on the score, divided by the number of items that are used; 0 for
-        the others.
+        items that are not used.
     """
 
     values: FloatArray
@@ -90,7 +90,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of independent sampling units (word pairs) among the used items."""
+        """Return the number of distinct word pairs, the sampling units, in the used items."""
 
     def variances(self, parts: FloatArray) -> FloatArray:
         """Estimate the sampling variance, over items, of the score of each row of `parts`.
@@ -170,7 +170,7 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse 0/1 matrices that add up values of questions.
+        """Two sparse 0/1 matrices; multiplied by values of the questions, they give sums of values.
 
         The columns are the questions. The first matrix has a row for each word pair, and the second
         a row for each combination of two word pairs in a question.
@@ -230,7 +230,10 @@ class MeanOfSets(Benchmark):
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
-        """Return the indices of the sets with enough used pairs; `used` is a bool array (n,)."""
+        """Return the indices of sets with `MIN_PAIRS_FOR_INTERVAL` or more used pairs.
+
+        `used` is a bool array (n,) over the pairs of all sets.
+        """
         sizes = [int(one.sum()) for one in self.split(used)]
         return [number for number, size in enumerate(sizes) if size >= MIN_PAIRS_FOR_INTERVAL]
 
@@ -348,7 +351,7 @@ class _Ranks:
         return out
 
     def mean_above(self, weights: FloatArray) -> FloatArray:
-        """Return, for each k, the mean over i of weights[i] · h(i, k).
+        """Return, for each row and each k in it, the mean over i of weights[i] · h(i, k).
 
         h(i, k) is 1 if value i is larger than value k, 1/2 if they are equal, and 0 otherwise.
         """

@@ -21,7 +21,7 @@ ROUNDS = 3
 
 
 def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the orthogonal matrix R that minimizes the squared error of ``source @ R - target``.
+    """Return the orthogonal matrix R that minimizes the sum of squares of ``source @ R - target``.
 
     Parameters
     ----------

@@ -80,7 +80,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
 def project_by(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """Project words by several methods; return only PCA if there are too few words."""
+    """Return a projection of words by each method; only one, by PCA, if there are too few words."""
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
 

@@ -64,7 +64,9 @@ class Evaluate(EvaluationSettings):
         return None if self.vectors is None else self._locate("vectors", self.vectors)
 
     def compared_path(self) -> Path | None:
-        """Return the path of the vectors that `compare` names; if of several runs, of the first.
+        """Return the path of the vectors that `compare` names; None if it names none.
+
+        If it names several runs, the path is that of the first one.
 
         Raises
         ------

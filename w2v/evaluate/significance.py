@@ -103,7 +103,7 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Return the variance expected with `wanted` seeds, estimated with `seeds` seeds."""
+        """Return the `Noise` to expect with `wanted` seeds; this one was estimated with `seeds`."""
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
 
@@ -117,11 +117,12 @@ class Difference:
     a, b
         The indices of the two configurations.
     difference
-        The mean score of `a` minus that of `b`, over the seeds that both have. For a benchmark,
-        only items whose words are in the vocabularies of all runs of both are used.
+        The mean score of `a` minus that of `b`, over the seeds that both have. For a benchmark
+        that skips unknown words, only items known to all runs of both are used.
     verdict
         Whether `a` is significantly ``better`` or ``worse`` than `b`, or ``no difference shown``;
-        or why they cannot be compared: ``one seed``, or ``too few pairs`` (fewer than `MIN_ITEMS`).
+        or why they cannot be compared: ``one seed`` or none in common, or ``too few pairs`` (fewer
+        than `MIN_ITEMS`, or the score is undefined).
     low, high
         The simultaneous 95 % confidence interval of the difference, corrected for the number of
         comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. None if the
@@ -138,8 +139,8 @@ class Difference:
         The smallest true difference that is significant with probability 0.8, given this number of
         seeds.
     size, seeds_needed
-        A difference, and the number of seeds for which it is significant with probability 0.8; None
-        if `MAX_SEEDS` seeds are not enough, because there are too few items.
+        A difference, and the number of seeds with which it is significant with probability 0.8;
+        None if `MAX_SEEDS` seeds are not enough, or if the runs are not a sample of seeds.
     """
 
     a: int
@@ -372,7 +373,7 @@ class Comparison:
     def _noise(
         self, a: int, b: int, seeds: Sequence[str]
     ) -> tuple[float, Noise | None, int | None]:
-        """Return the difference, its `Noise` (None with one seed), and the number of items."""
+        """Return the difference, its `Noise` (None if unknown), and the number of items, if any."""
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
             gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])

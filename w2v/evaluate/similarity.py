@@ -54,8 +54,8 @@ class SimilarityResult:
     known, coverage
         The number of pairs whose words both have vectors, and known / total (None without pairs).
     ngrams
-        The number of these pairs in which a word is outside the vocabulary and has a vector made
-        from its n-grams (subwords).
+        The number of pairs in which a word is outside the vocabulary and has a vector made from its
+        n-grams (subwords).
     oov
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.

@@ -118,7 +118,8 @@ class Configuration(Generic[R]):
     def overlap(self, runs: int) -> float | None:
         """Return the share of nearest neighbors that its first `runs` runs have in common.
 
-        The share is a mean over all pairs of runs; None if a file of vectors is missing.
+        The share is a mean over all pairs of runs; None for fewer than two runs, or if a file of
+        vectors is missing.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
@@ -134,7 +135,8 @@ class Sweep(Generic[R]):
     objective
         The name of the metric.
     runs
-        All runs. If the sweep stopped the worse configurations early, the last runs of each.
+        All runs. If the sweep stopped the worse configurations early, the last (longest) run of
+        each configuration and seed.
     first
         If the sweep stopped the worse configurations early, the comparison of the first runs of all
         configurations, which have the same number of epochs.
@@ -206,7 +208,7 @@ class Sweep(Generic[R]):
     def ranking(self) -> dict[str, list[Configuration[R]]]:
         """The configurations by group, best first; those of one group can be compared.
 
-        Those trained for more epochs come before the others.
+        In a group, configurations trained for more epochs come first.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -339,7 +341,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def _overlaps(self) -> dict[str, float | None]:
-        """The overlap of nearest neighbors in the best configurations, by their name."""
+        """`Configuration.overlap` of the best configurations, by the configuration's name."""
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
         ]
@@ -353,7 +355,7 @@ class Sweep(Generic[R]):
 
     @property
     def unbeaten(self) -> set[str]:
-        """The names of the configurations on the Pareto front of time and objective of a group."""
+        """The names of the configurations on the Pareto front of their group (time, objective)."""
         found: set[str] = set()
         for ranked in self.ranking.values():
             points = [(one.seconds, one.mean) for one in ranked if one.seconds is not None]
@@ -368,7 +370,7 @@ class Sweep(Generic[R]):
         The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
         not all runs can be compared), and ``effect`` (mean objective minus that of all runs that
         can be compared). More than `MAX_VALUES` numbers are divided at their quartiles. If the
-        sweep stopped the worse configurations early, the first runs of all are used.
+        sweep stopped the worse configurations early, the runs before the first stop are used.
         """
         if self.first is not self:
             return self.first.effects
@@ -388,9 +390,9 @@ class Sweep(Generic[R]):
 
     @property
     def best(self) -> list[Row]:
-        """The rows of the best configurations, one for each group of several configurations.
+        """The rows of `configurations` for the best one of each group.
 
-        If there is only one configuration in all, its row.
+        Groups of one configuration are left out, unless it is the only configuration in all.
         """
         rows = self.configurations
         return rows if len(rows) == 1 else [row for row in rows if row["verdict"] == "best"]
@@ -410,9 +412,9 @@ class Sweep(Generic[R]):
 def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
     """Return the settings that differ between runs: groups of settings first, the seed last.
 
-    The choice of a group, such as ``loss``, has a key without a dot. A setting of the group that
-    this choice determines is left out; if `experiment` is true, also a setting determined by the
-    value of ``experiment``.
+    The choice of a group, such as ``loss``, has a key without a dot. If this choice determines a
+    setting of the group, such as ``loss.negatives``, the setting is left out. If `experiment` is
+    true, a setting determined by the value of ``experiment`` is left out as well.
     """
     values: dict[str, list[str]] = {}
     for run in runs:

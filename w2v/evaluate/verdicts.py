@@ -288,10 +288,10 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence on the smallest detectable difference and on the number of seeds needed.
+    """Return a sentence on the smallest detectable difference and the number of seeds to add.
 
-    The detectable difference is for the seeds of the comparison `one`; the number of seeds is for
-    the difference ``one.size``. `digits` is the number of decimals.
+    The detectable difference is for the seeds of the comparison `one`; the added seeds are to
+    detect the difference ``one.size``. `digits` is the number of decimals.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

@@ -58,8 +58,8 @@ class Cloud:
     points
         Pairs of cost and score, one for each run.
     unbeaten
-        Whether the configuration is Pareto-optimal: no other has both a better mean cost and a
-        better mean score.
+        Whether the configuration is Pareto-optimal: no other is at least as good in both mean cost
+        and mean score, and better in one.
     """
 
     label: str
@@ -205,9 +205,10 @@ def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | 
 def value_over_cost(
     clouds: Sequence[Cloud], xlabel: str, ylabel: str, title: str, path: str | Path
 ) -> None:
-    """Plot the mean score of each configuration against its mean cost, and its runs as dots.
+    """Plot the mean score of each configuration against its mean cost.
 
-    Pareto-optimal configurations are drawn as diamonds, and the first `MAX_LABELS` are labeled.
+    The runs of a configuration are drawn as dots if there are several. Pareto-optimal
+    configurations are drawn as diamonds, and the first `MAX_LABELS` of these are labeled.
     """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)

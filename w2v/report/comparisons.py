@@ -226,9 +226,9 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return a sentence that says which random variation the trainings of a text show.
+    """Return a sentence on what differs between the trainings of a text.
 
-    This is that of the seed, or of the seed and the sample of documents, or none.
+    This is the seed, or the seed and the sample of documents, or nothing for single trainings.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."

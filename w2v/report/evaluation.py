@@ -48,7 +48,7 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write only the table of neighbors.
+        Write no table but that of neighbors, and leave out scores that are long lists.
 
     Returns
     -------
@@ -83,8 +83,8 @@ def compute(
     Parameters
     ----------
     given
-        Unless ``given.tables``, only the table of neighbors is written, and the data for the plots
-        has no tables.
+        Unless ``given.tables``, no table but that of neighbors is written, scores that are long
+        lists are left out, and the data for the plots has no tables.
     trained
         The folder of the training result; None if there is none.
     suggested

@@ -34,8 +34,8 @@ class Findings:
     bands
         A table of the scores on each benchmark by bands of word frequency.
     stability
-        A table of how many nearest neighbors each word shares between this run and another; empty
-        if no other run was compared.
+        A table of the share of each word's nearest neighbors that this run and another have in
+        common; empty if no other run was compared.
     """
 
     vectors: WordVectors

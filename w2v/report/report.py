@@ -177,8 +177,8 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     totals
         The rows for all categories together and the first method; the row of a benchmark comes
         before those of its sections. Three columns are added: ``accuracy_5`` (how often the right
-        answer is among the first five), ``coverage`` (the fraction of the questions that could be
-        answered), and ``others``, a dictionary of the accuracy of every method.
+        answer is among the first five), ``coverage`` (the fraction of the questions that were
+        used), and ``others``, a dictionary of the accuracy of every method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))

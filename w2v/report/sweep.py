@@ -119,7 +119,7 @@ def readable(score: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `MAX_NAMES` names, separated by commas, and the number of the others."""
+    """Return the first `MAX_NAMES` names, and the number of all others, as text."""
     more = len(names) - MAX_NAMES
     text = ", ".join(names[:MAX_NAMES])
     return f"{text} and {more} more" if more > 0 else text
@@ -161,11 +161,11 @@ def score_table(judged: Judged) -> dict[str, Any]:
 
 
 def seeds_to_add(one: Difference) -> str:
-    """Return the number of further seeds that a difference needs, as text for a table.
+    """Return how many more seeds a difference needs to be significant, as text for a table.
 
-    With these, a difference of this size is significant in 80 % of repetitions. The text is a dash
-    if it is significant already or the number is unknown, and ``more pairs`` or ``over 1,000`` if
-    1,000 seeds would not suffice.
+    With these, a difference of ``one.size`` is significant in 80 % of repetitions. The text is a
+    dash if `one` is significant already or the number is unknown, and ``more pairs`` or ``over
+    1,000`` if 1,000 seeds would not suffice.
     """
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH

@@ -47,7 +47,7 @@ def check_benchmarks(settings: EvaluationSettings) -> None:
 def compute_scores(
     given: MetricInput,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], dict[str, Answers]]:
-    """Compute every metric.
+    """Compute every metric that the settings ask for.
 
     Returns
     -------

@@ -103,7 +103,11 @@ def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
-    """Yield a benchmark's rows of the table ``analogies``: one per category, then the totals."""
+    """Yield the rows of the table ``analogies`` for one benchmark and one method.
+
+    There is a row for each category, and one each for the semantic, the syntactic and all
+    questions.
+    """
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
         for name, sections in SUMS.items()

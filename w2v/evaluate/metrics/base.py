@@ -87,7 +87,7 @@ class EvaluationSettings(Settings):
 
     @property
     def followed(self) -> list[str]:
-        """The names of the scores that are computed during training."""
+        """The names of the scores that are computed during training; empty if none are."""
         if self.every is None:
             return []
         if self.curves is not None:
@@ -127,7 +127,7 @@ class MetricResult(NamedTuple):
     Attributes
     ----------
     scores
-        The scores as JSON values, by benchmark.
+        The scores as JSON values, by benchmark; by name for a metric without benchmarks.
     rows
         The rows of each result table, by the name of the table. A row is a tuple or dict of column
         values. There may be no rows if no tables were requested.
@@ -196,8 +196,8 @@ class Metric(ABC):
     def load(self, path: Path) -> Sequence[Any]:
         """Load the items of a benchmark, such as word pairs, from its file.
 
-        It is called for the files that `benchmarks` returns. A metric without such files leaves it
-        undefined.
+        It is called for the files that `benchmarks` returns. A metric without such files need not
+        define it.
 
         Raises
         ------
@@ -394,12 +394,12 @@ def benchmark_files(
 
 
 class NamedError(InputError):
-    """An error in finding or downloading a benchmark, with the benchmark's name.
+    """An error in finding or downloading a standard set of word pairs, with its name.
 
     Attributes
     ----------
     name
-        The name of the benchmark in the settings.
+        The name of the set in the settings.
     """
 
     def __init__(self, name: str, text: str) -> None:

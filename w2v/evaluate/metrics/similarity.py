@@ -83,10 +83,10 @@ class Similarity(Metric):
     def _add_mean(
         self, result: MetricResult, settings: EvaluationSettings, made: NDArray[np.bool_]
     ) -> None:
-        """Add the mean of Spearman's correlation over all sets of word pairs to the scores.
+        """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
 
-        `made` is a bool array over all pairs: whether a word of the pair has a vector made from
-        n-grams.
+        It is added to the scores and to the table ``similarity``, unless it is undefined. `made` is
+        a bool array over all pairs: whether a word of the pair has a vector made from n-grams.
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])

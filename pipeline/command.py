@@ -1,4 +1,4 @@
-"""The installed command ``w2v``: runs experiments, and ``w2v cache``."""
+"""The installed command: ``w2v`` runs experiments, ``w2v cache`` manages the cache of results."""
 
 import sys
 
@@ -6,7 +6,7 @@ from pipeline.runtime.startup import escape_unencodable, leave_at_once
 
 
 def main() -> int:
-    """Run the command line in ``sys.argv``, and return its exit status."""
+    """Run ``w2v cache`` or an experiment, as ``sys.argv`` says; return the exit status."""
     escape_unencodable()
     leave_at_once()
     if sys.argv[1:2] == ["cache"]:

@@ -59,7 +59,7 @@ class Experiment:
         self.stages = stages_of(context.config, stages)
 
     def run(self, run_dir: Path) -> dict[str, Any]:
-        """Run the stages, write ``summary.json`` into `run_dir`, and return its content.
+        """Run the stages, record them, write ``summary.json`` to `run_dir`, and return its content.
 
         The results of stages that ``config.stages`` omits must be in the cache.
         """
@@ -80,7 +80,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return the result of a stage from the cache; compute it if it is missing."""
+        """Return a stage's cached result; else compute it if ``config.stages`` has it, or raise."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)

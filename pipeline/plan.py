@@ -130,7 +130,7 @@ class Planner:
 
 
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
-    """Print the plan of each run and the total cost; return the exit status.
+    """Print the plan of each run and the total cost; return 0 if all is cached, 3 otherwise.
 
     `plans` maps the title of each run to its steps. `at_once` is the number of jobs run in
     parallel.
@@ -198,7 +198,7 @@ def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Delete the folder that Hydra made for a run, unless it contains other files."""
+    """Delete a run's folder and its empty parents, unless it has other files than Hydra's."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

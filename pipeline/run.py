@@ -60,7 +60,7 @@ class Program:
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
     def run(self, composed: DictConfig) -> float | None:
-        """Run one experiment; for a job of a sweep, return the value to optimize."""
+        """Run or plan one experiment; for a job of a sweep, return the value to optimize."""
         self.started = True
         try:
             context = job_context()
@@ -120,7 +120,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the reports of runs, given by the folders of runs or sweeps, and print their paths."""
+    """Write the reports of runs, or of a sweep's jobs that have none; print the reports' paths."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:

@@ -76,7 +76,7 @@ class Clock:
         self.begun = np.array([time.perf_counter(), time.process_time()])
 
     def seconds(self) -> NDArray[np.float64]:
-        """Return the seconds since the start: the elapsed time, and the processor time."""
+        """Return an array: elapsed seconds and processor seconds of all threads since the start."""
         return np.asarray([time.perf_counter(), time.process_time()] - self.begun)
 
 
@@ -86,7 +86,7 @@ processor time."""
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
-    """Return a function that trains one epoch with ``engine=numba``."""
+    """Return a function that trains an epoch with ``engine=numba``, and returns the words/s."""
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -104,7 +104,7 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return the name of the library to compare with, and a function that trains one epoch."""
+    """Return the name of the library to compare with, and a function like that of `ours`."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

@@ -101,14 +101,14 @@ def run_process(*arguments: str, cwd: Path) -> Done:
 
 
 def summary_of(cwd: Path) -> dict[str, Any]:
-    """Return the content of the newest ``summary.json`` below a folder."""
+    """Return the content of ``summary.json`` of the newest single run in ``outputs`` of `cwd`."""
     found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
     summary: dict[str, Any] = json.loads(found[-1].read_bytes())
     return summary
 
 
 def query(cwd: Path, sql: str) -> list[Any]:
-    """Return the rows of an SQL query to the MLflow database in ``outputs`` of a folder."""
+    """Return the rows of an SQL query to the MLflow database in ``outputs`` of `cwd`."""
     with contextlib.closing(sqlite3.connect(cwd / "outputs" / "mlflow.db")) as database:
         return database.execute(sql).fetchall()
 

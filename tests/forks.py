@@ -38,7 +38,7 @@ class Forked:
 
 
 class Forks:
-    """A process that has imported everything, and starts commands by forking itself."""
+    """Starts commands through a process that has imported everything and forks itself."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -71,7 +71,7 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the process that forks commands; stop it after the block."""
+    """Start the process that forks commands, yield a `Forks` for it, and stop it at the end."""
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -89,7 +89,7 @@ def forks() -> Iterator[Forks]:
 def child(
     arguments: list[str], cwd: str, out: str, largest: int | None, max_wait: float | None
 ) -> int:
-    """Run ``pipeline/run.py`` in a fork, and return its exit status.
+    """Run ``pipeline/run.py`` in this process, which is a fork, and return its exit status.
 
     `out` is the file for its output. `largest` limits the size of files in bytes. `max_wait` limits
     the seconds that the command waits for a tracking store.

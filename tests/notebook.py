@@ -29,13 +29,13 @@ def execute(folder: Path) -> Any:
 
 
 def pictures(notebook: Any) -> list[Any]:
-    """Return the outputs of a notebook that contain a PNG image."""
+    """Return the data, by MIME type, of each output of a notebook that contains a PNG image."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return [output.data for output in outputs if "image/png" in output.get("data", {})]
 
 
 def make_small(data: Any) -> None:
-    """Replace the PNG image of an output by a smaller one with fewer colors."""
+    """Replace the PNG image in the data of an output by one 720 pixels wide, of 32 colors."""
     picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
     height = round(picture.height * WIDTH / picture.width)
     picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(COLORS)

@@ -1,4 +1,4 @@
-"""Test ``measure=benchmark``, which compares the speed of training engines."""
+"""Test ``measure=benchmark`` (the speed of engines), and a run with ``measure=complexity``."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from w2v.training.schedule import Schedule, TrainingSettings
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return an invented result of one training: words/s `speed`, and MB of memory `peak`."""
+    """Return an invented benchmark result of one training; `speed` in words/s, `peak` in MB."""
     return {
         "engine": engine,
         "threads": threads,
@@ -71,7 +71,10 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Train on a missing corpus in a new process; `loss` are settings of negative sampling."""
+    """Let a worker process train with gensim on a missing corpus, which fails.
+
+    `loss` are settings of negative sampling.
+    """
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")
     run_worker(nowhere, nowhere, nowhere, objective, Schedule(), "gensim", 1)

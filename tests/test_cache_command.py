@@ -20,7 +20,10 @@ ABOUT: dict[str, Any] = {"settings": {}, "upstream": {}}
 
 @pytest.fixture
 def outputs(tmp_path: Path) -> Path:
-    """Make a cache with entries of several sizes and ages, one of them damaged, one unfinished."""
+    """Return a folder with a cache and a checkpoint.
+
+    The cache has three results of several sizes and ages, a damaged one, and an unfinished one.
+    """
     folder = tmp_path / "outputs"
     for age, stage in enumerate(("tokenize", "vocab", "train"), start=1):
         where = folder / "cache" / stage
@@ -40,7 +43,7 @@ def outputs(tmp_path: Path) -> Path:
 
 
 def left(outputs: Path) -> list[str]:
-    """Return the first four characters of the keys that are still in the cache."""
+    """Return the first four characters of the keys of all cache entries and checkpoints left."""
     return [item.key[:4] for item in list_items(outputs)]
 
 

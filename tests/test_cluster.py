@@ -94,7 +94,7 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> Trained:
-    """Train on random documents with the given pool of workers, or without workers."""
+    """Train on random documents, with `workers` workers unless `pool` is ``None``."""
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
@@ -170,7 +170,7 @@ def naive_combine(
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a random matrix, and the rows that each worker changed."""
+    """Return a random matrix, and random new values that each worker has for some of its rows."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []
@@ -278,7 +278,10 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A local pool of workers that records the number of tokens and the rates of each round."""
+    """A local pool of workers that records the tokens of each round and its learning rates.
+
+    The rates are those at the start and at the end of the round.
+    """
 
     def __init__(self) -> None:
         self.sizes: list[int] = []

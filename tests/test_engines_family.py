@@ -1,6 +1,7 @@
-"""Test each loss with each architecture against slow reference implementations.
+"""Test each loss with each architecture (skip-gram or CBOW, with or without subwords).
 
-Both get the same random numbers. ``engine=numba`` is compared with ``engine=numpy``.
+``engine=numpy`` is compared with plain loops, and ``engine=numba`` with ``engine=numpy``, with the
+same random numbers.
 """
 
 import hashlib
@@ -122,7 +123,10 @@ def with_subwords(
 
 
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
-    """Return the loss of predicting the word `target` from the vector v, and its gradients."""
+    """Return the loss of predicting `target` from v, and its gradients by v and output vectors.
+
+    `noise` are the noise words for negative sampling, each with the weight K / len(noise).
+    """
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):
         path = naive.huffman_paths(task.counts.tolist())[target]

@@ -1,4 +1,4 @@
-"""Test ``engine=jax`` on the CPU: it makes the same random draws and updates as NumPy's engine."""
+"""Test ``engine=jax`` on the CPU: its random draws and updates are those of ``engine=numpy``."""
 
 from collections import Counter
 from dataclasses import replace
@@ -168,7 +168,7 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """The compiled program scatter-adds floats only to unique rows, so that no sum is random."""
+    """Each scatter-add of floats in the lowered program promises unique indices."""
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

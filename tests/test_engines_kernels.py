@@ -1,4 +1,4 @@
-"""Test ``engine=numba`` against plain loops, with several threads, processes and vector lengths."""
+"""Test ``engine=numba`` against plain loops, with several threads, processes and SIMD lengths."""
 
 import hashlib
 import math
@@ -70,9 +70,9 @@ SHAPES = [
 def assert_steps(
     documents: Documents, rate: float, engine: NumbaEngine, *others: NumpyEngine
 ) -> None:
-    """Train engines on documents, and compare the vectors with those of plain loops.
+    """Train engines on documents; compare vectors, losses and numbers of pairs with plain loops.
 
-    All engines have equal tasks.
+    All engines have equal tasks. The learning rate rises from `rate` to twice `rate`.
     """
     objective = engine.task.objective
     key = draw_key(generator(0, "train"))
@@ -237,7 +237,7 @@ def test_the_reported_loss_is_that_of_the_numpy_engine() -> None:
 
 
 def adjacent(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-    """Copy arrays into one buffer without gaps."""
+    """Copy arrays into one buffer, each at the next multiple of 8 bytes; return the copies."""
     ends = np.cumsum([structures.round_up(array.nbytes, 8) for array in arrays])
     parts = np.split(np.zeros(ends[-1], np.uint8), ends[:-1])
     copies = []
@@ -255,7 +255,7 @@ def flat(group: Any) -> list[NDArray[Any]]:
 
 
 def rebuilt(group: Any, arrays: Iterator[NDArray[Any]]) -> Any:
-    """Return a nested named tuple of the same structure with other arrays."""
+    """Return a nested named tuple like `group`, with its arrays replaced by those of `arrays`."""
     if not isinstance(group, tuple):
         return next(arrays)
     return type(group)(*(rebuilt(part, arrays) for part in group))

@@ -1,4 +1,7 @@
-"""Check ensembles, and the comparison of two texts, with plain loops, SciPy and simulations."""
+"""Check ensembles (several trainings of one text) and the comparison of two texts.
+
+The references are plain loops, SciPy and simulations.
+"""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Test `w2v.files`: files are written completely or not at all, and have checksums."""
+"""Test `w2v.files` (atomic writes, JSON, links of equal files), and paths that start with ``~``."""
 
 import json
 from pathlib import Path

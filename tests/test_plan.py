@@ -59,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Return a copy of the folder `made` for one test."""
+    """Yield a copy of the folder `made`, from which a test also imports the custom tokenizer."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     forget_modules()
     with mock.patch("sys.path", ["", *sys.path]):
@@ -68,7 +68,7 @@ def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def forget_modules() -> None:
-    """Let the next test import the tokenizer from its own copy, not from where it was made."""
+    """Forget the imported custom tokenizer, so that the next test imports it from its own copy."""
     for name in ("tokenizer_of_plan", "helper_of_plan"):
         sys.modules.pop(name, None)
 
@@ -88,7 +88,7 @@ def steps_in(printed: str) -> dict[str, str]:
 
 
 def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
-    """Return the same as `plan` in a quarter of the time: no command line is read by Hydra."""
+    """Return the same as `plan`, four times as fast: `plan_run` is called without Hydra."""
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
         assert plan_run(settled(*GIVEN, "plan=true", *more), folder / "no run") == 3
@@ -137,7 +137,10 @@ ANEW = {
 
 
 def expected(stage: str, reason: str) -> dict[str, str]:
-    """Return the plan in which `stage` is computed for a reason, and earlier stages are cached."""
+    """Return the plan in which `stage` is computed for a reason.
+
+    Earlier stages are cached; later ones are computed because an earlier one is.
+    """
     before = dict.fromkeys(STAGES[: STAGES.index(stage)], "cached")
     return {**before, stage: reason, **ANEW[stage]}
 

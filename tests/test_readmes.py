@@ -1,4 +1,4 @@
-"""Test every README: its links are valid, its Python code runs, and its commands are accepted."""
+"""Test every README: its links are valid, its Python code runs, and its commands are parsed."""
 
 import contextlib
 import doctest
@@ -158,7 +158,7 @@ def test_a_command_of_the_cache_is_known(line: str) -> None:
 
 
 def test_the_pages_have_commands() -> None:
-    """`commands` finds as many commands as expected, so that the tests above test something."""
+    """The READMEs have enough commands for the tests above, which are parametrized by them."""
     assert len(RUNS) > 40
     assert len(SWEEPS) > 5
     assert len(REFUSALS) > 2

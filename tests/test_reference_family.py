@@ -1,6 +1,7 @@
 """Test the reference implementations of hierarchical softmax, CBOW and subwords.
 
-They must equal finite differences, plain loops and automatic differentiation.
+Losses and gradients must equal those of plain loops and of automatic differentiation, and gradients
+also finite differences.
 """
 
 import math

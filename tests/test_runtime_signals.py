@@ -28,7 +28,7 @@ def test_a_signal_raises_an_exception(signum: int, raised: type[BaseException]) 
 
 
 def work(stop: StopRequest, signum: int | None = None, error: Exception | None = None) -> None:
-    """Send a signal, and then raise an error, in a block that defers signals."""
+    """In a block that defers signals, send `signum` and then raise `error`, if they are given."""
     with stop.handling_signals(), stop.deferrable():
         stop.defer()
         if signum is not None:

@@ -66,7 +66,7 @@ def frame(rows: list[Row], columns: Mapping[str, str]) -> pd.DataFrame:
 def evaluated(
     folder: Path, other: Callable[[], WordVectors] | None = None, **changes: Any
 ) -> tuple[dict[str, Any], SimpleNamespace]:
-    """Evaluate vectors, and write the results into ``folder/out``; return scores and data frames.
+    """Evaluate vectors, and write the results to ``folder/out``; return scores and tables.
 
     `other` returns vectors of another seed. `changes` are settings that differ from the defaults.
     """
@@ -228,7 +228,7 @@ class NormSpread(Metric):
 def test_a_metric_is_one_class_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new metric in the list of metrics is in the scores, tables, plots and printed lines."""
+    """A metric added to the list is in the scores, the tables, and the lines on the terminal."""
     for module in (stage, metrics):
         monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
     facts, _ = evaluated(tmp_path)

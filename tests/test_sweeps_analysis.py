@@ -67,7 +67,10 @@ def test_configurations_are_means_over_seeds() -> None:
 
 
 def oracle_of_four(every: list[Any], best: Any, other: Any) -> tuple[float, bool]:
-    """Return the p-value of a difference of two of four settings, and whether it is below 0.05."""
+    """Return the p-value of the difference of `best` and `other`, and whether it is below 0.05.
+
+    `every` has the values of all four configurations, each over the same three seeds.
+    """
     rest = [
         [
             v - np.mean(own) - np.mean(column) + np.mean(every)

@@ -1,4 +1,4 @@
-"""Test that the settings of a corpus make the source of its documents."""
+"""Test the settings of each corpus: the documents that they select, and which are refused."""
 
 import io
 import os

@@ -109,7 +109,7 @@ CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 
 def real_text() -> Documents:
-    """Return the tokens of the Stanford Sentiment Treebank, if present, or NumPy's docstrings."""
+    """Return the words of 5,000 sentences of the SST corpus, if present, or NumPy docstrings."""
     path = CORPORA / "sst.txt"
     if path.is_file():
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -65,7 +65,7 @@ Spans = NDArray[np.int64]
 
 @st.composite
 def texts(draw: st.DrawFn) -> Text:
-    """Draw a random text in which every token is different."""
+    """Draw a random text of different tokens, some of which may not be in the vocabulary."""
     lengths = draw(st.lists(st.integers(0, 30), max_size=12))
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     spans = np.stack([offsets[:-1], offsets[1:]], axis=1)

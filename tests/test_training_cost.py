@@ -1,4 +1,4 @@
-"""Test the computed number of dot products in an epoch against a count of every pair."""
+"""Test the computed numbers of pairs, dot products and FLOPs of an epoch against plain counts."""
 
 import numpy as np
 import pytest

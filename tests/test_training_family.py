@@ -1,4 +1,4 @@
-"""Test training with every loss and architecture: continued, resumed, and on a text with topics."""
+"""Test training with every loss and architecture: continuing and resuming it, and subwords."""
 
 from dataclasses import replace
 from pathlib import Path

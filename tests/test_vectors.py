@@ -1,4 +1,4 @@
-"""Test `WordVectors`: nearest neighbors, saving and loading."""
+"""Test `WordVectors`: looking up words, nearest neighbors, analogies, saving and loading."""
 
 import math
 from pathlib import Path

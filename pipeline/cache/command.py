@@ -33,9 +33,9 @@ class Item(NamedTuple):
 
 
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
-    """Return all cache entries and training checkpoints, sorted by stage and key.
+    """Return the cache entries, also unfinished and damaged ones, then the training checkpoints.
 
-    If `stages` is not empty, only the entries of these stages are returned.
+    `stages`, if not empty, selects stages; ``checkpoints`` stands for the training checkpoints.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
@@ -61,18 +61,18 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
 def prune(
     outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
 ) -> list[Item]:
-    """Delete unfinished, damaged and, by `older` or `to`, also old cache entries and checkpoints.
+    """Delete unfinished and damaged cache entries, and old entries and checkpoints on request.
 
     Return what was deleted. Entries that a running process has locked are kept.
 
     Parameters
     ----------
     stages
-        If not empty, delete only entries of these stages.
+        If not empty, delete only entries of these stages (``checkpoints`` for checkpoints).
     older
-        Delete entries that were not used for this many days.
+        If given, delete also entries and checkpoints that were not used for this many days.
     to
-        Delete the least recently used entries until at most this many bytes remain.
+        If given, delete also the least recently used until at most this many bytes remain.
     dry
         Delete nothing; only return what would be deleted.
     """
@@ -89,9 +89,9 @@ def prune(
 
 
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
-    """Delete a cache entry or a checkpoint; return ``False`` if a running process has it locked.
+    """Delete a cache entry or a checkpoint; return ``False`` if it is locked or cannot be deleted.
 
-    With `dry`, nothing is deleted.
+    With `dry`, nothing is deleted, and the result only says whether it is not locked.
     """
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)

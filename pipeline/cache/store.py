@@ -40,7 +40,7 @@ FORMAT = 2  # of entries; raise it when the manifest changes
 
 @dataclass(frozen=True)
 class Entry:
-    """The result of a stage in the cache."""
+    """A stage's result that is stored in the cache: the folder of its files, and facts about it."""
 
     key: str
     path: Path  # the folder of its files
@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save the hashes of source files, once for all entries with this code; return their key."""
+    """Save `code`, the hash of each source file, unless it is saved; return the key of its file."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -153,7 +153,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of a file with hashes of source files, which `keep_code` writes."""
+    """Return the path of the file in which `keep_code` saved the hashes of source files."""
     return folder / f".code-{key}.json"
 
 

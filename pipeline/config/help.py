@@ -73,9 +73,9 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (``key=default``, meaning) for each field of a class of settings.
+    """Yield (``key=default``, meaning and allowed values) for each field of a class of settings.
 
-    `prefix`, such as ``loss.``, is put before each key.
+    `prefix`, such as ``loss.``, is put before each key; with it, nested classes are included.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

@@ -78,7 +78,7 @@ def register() -> None:
 
 
 def thaw(node: Any) -> None:
-    """Make an OmegaConf node and its children writable.
+    """Make an OmegaConf node and its children writable; let plain dictionaries take new keys.
 
     OmegaConf makes nodes of frozen dataclasses read-only.
     """
@@ -155,7 +155,7 @@ def suggest_setting(key: str) -> str:
 
 
 def check_booleans(overrides: Sequence[str]) -> None:
-    """Raise `InputError` for numbers other than 0 and 1 as values of settings that are booleans.
+    """Raise `InputError` if an override sets a boolean to an integer other than 0 and 1.
 
     OmegaConf reads every number but 0 as true. `overrides` are arguments such as ``key=value``.
     """
@@ -165,14 +165,14 @@ def check_booleans(overrides: Sequence[str]) -> None:
 
 
 def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError` for a number other than 0 and 1 if `key` is the key of a boolean."""
+    """Raise `InputError` if `value` is an integer other than 0 and 1, and `key` is a boolean's."""
     number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
     if number and known_keys().get(key.lstrip("+")) is bool:
         raise InputError(f"{where}{key}={value}: must be true or false")
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` for numbers other than 0 and 1 as booleans in files that Hydra composed.
+    """Raise `InputError` if a YAML file of settings has an integer but 0 or 1 for a boolean.
 
     `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
     """

@@ -95,7 +95,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which its runs are compared."""
+    """Settings of a sweep: the metric by which runs are compared, and a difference to detect."""
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
@@ -191,7 +191,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Raise `InputError` if a score to compute during training, or to stop it, is unknown."""
+        """Check that scores to compute after epochs exist and include that of early stopping."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:
@@ -213,7 +213,7 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries, with the names of corpus, model and loss."""
+        """Return the settings as nested dictionaries; add ``name`` to corpus, model and loss."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

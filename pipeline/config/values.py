@@ -1,4 +1,4 @@
-"""Write settings as YAML, and as one dictionary with dotted keys."""
+"""Convert settings to YAML text, and nested settings to one dictionary with dotted keys."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ how it is compared. A sweep has one value of each."""
 
 
 def as_yaml(value: Any) -> str:
-    """Format a value as in YAML: ``null``, ``true``, ``[a, b]``; blank text is quoted."""
+    """Format a value as in YAML: ``null``, ``[a, b]``; blank or unprintable text is quoted."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
@@ -31,7 +31,7 @@ def yaml_page(settings: Mapping[str, Any]) -> str:
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Quotes strings that OmegaConf would read as numbers, such as ``1e-4``."""
+    """A YAML dumper that quotes strings that OmegaConf would read as numbers, such as ``1e-4``."""
 
 
 def _represent_text(dumper: Any, text: str) -> yaml.ScalarNode:

@@ -1,1 +1,1 @@
-"""Terminal output, signals, disk errors and memory checks."""
+"""Terminal output, signals, exit statuses, errors of full disks, and the name of the machine."""

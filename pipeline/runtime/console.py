@@ -58,8 +58,8 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 class Display:
     """Prints the progress and the results of one run.
 
-    With `quiet`, used for jobs of a sweep, only warnings and the progress bar are shown. Jobs that
-    run in parallel need ``bars=False``.
+    With `quiet`, used for jobs of a sweep, only lines given to `say`, such as warnings, and the
+    progress bar are shown. Jobs that run in parallel need ``bars=False``.
     """
 
     def __init__(self, file: Any = None, quiet: bool = False, bars: bool = True) -> None:
@@ -78,7 +78,7 @@ class Display:
         """When the last plain line of progress was printed."""
 
     def say(self, line: str, style: str = "") -> None:
-        """Print a line of plain text; markup and escape sequences in it have no effect."""
+        """Print a line, even if quiet; markup and escape sequences in it have no effect."""
         if self.quiet:  # Rich's console would write into the line that shows the sweep
             print(sanitize(line, terminal=True), file=self.file, flush=True)
             return
@@ -163,7 +163,7 @@ class Display:
         self._tell(f"  goes on in epoch {state.epoch}, after {fraction:.0%} of the words", "green")
 
     def epoch(self, epoch: Epoch) -> None:
-        """Print the training loss, the held-out loss and the speed of an epoch."""
+        """Print the training loss, held-out loss, speed and scores of an epoch."""
         losses = f"{format_figure(epoch.loss)}  held-out {format_figure(epoch.heldout_loss)}"
         rate = format_rate(epoch.words / epoch.seconds)
         scores = [f"  {key.split('/')[1]} {value:.3f}" for key, value in epoch.scores.items()]

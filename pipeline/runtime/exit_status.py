@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What the exit status of the command says."""
+    """The exit statuses of the command, each named by what it means."""
 
     DONE = 0
     FAILED = 1  # a bug of the program, a job of a sweep that did not finish, or a damaged file
@@ -13,5 +13,5 @@ class ExitStatus(IntEnum):
 
 
 def ended_by(signum: int) -> int:
-    """Return the exit status of a process that the signal ended, as shells report it."""
+    """Return 128 + `signum`, the status that shells report for a process ended by a signal."""
     return 128 + signum

@@ -92,7 +92,7 @@ class Stage(ABC):
         return True
 
     def check(self, config: Config) -> None:
-        """Raise `InputError` if an input file named in the settings cannot be read."""
+        """Raise `InputError` if an input file cannot be read; does nothing by default."""
 
     @abstractmethod
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
@@ -107,19 +107,19 @@ class Stage(ABC):
         """Return a line for the terminal that summarizes the result."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Process the result immediately after it was computed or found in the cache."""
+        """Called when the result was computed or found in the cache; does nothing by default."""
 
     def record(self, context: Context, entry: Entry) -> None:
-        """Record the result in MLflow, after all stages have run."""
+        """Record the result in MLflow, after all stages have run; does nothing by default."""
 
     def files(self, context: Context, entry: Entry) -> dict[str, str]:  # noqa: ARG002
-        """Return the paths of the files to list in ``summary.json``, by name."""
+        """Return the paths of the files to list in ``summary.json``, by name; by default, none."""
         return {}
 
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Use the summary of the run, for example in a report; called at the end of the run."""
+        """Called at the end of the run with its summary; does nothing by default."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key of the result: a hash of everything that the result depends on."""
@@ -141,7 +141,7 @@ class Stage(ABC):
         return digest(self.code)
 
     def about(self, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the metadata of the result: settings, what it is made from, and machine."""
+        """Return the metadata of the result: settings, hashes of its inputs and code, machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
@@ -165,15 +165,15 @@ class Stage(ABC):
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
         """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of the most similar result in the cache. `ratio` is the size of the new
-        text divided by the size of the text of that result; 0 if unknown.
+        `facts` are those of the most similar result in the cache; by default, they are returned.
+        `ratio` is the size of the new text divided by that of the similar result; 0 if unknown.
         """
         del context, ratio
         return facts
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Raise an `InputError` of the block again, as `explain` returns it."""
+        """Replace an `InputError` that is raised in the block by what `explain` makes of it."""
         try:
             yield
         except InputError as error:

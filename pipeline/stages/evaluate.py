@@ -23,9 +23,8 @@ EXPORTS = "exports"
 class Evaluation(Stage):
     """Evaluates the word vectors of the run, or vectors from a file.
 
-    It writes ``scores.json``, tables as Parquet and CSV, and exports the vectors to other formats.
-    For a job of a sweep, only the table of neighbors is written; the other tables are made with the
-    job's report.
+    It writes ``scores.json``, tables as Parquet and CSV, and the vectors in the wanted formats. For
+    a job of a sweep, the only table is ``neighbours.csv``; the others are made with its report.
     """
 
     name = "evaluate"
@@ -98,7 +97,7 @@ class Evaluation(Stage):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write the report and the word map into the folder of the run, and print the scores.
+        """Write the report and the word map into the run's folder; print scores and neighbors.
 
         For a job of a sweep, only save what a later report needs.
         """

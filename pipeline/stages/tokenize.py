@@ -26,7 +26,7 @@ MAX_UNSEGMENTED = 0.05
 
 
 class Tokenize(Stage):
-    """Reads the corpus once, and writes its token ids into a folder.
+    """Tokenizes the corpus, and writes its token ids and the types (distinct tokens) to a folder.
 
     With phrase detection, the words of a phrase become one token, and ``phrases.csv`` lists the
     phrases.

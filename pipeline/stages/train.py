@@ -177,7 +177,7 @@ class Train(Stage):
 def more_epochs_can_follow(config: Config) -> bool:
     """Return whether a training with these settings, but more epochs, can continue this one.
 
-    It can if the size of training steps does not depend on the number of epochs.
+    It can if the learning rates and sizes of its steps do not depend on the number of epochs.
     """
     falls = config.train.min_lr < config.train.lr or config.loss.step_depends_on_length
     return config.train.decay_epochs is not None or not falls
@@ -220,7 +220,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if less memory or disk space is free than this job and later ones need."""
+    """Raise `InputError` if this job lacks memory, or it and the sweep's later jobs disk space."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

@@ -18,7 +18,7 @@ from pipeline.sweeps.overrides import is_plain, parsed
 
 
 class SharedComposition:
-    """A faster replacement for Hydra's config loader, with the same results.
+    """A replacement for Hydra's config loader that composes the settings of a sweep's jobs faster.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class SharedComposition:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
     ) -> DictConfig:
-        """Return the configuration of a job: `master_config` changed by the job's overrides."""
+        """Return `master_config` changed by a job's overrides, with the folder ``.hydra`` off."""
         given = [parsed(text) for text in sweep_overrides]
         values = {
             str(one.input_line): one
@@ -84,7 +84,7 @@ class SharedComposition:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a launcher sends to another process with each job: a loader, and the ID of its sweep."""
+    """What `SharedComposition` is pickled as: Hydra's loader, and an ID that all jobs share."""
 
     id: str
     loader: Any = field(compare=False)
@@ -92,5 +92,5 @@ class Sent:
 
 @cache
 def received(sent: Sent) -> SharedComposition:
-    """Return the object that the jobs of a sweep in this process share."""
+    """Return the `SharedComposition` that a sweep's jobs in this process share; made once."""
     return SharedComposition(sent.loader)

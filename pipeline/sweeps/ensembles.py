@@ -1,4 +1,4 @@
-"""Write HTML pages about configurations of a sweep that were trained with several seeds."""
+"""Write HTML pages about the best configuration that a sweep trained with several seeds."""
 
 import sys
 from datetime import datetime
@@ -16,9 +16,9 @@ from w2v.vectors import Use, WordVectors
 
 
 def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
-    """Write a page about the best configuration of at least two seeds; return the paths of pages.
+    """Write a page and a map about the best configuration with several seeds; return their paths.
 
-    With ``evaluate.compare``, a second page compares its vectors with those of another text. If a
+    With ``evaluate.compare``, a further page compares its vectors with those of another text. If a
     page cannot be written, a warning is printed.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)

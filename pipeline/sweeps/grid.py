@@ -24,7 +24,7 @@ from w2v.errors import InputError
 
 
 def plan_jobs(config: DictConfig, settings_of: list[Config]) -> list[list[str]]:
-    """Return the overrides of every job of a grid, and append its settings to `settings_of`.
+    """Return the overrides of every job of a grid; append the settings of each to `settings_of`.
 
     All jobs are checked before the first one starts: `InputError` is raised if any is invalid. A
     setting that a job does not have, such as ``loss.negatives`` with ``loss=softmax``, is removed

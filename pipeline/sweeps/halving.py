@@ -53,9 +53,9 @@ def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
 def run_rungs(
     launcher: Launcher, config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]]
 ) -> None:
-    """Run the rounds of successive halving.
+    """Run the rounds of successive halving: after each, the better half of configurations goes on.
 
-    ``sweep.json`` records which earlier job each job continues.
+    ``sweep.json`` gets the jobs, their epochs, and which earlier job each job continues.
     """
     sweep = read_json(folder / SWEEP)
     epochs = config.train.epochs
@@ -90,7 +90,7 @@ def better_half(result: Sweep[Job]) -> list[int]:
 
 
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
-    """Return the comparison of a sweep's jobs, from them and the content of its ``sweep.json``.
+    """Return the comparison of a sweep's jobs; `sweep` is the content of its ``sweep.json``.
 
     After successive halving, the last jobs of all configurations are compared. The effects of
     settings are those in the first round, in which all jobs had the same number of epochs.

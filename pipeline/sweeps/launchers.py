@@ -1,4 +1,4 @@
-"""Run the jobs of a sweep with Hydra's launchers, also after one of them crashed its process."""
+"""Run the jobs of a sweep with a launcher of Hydra; go on after a job has crashed its process."""
 
 import itertools
 import logging
@@ -98,7 +98,7 @@ def prepare_processes(config: DictConfig) -> None:
 
 @contextmanager
 def ending_processes(config: DictConfig) -> Iterator[None]:
-    """After the block, end joblib's worker processes, which then have recorded all their jobs."""
+    """After the block, let joblib's worker processes finish recording their jobs, and end them."""
     try:
         yield
     finally:
@@ -107,7 +107,7 @@ def ending_processes(config: DictConfig) -> Iterator[None]:
 
 
 def check_launcher(config: DictConfig) -> None:
-    """Raise `InputError` if the selected launcher cannot work on this machine."""
+    """Raise `InputError` if the launcher cannot work here or has invalid settings."""
     name = launcher_class(config)
     if name == "SlurmLauncher" and shutil.which("sbatch") is None:
         raise InputError(
@@ -151,8 +151,8 @@ def run_jobs(
     """Run the jobs with the given consecutive `numbers`, even if some of them fail.
 
     If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
-    launched again. Those that were running are run one by one, so that another crash affects one
-    job only. So are those that had ended, but whose run was not recorded yet.
+    launched again. Jobs that were running, or not yet recorded in MLflow, are run again one by one,
+    so that another crash affects one job only.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

@@ -47,7 +47,7 @@ def compare_jobs(
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
     After successive halving, `jobs` are the last of each configuration, and `first` those of the
-    first round. `size` is the difference to detect.
+    first round. `size` is the difference for which the needed number of seeds is computed.
     """
     return Sweep(
         objective,
@@ -60,7 +60,7 @@ def compare_jobs(
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics in the summary of a run, by name: losses, speed and scores."""
+    """Return the metrics in a run's summary, by name: losses, speed, training time and scores."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]

@@ -16,7 +16,7 @@ from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key, text of the value) of each override; ``+`` and ``~`` are removed from the key."""
+    """Yield (key, text of the value) of each override with ``=``; ``+`` and ``~`` are removed."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:
@@ -102,7 +102,7 @@ def compose_choices(
 
 
 def is_plain(key: str) -> bool:
-    """Return whether an override's key names an existing setting, without ``+``, ``~`` or ``@``."""
+    """Return whether an override's key has no ``+``, ``~`` or ``@``."""
     return not key.startswith(("+", "~")) and "@" not in key
 
 

@@ -15,7 +15,7 @@ from w2v.plots.comparisons import Cloud, Panel
 def draw(folder: Path, result: Sweep[Job]) -> None:
     """Draw the plots of a sweep as PNG files, except those for which it has too few jobs.
 
-    If not all jobs can be compared, the mean over those that can be compared is subtracted from the
+    If jobs can be compared only within groups, the mean of its group is subtracted from the
     objective of each job.
     """
     if not result.finished:
@@ -53,7 +53,7 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 def objective_over_seconds(
     result: Sweep[Job], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot the objective of each configuration, in `values` by job, against its training time."""
+    """Plot the objective of each job (`values`) against its training time, by configuration."""
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten
     short = {key: shortened(str(one.settings[key]) for one in every) for key in result.settings}

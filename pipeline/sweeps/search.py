@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Numbers of trials of a study; `complete` are those that gave a value."""
+    """Numbers of a study's trials: finished (repeated ones once), all, and those with a value."""
 
     finished: int
     trials: int

@@ -44,7 +44,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if some jobs of a sweep did not finish; `status` is the exit status of the command."""
+    """Raised if jobs did not finish, or a plan has work to do; `status` is the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -72,7 +72,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
 
 
 def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
-    """Return a context manager for the MLflow run of a sweep."""
+    """Return a context manager that opens the MLflow run of a sweep, and yields its tracker."""
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
         key: text
@@ -130,8 +130,8 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, if any. It is raised again unless it only
-    says that all jobs failed. `SweepFailedError` is raised if some jobs did not finish.
+    `error` is the exception that ended the sweep early, if any. It is raised again, unless failed
+    jobs explain it. Otherwise, `SweepFailedError` is raised if some jobs did not finish.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -245,7 +245,7 @@ def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError` for a single run whose settings need a sweep (``-m``)."""
+    """Raise `InputError` if a single run's settings need ``-m``, or ``hydra.job.chdir`` is set."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

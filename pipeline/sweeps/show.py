@@ -46,7 +46,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, an HTML page and ``summary.json``; return the summary, with `facts`."""
+    """Write tables, plots, an HTML page and ``summary.json``; return its content, with `facts`."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts
@@ -181,7 +181,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return a line that ranks the settings by the size of their effect on the mean objective."""
+    """Return at most one line: the settings, ranked by the range of their mean objectives."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])
@@ -194,7 +194,7 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 
 
 def advice(result: Sweep[Job]) -> list[str]:
-    """Return advice, such as a faster configuration that is not shown to be worse than the best."""
+    """Return advice: faster configurations not shown worse than the best; unequal coverage."""
     lines = []
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]

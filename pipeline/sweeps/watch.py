@@ -45,7 +45,7 @@ class Watch:
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
-        """Read the files of the jobs, and yield a line for each job that has failed."""
+        """Read the jobs' files, yield a line for each job that newly failed, and start reports."""
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
             number = int(path.name)

@@ -26,7 +26,7 @@ MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
-    """Upload the vectors in a folder of the cache."""
+    """Upload the files of the vectors and their vocabulary in a folder of the cache to MLflow."""
     files = [folder / name for name in MODEL_FILES]
     tracker.files([file for file in files if file.is_file()], "vectors")
 
@@ -42,7 +42,7 @@ def record_job_vectors(folder: Path) -> None:
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record the tables, plots, pages, metrics and description of a sweep, and its best model.
+    """Record a sweep's tables, plots, pages, metrics and description; set its best model's alias.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown.
     """
@@ -76,7 +76,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 def upload_files(
     client: "MlflowClient", run: "Run", paths: Sequence[Path], folder: str, linked: Path | None
 ) -> None:
-    """Add files to a folder of the artifacts of a run; `Tracker.files` has the details.
+    """Add files to the artifact folder `folder` of a run; ``""`` is the top folder.
 
     Files below the folder ``linked`` become hard links if the artifacts are on the same disk.
     """
@@ -116,7 +116,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Return a local folder of the artifacts of a run; ``None`` if a server stores them."""
+    """Make and return a local folder of a run's artifacts; ``None`` if they are not local."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

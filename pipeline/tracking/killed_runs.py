@@ -26,7 +26,7 @@ JOB_SECONDS = 10.0
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str]) -> FileLock:
-    """Return a lock on a new file for the run with these tags; any thread may release it."""
+    """Return a lock, not yet acquired, on a new file of a run; any thread may release it."""
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
     path = outputs.absolute() / FOLDER / f"{of_job}{uuid4().hex}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def close_killed_runs(
     """Set the status of runs whose process was killed to KILLED.
 
     ``sweep`` is the run ID of a sweep that has ended; each of its jobs gets ten seconds to stop.
-    `RuntimeError` is raised if some of them have no run, since their process was killed before.
+    `RuntimeError` is raised if jobs have no MLflow run, as they were killed before it was created.
     """
     for run in client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
         path = Path(run.data.tags.get(TAG, ""))

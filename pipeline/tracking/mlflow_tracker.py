@@ -92,9 +92,9 @@ class MlflowTracker(Tracker):
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
-        """Send the collected metrics, parameters and tags, at most once in ``min_seconds``.
+        """Send collected metrics, parameters, tags and datasets, at most once in ``min_seconds``.
 
-        If ``status`` is given, the run ends with it.
+        A run that does not exist yet is created. If ``status`` is given, the run ends with it.
         """
         # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:
@@ -253,10 +253,10 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def queue_of_process(store: str) -> RetryQueue | None:
-    """Return the queue that the jobs of this process share; ``None`` if it runs only one job.
+    """Return the `RetryQueue` that jobs in this process share; ``None`` if it runs only one job.
 
-    It is the sweep's, if the sweep runs in this process. In a worker process, the first job makes
-    it, and it is closed when the process ends.
+    In the process of the sweep, it is the queue of the sweep. In a worker process, the first job
+    makes it, and it is closed when the process ends.
     """
     if store not in _shared and multiprocessing.parent_process() is not None:
         _shared[store] = RetryQueue(store)

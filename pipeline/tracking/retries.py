@@ -121,14 +121,14 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return the first line of an error message, cut to 200 characters."""
+    """Return the known cause in an error message, or its first line, cut to 200 characters."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return the result of a call, repeated while the database is locked."""
+    """Return the result of a call; repeat it while the database is locked, up to `max_wait` s."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

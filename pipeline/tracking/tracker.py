@@ -28,10 +28,10 @@ class Tracker:
         """Record the loss and the learning rate at a point during training."""
 
     def epoch(self, epoch: "Epoch", words: int) -> None:
-        """Record the losses of an epoch; ``words`` is the number of words read so far."""
+        """Record the losses, speed and scores of an epoch; ``words`` counts the words so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        """Record the metrics of a training whose result was found in the cache."""
+        """Record the metrics of earlier training: from the cache, or before it was interrupted."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
         """Record final metrics at the step ``words``."""

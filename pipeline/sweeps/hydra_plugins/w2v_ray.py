@@ -46,7 +46,7 @@ class RayLauncher(Launcher):
 
 
 def enter_shared_folder(folder: Path, sweep: str, outputs: str) -> None:
-    """Change the working directory to `folder`; refuse `outputs` if the sweep is not seen there."""
+    """Change the working directory to `folder`; raise `InputError` if `sweep` is not seen there."""
     with contextlib.suppress(OSError):
         os.chdir(folder)
     if not Path(sweep, SWEEP).exists():

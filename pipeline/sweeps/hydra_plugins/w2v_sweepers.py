@@ -34,7 +34,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store the arguments, and replace Hydra's config loader by a faster one."""
+        """Store the arguments, with a faster config loader; check settings, prepare processes."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.task_function = task_function
@@ -51,7 +51,7 @@ class GridSweeper(ProjectSweeper):
     """The sweeper for ``search=grid``, which runs every combination of the given values."""
 
     def sweep(self, arguments: list[str]) -> None:  # noqa: ARG002
-        """Plan and check all jobs, then run them."""
+        """Plan and check all jobs, then run them; with ``plan=true``, only print the plan."""
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
@@ -73,7 +73,7 @@ class GridSweeper(ProjectSweeper):
 
 
 class HalvingSweeper(GridSweeper):
-    """The sweeper for ``search=halving``, which stops the worse half of the jobs in each round."""
+    """The sweeper for ``search=halving``: each round drops the worse half of configurations."""
 
     def check(self, jobs: Jobs) -> None:
         refuse_plan(self.config)

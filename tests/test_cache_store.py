@@ -1,4 +1,4 @@
-"""Test the cache: after errors, kills and concurrent calls, a result is complete or absent."""
+"""Test the cache: its keys; results are complete or absent after errors, kills and races."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""Test that the training engines agree with slow reference implementations."""
+"""Test the training engines: agreement with slow reference implementations, threads, bounds."""
 
 import hashlib
 import math

@@ -496,9 +496,9 @@ def simulated(
 
 
 def true_gain(gain: float, spread: float = 0.15) -> float:
-    """Return the true gain in Spearman's correlation by `gain` in `simulated`.
+    """Return the true difference in Spearman's correlation between configurations of `simulated`.
 
-    It is the difference between the first configuration and the others.
+    It is the correlation of the first, whose mean factor is larger by `gain`, minus any other's.
     """
 
     def mean(center: float) -> float:

@@ -646,7 +646,7 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Draw a vector v and a matrix U whose products are exact in floating point."""
+    """Draw a vector v and a matrix U whose product has no rounding errors, except overflow."""
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))

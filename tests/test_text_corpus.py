@@ -1,4 +1,4 @@
-"""Test tokenized corpora: not changed by compression, blocks or threads; faults of a text."""
+"""Test that compression, blocks and threads do not change a tokenized corpus; test bad texts."""
 
 import bz2
 import gzip

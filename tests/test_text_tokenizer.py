@@ -1,4 +1,4 @@
-"""Test the tokenizers against slow functions that read one character at a time."""
+"""Test the tokenizers: against slow functions, with patterns and functions; their fingerprints."""
 
 import re
 import sys

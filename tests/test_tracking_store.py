@@ -1,4 +1,4 @@
-"""Test opening an SQLite tracking store, and closing the runs of killed processes."""
+"""Test an SQLite tracking store: opening it, its artifacts, and closing runs that were killed."""
 
 import shutil
 import signal

@@ -1,4 +1,4 @@
-"""Test that checkpoints are complete or absent, and that resumed trainings give equal vectors."""
+"""Test checkpoints, that resumed trainings give equal vectors, and early stopping."""
 
 import hashlib
 import itertools

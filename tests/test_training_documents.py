@@ -1,4 +1,4 @@
-"""Test that `w2v.train` gives equal vectors for files, texts, token lists and the pipeline."""
+"""Test `w2v.train`: equal vectors for files, texts, token lists and the pipeline; interrupts."""
 
 import inspect
 import signal

@@ -1,7 +1,7 @@
 """Evaluate word vectors: word similarity, analogies, nearest neighbors and their stability.
 
-All functions are pure: they take vectors and benchmark items, and return results without side
-effects. A score that is undefined for the given data is None, never NaN, so that results are valid
+The functions that compute scores take vectors and benchmark items, return results and write
+nothing. A score that is undefined for the given data is None, never NaN, so that results are valid
 JSON.
 """
 

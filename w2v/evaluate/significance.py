@@ -412,7 +412,7 @@ class Comparison:
     def _scores(
         self, one: int, seeds: Sequence[str], answers: NDArray[Any], used: NDArray[np.bool_]
     ) -> Scores:
-        """Return the scores of a configuration on the used items; cache them for later calls."""
+        """Return the scores of a configuration's runs on the used items, cached for later calls."""
         assert self.benchmark is not None
         key = one, used.tobytes(), tuple(seeds)
         if key not in self._known:

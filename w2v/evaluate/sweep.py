@@ -46,7 +46,7 @@ class Run:
     finished
         Whether the run has all of its figures.
     seconds
-        The time of the training; None if nothing was trained.
+        The time of the training, in seconds; None if nothing was trained.
     vectors, answers
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
@@ -80,7 +80,7 @@ class Configuration(Generic[R]):
     runs
         The runs by seed.
     values
-        The objective of each run.
+        The value of the objective for each run.
     """
 
     settings: dict[str, str | None]
@@ -101,12 +101,12 @@ class Configuration(Generic[R]):
 
     @property
     def mean(self) -> float:
-        """The mean objective."""
+        """The mean objective of its runs."""
         return float(np.mean(self.values))
 
     @property
     def seconds(self) -> float | None:
-        """The mean time of training; None if nothing was trained."""
+        """The mean time, in seconds, of training its runs; None if nothing was trained."""
         seconds = [run.seconds for run in self.runs.values() if run.seconds is not None]
         return float(np.mean(seconds)) if seconds else None
 

@@ -226,7 +226,7 @@ def tiles(
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the sizes of the corpus and the vocabulary; an empty list if the run has no corpus."""
+    """Return names and values of corpus and vocabulary sizes; empty if the run has no corpus."""
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:
         return []

@@ -116,6 +116,7 @@ class Replica:
         Returns
         -------
         done : Done
+            The report of the worker.
         *changed : Rows
             The rows that the worker changed, divided into `pieces` pieces by `Rows.piece`.
         """

@@ -122,7 +122,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
     column
         The first column of the block.
     tile
-        The block of columns of each of the `MR` rows, as a tuple of SIMD vectors.
+        The block of columns of the `MR` rows: a tuple of SIMD vectors for each row.
     """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
@@ -387,7 +387,7 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
 @inner
 def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, follows: bool) -> None:
-    """Compute the gradients of the input and output vectors of a tile, and write them.
+    """Compute the negative gradients of the input and output vectors of a tile, and write them.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
     follow from -∂J/∂S in ``tile.scores``, and are written to the targets of the tile

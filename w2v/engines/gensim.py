@@ -190,7 +190,7 @@ class GensimEngine:
 
 
 def check_settings(task: Task, loss: NegativeSampling) -> None:
-    """Check for settings with which gensim would fail, hang or train nothing.
+    """Check for settings of negative sampling with which gensim would fail, hang or train nothing.
 
     Raises
     ------

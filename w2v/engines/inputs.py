@@ -120,7 +120,7 @@ class CbowInputs:
 
 
 class InputTable:
-    """The matrix of input vectors. Computes weighted sums of its rows, and their gradients."""
+    """The matrix of input vectors. Computes weighted sums of its rows, and the rows' gradients."""
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -139,7 +139,7 @@ class InputTable:
             out[:] = sums.of(self.table)
 
     def spread(self, sums: Sums, gradients: F32, curvature: F32) -> tuple[Sums, F32, F32]:
-        """Convert the gradients of the loss with respect to sums of words to those of sums of rows.
+        """Convert the gradients of sums of words to gradients of sums of rows of the table.
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one

@@ -364,9 +364,7 @@ class JaxEngine:
         return tokens, ids, spans
 
     def _most_steps(self, sample: Sample) -> int:
-        """Return an upper bound on the number of training steps, given the array size of a
-        sample.
-        """
+        """Return an upper bound on the number of training steps, from a sample's array size."""
         return len(sample.ids) // self.rules.batch_words + 2
 
     def _call(
@@ -917,7 +915,7 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the gradients of equal rows in a fixed order, for reproducible sums on a GPU.
+    """Add up the gradients, and curvatures, of equal rows in a fixed order, even on a GPU.
 
     (A scatter operation adds in the order in which the threads of the GPU happen to run.) The
     sorted entries are cut into groups. Within each group, a product with the 0/1 matrix of equal

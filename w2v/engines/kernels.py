@@ -15,7 +15,7 @@ depend on the thread that runs it. These kinds of jobs run in this order:
    `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
-   the order of the text and update the model.
+   a fixed order and update the model.
 
 A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text; for
 CBOW with the hierarchical softmax, of words with similar tree paths. The code for architectures is
@@ -305,6 +305,7 @@ def share_strip(
 ) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
+    The gradient of a window is that of its input row, the sum or mean of the vectors of its words.
     The words' gradients are written to ``buffer``, or applied to the model if a word has only one
     row in the step. A strip is a part of the text.
 
@@ -524,7 +525,8 @@ def read_strip(
 ) -> None:
     """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
-    The rows are stored in ``buffer.inputs``. A strip is a part of the text.
+    An input row is the sum or mean of the vectors in the window of a center word. The rows are
+    stored in ``buffer.inputs``. A strip is a part of the text.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -546,7 +548,7 @@ def read_strip(
 def prefetch_sorted_tile(
     problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
 ) -> None:
-    """Prefetch the input rows and the nodes of tile ``number`` of step ``n`` of the plans."""
+    """Prefetch the input rows and node vectors of tile ``number`` of step ``n`` of the plans."""
     order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)

@@ -131,8 +131,8 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     Parameters
     ----------
     keys, starts
-        The nodes of each group of the tile, and where those of each group begin in ``keys``
-        (`w2v.engines.plans.list_paths`).
+        The nodes of each group of the tile, encoded as by `w2v.engines.plans.list_levels`, and
+        where those of each group begin in ``keys``.
     """
     bits, factors, negatives = address(own.bits), address(own.factors), address(own.negatives)
     begin, groups = starts[0], sizes.tile // MR

@@ -109,9 +109,7 @@ class NumbaEngine:
         self.compile_seconds = time.perf_counter() - start
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard (part of the text) once, on all threads, and update the model in
-        place.
-        """
+        """Train on a shard (part of the text) once, on all threads; update the model in place."""
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes

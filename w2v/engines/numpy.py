@@ -41,9 +41,7 @@ class NumpyEngine:
         self.shard_words = max(1 << 16, round(self.step.batch_words / kept))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard (part of the text) once, batch by batch, and update the model in
-        place.
-        """
+        """Train on a shard (part of the text) once, batch by batch; update the model in place."""
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)

@@ -225,9 +225,10 @@ def draw_windows(
     Parameters
     ----------
     documents
-        The documents of the step's words; windows do not extend across documents.
+        The document numbers of the step's words; windows do not extend across documents.
     lows, highs
-        The arrays for the start and the end of each window.
+        Output: the start and the end of each window, which includes the center word, as positions
+        in ``documents``.
     """
     m = sizes.window
     size = np.uint64(m)
@@ -378,9 +379,8 @@ def list_nodes(
     """Find the tree nodes that each tile of a training step is scored with, for skip-gram.
 
     A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
-    (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, the rows
-    of the gradient buffer that belong to it are listed. Returns the number of nodes with several
-    rows.
+    (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, a linked
+    list of its rows in the gradient buffer is made. Returns the number of nodes with several rows.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -515,9 +515,9 @@ def list_levels(
 def compare_paths(
     paths: Paths, sizes: Sizes, ids: I32, order: I32, group: int, before: int, lanes: I64
 ) -> int:
-    """Find the tree paths of a group's center words, and how many nodes each path shares.
+    """Find the tree path of each center word of a group.
 
-    Counted are the nodes that are also on the path of the center word before.
+    For each path, also find how many of its nodes are on the path of the center word before.
 
     Parameters
     ----------
@@ -577,10 +577,10 @@ def list_paths(
     paths are next to each other: the first nodes of a path are on the path before it as well, and
     its other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``),
     ``keys`` and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words
-    are the nodes on their paths (`list_levels`).
+    encode the nodes on their paths (`list_levels`).
 
-    For each node, the rows of the gradient buffer that belong to it are listed. Returns the number
-    of nodes with several rows.
+    For each node, a linked list of its rows in the gradient buffer is made. Returns the number of
+    nodes with several rows.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes

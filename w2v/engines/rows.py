@@ -72,7 +72,7 @@ def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
 
 @inner
 def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
-    """Copy the rows ``ids`` of a matrix to ``rows``, and compute their squared lengths.
+    """Copy the rows ``ids`` of a matrix to ``rows``, and write their squared lengths to ``norms``.
 
     The number of ids is a multiple of `MR`. For an id of -1, zeros are written.
     """

@@ -37,7 +37,7 @@ class InnerFunction(CPUDispatcher):
     """A function that other compiled functions call, but Python cannot."""
 
     def __call__(self, *_: Any) -> None:
-        """Raise TypeError: without its wrapper, such a call would end the process."""
+        """Raise TypeError: without a wrapper, a call from Python would end the process."""
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
 

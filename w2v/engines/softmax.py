@@ -219,8 +219,9 @@ class SoftmaxStep:
         return C
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the optimizer's arrays by name: sums of squared gradients and step counts of
-        rows.
+        """Return the optimizer's arrays by name: each row's sum of squares and number of steps.
+
+        The sum has the mean squared element of the row's gradient in each step.
         """
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {

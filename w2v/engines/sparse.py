@@ -1,8 +1,8 @@
 """Compiled products of sparse matrices with dense matrices.
 
-The sparse matrices are the windows of CBOW, the subwords of words and the scores of tree nodes. A
-row has from a few to a hundred nonzero elements. The dense rows that they select are read one at a
-time, while the sum stays in vector registers. Four sparse rows with nonzero elements in nearly the
+The sparse matrices are the subwords of words and the scores of tree nodes. A row has from a few to
+a hundred nonzero elements. The dense rows that they select are read one at a time, while the sum
+stays in vector registers. Four sparse rows with nonzero elements in nearly the
 same columns are computed together, with four factors for each column, some of them zero.
 """
 
@@ -145,8 +145,8 @@ def score_four_rows(
 ) -> None:
     """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
 
-    The four scores of element e are stored at 4 * e. If the number of elements is odd, one element
-    after the last is read, and its scores written, as well.
+    The four scores of element e of the list are stored at index 4 * e of the scores. If the number
+    of elements is odd, one element after the last is read, and its scores written, as well.
 
     Parameters
     ----------
@@ -207,6 +207,8 @@ def combine_four(
         The number of SIMD vectors in a row.
     rows
         The matrix whose rows are summed.
+    targets
+        Where the four sums are written.
     """
     zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

@@ -4,9 +4,9 @@ A training step, which is one update of the model, is divided into strips of the
 into tiles of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows
 with output rows:
 
-- Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums of
-  the vectors of the words in each window. With a window size of m, a strip then loads the vectors
-  of its words and of the m words before and after it.
+- Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums or
+  means of the vectors of the words in each window. With a window size of m, a strip then loads the
+  vectors of its words and of the m words before and after it.
 - Output rows: for negative sampling, the output vectors of the words around the center words (a
   band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
   of the inner nodes on the tree paths of the words that the tile predicts.
@@ -222,7 +222,7 @@ class Sizes(NamedTuple):
     entries
         With subwords: the largest possible number of rows in the sums of these words.
     windows
-        Whether input rows are sums over windows (CBOW).
+        Whether input rows are sums or means over windows (CBOW).
     nodes
         Whether output rows are tree nodes (the hierarchical softmax).
     sorted
@@ -504,7 +504,7 @@ class Windows(NamedTuple):
     rows : int64, one for each word of the strip
         The address of the word's input vector.
     gradients, curvature : float32, one for each center word
-        The negative gradient of the sum over the center word's window, and its curvature bound.
+        The negative gradient of the input row of the center word's window, and its curvature bound.
     shares : float32 (center words, 2 m + 1 rounded up to whole vectors)
         The share of each word around a center word, beginning with the word m before it, in the
         gradient of the center word's window.
@@ -651,7 +651,7 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return the sizes for a model with subwords: word vectors that are sums of rows."""
+    """Return a copy of ``sizes`` with the sizes for subwords filled in."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)

@@ -43,8 +43,8 @@ def step_words(task: Task, most: int | None = None) -> int:
     task
         The training task.
     most
-        The largest number, unless it is below `MIN_STEP_WORDS`. The default suits a processor's
-        cache; a GPU needs more.
+        The largest number allowed, if it is at least `MIN_STEP_WORDS`. The default suits a
+        processor's cache; a GPU needs more.
     """
     most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)

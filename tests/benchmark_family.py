@@ -86,7 +86,7 @@ processor time."""
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
-    """Return a function that trains an epoch with ``engine=numba``, and returns the words/s."""
+    """Return a function that trains one epoch with ``engine=numba`` and returns its speed."""
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -104,7 +104,7 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return the name of the library to compare with, and a function like that of `ours`."""
+    """Return the library's name, and a function that trains one epoch and returns its speed."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

@@ -88,7 +88,7 @@ def steps_in(printed: str) -> dict[str, str]:
 
 
 def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
-    """Return the same as `plan`, four times as fast: `plan_run` is called without Hydra."""
+    """Return the same as `plan`, four times as fast: `plan_run` is called, not the command."""
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
         assert plan_run(settled(*GIVEN, "plan=true", *more), folder / "no run") == 3

@@ -1,4 +1,4 @@
-"""Test every README: its links are valid, its Python code runs, and its commands are parsed."""
+"""Test every README: links are valid, Python code runs, and commands have valid arguments."""
 
 import contextlib
 import doctest

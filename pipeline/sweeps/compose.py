@@ -47,7 +47,7 @@ class SharedComposition:
     def load_sweep_config(
         self, master_config: DictConfig, sweep_overrides: Sequence[str], **options: Any
     ) -> DictConfig:
-        """Return `master_config` changed by a job's overrides, with the folder ``.hydra`` off."""
+        """Return the configuration of a job: `master_config` changed by the job's overrides."""
         given = [parsed(text) for text in sweep_overrides]
         values = {
             str(one.input_line): one

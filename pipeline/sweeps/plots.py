@@ -15,8 +15,8 @@ from w2v.plots.comparisons import Cloud, Panel
 def draw(folder: Path, result: Sweep[Job]) -> None:
     """Draw the plots of a sweep as PNG files, except those for which it has too few jobs.
 
-    If jobs can be compared only within groups, the mean of its group is subtracted from the
-    objective of each job.
+    If only jobs of the same group can be compared, the mean of a job's group is subtracted from the
+    job's objective.
     """
     if not result.finished:
         return

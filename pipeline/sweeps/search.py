@@ -120,7 +120,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
     """Check the search space; return the settings with the first choice of each searched group.
 
     `InputError` is raised if the space has the seed, if trials would not be comparable by
-    `objective`, or if a trial would lack a searched setting.
+    `objective`, or if a trial would have invalid settings or lack a searched one.
     """
     if SEED in space:
         raise InputError(

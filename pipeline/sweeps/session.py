@@ -44,7 +44,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs did not finish, or a plan has work to do; `status` is the exit status."""
+    """Raised if jobs did not finish, or planned results are missing; has the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)

@@ -26,7 +26,7 @@ MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
-    """Upload the files of the vectors and their vocabulary in a folder of the cache to MLflow."""
+    """Upload the files of vectors and vocabulary from a folder of the cache to MLflow."""
     files = [folder / name for name in MODEL_FILES]
     tracker.files([file for file in files if file.is_file()], "vectors")
 
@@ -116,7 +116,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Make and return a local folder of a run's artifacts; ``None`` if they are not local."""
+    """Make a folder of a run's artifacts, and return its path; ``None`` if a server has them."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

@@ -70,7 +70,7 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> bool:
-        """Wait until ``made(0.05)`` is true; return False if the store is away for `max_wait` s."""
+        """Wait until ``made(0.05)`` is true; return False if calls fail for `max_wait` seconds."""
         waited = 0.0
         announced = False
         while not made(0.05):
@@ -121,7 +121,7 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return the known cause in an error message, or its first line, cut to 200 characters."""
+    """Return a known cause, as ``timed out``, from an error message, or else its first line."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__

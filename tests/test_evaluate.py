@@ -438,7 +438,7 @@ def test_neighbours_have_one_row_per_word_and_rank() -> None:
 
 
 def vocabulary(size: int) -> WordVectors:
-    """Return vectors of `size` ordinary words, and of some stop words and numbers."""
+    """Return vectors of `size` ordinary words, and of six that `probe_words` must not choose."""
     names = ["".join(chr(97 + int(digit)) for digit in f"{i:04}") for i in range(size)]
     words = ["which", "the", "1999", "would", "b2bb", "it's", *names]
     generator = np.random.default_rng(0)

@@ -84,7 +84,7 @@ class SharedComposition:
 
 @dataclass(frozen=True)
 class Sent:
-    """What `SharedComposition` is pickled as: Hydra's loader, and an ID that all jobs share."""
+    """What `SharedComposition` is pickled as; `received` restores it once per ID and process."""
 
     id: str
     loader: Any = field(compare=False)

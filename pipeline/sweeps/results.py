@@ -1,8 +1,8 @@
 """Read and write the files by which a sweep and its jobs communicate.
 
-The folder of a sweep has ``sweep.json``. The folder of each job has ``job.json`` with its settings
-and, after a failure, ``failure.json``. Each process locks the file ``.lock`` in its folder; the
-system releases the lock even if the process is killed.
+The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
+``job.json`` and, after its end, ``summary.json`` or ``failure.json``. A sweep and each job lock
+``.lock`` in their folders against other processes; a process that is killed releases its locks.
 """
 
 import json

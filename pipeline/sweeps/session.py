@@ -56,7 +56,7 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
     """Open a sweep, yield its folder, and close it after the block, also after an error.
 
     `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
-    `SweepFailedError` is raised at the end if some jobs did not finish.
+    At the end, `close_sweep` raises the block's error, or `SweepFailedError` for unfinished jobs.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:

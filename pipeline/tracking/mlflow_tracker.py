@@ -284,7 +284,7 @@ def track_in_mlflow(
 ) -> Iterator[Tracker]:
     """Open a run in MLflow, yield its tracker, and close the run after the block.
 
-    The tracker's methods return at once; a `RetryQueue` executes them in a thread.
+    The tracker returns from calls at once; a `RetryQueue` makes them. `track` explains `outputs`.
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")

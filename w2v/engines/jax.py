@@ -4,7 +4,7 @@ It trains skip-gram with negative sampling or the exact softmax. For each shard 
 sends the positions of the documents. One compiled program then sub-samples the shard and draws its
 noise words, and another one runs all training steps in a loop, so that no step waits for Python.
 Random numbers and updates are computed as in `w2v.engines.numpy`, but a step of negative sampling
-has more words.
+may have more center words (`STEP_WORDS`).
 
 Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
 added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.

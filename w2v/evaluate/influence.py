@@ -368,7 +368,11 @@ class _Ranks:
 
 
 def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
-    """Make an `AnalogyBenchmark` of questions, and number their word pairs."""
+    """Make an `AnalogyBenchmark` of questions.
+
+    The word pairs of a question are (a, b) and (c, answer). Equal pairs of one category have the
+    same index. `oov` says how questions with unknown words are treated: ``skip`` or ``zero``.
+    """
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [
         [
@@ -383,7 +387,8 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:
     """Make a `SimilarityBenchmark` of word pairs.
 
-    A pair is identified by a hash of its two words that ignores their order and case.
+    A pair is identified by a hash of its two words that ignores their order and case. `oov` says
+    how pairs with unknown words are treated: ``skip`` or ``zero``.
     """
     texts = ["\t".join(sorted((a.casefold(), b.casefold()))) for a, b, _ in pairs]
     digests = b"".join(

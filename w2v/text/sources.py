@@ -565,7 +565,9 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file; yield a block if there is enough text for one.
+        """Add text of the current file; yield a block if there is enough text, and a place to end.
+
+        That place is the end of a document, or one at which `border` lets a long document be cut.
 
         Parameters
         ----------

@@ -518,8 +518,8 @@ def phrase_score(
     counts, tokens
         The counts of words and pairs, and the number of tokens.
     min_count
-        Subtracted from the count of the pair. With `npmi`, the score of a pair that occurs less
-        often is minus infinity.
+        Without `npmi`, this is subtracted from the count of the pair. With `npmi`, a pair that
+        occurs fewer than `min_count` times has the score minus infinity.
     """
     a, b, together = counts[first], counts[last], counts[text]
     if not npmi:

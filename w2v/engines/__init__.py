@@ -29,7 +29,9 @@ from w2v.text.tokens import Text
 
 
 class Tally(NamedTuple):
-    """The number of words and pairs that an engine has trained on, and their summed loss.
+    """The number of words and pairs that an engine has processed, and their summed loss.
+
+    It is the result of training, and of computing a loss without training.
 
     Attributes
     ----------
@@ -39,8 +41,8 @@ class Tally(NamedTuple):
         The summed weight of the (center, outside) pairs; for CBOW, the number of predicted words.
         None if the engine does not report it.
     loss
-        The loss summed over these pairs. The loss of a pair is computed before the update to which
-        the pair contributes. None if the engine does not report it.
+        The loss summed over these pairs. In training, the loss of a pair is computed before the
+        update to which the pair contributes. None if the engine does not report it.
     setup_seconds
         Seconds spent on preparation, such as compiling, which do not count as training time.
     """

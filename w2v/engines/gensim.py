@@ -7,7 +7,7 @@ gensim differs from the other engines:
 
 - With ``dynamic_window``, it draws a random window size for each center word. For skip-gram, the
   other engines weight pairs by their distance instead.
-- It skips pairs whose score is outside [-6, 6], and noise words that equal the outside word.
+- It skips pairs whose score is outside [-6, 6], and noise words that equal the word to predict.
 - Each thread lowers the learning rate by the share of the text that this thread has read. With n
   threads, the learning rate therefore covers only 1 / n of its way from the first value to the
   last.

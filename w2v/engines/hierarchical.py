@@ -21,13 +21,15 @@ class HierarchicalStep(LogisticStep):
         self.tree = HuffmanTree(task.counts)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
-        """Return the inner nodes on the tree paths of the words that each tile may predict.
+        """Return the inner nodes on the Huffman tree paths of the words in and around each tile.
 
-        They are returned with the weights of their scores.
+        A tile is a number of consecutive center words. A column of a tile stands for an inner node
+        and one of its two branches, and belongs to the paths that take this branch. Columns of
+        branch 0 come first; they are the positive examples. The weight of a center word and a
+        column is the summed weight of the center word's pairs with words whose path the column
+        belongs to. All tiles have equally many columns; a tile's unused columns have weight 0.
 
-        A tile is a number of consecutive center words. A node gets one column for the paths that
-        take its branch of code 0, and another one for the paths that take the branch of code 1. All
-        tiles have equally many columns; a tile's unused columns have weight 0.
+        The parameters are those of `LogisticStep.columns`; `key` and `first` are not used.
         """
         tree, (tiles, slots) = self.tree, words.shape
         lengths = tree.lengths[words.ravel()]

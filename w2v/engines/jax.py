@@ -143,8 +143,9 @@ class Steps(Protocol):
     def rows(self, ids: Array, noise: Array) -> Array:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
 
-        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The result is
-        empty if each row gets only one gradient per step, so that there is nothing to add up.
+        Center vectors have the indices 0 to V - 1, outside vectors V to 2 V - 1. The indices
+        serve to add up the gradients of each row. The exact softmax computes only one gradient for
+        each row, so for this loss the result is always empty.
 
         Parameters
         ----------

@@ -33,9 +33,13 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile: words that may be predicted, then noise words.
 
-        They are returned with the weights of their scores. A tile is a number of consecutive center
-        words that share their noise words. The noise words of the shard's tile number t are drawn
-        with the counters from t * `NOISE` on.
+        A tile is a number of consecutive center words that share their noise words. The weight of a
+        center word and a word that may be predicted is that of their pair. The weight of a center
+        word and a noise word is `negatives` / `NOISE` times the summed weight of all pairs of the
+        center word. The noise words of the shard's tile number t are drawn with the counters from
+        t * `NOISE` on.
+
+        The parameters are those of `LogisticStep.columns`.
         """
         tiles = len(words)
         numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)

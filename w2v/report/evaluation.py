@@ -125,7 +125,9 @@ def probe_words(
 ) -> list[str]:
     """Return the words whose nearest neighbors are listed.
 
-    The words are taken from the settings, from `suggested`, or from the vocabulary, in this order.
+    They are ``settings.probes`` if it names any, else `suggested`. Words without a vector are left
+    out, with a warning if the settings named them. If no word is left, some are chosen from the
+    vocabulary.
     """
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"

@@ -485,9 +485,9 @@ class _Counts(NamedTuple):
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
     """Return the counts of types and pairs, added up over types and pairs of equal text.
 
-    The text of a pair is its words with the joiner between them: the pair ``new``, ``york`` and the
-    type ``new_york`` have equal text. Texts can be equal only if one of them contains a type with
-    the joiner in it.
+    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
+    joiner: the pair ``new``, ``york`` and the type ``new_york`` have equal text. Texts can be equal
+    only if one of them contains a type with the joiner in it.
 
     Parameters
     ----------
@@ -521,9 +521,10 @@ def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
 def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     """Return the hashes of the texts of words, and then of the texts of pairs: uint64.
 
-    The text of a pair is its words with the joiner (``_``) in between. The hash of a text is a
-    polynomial modulo 2^64 over the parts between joiners, so that the hash of a pair can be
-    computed from the hashes and lengths of its words.
+    The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
+    joiner (``_``). The hash of a text is a polynomial modulo 2^64 over the parts between joiners,
+    so that the hash of a pair can be computed from the hashes and lengths of its words and
+    connectors.
 
     Parameters
     ----------

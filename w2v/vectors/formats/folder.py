@@ -1,8 +1,9 @@
 """This project's own format, a folder: memory-mapped vectors, and a table of their words.
 
-``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words and counts of its
-rows. A folder of a trained model also has ``outside_vectors.npy`` (V, d). With n-grams there are
-``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``, their lengths.
+``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
+if known, their counts. A folder of a trained model also has ``outside_vectors.npy`` (V, d). With
+n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
+their lengths.
 """
 
 import json
@@ -32,7 +33,7 @@ USES: tuple[Use, ...] = ("v", "v+u")
 
 
 def write_folder(folder: Path, contents: Contents) -> None:
-    """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and counts) into a folder.
+    """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts) into a folder.
 
     Outside vectors, if there are any, go to ``outside_vectors.npy``, and n-grams to
     ``subwords.npy`` and ``ngrams.json``. If there are none, older files of these names are removed,

@@ -237,7 +237,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return the training callbacks that report progress to the terminal and to MLflow."""
+    """Return training callbacks that report to the terminal and MLflow, and defer signals."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

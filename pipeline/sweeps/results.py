@@ -93,7 +93,7 @@ def has_ended(folder: Path) -> bool:
 def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
     """Save how a job failed (``refused``, ``crashed`` or ``killed``) and why.
 
-    ``cached`` is whether its training was read from the cache; ``None`` if it failed before.
+    ``cached`` is whether its training is from the cache; ``None`` if not trained yet, or if killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})

@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Numbers of a study's trials: finished (repeated ones once), all, and those with a value."""
+    """How many trials of a study ended (except those queued again), exist, and have a value."""
 
     finished: int
     trials: int

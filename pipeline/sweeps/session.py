@@ -173,10 +173,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
-    """Return the paths of the HTML reports of the jobs that `report` selects.
+    """Return the paths of the HTML reports of the jobs with scores that `report` selects.
 
-    With "all", they were written while the sweep ran. With "best", that of the best job is written
-    now if all jobs are comparable. With "none", there are none. If one fails, a warning is printed.
+    "all": they were written during the sweep. "best": the best job's is written now (a warning is
+    printed if that fails), unless the objective cannot compare all jobs. "none": there are none.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

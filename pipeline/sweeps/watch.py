@@ -75,7 +75,7 @@ class Watch:
         self.waiting.clear()
 
     def line(self) -> str:
-        """Return the progress in a line: finished jobs, time left, and the best job so far."""
+        """Return the progress in a line: jobs ended, running, failed; time left; the best job."""
         done = len(self.ended)
         parts = [f"{done} of {self.total} done" if self.total else f"{done} done"]
         parts += [f"{self.running} running", f"{done - len(self.values)} failed"]

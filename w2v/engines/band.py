@@ -139,7 +139,7 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute a block of columns of the gradients of `MR` rows and write them to their targets.
+    """Compute some columns of the negative gradients of `MR` rows; write them to their targets.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def gradient_block(
     sums
         The address of rows to add to the gradients; 0 for none.
     targets
-        Where the gradients are written.
+        Where the gradients are written, or the rows that they update.
     zero
         A tuple of zero vectors, as many as the block has.
     """
@@ -173,7 +173,7 @@ def gradient_block(
 
 @inner
 def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: Targets) -> None:
-    """Compute the gradients of `MR` rows and write them to their targets.
+    """Compute the negative gradients of `MR` rows; write them to their targets.
 
     Columns are computed in blocks of up to `MAX_VECTORS` SIMD vectors.
 
@@ -186,7 +186,7 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
     sums
         The address of rows to add to the gradients; 0 for none.
     targets
-        Where the gradients are written.
+        Where the gradients are written, or the rows that they update.
     """
     zero, width = splat(0), vectors * LANES
     column, left = ZERO, vectors

@@ -373,7 +373,25 @@ class Comparison:
     def _noise(
         self, a: int, b: int, seeds: Sequence[str]
     ) -> tuple[float, Noise | None, int | None]:
-        """Return the difference, its `Noise` (None if unknown), and the number of items, if any."""
+        """Compute the difference between two configurations, and how precise it is.
+
+        Parameters
+        ----------
+        a, b
+            The indices of the configurations.
+        seeds
+            The seeds that both have.
+
+        Returns
+        -------
+        difference : float
+            The mean score of `a` minus that of `b`; NaN without seeds.
+        noise : Noise
+            The variance of the difference. None if it cannot be estimated, as from one seed.
+        items : int
+            The number of items that were used: those known to all runs of both, if the benchmark
+            skips unknown words. None without seeds, or for a score without items.
+        """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
             gaps = np.array([self.values[a][seed] - self.values[b][seed] for seed in seeds])

@@ -163,9 +163,12 @@ def score_table(judged: Judged) -> dict[str, Any]:
 def seeds_to_add(one: Difference) -> str:
     """Return how many more seeds a difference needs to be significant, as text for a table.
 
-    With these, a difference of ``one.size`` is significant in 80 % of repetitions. The text is a
-    dash if `one` is significant already or the number is unknown, and ``more pairs`` or ``over
-    1,000`` if 1,000 seeds would not suffice.
+    With so many, a difference of ``one.size`` is significant in 80 % of repetitions. The text is
+
+    - a dash if `one` is significant already, or ``one.size`` is 0, or the two cannot be compared;
+    - ``more pairs`` for a benchmark score, if 1,000 seeds would not suffice or the runs are not a
+      sample of seeds, so that only more word pairs or questions help;
+    - ``over 1,000`` for another score, such as a loss, if 1,000 seeds would not suffice.
     """
     if one.verdict in SHOWN or not one.size or one.low is None:
         return DASH

@@ -1,4 +1,7 @@
-"""Vectors of texts: weighted means of the vectors of their words."""
+"""Vectors of texts: weighted means of the vectors of their words.
+
+The component that most texts share can be removed.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping

@@ -42,6 +42,7 @@ from pipeline.runtime.write_errors import explain_write_errors, write_error_line
 from pipeline.sweeps.job import job_context, run_job  # noqa: E402
 from pipeline.sweeps.session import SweepFailedError, refuse_sweep_without_multirun  # noqa: E402
 from pipeline.tracked_run import run_tracked  # noqa: E402
+from pipeline.tracking import SharedStore  # noqa: E402
 from w2v.engines import compiled_ahead  # noqa: E402
 from w2v.errors import InputError, sanitize  # noqa: E402
 from w2v.settings import with_home  # noqa: E402
@@ -59,11 +60,11 @@ class Program:
         self.error: Exception | None = None
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
-    def run(self, composed: DictConfig) -> float | None:
+    def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:
         """Run or plan one experiment; for a job of a sweep, return the value to optimize."""
         self.started = True
         try:
-            context = job_context()
+            context = job_context(shared)
             if context is not None:
                 return run_job(context, composed, partial(run_tracked, stop=self.stop))
             refuse_sweep_without_multirun()

@@ -43,9 +43,9 @@ def run_tracked(
         name = job.name or name
         if tracking.register is not None:  # the alias is for the best job of the sweep
             tracking = replace(tracking, register=tracking.register.partition("@")[0])
-    with track(
-        tracking, Path(config.outputs), name, parameters(config), tags(config, job)
-    ) as tracker:
+    shared = None if job is None else job.shared
+    recorded = tracking, Path(config.outputs), name, parameters(config), tags(config, job)
+    with track(*recorded, shared) as tracker:
         with written_aside(run_dir / "config.yaml") as aside:
             aside.write_text(yaml_page(config.as_dict()), encoding="utf-8")
         tracker.files([run_dir / "config.yaml"], "")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import multiprocessing
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -22,7 +23,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.config.settings import Tracking
-from pipeline.tracking import Tracker, mlflow_tracker, reopen, retries, track
+from pipeline.tracking import SharedStore, Tracker, mlflow_tracker, reopen, retries, track
 from pipeline.tracking.killed_runs import lost_jobs
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
@@ -176,16 +177,18 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
     freed = threading.Event()
     monkeypatch.setattr(SqlAlchemyStore, "log_batch", waits_for(freed))
     jobs = []
-    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}) as sweep:
+    shared = SharedStore()
+    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}, shared) as sweep:
         assert sweep.run_id is not None
         for number in range(3):
             tags = {"mlflow.parentRunId": sweep.run_id, "job": str(number)}
-            with track(CONFIG, outputs, str(number), {"seed": number}, tags) as tracker:
+            with track(CONFIG, outputs, str(number), {"seed": number}, tags, shared) as tracker:
                 tracker.scores({"a": 1.0}, 1)
             jobs.append(tracker.run_id)
         assert recorded(outputs, "select name from runs") == [("sweep",)]
         freed.set()
-        with reopen(CONFIG, outputs, jobs[-1]) as tracker:  # waits until the run exists
+        sweep.wait()
+        with reopen(CONFIG, outputs, jobs[-1]) as tracker:
             assert tracker.run_id == jobs[-1]
     assert recorded(outputs, "select status, count(*) from runs group by 1") == [("FINISHED", 4)]
     assert recorded(outputs, "select run_uuid from params order by value") == [
@@ -193,12 +196,16 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
     ]
 
 
-def record_slowly(outputs: Path, sweep: str, freed: Any, ended: Any) -> None:
-    """Record two jobs in a process whose store waits for `freed`; then set `ended`."""
+def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
+    """Record two jobs in a process whose store waits for `freed`; then set `ended`.
+
+    Each job gets the store that its sweep shares, as a launcher sends it.
+    """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):
         tags = {"mlflow.parentRunId": sweep, "job": number}
-        with track(CONFIG, outputs, number, {"seed": number}, tags):
+        shared = pickle.loads(sent)
+        with track(CONFIG, outputs, number, {"seed": number}, tags, shared):
             pass
     ended.set()
 
@@ -209,9 +216,11 @@ def test_jobs_of_a_worker_process_do_not_wait_for_their_records(
 ) -> None:
     context = multiprocessing.get_context("spawn")
     freed, ended = context.Event(), context.Event()
-    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}) as sweep:
+    shared = SharedStore()
+    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}, shared) as sweep:
         assert sweep.run_id is not None
-        worker = context.Process(target=record_slowly, args=(outputs, sweep.run_id, freed, ended))
+        given = outputs, sweep.run_id, pickle.dumps(shared), freed, ended
+        worker = context.Process(target=record_slowly, args=given)
         worker.start()
         assert ended.wait(60)
         assert recorded(outputs, "select name from runs") == [("sweep",)]

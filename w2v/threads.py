@@ -2,10 +2,11 @@
 
 import sys
 from contextlib import AbstractContextManager
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-_found: list[Any] = [0, None]
-"""The number of modules when the libraries were looked for, and threadpoolctl's object for them."""
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 def limited_threads(threads: int) -> AbstractContextManager[Any]:
@@ -14,9 +15,14 @@ def limited_threads(threads: int) -> AbstractContextManager[Any]:
     Searching the process for these libraries takes 10 ms. Unlike `threadpoolctl.threadpool_limits`,
     the function repeats the search only if modules have been imported since the last one.
     """
+    limit: AbstractContextManager[Any] = _found(len(sys.modules)).limit(limits=threads)
+    return limit
+
+
+@lru_cache(1)
+def _found(modules: int) -> "ThreadpoolController":
+    """Return threadpoolctl's object for the libraries found with this number of modules."""
+    del modules
     from threadpoolctl import ThreadpoolController
 
-    if _found[0] != len(sys.modules):
-        _found[:] = len(sys.modules), ThreadpoolController()
-    limit: AbstractContextManager[Any] = _found[1].limit(limits=threads)
-    return limit
+    return ThreadpoolController()

@@ -29,6 +29,7 @@ from pipeline.sweeps.results import (
     write_failure,
     write_json,
 )
+from pipeline.tracking import SharedStore
 from w2v.errors import InputError, sanitize
 from w2v.labels import short_names
 
@@ -47,6 +48,7 @@ class JobContext:
     parent: str | None  # the ID of the sweep's MLflow run
     objective: str
     cores: int | None  # the most threads of the job; None: all cores of its process
+    shared: SharedStore | None = None  # with the sweep and its other jobs
     watched: bool = False  # whether a terminal shows how jobs end
     dims: int = 0  # the sum of the vector dimensions of this job and all later ones
     entries: dict[str, Entry] = field(default_factory=dict)  # the results so far, by stage
@@ -65,7 +67,7 @@ class JobContext:
         return " ".join(f"{short[key]}={value}" for key, value in pairs)
 
 
-def job_context() -> JobContext | None:
+def job_context(shared: SharedStore | None) -> JobContext | None:
     """Return the context of the job that Hydra is running; ``None`` for a single run."""
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
@@ -87,6 +89,7 @@ def job_context() -> JobContext | None:
             if choice is not None and not group.startswith("hydra/")
         },
         parent=sweep["mlflow_run_id"],
+        shared=shared,
         dims=sum(sweep["dims"][int(hydra.job.num) :]),
         **{key: sweep[key] for key in ("swept", "objective", "cores", "watched")},
     )

@@ -31,7 +31,7 @@ from pipeline.sweeps.objective import incomparable
 from pipeline.sweeps.overrides import keys_and_texts, varied_overrides
 from pipeline.sweeps.results import LOCK, SWEEP, failure_reason, read_jobs, read_json, write_json
 from pipeline.sweeps.watch import Watch, watching
-from pipeline.tracking import Tracker, track
+from pipeline.tracking import SharedStore, Tracker, track
 from pipeline.tracking.artifacts import record_job_vectors, record_sweep
 from w2v.errors import InputError
 
@@ -52,14 +52,16 @@ class SweepFailedError(Exception):
 
 
 @contextmanager
-def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterator[Path]:
+def open_sweep(
+    config: DictConfig, shared: SharedStore, jobs: Sequence[Sequence[str]] = ()
+) -> Iterator[Path]:
     """Open a sweep, yield its folder, and close it after the block, also after an error.
 
     `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
     At the end, `close_sweep` raises the block's error, or `SweepFailedError` for unfinished jobs.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
-    with writable, exclusive_lock(folder), tracked_run(config, folder) as tracker:
+    with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
         started = time.time()
         sweep = prepare_jobs(config, folder, jobs, tracker.run_id)
         error: BaseException | None = None
@@ -71,7 +73,9 @@ def open_sweep(config: DictConfig, jobs: Sequence[Sequence[str]] = ()) -> Iterat
         close_sweep(folder, tracker, time.time() - started, error)
 
 
-def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Tracker]:
+def tracked_run(
+    config: DictConfig, folder: Path, shared: SharedStore
+) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens the MLflow run of a sweep, and yields its tracker."""
     settings: Any = OmegaConf.to_container(config.tracking, resolve=True)
     parameters = {
@@ -81,7 +85,7 @@ def tracked_run(config: DictConfig, folder: Path) -> AbstractContextManager[Trac
     }
     tags = {"kind": "sweep", "sweep_dir": str(folder.absolute())}
     name = f"sweep {' × '.join(varied_overrides(config)) or 'of one job'}"
-    return track(Tracking(**settings), Path(config.outputs), name, parameters, tags)
+    return track(Tracking(**settings), Path(config.outputs), name, parameters, tags, shared)
 
 
 def prepare_jobs(
@@ -152,6 +156,7 @@ def close_sweep(
     }
     summary = show.write_results(folder, result, facts)
     pages = write_ensembles(folder, result) if sweep["report"] != "none" else []
+    tracker.wait()  # until the runs of all jobs have been created
     record_sweep(tracker, folder, summary, show.markdown(result, summary))
     for job in result.best_runs:
         record_job_vectors(folder / str(job.number))

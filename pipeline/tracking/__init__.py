@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import SharedStore, Tracker
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Tracking
 
-__all__ = ["Tracker", "reopen", "track"]
+__all__ = ["SharedStore", "Tracker", "reopen", "track"]
 
 # MLflow reads these when it is imported. Without them it sends telemetry, draws progress bars,
 # prints the address of each run and retries a request for minutes.
@@ -28,17 +28,19 @@ def track(
     run_name: str,
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
+    shared: SharedStore | None = None,
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
     ``config`` says where to record the run; ``outputs`` is the folder of the default store and of
-    artifacts. `InputError` is raised if the store cannot be used.
+    artifacts. ``shared`` is the same for a sweep and its jobs. `InputError` is raised if the store
+    cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())
     from pipeline.tracking.mlflow_tracker import track_in_mlflow  # importing MLflow takes seconds
 
-    return track_in_mlflow(config, outputs, run_name, parameters, tags)
+    return track_in_mlflow(config, outputs, run_name, parameters, tags, shared or SharedStore())
 
 
 def reopen(

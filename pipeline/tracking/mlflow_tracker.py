@@ -31,7 +31,7 @@ from pipeline.tracking.store import (
     run_to_create,
     store_uri,
 )
-from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import SharedStore, Tracker
 from w2v.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,13 +50,6 @@ MAX_NOTE = 5000
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
-
-
-_shared: dict[str, RetryQueue] = {}
-"""The queue that the jobs of a sweep in this process share, by the address of its store.
-
-So a job need not wait for its record before the next one starts.
-"""
 
 
 class MlflowTracker(Tracker):
@@ -212,8 +205,6 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
-        if store in _shared:  # until then, the run may not have been created
-            _shared[store].wait()
         client, _ = open_experiment(store, config.experiment, outputs)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
@@ -252,16 +243,16 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
     return scheme if separator else "local", {"uri": origin}
 
 
-def queue_of_process(store: str) -> RetryQueue | None:
+def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
     """Return the `RetryQueue` that jobs in this process share; ``None`` if it runs only one job.
 
     In the process of the sweep, it is the queue of the sweep. In a worker process, the first job
     makes it, and it is closed when the process ends.
     """
-    if store not in _shared and multiprocessing.parent_process() is not None:
-        _shared[store] = RetryQueue(store)
-        Finalize(None, close_queue, [_shared[store]], exitpriority=1)
-    return _shared.get(store)
+    if shared.calls is None and multiprocessing.parent_process() is not None:
+        shared.calls = RetryQueue(store)
+        Finalize(None, close_queue, [shared.calls], exitpriority=1)
+    return shared.calls
 
 
 def close_queue(calls: RetryQueue) -> None:
@@ -281,6 +272,7 @@ def track_in_mlflow(
     run_name: str,
     parameters: Mapping[str, object],
     tags: Mapping[str, str],
+    shared: SharedStore,
 ) -> Iterator[Tracker]:
     """Open a run in MLflow, yield its tracker, and close the run after the block.
 
@@ -293,7 +285,9 @@ def track_in_mlflow(
     is_job, is_sweep = PARENT in tags, tags.get("kind") == "sweep"
     location = None
     if is_job:
-        client, experiment_id, location = open_experiment_again(store, config.experiment, outputs)
+        if shared.opened is None:
+            shared.opened = open_experiment_again(store, config.experiment, outputs)
+        client, experiment_id, location = shared.opened
     else:
         client, experiment_id = open_experiment(store, config.experiment, outputs)
     with ExitStack() as stack:
@@ -318,10 +312,9 @@ def track_in_mlflow(
         # The folder of a single run is its user's, who may edit the files in it.
         linked = outputs.absolute() if is_job or is_sweep else outputs.absolute() / CACHE
         tracker = MlflowTracker(client, run, config.register, params, linked, creation)
-        shared = queue_of_process(store) if is_job else None
-        calls = shared or RetryQueue(store)
+        calls = (queue_of_jobs(shared, store) if is_job else None) or RetryQueue(store)
         if is_sweep:
-            _shared[store] = calls
+            shared.calls = calls
         if not is_job:  # otherwise the sweep does it
             calls.put(close_killed_runs, client, experiment_id, outputs)
         # A job that takes longer is shown while it runs.
@@ -355,6 +348,6 @@ def track_in_mlflow(
             calls.put(tracker.flush, status=status)
             calls.put(stack.pop_all().close)  # the run is closed before its lock is released
             if is_sweep:
-                del _shared[store]
-            if shared is None:
+                shared.calls = None
+            if calls is not shared.calls:
                 close_queue(calls)

@@ -106,6 +106,9 @@ class QueueProxy:
         self._target = target
         self._calls = calls
 
+    def wait(self) -> None:
+        self._calls.wait()
+
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._target, name)
         return partial(self._calls.put, attribute) if callable(attribute) else attribute

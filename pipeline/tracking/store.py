@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -181,11 +180,10 @@ def one_transaction(
     return store.ManagedSessionMaker.together(new_id)
 
 
-@cache
 def open_experiment_again(
     store: str, name: str, outputs: Path
 ) -> tuple[MlflowClient, str, str | None]:
-    """Open, in a job, the experiment that its sweep has created; the result is cached.
+    """Open, in a job, the experiment that its sweep has created.
 
     Return a client, the experiment's ID, and the URI of the folder of its artifacts. The URI is
     ``None`` unless the store is a database and the folder is on this machine.

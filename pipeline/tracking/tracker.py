@@ -1,10 +1,15 @@
-"""The interface of trackers: a method for each thing that can be recorded about a run."""
+"""What can be recorded about a run, and what the runs of a sweep share to be recorded."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from pipeline.tracking.retries import RetryQueue
     from w2v.training.history import Epoch, Point
 
 
@@ -57,5 +62,31 @@ class Tracker:
     def choose_model(self, run_id: str) -> None:
         """Give the model of the run ``run_id`` the alias in the setting ``tracking.register``."""
 
+    def wait(self) -> None:
+        """Wait until all calls so far have been made, also those of jobs that share the store."""
+
     def close_killed_jobs(self) -> None:
         """Close the runs of this sweep's jobs whose process was killed."""
+
+
+class SharedStore:
+    """The open store of a sweep, and the queue of the calls to it.
+
+    With a shared queue, a job need not wait for its record before the next one starts. A launcher
+    sends the object to other processes, with each job: the first job to arrive in a process gets a
+    new object there, and later ones get the same.
+    """
+
+    def __init__(self, sweep: str | None = None) -> None:
+        self.sweep = sweep or uuid4().hex
+        self.opened: tuple[MlflowClient, str, str | None] | None = None  # by the first job
+        self.calls: RetryQueue | None = None
+
+    def __reduce__(self) -> Any:
+        return received, (self.sweep,)
+
+
+@cache
+def received(sweep: str) -> SharedStore:
+    """Return the object that the jobs of a sweep share in this process."""
+    return SharedStore(sweep)

@@ -4,6 +4,7 @@ Hydra imports this file at every start, so it has no slow imports.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.sweeps.grid import plan_jobs
 from pipeline.sweeps.halving import check_halving, run_rungs
 from pipeline.sweeps.launchers import jobs_at_once, prepare_processes, run_all_jobs
 from pipeline.sweeps.session import check_hydra_settings, open_sweep, refuse_plan, show_plan
+from pipeline.tracking import SharedStore
 from w2v.settings import with_home
 
 Jobs = Sequence[Sequence[str]]
@@ -37,7 +39,9 @@ class ProjectSweeper(Sweeper):
         """Store the arguments, with a faster config loader; check settings, prepare processes."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
-        self.task_function = task_function
+        self.shared = SharedStore()
+        run: Any = task_function
+        self.task_function: TaskFunction = partial(run, shared=self.shared)
         self.config: DictConfig = config
         schema.check_booleans(config.hydra.overrides.task)
         for group, key in ((config, "outputs"), (config.tracking, "uri")):
@@ -61,7 +65,7 @@ class GridSweeper(ProjectSweeper):
         if self.config.plan:
             show_plan(jobs, settings, jobs_at_once(self.config) or 1)
             return
-        with open_sweep(self.config, jobs) as folder:
+        with open_sweep(self.config, self.shared, jobs) as folder:
             OmegaConf.save(self.config, folder / "multirun.yaml")
             self.run(launcher, folder, jobs)
 
@@ -91,7 +95,8 @@ class SearchSweeper(ProjectSweeper):
         from pipeline.sweeps.search import open_study
 
         refuse_plan(self.config)
-        with open_study(self.config, jobs_at_once(self.config) or 1), open_sweep(self.config):
+        study = open_study(self.config, jobs_at_once(self.config) or 1)
+        with study, open_sweep(self.config, self.shared):
             sweeper = Plugins.instance().instantiate_sweeper(
                 hydra_context=self.hydra_context,
                 task_function=self.task_function,

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -267,9 +267,6 @@ class Metric(ABC):
         return value
 
 
-_read: dict[tuple[object, ...], Sequence[Any]] = {}
-
-
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
     """Read a benchmark, or return its cached items if the files have not changed.
 
@@ -291,17 +288,17 @@ def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any
         stamps = tuple((str(f), s.st_size, s.st_mtime_ns) for f in files for s in [f.stat()])
     except OSError:
         return read(path)
-    key = (read, *stamps)
-    if key not in _read:
-        found = read(path)
-        if len(_read) >= MAX_READ:
-            _read.clear()
-        _read[key] = found
-    return _read[key]
+    return _read_unchanged(read, local, stamps)
 
 
-MAX_READ = 16
-"""The most benchmarks that `read_once` keeps in memory."""
+@lru_cache(16)
+def _read_unchanged(
+    read: Callable[[Path], Sequence[Any]], path: Path, stamps: tuple[tuple[str, int, int], ...]
+) -> Sequence[Any]:
+    """Read a benchmark whose files have these paths, sizes and modification times."""
+    del stamps
+    return read(path)
+
 
 BANDS = (1_000, 5_000, 20_000)
 """The last frequency rank of each band of words, except the last band."""

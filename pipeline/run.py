@@ -108,7 +108,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders given as ``report=FOLDER``.
+    """Return the folders given as ``report=FOLDER``; ``best``, ``all`` and ``none`` are no folders.
 
     `InputError` is raised if they are combined with other arguments.
     """

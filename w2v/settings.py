@@ -140,7 +140,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether a value has one of the types `kinds`; the caller handles None.
 
     An integer is allowed where float is; a bool is not a number. Only int, float, bool and str are
-    checked; if another type is allowed, such as a list, all values are.
+    checked; for other types, such as list, every value is accepted.
     """
     for kind in kinds:
         if kind in (int, float):
@@ -170,7 +170,7 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Replace ``~`` at the start of each path in a value by the home folder.
+    """Return a value with ``~`` replaced by the home folder where a path in it begins with ``~/``.
 
     Parameters
     ----------

@@ -139,22 +139,22 @@ def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
 def gradient_block(
     terms: Terms, more: Terms, width: int, column: int, sums: int, targets: Targets, zero: Any
 ) -> None:
-    """Compute some columns of the negative gradients of `MR` rows; write them to their targets.
+    """Compute a block of columns of the negative gradients of `MR` rows; write it to the targets.
 
     Parameters
     ----------
     terms, more
-        Two weighted sums of rows, which are added.
+        Gradient p is the sum p of `terms` plus the sum p of `more` (see `Terms`).
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     sums
-        The address of rows to add to the gradients; 0 for none.
+        The address of `MR` rows to add, one to each gradient; 0 for none.
     targets
         Where the gradients are written, or the rows that they update.
     zero
-        A tuple of zero vectors, as many as the block has.
+        A tuple of zero SIMD vectors, as many as a row of the block has.
     """
     if sums:
         sums0 = load_each(zero, sums, column)
@@ -182,9 +182,9 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
     vectors
         The number of SIMD vectors in a row.
     terms, more
-        Two weighted sums of rows, which are added.
+        Gradient p is the sum p of `terms` plus the sum p of `more` (see `Terms`).
     sums
-        The address of rows to add to the gradients; 0 for none.
+        The address of `MR` rows to add, one to each gradient; 0 for none.
     targets
         Where the gradients are written, or the rows that they update.
     """
@@ -398,7 +398,7 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     R
         The address of the output vectors of context words.
     dR
-        The address of their gradients in the buffer.
+        The address of their negative gradients in the buffer.
     follows
         Whether the previous tile of the strip has already written gradients of the first of these
         vectors, to which those of this tile are added.

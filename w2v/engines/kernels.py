@@ -658,7 +658,7 @@ def add_sums(
     out
         The address of the block of columns in the row to update.
     zero
-        A tuple of zero vectors, as many as the block has.
+        A tuple of zero SIMD vectors, as many as a row of the block has.
     """
     one, row = splat(1), first
     sums = load_each(zero, gradients, np.int64(row) * width)

@@ -112,14 +112,14 @@ class Configuration(Generic[R]):
 
     @property
     def vectors(self) -> list[str]:
-        """The files of the vectors of its runs."""
+        """The files of the vectors of its runs; runs without such a file are left out."""
         return [run.vectors for run in self.runs.values() if run.vectors]
 
     def overlap(self, runs: int) -> float | None:
         """Return the share of nearest neighbors that its first `runs` runs have in common.
 
-        The share is a mean over all pairs of runs; None for fewer than two runs, or if a file of
-        vectors is missing.
+        Only runs with a file of vectors count. The share is a mean over all pairs of runs; None for
+        fewer than two runs, or if one of the files no longer exists.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):

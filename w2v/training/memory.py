@@ -88,9 +88,9 @@ def require_memory(need: int, what: str, advice: str) -> None:
 
 
 def free_memory() -> int | None:
-    """Return how many bytes this process can still allocate, or None if unknown.
+    """Return how many bytes this process can still allocate; None if unknown, as on macOS.
 
-    On Linux, the limits of its control groups (of a container or a batch system) are respected.
+    The limits of its control groups (of a container or a batch system) are respected.
     """
     free = []
     with suppress(OSError, ValueError):

@@ -1,6 +1,6 @@
 """`WordVectors`: words and their vectors, with look-up, nearest neighbors, loading and saving.
 
-Longer methods only call functions of other modules of this package: `cosines`, `nearest`, `texts`,
+The code of most longer methods is in other modules of this package: `cosines`, `nearest`, `texts`,
 `probability`, `shrink` and `formats`.
 """
 

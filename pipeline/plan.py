@@ -11,7 +11,7 @@ from pipeline.cache import store
 from pipeline.cache.store import Entry
 from pipeline.config.settings import Config
 from pipeline.experiment import check_paths, left_out, stages_of
-from pipeline.runtime.console import Display, format_duration
+from pipeline.runtime.console import Display
 from pipeline.runtime.exit_status import ExitStatus
 from pipeline.runtime.signals import StopRequest
 from pipeline.stages.base import Context, Expected, Stage
@@ -27,6 +27,7 @@ from w2v.differences import (
     upstream_reasons,
 )
 from w2v.files import canonical_json, free_disk, size_text
+from w2v.labels import format_duration
 from w2v.training.memory import available_cores, free_memory
 
 NAMED = 4

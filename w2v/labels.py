@@ -1,4 +1,4 @@
-"""Format the keys and values of settings for tables, plots and lists of runs."""
+"""Format keys and values of settings, speeds, times and intervals for tables, plots and lists."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -48,3 +48,21 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)
     }
+
+
+def format_rate(words_per_second: float) -> str:
+    """Format a speed such as ``1.23 M words/s`` or ``456 k words/s``."""
+    if words_per_second >= 1e6:
+        return f"{words_per_second / 1e6:.2f} M words/s"
+    return f"{words_per_second / 1e3:.0f} k words/s"
+
+
+def format_duration(seconds: float) -> str:
+    """Format a duration such as ``0.25 s``, ``4.1 s`` or ``612 s``."""
+    digits = 0 if seconds >= 100 else 1 if seconds >= 1 else 2
+    return f"{seconds:.{digits}f} s"
+
+
+def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
+    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``."""
+    return "–" if low is None else f"{low:z{form}} … {high:z{form}}"

@@ -15,34 +15,23 @@ from rich.table import Table
 from rich.text import Text
 
 from w2v.errors import sanitize
-from w2v.labels import as_text, short_names, shortened
+from w2v.labels import (
+    as_text,
+    format_duration,
+    format_interval,
+    format_rate,
+    short_names,
+    shortened,
+)
 from w2v.training.history import Epoch, Point, TrainState
 
 PLAIN_SECONDS = 10.0
 """Time between two lines of progress where the output is not a terminal."""
 
 
-def format_rate(words_per_second: float) -> str:
-    """Format a speed such as ``1.23 M words/s`` or ``456 k words/s``."""
-    if words_per_second >= 1e6:
-        return f"{words_per_second / 1e6:.2f} M words/s"
-    return f"{words_per_second / 1e3:.0f} k words/s"
-
-
 def format_figure(value: float | None, form: str = ".3f") -> str:
     """Format a number by the format specification `form`; ``None`` as a dash."""
     return "–" if value is None else f"{value:z{form}}"
-
-
-def format_duration(seconds: float) -> str:
-    """Format a duration such as ``0.25 s``, ``4.1 s`` or ``612 s``."""
-    digits = 0 if seconds >= 100 else 1 if seconds >= 1 else 2
-    return f"{seconds:.{digits}f} s"
-
-
-def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
-    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``."""
-    return "–" if low is None else f"{low:z{form}} … {high:z{form}}"
 
 
 def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:

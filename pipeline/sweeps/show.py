@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 
 from pipeline.config.program import command_line
 from pipeline.config.settings import direction_of
-from pipeline.runtime.console import Display, format_duration
+from pipeline.runtime.console import Display
 from pipeline.sweeps import plots
 from pipeline.sweeps.results import Job, write_json
 from w2v.evaluate.sweep import SEED, Sweep
 from w2v.evaluate.verdicts import NOT_SHOWN, SHOWN, sentences
-from w2v.labels import as_text, shortened
+from w2v.labels import as_text, format_duration, shortened
 from w2v.report.evaluation import NEIGHBOURS
 from w2v.report.report import REPORT
 from w2v.report.sweep import write_sweep_page

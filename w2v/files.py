@@ -41,16 +41,18 @@ _DECIMAL = re.compile(
 
 
 def is_number(field: str | bytes) -> bool:
-    """Return whether a field of a text file is a decimal number, as C, NumPy and pandas read it.
+    """Return whether a field of a text file is a decimal number, ``nan`` or an infinity.
 
-    Python's `float` accepts more, such as ``1_000`` and digits of other scripts.
+    Python's `float` accepts more, such as ``1_000``, digits of other scripts and outer spaces.
     """
     text = field if isinstance(field, str) else field.decode("latin-1")
     return _DECIMAL.fullmatch(text) is not None
 
 
 def json_page(value: Any) -> str:
-    """Return a value as indented JSON, one entry per line; short lists and objects take one line.
+    """Return a value as indented JSON, one entry per line.
+
+    A short list or object that contains no others takes one line.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON with the added entry ``sha256``, the hash of the others."""
+    """Return a dictionary as JSON with the added entry ``sha256``, the hash of all other ones."""
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     return json_page({"sha256": digest, **body}).encode()
 
@@ -102,7 +104,7 @@ def verify_checksum(data: bytes) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return a value as JSON with sorted keys, so that equal values give equal bytes.
+    """Return a value as JSON with sorted keys: the order of a dictionary's entries has no effect.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def canonical_json(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a value as `canonical_json`."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a value's `canonical_json`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()[:16]
 
 
@@ -130,7 +132,7 @@ def fsync(file: IO[bytes]) -> None:
 
 
 def fsync_and_hash(path: Path) -> str:
-    """Wait until a closed file is physically on disk, and return its SHA-256."""
+    """Wait until a closed file is physically on disk; return its SHA-256 in hexadecimal."""
     with path.open("rb+") as file:
         fsync(file)
     return file_sha256(path)
@@ -155,8 +157,8 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, for a file that is then renamed to `path`.
 
     The caller writes the file in the ``with`` block; it is renamed when the block ends, or deleted
-    if the block raises an exception. Therefore `path` always holds either the old content or all of
-    the new content.
+    if the block raises an exception. Therefore whoever reads `path` at any time finds either the
+    old content or all of the new content.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -240,7 +242,7 @@ ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return the first 8 bytes of a file, by which its format can be recognized.
+    """Return the first 8 bytes of a file (all if it has fewer), which can show its format.
 
     Raises
     ------
@@ -258,21 +260,22 @@ def first_bytes(path: Path) -> bytes:
 def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
     """Open a file for reading, decompressed if its first bytes are those of a compressed format.
 
-    A zip archive must hold one file.
+    The formats are gzip, bzip2, xz, Zstandard and zip. A zip archive must hold exactly one file.
 
     Yields
     ------
     file : IO of bytes
-        The content, decompressed.
+        The file, whose bytes are read decompressed.
     compressed : bool
         Whether the file was compressed.
 
     Raises
     ------
     InputError
-        The file cannot be opened, or the archive holds several files.
+        The file cannot be opened, or the archive does not hold exactly one file.
     Exception
-        One of `UNPACK_ERRORS` while reading, if the compressed data is damaged.
+        One of `UNPACK_ERRORS`, here or while reading, if the compressed data is damaged or
+        encrypted.
     """
     head = first_bytes(path)
     with ExitStack() as stack:
@@ -336,8 +339,8 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
     Raises
     ------
     InputError
-        The file cannot be read, is not UTF-8, has no header or an incomplete last line, or has a
-        line that is not a word, a tab and a count. The message names the line.
+        The file cannot be read, is not UTF-8, has no header or an incomplete last line, or has
+        counts and a line that is not a word, a tab and a count; the message then names the line.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -410,7 +413,10 @@ def link_if_equal(path: Path, other: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, a folder with its contents, or a symbolic link (not its target), if any."""
+    """Delete a file, a folder with its contents or a symbolic link, if the path exists.
+
+    The target of a symbolic link is kept.
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -438,7 +444,7 @@ def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
     folder
         The folder that will be written to.
     what
-        The name of the task that writes the files, such as "training", for the message.
+        What writes the files, such as "training", for the message.
     """
     free, total = free_disk(folder), sum(need.values())
     if total > free:

@@ -50,12 +50,15 @@ class FileHashes:
         self.seen: dict[str, str] = {}
 
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
-        """Return the SHA-256 of each local file, in hexadecimal; store new ones in the database.
+        """Return the SHA-256 of each local file, in hexadecimal.
+
+        New ones are stored in the database, unless the file was changed just before.
 
         Parameters
         ----------
         on_read
-            Progress callback. Its argument is the number of bytes processed since the last call.
+            Progress callback. Its argument is the number of bytes processed since the last call;
+            those of a file that need not be read count as well.
 
         Raises
         ------
@@ -88,7 +91,7 @@ class FileHashes:
         connection
             The database; None if there is none.
         new
-            If the hash should be stored, a row (path, stamp, SHA-256) is appended to this list.
+            If the hash is to be stored, a row (path, stamp, SHA-256) is appended to this list.
         on_read
             Progress callback. Its argument is the number of bytes processed since the last call.
         """
@@ -157,7 +160,7 @@ class FileHashes:
         key
             The absolute path of the file, as bytes.
         current
-            The current stamp of the file, a text that changes when the file changes.
+            The current stamp of the file (`stamp`).
         """
         if connection is None or self.database is None:
             return None
@@ -190,12 +193,12 @@ class FileHashes:
 
 
 def stamp(status: os.stat_result) -> str:
-    """Return a text that changes when a file changes: its size, times and inode."""
+    """Return a file's size, modification time, status change time and inode as one text."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def content_sha256(paths: Sequence[Path], hashes: FileHashes | None = None) -> str:
-    """Return one SHA-256, in hexadecimal, of the content of several files and folders.
+    """Return a single SHA-256, in hexadecimal, of the content of several files and folders.
 
     For a folder, the names and contents of all files in it and its subfolders are hashed.
 

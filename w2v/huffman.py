@@ -10,10 +10,10 @@ class HuffmanTree:
     """The Huffman tree of a vocabulary: each word is a leaf, and frequent words have short paths.
 
     The tree minimizes the mean length of a path from the root to a leaf, weighted by the counts of
-    words. It has V leaves and V - 1 inner nodes, which are numbered in the order of their creation;
-    the last one is the root. Ties between equal counts are broken as in word2vec's code: an inner
-    node is merged before a leaf, an older inner node before a newer one, and a later word before an
-    earlier one.
+    words. It has V leaves and V - 1 inner nodes. The inner nodes are numbered from 0 in the order
+    of their creation; the last one is the root. Ties between equal counts are broken as in
+    word2vec's code: an inner node is merged before a leaf, an older inner node before a newer one,
+    and a later word before an earlier one.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ class HuffmanTree:
     nodes : int32 (total length of all paths,)
         The inner nodes on each path, beginning at the root.
     codes : int8, same shape as `nodes`
-        The branch taken at each of these nodes: 0 to the child with the smaller count, 1 to the
-        other.
+        The branch taken at each of these nodes: 0 to the child that was merged first, whose count
+        is not larger than the other's, or 1 to the other.
     lengths : int64 (V,)
         The number of inner nodes on each path.
 
@@ -66,13 +66,15 @@ class HuffmanTree:
 def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Build the tree from the counts of the V words.
 
+    Both arrays begin with the V leaves, in the order of the words, followed by the V - 1 inner
+    nodes.
+
     Returns
     -------
     parents : int32 (2 V - 1,)
-        The parent of each node: the number of an inner node, from 0, or -1 for the root. The V
-        leaves come first, then the V - 1 inner nodes.
+        The parent of each node, as the number of an inner node, from 0; -1 for the root.
     codes : int8 (2 V - 1,)
-        Which child of its parent each node is, 0 or 1.
+        Which child of its parent each node is, 0 or 1; 0 for the root.
     """
     size = len(counts)
     order = np.argsort(-counts, kind="stable")

@@ -1,7 +1,8 @@
 """Save and load the answers of runs to benchmark items, so that configurations can be compared.
 
-An item is a word pair or an analogy question. The answer to a word pair is the cosine of its
-vectors; the answer to a question is the rank of the correct answer (`answer_ranks`).
+An item is a word pair or an analogy question. A run's answer to a word pair is the cosine of the
+vectors of the two words, NaN if one has no vector. Its answer to a question is the rank that it
+gives to the correct answer (`w2v.evaluate.answer_ranks`).
 """
 
 import hashlib
@@ -30,7 +31,8 @@ class Answers(NamedTuple):
     benchmark
         The word pairs or analogy questions.
     given : (n,)
-        The answers: the cosine of each pair, or the rank of the correct answer to each question.
+        The cosine of each pair, or the rank that the run gives to the correct answer to each
+        question.
     """
 
     benchmark: SimilarityBenchmark | AnalogyBenchmark
@@ -38,14 +40,15 @@ class Answers(NamedTuple):
 
 
 class Given(NamedTuple):
-    """The answers of one run to the n items of a benchmark, which is identified by its hash.
+    """The answers of one run to the n items of a benchmark, which is identified by a hash.
 
     Attributes
     ----------
     digest
-        The hash of the benchmark's items.
+        The SHA-256 of the benchmark's items and of how it treats unknown words.
     given : (n,)
-        The answers: the cosine of each pair, or the rank of the correct answer to each question.
+        The cosine of each pair, or the rank that the run gives to the correct answer to each
+        question.
     """
 
     digest: str
@@ -90,7 +93,7 @@ def items_file(path: Path, digest: str) -> Path:
     path
         The file of a run's answers.
     digest
-        The hash of the benchmark's items.
+        The hash of the benchmark (`Given.digest`).
     """
     return path.with_name(f"{ITEMS}{digest[:16]}.npz")
 
@@ -112,8 +115,8 @@ def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Give
     path
         The file.
     benchmarks
-        Benchmarks by the hash of their items. Benchmarks of the file that this dict lacks are
-        loaded (`items_file`) and added to it.
+        Benchmarks by their hash (`Given.digest`). If the answers are to a benchmark that is missing
+        here, it is loaded from its `items_file` and added.
 
     Returns
     -------

@@ -1,14 +1,16 @@
 """Compare the vectors of two texts: find words whose use differs by more than chance.
 
-Each text is trained several times. The differences between these runs show how much chance changes
-the vector of a word. The runs may differ in their seeds only, or each may be trained on a bootstrap
-sample of the documents; only bootstrap samples show how much depends on the choice of documents.
+Vectors are trained several times on each text. The differences between these runs show how much
+chance changes the vector of a word. The runs may differ in their seeds only, or each may be trained
+on a bootstrap sample of the documents; only bootstrap samples show how much depends on the choice
+of documents.
 
 The vectors are scaled to length 1 and aligned by rotations. For a word, let δ be the difference
 between its mean vectors in the two texts, and M the covariance of δ under the null hypothesis that
 the word is used alike. M is estimated from the spread of the runs around their means. Under the
 null hypothesis, δ·δ has the mean tr M, and δ·δ / tr M has approximately Fisher's F distribution
-with f = (tr M)² / tr M² and f (n + m - 2) degrees of freedom, for n and m runs.
+with f = (tr M)² / tr M² and f (n + m - 2) degrees of freedom, for n and m runs. The p-values are
+corrected for deviations from this distribution, and for the number of words.
 
 References
 ----------
@@ -54,15 +56,15 @@ class Shift(NamedTuple):
     word
         The word.
     before, after
-        The count of the word in each text; None if unknown.
+        The count of the word in the first run of each text; None if unknown.
     distance
         1 - cosine, averaged over all pairs of a run of one text and a run of the other.
     expected
         The distance expected by chance alone; None if both texts have a single run.
     moved
-        ``distance - expected``: how far the word has moved beyond chance.
+        ``distance - expected``: how far the word has moved beyond chance; None if `expected` is.
     low, high
-        The 95 % confidence interval of `moved`.
+        The 95 % confidence interval of `moved`; None if no text has three runs.
     p
         The p-value of the null hypothesis that the word is used alike, corrected for the number of
         words; None if no text has three runs.
@@ -99,9 +101,9 @@ class Change:
     inflation
         The inflation factor: the observed median of the squared distances of words, divided by the
         median expected from the variation between runs. It is computed for each band of word
-        frequency; this is the median over bands. If it is above 1, most words have moved more than
-        this variation explains. The p-values are corrected for it. 1 if no text has three runs;
-        None if each text has a single run.
+        frequency; this is the median over all words. If it is above 1, the typical word has moved
+        more than this variation explains. The p-values are corrected for it. 1 if no text has three
+        runs; None if each text has a single run.
     anchors
         The number of words by which the texts were aligned.
     """
@@ -114,9 +116,9 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """How the vector of each word varies between the runs of each of the two texts.
+    """Estimates of how the vector of each word varies between the runs of each of two texts.
 
-    If a text has too few runs, the estimates of the other text are used.
+    If one text has too few runs for an estimate, that of the other text takes its place.
     """
 
     trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
@@ -131,19 +133,21 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
+    Words that are known to occur less than `MIN_COUNT` times in one of the texts are left out.
+
     Parameters
     ----------
     before, after
-        The runs of each text. If a text has a single run, its variation between runs is assumed to
-        be that of the other text.
+        The vectors trained on each text: an ensemble of runs, or a single run, whose variation
+        between runs is then assumed to be that of the other text.
     resampled
         Whether each run was trained on a bootstrap sample of its text's documents.
 
     Raises
     ------
     InputError
-        Fewer than ten words occur `MIN_COUNT` times or more in both texts, or the vectors have
-        different dimensions.
+        Fewer than ten words are left to compare, or the vectors of the texts have different
+        dimensions.
     """
     sides = [_units(side) for side in (before, after)]
     (words, counts, _), (others, other_counts, _) = sides

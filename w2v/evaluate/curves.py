@@ -10,9 +10,9 @@ from w2v.vectors import WordVectors
 
 
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
-    """Return the settings that the scores depend on, as JSON values for a cache key.
+    """Return what the scores computed during training depend on, as JSON values for a cache key.
 
-    The content of benchmarks is represented by its SHA-256.
+    These are settings, and the SHA-256 of the content of each benchmark that is used.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
@@ -29,9 +29,10 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Compute the scores listed in ``settings.followed``; return them by name.
+    """Compute the scores listed in ``settings.followed``; return those that are defined, by name.
 
-    If ``settings.use`` is ``v+u``, the sums of center and outside vectors are evaluated.
+    If ``settings.use`` is ``v+u`` and `vectors` has outside vectors, the sums of the center and the
+    outside vectors are evaluated.
     """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

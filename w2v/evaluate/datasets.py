@@ -180,7 +180,8 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
     name
         A key of `STANDARD`.
     folder
-        The folder for downloaded files. A file that was copied into it by hand is used as well.
+        The folder for downloaded files. A file with the right checksum that was copied into it by
+        hand is used as well; any other file of this name is replaced.
     url
         The address of the folder of the files.
 
@@ -208,14 +209,15 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
 def about(name: str, source: str | None) -> Dataset | None:
     """Return the description of a benchmark that gensim ships or of a standard set.
 
-    For a file of the user, the result is None.
+    The result is None for a file of the user, and for a benchmark that is not used.
 
     Parameters
     ----------
     name
         The name of the benchmark in the settings.
     source
-        ``gensim``, ``standard`` or the path of a file of the user.
+        The value of the setting: ``gensim``, ``standard``, the path of a file of the user, or None
+        if the benchmark is not used.
     """
     return {"gensim": SHIPPED, "standard": STANDARD}.get(str(source), {}).get(name)
 

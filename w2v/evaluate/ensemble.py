@@ -55,7 +55,8 @@ class EnsembleNeighbour(NamedTuple):
     low, high
         The 95 % prediction interval for the cosine in one more run.
     share
-        The fraction of runs in which the neighbor is among the k nearest words.
+        The fraction of runs in which the neighbor is among the k nearest words, where k is the
+        number of neighbors that were requested.
     """
 
     word: str
@@ -66,7 +67,7 @@ class EnsembleNeighbour(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """The agreement of runs on the nearest neighbors of a word.
+    """The agreement of runs on the k nearest neighbors of a word.
 
     Attributes
     ----------
@@ -75,8 +76,8 @@ class Agreement(NamedTuple):
     rank
         The word's frequency rank, from 1, among the words of the ensemble.
     share
-        The fraction of the k nearest neighbors that two runs have in common, averaged over all
-        pairs of runs.
+        The fraction of these neighbors that two runs have in common, averaged over all pairs of
+        runs.
     """
 
     word: str
@@ -94,7 +95,8 @@ class Band(NamedTuple):
     share
         The mean of `Agreement.share` over the words of this band that were compared.
     least
-        The words of this band on which runs agree least.
+        The compared words of this band on which the runs agree least, in ascending order of
+        agreement.
     """
 
     first: int
@@ -117,7 +119,7 @@ class Ensemble:
     Attributes
     ----------
     words
-        The V words, the most frequent one first.
+        The V words, by falling frequency in the first run.
     counts
         The count of each word in the first run, int64 (V,); None if the run has no counts.
 
@@ -188,6 +190,8 @@ class Ensemble:
     def nearest(self, word: str, k: int = 10) -> list[EnsembleNeighbour]:
         """Return the k words with the largest mean cosine to a word, the nearest first.
 
+        If there are fewer than k other words, all of them are returned.
+
         Raises
         ------
         InputError
@@ -216,12 +220,13 @@ class Ensemble:
         k
             The number of nearest neighbors; fewer if there are fewer other words.
         words
-            The number of words that are compared, evenly spaced by frequency rank.
+            The neighbors of at most this many words are compared. These words are evenly spaced by
+            frequency rank.
 
         Returns
         -------
         list of Agreement
-            One for each word compared, the most frequent word first.
+            One for each of these words, the most frequent word first.
 
         References
         ----------
@@ -241,12 +246,12 @@ class Ensemble:
         return found
 
     def bands(self, agreement: Sequence[Agreement], least: int = 8) -> list[Band]:
-        """Summarize the agreement of runs by bands of word frequency.
+        """Summarize the agreement of runs by bands of word frequency, without empty bands.
 
         Parameters
         ----------
         agreement
-            The result of `agreement`.
+            The result of the method `agreement`.
         least
             The number of words to list in each band: those on which the runs agree least.
         """

@@ -2,9 +2,10 @@
 
 A score is a function of a sample of items. The influence of an item is the derivative of the score
 with respect to the item's weight in the sample (Hampel). The influences of all n items sum to 0.
-The sum of (influence / n)² estimates the variance of the score over samples of items: this is the
-infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. The influence of an
-item on the difference of two scores of the same items is the difference of its two influences.
+The sum of (influence / n)² estimates the variance of the score over samples of independent items:
+this is the infinitesimal jackknife. Unlike a bootstrap, it takes one pass over the data. The
+influence of an item on the difference of two scores of the same items is the difference of its two
+influences.
 
 References
 ----------
@@ -35,7 +36,7 @@ MAX_CORRELATION = 1 - 1e-9
 
 
 class Scores(NamedTuple):
-    """The scores of several runs on a benchmark, and the contribution of each of its n items.
+    """The scores of several runs on a benchmark, and the influence of each of its n items on them.
 
     Attributes
     ----------
@@ -63,11 +64,13 @@ class Benchmark(ABC):
     oov: Unknown
 
     def known(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which items count for the score of each run, bool (runs, n).
+        """Return which items count for the score of each run, a bool array like `answers`.
+
+        These are all items if `oov` is ``zero``, else those without unknown words.
 
         Parameters
         ----------
-        answers : (runs, n)
+        answers : (runs, n), or (n,) for a single run
             The cosine of each pair, NaN if a word is unknown; or the rank of the correct answer to
             each question, negative if a word is unknown.
         """
@@ -90,7 +93,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of distinct word pairs, the sampling units, in the used items."""
+        """Return how many sampling units, which are word pairs, the used items contain.
+
+        `used` is a bool array (n,) over the items.
+        """
 
     def variances(self, parts: FloatArray) -> FloatArray:
         """Estimate the sampling variance, over items, of the score of each row of `parts`.
@@ -120,7 +126,8 @@ class SimilarityBenchmark(Benchmark):
         A hash of the two words of each pair, by which equal pairs of different benchmarks are
         found.
     oov
-        How pairs with unknown words are treated: ``skip`` or ``zero``.
+        How pairs with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
+        a cosine of 0.
     """
 
     people: FloatArray
@@ -148,9 +155,10 @@ class AnalogyBenchmark(Benchmark):
     Attributes
     ----------
     pairs : int64 (n, 2)
-        The indices of the two word pairs of each question.
+        Which two word pairs form each question: every distinct pair has a number, from 0.
     oov
-        How questions with unknown words are treated: ``skip`` or ``zero``.
+        How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
+        them as wrong.
 
     References
     ----------
@@ -170,7 +178,7 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse 0/1 matrices; multiplied by values of the questions, they give sums of values.
+        """Two sparse matrices of 0 and 1 that add up values of questions by their word pairs.
 
         The columns are the questions. The first matrix has a row for each word pair, and the second
         a row for each combination of two word pairs in a question.
@@ -226,7 +234,7 @@ class MeanOfSets(Benchmark):
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Split an array along its last axis, the pairs of all sets, into one array per set."""
+        """Split an array whose last axis is the pairs of all sets into one array per set."""
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
@@ -276,8 +284,8 @@ class MeanOfSets(Benchmark):
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
 
-        The result is None if no set has enough pairs, or if a correlation is undefined. `answers`
-        are the cosines of all pairs, (n,).
+        The result is None if no set has `MIN_PAIRS_FOR_INTERVAL` used pairs, or if a correlation is
+        undefined. `answers`, (n,), are the cosines of all pairs, NaN for unknown words.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -304,7 +312,7 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences, which sum to 0 and are not divided by n.
+        The influences, not divided by n. Those on a defined correlation sum to 0.
 
     Notes
     -----

@@ -43,6 +43,8 @@ class Overlap(NamedTuple):
 def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neighbour]:
     """Return the k nearest neighbors of each word, in the order of `words`.
 
+    If there are fewer than k other words, all of them are returned.
+
     Raises
     ------
     InputError
@@ -58,9 +60,9 @@ def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neigh
 def probe_words(vectors: WordVectors, n: int) -> list[str]:
     """Choose n words whose nearest neighbors are worth inspecting.
 
-    The words range from frequent to moderately frequent, evenly spaced by the logarithm of their
-    frequency rank. They have at least four letters and no other characters; English function words
-    are left out.
+    The words have at least four letters and no other characters, and are not English function
+    words. If there are more than n such words, n are chosen that range from frequent to moderately
+    frequent, about evenly spaced by the logarithm of their frequency rank.
 
     Returns
     -------
@@ -105,6 +107,11 @@ def neighbour_rows(
         The neighbors' rows in `vectors`, the nearest first. Of equally near words, the more
         frequent one comes first.
     cosines : float32 (n, k)
+
+    Raises
+    ------
+    InputError
+        A word has no vector.
     """
     candidates = vectors.by_frequency[:vocabulary]
     place = np.full(len(vectors), -1, dtype=np.intp)
@@ -132,12 +139,13 @@ def neighbour_overlap(
     limit
         Only this many of the common words are considered, the most frequent ones by `vectors`.
     words
-        The number of words whose neighbors are compared, evenly spaced by frequency rank.
+        The neighbors of at most this many of these words are compared. They are evenly spaced by
+        frequency rank.
 
     Returns
     -------
     list of Overlap
-        The share of common neighbors, for each word compared.
+        The share of common neighbors, for each word compared, the most frequent word first.
 
     Raises
     ------
@@ -210,7 +218,7 @@ def mean_neighbour_overlap(
     Returns
     -------
     float or None
-        From 0 to 1; None for fewer than two runs, or if their vocabularies differ.
+        From 0 to 1; None for fewer than two runs, or if their words or the order of these differ.
 
     References
     ----------

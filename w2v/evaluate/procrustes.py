@@ -1,7 +1,8 @@
 """Rotate sets of word vectors to agree as closely as possible: orthogonal Procrustes alignment.
 
-The vectors of two training runs can be compared only after a rotation, because the loss does not
-change if all vectors are rotated.
+The vectors of one training run can be compared with those of another only after a rotation, because
+the loss does not change if all vectors of a run are rotated. A rotation may include a reflection
+here.
 
 References
 ----------
@@ -41,19 +42,19 @@ def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDAr
 def align(
     sets: Sequence[NDArray[np.float32]], anchors: NDArray[np.intp]
 ) -> list[NDArray[np.float32]]:
-    """Rotate several sets of vectors of the same words to agree with their common mean.
+    """Rotate several sets of vectors of the same V words to agree with their common mean.
 
     Parameters
     ----------
     sets
         The sets, float32 (V, d) each.
     anchors
-        The rows, int (k,), from which the rotations are computed.
+        The indices, int (k,), of the words from which the rotations are computed.
 
     Returns
     -------
     list of float32 (V, d)
-        The rotated sets.
+        The rotated sets, with all words.
 
     Raises
     ------

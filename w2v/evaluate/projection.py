@@ -36,7 +36,7 @@ class Projection:
 
     @property
     def about(self) -> str:
-        """A caption for a plot: the name of the method and what the positions mean."""
+        """A caption for a plot: the name of the method, and how to read the positions of words."""
         if self.method == "pca":
             return f"{self.name}: {self.axes[0]} across, {self.axes[1]} up"
         return f"{self.name}: only small distances mean something, not directions nor large ones"
@@ -56,6 +56,11 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
         `MIN_WORDS` words or all words have the same vector.
     seed
         The seed of t-SNE and UMAP.
+
+    Raises
+    ------
+    InputError
+        A word has no vector.
 
     References
     ----------
@@ -80,7 +85,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
 def project_by(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """Return a projection of words by each method; only one, by PCA, if there are too few words."""
+    """Return a projection of words by each method; only one if `project` uses PCA for all."""
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
 

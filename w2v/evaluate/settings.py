@@ -54,7 +54,7 @@ class Evaluate(EvaluationSettings):
             )
 
     def vectors_path(self) -> Path | None:
-        """Return the path of the vectors that `vectors` names; None if it names none.
+        """Return the path of the vectors that the setting `vectors` names; None if it is not set.
 
         Raises
         ------
@@ -64,9 +64,9 @@ class Evaluate(EvaluationSettings):
         return None if self.vectors is None else self._locate("vectors", self.vectors)
 
     def compared_path(self) -> Path | None:
-        """Return the path of the vectors that `compare` names; None if it names none.
+        """Return the path of the vectors that the setting `compare` names; None if it is not set.
 
-        If it names several runs, the path is that of the first one.
+        If it names the folder of a sweep over seeds, the path is that of the first run.
 
         Raises
         ------

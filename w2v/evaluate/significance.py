@@ -9,20 +9,20 @@ For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
 by
 
-    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise),
+    seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) u / (u - 1),
 
-where q(e) is the sampling variance over items (for independent items, the sum of squares), and
-``noise`` is the contribution of the seeds to q(mean of e_s).
+where q(e) is the sampling variance over items (for independent items, the sum of squares),
+``noise`` is the contribution of the seeds to q(mean of e_s), and u is the number of word pairs.
 
 The variance over seeds is estimated from few values. With more than two configurations, the
 estimate is therefore the sum of the variances of the two configurations, but at least twice the
 mean variance of all configurations.
 
-All pairs of configurations are compared at once. Critical values are those of the studentized range
-(Tukey's test), which is Student's t for two configurations. The degrees of freedom are
-Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would be too liberal;
-the critical value is then the mean of the critical values for the two variances, weighted by the
-variances (Cochran). The folder's README has the simulations.
+The test allows for comparisons of all pairs of configurations at once. Critical values are those of
+the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
+freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would be too
+liberal; the critical value is then the mean of the critical values for the two variances, weighted
+by the variances (Cochran). The README of this folder reports simulations.
 
 References
 ----------
@@ -70,8 +70,8 @@ class Noise(NamedTuple):
         The variance due to the choice of word pairs or questions, and the degrees of freedom; 0 and
         1 for a score that is not of a benchmark.
     careful
-        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's; for
-        variances estimated from few seeds.
+        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. This
+        is done for two configurations or two seeds.
     """
 
     seeds: float
@@ -86,7 +86,7 @@ class Noise(NamedTuple):
         return math.sqrt(self.seeds + self.items)
 
     def critical(self, family: "Family") -> float:
-        """Return the critical value of the difference, in standard errors.
+        """Return the critical value of the difference, in standard errors; 0 without variance.
 
         If `careful`, it is the mean of the critical values for the two variances, weighted by the
         variances (Cochran). Otherwise it is the critical value for the degrees of freedom of the
@@ -125,8 +125,9 @@ class Difference:
         than `MIN_ITEMS`, or the score is undefined).
     low, high
         The simultaneous 95 % confidence interval of the difference, corrected for the number of
-        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. None if the
-        configurations cannot be compared.
+        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. This and all of the
+        following except the numbers `seeds` and `items` are None if the configurations cannot be
+        compared.
     alone_low, alone_high
         The 95 % confidence interval without this correction, valid if only this comparison was
         planned.
@@ -134,13 +135,15 @@ class Difference:
         The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
         ``better`` or ``worse``.
     seeds, items
-        The number of seeds, and of pairs or questions (None if the score has no items).
+        The number of seeds that both have, and of the pairs or questions that were used (None if
+        the score has no items).
     detectable
         The smallest true difference that is significant with probability 0.8, given this number of
-        seeds.
+        seeds; None if no variance was observed.
     size, seeds_needed
-        A difference, and the number of seeds with which it is significant with probability 0.8;
-        None if `MAX_SEEDS` seeds are not enough, or if the runs are not a sample of seeds.
+        A size of the true difference, and the number of seeds with which it is significant with
+        probability 0.8. The number is None if `MAX_SEEDS` seeds are not enough, or if the runs are
+        not a sample of seeds.
     """
 
     a: int
@@ -238,23 +241,24 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 
 
 def levels(objective: int, others: int) -> list[float]:
-    """Divide the significance level `LEVEL` among the comparisons by several scores (Sidak).
+    """Divide the significance level `LEVEL` among several families of comparisons (Sidak).
 
-    Half of the level goes to the objective, the score that was chosen before there were results.
-    The other scores share the other half equally. The level then holds for all scores together,
-    exactly if they are independent.
+    A family (`Family`) compares a group of configurations by one score. Half of the level goes to
+    the objective, the score that was chosen before there were results. The families of other scores
+    share the other half equally. If either kind is missing, the other one gets the whole level. The
+    level then holds for all families together, exactly if they are independent.
 
     Parameters
     ----------
     objective
-        The number of groups of configurations that are compared by the objective; usually 1.
+        The number of families that are compared by the objective; usually 1.
     others
-        The number of comparisons by other scores.
+        The number of families that are compared by other scores.
 
     Returns
     -------
     list of float
-        The level of each comparison, those by the objective first.
+        The level of each family, those by the objective first.
     """
     shares = [1 / objective for _ in range(objective)] + [1 / others for _ in range(others)]
     if objective and others:
@@ -275,7 +279,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     variances : (settings,)
         The variance of each configuration; NaN if it has one seed.
     mean : float
-        The variance pooled over all configurations.
+        The variance pooled over all configurations; NaN if `freedom` is 0.
     freedom : float
         The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing.
     """
@@ -314,7 +318,8 @@ class Comparison:
         The comparisons that are corrected together for multiple testing.
     benchmark, answers
         The items that the score is computed from, and the answers of each configuration's runs to
-        them. None for a score without items, such as a loss; only seeds are then a sample.
+        them. For a score without items, such as a loss, `benchmark` is None; only seeds are then a
+        sample.
     larger_is_better
         Whether a larger score is better.
     size
@@ -333,7 +338,7 @@ class Comparison:
     fixed: bool = False
 
     def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        """Compare the configurations of each pair (a, b) of indices."""
+        """Compare two configurations for each pair (a, b) of their indices."""
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:
@@ -386,9 +391,9 @@ class Comparison:
         -------
         difference : float
             The mean score of `a` minus that of `b`; NaN without seeds.
-        noise : Noise
+        noise : Noise or None
             The variance of the difference. None if it cannot be estimated, as from one seed.
-        items : int
+        items : int or None
             The number of items that were used: those known to all runs of both, if the benchmark
             skips unknown words. None without seeds, or for a score without items.
         """

@@ -48,7 +48,7 @@ class SimilarityResult:
         The 95 % bootstrap interval of `spearman`; None if it was not requested, for fewer than ten
         pairs, or if the correlation is None.
     resamples
-        The number of bootstrap samples drawn.
+        The number of bootstrap samples drawn; 0 without `ci95`.
     pairs, total
         The number of pairs used, and of all pairs given.
     known, coverage
@@ -60,7 +60,7 @@ class SimilarityResult:
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
     unknown
-        The words without a vector, sorted.
+        The words of the pairs that have no vector, sorted.
     """
 
     spearman: float | None
@@ -79,11 +79,11 @@ class SimilarityResult:
 def load_pairs(path: str | Path) -> list[Pair]:
     """Load word pairs and human ratings from a text file with two words and a score per line.
 
-    The separator (tab, comma, semicolon or spaces) is detected from the first line. A header may
-    name the columns, for example ``word1``, ``word2`` and ``score``. Without a header, the words
-    are the first two columns with words, and the score is the first column of numbers after them.
-    Other columns, such as an id or a part of speech, are ignored, and so are blank lines and lines
-    that start with #.
+    The separator (tab, comma, semicolon or white space) is detected from the first line. A header
+    may name the columns, for example ``word1``, ``word2`` and ``score``. Otherwise they are guessed
+    from their contents: in general, the words are the first two columns with words, and the score
+    is the first column of numbers after them. Other columns, such as an id or a part of speech, are
+    ignored, and so are blank lines and lines that start with #.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def load_pairs(path: str | Path) -> list[Pair]:
 
 
 def _separator(line: str) -> str | None:
-    """Return the character that separates the fields of a line; None for spaces."""
+    """Return the character that separates the fields of a line; None for white space."""
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 
 
@@ -152,7 +152,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     Returns
     -------
     first, second, score
-        The indices of the columns.
+        The indices of the columns. `score` is the number of columns if no column has scores.
     header
         Whether the first row is a header.
 
@@ -242,7 +242,7 @@ def _is_whole(column: Sequence[str]) -> bool:
 
 
 def _is_id(column: Sequence[str]) -> bool:
-    """Return whether a column numbers the rows consecutively, such as 1, 2, 3."""
+    """Return whether a column counts up by one, as 1, 2, 3 do, in at least `MIN_ID_ROWS` rows."""
     fields = column if is_number(column[0]) else column[1:]
     if len(fields) < MIN_ID_ROWS or not _is_whole(fields):
         return False
@@ -250,14 +250,15 @@ def _is_id(column: Sequence[str]) -> bool:
 
 
 class PairAnswers(NamedTuple):
-    """The cosines of n word pairs, and how their words were found.
+    """The cosines of n word pairs, and which of their words are outside the vocabulary.
 
     Attributes
     ----------
     cosines : float64 (n,)
         NaN if a word has no vector.
     ngrams : bool (n,)
-        Whether a word of the pair is outside the vocabulary and has a vector made from n-grams.
+        Whether a word of the pair is outside the vocabulary and has a vector made from its n-grams
+        (subwords).
     unknown
         The words without a vector, sorted.
     """
@@ -270,9 +271,9 @@ class PairAnswers(NamedTuple):
 def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     """Compute the cosine of each word pair.
 
-    Words are looked up without regard to case, and with ``_`` for spaces in an entry of several
-    words (`w2v.WordVectors.find`). With subwords, a word that is not found gets a vector made from
-    its n-grams.
+    If a word is not in the vocabulary as it is written, it may match one in another case, or with
+    ``_`` in place of spaces (`w2v.WordVectors.find`). If there is none and `vectors` has subwords,
+    the word gets a vector made from its n-grams.
     """
     words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
     found = {word: vectors.find(word) for word in words}
@@ -298,15 +299,15 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
 
 
 def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Return the cosine of each word pair, float64 (n,), as `pair_answers` computes it."""
+    """Return the cosine of each word pair as `pair_answers` computes it: float64 (n,)."""
     return pair_answers(vectors, pairs).cosines
 
 
 def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Return the vectors, made from n-grams, of words that are not in the vocabulary.
+    """Make vectors of words that are not in the vocabulary from their n-grams; return them by word.
 
-    If all words of the vocabulary are in lower case, the words are lowercased first. Words without
-    n-grams are left out. Without subwords, the result is empty.
+    If all words of the vocabulary are in lower case, the n-grams are those of the lowercased words.
+    Words without known n-grams are left out. If `vectors` has no subwords, the result is empty.
     """
     if vectors.subwords is None:
         return {}

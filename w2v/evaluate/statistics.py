@@ -1,8 +1,7 @@
-"""Correlations (Spearman, Pearson), 95 % confidence intervals, and the Pareto front.
+"""Correlations, 95 % intervals, the studentized range, and the Pareto front.
 
-A statistic that is undefined for the given data is None, never NaN, so that results are valid JSON.
-`scipy.stats` is imported only inside the functions that use it, because importing it takes most of
-a second.
+A result that is undefined for the given data is None, not NaN, so that results are valid JSON.
+`scipy.stats` is not used, because importing it takes most of a second.
 """
 
 import math
@@ -78,7 +77,7 @@ def mean_interval(values: NDArray[np.float64]) -> Interval | None:
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
-    """Return the 95 % confidence interval of a mean by Student's t.
+    """Return the 95 % confidence interval of the mean of values by Student's t.
 
     None for fewer than two values.
     """
@@ -122,7 +121,8 @@ def studentized_range_sf(
     Parameters
     ----------
     q
-        (n,) differences of two means, divided by the standard error of a mean.
+        (n,) ranges of means (the largest minus the smallest), divided by the standard error of a
+        mean.
     groups
         The number of means, at least 2.
     freedom

@@ -51,7 +51,7 @@ class Run:
         The file of the vectors, and the file of the answers that `save_answers` wrote; None if
         there is none.
     epochs
-        For how many epochs the run was trained if the sweep stopped the worse runs early, else 0.
+        For how many epochs the run was trained, if the sweep stops the worse runs early; else 0.
     """
 
     number: int
@@ -96,7 +96,7 @@ class Configuration(Generic[R]):
 
     @property
     def epochs(self) -> int:
-        """For how many epochs its runs were trained; 0 if the sweep stopped no runs early."""
+        """For how many epochs its runs were trained; 0 if the sweep stops no runs early."""
         return max(run.epochs for run in self.runs.values())
 
     @property
@@ -119,7 +119,7 @@ class Configuration(Generic[R]):
         """Return the share of nearest neighbors that its first `runs` runs have in common.
 
         Only runs with a file of vectors count. The share is a mean over all pairs of runs; None for
-        fewer than two runs, or if one of the files no longer exists.
+        fewer than two runs, if one of the files no longer exists, or if their words differ.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
@@ -128,20 +128,21 @@ class Configuration(Generic[R]):
 
 
 class Sweep(Generic[R]):
-    """Compares the runs of a sweep by one metric, the objective.
+    """Compares the runs of a sweep: by one metric, the objective, and by benchmark scores.
 
     Parameters
     ----------
     objective
-        The name of the metric.
+        The name of the objective.
     runs
         All runs. If the sweep stopped the worse configurations early, the last (longest) run of
         each configuration and seed.
     first
         If the sweep stopped the worse configurations early, the comparison of the first runs of all
-        configurations, which have the same number of epochs.
+        configurations, which have the same number of epochs; else None.
     size
-        The difference for which the number of seeds needed is computed; None: the observed one.
+        The difference in a benchmark score for which the number of seeds needed is computed; None:
+        the observed one.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
@@ -175,12 +176,12 @@ class Sweep(Generic[R]):
 
     @cached_property
     def axes(self) -> list[str]:
-        """The settings that vary, except those determined by another setting; the seed is last."""
+        """The settings that vary, without those that `axes_of` leaves out; the seed is last."""
         return axes_of(self.runs)
 
     @cached_property
     def settings(self) -> list[str]:
-        """The settings that define a configuration: all that vary, except the seed."""
+        """The settings that define a configuration: `axes` without the seed."""
         return [axis for axis in self.axes if axis != SEED]
 
     @cached_property
@@ -189,7 +190,10 @@ class Sweep(Generic[R]):
         return self.must_agree(self.objective, axes_of(self.runs, experiment=False))
 
     def group(self, run: Run) -> str:
-        """Return a run's values of `compared_within`; runs with equal values can be compared."""
+        """Return a run's values of `compared_within` as one text.
+
+        Runs for which it is equal can be compared by the objective.
+        """
         return " ".join(as_text(run.settings.get(key)) for key in self.compared_within)
 
     @cached_property
@@ -206,9 +210,9 @@ class Sweep(Generic[R]):
 
     @cached_property
     def ranking(self) -> dict[str, list[Configuration[R]]]:
-        """The configurations by group, best first; those of one group can be compared.
+        """The configurations of each group (`group`), the best by the objective first.
 
-        In a group, configurations trained for more epochs come first.
+        Configurations trained for more epochs come before those trained for fewer.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -230,12 +234,14 @@ class Sweep(Generic[R]):
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """Significance tests: one object per score and group of configurations.
+        """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
-        Each configuration is compared with the best one by the objective; a few configurations are
-        compared in all pairs. If not all configurations can be compared by the objective, the best
-        one is chosen by the mean over the similarity benchmarks, or by the first score. Only
-        configurations trained for the most epochs are compared.
+        There is one object for each score and each group that can be compared by this score. In
+        each group, all configurations are compared with a reference. By the objective, this is the
+        best one. By any other score, it is the best one by the objective as well; or, if not all
+        configurations can be compared by the objective, by the mean over the similarity benchmarks
+        or by the first benchmark score that all have. Up to `MAX_ALL_PAIRS` configurations are
+        compared in all pairs. Only configurations trained for the most epochs are compared.
         """
         compared = [
             one
@@ -310,8 +316,8 @@ class Sweep(Generic[R]):
         The columns are the settings that vary; the number of ``seeds``; the ``mean`` objective and
         its 95 % confidence interval (``low`` and ``high``, by Student's t); the ``difference`` from
         the best of the group, its p-value ``p``, corrected for multiple tests, and the ``verdict``;
-        the ``overlap`` of nearest neighbors between seeds; ``seconds`` of training; the ``group``,
-        and the numbers of the ``jobs``.
+        the ``overlap`` of nearest neighbors between seeds (computed for the best configurations
+        only); ``seconds`` of training; the ``group``, and the numbers of the ``jobs`` (runs).
         """
         judged = {one.group: one for one in self.judged if one.score == self.objective}
         rows = []
@@ -355,7 +361,10 @@ class Sweep(Generic[R]):
 
     @property
     def unbeaten(self) -> set[str]:
-        """The names of the configurations on the Pareto front of their group (time, objective)."""
+        """The names of the configurations on the Pareto front of training time and objective.
+
+        There is one front for each group. Configurations without a training time are left out.
+        """
         found: set[str] = set()
         for ranked in self.ranking.values():
             points = [(one.seconds, one.mean) for one in ranked if one.seconds is not None]
@@ -367,10 +376,12 @@ class Sweep(Generic[R]):
     def effects(self) -> list[Row]:
         """A table of the main effects: one row for each value of each setting.
 
-        The columns are ``setting``, ``value``, ``jobs`` (their number), ``mean`` objective (NaN if
-        not all runs can be compared), and ``effect`` (mean objective minus that of all runs that
-        can be compared). More than `MAX_VALUES` numbers are divided at their quartiles. If the
-        sweep stopped the worse configurations early, the runs before the first stop are used.
+        The columns are ``setting``, ``value``, ``jobs`` (the number of runs with this value),
+        ``mean`` (their mean objective; NaN if not all runs of the sweep can be compared), and
+        ``effect`` (their mean of `centered` minus that of all runs which have the setting). If a
+        setting has more than `MAX_VALUES` different numbers, each row is for a range between two
+        quartiles. If the sweep stopped the worse configurations early, the runs before the first
+        stop are used.
         """
         if self.first is not self:
             return self.first.effects
@@ -399,7 +410,7 @@ class Sweep(Generic[R]):
 
     @property
     def best_runs(self) -> list[R]:
-        """The best run of each group of runs that can be compared."""
+        """The best run of each group (`group`), among its runs with the most epochs."""
         best: dict[str, R] = {}
         sign, objective = self.sign, self.objective
         for run in sorted(
@@ -431,15 +442,15 @@ def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
 
 
 def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
-    """Return whether in all runs the value of `choice` determines the value of `key`."""
+    """Return whether runs with equal values of `choice` always have equal values of `key`."""
     pairs = {(as_text(run.settings.get(choice)), as_text(run.settings.get(key))) for run in runs}
     return len(pairs) == len({value for value, _ in pairs})
 
 
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
-    """Return the label of each value of a setting, and the distinct labels.
+    """Return the label of each value of a setting, and the list of distinct labels.
 
-    The labels of numbers are in ascending order, others in order of their first appearance. If
+    In this list, labels of numbers are in ascending order, others in order of first appearance. If
     there are more than `MAX_VALUES` different numbers, the values are divided at their quartiles,
     and each label is a range.
     """

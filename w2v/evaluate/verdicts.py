@@ -1,4 +1,4 @@
-"""Compare all configurations of a sweep by each of their scores."""
+"""Compare all configurations of a sweep by the objective and by each benchmark score."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +128,7 @@ COLUMNS = {
 
 
 class Verdicts:
-    """Compares the configurations of a sweep by the objective and by every benchmark score.
+    """Compares the configurations of a sweep by the objective and by benchmark scores.
 
     Parameters
     ----------
@@ -136,8 +136,8 @@ class Verdicts:
         The configurations. The reference for a benchmark score is the first configuration of the
         group that has this score; for the objective, it is the one with the best mean.
     objective
-        The score by which the configurations were ordered, chosen before there were results. Its
-        comparisons get half of the significance level (`levels`).
+        The score that was chosen for comparisons before there were results. If there are other
+        scores, it gets half of the significance level (`levels`).
     group_of
         A function of a score and a configuration. It returns the name of the group within which the
         score can be compared; "" if it can be compared everywhere.
@@ -176,7 +176,11 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The comparisons by each score: first by the objective, then by every benchmark score."""
+        """The comparisons: one object for each score and group of configurations that have it.
+
+        The scores are the objective, which comes first, those in `given`, and the mean over the
+        similarity benchmarks if it was computed. Groups of one configuration are left out.
+        """
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
         if mean and MEAN_OF_SETS not in names:
@@ -222,7 +226,10 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score, or None, and each configuration's answers by seed."""
+        """Return the benchmark of a score, or None, and each configuration's answers by seed.
+
+        If runs were evaluated on different items, only those on the most common ones are kept.
+        """
         sets = [score]
         if score == MEAN_OF_SETS:
             sets = [name for name in self.given if name.startswith("similarity/")]
@@ -290,8 +297,8 @@ def way_of(value: float, digits: int) -> str:
 def needed(one: Difference, digits: int) -> str:
     """Return a sentence on the smallest detectable difference and the number of seeds to add.
 
-    The detectable difference is for the seeds of the comparison `one`; the added seeds are to
-    detect the difference ``one.size``. `digits` is the number of decimals.
+    The detectable difference is that of the seeds which `one` compared; more seeds are to detect
+    the difference ``one.size``. `digits` is the number of decimals.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
@@ -306,7 +313,7 @@ def needed(one: Difference, digits: int) -> str:
 
 
 def digits_of(width: float) -> int:
-    """Return the number of decimals that shows three significant digits of an interval's width."""
+    """Return how many decimals, at most 8, show three significant digits of an interval's width."""
     return int(np.clip(2 - math.floor(math.log10(width)), 0, 8)) if width > 0 else 4
 
 
@@ -326,9 +333,9 @@ def compare(
     Parameters
     ----------
     settings
-        The vectors of each configuration's runs, by the configuration's name. The runs of all
-        configurations are in the order of the same seeds. If each has one run, only the word pairs
-        or questions are treated as a sample.
+        The vectors of each configuration's runs, by the configuration's name. The first runs of
+        all configurations must have the same seed, and so on. If each has one run, only the word
+        pairs or questions are treated as a sample.
     asked
         Word pairs or analogy questions.
     name
@@ -349,7 +356,8 @@ def compare(
     Raises
     ------
     InputError
-        There are fewer than two configurations, one has no run, or `asked` is empty.
+        There are fewer than two configurations, one has no run, `asked` is empty, or `vocabulary`
+        is less than 1.
     """
     if len(settings) < 2 or not all(settings.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")

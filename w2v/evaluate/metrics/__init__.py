@@ -30,7 +30,8 @@ def check_benchmarks(settings: EvaluationSettings) -> None:
     Raises
     ------
     InputError
-        A benchmark cannot be read. The message begins with the setting that names it.
+        A benchmark is not found or cannot be read. The message begins with the setting that is
+        wrong.
     """
     for metric in METRICS:
         setting = f"{metric.section}: "
@@ -47,7 +48,7 @@ def check_benchmarks(settings: EvaluationSettings) -> None:
 def compute_scores(
     given: MetricInput,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Any]], dict[str, Answers]]:
-    """Compute every metric that the settings ask for.
+    """Compute every metric; one that does not apply is left out of the results.
 
     Returns
     -------
@@ -64,7 +65,7 @@ def compute_scores(
     Raises
     ------
     InputError
-        A benchmark cannot be read.
+        A benchmark cannot be read, or the vectors cannot be compared with those of the other run.
     """
     scores: dict[str, Any] = {}
     summary: dict[str, Any] = {}
@@ -107,6 +108,8 @@ def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:
     """Return the main scores in a summary, by names like ``similarity/wordsim353/spearman``.
 
+    Scores that are undefined are left out.
+
     Parameters
     ----------
     summary
@@ -120,7 +123,7 @@ def figures(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def figure_names(settings: EvaluationSettings) -> list[str]:
-    """Return the names of the main scores that an evaluation with these settings will compute."""
+    """Return the names of the main scores that an evaluation with these settings can have."""
     return [name for metric in METRICS for name in metric.figure_names(settings)]
 
 

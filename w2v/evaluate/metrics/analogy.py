@@ -95,9 +95,10 @@ class Analogy(Metric):
 
 
 def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
-    """Return the indices of the two word pairs of each analogy question in a file.
+    """Return which two word pairs form each of the n analogy questions of a file or folder.
 
-    The result is a list of one array (n, 2), because `read_once` caches sequences.
+    The result is a list of one array (n, 2), the `AnalogyBenchmark.pairs`. It is a list because
+    `read_once` caches sequences.
     """
     return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
 
@@ -146,8 +147,8 @@ def question_bands(
     questions
         n questions.
     ranks
-        The rank of the correct answer to each question, (n,), from `answer_ranks`. Questions of
-        rank -1, which have unknown words, are left out.
+        The rank of the correct answer to each question by 3CosAdd, (n,), from `answer_ranks`.
+        Questions of rank -1, which have unknown words, are left out.
     vocabulary
         The size of the vocabulary: only this many most frequent words were used.
     """

@@ -127,7 +127,8 @@ class MetricResult(NamedTuple):
     Attributes
     ----------
     scores
-        The scores as JSON values, by benchmark; by name for a metric without benchmarks.
+        The scores as JSON values: the scores of each benchmark, by its name; or, for a metric
+        without benchmarks, each score by its own name.
     rows
         The rows of each result table, by the name of the table. A row is a tuple or dict of column
         values. There may be no rows if no tables were requested.
@@ -152,7 +153,7 @@ class ScoreLine(NamedTuple):
     interval
         The 95 % confidence interval of the score, if there is one.
     used
-        A text that says how much of the benchmark was used, such as "203 of 353 pairs".
+        A text that says what the score was computed from, such as "203 of 353 pairs".
     """
 
     name: str
@@ -187,17 +188,18 @@ class Metric(ABC):
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
         """Return the files of the benchmarks that the metric uses, by benchmark name.
 
+        Standard sets that are missing are downloaded.
+
         Raises
         ------
         InputError
-            A benchmark does not exist.
+            There is no benchmark of a given name, or a standard set cannot be downloaded.
         """
 
     def load(self, path: Path) -> Sequence[Any]:
-        """Load the items of a benchmark, such as word pairs, from its file.
+        """Load a benchmark's items, such as word pairs, from a path that `benchmarks` returns.
 
-        It is called for the files that `benchmarks` returns. A metric without such files need not
-        define it.
+        A metric without benchmark files need not define this method.
 
         Raises
         ------
@@ -208,12 +210,12 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, given: MetricInput) -> MetricResult | None:
-        """Compute the scores and tables; return None if the settings do not ask for this metric.
+        """Compute the scores and tables; the result may be None if the metric does not apply.
 
         Raises
         ------
         InputError
-            A benchmark file cannot be read.
+            A benchmark cannot be read, or there is another error in the input.
         """
 
     @abstractmethod
@@ -228,7 +230,7 @@ class Metric(ABC):
         }
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
-        """Return the names of the main scores that an evaluation with these settings computes."""
+        """Return the names of the main scores that an evaluation with these settings can have."""
         return [
             f"{self.section}/{name}/{figure}"
             for name in getattr(settings, self.section)
@@ -268,7 +270,7 @@ class Metric(ABC):
 
 
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
-    """Read a benchmark, or return its cached items if the files have not changed.
+    """Read a benchmark, or return its items from memory if its files have not changed.
 
     Parameters
     ----------
@@ -295,7 +297,7 @@ def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any
 def _read_unchanged(
     read: Callable[[Path], Sequence[Any]], path: Path, stamps: tuple[tuple[str, int, int], ...]
 ) -> Sequence[Any]:
-    """Read a benchmark whose files have these paths, sizes and modification times."""
+    """Read a benchmark; `stamps`, the path, size and time of each file, is a key of the cache."""
     del stamps
     return read(path)
 
@@ -305,7 +307,7 @@ BANDS = (1_000, 5_000, 20_000)
 
 
 def bands(size: int) -> list[tuple[int, int]]:
-    """Divide a vocabulary of `size` words into bands of frequency ranks.
+    """Divide a vocabulary of `size` words into bands of frequency ranks that end at `BANDS`.
 
     Returns
     -------
@@ -361,7 +363,7 @@ def band_row(
 def benchmark_files(
     named: Mapping[str, str | None], shipped: Callable[[str], Path], settings: EvaluationSettings
 ) -> dict[str, Path]:
-    """Return the file of each benchmark, by name.
+    """Return the path of each benchmark, by name; download standard sets that are missing.
 
     Parameters
     ----------
@@ -376,7 +378,9 @@ def benchmark_files(
     Raises
     ------
     InputError
-        There is no benchmark of this name, or it cannot be downloaded.
+        gensim does not ship a benchmark of the given name.
+    NamedError
+        There is no standard set of the given name, or it cannot be downloaded.
     """
     files = {}
     for name, path in named.items():

@@ -34,8 +34,8 @@ MEAN = "mean"
 class Similarity(Metric):
     """The metric of Spearman's and Pearson's correlation of cosines with human ratings.
 
-    It is computed for each set of word pairs. Spearman's correlation is also averaged over all sets
-    (`MeanOfSets`).
+    Both are computed for each set of word pairs. If there are several sets, Spearman's correlation
+    is also averaged over them (`MeanOfSets`).
     """
 
     section = "similarity"
@@ -85,8 +85,9 @@ class Similarity(Metric):
     ) -> None:
         """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
 
-        It is added to the scores and to the table ``similarity``, unless it is undefined. `made` is
-        a bool array over all pairs: whether a word of the pair has a vector made from n-grams.
+        It is added to the scores and to the rows of the table ``similarity``, unless it is
+        undefined. `made` is a bool array over the pairs of all sets: whether a word of the pair has
+        no vector of its own, but one made from its n-grams (subwords).
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])
@@ -127,7 +128,7 @@ class Similarity(Metric):
 
 
 def read_pairs(path: Path) -> Sequence[SimilarityBenchmark]:
-    """Read word pairs, and return their benchmark in a list, because `read_once` caches lists."""
+    """Read word pairs, and return one benchmark in a list, because `read_once` caches sequences."""
     return [similarity_benchmark(read_once(evaluate.load_pairs, path))]
 
 

@@ -21,7 +21,10 @@ K = 10
 
 
 class Stability(Metric):
-    """The metric of stability: the mean share of nearest neighbors that two runs have in common."""
+    """The metric of stability: the share of nearest neighbors that two runs have in common.
+
+    It is a mean over words; `K` neighbors of each are compared.
+    """
 
     section = "stability"
     figures = ("overlap",)

@@ -1,4 +1,4 @@
-"""The names, columns and column types of the tables that the built-in metrics fill."""
+"""The names, columns and column types of the result tables of an evaluation."""
 
 COLUMNS = {
     # One row per word pair of a similarity benchmark.

@@ -61,7 +61,7 @@ class Experiment:
     def run(self, run_dir: Path) -> dict[str, Any]:
         """Run the stages, record them, write ``summary.json`` to `run_dir`, and return its content.
 
-        The results of stages that ``config.stages`` omits must be in the cache.
+        The cache must have the results of earlier stages that ``config.stages`` omits.
         """
         context = self.context
         for stage in self.stages:
@@ -80,7 +80,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's cached result; else compute it if ``config.stages`` has it, or raise."""
+        """Return a stage's cached result; else compute it if ``config.stages`` names the stage."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)

@@ -1,6 +1,6 @@
 """Run the measurement that ``measure=benchmark`` or ``measure=complexity`` asks for.
 
-Tables and plots are printed, saved in the folder of the run, and recorded in MLflow.
+Results are printed, saved in the folder of the run, and recorded in MLflow.
 """
 
 import math

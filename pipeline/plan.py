@@ -53,7 +53,7 @@ class Planner:
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Check the settings of a run, and return its steps; `job` is its number in a sweep."""
+        """Check a run's stages and input files; return its steps. `job`: its number in a sweep."""
         check_paths(config)
         cores = available_cores()
         context = Context(config, self.display, Tracker(), StopRequest(), cores, cores, job=job)
@@ -134,7 +134,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
     """Print the plan of each run and the total cost; return 0 if all is cached, 3 otherwise.
 
     `plans` maps the title of each run to its steps. `at_once` is the number of jobs run in
-    parallel.
+    parallel. `outputs` is the folder in which the runs would write.
     """
     works = [step for steps in plans.values() for step in steps if step.why]
     for title, steps in plans.items():
@@ -161,7 +161,7 @@ def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, a
 
 
 def line_of(step: Step) -> str:
-    """Describe a step in a line: cached, or why it would be computed and at what cost."""
+    """Describe a step: cached, made by an earlier job, or why it is computed and at what cost."""
     if not step.why:
         return "cached"
     if step.job is not None:
@@ -176,7 +176,7 @@ def line_of(step: Step) -> str:
 def plan_run(config: Config, run_dir: Path) -> int:
     """Print the plan of a single run, and return the exit status.
 
-    The folder that Hydra made for the run is deleted.
+    The folder that Hydra made for the run is deleted if it has only files of Hydra.
     """
     planner = Planner()
     steps = planner.plan(config)
@@ -187,7 +187,7 @@ def plan_run(config: Config, run_dir: Path) -> int:
 def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once: int) -> int:
     """Print the plan of a sweep, and return the exit status.
 
-    `jobs` are the overrides (``key=value``) of each job, and `configs` its settings. `at_once` is
+    For each job, `jobs` has the overrides (``key=value``), and `configs` the settings. `at_once` is
     the number of jobs run in parallel.
     """
     planner, plans = Planner(), {}
@@ -199,7 +199,7 @@ def plan_jobs(jobs: Sequence[Sequence[str]], configs: Sequence[Config], at_once:
 
 
 def remove_run_folder(folder: Path) -> None:
-    """Delete a run's folder and its empty parents, unless it has other files than Hydra's."""
+    """If a run's folder has only files of Hydra, delete it, and up to two parents left empty."""
     with suppress(OSError):
         if {path.name for path in folder.iterdir()} <= {".hydra", "run.log"}:
             for path in (*(folder / ".hydra").glob("*.yaml"), folder / "run.log"):

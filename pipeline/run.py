@@ -86,9 +86,9 @@ class Program:
 
 
 def line_of(error: Exception, starting: bool) -> str | None:
-    """Return a one-line message for a user error; ``None`` for a bug of the program.
+    """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting` is whether the error occurred while Hydra made the folder of the run.
+    `starting` is whether the error came before `Program.run` was called, in a single run.
     """
     match error:
         case InputError():
@@ -110,7 +110,7 @@ def line_of(error: Exception, starting: bool) -> str | None:
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """Return the folders given as ``report=FOLDER``; ``best``, ``all`` and ``none`` are no folders.
 
-    `InputError` is raised if they are combined with other arguments.
+    `InputError` is raised if folders are combined with other arguments.
     """
     values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
     folders = [Path(value) for value in values if value not in REPORTS]

@@ -95,7 +95,7 @@ def tags(config: Config, job: JobContext | None) -> dict[str, str]:
 
 
 def ui_command(config: Config) -> str:
-    """Return the command that starts MLflow's UI, or the address of the tracking server, if set."""
+    """Return the command that starts MLflow's UI, or the setting ``tracking.uri``, if set."""
     if config.tracking.uri:
         return config.tracking.uri
     mlflow = "mlflow" if shutil.which("mlflow") else str(Path(sys.executable).parent / "mlflow")

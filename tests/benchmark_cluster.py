@@ -4,7 +4,8 @@
     python -m tests.benchmark_cluster pictures FOLDER scores.jsonl pipeline/pictures
 
 FOLDER is a tokenized corpus, such as ``outputs/cache/tokenize/<key>``. ``score`` trains with
-``cluster=local``, which gives the same vectors as a real cluster, and prints a line of JSON.
+``cluster=local``, which gives the same vectors as a real cluster, and prints a line of JSON;
+without ``--combine``, it trains without a cluster.
 """
 
 import argparse

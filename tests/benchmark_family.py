@@ -2,10 +2,11 @@
 
     python -m tests.benchmark_family reviews.txt [--threads 2] [--rounds 3]
 
-Each line of the text is a document. If fastText is not installed, gensim's FastText is timed
-instead. The dimension is 100, the window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are
-in words of the text per second, the best of several rounds. They are given for the elapsed time and
-for the processor time of all threads.
+Each line of the text is a document. Models with n-grams are compared with fastText, or with
+gensim's FastText if that is not installed; others with gensim's Word2Vec. The dimension is 100, the
+window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are in words of the text per second, the
+best of several rounds. They are given for the elapsed time and for the processor time of all
+threads.
 
 The speed in FLOP/s is compared with that of a large matrix product on one core. It counts
 dot products only: 2 d operations each for vectors of d elements, and 4 d for the gradients.
@@ -86,7 +87,7 @@ processor time."""
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
-    """Return a function that trains one epoch with ``engine=numba`` and returns its speed."""
+    """Return a function that trains an epoch with ``engine=numba``; it returns words per second."""
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -104,7 +105,7 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return the library's name, and a function that trains one epoch and returns its speed."""
+    """Return a library's name, and a function that trains an epoch with it, like that of `ours`."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

@@ -8,8 +8,8 @@ be copied to the other machine. ``run`` needs jax, numba, numpy, scipy and threa
 the vectors, ``run`` also needs gensim, or copies in FOLDER of gensim's files of WordSim-353,
 SimLex-999 and analogies. A PART is a measurement, such as ``bits`` or ``scores``; without one, all
 are made.
-Speeds are in words of running text per second. The text is trained in pieces (shards); the first
-warms up, and the next eight are timed.
+Speeds are in words of running text per second. For ``negative``, ``softmax`` and ``bits``, the
+first piece (shard) of the text warms up, and the next eight are timed.
 """
 
 import argparse
@@ -92,9 +92,9 @@ def pack(source: str, folder: Path) -> None:
 def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
     """Read a text written by `pack`; return a function that gives it a vocabulary of any size.
 
-    The function takes the number of words, or None for all that occur at least five times. To get
-    more words than the text has, frequent words are split in two: in every other document, an
-    apostrophe is added to the word.
+    The text has at most `documents` documents. The function takes the number of words, or None for
+    all that occur at least five times. To get more words than the text has, frequent words are
+    split in two: in every other document, an apostrophe is added to the word.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary, "tokens.npy")
@@ -187,7 +187,7 @@ def make(cases: list[Case]) -> list[engine.JaxEngine]:
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on nine shards; return words per second in the last eight, and a hash of the model."""
+    """Train on up to nine shards; return words/s after the first shard, and a hash of the model."""
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -201,7 +201,7 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 def limits() -> dict[str, float]:
     """Measure the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision.
 
-    The result has the bandwidth as ``memory``, and the FLOP/s by the name of the precision.
+    They are printed and returned: the bandwidth as ``memory``, the FLOP/s by the precision's name.
     """
     large = jax.default_backend() != "cpu"
 
@@ -315,7 +315,7 @@ def bits(corpus: Corpus) -> None:
     """Train twice with the same seed, and print whether the vectors are equal bit for bit.
 
     Print the same for two variants in which the vectors may differ: if XLA chooses kernels by
-    timing them, and if gradients are also added up in no fixed order.
+    timing them, and, with negative sampling, if gradients are also added up in no fixed order.
     """
     negative, softmax = Case(corpus, NegativeSampling()), Case(corpus, Softmax())
     ordered = make([negative, negative, softmax, softmax])
@@ -338,7 +338,7 @@ def bits(corpus: Corpus) -> None:
 
 
 def step_sizes(corpus: Corpus, tests: Path) -> None:
-    """Print the speed and the scores for several numbers of words per update step and step sizes.
+    """Print the speed and the scores for several learning rates and numbers of words per update.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """
@@ -353,7 +353,7 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 def scores(corpus: Corpus, tests: Path) -> None:
     """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
 
-    For negative sampling, also print those of ``engine=numba``.
+    For negative sampling in float32, also print those of ``engine=numba``.
 
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """

@@ -1,4 +1,4 @@
-"""Start the cache's command line: ``python pipeline/cache list | verify | prune``."""
+"""Run the command line of the cache: ``python pipeline/cache list``, ``verify`` or ``prune``."""
 
 import sys
 from pathlib import Path

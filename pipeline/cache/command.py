@@ -22,7 +22,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class Item(NamedTuple):
-    """A cache entry or a training checkpoint, as the command ``list`` prints it."""
+    """A cache entry or a training checkpoint, with its size and the time of its last use."""
 
     stage: str
     key: str
@@ -35,7 +35,8 @@ class Item(NamedTuple):
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return the cache entries, also unfinished and damaged ones, then the training checkpoints.
 
-    `stages`, if not empty, selects stages; ``checkpoints`` stands for the training checkpoints.
+    If `stages` is not empty, only those of these stages are returned; ``checkpoints`` stands for
+    the training checkpoints.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
@@ -68,11 +69,11 @@ def prune(
     Parameters
     ----------
     stages
-        If not empty, delete only entries of these stages (``checkpoints`` for checkpoints).
+        If not empty, consider only entries of these stages (``checkpoints`` for checkpoints).
     older
         If given, delete also entries and checkpoints that were not used for this many days.
     to
-        If given, delete also the least recently used until at most this many bytes remain.
+        If given, delete the least recently used until those left have at most this many bytes.
     dry
         Delete nothing; only return what would be deleted.
     """
@@ -91,7 +92,7 @@ def prune(
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
     """Delete a cache entry or a checkpoint; return ``False`` if it is locked or cannot be deleted.
 
-    With `dry`, nothing is deleted, and the result only says whether it is not locked.
+    With `dry`, nothing is deleted; the result says whether the entry could be locked.
     """
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
@@ -109,7 +110,7 @@ def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
 
 
 def parse_size(text: str) -> int:
-    """Convert a size such as ``10G`` or ``500 MB`` to bytes."""
+    """Return the number of bytes in a size such as ``10G`` (10**10 bytes) or ``500 MB``."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give it as 500M or 10G")
@@ -147,7 +148,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 1 if ``verify`` finds damage, 2 for bad arguments, else 0."""
+    """Run the command line, and return its exit status.
+
+    It is 1 if ``verify`` finds damage, 2 for an unknown folder or stage, and otherwise 0.
+    """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs
     if not outputs.is_dir():

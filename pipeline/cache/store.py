@@ -2,8 +2,8 @@
 
 The folder ``<cache>/<stage>/<key>/`` holds the files of one result, and ``manifest.json`` with the
 SHA-256 of each file. A result is written to a temporary folder, which is renamed at the end, so
-that an interrupted run leaves no incomplete result. A lock per key ensures that only one process
-computes a result.
+that a folder named by a key never holds an incomplete result. A lock per key ensures that two
+processes do not compute the same result at the same time.
 """
 
 import json
@@ -64,7 +64,7 @@ def find(folder: Path, key: str, verify: bool = False) -> Entry | None:
     """Return the cache entry for `key`, or ``None`` if it is missing or damaged.
 
     `folder` is the cache folder of the stage. With `verify`, the SHA-256 of each file is checked,
-    otherwise only its size. The entry's time of last use is updated.
+    otherwise only its size. If the disk can be written, the entry's time of last use is updated.
     """
     path = folder / key
     if not path.is_dir():
@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, the hash of each source file, unless it is saved; return the key of its file."""
+    """Save the hashes of source files, unless they are saved already; return their key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -153,7 +153,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file in which `keep_code` saved the hashes of source files."""
+    """Return the path of the file in which `keep_code` saves the hashes that have this key."""
     return folder / f".code-{key}.json"
 
 

@@ -73,9 +73,10 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield (``key=default``, meaning and allowed values) for each field of a class of settings.
+    """Yield two texts for each setting of a class: ``key=default``, and meaning with limits.
 
-    `prefix`, such as ``loss.``, is put before each key; with it, nested classes are included.
+    `prefix`, such as ``loss.``, is put before each key. Settings of nested classes are included
+    unless `prefix` is empty.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

@@ -139,10 +139,10 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 
 
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
-    """Return the error message for a built-in exception if Hydra raised it, otherwise ``None``.
+    """Return the error message for a built-in exception by which Hydra reports a user's error.
 
-    Hydra raises built-in exceptions for some user errors: ``model=3``, an empty value in a list,
-    ``+=``, a file that is not UTF-8, and an unknown variable in ``hydra.job.env_copy``.
+    Such errors are the arguments ``model=3`` and ``+=``, an empty value in a list, a file that is
+    not UTF-8, and an unknown variable in ``hydra.job.env_copy``. For others, return ``None``.
     """
     reason = str(error)
     if reason.startswith(("Config group override", "Unexpected type for root")):

@@ -120,14 +120,17 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 @cache
 def key_of(owner: type) -> str:
-    """Return the key of the settings of class `owner` and a dot, as in ``loss.``; "" if none."""
+    """Return the prefix of the keys of a class of settings, such as ``loss.``; "" if none."""
     places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
     places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
     return next((f"{key}." for key, kind in places if kind is owner), "")
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` for a key that ``+key=...`` added or ``~key`` removed."""
+    """Raise `InputError` if a key of `node` is unknown (``+key=...``) or missing (``~key``).
+
+    `prefix` is put before the key in the message.
+    """
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -155,7 +158,7 @@ def suggest_setting(key: str) -> str:
 
 
 def check_booleans(overrides: Sequence[str]) -> None:
-    """Raise `InputError` if an override sets a boolean to an integer other than 0 and 1.
+    """Raise `InputError` if an override sets a boolean to an integer, unless it is ``0`` or ``1``.
 
     OmegaConf reads every number but 0 as true. `overrides` are arguments such as ``key=value``.
     """
@@ -165,7 +168,10 @@ def check_booleans(overrides: Sequence[str]) -> None:
 
 
 def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError` if `value` is an integer other than 0 and 1, and `key` is a boolean's."""
+    """Raise `InputError` if the setting `key` is a boolean, and `value` an integer but 0 or 1.
+
+    `where` is put before the message.
+    """
     number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
     if number and known_keys().get(key.lstrip("+")) is bool:
         raise InputError(f"{where}{key}={value}: must be true or false")

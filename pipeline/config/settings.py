@@ -46,7 +46,7 @@ class Tokenizing(Settings):
 
 @dataclass(frozen=True)
 class WordsTokenizer(Tokenizing, Words):
-    """Settings of the tokenizer whose tokens are runs of letters, combining marks and digits."""
+    """Settings of the tokenizer that finds words, which are mainly runs of letters and digits."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ TOKENIZERS = {"words": WordsTokenizer, "whitespace": WhitespaceTokenizer}
 
 @dataclass(frozen=True)
 class Tracking(Settings):
-    """Settings of experiment tracking: whether and where MLflow records runs."""
+    """Settings of experiment tracking: whether, where and what MLflow records."""
 
     name: str = setting("mlflow or none", one_of(("mlflow", "none")), "mlflow")
     uri: str | None = setting(
@@ -95,7 +95,10 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which runs are compared, and a difference to detect."""
+    """Settings of a sweep: the metric by which runs are compared, and a difference in it.
+
+    The verdicts say how many seeds would show a difference of this size.
+    """
 
     objective: str = setting(
         "heldout_loss, loss, words_per_second, or a score as summary.json names it, such as "
@@ -191,7 +194,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Check that scores to compute after epochs exist and include that of early stopping."""
+        """Raise `InputError` if the scores after epochs are unknown or unfit for early stopping."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:
@@ -222,7 +225,7 @@ class Config(Settings):
     def file_hashes(self) -> FileHashes:
         """Return an object that computes the SHA-256 of files.
 
-        Unless ``cache.verify=sha256``, it does not hash unchanged files again.
+        Unless ``cache.verify=sha256``, it uses stored hashes of files that have not changed.
         """
         return FileHashes(Path(self.outputs) / "hashes.db", trust=self.cache.verify != "sha256")
 
@@ -245,7 +248,7 @@ class Config(Settings):
 
     @property
     def title(self) -> str:
-        """The name of the run and its corpus, such as ``negsample w5 k5 d100 s0 on pydocs``."""
+        """The run's name, with its corpus if it has one: ``negsample w5 k5 d100 s0 on pydocs``."""
         if self.evaluate.vectors is not None:
             return self.run_name
         return f"{self.run_name} on {self.corpus.name}"

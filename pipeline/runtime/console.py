@@ -45,7 +45,7 @@ def make_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
 
 
 class Display:
-    """Prints the progress and the results of one run.
+    """Prints the progress and the results of a run or a sweep.
 
     With `quiet`, used for jobs of a sweep, only lines given to `say`, such as warnings, and the
     progress bar are shown. Jobs that run in parallel need ``bars=False``.
@@ -79,13 +79,13 @@ class Display:
             self.say(line, style)
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
-        """Print that a stage has finished, with a description and how long it took."""
+        """Print that a stage has finished, its description `detail`, and its time or "cached"."""
         how = "cached" if cached else f"{seconds:.1f} s"
         self._tell(f"{name:<9} {detail}  ({how})")
 
     @contextmanager
     def bar(self, name: str) -> Iterator[None]:
-        """Show a progress bar during the block, if the output is a terminal."""
+        """Show a progress bar during the block, if `bars` is set and the output is a terminal."""
         self.line_shown = self.bar_begun = time.monotonic()
         if not self.bars:
             yield

@@ -20,8 +20,8 @@ def write_error_line(
 ) -> str | None:
     """Return a one-line message for an error in writing a file; ``None`` for other errors.
 
-    If `outputs` is given, only a full disk and errors in that folder are explained. `stage` is the
-    name of the running stage.
+    If `outputs` is given, only a full disk and paths in that folder that cannot be opened or made
+    are explained. `stage` is the name of the running stage.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -45,7 +45,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """Turn an `OSError` in writing a file in the block into an `InputError` with one line."""
+    """Turn an `OSError` in the block that `write_error_line` explains into an `InputError`."""
     try:
         yield
     except OSError as error:

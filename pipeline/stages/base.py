@@ -79,7 +79,8 @@ MAX_INPUTS = 10_000
 class Stage(ABC):
     """A stage of an experiment: how its result is computed, cached, shown and recorded.
 
-    To add a stage, write a file with a subclass, and add the subclass to `pipeline.stages.STAGES`.
+    To add a stage, write a file with a subclass, and add an object of it to
+    `pipeline.stages.STAGES`.
     """
 
     name: ClassVar[str]  # on the command line and in the cache
@@ -156,7 +157,7 @@ class Stage(ABC):
     def expect(self, context: Context, past: Mapping[str, Any] | None) -> Expected:  # noqa: ARG002
         """Estimate the time, memory and disk space that computing the result takes.
 
-        `past` has the metadata of the most similar result computed on this machine, if any.
+        `past` has the metadata of the most similar result from a machine like this one, if any.
         """
         if past is None:
             return Expected()
@@ -165,8 +166,8 @@ class Stage(ABC):
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
         """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of the most similar result in the cache; by default, they are returned.
-        `ratio` is the size of the new text divided by that of the similar result; 0 if unknown.
+        `facts` are those of a similar result in the cache; by default, they are returned. `ratio`
+        is the size of the new text divided by that of the similar result's text; 0 if unknown.
         """
         del context, ratio
         return facts

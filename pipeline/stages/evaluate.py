@@ -97,7 +97,7 @@ class Evaluation(Stage):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Write the report and the word map into the run's folder; print scores and neighbors.
+        """Write the report into the run's folder; print the scores and nearest neighbors.
 
         For a job of a sweep, only save what a later report needs.
         """

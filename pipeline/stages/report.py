@@ -74,11 +74,11 @@ class Ended:
 def make_report(
     run: Ended, tracker: Tracker, findings: Findings | None = None, verify: bool = False
 ) -> list[Path]:
-    """Draw the plots of a run, and write its HTML report and word map.
+    """Draw the plots of a run, write its HTML report, and add these files to its MLflow run.
 
-    Return the path of the report and, with ``evaluate.compare``, that of the comparison of two
-    texts. All files are added to the MLflow run. Cached plots are reused; with ``verify``, their
-    SHA-256 is checked. ``findings`` has data for plots; if ``None``, vectors are evaluated again.
+    Return the path of the report and, if ``evaluate.compare`` led to a page that compares two
+    texts, its path. Cached plots are reused; with ``verify``, their SHA-256 is checked. Without
+    ``findings``, the data for the plots, vectors are evaluated again if plots must be drawn.
     """
     settings = run.settings
     shown = {
@@ -133,14 +133,14 @@ def make_report(
 
 
 def report_later(run_dir: Path) -> list[Path]:
-    """Write the HTML report of an earlier run, and add it to its MLflow run.
+    """Write the HTML report of an earlier job of a sweep, and add it to the job's MLflow run.
 
     Return the paths that `make_report` returns.
 
     Raises
     ------
     InputError
-        The folder is not that of a run with scores, or the cache no longer has its results.
+        The folder is not that of a job with scores, or the cache no longer has its results.
     """
     run = read_ended(run_dir)
     tracking = Tracking(**run.summary["config"]["tracking"])
@@ -156,7 +156,7 @@ def leave_for_later(run: Ended) -> None:
 
 
 def read_ended(run_dir: Path) -> Ended:
-    """Load an earlier run and its cached results; raise `InputError` if any is missing."""
+    """Load a finished job of a sweep with its cached results, or raise `InputError`."""
     try:
         summary, later = (json.loads((run_dir / name).read_bytes()) for name in (SUMMARY, LATER))
         stages: dict[str, Any] = summary["stages"]

@@ -27,7 +27,10 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of each round, ascending: `epochs`, halved repeatedly down to `first`."""
+    """Return the epochs of each round, ascending: `epochs`, its half and so on, down to `first`.
+
+    Halves are rounded down. The first round has at least `first` epochs.
+    """
     rungs = [epochs]
     while rungs[0] // 2 >= first:
         rungs.insert(0, rungs[0] // 2)

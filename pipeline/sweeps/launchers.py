@@ -74,10 +74,10 @@ def limit_threads_of_child_processes(threads: int) -> None:
 
 
 def prepare_processes(config: DictConfig) -> None:
-    """Set environment variables for the launcher's processes; for joblib, start a fork server.
+    """Set environment variables for the launcher's processes, and prepare those of joblib.
 
-    The fork server imports the program once while the sweep is planned and opened; joblib's worker
-    processes are forked from it.
+    If joblib runs several jobs at once, a fork server is started where the system has one. It
+    imports the program once while the sweep is opened; the worker processes are forked from it.
     """
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]

@@ -16,7 +16,10 @@ from w2v.errors import InputError
 
 
 def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key, text of the value) of each override with ``=``; ``+`` and ``~`` are removed."""
+    """Yield (key, text of the value) of each override with ``=``.
+
+    ``+``, ``~`` and ``@package`` are removed from the key.
+    """
     for override in overrides:
         key, separator, text = override.partition("=")
         if separator:

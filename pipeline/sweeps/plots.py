@@ -13,7 +13,7 @@ from w2v.plots.comparisons import Cloud, Panel
 
 
 def draw(folder: Path, result: Sweep[Job]) -> None:
-    """Draw the plots of a sweep as PNG files, except those for which it has too few jobs.
+    """Draw those plots of a sweep as PNG files for which it has enough finished jobs.
 
     If only jobs of the same group can be compared, the mean of a job's group is subtracted from the
     job's objective.
@@ -53,7 +53,7 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 def objective_over_seconds(
     result: Sweep[Job], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot the objective of each job (`values`) against its training time, by configuration."""
+    """Plot the objective of jobs (`values`, by number) against training time, by configuration."""
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten
     short = {key: shortened(str(one.settings[key]) for one in every) for key in result.settings}

@@ -1,4 +1,4 @@
-"""Import the modules that every job needs, and load the compiled kernels.
+"""Import the modules that every job needs, and load the kernels if they are compiled.
 
 The fork server imports this file, so that joblib's worker processes start with all of it loaded.
 """
@@ -23,7 +23,7 @@ if are_kernels_compiled():  # otherwise the first job that needs them compiles t
 
 
 def end_with_main_process() -> None:
-    """End this process as soon as the main process has ended.
+    """Wait until the main process has ended, then end this process.
 
     After ``kill -9`` of the main process, joblib's workers would wait for jobs forever.
     """

@@ -1,8 +1,9 @@
 """Read and write the files by which a sweep and its jobs communicate.
 
 The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
-``job.json`` and, after its end, ``summary.json`` or ``failure.json``. A sweep and each job lock
-``.lock`` in their folders against other processes; a process that is killed releases its locks.
+``job.json``, later ``summary.json``, and ``failure.json`` if the job failed. A sweep and each job
+lock ``.lock`` in their folders against other processes; a process that is killed releases its
+locks.
 """
 
 import json

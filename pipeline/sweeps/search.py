@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """How many trials of a study ended (except those queued again), exist, and have a value."""
+    """Counts of a study's trials: those that ended, except if queued again; all; with a value."""
 
     finished: int
     trials: int
@@ -51,10 +51,10 @@ class Progress(NamedTuple):
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    Unless the user named the study, its name is a hash of the search space, the settings, the text
-    and the code, so that the same command resumes the same study. Killed trials are repeated.
-    ``n_trials``, given as the total number of trials, is set to the number left. Without storage,
-    nothing is resumed or locked. `at_once` is the number of parallel trials.
+    Unless the user named the study, `study_name` names it in such a way that the same command
+    resumes the same study. Killed trials are repeated once. ``n_trials``, given as the total number
+    of trials, is set to the number left. Without storage, nothing is resumed or locked. `at_once`
+    is the number of parallel trials if ``n_jobs`` does not give it.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -120,7 +120,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
     """Check the search space; return the settings with the first choice of each searched group.
 
     `InputError` is raised if the space has the seed, if trials would not be comparable by
-    `objective`, or if a trial would have invalid settings or lack a searched one.
+    `objective`, or if choices of config groups have invalid settings or lack a searched one.
     """
     if SEED in space:
         raise InputError(
@@ -158,7 +158,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name with a hash of the search space, the settings, the text and the code."""
+    """Return a name with a hash of the search space, settings, code, and text unless it varies."""
     from pipeline.stages import STAGES
 
     parts: list[Any] = [

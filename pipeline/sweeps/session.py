@@ -58,7 +58,7 @@ def open_sweep(
     """Open a sweep, yield its folder, and close it after the block, also after an error.
 
     `jobs` are the overrides of each job; none for a search, which chooses jobs as it runs.
-    At the end, `close_sweep` raises the block's error, or `SweepFailedError` for unfinished jobs.
+    At the end, `close_sweep` raises an error if the block failed or jobs did not finish.
     """
     folder, writable = Path(config.hydra.sweep.dir), explain_write_errors(Path(config.outputs))
     with writable, exclusive_lock(folder), tracked_run(config, folder, shared) as tracker:
@@ -200,7 +200,7 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder during a ``with`` block; rename an earlier sweep's folder first."""
+    """Lock a sweep's folder during the block; rename it first if it holds an earlier sweep."""
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()

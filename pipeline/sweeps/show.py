@@ -46,7 +46,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, an HTML page and ``summary.json``; return its content, with `facts`."""
+    """Write tables, plots, a page and ``summary.json``; return the summary, which has `facts`."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts
@@ -100,7 +100,7 @@ def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
 
 
 def without_nan(rows: Sequence[Row]) -> list[Row]:
-    """Return rows in which NaN, which JSON does not have, is ``None``."""
+    """Return rows with ``None`` in place of NaN, which JSON does not have."""
     return [{key: None if value != value else value for key, value in row.items()} for row in rows]
 
 
@@ -130,7 +130,7 @@ def print_results(
 ) -> None:
     """Print the results of a sweep: configurations, effects of settings, advice and failures.
 
-    `reports` are the paths of the reports of single jobs.
+    `reports` are the paths of HTML pages on jobs of the sweep.
     """
     groups = by_group(result)
     if groups:
@@ -194,7 +194,10 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 
 
 def advice(result: Sweep[Job]) -> list[str]:
-    """Return advice: faster configurations not shown worse than the best; unequal coverage."""
+    """Return advice: a faster configuration not shown worse than the best; unequal coverage.
+
+    Coverage is the share of a benchmark's questions whose words all have vectors.
+    """
     lines = []
     for best, *others in by_group(result).values():
         near = [row for row in others if row["verdict"] == NOT_SHOWN and row["seconds"]]
@@ -229,7 +232,7 @@ def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
 
 
 def failures(jobs: Sequence[Job]) -> list[str]:
-    """Return a line for each reason of failure, with the numbers of the failed jobs."""
+    """Return lines with the reasons of failures and the numbers of the failed jobs."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if job.status != "finished":

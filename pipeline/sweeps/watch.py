@@ -1,4 +1,4 @@
-"""Show the progress of a running sweep in one line, and write reports while jobs still train.
+"""Show the progress of a running sweep, and meanwhile write the reports of ``report=all``.
 
 A thread reads the files that jobs write, so this works with every launcher.
 """
@@ -30,7 +30,7 @@ PROGRAM = Path(__file__).parents[1] / "run.py"
 
 
 class Watch:
-    """Follows a running sweep, and starts processes that write reports of its jobs."""
+    """Follows a running sweep; with `reports`, starts processes that write reports of its jobs."""
 
     def __init__(self, folder: Path, total: int, objective: str, reports: bool) -> None:
         self.folder = folder
@@ -91,7 +91,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show the progress of a sweep during the block; then wait until its reports are written."""
+    """Show the progress of a sweep in the block; if it succeeds, wait for the jobs' reports."""
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

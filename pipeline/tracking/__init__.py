@@ -32,9 +32,9 @@ def track(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
-    ``config`` says where to record the run; ``outputs`` is the folder of the default store and of
-    artifacts. ``shared`` is the same for a sweep and its jobs. `InputError` is raised if the store
-    cannot be used.
+    ``config`` says whether and where to record; ``outputs`` is the folder of the default store and
+    artifacts. ``shared`` is the same for a sweep and its jobs. `InputError` is raised if the
+    store cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())

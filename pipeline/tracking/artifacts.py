@@ -26,7 +26,7 @@ MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
-    """Upload the files of vectors and vocabulary from a folder of the cache to MLflow."""
+    """Upload the files of a trained model, such as its vectors, from its folder to MLflow."""
     files = [folder / name for name in MODEL_FILES]
     tracker.files([file for file in files if file.is_file()], "vectors")
 
@@ -42,7 +42,7 @@ def record_job_vectors(folder: Path) -> None:
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record a sweep's files, metrics, tags and note; if one job alone is best, set its alias.
+    """Record a sweep's files, metrics, tags and note; if one job is best, set its model's alias.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown.
     """
@@ -94,7 +94,8 @@ def upload_table(
 ) -> None:
     """Add a CSV file to the artifacts of a run as the JSON that MLflow's UI shows as a table.
 
-    ``MlflowClient.log_table`` would write the same, but also read the run and its artifacts.
+    `Tracker.table` explains ``name`` and ``grouped``. ``MlflowClient.log_table`` would write the
+    same, but also read the run and its artifacts.
     """
     import pandas as pd
 
@@ -116,7 +117,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Make a folder of a run's artifacts, and return its path; ``None`` if a server has them."""
+    """Make a folder of a run's artifacts, and return its path; ``None`` if they are not local."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

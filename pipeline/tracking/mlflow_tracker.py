@@ -55,9 +55,10 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
-    ``register`` is the name, or ``name@alias``, under which models are registered. ``parameters``
-    are sent with the first metrics. Files in the folder ``linked`` become hard links where
-    possible; others are copied.
+    ``register`` is the name, or ``name@alias``, under which models are registered, if they are.
+    The first `flush` sends ``parameters``. Files in the folder ``linked`` become hard links where
+    possible; others are copied. ``creation`` has the arguments for creating the run in MLflow;
+    None if it exists.
     """
 
     def __init__(
@@ -85,9 +86,10 @@ class MlflowTracker(Tracker):
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
-        """Send collected metrics, parameters, tags and datasets, at most once in ``min_seconds``.
+        """Send what was collected, unless this was done less than ``min_seconds`` ago.
 
-        A run that does not exist yet is created. If ``status`` is given, the run ends with it.
+        These are metrics, parameters, tags and datasets. A run that does not exist yet is created.
+        If ``status`` is given, the run ends with it.
         """
         # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:
@@ -224,7 +226,7 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
 
 
 def quiet_loggers() -> None:
-    """Let MLflow and the libraries it uses log only warnings and errors."""
+    """Stop MLflow and libraries that it uses from logging routine messages."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
@@ -244,9 +246,9 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
-    """Return the `RetryQueue` that jobs in this process share; ``None`` if it runs only one job.
+    """Return the `RetryQueue` that jobs in this process share; ``None`` if each makes its own.
 
-    In the process of the sweep, it is the queue of the sweep. In a worker process, the first job
+    In the process of the sweep, it is the queue of the sweep. In a child process, the first job
     makes it, and it is closed when the process ends.
     """
     if shared.calls is None and multiprocessing.parent_process() is not None:
@@ -256,7 +258,7 @@ def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
 
 
 def close_queue(calls: RetryQueue) -> None:
-    """Wait until all calls are made, and print a warning if some failed."""
+    """Close a `RetryQueue`, and print a warning if calls failed."""
     if problem := calls.close():
         print(
             f"warning: {calls.name} did not take all of this run ({problem}); the results are "

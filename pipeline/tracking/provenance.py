@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Return tags: git commit, versions of Python and packages, platform, and the user's name."""
+    """Return tags: git commit and user, if known, platform, versions of Python and packages."""
     tags = {
         "mlflow.source.name": "pipeline/run.py",
         "mlflow.source.type": "LOCAL",

@@ -48,7 +48,7 @@ class RetryQueue:
         self.calls.put(partial(call, *args, **kwargs))
 
     def wait(self) -> None:
-        """Wait for the calls put so far; give up if the store is unreachable for `MAX_WAIT` s."""
+        """Wait for the calls put so far; give up if they keep failing for `MAX_WAIT` seconds."""
         made = threading.Event()
         self.calls.put(made.set)
         self._wait(made.wait, MAX_WAIT)
@@ -56,7 +56,7 @@ class RetryQueue:
     def close(self, max_wait: float = MAX_WAIT) -> str:
         """Wait until all calls are made; return a description of what failed, or an empty string.
 
-        Give up if the store cannot be reached for ``max_wait`` seconds.
+        Give up if calls keep failing for ``max_wait`` seconds.
         """
 
         def ended(seconds: float) -> bool:
@@ -100,7 +100,10 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy that puts calls of an object's methods into a queue, and returns ``None`` at once."""
+    """A proxy that puts calls of an object's methods into a queue, and returns ``None`` at once.
+
+    Only its method `wait` waits, for the calls put so far.
+    """
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -115,7 +118,7 @@ class QueueProxy:
 
 
 def is_temporary(error: Exception) -> bool:
-    """Return whether a failed call may succeed later, because the store is busy or unreachable."""
+    """Return whether a failed call may succeed later, as when the store is busy or unreachable."""
     if isinstance(error, MlflowException):
         status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
         # Of several jobs that add the same dataset at once, all but one fail, and find it later.

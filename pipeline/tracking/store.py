@@ -46,7 +46,7 @@ STORE_ERRORS = (MlflowException, SQLAlchemyError, sqlite3.Error, OSError, Import
 def store_uri(uri: str | None, outputs: Path) -> str:
     """Return the address of the tracking store: ``uri``, or the SQLite file in ``outputs``.
 
-    `InputError` is raised if MLflow would misread the path of ``outputs``.
+    `InputError` is raised if MLflow would misread the path of that file.
     """
     if uri is None and re.search(r"\?|%[0-9a-fA-F]{2}", str(outputs.absolute())):
         raise InputError(
@@ -59,7 +59,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 def sqlite_file(store: str) -> Path | None:
     """Return the file of an SQLite store; ``None`` for other stores.
 
-    `InputError` is raised if the address names no file.
+    `InputError` is raised if the address names no file, or a folder.
     """
     if not store.startswith("sqlite:"):
         return None
@@ -76,8 +76,8 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    ``made`` is true in a job of a sweep that has already created it. `InputError` is raised if the
-    store cannot be used, or the experiment was deleted.
+    ``made`` is true in a job, whose sweep has opened the experiment before. `InputError` is raised
+    if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -167,10 +167,11 @@ class Uncommitted:
 def one_transaction(
     client: MlflowClient, new_id: str | None = None
 ) -> AbstractContextManager[None]:
-    """Return a context manager in which all calls share one transaction of the store's database.
+    """Return a context manager in which this thread's calls share one database transaction.
 
     If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run that is
-    created in the block gets the ID `new_id`, if one is given. For other stores, it does nothing.
+    created in the block gets the ID `new_id`, if one is given. If the store is not a database, the
+    context manager does nothing.
     """
     store: Any = client._tracking_client.store
     if not isinstance(store, SqlAlchemyStore):

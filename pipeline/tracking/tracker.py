@@ -1,4 +1,4 @@
-"""What can be recorded about a run, and what the runs of a sweep share to be recorded."""
+"""The methods that record a run, and the tracking store that the runs of a sweep share."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -27,19 +27,19 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record the text of a run: its name, hash, origin (path, URL or packages), and size."""
+        """Record a run's text: its name, hash, origin (path, URL or packages), and counts."""
 
     def point(self, point: "Point") -> None:
         """Record the loss and the learning rate at a point during training."""
 
     def epoch(self, epoch: "Epoch", words: int) -> None:
-        """Record the losses, speed and scores of an epoch; ``words`` counts the words so far."""
+        """Record an epoch's losses, speed and scores; ``words`` were read in all epochs so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
         """Record the metrics of earlier training: from the cache, or before it was interrupted."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
-        """Record final metrics at the step ``words``."""
+        """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
         """Add files to a folder of the run's artifacts; ``""`` is the top folder.
@@ -63,7 +63,7 @@ class Tracker:
         """Give the model of the run ``run_id`` the alias in the setting ``tracking.register``."""
 
     def wait(self) -> None:
-        """Wait until all calls so far have been made, also those of jobs that share the store."""
+        """Wait for the calls so far, also those of jobs in the same queue."""
 
     def close_killed_jobs(self) -> None:
         """Close the runs of this sweep's jobs whose process was killed."""
@@ -72,7 +72,7 @@ class Tracker:
 class SharedStore:
     """The open store of a sweep, and the queue of the calls to it.
 
-    With a shared queue, a job need not wait for its record before the next one starts. A launcher
+    With a shared queue, the next job starts before the last one is recorded. A launcher
     sends the object to other processes, with each job: the first job to arrive in a process gets a
     new object there, and later ones get the same.
     """

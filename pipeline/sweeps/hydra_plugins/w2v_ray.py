@@ -46,7 +46,10 @@ class RayLauncher(Launcher):
 
 
 def enter_shared_folder(folder: Path, sweep: str, outputs: str) -> None:
-    """Change the working directory to `folder`; raise `InputError` if `sweep` is not seen there."""
+    """Change the working directory to `folder`; raise `InputError` if `sweep` is no sweep's folder.
+
+    `outputs`, the folder of all outputs, is named in the error message.
+    """
     with contextlib.suppress(OSError):
         os.chdir(folder)
     if not Path(sweep, SWEEP).exists():

@@ -36,7 +36,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store the arguments, with a faster config loader; check settings, prepare processes."""
+        """Store the arguments, check settings and, without ``plan=true``, prepare processes."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.shared = SharedStore()
@@ -70,14 +70,14 @@ class GridSweeper(ProjectSweeper):
             self.run(launcher, folder, jobs)
 
     def check(self, jobs: Jobs) -> None:
-        """Raise `InputError` for jobs that this sweeper cannot run."""
+        """Raise `InputError` for jobs that this sweeper cannot run; by default, there are none."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
         run_all_jobs(launcher, self.config, folder, jobs)
 
 
 class HalvingSweeper(GridSweeper):
-    """The sweeper for ``search=halving``: each round drops the worse half of configurations."""
+    """The sweeper for ``search=halving``: between rounds, the worse configurations are dropped."""
 
     def check(self, jobs: Jobs) -> None:
         refuse_plan(self.config)

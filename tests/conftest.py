@@ -1,4 +1,4 @@
-"""pytest options and fixtures for all tests."""
+"""pytest options, hooks and fixtures for the tests."""
 
 import gc
 import os
@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let JAX cache compiled programs, so that tests compile each program only once."""
+    """Let JAX keep compiled programs in a temporary folder, so that later tests can use them."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder = str(tmp_path_factory.mktemp("compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     if "jax" in sys.modules:
@@ -82,7 +82,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_the_disk() -> Iterator[None]:
-    """Switch off ``os.fsync`` and the same in SQLite, for speed; it only matters if power fails."""
+    """Let ``os.fsync``, and SQLite as opened by SQLAlchemy, not wait for the disk, for speed."""
     import sqlalchemy
 
     def connected(connection: Any, _: object) -> None:
@@ -114,7 +114,7 @@ def outputs(empty_store: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder given by ``--screenshots``, otherwise a temporary one."""
+    """Return the folder for screenshots: that of ``--screenshots``, or a temporary one."""
     chosen = request.config.getoption("--screenshots")
     folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,9 +130,10 @@ CHROMIUM_OPTIONS = (
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Start Chromium by Playwright; skip the test if it is not installed.
+    """Start Chromium by Playwright, and yield it; skip the test if either is not installed.
 
-    In CI and with ``--require-browser``, the test fails instead of being skipped.
+    With the environment variable ``CI`` or the option ``--require-browser``, the test fails instead
+    of being skipped.
     """
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if path is None or find_spec("playwright") is None:

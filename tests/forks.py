@@ -1,9 +1,10 @@
 """Run the command ``pipeline/run.py`` many times quickly, in forks of one process.
 
-This process has imported everything already. It reads requests from standard input, one JSON object
-per line. ``{"start": [arguments], "cwd": ..., "out": ..., "largest": ..., "max_wait": ...}`` starts
-a command in a fork, and the reply is its process id. ``{"wait": id}`` waits until a process ends,
-and the reply is its exit status.
+The one process first imports the modules that the command needs. Then it reads requests from
+standard input, one JSON object per line, and prints the replies. ``{"start": [arguments], ...}``,
+with the other parameters of `child`, starts a command in a fork, and the reply is the id of the
+forked process. ``{"wait": id}`` waits until a forked process ends, and the reply is its exit
+status.
 """
 
 import json
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that runs in a fork; its output is written to the file `out`."""
+    """A command that was started in a fork, whose output is written to the file `out`."""
 
     server: "Forks"
     number: int
@@ -38,7 +39,7 @@ class Forked:
 
 
 class Forks:
-    """Starts commands through a process that has imported everything and forks itself."""
+    """A connection to the process that runs commands in forks of itself."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -60,8 +61,8 @@ class Forks:
     ) -> Forked:
         """Start ``pipeline/run.py`` in a fork.
 
-        `largest` limits the size of files in bytes. `max_wait` limits the seconds that the command
-        waits for a tracking store.
+        `largest` limits the size of the files that the command writes, in bytes. `max_wait` limits
+        the seconds that it waits, at its end, for a tracking store that cannot be reached.
         """
         out = cwd / f"output-{time.monotonic_ns()}.txt"
         limits = {"largest": largest, "max_wait": max_wait}
@@ -71,7 +72,7 @@ class Forks:
 
 @contextmanager
 def forks() -> Iterator[Forks]:
-    """Start the process that forks commands, yield a `Forks` for it, and stop it at the end."""
+    """Start the process that runs commands in forks; yield the connection; then end the process."""
     with subprocess.Popen(
         [sys.executable, __file__],
         stdin=subprocess.PIPE,
@@ -91,8 +92,9 @@ def child(
 ) -> int:
     """Run ``pipeline/run.py`` in this process, which is a fork, and return its exit status.
 
-    `out` is the file for its output. `largest` limits the size of files in bytes. `max_wait` limits
-    the seconds that the command waits for a tracking store.
+    `out` is the file for the output. `largest` limits the size of the files that the command
+    writes, in bytes. `max_wait` limits the seconds that it waits, at its end, for a tracking store
+    that cannot be reached.
     """
     from pipeline.tracking.retries import RetryQueue
 
@@ -122,7 +124,7 @@ def child(
 
 
 def serve() -> None:
-    """Import everything that a command needs, then start commands in forks on request."""
+    """Import what a command needs, then start commands in forks on request."""
     sys.path[0] = str(ROOT)
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     import matplotlib.backends.backend_agg

@@ -1,7 +1,7 @@
 """Slow reference implementations in plain Python loops, with which tests compare the package.
 
-They use no code of the package. A vector is a sequence of floats, a matrix is a sequence of
-vectors, and a word is the index of its row. Sums are computed by `math.fsum`.
+They use no code of the package. A vector is a sequence of floats, and a matrix is a sequence of
+vectors. Where there is a matrix, a word is given as the index of its row.
 """
 
 import math
@@ -119,7 +119,7 @@ def hierarchical_softmax_loss(
 
 
 def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -> list[float]:
-    """Return `weight` times the sum of the given rows of a matrix."""
+    """Return `weight` times the sum of the given rows of a matrix with `dim` columns."""
     return [weight * math.fsum(float(vectors[row][i]) for row in rows) for i in range(dim)]
 
 
@@ -189,8 +189,8 @@ def skipgram_loss(
 ) -> tuple[float, list[list[float]], list[list[float]]]:
     """Return the skip-gram loss of a window, and its gradients with respect to both matrices.
 
-    The loss is the sum over the outside words. `negatives` lists the noise words of each outside
-    word; without it, the loss is the exact softmax loss.
+    The loss of a window is the sum over its outside words. `negatives` lists the noise words of
+    each outside word; without it, the loss is the exact softmax loss.
     """
     v = center_vectors[center_index]
     d = len(v)
@@ -218,10 +218,11 @@ def skipgram_loss(
 def window_pairs(
     documents: Iterable[Sequence[int]], window: int, dynamic: bool
 ) -> list[tuple[int, int, float]]:
-    """Return the training pairs (center, outside, weight) of all documents, in text order.
+    """Return the pairs (center, outside, weight) of words at most `window` apart, in text order.
 
-    With `dynamic`, the weight of a pair at distance t is (window - t + 1) / window: the probability
-    that t is at most a window size drawn uniformly from 1 to `window`. Otherwise it is 1.
+    The words of a pair are in the same document. With `dynamic`, the weight of a pair at distance t
+    is (window - t + 1) / window: the probability that t is at most a window size drawn uniformly
+    from 1 to `window`. Otherwise the weight is 1.
     """
     pairs = []
     for document in documents:
@@ -253,8 +254,9 @@ def negative_sampling_objective(
 ) -> float:
     """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
-    The noise of a pair is a list of (noise word, weight). Weights are 1 if the words were drawn for
-    this pair alone, and 5/16 if pairs with K = 5 share 16 noise words.
+    The noise of a pair is a list of (noise word, weight of the noise word). A noise word that was
+    drawn for this pair alone has the weight 1. If pairs with K noise words each share n noise words
+    instead, these have the weight K / n.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -286,7 +288,7 @@ def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
 def sampled_words(
     documents: Iterable[Sequence[int]], keep: Vector, key: Vector
 ) -> list[tuple[int, int]]:
-    """Return the words that sub-sampling keeps, each as (word, number of its document).
+    """Return the words that sub-sampling keeps, each as (word, index of its document).
 
     A word is kept if the random 32-bit number for its position in the text is at most `keep[word]`.
     Unknown words, -1, are not kept.
@@ -301,10 +303,11 @@ def sampled_words(
 
 
 def noise_word(key: Vector, number: int, last: Vector) -> int:
-    """Return noise word `number` of the sequence that belongs to a key.
+    """Return the noise word at index `number` of the random sequence that `key` selects.
 
-    The 32-bit integers are divided into consecutive intervals, one for each word; `last` has the
-    last integer of each. Each integer of the sequence is the previous one plus 0x9E3779B9.
+    The sequence is made of 32-bit integers. The first is random, and each other is the previous one
+    plus 0x9E3779B9, modulo 2**32. An integer stands for the word in whose interval it is: the words
+    have consecutive intervals, from 0, and `last` has the last integer of each.
     """
     integer = (threefry(key, (0, 1))[0] + number * 0x9E3779B9) % 2**32
     return next(word for word, end in enumerate(last) if integer <= end)
@@ -327,13 +330,17 @@ def step_terms(
     Parameters
     ----------
     words
-        The text after sub-sampling, as (word, number of its document).
+        The text after sub-sampling, as (word, index of its document).
     first, size
-        The position of the first center word, and the number of center words.
-    window, dynamic, negatives
-        The half-width of the window, whether it is dynamic, and the noise words per pair.
+        The position of the first center word in `words`, and the number of center words.
+    window, dynamic
+        The largest distance between the words of a pair, and whether its weight falls with the
+        distance, as in `window_pairs`.
+    negatives
+        K, the number of noise words per pair. The noise words that a tile shares are weighted as if
+        each pair had drawn K of its own.
     noise
-        A function that returns the n-th noise word.
+        A function that returns the noise word at an index.
     """
     terms = []
     for t in range(first, min(first + size, len(words))):
@@ -354,9 +361,9 @@ def negative_sampling_step(
 ) -> tuple[float, float]:
     """Update v and u by one training step; return the pairs' total weight, and the total loss.
 
-    All gradients are computed before the update. Terms of noise words are part of the loss, but not
-    of the weight. The step size of a row is `rate`, but at most 2 / h, where h bounds the curvature
-    of the loss in that row.
+    All gradients are computed before the update. The terms of noise words count in the loss, but
+    not in the weight. The step size of a row is `rate`, but at most 2 / h, where h bounds the
+    curvature of the loss in that row.
 
     Parameters
     ----------
@@ -420,7 +427,7 @@ def unit(vector: Vector) -> list[float]:
 def nearest_rows(
     vectors: Matrix, target: Vector, k: int, excluded: Iterable[int]
 ) -> list[tuple[int, float]]:
-    """Return the k rows with the largest cosine similarity to `target`, as (row, cosine)."""
+    """Return (index, cosine) of the k rows most similar to `target`, without `excluded` rows."""
     left_out = set(excluded)
     direction = unit(target)
     found = [(w, dot(unit(u), direction)) for w, u in enumerate(vectors) if w not in left_out]
@@ -428,14 +435,15 @@ def nearest_rows(
 
 
 def most_similar(vectors: Matrix, query: int, k: int) -> list[tuple[int, float]]:
-    """Return the k other rows with the largest cosine similarity to a row, as (row, cosine)."""
+    """Return (index, cosine) of the k other rows that are most similar to row `query`."""
     return nearest_rows(vectors, vectors[query], k, [query])
 
 
 def analogy_3cosadd(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list[tuple[int, float]]:
     """Answer "a is to b as c is to ?" by the k rows nearest to b - a + c (3CosAdd).
 
-    Vectors are normalized before they are added. Rows a, b and c are excluded.
+    Vectors are normalized before they are added. Rows a, b and c are excluded. The result has the
+    index and the cosine of each row.
     """
     target = [
         y - x + z
@@ -448,7 +456,7 @@ def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
     """Answer "a is to b as c is to ?" by the k rows with the highest 3CosMul score.
 
     The score of row x is p(x, b) p(x, c) / (p(x, a) + 1e-6), where p is (1 + cosine) / 2. Rows a, b
-    and c are excluded.
+    and c are excluded. The result has the index and the score of each row.
     """
 
     def shifted(x: int, y: int) -> float:
@@ -463,7 +471,7 @@ def analogy_3cosmul(vectors: Matrix, a: int, b: int, c: int, k: int = 1) -> list
 
 
 def shared_neighbours(one: Matrix, other: Matrix, k: int) -> list[float]:
-    """Return, for each row, the fraction of its k nearest rows that both matrices share."""
+    """Return, for each row, the share of its k nearest rows that are the same in both matrices."""
     shares = []
     for row in range(len(one)):
         ours, theirs = ({x for x, _ in most_similar(m, row, k)} for m in (one, other))
@@ -480,8 +488,8 @@ def phrase_counts(
     """Return the counts of words and of word pairs, and the number of all tokens.
 
     `connectors` are words such as "of". They have no counts of their own, but are among the tokens.
-    A pair is two successive words that are not connectors; its key joins them, and any connectors
-    between them, with `joiner`.
+    A pair is two other words with nothing or only connectors between them. Its key joins them, and
+    the connectors between them, with `joiner`.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -540,8 +548,12 @@ def joined_phrases(
 ) -> tuple[list[list[str]], dict[str, float]]:
     """Join the words of phrases, from left to right; return the documents, and the phrases' scores.
 
+    The key of a score is the words of the phrase, separated by spaces.
+
     Parameters
     ----------
+    documents
+        Lists of words.
     joiner
         Joins the words of a phrase, such as "_".
     connectors
@@ -604,7 +616,7 @@ def words(
 ) -> list[str]:
     """Return the words of a document, found one character at a time.
 
-    The parameters are settings of the package's tokenizer ``Words``.
+    The other parameters are settings of the package's tokenizer ``Words``.
     """
     inner = "\u200c\u200d" + "'\u2019" * apostrophes + "-\u2010\u2011" * hyphens
     text = replaced(text, normalize_punctuation, drop_invisible)
@@ -628,7 +640,7 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Replace typographic apostrophes and hyphens by ASCII, and remove invisible characters."""
+    """Make apostrophes and hyphens plain, and drop invisible characters, if asked to."""
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)
@@ -644,7 +656,7 @@ def whitespace(
 ) -> list[str]:
     """Return the tokens of a document, separated by white space.
 
-    The parameters are settings of the package's tokenizer ``Whitespace``.
+    The other parameters are settings of the package's tokenizer ``Whitespace``.
     """
     found = [""]
     for character in replaced(text, normalize_punctuation, drop_invisible):

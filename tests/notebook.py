@@ -29,7 +29,7 @@ def execute(folder: Path) -> Any:
 
 
 def pictures(notebook: Any) -> list[Any]:
-    """Return the data, by MIME type, of each output of a notebook that contains a PNG image."""
+    """Return the data (a dictionary by MIME type) of each output that contains a PNG image."""
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     return [output.data for output in outputs if "image/png" in output.get("data", {})]
 

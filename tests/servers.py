@@ -1,4 +1,4 @@
-"""Start MLflow servers for tests, on the loopback interface and a free port."""
+"""Start MLflow servers for tests, on the loopback interface."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A running server in a process group of its own."""
+    """An MLflow server that was started in a process group of its own."""
 
     address: str
     process: "subprocess.Popen[bytes]"
@@ -33,7 +33,10 @@ class Server:
 
 @contextmanager
 def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
-    """Start ``mlflow <command>``, and yield the server when it answers; stop it after the block."""
+    """Start ``mlflow <command>``, and yield the server when it answers; stop it after the block.
+
+    Without `port`, the server listens on a free port.
+    """
     port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     log = cwd / f"server-{port}.log"

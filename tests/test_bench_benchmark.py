@@ -19,7 +19,10 @@ from w2v.training.schedule import Schedule, TrainingSettings
 
 
 def trial(engine: str, threads: int, speed: float, peak: float | None) -> dict[str, Any]:
-    """Return an invented benchmark result of one training; `speed` in words/s, `peak` in MB."""
+    """Return an invented result of one training.
+
+    `speed` is in words/s, and `peak` is the memory in MiB, or None if it is unknown.
+    """
     return {
         "engine": engine,
         "threads": threads,
@@ -71,9 +74,9 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Let a worker process train with gensim on a missing corpus, which fails.
+    """Let a worker process train with gensim on a corpus that does not exist.
 
-    `loss` are settings of negative sampling.
+    `loss` has settings of negative sampling.
     """
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")

@@ -34,7 +34,10 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return invented timings whose growth with the vocabulary and the noise words is known."""
+    """Return invented timings of `engine` and of what trains one pair at a time.
+
+    It is known how they grow with the vocabulary and with the number of noise words.
+    """
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):
         for size in SETTINGS.over_vocabulary:

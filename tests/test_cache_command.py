@@ -1,4 +1,4 @@
-"""Test ``python pipeline/cache``, which lists, verifies and deletes results in the cache."""
+"""Test ``python pipeline/cache``, which lists, verifies and deletes results and checkpoints."""
 
 import os
 import subprocess
@@ -22,7 +22,8 @@ ABOUT: dict[str, Any] = {"settings": {}, "upstream": {}}
 def outputs(tmp_path: Path) -> Path:
     """Return a folder with a cache and a checkpoint.
 
-    The cache has three results of several sizes and ages, a damaged one, and an unfinished one.
+    The cache has three results of several sizes and ages, and the folders of a result that was
+    found to be damaged and of one that was not finished.
     """
     folder = tmp_path / "outputs"
     for age, stage in enumerate(("tokenize", "vocab", "train"), start=1):

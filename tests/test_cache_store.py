@@ -1,4 +1,8 @@
-"""Test the cache: its keys; results are complete or absent after errors, kills and races."""
+"""Test the cache: its keys, and that no incomplete result is used.
+
+Results are complete or absent after errors, killed processes, damage, and several processes at
+once.
+"""
 
 import dataclasses
 import hashlib

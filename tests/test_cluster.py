@@ -49,7 +49,7 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A pool like that of a Ray cluster, but with all replicas of the model in this process."""
+    """A stand-in for a Ray cluster of several processes: all their replicas are in this process."""
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -94,7 +94,7 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     threads: int = 1,
 ) -> Trained:
-    """Train on random documents, with `workers` workers unless `pool` is ``None``."""
+    """Train on random documents, with `workers` workers; without workers if `pool` is ``None``."""
     text = text_of(random_documents(0, 12_000, 60))
     counts = np.bincount(text.tokens).astype(np.int64)
     settings = ClusterSettings("local", workers, 500, combine)
@@ -136,7 +136,7 @@ def task_for(objective: Objective) -> Task:
 def naive_combine(
     before: list[float], after: list[list[float]], how: str, approach: float = 0.0
 ) -> list[float]:
-    """Combine the versions of one row of the model that several workers return, in plain loops.
+    """Combine several workers' versions of one row of the model, in plain loops.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def naive_combine(
 def random_changes(
     seed: int, rows: int, dim: int, workers: int
 ) -> tuple[NDArray[np.float32], list[Rows]]:
-    """Return a random matrix, and random new values that each worker has for some of its rows."""
+    """Return a random matrix, and for each worker random new values of some of its rows."""
     random = np.random.default_rng(seed)
     table = random.normal(size=(rows, dim)).astype(np.float32)
     changes = []
@@ -278,9 +278,9 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A local pool of workers that records the tokens of each round and its learning rates.
+    """A local pool of workers that records the number of tokens of each round.
 
-    The rates are those at the start and at the end of the round.
+    It also records the learning rates at the start and at the end of each round.
     """
 
     def __init__(self) -> None:

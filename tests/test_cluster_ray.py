@@ -1,6 +1,7 @@
 """Test training and sweeps on a Ray cluster.
 
-The vectors must be those of ``cluster=local``, bit for bit, even if processes or nodes are lost.
+A training must give the vectors of ``cluster=local``, bit for bit, even if processes are lost. A
+sweep must go on if a node is lost.
 """
 
 import os
@@ -150,7 +151,10 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
 
 
 def replicas_of(pid: int | None = None) -> list[int]:
-    """Return the ids of Ray's training processes below a process; by default, below this one."""
+    """Return the ids of Ray's training processes among the descendants of a process.
+
+    Without `pid`, they are those among the descendants of this process.
+    """
     import psutil
 
     found = []

@@ -82,7 +82,7 @@ def line_of(error: Exception) -> str:
 def test_the_files_have_the_defaults_of_the_classes(group: str) -> None:
     """Settings have the same default in class and file (``conf/``).
 
-    The settings of corpora and the word pairs of ``evaluate=standard`` are not compared.
+    The settings of corpora, and the word-pair files of ``evaluate=standard``, are not compared.
     """
     for name in choices(group):
         node = composed(f"{group}={name}")[group]

@@ -1,4 +1,8 @@
-"""Test the training engines: agreement with slow reference implementations, threads, bounds."""
+"""Test the training engines.
+
+They must agree with slow reference implementations, must not depend on the number of threads, and
+must keep vectors bounded.
+"""
 
 import hashlib
 import math
@@ -60,7 +64,10 @@ def task_of(size: int, dim: int, objective: SkipGram, scale: float = 0.3) -> Tas
 def explicit_pairs(
     draw: Draw, negatives: int
 ) -> list[tuple[int, int, float, list[tuple[int, float]]]]:
-    """Return the pairs of a batch as (center, outside, weight, noise words with their weights)."""
+    """Return the pairs of a batch as (center, outside, weight, noise words with their weights).
+
+    `negatives` is K, the number of noise words per pair.
+    """
     pairs = []
     centers = draw.inputs.ids.reshape(-1, CENTERS)
     for tile, rows in enumerate(draw.columns.rows):
@@ -373,7 +380,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the pytest mark that runs a test for each engine and each of `losses` it supports."""
+    """Return the pytest mark that runs a test for each engine and each loss that it can train."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

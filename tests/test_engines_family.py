@@ -103,7 +103,7 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
 def with_subwords(
     task: Task, words: list[tuple[int, float, float]]
 ) -> list[tuple[int, float, float]]:
-    """Replace each word by the rows of the word and its character n-grams.
+    """Replace each word by the rows of the word and its character n-grams, if the task has these.
 
     Words and rows are given as (row, weight in the sum, share of the gradient).
     """
@@ -123,9 +123,10 @@ def with_subwords(
 
 
 def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
-    """Return the loss of predicting `target` from v, and its gradients by v and output vectors.
+    """Return the loss of predicting `target` from v, and its gradients.
 
-    `noise` are the noise words for negative sampling, each with the weight K / len(noise).
+    The gradients are with respect to v and to the output vectors. `noise` has the noise words for
+    negative sampling, each of which has the weight K / len(noise).
     """
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):

@@ -1,4 +1,4 @@
-"""Test ``engine=gensim``: gensim trains the given matrices on all words of the text."""
+"""Test ``engine=gensim``: gensim gets the settings, and every known word of the text."""
 
 import math
 import tempfile
@@ -29,7 +29,7 @@ def engine_of(documents: Documents, objective: SkipGram, threads: int = 1) -> Ge
 
 
 def trained_words(engine: GensimEngine, text: Text) -> tuple[int, int]:
-    """Train one epoch; return how many words gensim trained on, and how many it read."""
+    """Train on a text once; return how many words gensim trained on, and how many it read."""
     reported: list[tuple[int, int]] = []
     inner = engine.gensim.train
 
@@ -106,7 +106,7 @@ def test_gensim_gets_the_other_settings(dynamic: bool) -> None:
 
 
 def looked_up(score: float) -> float:
-    """Return the sigmoid as gensim and word2vec compute it, from a table of 1000 values."""
+    """Return the sigmoid of a score as gensim computes it, from a table of 1000 values."""
     return naive.sigmoid((int((score + 6) * 83) / 1000 * 2 - 1) * 6)
 
 

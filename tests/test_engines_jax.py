@@ -168,7 +168,7 @@ def test_equal_rows_are_summed_once(
 
 
 def test_no_sum_of_floats_depends_on_the_order_of_threads() -> None:
-    """In the program that JAX compiles, each scatter-add of floats has unique indices."""
+    """In JAX's program, each scatter-add of floats is declared to have unique indices."""
     for loss in NegativeSampling(), Softmax(batch_words=500):
         made = JaxEngine(task_of(loss))
         sample, _, steps, size = made._sample(text_of(DOCUMENTS), generator(0, "t"))

@@ -72,7 +72,7 @@ def assert_steps(
 ) -> None:
     """Train engines on documents; compare vectors, losses and numbers of pairs with plain loops.
 
-    All engines have equal tasks. The learning rate rises from `rate` to twice `rate`.
+    All engines must have equal tasks. The learning rate rises from `rate` to twice `rate`.
     """
     objective = engine.task.objective
     key = draw_key(generator(0, "train"))
@@ -306,7 +306,7 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 def start_with_features(
     features: str, compile_for: str, cache: Path, tests: str
 ) -> "subprocess.Popen[str]":
-    """Run tests in a new process that compiles for another processor.
+    """Start tests in a new process that compiles for another processor; return the process.
 
     Parameters
     ----------

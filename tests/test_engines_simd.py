@@ -370,7 +370,8 @@ def test_every_instruction_is_known_here() -> None:
 def test_pointers_have_no_type(name: str) -> None:
     """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
 
-    Functions that access memory compute addresses from an untyped pointer.
+    Functions that access memory, except `load_address`, compute addresses from an untyped pointer;
+    others compute none.
     """
     code = written_code(name)
     assert "*" not in code

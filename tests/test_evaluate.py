@@ -34,7 +34,8 @@ few = settings(max_examples=30)
 def plausible(seed: int, recase: bool = False) -> WordVectors:
     """Return random vectors that answer some of Google's analogy questions correctly.
 
-    If `recase` is False, all words are in lower case.
+    With `recase`, words keep their case, and some occur in upper case as well. Otherwise, all words
+    are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -55,7 +56,7 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Swap words so that no word in upper case is more frequent than the same in lower case.
+    """Swap words so that no word in upper case is more frequent than in its other form.
 
     Then gensim, which prefers the more frequent word, finds the same word as this project.
     """
@@ -802,7 +803,10 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """Each end p of Wilson's interval is 1.96 standard errors √(p(1 - p) / n) from the share."""
+    """Each end p of Wilson's interval is 1.96 √(p(1 - p) / n) away from the observed share.
+
+    n is the number of questions asked.
+    """
     share = min(correct, asked) / asked
     interval = statistics.wilson(min(correct, asked), asked)
     assert interval is not None
@@ -880,9 +884,9 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 
 @pytest.mark.parametrize("asked", [25, 200])
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
-    """Wilson's interval contains the true share in 95 % of samples on average over all shares.
+    """Wilson's interval contains the true share in about 95 % of samples, on average over shares.
 
-    For each true share, it does so in more than 90 %.
+    For each true share from 0.02 to 0.98, it does so in more than 90 %.
     """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)

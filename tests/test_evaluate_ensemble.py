@@ -1,4 +1,4 @@
-"""Check ensembles (several trainings of one text) and the comparison of two texts.
+"""Test ensembles (several trainings of one text) and the comparison of two texts.
 
 The references are plain loops, SciPy and simulations.
 """
@@ -29,7 +29,7 @@ WHEN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 def noisy_runs(
     runs: int, seed: int = 0, noise: float = 0.3, dim: int = 8, words: list[str] = WORDS
 ) -> list[WordVectors]:
-    """Return word vectors that differ only in noise, rotation and the order of the words."""
+    """Return vectors of several runs, which differ only in noise, rotation and order of words."""
     random = np.random.default_rng(seed)
     common = np.random.default_rng(99).normal(size=(len(words), dim))
     found = []
@@ -168,8 +168,8 @@ def simulated(
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
     """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
 
-    `moved` scales the changes. With `resampled`, each word's vector has further
-    noise, equal in all runs on a text, as if each text were a random sample.
+    `moved` scales the changes. With `resampled`, each word's vector has further noise, which is
+    equal in all runs on a text, as if each text were a random sample.
 
     Returns
     -------
@@ -348,7 +348,7 @@ def test_the_page_on_two_texts(tmp_path: Path, runs: int, swap: bool, sentence: 
 
 
 def topics(random: np.random.Generator, documents: int) -> list[list[str]]:
-    """Return documents of 20 words, each about two of ten topics."""
+    """Return documents of 20 words, each about one or two of ten topics."""
     shares = 1 / np.arange(3, 33)
     made = []
     for pair in random.integers(0, 10, (documents, 2)).tolist():

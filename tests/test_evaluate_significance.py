@@ -1,4 +1,4 @@
-"""Test the significance tests between configurations against loops, SciPy and simulations."""
+"""Test the significance tests of configurations against plain loops, SciPy and simulations."""
 
 import itertools
 import math
@@ -40,7 +40,7 @@ Floats = NDArray[np.float64]
 
 
 def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[float]) -> float:
-    """Return Spearman's correlation of the pairs (x, y), of which each has a weight."""
+    """Return Spearman's correlation of x and y, in which each pair of values has a weight."""
 
     def shares(values: Sequence[float]) -> list[float]:
         return [
@@ -57,7 +57,10 @@ def weighted_spearman(x: Sequence[float], y: Sequence[float], weights: Sequence[
 
 
 def influences(x: Sequence[float], y: Sequence[float]) -> list[float]:
-    """Return the derivative of Spearman's correlation with respect to the weight of each pair."""
+    """Return the derivative of Spearman's correlation with respect to the weight of each pair.
+
+    When one weight grows, the others shrink, so that the sum of all weights is 1.
+    """
     n, step = len(x), 1e-5
     found = []
     for k in range(n):
@@ -127,7 +130,7 @@ def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
 def compared(
     benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
 ) -> Comparison:
-    """Return a `Comparison`; `answers` has an array (seeds, items) for each configuration."""
+    """Compare configurations; `answers` has an array (seeds, items) for each of them."""
     values = []
     for rows in answers:
         used = [benchmark.known(row) for row in rows]
@@ -205,9 +208,9 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Return a `MeanOfSets` of three similarity benchmarks, these, and random cosines of all pairs.
+    """Return a `MeanOfSets`, its three similarity benchmarks, and a random cosine of each pair.
 
-    The pairs of the second are also in the first; the third has too few pairs to be used.
+    The pairs of the second benchmark are also in the first; the third has too few pairs to be used.
     """
     random = np.random.default_rng(5)
     pairs = [evaluate.Pair(f"a{i}", f"B{i}", float(random.normal())) for i in range(30)]
@@ -546,7 +549,7 @@ def test_intervals_hold_the_true_difference_and_power_is_as_planned() -> None:
 
 
 def test_as_many_seeds_as_are_said_show_the_difference() -> None:
-    """The power of the test is about 80 % with the estimated number of seeds, not with fewer.
+    """The power of the test is about 80 % with the estimated number of seeds, and less with fewer.
 
     The estimate is None if the pairs are too few for any number of seeds.
     """

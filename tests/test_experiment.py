@@ -224,7 +224,7 @@ class SquaredNormStep:
 def test_a_loss_is_its_settings_its_step_and_its_yaml(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    """A loss defined outside the package can be trained by the engines that accept any loss."""
+    """A loss defined outside the package can be trained by the engines numpy and numba."""
     monkeypatch.setitem(LOSSES, SquaredNorm.name, SquaredNorm)
     config = config_of(tmp_path, f"engine={engine}", "stages=[tokenize,vocab,train]")
     object.__setattr__(config, "loss", SquaredNorm(weight=2.0))

@@ -1,6 +1,7 @@
-"""Test that commands give the same vectors after kills, damaged files, full disks or lost servers.
+"""Test that commands give the same vectors after kills, damage, full disks and lost servers.
 
-``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands 200 times instead of 6.
+``pytest -m long tests/test_faults.py --kills 200 -s`` kills commands at least 200 times instead of
+at least 6.
 """
 
 import hashlib
@@ -90,7 +91,7 @@ def entries(folder: Path, stage: str) -> list[Path]:
 
 
 def entries_in(outputs: Path, stage: str) -> list[Path]:
-    """Return the undamaged cache entries of a stage below the folder of outputs."""
+    """Return a stage's cache entries, except unfinished ones and those found to be damaged."""
     found = (outputs / "cache" / stage).glob("*")
     return [path for path in found if not path.name.startswith(".") and "damaged" not in path.name]
 
@@ -107,7 +108,7 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the files of arrays, by name, and the history of the only training in the cache."""
+    """Return the bytes of the array files, by name, and the untimed history of the training."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -180,7 +181,7 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check that no MLflow run is unfinished, and that the last one has the whole training history.
+    """Check that all MLflow runs have ended, and that the last one has the whole training history.
 
     `store` is the MLflow database; None for the one in `folder`.
     """

@@ -1,4 +1,4 @@
-"""Test that damaged files and random settings are accepted, or rejected with a one-line error."""
+"""Test that damaged files and random settings are accepted, ignored or refused in one line."""
 
 import io
 import warnings
@@ -42,7 +42,7 @@ def assert_one_line(error: InputError) -> None:
 
 @st.composite
 def damaged(draw: st.DrawFn, name: str) -> bytes:
-    """Draw a damaged version of a valid file, with bytes changed, removed or added."""
+    """Draw a damaged version of the valid file `name`, with bytes changed, removed or added."""
     data = bytearray(VALID[name])
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, max(0, len(data) - 1)))

@@ -1,4 +1,4 @@
-"""Test the database of files' SHA-256: an unchanged file is hashed only once."""
+"""Test the database of files' SHA-256, from which the hashes of unchanged files are taken."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ LATER = 3_600_000_000_000  # ns; an hour
 
 @contextmanager
 def an_hour_later() -> Iterator[None]:
-    """Set the clock an hour ahead during the block, so that new files appear old."""
+    """Let `time.time_ns` be an hour ahead during the block, so that new files appear old."""
     clock = time.time_ns
     with mock.patch.object(time, "time_ns", side_effect=lambda: clock() + LATER):
         yield

@@ -74,7 +74,10 @@ def forget_modules() -> None:
 
 
 def plan(folder: Path, *more: str, status: int = 3) -> dict[str, str]:
-    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed."""
+    """Return what ``plan=true`` prints for each stage: "cached", or why it would be computed.
+
+    `status` is the expected exit status: 3, or 0 if all stages are cached.
+    """
     runs = sorted(folder.glob("outputs/*/*/*"))
     done = run(*GIVEN, "plan=true", *more, cwd=folder)
     assert (done.returncode, done.stderr) == (status, "")
@@ -88,7 +91,10 @@ def steps_in(printed: str) -> dict[str, str]:
 
 
 def plan_without_command(folder: Path, *more: str) -> dict[str, str]:
-    """Return the same as `plan`, four times as fast: `plan_run` is called, not the command."""
+    """Return the same as `plan`, but faster: `plan_run` is called, not the command.
+
+    At least one stage must be left to compute.
+    """
     out = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(out):
         assert plan_run(settled(*GIVEN, "plan=true", *more), folder / "no run") == 3

@@ -1,4 +1,4 @@
-"""Test every README: links are valid, Python code runs, and commands have valid arguments."""
+"""Test the Markdown pages: links are valid, Python code runs, and commands have valid arguments."""
 
 import contextlib
 import doctest
@@ -40,7 +40,10 @@ def blocks(name: str, language: str = "") -> Iterator[str]:
 
 
 def commands(program: str) -> list[tuple[str, list[str]]]:
-    """Return (line, arguments) for each line in any README that runs the given program."""
+    """Return (line, arguments) for each line, in any page, that runs the given program.
+
+    Only code blocks without a language are searched.
+    """
     found = []
     for name in NAMES:
         for block in blocks(name):
@@ -85,7 +88,10 @@ def test_modules_and_tests_that_a_page_names_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if any(blocks(name, "python"))])
 def test_python_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code runs and prints what its comments say; code that needs a server is only compiled."""
+    """Code runs and prints what the comments after its calls of ``print`` say.
+
+    Code that needs a server is only compiled.
+    """
     monkeypatch.chdir(ROOT if name.startswith("pipeline") else tmp_path)
     words = ["array", "arrays", "index", "indices", "regression", "axis", "row"]
     random = np.random.default_rng(0)
@@ -158,7 +164,7 @@ def test_a_command_of_the_cache_is_known(line: str) -> None:
 
 
 def test_the_pages_have_commands() -> None:
-    """The READMEs have enough commands for the tests above, which are parametrized by them."""
+    """The pages have enough commands for the tests above, which are parametrized by them."""
     assert len(RUNS) > 40
     assert len(SWEEPS) > 5
     assert len(REFUSALS) > 2

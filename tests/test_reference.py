@@ -1,8 +1,8 @@
 """Test `w2v.reference`, the losses and gradients written for clarity.
 
-They must equal finite differences, plain loops and automatic differentiation, and be accurate for
-finite input of any size. A published solution of CS224N's assignment 2, called "the note" here, has
-wrong formulas, which must fail the same gradient check.
+They must agree with finite differences, plain loops and automatic differentiation, and be accurate
+for finite input of any size. A published solution of CS224N's assignment 2, called "the note" here,
+has wrong formulas, which must fail the same gradient check.
 """
 
 import doctest
@@ -336,9 +336,9 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with the note's error in the gradient of u_o.
+    """Return the softmax loss and its gradients, with the note's error for u_o.
 
-    This gradient has the predicted probability of another word instead of the outside word's.
+    The gradient of u_o has the predicted probability of another word instead of that of o.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -347,7 +347,7 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with the note's error in those of u_w for w ≠ o.
+    """Return the softmax loss and its gradients, with the note's error for u_w, w ≠ o.
 
     The gradient of u_w has the predicted probability of another word instead of that of w.
     """
@@ -359,7 +359,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of the note in that of v.
+    """Return the negative-sampling loss and its gradients, with an error of the note for v.
 
     The gradient of v has u_o in place of each noise vector u_k.
     """
@@ -371,7 +371,7 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of the note in that of v.
+    """Return the negative-sampling loss and its gradients, with an error of the note for v.
 
     In the gradient of v, the noise vectors u_k are subtracted from their factors, not multiplied.
     """
@@ -383,7 +383,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with the note's error in those of u_k.
+    """Return the negative-sampling loss and its gradients, with the note's error for each u_k.
 
     The gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
     """
@@ -441,10 +441,10 @@ def block() -> tuple[Array, Array, Array]:
 
 
 def test_block_form_of_softmax() -> None:
-    """The gradients of a block of pairs follow from one matrix, G = diag(n) Ŷ - N.
+    """The gradients of the summed loss of many pairs follow from one matrix, G = diag(n) Ŷ - N.
 
     N counts the pairs (center, outside), n are its row sums, and Ŷ are the predicted probabilities.
-    G is the gradient of the summed loss with respect to the scores.
+    G is the gradient with respect to the scores, the dot products of center and outside vectors.
     """
     C, U, N = block()
     S = C @ U.T
@@ -464,10 +464,10 @@ def test_block_form_of_softmax() -> None:
 
 
 def test_block_form_of_negative_sampling() -> None:
-    """The gradients of a block of pairs follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
+    """The gradients of the summed loss follow from one matrix, G = W⁺ (σ(S) - 1) + W⁻ σ(S).
 
-    S are the scores, and W⁺ and W⁻ the weights of pairs and of noise words. G is the gradient of
-    the summed loss with respect to S.
+    S are the scores (the dot products of center and outside vectors), and W⁺ and W⁻ the weights of
+    outside words and of noise words. G is the gradient with respect to S.
     """
     C, R, positive = block()
     noise = np.roll(positive, 1, axis=0) * positive.sum(axis=1, keepdims=True).astype(int)
@@ -506,10 +506,10 @@ def safe_curvature(s: Array) -> Array:
 
 
 def test_curvature_that_holds_at_any_distance() -> None:
-    """A parabola with curvature κ̄ that touches the loss log(1 + exp(t)) at s is an upper bound.
+    """A parabola of curvature κ̄ that touches log(1 + exp(t)) at s is an upper bound of this loss.
 
-    The engines use κ̄ = 1 / (2 max(2, |s|)). The smallest such curvature is κ = tanh(s / 2) / (2s).
-    κ̄ is at most 4/3 of it. The second derivative σ'(s) is too small.
+    The engines use κ̄ = 1 / (2 max(2, |s|)). The smallest such curvature is κ = tanh(s / 2) / (2s),
+    and κ̄ is at most 4/3 κ. With the second derivative σ'(s), the parabola is no upper bound.
     """
     s, t = np.meshgrid(np.linspace(-30, 30, 240), np.linspace(-60, 60, 481))
     kappa = np.tanh(s / 2) / (2 * s)
@@ -531,7 +531,8 @@ def test_curvature_of_a_row() -> None:
     """The trace of the Hessian of the loss in one row r is the sum of w σ'(x·r) |x|².
 
     The sum is over the terms of the loss; w is the weight of a term, and x the other vector in it.
-    The trace is at least the largest eigenvalue, and at most the same sum with κ̄ in place of σ'.
+    The trace is at least the largest eigenvalue, and at most the same sum with
+    κ̄ = 1 / (2 max(2, |x·r|)) in place of σ'.
     """
     rng = np.random.default_rng(12)
     X, r = rng.normal(size=(9, 4)), rng.normal(size=4)
@@ -544,7 +545,7 @@ def test_curvature_of_a_row() -> None:
 
 @pytest.mark.parametrize("distance", [0.0, 1.0, 10.0, 100.0])
 def test_step_limit_stops_the_overshoot(distance: float) -> None:
-    """Plain gradient steps can increase the loss; steps with limited size never do."""
+    """Gradient steps of full size increase the loss at times; steps of limited size never do."""
     rng = np.random.default_rng(13)
     X, start = rng.normal(size=(400, 5)), distance * rng.normal(size=5)
     positive, noise = rng.random((2, 400))
@@ -567,9 +568,9 @@ def test_step_limit_stops_the_overshoot(distance: float) -> None:
 
 
 def test_step_limit_far_from_the_valley() -> None:
-    """Gradient descent from far away converges if the step is limited by κ̄, but not by σ'.
+    """Gradient descent from far away converges if κ̄ limits the step, but not if σ' does.
 
-    κ̄ is an upper bound of the curvature of the loss; σ' is the second derivative at the point.
+    κ̄ is the curvature of a parabola above the loss; σ' is the second derivative at the point.
     """
 
     def converges(curvature: Callable[[Array], Array]) -> bool:
@@ -607,7 +608,7 @@ def exact_product(matrix: Any, vector: Any) -> list[Fraction]:
 
 
 def exact_softmax(v: Array, o: int, U: Array) -> tuple[float, list[float], list[list[float]]]:
-    """Return the softmax loss and its gradients; only exp and log are rounded."""
+    """Return the softmax loss and its gradients, computed with fractions except for exp and log."""
     s = exact_product(U, v.tolist())
     below = [x - max(s) for x in s]
     weights = [math.exp(max(x, Fraction(-800))) for x in below]
@@ -646,7 +647,7 @@ def exact_negative_sampling(
 
 @st.composite
 def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
-    """Draw a vector v and a matrix U whose product has no rounding errors, except overflow."""
+    """Draw a vector v and a matrix U whose product is exact, unless it overflows or underflows."""
     size, d = draw(st.integers(2, 5)), draw(st.integers(1, 4))
     integers = st.integers(-3, 3)
     exponent = st.one_of(st.integers(-1000, 1022), st.integers(505, 520), st.integers(-4, 4))
@@ -659,7 +660,7 @@ def exact_vectors(draw: st.DrawFn) -> tuple[Array, Array]:
 
 
 def assert_close(ours: Any, true: Any, scale: float) -> None:
-    """Check that values agree within 1e-12 of the true value plus 1e-12 of `scale`."""
+    """Check that each value differs from the true one by at most 1e-12 (|true value| + scale)."""
     difference = np.abs(np.asarray(ours) / 4 - np.array(true) / 4)  # / 4 prevents overflow
     allowed = 1e-12 * (np.abs(np.array(true)) / 4 + scale / 4)
     assert (difference <= allowed).all(), (ours, true)

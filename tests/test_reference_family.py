@@ -183,6 +183,8 @@ Vectors = Callable[[Any], Any]
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
     """Return the loss of an architecture, the input vector that it uses, and the target words.
 
+    `architecture` is ``skipgram``, ``subwords``, or CBOW's ``combine``: ``mean`` or ``sum``.
+
     Returns
     -------
     function

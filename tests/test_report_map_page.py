@@ -118,7 +118,7 @@ def test_neighbours_equal_those_of_a_plain_sort(
 
 
 def written(path: Path, vectors: WordVectors, words: list[str], vocabulary: int) -> dict[str, Any]:
-    """Write ``map.html`` with projections by PCA and t-SNE, and return the JSON data in it."""
+    """Write a map page with projections by PCA and t-SNE, and return the JSON data in it."""
     made = project_by(vectors, words, ["pca", "tsne"])
     map_page.write_map(path, vectors, words, made, "title", vocabulary)
     page = path.read_text(encoding="utf-8")

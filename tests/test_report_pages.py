@@ -149,7 +149,8 @@ def screen(request: pytest.FixtureRequest) -> dict[str, Any]:
 def open_page(browser: Browser) -> Iterator[Any]:
     """Yield a function that opens a page in Chromium.
 
-    The test fails if the page logs a message, throws an error, shows a dialog or makes a request.
+    The test fails if the page logs a message, throws an error, shows a dialog or requests another
+    file.
     """
     contexts: list[Any] = []
     faults: list[str] = []
@@ -180,7 +181,7 @@ def open_page(browser: Browser) -> Iterator[Any]:
 
 
 def wait_until(page: Page, condition: str | Callable[[], bool]) -> None:
-    """Wait until a Python function or a JavaScript expression is true."""
+    """Wait until a Python function or a JavaScript expression gives true; fail after 30 s."""
     deadline = time.monotonic() + 30
     while not (page.evaluate(condition) if isinstance(condition, str) else condition()):
         assert time.monotonic() < deadline, f"never true: {condition}"

@@ -220,7 +220,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def overrides_of(settings: str) -> list[str]:
-    """Return the arguments for a run: `settings`, and the defaults `BASE` for all others."""
+    """Return the arguments for a run: `settings`, and those of `BASE` for settings not given."""
     given = settings.split(" ")
     keys = {text.partition("=")[0] for text in given}
     base = {key: value for key, value in BASE.items() if key not in keys}

@@ -68,7 +68,7 @@ def evaluated(
 ) -> tuple[dict[str, Any], SimpleNamespace]:
     """Evaluate vectors, and write the results to ``folder/out``; return scores and tables.
 
-    `other` returns vectors of another seed. `changes` are settings that differ from the defaults.
+    `other` returns vectors of another seed. `changes` are settings of the evaluation.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)

@@ -32,7 +32,7 @@ def here(swept: Path, tmp_path: Path) -> Path:
 
 
 def jobs_of(folder: Path) -> list[Path]:
-    """Return the folders of the sweep's jobs, the one with the lowest held-out loss first."""
+    """Return the folders of the sweep's jobs, ordered by held-out loss, the lowest first."""
     (sweep,) = folder.glob("outputs/sweeps/*/*")
     rows = json.loads((sweep / "summary.json").read_bytes())["jobs"]
     return [

@@ -1,4 +1,4 @@
-"""Test whole sweeps: with every launcher, with search algorithms, and with killed processes."""
+"""Test whole sweeps: with several launchers, with searches, and with killed processes."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check the exit status of a sweep, and return its ``summary.json``."""
+    """Check an exit status, and return the ``summary.json`` of the newest sweep below `cwd`."""
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())
@@ -280,7 +280,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Return whether a process was forked by a multiprocessing fork server, as joblib's are."""
+    """Return whether a process was forked by a fork server, as joblib's worker processes are."""
     try:
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         lines = [Path(f"/proc/{one}/cmdline").read_text() for one in (pid, parent)]

@@ -25,7 +25,7 @@ def master() -> Iterator[DictConfig]:
 
 
 class Counter:
-    """A wrapper of Hydra's config loader that counts how often a job is composed."""
+    """A wrapper of Hydra's config loader that counts the jobs' configurations that it composes."""
 
     def __init__(self) -> None:
         self.composed = 0

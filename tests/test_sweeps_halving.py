@@ -1,4 +1,4 @@
-"""Test successive halving: which configurations continue, from where, and the final table."""
+"""Test successive halving: which configurations train further, and the table at the end."""
 
 import json
 from pathlib import Path

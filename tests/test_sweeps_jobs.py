@@ -44,8 +44,8 @@ def test_a_setting_that_a_choice_lacks_is_left_out(capsys: pytest.CaptureFixture
 def jobs_of(conf: Path, params: dict[str, str], *given: str) -> list[list[str]]:
     """Plan a sweep, and return the overrides of each job.
 
-    The file of the experiment has the ``hydra.sweeper.params`` `params`, and the command line the
-    arguments `given`.
+    `params` are the ``hydra.sweeper.params`` of an experiment, whose file is written to `conf`, and
+    `given` are further arguments of the command line.
     """
     path = conf / "experiment" / "mine.yaml"
     write_json(path, {"hydra": {"sweeper": {"params": params}}})
@@ -98,7 +98,7 @@ def test_a_job_whose_record_was_lost_with_its_process_runs_again(tmp_path: Path)
     launched: list[tuple[list[Sequence[str]], int]] = []
 
     class Breaks:
-        """A launcher whose process is killed after it ran two jobs, before one was recorded."""
+        """A launcher that ends with an error after two jobs, while one is not recorded yet."""
 
         def launch(self, jobs: list[Sequence[str]], initial_job_idx: int) -> None:
             launched.append((jobs, initial_job_idx))

@@ -1,4 +1,4 @@
-"""Test the settings of each corpus: the documents that they select, and which are refused."""
+"""Test the settings of corpora: which documents they select, and which settings are refused."""
 
 import io
 import os

@@ -1,4 +1,7 @@
-"""Test that compression, blocks and threads do not change a tokenized corpus; test bad texts."""
+"""Test how a text is tokenized and written as a corpus, and what happens with faulty texts.
+
+Neither compression nor the number of files, blocks or threads may change the corpus.
+"""
 
 import bz2
 import gzip
@@ -149,7 +152,7 @@ LINES = [f"Line {number} of the text, naïve words w{number} and don't." for num
 
 @pytest.fixture
 def blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the tokenizer use compiled code and small blocks, as it does for large texts."""
+    """Let small texts be tokenized in small blocks, and by compiled code as large texts are."""
     monkeypatch.setattr(corpus, "SMALL_BYTES", 0)
     monkeypatch.setattr(sources, "BLOCK_BYTES", 1000)
     monkeypatch.setattr(sources, "READ_BYTES", 300)

@@ -109,7 +109,10 @@ CORPORA = Path(__file__).parents[1] / ".." / "shared" / "corpora"
 
 
 def real_text() -> Documents:
-    """Return the words of 5,000 sentences of the SST corpus, if present, or NumPy docstrings."""
+    """Return up to 5,000 documents as words.
+
+    They are sentences of the SST corpus, or NumPy's docstrings if its file is missing.
+    """
     path = CORPORA / "sst.txt"
     if path.is_file():
         lines = path.read_text(encoding="utf-8").split("\n")

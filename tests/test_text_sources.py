@@ -342,7 +342,7 @@ DOCUMENTS = [
 
 @pytest.fixture
 def fakedocs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a package in a temporary folder; return its RECORD, pip's list of its files."""
+    """Install a package in a temporary folder; return the path of RECORD, the list of its files."""
     site = tmp_path / "site"
     for name, content in MODULES.items():
         (site / name).parent.mkdir(parents=True, exist_ok=True)
@@ -573,7 +573,7 @@ def test_an_encoding_must_be_known(name: str) -> None:
 
 
 def paragraphs_of(text: str) -> list[str]:
-    """Return the paragraphs of a text, separated by blank lines, found line by line."""
+    """Return the paragraphs of a text, found line by line; white space becomes single spaces."""
     found: list[str] = []
     blank = True
     for line in text.split("\n"):

@@ -1,4 +1,7 @@
-"""Test the tokenizers: against slow functions, with patterns and functions; their fingerprints."""
+"""Test the tokenizers, and their fingerprints.
+
+Tokens are compared with those of slow functions. Users may give a pattern or a function instead.
+"""
 
 import re
 import sys
@@ -120,7 +123,8 @@ def test_every_character_has_the_right_kind() -> None:
 def test_normalizing_does_not_change_kinds() -> None:
     """Unicode normalization keeps the kind (letter, mark, space, other) of a character.
 
-    If its NFC or NFD form is several characters, the first has this kind, the others this or mark.
+    If its NFC or NFD form is several characters, the first has this kind, and each other one has
+    this kind or is a mark. Combining characters are marks.
     """
     kinds = character_kinds()
     for point in ASSIGNED:

@@ -65,7 +65,7 @@ Spans = NDArray[np.int64]
 
 @st.composite
 def texts(draw: st.DrawFn) -> Text:
-    """Draw a random text of different tokens, some of which may not be in the vocabulary."""
+    """Draw a random text in which no token occurs twice; some may not be in the vocabulary."""
     lengths = draw(st.lists(st.integers(0, 30), max_size=12))
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     spans = np.stack([offsets[:-1], offsets[1:]], axis=1)
@@ -80,7 +80,7 @@ def texts(draw: st.DrawFn) -> Text:
 
 
 def plain(text: Text) -> list[list[int]]:
-    """Return the word ids of each document of a text, read in plain loops."""
+    """Return the word ids of each document of a text, read in plain loops; -1 is unknown."""
     return [
         [int(text.ids[text.tokens[at]]) for at in range(start, end)]
         for start, end in text.spans.tolist()

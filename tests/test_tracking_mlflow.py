@@ -161,7 +161,7 @@ def test_a_job_that_takes_longer_is_shown_while_it_runs(
 
 
 def waits_for(freed: Any) -> Any:
-    """Return MLflow's `log_batch`, made to wait until the event `freed` is set."""
+    """Return MLflow's `log_batch`, made to wait until the event `freed` is set, at most 60 s."""
     log_batch: Any = SqlAlchemyStore.log_batch
 
     def slow(store: Any, run_id: str, *batch: Any, **more: Any) -> Any:
@@ -197,9 +197,10 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
 
 
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
-    """Record two jobs in a process whose store waits for `freed`; then set `ended`.
+    """Record two jobs of a sweep in this process; set `ended` when the jobs have ended.
 
-    Each job gets the store that its sweep shares, as a launcher sends it.
+    The store is made to wait for `freed`, which may be later. `sent` is the pickled store that the
+    jobs of the sweep share.
     """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):

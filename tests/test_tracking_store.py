@@ -1,4 +1,4 @@
-"""Test an SQLite tracking store: opening it, its artifacts, and closing runs that were killed."""
+"""Test an SQLite tracking store: opening it, artifacts, and closing runs of killed processes."""
 
 import shutil
 import signal

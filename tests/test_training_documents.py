@@ -175,7 +175,7 @@ def test_saving_other_vectors_removes_the_outside_vectors(tmp_path: Path) -> Non
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, *points: int) -> None:
-    """Simulate Ctrl-C when training reports the given points of its history."""
+    """Simulate Ctrl-C when training reports the given points of its history, counted from 1."""
     seen = 0
 
     def point(self: ProgressBar, _: Point) -> None:

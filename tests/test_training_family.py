@@ -1,4 +1,4 @@
-"""Test training with every loss and architecture: continuing and resuming it, and subwords."""
+"""Test training with every loss and architecture: more epochs, interruptions, and subwords."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -90,7 +90,7 @@ def written(
     """Write a file in fastText's format with random matrices; return the input matrix.
 
     `lengths` are those of the shortest and the longest n-gram, and `bucket` is the number of hash
-    buckets. With `quantized`, the file says that its matrices are quantized.
+    buckets. With `quantized`, the file claims that the input matrix is quantized.
     """
     rows = len(words) + bucket
     random = np.random.default_rng(seed)

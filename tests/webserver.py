@@ -13,6 +13,8 @@ class Site:
 
     Attributes
     ----------
+    content
+        The bytes of the file.
     cut
         The number of bytes after which the connection is closed; None for all.
     headers
@@ -25,6 +27,8 @@ class Site:
         An event that the server waits for after half of the file; None for no wait.
     requests
         The number of requests so far.
+    url
+        The address of the file; empty before it is served.
     """
 
     content: bytes

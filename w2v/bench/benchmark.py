@@ -44,15 +44,18 @@ def benchmark(
     files
         The corpus folder (`w2v.text.tokens`), the file of the vocabulary, and the ``.npy`` file
         with the vocabulary id of each type (distinct token) of the corpus.
-    objective, train
-        What is trained, and for how many epochs.
+    objective
+        The architecture and the loss.
+    train
+        The settings of the trainings; only the schedule, ``heldout``, ``heldout_seed`` and
+        ``bootstrap`` are used.
     settings
         The engines, the numbers of threads and the number of repeats. Engines that cannot train the
         objective are left out.
     seed
         The seed of the trainings.
     threads
-        The number of threads if `settings` names none.
+        The number of threads if ``settings.threads`` is None.
     on_trial
         Called with a line about each training when it has ended.
 
@@ -66,7 +69,9 @@ def benchmark(
     Raises
     ------
     InputError
-        No engine can train the objective.
+        None of the engines can train the objective, or the settings or the data are invalid.
+    RuntimeError
+        A training ended with another error.
     """
     names = [name for name in settings.engines if can_train(name, objective)]
     if not names:
@@ -103,10 +108,11 @@ def benchmark(
 def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[str, Any]]:
     """Return medians over repeated trainings, one dictionary per engine and number of threads.
 
-    The medians are those of speed (words/s and GFLOP/s), memory and compile time. Each dictionary
-    also has the slowest and the fastest speed, the held-out loss of the last training that has one,
-    and the ratios of the median speed to gensim's with as many threads, and to the engine's own
-    with the first number of threads. A value that is not known is None.
+    The medians are those of speed (words/s and GFLOP/s), memory and compile time, and of the
+    GFLOP/s of NumPy's matrix product. Each dictionary also has the slowest and the fastest speed,
+    the held-out loss of the last training that has one, and the ratios of the median speed to
+    gensim's with as many threads, and to the engine's own with the first number of threads. A value
+    that is not known is None.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class Slope(NamedTuple):
     slope
         The exponent.
     low, high
-        The ends of its 95 % confidence interval.
+        The ends of the 95 % confidence interval of the exponent.
     timings
         The number of timings that the exponent is fitted to.
     """

@@ -32,12 +32,13 @@ ROWS, COLUMNS = 2000, 50_000
 def time_pair(
     way: str, objective: Objective, size: int, seed: int, threads: int, least: float
 ) -> dict[str, float]:
-    """Measure the training time per (center, outside) pair: the shortest of several measurements.
+    """Return the training time per (center, outside) pair: the shortest that is measured.
 
     Parameters
     ----------
     way
-        The name of an engine, or `PAIRWISE` for the reference function of the exact softmax.
+        The name of an engine, or `PAIRWISE` for the reference function of the exact softmax, which
+        computes the loss and the gradients of one pair.
     objective
         The architecture and the loss.
     size

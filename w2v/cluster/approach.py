@@ -3,8 +3,8 @@
 Near the optimum, the gradient of a row is its distance from the optimum times the curvature of the
 loss. A worker that makes n small steps with the learning rate lr, along a direction of curvature c,
 covers the fraction 1 - exp(-a) of the distance, with a = lr n c. A term of the loss, such as -log
-σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is a constant times the mean squared length
-of the rows of the other matrix. `approach` computes lr times n times this mean;
+σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated as a constant times the mean
+squared length of the rows of the other matrix. `approach` computes lr times n times this mean;
 `w2v.cluster.kernels` has the constants.
 
 After j workers in sequence, the fraction exp(-j a) of the distance is left; k workers in sequence

@@ -19,8 +19,8 @@ def changed_rows(task: Task, words: int) -> float:
     """Estimate how many rows of the model a worker changes by training on `words` words.
 
     The rows of the input and the output matrix are counted. For skip-gram with negative sampling
-    and without subwords, words are assumed to be drawn independently. For other objectives, the
-    number of all rows is returned, which is an upper bound.
+    and without subwords, the words of the text and the noise words are assumed to be drawn
+    independently. For other objectives, the number of all rows is returned, an upper bound.
     """
     loss = task.objective.loss
     rows = sum(len(table) for table in task.model)

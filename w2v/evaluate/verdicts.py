@@ -62,7 +62,8 @@ class Judged:
     score
         The name of the score.
     group
-        The group of configurations, if the score can be compared only within groups; else "".
+        The name of the group of configurations, if the score can be compared only within groups;
+        else "".
     reference
         The index of the configuration with which all others are compared.
     settings
@@ -133,8 +134,8 @@ class Verdicts:
     Parameters
     ----------
     settings
-        The configurations. The reference for a benchmark score is the first configuration of the
-        group that has this score; for the objective, it is the one with the best mean.
+        The configurations. In each group, the reference is the first configuration that has the
+        benchmark score in question; for the objective, it is the one with the best mean.
     objective
         The score that was chosen for comparisons before there were results. If there are other
         scores, it gets half of the significance level (`levels`).

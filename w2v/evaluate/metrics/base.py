@@ -107,7 +107,7 @@ class MetricInput:
     settings
         The settings of the evaluation.
     other
-        A function that loads the vectors of another run for comparison; None if there is none.
+        A function that loads the vectors of another run for comparison; None to compare with none.
     tables
         Whether to compute the rows of result tables in addition to the scores.
     intervals

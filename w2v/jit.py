@@ -1,4 +1,4 @@
-"""A lock for compiling with Numba: of several processes, only one compiles a function."""
+"""A lock so that several processes (on POSIX systems) compile a Numba function only once."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
     """Hold a lock during a ``with`` block, in which the caller has a function compiled.
 
     Other processes wait for the lock, and then load the compiled code from Numba's cache on disk.
-    On operating systems other than POSIX, there is no lock.
+    On systems other than POSIX, such as Windows, nothing is done.
 
     Parameters
     ----------
@@ -19,8 +19,8 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
         A function that Numba compiles with ``cache=True``. All functions of its file share a lock.
     sources
         Other files whose code is compiled into the function. Numba itself notices changes only of
-        the function's own file; if one of `sources` is newer than the cached code, the cached code
-        is deleted.
+        the function's own file. Before the block, cached code of that file is deleted if it is
+        older than one of `sources`.
     """
     try:
         import fcntl

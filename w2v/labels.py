@@ -8,8 +8,8 @@ from typing import Any
 def as_text(value: Any) -> str:
     """Format a value for a table.
 
-    A float has at most four significant digits if that is exact, else all of its digits; ``None``
-    becomes a dash.
+    A float has at most four significant digits if they give its exact value, else as many as
+    ``repr`` gives; ``None`` becomes a dash.
     """
     if isinstance(value, float):
         short = f"{value:.4g}"
@@ -20,8 +20,8 @@ def as_text(value: Any) -> str:
 def shortened(texts: Iterable[str]) -> dict[str, str]:
     """Map each text to a short form; a text that is a number is rounded to four significant digits.
 
-    If two texts would become equal, all numbers keep more digits. Whole numbers, and texts that are
-    not numbers, are unchanged.
+    If different texts would become equal, all numbers keep more digits. Whole numbers, and texts
+    that are not numbers, are unchanged.
     """
     values = list(dict.fromkeys(texts))
     for digits in (4, 6, 9):
@@ -43,7 +43,10 @@ def is_number(value: Any) -> bool:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Map each dotted key to its last part, ``model.dim`` to ``dim``; if not unique, to itself."""
+    """Map each dotted key to its last part, ``model.dim`` to ``dim``.
+
+    A key is mapped to itself if another key has the same last part.
+    """
     last = [key.rpartition(".")[2] for key in keys]
     return {
         key: name if last.count(name) == 1 else key for key, name in zip(keys, last, strict=True)

@@ -17,7 +17,7 @@ class Limit(NamedTuple):
     wanted
         The allowed values in words that follow "must be", such as "at least 1".
     holds
-        A function that returns whether a value is allowed. It is not called for None.
+        A function that returns whether a value is allowed.
     """
 
     wanted: str
@@ -56,7 +56,7 @@ def one_of(choices: Collection[str]) -> Limit:
 
 
 def some_of(choices: Collection[str], least: int = 0) -> Limit:
-    """Return a limit that allows lists of distinct `choices`, at least `least` of them."""
+    """Return a limit that allows lists of at least `least` of the `choices`, each at most once."""
     return Limit(
         f"some of [{', '.join(choices)}], each once",
         lambda v: set(v) <= set(choices) and len(set(v)) == len(v) >= least,

@@ -3,8 +3,8 @@
 The formulas of the losses for one center word are in `w2v.reference`; this module also exports
 them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.
 
-To add a loss, write its settings here as a subclass of `Loss`, and add a line to `LOSSES`. Add the
-formula to `w2v.reference`, the training step to ``w2v/engines``, and the file
+To add a loss, write its settings here as a subclass of `Loss`, and add the class to `LOSSES`. Add
+the formula to `w2v.reference`, the training step to ``w2v/engines``, and the file
 ``conf/loss/<name>.yaml``. No other file has to be changed.
 """
 
@@ -56,18 +56,17 @@ class Loss(Settings, ABC):
     name
         The name of the loss in ``conf/loss`` and in lists of runs.
     step
-        The class, a `w2v.engines.step.Step`, that trains with this loss, as ``module:class``. It is
-        imported when training begins.
+        The class, a `w2v.engines.step.Step`, that trains with this loss, as ``module:class``, so
+        that it is imported only when it is needed.
     changes_objective
         The settings that change what the loss measures. Values of the loss can be compared only
         between runs with equal values of these settings.
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     step_depends_on_length
-        Whether the size of a training step depends on the planned number of epochs. If it does, a
-        training cannot be continued beyond that number.
+        Whether the size of a training step may depend on the planned number of epochs.
     has_state
-        Whether the optimizer keeps sums over earlier steps, in addition to the vectors.
+        Whether an optimizer of this loss keeps sums over earlier steps, in addition to the vectors.
     """
 
     name: ClassVar[str]
@@ -93,11 +92,12 @@ class Loss(Settings, ABC):
         Parameters
         ----------
         pairs
-            The number of (center, outside) pairs of the text, each counted with its weight.
+            The number of predictions: with skip-gram, of (center, outside) pairs, each counted with
+            its weight; with CBOW, of center words.
         centers
             The number of distinct input vectors in each batch, summed over the batches.
         counts : (V,)
-            How often each word occurs in the text.
+            How often each word is expected to occur in the text after sub-sampling.
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
@@ -113,7 +113,7 @@ class Loss(Settings, ABC):
 
 @dataclass(frozen=True)
 class NegativeSampling(Loss):
-    """The settings of negative sampling: distinguish each outside word from K noise words.
+    """The settings of negative sampling: distinguish each predicted word from K noise words.
 
     References
     ----------

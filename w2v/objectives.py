@@ -30,8 +30,8 @@ class Model(NamedTuple):
         + buckets, d): one row for each word, then the rows of n-grams; the vector of a word is the
         mean of its own row and the rows of its n-grams.
     outside : float32 (V, d)
-        u_w, the output vector of each word, used where the word is predicted or is a noise word.
-        With the hierarchical softmax (V - 1, d), the vectors of the inner nodes of the tree.
+        u_w, the output vector of each word, with which the word is scored as a prediction. With the
+        hierarchical softmax (V - 1, d), the vectors of the inner nodes of the tree.
     """
 
     center: NDArray[np.float32]
@@ -107,8 +107,9 @@ class Architecture(Settings):
     def pair_weights(self) -> NDArray[np.float32]:
         """Return the weight of a pair of words at each distance j from 1 to m: float32 (m,).
 
-        It is (m - j + 1) / m with the setting `dynamic_window`, and 1 without it; m is the setting
-        `window`.
+        m is the setting `window`. With `dynamic_window`, the weight is (m - j + 1) / m, the
+        probability that a window whose size is drawn from 1 to m reaches that far; otherwise it is
+        1.
         """
         if not self.dynamic_window:
             return np.ones(self.window, np.float32)

@@ -1,6 +1,6 @@
 """Reference implementations of the losses and their gradients for one center word.
 
-``w2v/README.md`` derives every formula, and every training engine is tested against this module.
+``w2v/README.md`` derives every formula. The training engines are tested against this module.
 The settings of the losses are in `w2v.losses`.
 
 Each loss J depends only on the scores ``s = U v``. Each function therefore computes the scores,
@@ -230,7 +230,7 @@ def hierarchical_softmax(
 
     Notes
     -----
-    O(L d), where L is about log₂ V, apart from filling `grad_nodes` with zeros.
+    O(L d), apart from filling `grad_nodes` with zeros.
 
     References
     ----------
@@ -386,8 +386,8 @@ def cbow(
     output_vectors : (V, d)
         The output vectors of words; of inner nodes, (V - 1, d), for the hierarchical softmax.
     loss : callable
-        ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, called once with these
-        positional arguments in float64.
+        ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, called with these three
+        positional arguments, in float64; once, or not at all without context words.
     combine : "mean" or "sum"
         h is the mean, or the sum, of the vectors of the context words.
     context_gradient : "exact" or "word2vec"
@@ -408,7 +408,8 @@ def cbow(
     Raises
     ------
     InputError
-        If a shape, a dtype, an index or a choice is wrong; and what `loss` raises.
+        If a shape, a dtype, an index, `combine` or `context_gradient` is wrong; and what `loss`
+        raises.
 
     References
     ----------
@@ -439,7 +440,7 @@ def subword_skipgram(
     loss: LossFunction,
     subword_gradient: str = "exact",
 ) -> LossAndGradients:
-    """Compute the skip-gram loss of one window where v is a mean over a word and its n-grams.
+    """Compute the skip-gram loss of one window; v is the mean over a word and its n-grams.
 
     Parameters
     ----------
@@ -473,8 +474,8 @@ def subword_skipgram(
     Raises
     ------
     InputError
-        If a shape, a dtype, an index or the choice is wrong, or there is no row; and what `loss`
-        raises.
+        If a shape, a dtype, an index or `subword_gradient` is wrong, or `word_rows` is empty; and
+        what `loss` raises.
 
     References
     ----------
@@ -501,7 +502,7 @@ def _predict(
     outputs: FloatArray,
     loss: LossFunction,
 ) -> LossAndGradients:
-    """Return the summed loss of target words, and its gradients.
+    """Return the loss summed over target words, and its gradients.
 
     The input vector is v = Σ_j weight_j inputs[row_j].
 
@@ -637,7 +638,7 @@ def _center_and_outside(
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
     """Convert the two arguments to arrays, (d,) and (V, d); return them and their common dtype.
 
-    In messages, `name` is the name of the second.
+    Error messages call the second one `name`.
 
     Raises
     ------

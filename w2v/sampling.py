@@ -1,8 +1,8 @@
 """Random numbers: seeded generators, counter-based draws, sub-sampling and noise words.
 
 `generator` returns a NumPy generator for single events, such as shuffling documents. `draw` returns
-random numbers for each word of a text. These are a function of a key and a counter, so that all
-threads and engines get the same numbers, in whatever order they process the words.
+random numbers for each word of a text. These are a function of a key, a purpose and a counter, so
+that they do not depend on the order in which threads process the words.
 """
 
 import zlib
@@ -39,7 +39,7 @@ class Key(NamedTuple):
 
 
 def draw_key(random: np.random.Generator) -> Key:
-    """Draw a random key for `draw`. Draws with different keys are independent of each other."""
+    """Draw a random key for the functions `draw` and `draw_evenly`."""
     return Key(*random.integers(2**32, size=2, dtype=np.uint32))
 
 
@@ -87,7 +87,8 @@ def threefry(key0: Any, key1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
 def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Array, UInt32Array]:
     """Return 64 random bits for each of n counters, as two uint32 arrays.
 
-    Equal keys, purposes and counters give equal bits; all others are independent.
+    Equal keys, purposes and counters give equal bits; if any of the three differs, the bits are
+    independent.
 
     Parameters
     ----------

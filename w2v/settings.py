@@ -90,7 +90,7 @@ class Description(NamedTuple):
     name, meaning
         The name of the field, and what it means.
     allowed
-        The type and the limit, as in "a whole number, at least 1, or null".
+        The allowed values in words, such as "a whole number, at least 1, or null".
     """
 
     name: str
@@ -175,8 +175,9 @@ def with_home(value: Any) -> Any:
     Parameters
     ----------
     value
-        A `Settings` object, a list, a dictionary, or a string such as ``key=~/a.txt``. A setting
-        named ``pattern`` is left unchanged, because it is a regular expression.
+        A `Settings` object, a list, a dictionary, or a string such as ``key=~/a.txt``; others are
+        returned as they are. In a `Settings` object, a field named ``pattern`` is left unchanged,
+        because it is a regular expression.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

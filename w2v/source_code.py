@@ -19,8 +19,8 @@ def source_digests(
 ) -> dict[str, str]:
     """Return a hash of each source file that a module depends on, including its own file.
 
-    Imports are followed, also those inside functions. The module of a class that is named in a
-    string, such as "w2v.engines.softmax:SoftmaxStep", counts as imported.
+    Imports from `packages` are followed, also those inside functions. The module of a class that is
+    named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts as imported.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def source_digests(
     without
         Names of modules that are left out, with their imports.
     data
-        By the name of a module: a glob pattern, relative to its folder, for other files that the
-        module reads and that are hashed, too.
+        A glob pattern by the name of a module, relative to the folder of the module: other files,
+        which the module reads and which are hashed, too.
 
     Returns
     -------

@@ -29,8 +29,9 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        The factor by which the gradient with respect to a sum is multiplied to get the update of
-        each of its rows. For the true gradient of the loss, the shares equal the weights.
+        The factor by which the gradient with respect to a sum is multiplied to get the gradient
+        with which each of its rows is trained. For the true gradient of the loss, the shares equal
+        the weights.
     """
 
     ids: I32
@@ -60,7 +61,7 @@ class Sums:
         return Sums(self.ids[entries], starts, self.weights[entries], self.shares[entries])
 
     def equal(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Group equal sums if every sum is a single row; otherwise each sum is a group of its own.
+        """Group equal sums if `starts` is None; otherwise each sum is a group of its own.
 
         Returns
         -------
@@ -78,7 +79,7 @@ class Sums:
     def distinct(self) -> int:
         """Return the number of distinct sums that are not empty.
 
-        Unless every sum is a single row, all sums count as distinct, as in `equal`.
+        Unless `starts` is None, all sums count as distinct, as in `equal`.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 

@@ -37,8 +37,8 @@ def loss_curve(
     Parameters
     ----------
     points
-        Pairs (words read, mean loss per pair in nats). If there are none, the training loss of each
-        epoch is drawn instead.
+        Tuples of the number of words read and the mean loss per word pair in nats. If there are
+        fewer than two, the training loss of each epoch is drawn instead.
     epochs
         For each epoch ``words``, the number of words read since the start of training, ``loss`` and
         ``heldout_loss``; a loss may be None.
@@ -101,9 +101,10 @@ def score_curves(
     Parameters
     ----------
     epochs
-        Each with its number, ``epoch``, and its ``scores`` by name, which may be empty.
+        For each epoch its number, ``epoch``, and a mapping from names to scores, ``scores``, which
+        may be empty.
     kept
-        The epoch whose vectors were kept, if it is not the last one.
+        The number of the epoch that a line marks as kept; None for no line.
     """
     fig, ax = new_figure()
     names = list(dict.fromkeys(name for epoch in epochs for name in epoch["scores"]))
@@ -187,7 +188,7 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """Return a unit for an axis whose largest number is `largest`, such as (1e6, "millions")."""
+    """Return a unit and its name for an axis up to `largest`: (1e6, "millions"), or (1.0, "")."""
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
             return unit, name
@@ -195,7 +196,7 @@ def _unit(largest: float) -> tuple[float, str]:
 
 
 def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a centered moving average whose window is a fraction `SMOOTHING` of all values.
+    """Return a centered moving average whose window is about a fraction `SMOOTHING` of the values.
 
     At the start, where the loss falls fast, the window is shortened on both sides. At the end only
     its right half is shortened, so that the last values are averages as well.
@@ -215,20 +216,22 @@ def similarity_scatter(
     spearman: float | None = None,
     interval: tuple[float, float] | None = None,
 ) -> None:
-    """Plot model cosines against human ratings of word pairs; label the largest disagreements.
+    """Plot model cosines against human ratings of word pairs.
+
+    Among many pairs, some with the largest disagreement are labeled.
 
     Parameters
     ----------
     pairs
         The word pairs of one similarity benchmark: rows with ``word_1``, ``word_2``, ``human`` (the
         rating), ``model`` (the cosine) and ``used``. Pairs that are not used are not drawn; used
-        pairs without a cosine count as 0.
+        pairs without a cosine are drawn at 0.
     path
         The PNG file to write.
     title
         The name of the benchmark.
     spearman, interval
-        Spearman's correlation and its 95 % interval, shown in the title; None if undefined.
+        Spearman's correlation and its 95 % interval, for the title; None if undefined.
     """
     from scipy.stats import rankdata
 

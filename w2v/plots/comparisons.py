@@ -74,7 +74,10 @@ class Cloud:
 
 
 def axis_positions(values: Sequence[Any]) -> tuple[NDArray[np.float64], Ticks]:
-    """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks."""
+    """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks.
+
+    With more than `MAX_TICKS` distinct numbers, the position of a value of None is NaN.
+    """
     numbers = [value for value in values if value is not None]
     labels = list(dict.fromkeys(as_text(value) for value in values))
     short = shortened(labels)
@@ -112,7 +115,7 @@ def parallel_coordinates(
     scores
         The score of each run.
     names
-        The names of the settings and of the score.
+        The names of the settings, and last that of the score.
     path
         The PNG file to write.
     larger_is_better
@@ -171,7 +174,7 @@ def parallel_coordinates(
 
 
 def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | Path) -> None:
-    """Draw the mean score at each value of each setting, one panel per setting, on one scale.
+    """Draw the mean score at each value of each setting, in one panel per setting.
 
     Parameters
     ----------
@@ -208,7 +211,8 @@ def value_over_cost(
     """Plot the mean score of each configuration against its mean cost.
 
     The runs of a configuration are drawn as dots if there are several. Pareto-optimal
-    configurations are drawn as diamonds, and the first `MAX_LABELS` of these are labeled.
+    configurations are drawn as diamonds, and the first `MAX_LABELS` of these are labeled where
+    there is room.
     """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)

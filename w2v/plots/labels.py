@@ -34,7 +34,7 @@ WITHOUT_LINE = 8.0
 def place_labels(
     fig: "Figure", ax: "Axes", labels: Sequence[str], xy: Array, order: Iterable[int]
 ) -> None:
-    """Write labels beside points, without overlaps.
+    """Write labels beside points so that no label overlaps another.
 
     Labels are placed one after the other, each near its point where it covers few points. A label
     for which there is no room is left out.

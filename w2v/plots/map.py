@@ -19,7 +19,7 @@ def word_map(
     title: str = "",
     axes: tuple[str, str] = ("first dimension", "second dimension"),
 ) -> None:
-    """Draw words as labeled points in the plane; no label covers another.
+    """Draw words as points in the plane, labeled where a label does not overlap another.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def word_map(
         The PNG file to write.
     counts
         How often each word occurs, (n,): more frequent words have larger points, and their labels
-        are placed first. A label for which there is no room is left out.
+        are placed first. Without counts, labels are placed in the order of `words`.
     axes
         The labels of the two axes.
     """

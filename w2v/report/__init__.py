@@ -1,1 +1,1 @@
-"""The charts of an evaluation, the interactive map of words, and the HTML report of a run."""
+"""HTML reports of runs, sweeps and comparisons, with their charts and the map of words."""

@@ -62,14 +62,15 @@ def write_ensemble(
     when
         The time that the page shows, with a time zone.
     probes
-        Words whose nearest neighbors are listed; words that are not in the ensemble are skipped.
+        Words whose nearest neighbors are listed; words that are not in the ensemble are skipped. If
+        no word is left, some are chosen from the vocabulary.
     paths
         The paths of the vectors, for the Python example on the page.
     methods
         The methods of projection that the map offers, keys of `w2v.evaluate.projection.NAMES`.
         Without methods, no map is made.
     map_words
-        The number of words on the map.
+        The largest number of words on the map.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return how many nearest neighbors two trainings share on average, with advice, as text."""
+    """Return a text on how many nearest neighbors of a word two trainings share, with advice."""
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
         f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
@@ -131,7 +132,7 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     after
         The vectors of one text.
     config
-        The settings of the run that trained them, as in its ``summary.json``. The setting
+        The settings of the run that trained `after`, as in its ``summary.json``. The setting
         ``evaluate.compare`` names the vectors of the other text.
 
     Raises
@@ -173,9 +174,9 @@ def write_change(
     change
         The comparison of the texts.
     sides
-        The trainings of each text, from which nearest neighbors are taken.
+        The vectors of the first and of the second text, from which nearest neighbors are taken.
     names
-        The names of the two texts on the page.
+        What the page calls the first and the second text.
     when
         The time that the page shows, with a time zone.
     """
@@ -226,9 +227,10 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return a sentence on what differs between the trainings of a text.
+    """Return the page's remark on chance: in what the trainings of one text differ.
 
-    This is the seed, or the seed and the sample of documents, or nothing for single trainings.
+    This is the seed, or the seed and the sample of documents. For single trainings, the remark is
+    that they do not show the effect of chance.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
@@ -256,14 +258,14 @@ def reading(change: Change) -> str:
 
 
 def verdict_on(shift: Shift) -> str:
-    """Return the verdict on one word as text: whether it is used differently in the two texts."""
+    """Return the verdict on one word: ``used differently``, ``may be chance`` or ``not judged``."""
     if shift.p is None:
         return "not judged"
     return "used differently" if shift.found else "may be chance"
 
 
 def near(side: Ensemble | WordVectors, word: str) -> list[str]:
-    """Return the nearest neighbors of a word in one of the two texts."""
+    """Return the `NEIGHBOURS` nearest neighbors of a word by the vectors of one of the texts."""
     if isinstance(side, Ensemble):
         return [one.word for one in side.nearest(word, NEIGHBOURS)]
     return [other for other, _ in side.nearest(word, NEIGHBOURS)]

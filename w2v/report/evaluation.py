@@ -43,7 +43,7 @@ def evaluate_vectors(
     out
         The folder of the scores and tables.
     trained
-        The folder of the vectors; None if `settings` names them.
+        The folder of a training result with the vectors; None if `settings` names vectors.
     suggested
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
@@ -88,7 +88,7 @@ def compute(
     trained
         The folder of the training result; None if there is none.
     suggested
-        As for `evaluate_vectors`, which has the same results.
+        As for `evaluate_vectors`, which returns the same.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

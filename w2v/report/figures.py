@@ -70,16 +70,15 @@ def draw(
     findings
         The results of the evaluation.
     title
-        The title of the map and of the loss curve.
+        The title of the maps and of the curves of loss and scores.
     counts
-        The counts of the corpus, for the rank-frequency chart; None for vectors that were not
-        trained by this project.
+        The counts of the corpus, for the rank-frequency chart; None to leave this chart out.
     methods
         The methods of projection into the plane, keys of `w2v.evaluate.projection.NAMES`. Each has
         its own map chart, and the interactive map offers all of them. Without methods, no map is
         made.
     map_words
-        The number of words on the interactive map.
+        The largest number of words on the interactive map.
     vocabulary
         The interactive map lists neighbors among this many of the most frequent words.
     """

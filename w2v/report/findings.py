@@ -21,8 +21,8 @@ class Findings:
     vectors
         The word vectors.
     points, epochs
-        The training losses: during training and of each epoch. Empty for vectors that were not
-        trained by this project.
+        The losses measured during training, and the losses and scores of each epoch. Empty if the
+        vectors come without the files of a training.
     probes
         The words whose nearest neighbors are listed.
     pairs, similarity
@@ -34,7 +34,7 @@ class Findings:
     bands
         A table of the scores on each benchmark by bands of word frequency.
     stability
-        A table of the share of each word's nearest neighbors that this run and another have in
+        A table of the fraction of each word's nearest neighbors that this run and another have in
         common; empty if no other run was compared.
     """
 

@@ -80,7 +80,7 @@ def _cut(word: str) -> str:
 
 
 def _integers(xy: NDArray[np.float64]) -> list[int]:
-    """Scale positions to integers from -10000 to 10000, with the same factor for x and y.
+    """Center and scale positions to integers from -10000 to 10000, with one factor for x and y.
 
     Returns
     -------

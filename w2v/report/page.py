@@ -32,7 +32,8 @@ def write_page(
     filters
         Functions that the template can use as filters, under their names.
     values
-        The variables of the template. Strings are sanitized and escaped. The template also gets
+        The variables of the template. Strings are sanitized and escaped unless they are of the
+        class ``Markup``. The template also gets the content of `styles` and of `script`, and
         ``policy``, a Content-Security-Policy that forbids all requests and all other scripts.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

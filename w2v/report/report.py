@@ -73,18 +73,18 @@ def write_report(
     command: str,
     when: datetime,
 ) -> None:
-    """Write the report of a run from its summary and the files of two of its stages.
+    """Write the report of a run from its summary, its tables and its charts.
 
-    Passwords in URLs are removed from the command and the settings.
+    User names and passwords in URLs are removed from the command and the settings.
 
     Parameters
     ----------
     path
         The HTML file to write.
     evaluated
-        The folder of the stage ``evaluate``, with the tables of results.
+        The folder with the tables of results.
     drawn
-        The folder with the charts.
+        The folder into which `w2v.report.figures.draw` has written the charts.
     summary
         The content of the run's ``summary.json``.
     title
@@ -92,7 +92,7 @@ def write_report(
     command
         The command line of the run.
     when
-        The time of the run, with a time zone.
+        The time that the page shows, with a time zone.
     """
     similarity, all_analogies, neighbours, bands = (
         read_table(evaluated, name) for name in ("similarity", "analogies", "neighbours", "bands")
@@ -137,14 +137,17 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the name and the description of each benchmark of a run, but not of a user's files."""
+    """Return the name and the description of each benchmark that is not a file of the user.
+
+    `settings` are the settings ``evaluate`` of a run.
+    """
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
     return [(name, dataset) for name, dataset in found if dataset is not None]
 
 
 def read_table(folder: Path, name: str) -> list[Row]:
-    """Read a table of results, such as ``similarity``, from the folder of the stage ``evaluate``.
+    """Read a table of results, such as ``similarity``, from its CSV file in a folder.
 
     Returns
     -------
@@ -176,9 +179,9 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
         The names of the methods.
     totals
         The rows for all categories together and the first method; the row of a benchmark comes
-        before those of its sections. Three columns are added: ``accuracy_5`` (how often the right
-        answer is among the first five), ``coverage`` (the fraction of the questions that were
-        used), and ``others``, a dictionary of the accuracy of every method.
+        before those of its sections. Three columns are added: ``accuracy_5`` (the fraction of the
+        questions used whose right answer is among the first five), ``coverage`` (the fraction of
+        all questions that were used), and ``others``, the accuracy of every method by its name.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -226,7 +229,10 @@ def tiles(
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and values of corpus and vocabulary sizes; empty if the run has no corpus."""
+    """Return names and values of corpus and vocabulary sizes; empty if the run lacks one.
+
+    `summary` is the content of the run's ``summary.json``.
+    """
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:
         return []
@@ -242,7 +248,7 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the most frequent words of a run with their counts; empty without a vocabulary.
+    """Return the most frequent words of a run with their counts; empty if these are not known.
 
     `summary` is the content of the run's ``summary.json``.
     """
@@ -280,7 +286,7 @@ def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
 
 
 def setting_text(value: Any) -> str:
-    """Return the value of a setting in the syntax of the command line, without passwords."""
+    """Return the value of a setting as text, such as ``null`` or ``[a, b]``, without passwords."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -293,12 +299,12 @@ def setting_text(value: Any) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Replace ``user:password@`` in URLs by ``***@``."""
+    """Replace the user name and password of URLs, ``user:password@`` or ``user@``, by ``***@``."""
     return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
 
 
 def software() -> str:
-    """Return the versions of Python and of the main packages, and the platform, in one line."""
+    """Return the versions of Python and of some packages, and the platform, in one line."""
     parts = [f"Python {platform.python_version()}"]
     for name in SOFTWARE:
         try:

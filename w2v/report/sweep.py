@@ -81,7 +81,17 @@ def write_sweep_page(
 
 
 class Finding(NamedTuple):
-    """The main result for one score, for the top of the page: its name, a sentence, a CSS class."""
+    """The main result for one score, for the top of the page.
+
+    Attributes
+    ----------
+    score
+        The name of the score, as shown on the page.
+    text
+        The result as a sentence.
+    kind
+        The CSS class: ``shown`` if a difference is significant, else ``open``.
+    """
 
     score: str
     text: str
@@ -89,7 +99,7 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield the main result for each score."""
+    """Yield the main result for each score: how configurations compare with the reference."""
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")
         against = [one for one in some.differences if one.b == some.reference]
@@ -128,7 +138,8 @@ def listed(names: Sequence[str]) -> str:
 def score_table(judged: Judged) -> dict[str, Any]:
     """Return the data of the page's table for one score.
 
-    It has the means of the configurations and a row for each comparison, `MAX_ROWS` at most.
+    It has the means of the configurations and the rows of the comparisons, at most `MAX_ROWS` of
+    each.
     """
     rows = [
         {

@@ -2,10 +2,10 @@
 
 `w2v.text.tokens` describes the files of this folder, the corpus folder.
 
-The source is read in blocks of documents. Blocks are tokenized in parallel; each numbers its own
-types (distinct tokens). Then the blocks are merged in order, and the types are renumbered by first
-appearance in the corpus. The result therefore depends neither on the number of threads nor on the
-size of blocks.
+The source is read in blocks of documents. Blocks of a large text are tokenized in parallel; each
+numbers its own types (distinct tokens). Then the blocks are merged in order, and the types are
+renumbered by first appearance in the corpus. The result therefore depends neither on the number of
+threads nor on the size of blocks.
 
 Small texts are processed in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
 which are several times as fast but take time to compile or load. Both give the same result.
@@ -50,10 +50,10 @@ class CorpusSize:
     Attributes
     ----------
     documents, bytes, tokens, types
-        Totals; the bytes are those of the text in UTF-8.
+        The numbers of documents with text, of bytes of the text in UTF-8, of tokens, and of types
+        (distinct tokens).
     empty_documents
-        The number of documents without text, such as blank lines; `documents` does not include
-        them.
+        The number of documents without text, such as blank lines.
     longest_document
         The length of the longest document in tokens.
     invalid_utf8
@@ -99,10 +99,10 @@ def write_corpus(
         The documents. The documents of `TokenLists` are tokenized already: `tokenizer` is not
         applied, and the size in bytes counts one separator after each token.
     limit
-        Stop after this many documents that are not empty.
+        Stop after this many documents that are not empty; None for all.
     workers
-        The number of threads. A custom tokenizer with more than `SMALL_BYTES` of text uses this
-        many processes instead.
+        The number of threads for a text of more than `SMALL_BYTES`; a custom tokenizer uses
+        processes instead.
     progress
         Called after each block with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -472,17 +472,20 @@ def count_unsegmented(lines: bytes, counts: NDArray[np.int64]) -> int:
 
 
 def trim_memory() -> None:
-    """Return freed memory to the operating system.
+    """Return freed memory to the operating system; do nothing if the C library is not glibc.
 
-    Threads that allocate and free blocks of megabytes leave gaps in the heap of the C library
-    (glibc). Without this call, the process takes several times the memory that it uses.
+    Threads that allocate and free blocks of megabytes leave gaps in the heap of glibc. Without this
+    call, the process can take several times the memory that it uses.
     """
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def shortened(block: TokenizedBlock, tokens: int) -> TokenizedBlock:
-    """Return a block with only its first `tokens` tokens and the types that occur among them."""
+    """Return a block with only its first `tokens` tokens and the types that occur among them.
+
+    `ends` and `filled` are unchanged.
+    """
     ids = block.ids[:tokens]
     size = int(ids.max(initial=-1)) + 1  # types are numbered by first appearance
     words = block.lines.split(b"\n")[:size]

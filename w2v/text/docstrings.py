@@ -28,8 +28,8 @@ DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
 class PyDocs:
     """A source of the docstrings of installed Python packages, one document per docstring.
 
-    The source files are parsed; packages are not imported. Folders of tests are skipped. Doctests
-    and their output are left out because they are not prose. If several docstrings are equal, only
+    The source files are parsed; packages are not imported. `SKIPPED_FOLDERS`, such as those of
+    tests, are left out, as are doctests and their output. If several docstrings are equal, only
     the first is used: packages repeat some docstrings hundreds of times.
 
     Parameters
@@ -84,7 +84,7 @@ class PyDocs:
                         yield text, number / len(files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict that changes when the packages or their files change.
+        """Return a JSON-serializable dict that identifies the installed packages.
 
         It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
         list of the package's files and their hashes; for the standard library, the version of
@@ -128,7 +128,7 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; an empty list if parsing fails.
+    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed.
 
     Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
     """

@@ -171,7 +171,7 @@ def is_path(item: object) -> bool:
 
 
 def _files(paths: Sequence[str | Path], settings: FileSettings) -> Files | Records:
-    """Return the source that reads the files at `paths` (files, folders or glob patterns)."""
+    """Return the source that reads the files at `paths` (files, folders, glob patterns or URLs)."""
     try:
         found = find_files([str(path) for path in paths])
     except InputError as error:

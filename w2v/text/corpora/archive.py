@@ -1,7 +1,7 @@
-"""Base classes of the corpora whose documents are in an archive, which is downloaded if need be.
+"""The base class of the corpora whose documents are in an archive, and the source of documents.
 
-Documents are read as streams; nothing is extracted to disk. This module also has functions for
-reading archives.
+An archive is downloaded if need be. Documents are read as streams; nothing is extracted to disk.
+This module also has functions for reading archives.
 """
 
 import lzma
@@ -44,7 +44,8 @@ def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
     Raises
     ------
     InputError
-        The archive holds no member or several members of this name, or it cannot be decompressed.
+        The archive holds no member or several members of this name, or the member needs a password
+        or a method of compression that Python lacks.
     """
     if not zipfile.is_zipfile(path):
         return open(str(path))
@@ -61,7 +62,7 @@ def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the content of a file in blocks of one mebibyte."""
+    """Yield the content of a file in blocks of at most one mebibyte."""
     return iter(lambda: file.read(1 << 20), b"")
 
 
@@ -98,14 +99,14 @@ class ArchiveSource:
     read
         Takes the path and yields the documents.
     read_settings
-        The arguments of `read` that change the documents.
+        The settings that change what `read` yields, for the fingerprint.
     hashes
         Computes the SHA-256 of the archive if `sha256` is None.
     url, sha256
-        Where the archive is downloaded from when its documents are first read, and its SHA-256;
-        None if it is at `path` already.
+        The address of the archive and its SHA-256: unless such a file is at `path`, it is
+        downloaded when documents are read. None to read the file at `path` unchecked.
     show_download
-        Called with the progress of the download.
+        Called with the progress of the download; see `w2v.text.download.download`.
     """
 
     path: Path

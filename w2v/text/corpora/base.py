@@ -57,6 +57,6 @@ class Corpus(Settings, ABC):
 
     @property
     def origin(self) -> str | list[str]:
-        """Where the text comes from: paths, an address, or names of packages."""
+        """Where the text comes from: paths, a URL, or names of packages; else the corpus's name."""
         places = (getattr(self, key, None) for key in ("path", "url", "packages"))
         return next((place for place in places if place is not None), self.name)

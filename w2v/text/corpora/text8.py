@@ -27,6 +27,11 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
         The number of words per document; the last document may have fewer.
     open
         Opens a file that is not a zip archive for reading its decompressed bytes.
+
+    Raises
+    ------
+    InputError
+        The text is not UTF-8, or has a longer word than `MAX_WORD_BYTES`.
     """
     document: list[str] = []
     rest, offset = b"", 0

@@ -8,8 +8,8 @@ window 5, K = 5, and n-grams have 3 to 6 characters. Speeds are in words of the 
 best of several rounds. They are given for the elapsed time and for the processor time of all
 threads.
 
-The speed in FLOP/s is compared with that of a large matrix product on one core. It counts
-dot products only: 2 d operations each for vectors of d elements, and 4 d for the gradients.
+The speed in FLOP/s is compared with that of a large matrix product on one core. Only operations of
+dot products are counted: for each, 2 d for vectors of d elements, and 4 d for the gradients.
 """
 
 import argparse

@@ -24,7 +24,7 @@ def as_yaml(value: Any) -> str:
 
 
 def yaml_page(settings: Mapping[str, Any]) -> str:
-    """Return settings as YAML, as ``OmegaConf.to_yaml`` does; five times as fast with libyaml."""
+    """Return settings as YAML: the text of ``OmegaConf.to_yaml``, made faster with libyaml."""
     return yaml.dump(
         settings, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False
     )

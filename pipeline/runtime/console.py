@@ -165,7 +165,7 @@ class Display:
         neighbours: Mapping[str, Sequence[str]],
         report: str,
     ) -> None:
-        """Print the results of a run: scores, nearest neighbors, and the path of the report.
+        """Print a run's scores, nearest neighbors and the path of the report, unless `quiet`.
 
         Each of `lines` is (name of the score, score, its 95 % confidence interval, how many
         questions of the benchmark were used). `neighbours` maps words to their nearest neighbors.

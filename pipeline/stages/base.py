@@ -204,5 +204,5 @@ DATA = {"w2v.report.page": "templates/*"}
 
 @cache
 def code_of(module: str) -> dict[str, str]:
-    """Return the source files that a stage's module depends on, each with a hash."""
+    """Return the source files that a module's results depend on, each with a hash."""
     return source_digests(module, ROOMS, SHARED, DATA)

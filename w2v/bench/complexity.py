@@ -75,13 +75,13 @@ def measure(
     Parameters
     ----------
     objective
-        The architecture; its loss and its sub-sampling of frequent words are not used.
+        The architecture with its settings, except the loss and the sub-sampling of frequent words.
     settings
         The values of V and K, and how often and for how long each is timed.
     engine
         The engine that trains in batches.
     seed, threads
-        The seed of the text and of the vectors, and the number of threads of the engine.
+        The seed of the text and of the vectors, and the number of threads of each engine.
     on_round
         Called with the number of each repetition, from 1, when it begins.
 
@@ -194,9 +194,9 @@ def plot(
 ) -> "Figure":
     """Plot the seconds per pair against V and against K, on logarithmic axes.
 
-    Points are medians over the repeats. Lines are solid for `engine` and dashed for what trains one
-    pair at a time. They are thick in the range in which `slopes` were fitted. The softmax, which
-    does not depend on K, is a horizontal line in the plot against K.
+    Points are medians over the repeats. Lines are solid for `engine` and dashed for all else. They
+    are thick in the range in which `slopes` were fitted. The softmax, which does not depend on K,
+    is a horizontal line in the plot against K.
     """
     from matplotlib.figure import Figure
 

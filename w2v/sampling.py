@@ -189,7 +189,7 @@ class NoiseDistribution:
 
     The probability of a word is proportional to count ** exponent. Each word has an interval of the
     32-bit integers, in the order of the vocabulary, and an integer yields the word in whose
-    interval it is. Words that never occur are never drawn.
+    interval it is. Words that never occur have probability 0.
 
     Parameters
     ----------

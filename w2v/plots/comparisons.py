@@ -58,8 +58,8 @@ class Cloud:
     points
         Pairs of cost and score, one for each run.
     unbeaten
-        Whether the configuration is Pareto-optimal: no other is at least as good in both mean cost
-        and mean score, and better in one.
+        Whether to draw the configuration as Pareto-optimal: none that it is compared with is at
+        least as good in both mean cost and mean score, and better in one.
     """
 
     label: str

@@ -238,7 +238,7 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read blocks until they have more than `SMALL_BYTES` bytes or at least `limit` documents.
+    """Read blocks up to the end, more than `SMALL_BYTES` bytes, or at least `limit` documents.
 
     Parameters
     ----------

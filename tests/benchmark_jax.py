@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 import w2v.engines.jax as engine
 from w2v.engines import Tally, Task, make_engine
-from w2v.engines.negative_sampling import CENTERS, NOISE
 from w2v.engines.step import sample
+from w2v.engines.tiles import CENTERS, NOISE
 from w2v.errors import InputError
 from w2v.evaluate import (
     BENCHMARKS,

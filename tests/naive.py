@@ -305,11 +305,14 @@ def sampled_words(
 def noise_word(key: Vector, number: int, last: Vector) -> int:
     """Return the noise word at index `number` of the random sequence that `key` selects.
 
-    The sequence is made of 32-bit integers. The first is random, and each other is the previous one
-    plus 0x9E3779B9, modulo 2**32. An integer stands for the word in whose interval it is: the words
-    have consecutive intervals, from 0, and `last` has the last integer of each.
+    The sequence is made of groups of 20 32-bit integers, 2**32 / 20 apart. The first of all is
+    random, and each group is shifted against the one before by a twentieth of 0x9E3779B9, modulo
+    2**32 / 20. An integer stands for the word in whose interval it is: the words have consecutive
+    intervals, from 0, and `last` has the last integer of each.
     """
-    integer = (threefry(key, (0, 1))[0] + number * 0x9E3779B9) % 2**32
+    group, place = divmod(number, 20)
+    shift = group * 0x9E3779B9 % 2**32 // 20
+    integer = (threefry(key, (0, 1))[0] + shift + place * (2**32 // 20)) % 2**32
     return next(word for word, end in enumerate(last) if integer <= end)
 
 
@@ -324,8 +327,8 @@ def step_terms(
 ) -> list[tuple[int, int, float]]:
     """Return the terms (center, outside, weight) of the loss in one training step.
 
-    Terms of noise words have a negative weight. Each tile of 32 successive center words shares 16
-    noise words.
+    Terms of noise words have a negative weight. Each 64 successive center words share 20 noise
+    words.
 
     Parameters
     ----------
@@ -350,9 +353,9 @@ def step_terms(
                 weight = (window - abs(s - t) + 1) / window if dynamic else 1.0
                 terms.append((words[t][0], words[s][0], weight))
                 pairs += weight
-        for k in range(16):
-            word = noise(t // 32 * 16 + k)
-            terms.append((words[t][0], word, -pairs * negatives / 16))
+        for k in range(20):
+            word = noise(t // 64 * 20 + k)
+            terms.append((words[t][0], word, -pairs * negatives / 20))
     return terms
 
 

@@ -17,10 +17,10 @@ from threadpoolctl import threadpool_limits
 from tests import naive
 from w2v.engines import ENGINES, Tally, Task, make_engine
 from w2v.engines.inputs import descend
-from w2v.engines.negative_sampling import NOISE, NegativeSamplingStep
+from w2v.engines.negative_sampling import NegativeSamplingStep
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.softmax import SoftmaxStep
-from w2v.engines.tiles import CENTERS, Draw, logistic
+from w2v.engines.tiles import CENTERS, NOISE, Draw, logistic
 from w2v.losses import Loss, NegativeSampling, Softmax
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import Key, generator

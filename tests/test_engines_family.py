@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from tests import naive
 from tests.test_engines import KEY, Documents, random_documents, text_of
 from w2v.engines import Engine, Tally, Task, make_engine, tiles
-from w2v.engines.negative_sampling import NOISE
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.step import WINDOW_SIZES
-from w2v.engines.tiles import CENTERS, Draw
+from w2v.engines.tiles import CENTERS, NOISE, Draw
 from w2v.losses import HierarchicalSoftmax, Loss, NegativeSampling, Softmax
 from w2v.objectives import Cbow, Model, Objective, SkipGram
 from w2v.sampling import draw, generator
@@ -263,7 +262,7 @@ def epoch_of(engine: Engine, documents: Documents, rates: tuple[float, float]) -
     )
 
 
-@pytest.mark.parametrize("step", [32, 96, 512])
+@pytest.mark.parametrize("step", [64, 192, 512])
 @pytest.mark.parametrize("objective", [*COMPILED, *LARGE], ids=str)
 def test_numba_makes_the_draws_and_updates_of_numpy(
     objective: Objective, step: int, monkeypatch: pytest.MonkeyPatch

@@ -128,9 +128,9 @@ def test_draws_are_those_of_the_library(size: int) -> None:
     key = jnp.array([7, 2**32 - 1], jnp.uint32)
     ours = draws(key, 1, jnp.asarray(numbers.astype(np.uint32)))
     np.testing.assert_array_equal(np.stack(bits), np.stack(ours))
-    spread = draw_evenly(Key(np.uint32(7), np.uint32(2**32 - 1)), 1, numbers)
+    spread = draw_evenly(Key(np.uint32(7), np.uint32(2**32 - 1)), 1, numbers, 20)
     np.testing.assert_array_equal(
-        draws_evenly(key, 1, jnp.asarray(numbers.astype(np.uint32))), spread
+        draws_evenly(key, 1, jnp.asarray(numbers.astype(np.uint32)), 20), spread
     )
     tables = DrawTables(jnp.empty(0, jnp.uint32), jnp.asarray(noise.last))
     extreme = np.array([0, 1, 2**16 - 1, 2**16, 2**31, 2**32 - 1], np.uint32)

@@ -159,18 +159,28 @@ def test_draws_have_the_noise_distribution(exponent: float) -> None:
     assert stats.chisquare(drawn, wanted(counts, exponent) * size).pvalue > 1e-3
 
 
-def test_evenly_spread_draws_have_each_word_about_as_often_as_expected() -> None:
+@pytest.mark.parametrize("parts", [2, 7, 20])
+def test_evenly_spread_draws_have_each_word_about_as_often_as_expected(parts: int) -> None:
     noise = NoiseDistribution(np.arange(1, 301)[::-1] ** 2, 0.75)
-    for first, size in [(0, 16), (32, 1280), (2**32 - 500, 1280), (12_345, 100_000)]:
-        numbers = draw_evenly(Key(np.uint32(1), np.uint32(first % 7)), 1, first + np.arange(size))
+    for first, groups in [(0, 1), (32, 80), (2**32 - 50, 80), (12_345, 20_000)]:
+        key, size = Key(np.uint32(1), np.uint32(first % 7)), groups * parts
+        numbers = draw_evenly(key, 1, first * parts + np.arange(size), parts)
         drawn = np.bincount(noise.words(numbers), minlength=300)
         assert np.abs(drawn - noise.probabilities * size).max() < 6
+
+
+def test_each_group_of_evenly_spread_draws_has_one_in_each_part() -> None:
+    numbers = draw_evenly(Key(np.uint32(1), np.uint32(2)), 1, np.arange(20 * 5000), 20)
+    gaps = np.diff(np.sort(numbers.reshape(-1, 20).astype(np.int64)), axis=1)
+    assert gaps.min() == 2**32 // 20
+    assert gaps.max() <= 2**32 // 20 + 20
+    assert len(np.unique(numbers)) == len(numbers)
 
 
 def test_an_evenly_spread_draw_is_uniform() -> None:
     random = np.random.default_rng(0)
     keys = [Key(*pair) for pair in random.integers(2**32, size=(3000, 2), dtype=np.uint32)]
-    integers = [int(draw_evenly(key, 1, np.array([12_345]))[0]) for key in keys]
+    integers = [int(draw_evenly(key, 1, np.array([12_345]), 20)[0]) for key in keys]
     assert stats.kstest(np.array(integers) / 2**32, "uniform").pvalue > 1e-3
 
 

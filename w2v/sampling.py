@@ -113,29 +113,37 @@ SPACING = np.uint32(0x9E3779B9)
 """2**32 divided by the golden ratio, rounded to an odd number."""
 
 
-def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64]) -> UInt32Array:
-    """Return a random 32-bit integer for each counter; consecutive counters get evenly spread ones.
+def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
+    """Return a random 32-bit integer for each counter, evenly spread over consecutive counters.
 
-    The integer for counter n is x + n * `SPACING` modulo 2**32, where x is random: an additive
-    recurrence with the golden ratio. Each integer is uniformly distributed. Among the integers for
-    N consecutive counters, the number that lie in any given interval differs from its expectation
-    by less than 6 for N up to 100,000, and by O(log N) in general.
+    Counters belong to groups: group g has the counters g `parts` to (g + 1) `parts` - 1. The
+    integers of a group are 2**32 / `parts` apart (rounded down), so that each of `parts` equal
+    intervals has one of them. From one group to the next, all move by `SPACING` / `parts`, modulo
+    2**32 / `parts`: an additive recurrence with the golden ratio. A random number, which is added
+    to all integers modulo 2**32, makes each uniformly distributed.
+
+    So the number of integers of N consecutive groups in any interval differs from the expected
+    number by less than 6 for N up to 100,000, and by O(log N) in general.
 
     Parameters
     ----------
     key, purpose, numbers
         See `draw`.
+    parts
+        The number of counters in a group, at least 2.
 
     Returns
     -------
-    uint32 (n,)
+    uint32, of the shape of `numbers`
 
     References
     ----------
     L. Kuipers and H. Niederreiter (1974), Uniform distribution of sequences, chapter 2.3.
     """
     start, _ = draw(key, purpose, np.zeros(1, np.int64))
-    return start + numbers.astype(np.uint32) * SPACING
+    groups, places = np.divmod(numbers, parts)
+    moved: UInt32Array = groups.astype(np.uint32) * SPACING // np.uint32(parts)
+    return start + moved + places.astype(np.uint32) * np.uint32(2**32 // parts)
 
 
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ In a round, all workers train on different parts of the text, and then combine t
 import numpy as np
 
 from w2v.engines import Task
-from w2v.engines.negative_sampling import CENTERS, NOISE
+from w2v.engines.tiles import NOISE, SHARED
 from w2v.losses import NegativeSampling
 from w2v.objectives import SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
@@ -30,7 +30,7 @@ def changed_rows(task: Task, words: int) -> float:
     frequency = task.counts / task.counts.sum()
     kept = words * frequency * keep_probabilities(task.counts, task.objective.subsample)
     noise = NoiseDistribution(task.counts, loss.exponent).probabilities
-    drawn = kept.sum() * NOISE / CENTERS * noise
+    drawn = kept.sum() * NOISE / SHARED * noise
     return float((1 - np.exp(-kept)).sum() + (1 - np.exp(-kept - drawn)).sum())
 
 

@@ -1,6 +1,6 @@
 """The compiled tile of negative sampling: matrix products for nearby words and noise words.
 
-A tile is a group of `CENTERS` consecutive center words that are computed together. Let C (CENTERS x
+A tile is a group of `SHARED` consecutive center words that are computed together. Let C (SHARED x
 d) be its input vectors. Let R be the output vectors of the words that may be predicted, from
 `Sizes.reach` positions before the tile to `Sizes.reach` positions after it, followed by those of
 `NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import Targets, put_row
 from w2v.engines.simd import (
     LANES,
@@ -49,8 +48,8 @@ from w2v.engines.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.sparse import MAX_VECTORS
-from w2v.engines.structures import F32, I32, MR, NR, Band, Pairs, Sizes, Tile
-from w2v.engines.tiles import CENTERS
+from w2v.engines.structures import F32, I32, MR, NOISE_LANES, NR, Band, Pairs, Sizes, Tile
+from w2v.engines.tiles import NOISE, SHARED
 from w2v.engines.windows import find_targets
 
 
@@ -221,7 +220,7 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     """
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
-    for i in range(CENTERS):
+    for i in range(SHARED):
         start = i * sizes.row + MR - 1
         low, high = lows[i], highs[i]
         for j in range(2 * sizes.reach + 1):
@@ -260,7 +259,7 @@ def choose_weights(
     lows, highs
         For CBOW, the windows of the tile's center words.
     """
-    last = documents[CENTERS + 2 * sizes.reach - 1]
+    last = documents[SHARED + 2 * sizes.reach - 1]
     inside = documents[0] >= 0 and documents[0] == last
     weights = own.weights[np.int64(inside)]
     if not inside or own.inside_pairs[0] == 0:
@@ -318,8 +317,8 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         norms + 4 * (i + p),
         norm,
         sums + 4 * (i + p),
-        mask + 4 * NOISE,
-        own.mask.size // LANES - NOISE // LANES,
+        mask + 4 * NOISE_LANES,
+        (own.mask.size - NOISE_LANES) // LANES,
     )
     of_noise = add_curvature(
         H + 4 * sizes.band,
@@ -327,7 +326,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
         norm,
         sums + 4 * sizes.contexts,
         mask,
-        NOISE // LANES,
+        NOISE_LANES // LANES,
     )
     return add(of_contexts, of_noise)
 
@@ -346,7 +345,7 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
         The address of the squared lengths of the output vectors of context words.
     """
     own.sums[:] = 0
-    for i in range(0, CENTERS, MR):
+    for i in range(0, SHARED, MR):
         sums = sum_lanes_of_four(
             center_curvature(sizes, tile, own, norms, i, 0),
             center_curvature(sizes, tile, own, norms, i, 1),
@@ -375,13 +374,13 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     size = 4 * vectors * LANES  # bytes of a row
     near = S + 4 * (MR - 1)
     far = near + 4 * band
-    for i in range(0, CENTERS, MR):
+    for i in range(0, SHARED, MR):
         for j in range(i, i + band, NR):
             out = near + 4 * (i * (row - 1) + j)
             score_tile(C + i * size, R + j * size, vectors, out, row - 1)
         for k in range(0, NOISE, NR):
             score_tile(C + i * size, N + k * size, vectors, far + 4 * (i * row + k), row)
-    loss: float = logistic(S, W, address(tile.curvature), CENTERS * row // LANES)
+    loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
     return loss
 
 
@@ -410,21 +409,21 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     near = S + 4 * (MR - 1)
     far = near + 4 * band
     nothing = Terms(S, 0, 0, 0, C)
-    for i in range(0, CENTERS, MR):
+    for i in range(0, SHARED, MR):
         of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
         of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
         targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
         gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
     for j in range(0, contexts, MR):
         i = max(0, j - 2 * reach)
-        count = min(CENTERS, j + MR) - i
+        count = min(SHARED, j + MR) - i
         terms = Terms(near + 4 * (i * (row - 1) + j), 1, row - 1, count, C + i * size)
-        sums = dR + j * size if follows and j < contexts - CENTERS else 0
-        n = CENTERS + j
+        sums = dR + j * size if follows and j < contexts - SHARED else 0
+        n = SHARED + j
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
         gradient_rows(vectors, terms, nothing, sums, targets)
     for k in range(0, NOISE, MR):
-        terms = Terms(far + 4 * k, 1, row, CENTERS, C)
-        n = CENTERS + contexts + k
+        terms = Terms(far + 4 * k, 1, row, SHARED, C)
+        n = SHARED + contexts + k
         targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
         gradient_rows(vectors, terms, nothing, ZERO, targets)

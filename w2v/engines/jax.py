@@ -23,9 +23,10 @@ from jax.extend.random import threefry_2x32
 from numpy.typing import NDArray
 
 from w2v.engines import Tally, Task
-from w2v.engines.negative_sampling import CENTERS, NOISE, NegativeSamplingStep, step_words
+from w2v.engines.negative_sampling import NegativeSamplingStep
 from w2v.engines.softmax import SoftmaxStep
 from w2v.engines.step import NOISE_WORDS, SUBSAMPLING, step_rate
+from w2v.engines.tiles import CENTERS, NOISE, SHARED, step_words
 from w2v.errors import InputError
 from w2v.losses import NegativeSampling
 from w2v.sampling import SPACING, draw_key, keep_thresholds
@@ -503,8 +504,8 @@ class JaxEngine:
 
         noise = jnp.zeros(0, jnp.int32)
         if len(tables.last):
-            numbers = jnp.arange((capacity + width) // CENTERS * NOISE)
-            noise = noise_words(tables, draws_evenly(key, NOISE_WORDS, numbers))
+            numbers = jnp.arange((capacity + width) // SHARED * NOISE)
+            noise = noise_words(tables, draws_evenly(key, NOISE_WORDS, numbers, NOISE))
         counts = jnp.stack([known.sum(), kept.sum()])
         sample = Sample(
             put(word, 0), put(document, -1), noise, jnp.zeros((0, 0), jnp.int32), counts
@@ -572,8 +573,8 @@ class JaxEngine:
         centers = jnp.where(jnp.arange(width) < size, documents[m : m + width], -1)
         noise = sample.noise
         if len(noise):
-            tiles = width // CENTERS
-            noise = lax.dynamic_slice_in_dim(noise, first // CENTERS * NOISE, tiles * NOISE)
+            drawn = width // SHARED * NOISE
+            noise = lax.dynamic_slice_in_dim(noise, first // SHARED * NOISE, drawn)
         order = sample.order[number] if len(sample.order) else sample.order
         return Batch(cut(sample.ids), documents, centers, noise, order)
 
@@ -589,7 +590,8 @@ class NegativeSamplingSteps:
         self.share = np.float32(rules.negatives / NOISE)
         self.product = product
         # For a score s, a pair has the loss log(1 + exp(−s)), and a noise word log(1 + exp(s)).
-        self.sign = np.where(np.arange(rules.pairs + NOISE) < rules.pairs, -1, 1).astype(np.float32)
+        is_pair = np.arange(rules.pairs + NOISE) < rules.pairs
+        self.sign = np.where(is_pair, -1, 1).astype(np.float32)
         tiles = rules.batch_words // CENTERS
         self.windows = CENTERS * np.arange(tiles)[:, None] + np.arange(rules.pairs)
 
@@ -640,7 +642,8 @@ class NegativeSamplingSteps:
         words).
         """
         words = ids[self.windows]
-        rows = jnp.concatenate([words, noise.reshape(-1, NOISE)], axis=1)
+        of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)
+        rows = jnp.concatenate([words, of_tiles], axis=1)
         return words[:, self.window : self.window + CENTERS], rows
 
     def _scores(self, vectors: Vectors, batch: Batch) -> tuple[Array, Array, Array, Array]:
@@ -859,10 +862,11 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
     return bits[: len(numbers)], bits[len(numbers) :]
 
 
-def draws_evenly(key: Array, purpose: int, numbers: Array) -> Array:
+def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
     """Return random uint32 numbers that are evenly spread: those of `w2v.sampling.draw_evenly`."""
     start, _ = draws(key, purpose, jnp.zeros(1))
-    return start + numbers.astype(jnp.uint32) * SPACING
+    groups, places = jnp.divmod(numbers.astype(jnp.uint32), np.uint32(parts))
+    return start + groups * SPACING // np.uint32(parts) + places * np.uint32(2**32 // parts)
 
 
 def noise_words(tables: DrawTables, numbers: Array) -> Array:

@@ -32,7 +32,6 @@ import numpy as np
 from w2v import sampling
 from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
 from w2v.engines.jobs import finish, take, wait
-from w2v.engines.negative_sampling import NOISE
 from w2v.engines.nodes import score_nodes, write_node_gradients
 from w2v.engines.plans import add_up, plan, step_centers, subsample
 from w2v.engines.rows import choose_targets, gather_rows, limit, prefetch_rows, put_gradients
@@ -68,6 +67,7 @@ from w2v.engines.structures import (
     Source,
     Tile,
 )
+from w2v.engines.tiles import NOISE
 from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
 
 AHEAD = 4

@@ -8,16 +8,10 @@ import numpy as np
 
 from w2v.engines import Task
 from w2v.engines.step import NOISE_WORDS
-from w2v.engines.tiles import CENTERS, Columns, LogisticStep, step_words
+from w2v.engines.tiles import CENTERS, NOISE, SHARED, Columns, LogisticStep
 from w2v.losses import NegativeSampling
 from w2v.sampling import Key, NoiseDistribution, draw_evenly
 from w2v.sums import F32, I32
-
-__all__ = ["CENTERS", "NOISE", "NegativeSamplingStep", "step_words"]
-
-NOISE = 16
-"""Noise words that the center words of a tile share. Each has the weight K / NOISE for every pair,
-so the expected gradient equals that of K independent noise words for every pair."""
 
 
 class NegativeSamplingStep(LogisticStep):
@@ -33,18 +27,20 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile: words that may be predicted, then noise words.
 
-        A tile is a number of consecutive center words that share their noise words. The weight of a
-        center word and a word that may be predicted is that of their pair. The weight of a center
-        word and a noise word is `negatives` / `NOISE` times the summed weight of all pairs of the
-        center word. The noise words of the shard's tile number t are drawn with the counters from
-        t * `NOISE` on.
+        A tile is a number of consecutive center words; the tiles of `SHARED` of them share their
+        noise words. The weight of a center word and a word that may be predicted is that of their
+        pair. The weight of a center word and a noise word is `negatives` / `NOISE` times the summed
+        weight of all pairs of the center word, so that the expected gradient equals that of
+        `negatives` independent noise words for every pair. The noise words of the shard's center
+        words n * `SHARED` to (n + 1) * `SHARED` - 1 are drawn with the counters from n * `NOISE`
+        on.
 
         The parameters are those of `LogisticStep.columns`.
         """
-        tiles = len(words)
-        numbers = first // CENTERS * NOISE + np.arange(tiles * NOISE)
-        noise = self.noise.words(draw_evenly(key, NOISE_WORDS, numbers)).reshape(tiles, NOISE)
-        every = self.buffers.get("weights", tiles, CENTERS, self.pairs + NOISE)
+        groups = (first + CENTERS * np.arange(len(words))) // SHARED
+        numbers = groups[:, None] * NOISE + np.arange(NOISE)
+        noise = self.noise.words(draw_evenly(key, NOISE_WORDS, numbers, NOISE))
+        every = self.buffers.get("weights", len(words), CENTERS, self.pairs + NOISE)
         every[:, :, : self.pairs] = weights
         pairs = weights.sum(axis=2, keepdims=True)
         every[:, :, self.pairs :] = np.float32(self.negatives / NOISE) * pairs

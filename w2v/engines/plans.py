@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from w2v import sampling
-from w2v.engines.negative_sampling import NOISE
 from w2v.engines.rows import ALONE
 from w2v.engines.simd import (
     LANES,
@@ -47,6 +46,7 @@ from w2v.engines.structures import (
     Sizes,
     Source,
 )
+from w2v.engines.tiles import NOISE
 from w2v.sampling import SPACING
 
 PATHS_AHEAD = 12
@@ -198,13 +198,14 @@ def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> N
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
     bits, _ = threefry(key.first, key.second, np.uint32(0), np.uint32(NOISE_WORDS))
-    number = np.uint32(bits + np.uint32(first) * SPACING)
     for k in range(len(noise)):
+        group, place = np.uint32((first + k) // NOISE), np.uint32((first + k) % NOISE)
+        moved = np.uint32(np.uint32(group * SPACING) // np.uint32(NOISE))
+        number = np.uint32(bits + moved + place * np.uint32(2**32 // NOISE))
         word = start[(np.uint64(number) * size) >> np.uint64(32)]
         while last[word] < number:
             word += 1
         noise[k] = word
-        number = np.uint32(number + SPACING)
 
 
 @inner

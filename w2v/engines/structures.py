@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.engines.jobs import make_jobs
-from w2v.engines.negative_sampling import NOISE
 from w2v.engines.simd import LANES
-from w2v.engines.tiles import CENTERS
+from w2v.engines.tiles import CENTERS, NOISE, SHARED
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -45,6 +44,8 @@ STRIP = 64
 """The least number of center words in a strip. With fewer, threads would write more to memory,
 because each strip has rows of the buffer for 2 m words around it as well."""
 
+NOISE_LANES = -(-NOISE // LANES) * LANES
+"""`NOISE`, rounded up to whole vectors."""
 
 NODE_TILE = 128
 """The most center words in a tile of the hierarchical softmax of skip-gram; a tile has to divide a
@@ -482,8 +483,9 @@ class Band(NamedTuple):
         The summed weight of the pairs of a tile in the middle of a document; 0 if not yet known.
     N, noise_norms : float32
         The output vectors of the noise words, and their squared lengths.
-    mask : float32 (NOISE + 2 m + 1, rounded up to whole vectors)
-        1 for each noise word and each context word of a center word; 0 for padding.
+    mask : float32
+        1 for each noise word, padded with 0 to whole vectors; then the same for each context word
+        of a center word.
     sums : float32 (MR, contexts + NOISE + at least 2 m + 1)
         Partial sums of the curvatures of output vectors (`w2v.engines.band.sum_curvature`).
     """
@@ -613,7 +615,7 @@ def make_sizes(
     nodes
         The number of inner nodes of the tree; 0 without a tree.
     """
-    windows, tile = reach is not None, CENTERS
+    windows, tile = reach is not None, CENTERS if nodes else SHARED
     if nodes and not windows and window <= NODE_TILE:
         # More centers share a node, but a step must have whole tiles.
         tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
@@ -733,8 +735,8 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     most = max(sizes.tile * sizes.row, MR * elements)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
     wide = round_up(2 * sizes.window + 1, LANES)
-    mask = np.zeros(NOISE + round_up(pairs, LANES), np.float32)
-    mask[: NOISE + pairs] = 1
+    mask = np.zeros(NOISE_LANES + round_up(pairs, LANES), np.float32)
+    mask[:NOISE] = mask[NOISE_LANES : NOISE_LANES + pairs] = 1
     return Scratch(
         planning=Planning(
             bits=np.zeros(BLOCK, np.uint32),
@@ -767,7 +769,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             weights=aligned_zeros(2, sizes.tile * sizes.row),
             inside_pairs=np.zeros(1),
             N=aligned_zeros(NOISE, width),
-            noise_norms=np.zeros(NOISE, np.float32),
+            noise_norms=np.zeros(NOISE_LANES, np.float32),
             mask=mask,
             sums=aligned_zeros(MR, sizes.contexts + NOISE + LANES),
         ),

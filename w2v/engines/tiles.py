@@ -24,6 +24,10 @@ from w2v.text.tokens import Batch
 CENTERS = 32
 """Consecutive center words of a tile. The first tile begins at the start of the shard."""
 
+SHARED, NOISE = 64, 20
+"""`SHARED` consecutive center words, which are several tiles, share `NOISE` noise words. With fewer
+noise words, vectors are worse; with more, training is slower."""
+
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Upper limits of a step: numbers in its center rows, so that the gradients stay in a processor's
 cache; and center words."""
@@ -34,7 +38,7 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 
 
 def step_words(task: Task, most: int | None = None) -> int:
-    """Return the number of center words per training step, a multiple of `CENTERS`.
+    """Return the number of center words per training step, a multiple of `SHARED`.
 
     The number depends on the arguments alone, not on the processor or the number of threads.
 
@@ -50,7 +54,7 @@ def step_words(task: Task, most: int | None = None) -> int:
     keep = keep_probabilities(task.counts, task.objective.subsample)
     kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
     words = max(MIN_STEP_WORDS, min(most, kept / STEPS_PER_EPOCH))
-    return max(1, int(words / CENTERS)) * CENTERS
+    return int(words / SHARED) * SHARED
 
 
 class Columns(NamedTuple):

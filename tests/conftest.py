@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="fail tests that need Chromium where it is not installed, instead of skipping them",
     )
     parser.addoption(
-        "--sweeps", type=int, default=2, help="parallel sweeps on fresh stores, one after another"
+        "--sweeps", type=int, default=1, help="parallel sweeps on fresh stores, one after another"
     )
     parser.addoption(
         "--worker-kills",

@@ -46,7 +46,7 @@ def environment(folder: Path) -> Path:
 
     Return the folder of its programs.
     """
-    venv.create(folder, symlinks=True, with_pip=True)
+    venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A folder named in such a file is searched, but editable installs in it do not count.
     others = [path for path in sys.path if path.endswith("site-packages")]
@@ -85,7 +85,8 @@ def sums(wheel: Path) -> dict[str, int]:
 def test_the_command_works_from_any_folder(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     programs = environment(tmp_path / "environment")
-    succeed(programs / "python", "-m", "pip", "install", *OPTIONS, wheel, cwd=tmp_path)
+    install = "-m", "pip", "--python", programs / "python", "install"
+    succeed(sys.executable, *install, *OPTIONS, wheel, cwd=tmp_path)
     here = write_text(tmp_path)
     (here / "mine" / "experiment").mkdir(parents=True)
     (here / "mine" / "experiment" / "small.yaml").write_text(

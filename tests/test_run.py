@@ -189,13 +189,13 @@ def test_untracked_runs_import_no_mlflow(here: Path) -> None:
 
 
 @pytest.mark.long
-def test_four_identical_commands_at_once(here: Path) -> None:
-    processes = [start(*SMALL, cwd=here) for _ in range(4)]
+def test_identical_commands_at_once(here: Path) -> None:
+    processes = [start(*SMALL, cwd=here) for _ in range(3)]
     errors = [process.communicate(timeout=240)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, errors
-    assert runs_in(here) == [("negsample w5 k5 d8 s0", "FINISHED")] * 4
+    assert [process.returncode for process in processes] == [0] * 3, errors
+    assert runs_in(here) == [("negsample w5 k5 d8 s0", "FINISHED")] * 3
     summaries = [json.loads(p.read_bytes()) for p in here.glob("outputs/runs/*/*/summary.json")]
-    assert len(summaries) == 4
+    assert len(summaries) == 3
     for stage in ("tokenize", "vocab", "train", "evaluate"):
         assert sum(not summary["stages"][stage]["cached"] for summary in summaries) == 1
 

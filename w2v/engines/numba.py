@@ -23,10 +23,13 @@ from w2v.engines import (
     plans,
     rows,
     simd,
+    sorted_centers,
     sparse,
     step,
+    strips,
     structures,
     tiles,
+    updates,
     windows,
 )
 from w2v.engines.inputs import CbowInputs, make_inputs
@@ -57,9 +60,12 @@ KERNEL_SOURCES = (
     rows,
     sampling,
     simd,
+    sorted_centers,
     sparse,
     step,
+    strips,
     tiles,
+    updates,
     windows,
 )
 """The modules that `kernels` imports: a change in their code requires compiling again."""

@@ -1,0 +1,136 @@
+"""CBOW with the hierarchical softmax: center words are sorted by their paths in the Huffman tree.
+
+A tile then consists of center words with similar paths, so that it has few nodes. A step has three
+phases: `read_strip` for all strips of the text, `compute_sorted` for all tiles, and `share_sorted`
+for all strips (see `w2v.engines.kernels`).
+"""
+
+import numpy as np
+
+from w2v.engines.plans import step_centers
+from w2v.engines.rows import gather_rows, prefetch_rows
+from w2v.engines.simd import LANES, ZERO, address, inlined, inner
+from w2v.engines.strips import score_node_tile, share_strip, strip_centers, write_node_tile
+from w2v.engines.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes
+from w2v.engines.windows import locate_words, read_windows
+
+
+@inner
+def read_strip(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    scratch: Scratch,
+) -> None:
+    """For CBOW with the hierarchical softmax, compute the input rows of a strip.
+
+    An input row is the sum or mean of the vectors in the window of a center word. The rows are
+    stored in ``buffer.inputs``. A strip is a part of the text.
+    """
+    n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
+    centers = strip_centers(sizes, shard, step, strip)
+    start, count = strip * sizes.strip * sizes.tile, centers + 2 * sizes.window
+    matrix, ids = problem.center, plans.ids[n, start : start + count]
+    if sizes.parts:
+        matrix, ids = buffer.words, plans.numbers[n, start : start + count]
+    width = sizes.vectors * LANES
+    prefetch_rows(matrix, ids, width)
+    locate_words(matrix, ids, zeros, windows)
+    lows, highs = plans.lows[n, start:], plans.highs[n, start:]
+    out = address(buffer.inputs) + 4 * start * width
+    read_windows(problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows)
+    # Center words without context are in no tile.
+    buffer.input_curvature[start : start + centers] = 0
+
+
+@inlined
+def prefetch_sorted_tile(
+    problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
+) -> None:
+    """Prefetch the input rows and node vectors of tile ``number`` of step ``n`` of the plans."""
+    order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)
+    prefetch_rows(buffer.inputs, order, sizes.vectors * LANES)
+
+
+@inner
+def compute_sorted(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Compute the gradients of some tiles of center words that are sorted by their tree paths.
+
+    This is for CBOW with the hierarchical softmax. The negative gradient of each input row replaces
+    the row in ``buffer.inputs``. The gradients of the nodes are written by `write_node_tile`. The
+    tiles are those of job number ``strip``, as many as a strip has.
+    """
+    n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
+    first = strip * sizes.strip
+    last = min(first + sizes.strip, -(-step_centers(sizes, shard, step) // sizes.tile))
+    curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
+    prefetch_sorted_tile(problem, sizes, n, first, plans, buffer)
+    for number in range(first, last):
+        if number + 1 < last:
+            prefetch_sorted_tile(problem, sizes, n, number + 1, plans, buffer)
+        order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+        gather_rows(buffer.inputs, order, tile.C, tile.center_norms)
+        _, tile_loss = score_node_tile(
+            problem, sizes, n, number, order, plans, buffer, curvature, scratch
+        )
+        loss += tile_loss
+        for i in range(sizes.tile):
+            tile.old[i], tile.steps[i] = address(tile.zeros), 1
+            tile.out[i] = address(tile.C) + i * size  # where no center word is, zeros remain
+            if order[i] >= 0:
+                tile.out[i] = address(buffer.inputs) + order[i] * size
+                buffer.input_curvature[order[i]] = curvature[i]
+                pairs += 1
+        write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch)
+    shard.tallies[step * sizes.strips + strip, 0] = pairs
+    shard.tallies[step * sizes.strips + strip, 1] = loss
+
+
+@inner
+def share_sorted(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Compute the gradients of the words of a strip from the gradients of its input rows.
+
+    This is for CBOW with the hierarchical softmax, where the gradients of the input rows are in
+    ``buffer.inputs``. A strip is a part of the text.
+    """
+    n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
+    start = strip * sizes.strip * sizes.tile
+    share_strip(
+        problem,
+        sizes,
+        n,
+        strip,
+        centers,
+        plans,
+        buffer,
+        rate,
+        address(buffer.inputs) + 4 * start * sizes.vectors * LANES,
+        buffer.input_curvature[start:],
+        scratch,
+    )

@@ -1,0 +1,459 @@
+"""Compute the gradients of a strip of the text, for the compiled loop in `w2v.engines.kernels`.
+
+A strip consists of tiles, each of `Sizes.tile` consecutive words of the sub-sampled text. The code
+for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
+`w2v.engines.nodes`; this module calls both.
+"""
+
+import numpy as np
+
+from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
+from w2v.engines.nodes import score_nodes, write_node_gradients
+from w2v.engines.plans import step_centers
+from w2v.engines.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
+from w2v.engines.simd import LANES, address, inlined, inner
+from w2v.engines.sparse import Rows, lengths_squared
+from w2v.engines.structures import (
+    F32,
+    I32,
+    MR,
+    Band,
+    Buffer,
+    Plans,
+    Problem,
+    Scratch,
+    Shard,
+    Sizes,
+    Tile,
+)
+from w2v.engines.tiles import NOISE
+from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
+
+
+@inlined
+def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
+    """Return the number of center words of a strip, rounded up to whole tiles."""
+    tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+    return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
+
+
+@inlined
+def tile_inputs(sizes: Sizes) -> int:
+    """Return the number of words whose vectors the input rows of a tile are computed from.
+
+    A tile is a group of consecutive center words. For CBOW, the number is rounded up to a multiple
+    of `MR`.
+    """
+    return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
+
+
+@inner
+def read_band(
+    sizes: Sizes, matrix: F32, ids: I32, noise: I32, place: int, tile: Tile, own: Band
+) -> None:
+    """For negative sampling, copy the output vectors for a tile to the thread's working memory.
+
+    A tile is a group of consecutive center words. Copied are the output vectors of nearby words,
+    except those that the strip's tile before has copied, and of noise words. Their squared lengths
+    are computed as well.
+
+    Parameters
+    ----------
+    matrix
+        The output vectors of all words.
+    ids
+        The words of the strip (a sequence of tiles), which may be predicted.
+    noise
+        The noise words of the tile.
+    place
+        The position of the tile's first center word in the strip.
+    """
+    end = place + sizes.contexts
+    known = 0 if place == 0 else end - sizes.tile
+    gather_rows(matrix, ids[known:end], tile.R[known:], tile.norms[known:])
+    gather_rows(matrix, noise[:NOISE], own.N, own.noise_norms)
+
+
+@inner
+def choose_band_targets(
+    sizes: Sizes,
+    matrix: F32,
+    ids: I32,
+    noise: I32,
+    following: I32,
+    curvature: F32,
+    rate: np.float32,
+    place: int,
+    number: int,
+    last: bool,
+    dR: int,
+    tile: Tile,
+    own: Band,
+) -> None:
+    """For negative sampling, decide where the gradient of each output vector of a tile is written.
+
+    A gradient updates the model directly if the vector's word has no other gradient in the training
+    step. Otherwise it is written to the gradient buffer (`w2v.engines.rows.choose_targets`), as are
+    the gradients to which the strip's next tile adds its own. The curvatures of the loss along the
+    vectors are added up first, because they limit the step size. A tile is a group of consecutive
+    center words.
+
+    Parameters
+    ----------
+    ids
+        The words of the strip (a sequence of tiles), which may be predicted.
+    noise
+        The noise words of the tile.
+    following, curvature
+        For each output row of the strip in the gradient buffer: the next row of the same word; and
+        the summed curvature, which is updated.
+    rate
+        The learning rate.
+    place
+        The position of the tile's first center word in the strip.
+    number
+        The number of the tile in the strip.
+    last
+        Whether the tile is the last one of the strip.
+    dR
+        The address of the strip's output rows in the gradient buffer.
+    """
+    contexts, size = sizes.contexts, 4 * sizes.vectors * LANES
+    k = sizes.slots - (sizes.strip - number) * NOISE
+    a, b, c, d = own.sums[0], own.sums[1], own.sums[2], own.sums[3]
+    for j in range(contexts):
+        curvature[place + j] += (a[j] + b[j]) + (c[j] + d[j])
+    for j in range(NOISE):
+        i = contexts + j
+        curvature[k + j] = (a[i] + b[i]) + (c[i] + d[i])
+    choose_targets(
+        matrix,
+        ids[place : place + contexts],
+        following[place:],
+        curvature[place:],
+        rate,
+        address(tile.R) + place * size,
+        dR + place * size,
+        tile,
+        sizes.tile,
+    )
+    if not last:  # the next tile adds to the gradients of the last rows
+        for j in range(sizes.tile, contexts):
+            tile.out[sizes.tile + j] = dR + (place + j) * size
+            tile.old[sizes.tile + j] = address(tile.zeros)
+            tile.steps[sizes.tile + j] = 1
+    choose_targets(
+        matrix,
+        noise[:NOISE],
+        following[k:],
+        curvature[k:],
+        rate,
+        address(own.N),
+        dR + k * size,
+        tile,
+        sizes.tile + contexts,
+    )
+
+
+@inner
+def score_node_tile(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    number: int,
+    documents: I32,
+    plans: Plans,
+    buffer: Buffer,
+    of_centers: F32,
+    scratch: Scratch,
+) -> tuple[float, float]:
+    """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
+
+    The input rows of the tile are in the working memory of the thread.
+
+    Parameters
+    ----------
+    n, number
+        The number of the step in ``plans``, and of the tile in the step.
+    documents
+        For skip-gram, the documents of the words in and around the tile.
+    of_centers
+        Output: the summed curvature of the loss along each input row.
+
+    Returns
+    -------
+    The summed weight of the tile's pairs (0 for CBOW), and its loss.
+    """
+    tile = scratch.tile
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    gather_rows(problem.outside, plans.nodes[n, begin:end], tile.R, tile.norms)
+    listed = number * (sizes.tile // MR if sizes.sorted else sizes.contexts)
+    return score_nodes(
+        problem.pairs.weights,
+        sizes,
+        plans.keys[n],
+        plans.key_starts[n, listed:],
+        documents,
+        tile,
+        scratch.nodes,
+        of_centers,
+        buffer.outside_curvature[begin:end],
+    )
+
+
+@inner
+def write_node_tile(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    number: int,
+    plans: Plans,
+    buffer: Buffer,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Write the gradients of a tile of the hierarchical softmax.
+
+    The gradients of the input rows are written to the targets of the tile
+    (`w2v.engines.rows.Targets`). Nodes that only this tile has in the step are updated; the
+    gradients of the others are written to ``buffer``.
+
+    Parameters
+    ----------
+    n, number
+        The number of the step in ``plans``, and of the tile in the step.
+    rate
+        The learning rate.
+    """
+    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
+    width = sizes.vectors * LANES
+    places = address(buffer.outside) + 4 * begin * width
+    gradients = address(scratch.nodes.gradients)
+    if not sizes.sorted:  # most nodes are in several tiles
+        buffer.outside[begin:end] = 0
+        gradients = places
+    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients)
+    put_gradients(
+        problem.outside,
+        plans.nodes[n, begin:end],
+        plans.outside_next[n, begin:],
+        buffer.outside_curvature[begin:],
+        rate,
+        address(scratch.tile.R),
+        gradients,
+        places,
+        width,
+    )
+
+
+@inner
+def share_strip(
+    problem: Problem,
+    sizes: Sizes,
+    n: int,
+    strip: int,
+    centers: int,
+    plans: Plans,
+    buffer: Buffer,
+    rate: np.float32,
+    gradients: int,
+    of_windows: F32,
+    scratch: Scratch,
+) -> None:
+    """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
+
+    The gradient of a window is that of its input row, the sum or mean of the vectors of its words.
+    The words' gradients are written to ``buffer``, or applied to the model if a word has only one
+    row in the step. A strip is a part of the text.
+
+    Parameters
+    ----------
+    n, strip
+        The number of the step in ``plans``, and of the strip in the step.
+    centers
+        The number of center words of the strip.
+    rate
+        The learning rate.
+    gradients
+        The address of the gradients of the center words' windows.
+    of_windows
+        The summed curvature of the loss along each window's input row; overwritten.
+    """
+    start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
+    curvature, windows = buffer.center_curvature[row:], scratch.windows
+    lows, highs = plans.lows[n, start : start + centers], plans.highs[n, start : start + centers]
+    mean, exact = problem.mean, problem.exact
+    share_gradients(mean, exact, sizes, lows, highs, start, windows, of_windows, curvature)
+    choose_targets(
+        problem.center,
+        plans.ids[n, start : start + centers + 2 * sizes.window],
+        plans.center_next[n, row:],
+        curvature,
+        rate,
+        0,
+        address(buffer.center) + 4 * row * sizes.vectors * LANES,
+        scratch.tile,
+        0,
+    )
+    write_shares(sizes, centers, gradients, scratch.tile, windows)
+
+
+@inner
+def compute_strip(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    strip: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+    scratch: Scratch,
+) -> None:
+    """Compute the gradients of one strip, a part of the text of a training step.
+
+    The gradients are written to ``buffer``, or applied to the model if a word has only one row in
+    the step. The loss and the weight of the pairs are stored in ``shard.tallies``.
+
+    Parameters
+    ----------
+    step, strip
+        The number of the step in the shard, and of the strip in the step.
+    plans, buffer, shard
+        Memory that all threads share.
+    rate
+        The learning rate.
+    scratch
+        The working memory of the calling thread.
+    """
+    n, width, tile = step % len(plans.ids), sizes.vectors * LANES, scratch.tile
+    windows, band, size = scratch.windows, scratch.band, 4 * width
+    tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
+    first, last = strip * sizes.strip, min((strip + 1) * sizes.strip, tiles)
+    start = first * sizes.tile
+    # The words of the strip's input rows, and where their vectors are: rows `ids` of `matrix`.
+    words = plans.ids[n, start if sizes.windows else start + sizes.window :]
+    matrix, ids = problem.center, words
+    if sizes.parts:
+        matrix = buffer.words
+        ids = plans.numbers[n, start if sizes.windows else start + sizes.window :]
+    # The words that the input rows predict, and the words around them.
+    skipped = start + sizes.window - sizes.reach
+    around, documents = plans.ids[n, skipped:], plans.documents[n, skipped:]
+    row = strip * sizes.input_slots
+    input_curvature, dC = buffer.center_curvature[row:], address(buffer.center) + row * size
+    input_next = plans.center_next[n, row:]
+    lows, highs = plans.lows[n, start:], plans.highs[n, start:]
+    if sizes.windows:
+        count = (last - first) * sizes.tile + 2 * sizes.window
+        locate_words(matrix, ids[:count], address(tile.zeros), windows)
+    row = strip * sizes.slots
+    curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
+    following = plans.outside_next[n, row:]
+    if not sizes.nodes:
+        curvature[: sizes.slots - sizes.strip * NOISE] = 0
+    pairs = loss = np.float64(0)
+    # Prefetching loads more rows at the same time than copying them one after the other.
+    prefetch_rows(matrix, ids[: tile_inputs(sizes)], width)
+    if sizes.nodes:
+        begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
+        prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
+    else:
+        prefetch_rows(problem.outside, around[: sizes.contexts], width)
+        prefetch_rows(problem.outside, plans.noise[n, first * NOISE : (first + 1) * NOISE], width)
+    for number in range(last - first):
+        place, ends = number * sizes.tile, first + number + 1 == last
+        if not ends:
+            # The rows of the next tile are loaded into the cache while this tile is computed.
+            k = place + tile_inputs(sizes)
+            prefetch_rows(matrix, ids[k : k + sizes.tile], width)
+            k = first + number + 1
+            if sizes.nodes:
+                begin, end = plans.node_starts[n, k], plans.node_starts[n, k + 1]
+                prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
+            else:
+                noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
+                k = place + sizes.contexts
+                prefetch_rows(problem.outside, around[k : k + sizes.tile], width)
+                prefetch_rows(problem.outside, noise, width)
+        if sizes.windows:
+            out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
+            read_windows(problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows)
+            lengths_squared(Rows(out, width), sizes.tile, sizes.vectors, address(tile.center_norms))
+        else:
+            gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
+        of_centers = windows.curvature[place:] if sizes.windows else input_curvature[place:]
+        if sizes.nodes:
+            tile_pairs, tile_loss = score_node_tile(
+                problem,
+                sizes,
+                n,
+                first + number,
+                documents[place:],
+                plans,
+                buffer,
+                of_centers,
+                scratch,
+            )
+        else:
+            noise = plans.noise[n, (first + number) * NOISE :]
+            weights, tile_pairs = choose_weights(
+                problem.pairs, sizes, documents[place:], lows[place:], highs[place:], tile, band
+            )
+            read_band(sizes, problem.outside, around, noise, place, tile, band)
+            tile_loss = compute_scores(sizes, tile, band, weights, address(tile.R) + place * size)
+            sum_curvature(sizes, tile, band, address(tile.norms) + 4 * place, of_centers)
+            choose_band_targets(
+                sizes,
+                problem.outside,
+                around,
+                noise,
+                following,
+                curvature,
+                rate,
+                place,
+                number,
+                ends,
+                dR,
+                tile,
+                band,
+            )
+        pairs += tile_pairs
+        loss += tile_loss
+        if sizes.windows:
+            for i in range(sizes.tile):
+                tile.out[i] = address(windows.gradients) + (place + i) * size
+                tile.old[i], tile.steps[i] = address(tile.zeros), 1
+        else:
+            choose_targets(
+                problem.center,
+                words[place : place + sizes.tile],
+                input_next[place:],
+                of_centers,
+                rate,
+                address(tile.C),
+                dC + place * size,
+                tile,
+                0,
+            )
+        if sizes.nodes:
+            write_node_tile(problem, sizes, n, first + number, plans, buffer, rate, scratch)
+        else:
+            rows = address(tile.R) + place * size
+            compute_gradients(sizes, tile, band, rows, dR + place * size, number > 0)
+    if sizes.windows:
+        share_strip(
+            problem,
+            sizes,
+            n,
+            strip,
+            (last - first) * sizes.tile,
+            plans,
+            buffer,
+            rate,
+            address(windows.gradients),
+            windows.curvature,
+            scratch,
+        )
+    shard.tallies[step * sizes.strips + strip, 0] = pairs
+    shard.tallies[step * sizes.strips + strip, 1] = loss

@@ -1,0 +1,307 @@
+"""Update the model by the gradients of a step, for the compiled loop in `w2v.engines.kernels`.
+
+The gradients of a word are added up in a fixed order, so that the result does not depend on the
+number of threads. With subwords, the vector of a word is the sum of several rows of a matrix; the
+sums, and the sums of gradients, are computed here as well.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from w2v.engines.rows import limit, prefetch_rows
+from w2v.engines.simd import (
+    LANES,
+    address,
+    inlined,
+    inner,
+    load_each,
+    load_float,
+    load_int,
+    multiply_add_each,
+    prefetch,
+    splat,
+    store,
+    store_each,
+)
+from w2v.engines.sparse import List, Rows, combine
+from w2v.engines.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard, Sizes
+
+AHEAD = 4
+"""Rows are prefetched this many words before the word is processed."""
+WORDS, PARTS = 32, 256
+"""The number of words, and of rows of the table of subwords, that one job updates."""
+
+
+@inlined
+def add_sums(
+    first: Any, following: int, gradients: int, width: int, step: Any, out: int, zero: Any
+) -> None:
+    """Add the sum of a linked list of gradient rows, times ``step``, to a row, in some columns.
+
+    Parameters
+    ----------
+    first
+        The number of the first row of the list.
+    following
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
+    gradients
+        The address of the block of columns in row 0 of the gradients.
+    width
+        The number of float32 values in a gradient row.
+    step
+        The factor of the sum, in every lane of a SIMD vector.
+    out
+        The address of the block of columns in the row to update.
+    zero
+        A tuple of zero SIMD vectors, as many as a row of the block has.
+    """
+    one, row = splat(1), first
+    sums = load_each(zero, gradients, np.int64(row) * width)
+    row = load_int(following, row)
+    while row >= 0:
+        sums = multiply_add_each(one, load_each(zero, gradients, np.int64(row) * width), sums)
+        row = load_int(following, row)
+    store_each(multiply_add_each(step, sums, load_each(zero, out, 0)), out, 0)
+
+
+@inlined
+def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: int) -> None:
+    """Add the sum of a linked list of gradient rows, times ``step``, to a row.
+
+    Parameters
+    ----------
+    gradients
+        The address of all gradient rows.
+    width
+        The number of float32 values in a row.
+    head
+        The number of the first row of the list.
+    after
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
+    step
+        The factor of the sum, in every lane of a SIMD vector.
+    out
+        The address of the row to update.
+    """
+    zero, k = splat(0), 0
+    while k + 4 * LANES <= width:
+        zeros = (zero, zero, zero, zero)
+        add_sums(head, after, gradients + 4 * k, width, step, out + 4 * k, zeros)
+        k += 4 * LANES
+    if k + 2 * LANES <= width:
+        add_sums(head, after, gradients + 4 * k, width, step, out + 4 * k, (zero, zero))
+        k += 2 * LANES
+    if k < width:
+        add_sums(head, after, gradients + 4 * k, width, step, out + 4 * k, (zero,))
+
+
+@inlined
+def add_curvatures(curvature: int, head: Any, after: int) -> Any:
+    """Return the summed curvature of the rows of a linked list.
+
+    Parameters
+    ----------
+    curvature
+        The address of the curvatures of all rows.
+    head
+        The number of the first row of the list.
+    after
+        The address of an array with the number of the next row for each row; negative at the end of
+        the list.
+    """
+    total, row = load_float(curvature, head), load_int(after, head)
+    while row >= 0:
+        total += load_float(curvature, row)
+        row = load_int(after, row)
+    return total
+
+
+@inner
+def move_words(
+    matrix: F32,
+    gradients: F32,
+    curvature: F32,
+    words: I32,
+    heads: I32,
+    following: I32,
+    rate: np.float32,
+) -> None:
+    """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
+
+    Parameters
+    ----------
+    matrix
+        The input or output vectors of the model; updated in place.
+    gradients, curvature
+        The rows of negative gradients in the buffer, and the curvature of the loss for each.
+    words, heads
+        The words, and the first gradient row of each.
+    following
+        For each gradient row, the next row of the same word.
+    rate
+        The learning rate.
+    """
+    # The model's rows are padded to whole cache lines, those of the buffer to whole vectors.
+    stride, width = matrix.shape[1], gradients.shape[1]
+    base, model, after = address(gradients), address(matrix), address(following)
+    for n in range(len(words)):
+        if n + AHEAD < len(words):
+            for k in range(0, width, LINE):
+                prefetch(base, np.int64(heads[n + AHEAD]) * width + k)
+                prefetch(model, np.int64(words[n + AHEAD]) * stride + k)
+        head = np.int64(heads[n])
+        step = splat(limit(rate, add_curvatures(address(curvature), head, after)))
+        add_list(base, width, head, after, step, model + np.int64(words[n]) * 4 * stride)
+
+
+@inner
+def prefetch_parts(problem: Problem, word: int, width: int) -> None:
+    """Prefetch the rows of the input matrix whose sum is the vector of a word (subwords)."""
+    starts = problem.parts.starts
+    prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
+
+
+@inner
+def sum_parts(
+    problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
+) -> None:
+    """Compute the vectors of some words of a step as sums of rows of the input matrix (subwords).
+
+    The words are those of job number ``job``, at most `WORDS`. The vectors are stored in
+    ``buffer.words``.
+    """
+    n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
+    words = plans.center_words[n]
+    first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
+    table = Rows(address(problem.center), problem.center.shape[1])
+    listed = List(address(parts.rows), address(parts.weights))
+    prefetch_parts(problem, words[first], width)
+    for k in range(first, last):
+        if k + 1 < last:
+            prefetch_parts(problem, words[k + 1], width)
+        start, end = np.int64(parts.starts[words[k]]), np.int64(parts.starts[words[k] + 1])
+        out = address(buffer.words) + k * 4 * width
+        for column in range(0, width, LANES):
+            store(splat(0), out, column)
+        combine(sizes.vectors, listed, start, end, table, out, out, np.float32(1))
+
+
+@inner
+def sum_words(
+    problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
+) -> None:
+    """Add up the gradients of some words of a step, each over its occurrences (subwords).
+
+    The words are those of job number ``job``, at most `WORDS`. The sums are stored in
+    ``buffer.words``, in place of the words' vectors, and the summed curvatures in
+    ``buffer.word_curvature``.
+    """
+    n, width = step % len(plans.ids), sizes.vectors * LANES
+    words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
+    for k in range(job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])):
+        out = address(buffer.words) + k * 4 * width
+        for column in range(0, width, LANES):
+            store(splat(0), out, column)
+        head = np.int64(heads[k])
+        add_list(address(buffer.center), width, head, address(after), splat(1), out)
+        total = add_curvatures(address(buffer.center_curvature), head, address(after))
+        buffer.word_curvature[k] = total * problem.parts.totals[words[k]]
+
+
+@inner
+def move_parts(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    job: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+) -> None:
+    """Update some rows of the input matrix by the gradients of words that contain them (subwords).
+
+    The rows are those of job number ``job``, at most `PARTS`.
+    """
+    n, width = step % len(plans.ids), sizes.vectors * LANES
+    rows, ends = plans.part_rows[n], plans.part_ends[n]
+    words, shares = plans.part_words[n], plans.part_shares[n]
+    gradients = Rows(address(buffer.words), width)
+    listed = List(address(words), address(shares))
+    first, last = job * PARTS, min((job + 1) * PARTS, shard.several[step, 2])
+    stride = np.int64(4 * problem.center.shape[1])
+    start = np.int64(ends[first - 1]) if first else np.int64(0)
+    prefetch_rows(problem.center, rows[first : min(first + AHEAD, last)], width)
+    for k in range(first, last):
+        if k + AHEAD < last:
+            prefetch_rows(problem.center, rows[k + AHEAD : k + AHEAD + 1], width)
+        end, total = np.int64(ends[k]), np.float32(0)
+        for e in range(start, end):
+            total += buffer.word_curvature[words[e]] * shares[e]
+        row = address(problem.center) + rows[k] * stride
+        combine(sizes.vectors, listed, start, end, gradients, row, row, limit(rate, total))
+        start = end
+
+
+@inlined
+def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
+    """Return the number of `move` jobs that update the input matrix in a training step."""
+    if sizes.parts:
+        return int(-(-shard.several[step, 2] // PARTS))
+    return int(-(-shard.several[step, 0] // WORDS))
+
+
+@inlined
+def output_jobs(shard: Shard, step: int) -> int:
+    """Return the number of `move` jobs that update output vectors in a training step."""
+    return int(-(-shard.several[step, 1] // WORDS))
+
+
+@inner
+def move(
+    problem: Problem,
+    sizes: Sizes,
+    step: int,
+    job: int,
+    plans: Plans,
+    buffer: Buffer,
+    shard: Shard,
+    rate: np.float32,
+) -> None:
+    """Update some vectors of the model by the sums of their gradients in a step.
+
+    The vectors are those of job number ``job``, at most `WORDS`. The first jobs of a step update
+    input vectors (with subwords, rows of their matrix, at most `PARTS`), and the others output
+    vectors.
+    """
+    n = step % len(plans.ids)
+    jobs = input_jobs(sizes, shard, step)
+    if sizes.parts and job < jobs:
+        move_parts(problem, sizes, step, job, plans, buffer, shard, rate)
+        return
+    if job < jobs:
+        first, last = job * WORDS, min((job + 1) * WORDS, shard.several[step, 0])
+        move_words(
+            problem.center,
+            buffer.center,
+            buffer.center_curvature,
+            plans.center_words[n, first:last],
+            plans.center_heads[n, first:last],
+            plans.center_next[n],
+            rate,
+        )
+        return
+    first = (job - jobs) * WORDS
+    last = min(first + WORDS, shard.several[step, 1])
+    move_words(
+        problem.outside,
+        buffer.outside,
+        buffer.outside_curvature,
+        plans.outside_words[n, first:last],
+        plans.outside_heads[n, first:last],
+        plans.outside_next[n],
+        rate,
+    )

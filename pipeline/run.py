@@ -112,12 +112,11 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
     `InputError` is raised if folders are combined with other arguments.
     """
-    values = [text.removeprefix("report=") for text in arguments if text.startswith("report=")]
-    folders = [Path(value) for value in values if value not in REPORTS]
-    if folders and len(folders) < len(arguments):
-        other = next(text for text in arguments if not text.startswith("report="))
+    named = [text for text in arguments if text.startswith("report=")]
+    named = [text for text in named if text.removeprefix("report=") not in REPORTS]
+    for other in [text for text in arguments if text not in named] if named else ():
         raise InputError(f"{other}: report=<folder> takes the settings of the run; leave this out")
-    return folders
+    return [Path(text.removeprefix("report=")) for text in named]
 
 
 def make_reports(folders: Sequence[Path]) -> None:

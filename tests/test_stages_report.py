@@ -108,9 +108,11 @@ def test_what_has_no_report_is_refused(here: Path) -> None:
     done = run("report=outputs", cwd=here)
     assert done.returncode == 2
     assert "report=outputs: must be a folder of a sweep, or of a job of one" in done.stderr
-    done = run(f"report={best}", "seed=3", cwd=here)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: seed=3: report=<folder> takes the settings of the run")
+    for setting in ("seed=3", "report=best"):
+        done = run(f"report={best}", setting, cwd=here)
+        assert done.returncode == 2
+        wanted = f"error: {setting}: report=<folder> takes the settings of the run"
+        assert done.stderr.startswith(wanted)
     shutil.rmtree(here / "outputs" / "cache" / "evaluate")
     done = run(f"report={other}", cwd=here)
     assert done.returncode == 2

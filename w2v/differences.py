@@ -45,7 +45,8 @@ def read_manifests(
     code_path
         The stored entry ``code`` is only the name of another file, which holds the hashes of source
         files. This function returns the path of that file, given `folder` and the name. In the
-        manifests returned, ``code`` is the content of that file.
+        manifests returned, ``code`` is the content of that file; it is left out if that file cannot
+        be read.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -63,9 +64,9 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether the time that a past result took is a good estimate for a wanted result.
+    """Return whether two results have the same machine and the same settings of the engine.
 
-    It is if the machine and the settings of the engine are the same.
+    Only then is the time that the past result took an estimate for the wanted one.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
@@ -174,8 +175,8 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
     key
         The dotted name of the setting.
     new, old
-        All settings of the wanted and of the existing result, by dotted name. A value may be a hash
-        of the content of a file or of code; the phrase then only says that the content has changed.
+        All settings of the wanted and of the existing result, by dotted name. If both values are
+        hashes, of a file or of code, the phrase only says that the content has changed.
     """
     name = key.removesuffix(".name")
     if key not in old:
@@ -190,15 +191,18 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
 
 
 def is_digest(value: Any) -> bool:
-    """Return whether the value of a setting is a hexadecimal hash, or a list of hashes."""
+    """Return whether the value of a setting looks like a hash, or like a list of hashes.
+
+    A hash is a text of 16 to 64 hexadecimal digits.
+    """
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in values)
 
 
 def shown(value: Any) -> str:
-    """Return the value of a setting as text for a message, written as on the command line.
+    """Return the value of a setting as text for a message, cut to `SHOWN` characters.
 
-    A text of more than `SHOWN` characters is cut; in place of a hash, the text is "a file".
+    In place of a hash, or of a list of hashes, the text is "a file".
     """
     if is_digest(value):
         return "a file"
@@ -208,7 +212,7 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield phrases that say how the input files differ.
+    """Yield phrases that say which input files differ, or that their order does.
 
     Parameters
     ----------
@@ -233,6 +237,6 @@ def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first `LISTED` names and the number of the rest, as in ``a, b, c and 7 more``."""
+    """Return up to `LISTED` names and the number of any others, as in ``a, b, c and 7 more``."""
     more = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")

@@ -1,7 +1,7 @@
 """The engine for training with several workers.
 
-Training proceeds in rounds: all workers train at the same time on different parts of the text, and
-then the changes that they made to the model are combined.
+Training proceeds in rounds. In a round, each worker trains a copy of the same model on its own part
+of the text, and then the changes that the workers made are combined.
 """
 
 import time
@@ -31,9 +31,9 @@ class Round(NamedTuple):
     Attributes
     ----------
     done
-        The report of each worker, by the number of the worker.
+        The report of each worker, in the order of the parts of the text.
     combined
-        The rows of the model that were changed, with their combined values, in several parts.
+        The rows of the model that were changed, with their new values, in one or more pieces.
     combining
         The seconds spent on combining and applying changes, summed over processes.
     """
@@ -54,7 +54,7 @@ class Pool(Protocol):
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes with their copies of the model.
 
-        Return the most seconds that one of them spent on compiling kernels.
+        Return the seconds that the slowest of them spent on compiling or loading kernels.
         """
         ...
 
@@ -75,7 +75,7 @@ class Pool(Protocol):
         way
             How changes are combined.
         table : float32 (rows, d)
-            The model before the round, for processes that have to be restarted.
+            The model before the round, for processes whose copy is outdated or missing.
         """
         ...
 
@@ -94,15 +94,15 @@ class Costs:
     rounds
         The number of rounds.
     computing, combining, waiting
-        Mean seconds per process spent on training; on combining and applying changes; and on
-        waiting for other processes and messages.
+        Seconds of all rounds, averaged over processes: spent on training; on combining and applying
+        changes; and on waiting for other processes and messages.
     changed_bytes
         The size of the rows that workers changed, summed over workers and rounds.
     combined_bytes
         The size of the combined rows, summed over rounds.
     bytes_per_word
-        The bytes sent between processes per word of text, if each process is on another machine:
-        the changed rows once, and the combined rows to each process.
+        The bytes sent per word trained on, if each process is on another machine: the changed rows
+        once, and the combined rows to each process.
     """
 
     workers: int
@@ -117,7 +117,7 @@ class Costs:
 
 
 class ClusterEngine:
-    """An engine that trains with several workers at the same time.
+    """An engine that trains one model with several workers.
 
     It implements `w2v.engines.Engine`. Training proceeds in rounds: each worker trains on its part
     of the text, and then the changes of all workers are combined. The result depends on the number
@@ -130,14 +130,14 @@ class ClusterEngine:
     task
         The training task.
     text
-        The documents to train on.
+        The text whose shards (parts) are given to `train`.
     pool
         The processes in which the workers run.
     workers
         The number of workers.
     words
-        The largest number of words per worker and round; the last round of a shard may have half
-        as many more.
+        The largest number of tokens in a round, divided by `workers`. The last round of a shard may
+        have up to 1.5 times as many.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
@@ -165,7 +165,10 @@ class ClusterEngine:
         self.loaded = False
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard (part of the text) in one or more rounds."""
+        """Train on a shard, a part of the text, in rounds.
+
+        The parameters and the result are those of `w2v.engines.Engine.train`.
+        """
         tally, done, spans = Tally(), 0, text.spans
         while len(spans):
             size = min(self.shard_words, max(self.least, int(self.read[0]) // GROWTH))
@@ -183,7 +186,10 @@ class ClusterEngine:
     def _round(
         self, spans: Spans, rates: tuple[float, float], random: np.random.Generator
     ) -> Tally:
-        """Train on some documents with all workers, and combine their changes; update the model."""
+        """Train on some documents in one round: with all workers, whose changes are combined.
+
+        `rates` are the learning rates at the start and at the end of the round.
+        """
         begun = time.perf_counter()
         if not self.loaded:
             self.pool.load(self.table)
@@ -200,12 +206,7 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return ``steps`` of `Way`, a number for each of the two matrices of the model.
-
-        The number is the learning rate times the number of words per worker times the mean squared
-        length of the rows of the other matrix. It is 0 unless changes are combined by
-        ``sequential``.
-        """
+        """Return ``steps`` of `Way` for a round; zeros if ``how`` is not ``sequential``."""
         if self.terms is None:
             return 0.0, 0.0
         words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers
@@ -235,9 +236,9 @@ class ClusterEngine:
         costs.bytes_per_word = sent / max(1, self.counted)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the number of words trained on so far, as ``words_read``, an array of one element.
+        """Return ``words_read``, the number of words trained on so far, as an array of one element.
 
-        The number of words in the next rounds depends on it.
+        The length of the next rounds depends on this number.
         """
         return {"words_read": self.read}
 
@@ -253,14 +254,15 @@ def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float
 
 
 def divide(spans: Spans, workers: int) -> list[Spans]:
-    """Divide documents among workers, such that each gets about the same number of tokens.
+    """Divide documents among workers, by their number of tokens.
 
-    A worker gets consecutive documents. A document that is longer than a worker's share is cut.
+    The sequence of all tokens is divided into equal shares, one for each worker. A worker gets the
+    documents whose last token is in its share. Documents longer than a share are cut before.
 
     Returns
     -------
     list of int64 (documents, 2)
-        The start and end of each document, for each worker; may be empty.
+        For each worker, the start and end of each of its documents. A worker may get none.
     """
     size = int((spans[:, 1] - spans[:, 0]).sum())
     spans = cut(spans, -(-size // workers)) if size else spans

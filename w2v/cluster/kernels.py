@@ -49,13 +49,14 @@ def add_changes(
     Parameters
     ----------
     total : float32 (rows, d)
-        The combined changes so far; updated. With `MEAN`, their sum.
+        The combined changes so far; updated. With `MEAN`, these are a sum: `scale_changes` divides
+        it.
     times : int32 (rows,)
         The number of workers that have changed each row so far; updated.
     places : int32 (n,)
         The indices of the rows that this worker changed.
     before, after : float32 (n, d)
-        These rows before and after the changes.
+        These rows before and after the worker's changes.
     how
         The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
         a change that is orthogonal to the combined changes is added. With `SEQUENTIAL`, a share of

@@ -44,9 +44,9 @@ TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 def environment(address: str | None) -> dict[str, str]:
     """Return environment variables to set for Ray, except those that are already set.
 
-    They turn off usage statistics and some messages, and select the authentication of the cluster.
-    For a cluster that is started here, they also set its password and keep Ray from lowering the
-    priority of its processes.
+    They turn off usage statistics and some messages. For a cluster that is started here, they set a
+    password, if the user has not set one, and keep Ray from lowering the priority of its processes.
+    For another cluster, they turn on authentication if the user has a password for it.
 
     `address` is the address of the Ray cluster, or None for one that is started here.
     """
@@ -73,7 +73,10 @@ MAX_FOLDER = 40
 
 
 def require_listener(address: str) -> None:
-    """Raise an `InputError` if nothing listens at an address; Ray would try for two minutes."""
+    """Raise an `InputError` if no connection to an address can be made within 10 seconds.
+
+    Ray itself would try for two minutes. `address` is host:port.
+    """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
@@ -85,6 +88,8 @@ def require_listener(address: str) -> None:
 def connected(address: str | None, cores: int) -> Iterator[Any]:
     """Context manager: connect to a Ray cluster and yield the module ``ray``.
 
+    If this process is already connected to a cluster, that one is used and left as it is.
+
     Parameters
     ----------
     address
@@ -92,12 +97,12 @@ def connected(address: str | None, cores: int) -> Iterator[Any]:
         machine alone, on the loopback interface, without dashboard and telemetry. It is stopped and
         its files are removed at the end of the ``with`` block.
     cores
-        The number of cores of a cluster that is started here.
+        The number of cores that a cluster started here may use.
 
     Raises
     ------
     InputError
-        There is no cluster at the address.
+        No cluster answers at the address.
     """
     os.environ |= environment(address)
     import ray
@@ -157,8 +162,8 @@ def run_tasks(
     The results are in the order of the tasks.
 
     If the process or the machine of a task is lost, the task is run again, at most `RETRIES` times.
-    If a task raises an error, the other tasks are still run, and then the error is raised. Ctrl-C
-    cancels running tasks.
+    If tasks fail, the others are still run, and then the first error is raised. Ctrl-C cancels the
+    tasks that have not ended.
 
     Parameters
     ----------
@@ -191,9 +196,9 @@ def run_tasks(
 
 
 def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function on each machine of the Ray cluster; raise the first error of these calls.
+    """Call a function once on each machine of the Ray cluster; raise an error that it raises.
 
-    That a machine is lost is no error.
+    Machines that are lost are skipped.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Node
 
@@ -210,14 +215,15 @@ def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any)
 
 
 def node_cores(ray: Any) -> list[int]:
-    """Return the number of cores of each node of the Ray cluster."""
+    """Return the number of cores of each node (machine) of the Ray cluster that is alive."""
     return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
 def threads_that_fit(nodes: Sequence[int], processes: int) -> int:
     """Return the largest number of threads per process for which all processes fit on the nodes.
 
-    The result is 0 if they do not fit. `nodes` has the number of cores of each node.
+    A process needs a core of one node for each thread. The result is 0 if the processes do not fit
+    with one thread each. `nodes` has the number of cores of each node.
     """
     threads = max(nodes, default=0)
     while threads > 0 and sum(cores // threads for cores in nodes) < processes:
@@ -265,8 +271,8 @@ class TokenFile(NamedTuple):
 def to_send(text: Text, how: str) -> Text | TokenFile:
     """Return a text, without its documents, in the form in which it is sent to processes.
 
-    `how` is ``path`` (a `TokenFile`, if the tokens are in a file) or ``store`` (a copy of the
-    tokens, for Ray's object store).
+    If `how` is ``path`` and the tokens are memory-mapped from a file, this is a `TokenFile`.
+    Otherwise it is a `Text` with the tokens themselves, for Ray's object store.
     """
     path = getattr(text.tokens, "filename", None)
     if how == "path" and path is not None:
@@ -292,10 +298,10 @@ class RayReplica(Replica):
 class RayPool:
     """Copies of the model in processes of a Ray cluster. It implements `w2v.cluster.engine.Pool`.
 
-    A process may end at any time. The processes that are left then take over the model from before
-    the round, and do the round again, while another process starts, which joins them when it is
-    ready. The resulting vectors are bit-identical, because the random generators of a round do not
-    depend on the processes.
+    If a process is lost, the processes that are left go back to the model from before the round and
+    do the round again, while another process starts, which joins them when it is ready. The
+    trained vectors are bit-identical to those without a loss, because the random generators of a
+    round do not depend on the processes.
 
     Parameters
     ----------
@@ -307,7 +313,7 @@ class RayPool:
         How processes get the text: ``path``, from a file that all machines share; or ``store``,
         through Ray's object store.
     report
-        A function that is called with a message when a process is lost.
+        A function that is called with messages on processes that are lost or start later.
     """
 
     def __init__(
@@ -329,8 +335,13 @@ class RayPool:
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes. The task and the text are sent once to each machine.
 
-        Processes for which there are no cores yet join later. Return the most seconds that one of
-        the others spent on compiling kernels.
+        Processes that do not run within `PATIENCE` seconds join later. Return the seconds that the
+        slowest of the others spent on compiling or loading kernels.
+
+        Raises
+        ------
+        InputError
+            No process could start in time, or processes were lost `ATTEMPTS` times in a row.
         """
         task = replace(task, threads=self.threads)
         self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))
@@ -357,6 +368,11 @@ class RayPool:
         """Train one round, combine the changes and apply them; repeat all if a process is lost.
 
         `table` is sent to the processes only if their models are outdated.
+
+        Raises
+        ------
+        InputError
+            Processes were lost `ATTEMPTS` times in a row, or none is left and none could start.
         """
 
         def attempt() -> Round:
@@ -370,9 +386,10 @@ class RayPool:
         return self._until_done(attempt)
 
     def _until_done(self, action: Callable[[], Result]) -> Result:
-        """Call a function, and call it again if a process is lost, `ATTEMPTS` times in all.
+        """Call a function, and call it again if a process is lost, at most `ATTEMPTS` times in all.
 
-        An error of the code that runs in a process is raised without Ray's wrapper.
+        If the last call fails too, an `InputError` is raised. An error of the code that runs in a
+        process is raised at once, without Ray's wrapper.
         """
         errors = self.ray.exceptions
         for number in itertools.count(1):
@@ -394,7 +411,10 @@ class RayPool:
         raise AssertionError
 
     def _drop_lost(self) -> None:
-        """Remove lost processes from ``replicas``; wait for the calls of the others to end."""
+        """Remove lost processes from ``replicas``; wait for the calls of the others to end.
+
+        The models of the others are marked as outdated.
+        """
         self.loaded = False
         answers = [(one, one.compile_seconds.remote()) for one in self.replicas]
         self.replicas = []
@@ -417,7 +437,8 @@ class RayPool:
         Returns
         -------
         float
-            The most seconds that one of the processes that joined spent on compiling kernels.
+            The seconds that the slowest of the joining processes spent on compiling or loading
+            kernels; 0 if none joined.
 
         Raises
         ------

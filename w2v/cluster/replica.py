@@ -19,7 +19,7 @@ Spans = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """The part of the text that one worker trains on before changes are combined.
+    """The part of the text that one worker trains on in a round, before changes are combined.
 
     Attributes
     ----------
@@ -28,8 +28,8 @@ class Part(NamedTuple):
     rates
         The learning rate at the start and at the end of this part.
     random
-        The random generator. It depends on the seed, the epoch, the round and the number of the
-        worker.
+        The random generator, another one for each worker and round. It does not depend on the
+        processes.
     """
 
     spans: Spans
@@ -47,7 +47,7 @@ class Way(NamedTuple):
     steps
         For ``sequential``, and for each of the two matrices of the model: the learning rate times
         the number of words per worker times the mean squared length of the rows of the other
-        matrix.
+        matrix, in which frequent rows weigh more. Zeros for the other methods.
     """
 
     how: str
@@ -62,7 +62,7 @@ class Done(NamedTuple):
     tally
         The number of words and pairs trained on, and their loss.
     seconds
-        The computing time.
+        The time spent on training and on finding the changed rows.
     nbytes
         The size of the changed rows of the model in bytes.
     """
@@ -84,9 +84,9 @@ class Replica:
     engine
         The name of an engine in `w2v.engines.ENGINES` whose entry has `distributes`.
     task
-        The training task. The initial vectors are set by `load`.
+        The training task, whose model is copied.
     text
-        The text that the documents of a `Part` belong to.
+        The text whose tokens the ``spans`` of a `Part` refer to.
     """
 
     def __init__(self, engine: str, task: Task, text: Text) -> None:
@@ -153,12 +153,15 @@ class Replica:
     def combine(self, way: Way, *changes: Rows) -> tuple[float, Rows]:
         """Combine the workers' changes of some rows by `w2v.cluster.combine.combine`.
 
+        `changes` has one element for each worker: the rows that it changed. The model of this
+        replica stays as it is.
+
         Returns
         -------
         seconds
             The time it took.
         combined
-            The changed rows with their combined values.
+            The changed rows with their new values.
         """
         begun = time.perf_counter()
         ways = None

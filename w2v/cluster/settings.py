@@ -85,7 +85,7 @@ class ClusterSettings(Settings):
             require_ray("cluster=ray")
 
     def check(self, engine: str, objective: Objective) -> None:
-        """Check that several workers, if requested, can train an objective with an engine.
+        """Check, unless ``cluster=none``, that workers can train an objective with an engine.
 
         Raises
         ------

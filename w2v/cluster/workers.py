@@ -30,7 +30,7 @@ class Cluster:
     """
 
     def memory(self, task: Task) -> int:
-        """Estimate the memory of the processes on this machine in bytes, without the text."""
+        """Estimate the bytes of memory of the processes on this machine, without the text."""
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
         return self.here * replica_bytes(task, settings.round_words, workers)
@@ -41,7 +41,7 @@ class Cluster:
     report: Callable[[str], None] = print
 
     def make_engine(self, engine: str, task: Task, text: Text) -> ClusterEngine:
-        """Report the estimated costs of a round, and make the engine that trains with all workers.
+        """Report the estimated costs of a round, start the workers, and return their engine.
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class Cluster:
         Raises
         ------
         InputError
-            The engine or the loss does not support several workers.
+            The engine or the loss does not support several workers, or no process could start.
         """
         settings, pool = self.settings, self.pool
         settings.check(engine, task.objective)
@@ -77,9 +77,10 @@ def open_cluster(
     threads: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cluster | None]:
-    """Context manager: start the workers of a training, yield them as a `Cluster`, and end them.
+    """Context manager: yield the `Cluster` of a training; None with ``cluster=none``.
 
-    It yields None if the settings request no workers.
+    With ``cluster=ray``, connect to a Ray cluster before, and end the connection and the processes
+    of the workers at the end of the ``with`` block. `Cluster.make_engine` starts the workers.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The interface `Engine` of all training engines, and the table `ENGINES` of engines by name.
 
 An engine runs the inner loop of training: it reads text and updates the word vectors. Everything
-else is in ``w2v.training``, which cuts the text into shards, lowers the learning rate, adds up the
-losses and decides when to stop. All engines therefore share epochs and learning-rate schedule. To
-add an engine, write one file and add one entry to `ENGINES`.
+else is in ``w2v.training``, which cuts the text into shards, gives each shard its learning rates,
+adds up the losses and decides when to stop. To add an engine, write one file and add one entry to
+`ENGINES`.
 """
 
 import os
@@ -93,7 +93,7 @@ class Task:
     objective : Objective
         The architecture, the loss and their settings.
     counts : int64 (V,)
-        How often each word of the vocabulary occurs; needed for sub-sampling and for noise words.
+        How often each word of the vocabulary occurs.
     words
         The number of tokens in one epoch that are words of the vocabulary, before sub-sampling.
     epochs
@@ -133,19 +133,18 @@ class Engine(Protocol):
     """Seconds spent on compiling kernels, or on loading compiled ones from disk."""
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train once on a shard, which is a part of the text; update the model in place.
+        """Train once on a shard, which is a part of the text; update the model of ``task``.
 
         Return the numbers of words and pairs of the shard, and its loss.
 
         Parameters
         ----------
         text
-            The documents of the shard, about ``shard_words`` tokens or fewer.
+            The documents of the shard, usually at most about ``shard_words`` tokens.
         rates
             The learning rate at the start and at the end of the shard.
         random
-            The generator of all random numbers. It is seeded by the seed of the run, the epoch and
-            the number of the shard.
+            The generator of all random numbers.
         """
         ...
 
@@ -225,7 +224,7 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class EngineSettings(Settings):
-    """The settings of training engines: name, number of threads and precision."""
+    """The settings of the training engine: name, number of threads and precision."""
 
     name: str = setting("the engine", one_of(ENGINES), "numba")
     threads: int | None = setting(
@@ -320,7 +319,7 @@ def check_freezing(engine: str) -> None:
 
 
 def are_kernels_compiled() -> bool:
-    """Return whether compiled kernels are on disk, though perhaps those of an earlier version."""
+    """Return whether compiled kernels are on disk, perhaps only those of an earlier version."""
     kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
     return next(Path(kept).rglob("kernels.train-*.nbi"), None) is not None
 
@@ -329,11 +328,9 @@ def are_kernels_compiled() -> bool:
 def compiled_ahead(name: str) -> Iterator[None]:
     """Context manager: compile the kernels of an engine in a child process while the block runs.
 
-    Compiling takes seconds, once per machine, during which the ``with`` block can, for example,
-    read the text. An engine that is made in the block waits until the child process has finished
-    compiling, and loads the result from disk. The child process is terminated at the end of the
-    block. Nothing is compiled if the engine has no kernels, or if compiled ones are already on
-    disk.
+    Compiling takes seconds, during which the ``with`` block can, for example, read the text. The
+    compiled kernels are kept on disk. The child process is terminated at the end of the block.
+    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
 
     Parameters
     ----------
@@ -362,7 +359,7 @@ def make_engine(name: str, task: Task) -> Engine:
     name
         The name of the engine, a key of `ENGINES`.
     task
-        The model to train, which the engine updates in place, with the objective and the text size.
+        The model to train, with the objective and the text size.
 
     Raises
     ------

@@ -9,13 +9,15 @@ depends on its distance, and is zero if the two words are in different documents
 noise word is K / `NOISE` times the summed weight of the center word's pairs, where K is the number
 of noise words per pair.
 
-Only the scores near the diagonal of S are needed (a band matrix). They are stored by center word:
+For context words (those that may be predicted), only the scores near the diagonal of S are needed,
+a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
+``band`` are attributes of `Sizes`):
 
     (center i, context j)  at  i * row + j - i + MR - 1
     (center i, noise k)    at  i * row + band + MR - 1 + k
 
-These positions are linear in i and j, so a block of S has a constant stride. A block of `MR` center
-rows may extend beyond the windows of some of them; the scores there have weight zero.
+These positions are linear in i, j and k, so a block of S has constant strides. A block of `MR`
+center rows may extend beyond the windows of some of them; the scores there have weight zero.
 
 The products compute blocks of sums that stay in vector registers, and the logistic function works
 on whole vectors (see `w2v.engines.simd`). LLVM does neither by itself for loops over single
@@ -65,7 +67,7 @@ class Terms(NamedTuple):
     size
         The number of terms.
     R
-        The address of the rows R[k].
+        The address of the rows R[k], which are contiguous.
     """
 
     G: int
@@ -214,7 +216,8 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     pairs_of
         The weights of pairs by distance.
     lows, highs
-        The range of context words that each center word predicts.
+        The range of words that each center word predicts, as offsets from the word that is
+        `Sizes.reach` positions before the center word.
     weights
         The array to fill in.
     """
@@ -247,8 +250,8 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of the scores of a tile (consecutive center words).
 
-    Also returns the summed weight of the (center, context) pairs. Tiles in the middle of a document
-    share the same weights, which are computed only once.
+    Also returns the summed weight of the (center, context) pairs. Tiles whose windows lie within
+    one document share the same weights, which each thread computes only once.
 
     Parameters
     ----------
@@ -276,8 +279,8 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
     """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
 
     To each outside row's sum, the curvature of its score is added, times the squared length of the
-    center row. Returns the center row's sum: the curvatures of all its scores, each times the
-    squared length of the outside row. It is a SIMD vector whose lanes must still be added up.
+    center row. Returns the center row's sum: the curvatures of these scores, each times the squared
+    length of the outside row. It is a SIMD vector whose lanes must still be added up.
 
     Parameters
     ----------
@@ -359,8 +362,8 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
     """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S.
 
-    Returns the loss J. A tile is a group of consecutive center words. Bounds on the second
-    derivatives of the loss are written to ``tile.curvature``.
+    The scores are in ``tile.scores``. Returns the loss J. A tile is a group of consecutive center
+    words. Bounds on the second derivatives of the loss are written to ``tile.curvature``.
 
     Parameters
     ----------

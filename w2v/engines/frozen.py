@@ -68,7 +68,7 @@ class _Fixed:
         self.place[self.rows] = np.arange(len(self.rows))
 
     def put_back(self, moved: NDArray[np.integer] | None) -> None:
-        """Restore the frozen rows whose indices are in `moved`; None restores all frozen rows."""
+        """Restore the frozen rows whose indices are in `moved`; if it is None, all frozen rows."""
         if moved is None:
             self.matrix[self.rows] = self.values
             return

@@ -1,13 +1,15 @@
 """``engine=gensim``: train by gensim's Word2Vec, to compare it with the other engines.
 
 It trains negative sampling and the hierarchical softmax, for skip-gram and for CBOW. gensim reads
-the text in the format that it reads fastest, a file with one document per line.
+the text in the format that it reads fastest, a file with a line for each document (long documents
+are cut).
 
 gensim differs from the other engines:
 
 - With ``dynamic_window``, it draws a random window size for each center word. For skip-gram, the
   other engines weight pairs by their distance instead.
-- It skips pairs whose score is outside [-6, 6], and noise words that equal the word to predict.
+- It skips pairs, noise words and tree nodes whose score is outside [-6, 6], and noise words that
+  equal the word to predict.
 - Each thread lowers the learning rate by the share of the text that this thread has read. With n
   threads, the learning rate therefore covers only 1 / n of its way from the first value to the
   last.
@@ -60,12 +62,12 @@ them forever."""
 
 
 class GensimEngine:
-    """An engine that trains with gensim and updates the model's matrices in place.
+    """An engine that trains with gensim.
 
-    An epoch is one call of gensim's `Word2Vec.train`. The number of pairs and the loss in the
-    `Tally` are None. gensim does not report the number of pairs. It accumulates the loss in float32
-    over all pairs (piskvorky/gensim#2735, #2743), so its loss cannot be compared with the loss of
-    other engines.
+    An epoch is one call of gensim's `Word2Vec.train`. The engine reports neither the number of
+    pairs nor the loss. gensim does not report the number of pairs. It accumulates the loss in
+    float32 over all pairs (piskvorky/gensim#2735, #2743), so its loss cannot be compared with the
+    loss of other engines.
 
     Raises
     ------
@@ -171,7 +173,7 @@ class GensimEngine:
         read
             The number of all tokens written, including filler words unknown to gensim.
         pairs
-            Whether any line has two known words, so that there is a pair to train on.
+            Whether any line has two or more known words, so that there is a pair to train on.
         """
         words = unknown = 0
         pairs = False

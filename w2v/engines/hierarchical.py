@@ -21,7 +21,7 @@ class HierarchicalStep(LogisticStep):
         self.tree = HuffmanTree(task.counts)
 
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:  # noqa: ARG002
-        """Return the inner nodes on the Huffman tree paths of the words in and around each tile.
+        """Return columns for the Huffman tree paths of the words in and around each tile.
 
         A tile is a number of consecutive center words. A column of a tile stands for an inner node
         and one of its two branches, and belongs to the paths that take this branch. Columns of

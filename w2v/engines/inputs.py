@@ -25,16 +25,14 @@ from w2v.text.tokens import Batch
 
 
 class Inputs(Protocol):
-    """Interface of an architecture: how input vectors are composed, and which words they
-    predict.
-    """
+    """Interface of an architecture: how input vectors are composed, and what they predict."""
 
     targets: F32
     """The weight of predicting a word from an input row, by their distance in the text, from 0 on:
     float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return the input vector of each center position of a batch, as a weighted sum of words.
+        """Return what the input vector of each center position of a batch is the weighted sum of.
 
         The sums are returned as word ids and weights. A position whose sum is empty is not trained.
 
@@ -89,7 +87,9 @@ class CbowInputs:
         self.exact = objective.context_gradient == "exact"
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return, as word ids and weights, the sum or mean over the window of each center position.
+        """Return the words in the window of each center position, with their weights.
+
+        The weights are those of a sum or mean. The center word itself is left out.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class CbowInputs:
 
 
 class InputTable:
-    """The matrix of input vectors. Computes weighted sums of its rows, and the rows' gradients."""
+    """The input matrix. Computes weighted sums of its rows, and the rows' gradients."""
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -201,13 +201,13 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
     learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
-    the row. A step of 2 / h or less cannot increase the loss. The bound has an effect only for
-    words that are very frequent in a batch. For the formula of h, see ``w2v/README.md``, "Kept
-    stable".
+    the row. A step of 2 / h or less cannot increase the loss. At usual learning rates, the bound
+    has an effect only for words that are very frequent in a batch. For the formula of h, see
+    ``w2v/README.md``, "Kept stable".
 
     Parameters
     ----------
-    table : float32 (V, d)
+    table : float32 (rows, d)
         Updated in place.
     sums
         n weighted sums of rows of the table. A row may occur in several sums.

@@ -1,10 +1,11 @@
 """``engine=jax``: train by programs that JAX compiles, on a GPU or on the CPU.
 
-It trains skip-gram with negative sampling or the exact softmax. For each shard of the text the host
-sends the positions of the documents. One compiled program then sub-samples the shard and draws its
-noise words, and another one runs all training steps in a loop, so that no step waits for Python.
-Random numbers and updates are computed as in `w2v.engines.numpy`, but a step of negative sampling
-may have more center words (`STEP_WORDS`).
+It trains skip-gram with negative sampling or the exact softmax. For each shard, a part of the text,
+the host sends the positions of the documents (and the tokens, if the text is too large for the
+device). One compiled program then sub-samples the shard and draws its noise words, and another one
+runs all training steps in a loop, so that no step waits for Python. Random numbers and updates are
+computed as in `w2v.engines.numpy`, but a step of negative sampling may have more center words
+(`STEP_WORDS`).
 
 Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
 added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.
@@ -96,9 +97,9 @@ class Sample(NamedTuple):
         The vocabulary id and the document number of each word that was kept. Both are padded at
         both ends, `documents` with -1. The padding at the start has the length of one window.
     noise : int32
-        The noise words of all tiles in order. A tile is `CENTERS` consecutive center words. Empty
-        for a loss without noise words.
-    order : int32 (steps, gradients)
+        The noise words: `NOISE` for every `SHARED` consecutive center words. Empty for a loss
+        without noise words.
+    order : int32 (most steps, gradients)
         For each training step, the permutation that sorts its gradients by the row that they
         update.
     counts : int32 (2,)
@@ -177,7 +178,7 @@ class Steps(Protocol):
 
 
 class JaxEngine:
-    """An engine that trains on the first device that JAX finds: a GPU, or else the CPU.
+    """An engine that trains on the first device that JAX finds: usually a GPU, or else the CPU.
 
     The model is kept in the device's memory. Reading the attribute `task` copies it back to the
     arrays of the task.
@@ -320,15 +321,15 @@ class JaxEngine:
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
         """Return a shard, a part of the text, as arrays that a compiled program can take.
 
-        The tokens of the whole text are copied to the device at the first call, if they fit into
-        its memory. Otherwise the tokens of the current shard are sent at each call.
+        The tokens of the whole text are copied to the device at the first call for this text, if
+        its memory has room. Otherwise an array with the tokens of the shard is returned.
 
         Parameters
         ----------
         text
             The documents of a shard.
         capacity
-            The length of the array of tokens, if it is sent for each shard.
+            The length of the array of tokens, if it is that of the shard; padded with zeros.
 
         Returns
         -------
@@ -337,7 +338,7 @@ class JaxEngine:
         ids : int32
             The vocabulary id of each of these integers; -1 outside the vocabulary.
         spans : int32 (documents, 2)
-            The start and end of each document in `tokens`.
+            The start and end of each document in `tokens`, padded with empty documents.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -376,7 +377,9 @@ class JaxEngine:
         donate: tuple[int, ...] = (),
         **static: Any,
     ) -> Any:
-        """Run a function on the device. It is compiled once for each combination of array shapes.
+        """Run a function on the device, and return its result.
+
+        It is compiled once for each combination of array shapes and of constants.
 
         Parameters
         ----------
@@ -399,7 +402,9 @@ class JaxEngine:
         donate: tuple[int, ...],
         static: dict[str, Any],
     ) -> Any:
-        """Return a function compiled for the shapes of the arguments; compile it only once.
+        """Return a function compiled for the shapes of the arguments and for some constants.
+
+        Later calls with the same function, shapes and constants return the same program.
 
         Parameters
         ----------
@@ -449,7 +454,10 @@ class JaxEngine:
         return int(stats["bytes_limit"]) - int(stats["bytes_in_use"])
 
     def _require(self, need: int, what: str) -> None:
-        """Raise `InputError` if the device has less than `need` bytes free for `what`."""
+        """Raise `InputError` if the device reports less than `need` bytes of free memory.
+
+        `what` is what needs the memory, for the message.
+        """
         free = self._free_memory()
         if free is not None and need > free:
             words, dim = self._task.model.center.shape
@@ -548,7 +556,7 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Return the loss and the number of pairs of each training step, without training.
+        """Return the loss and the number of pairs for the words of each step, without training.
 
         Parameters
         ----------
@@ -636,7 +644,7 @@ class NegativeSamplingSteps:
         return vectors, state, self._tally(S, weights)
 
     def _words(self, ids: Array, noise: Array) -> tuple[Array, Array]:
-        """Return the center words of each tile, and its outside words followed by its noise words.
+        """Return the center words of each tile; and its nearby words, followed by its noise words.
 
         A tile is `CENTERS` consecutive center words. The shapes are (tiles, CENTERS) and (tiles,
         words).
@@ -656,8 +664,8 @@ class NegativeSamplingSteps:
         C, R
             The vectors of the center words and of the output words, one matrix per tile.
         S
-            Their dot products, negated for positive pairs, so that the loss of a score is always
-            its weight times log(1 + exp(S)).
+            Their dot products, negated for nearby words (not noise words), so that the loss of each
+            is its weight times log(1 + exp(S)).
         weights
             The weight of each score in the loss.
         """
@@ -756,9 +764,10 @@ class SoftmaxSteps:
         Returns
         -------
         centers : int32
-            The distinct center words in ascending order, padded with V, the size of the vocabulary.
+            The distinct center words that have pairs, in ascending order, padded with V, the size
+            of the vocabulary.
         count
-            The number of distinct center words.
+            The number of these words.
         pairs
             The summed weight of all pairs.
         tile
@@ -863,7 +872,7 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
 
 
 def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
-    """Return random uint32 numbers that are evenly spread: those of `w2v.sampling.draw_evenly`."""
+    """Return the same evenly spread uint32 random numbers as `w2v.sampling.draw_evenly`."""
     start, _ = draws(key, purpose, jnp.zeros(1))
     groups, places = jnp.divmod(numbers.astype(jnp.uint32), np.uint32(parts))
     return start + groups * SPACING // np.uint32(parts) + places * np.uint32(2**32 // parts)
@@ -923,9 +932,9 @@ def sum_equal_rows(
     """Add up the gradients, and curvatures, of equal rows in a fixed order, even on a GPU.
 
     (A scatter operation adds in the order in which the threads of the GPU happen to run.) The
-    sorted entries are cut into groups. Within each group, a product with the 0/1 matrix of equal
-    rows adds up the gradients of each row. The first row of a group may have begun in an earlier
-    group; its sum is therefore an entry of the next level, where the procedure is repeated.
+    entries are cut into groups. Within each group, a product with the 0/1 matrix of equal rows adds
+    up the gradients of each row. The first row of a group may have begun in an earlier group; its
+    sum is therefore an entry of the next level, where the procedure is repeated.
 
     Parameters
     ----------
@@ -970,9 +979,9 @@ def sum_equal_rows(
 
 
 def add_once(array: Array, rows: Array, values: Array) -> Array:
-    """Add `values` to the given rows of an array; rows out of range are ignored.
+    """Return an array with `values` added to the given rows; rows beyond its end are ignored.
 
-    The rows must be distinct.
+    The other rows must be distinct.
     """
     return array.at[rows].add(values, mode="drop", unique_indices=True)
 
@@ -980,7 +989,7 @@ def add_once(array: Array, rows: Array, values: Array) -> Array:
 def scale_rows(
     state: State, name: str, gradients: Array, words: Array, count: Array | int
 ) -> tuple[State, Array]:
-    """Divide the gradient of each row by a root mean square of its gradients so far.
+    """Divide the gradient of each row by a scale that grows with its gradients so far.
 
     This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and explains
     it.

@@ -55,8 +55,8 @@ def add_one(builder: Any, address: Any) -> Any:
 def load_shared(builder: Any, address: Any) -> Any:
     """Emit LLVM code that loads an int64 from memory that other threads update by `add_one`.
 
-    The load is sequentially consistent: everything that a thread wrote before its update is visible
-    after the load.
+    The load is sequentially consistent: if it reads the result of an update, everything that the
+    other thread wrote before this update is visible after the load.
     """
     place = builder.inttoptr(address, ir.PointerType())
     return builder.load_atomic(place, "seq_cst", 8, typ=ir.IntType(64))

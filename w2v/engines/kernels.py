@@ -4,18 +4,18 @@ Each thread calls `train` with the same arguments, except for its own working me
 divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job does not
 depend on the thread that runs it. These kinds of jobs run in this order:
 
-1. `subsample`: sub-sample a block of the text.
+1. `subsample`: sub-sample a part of the text.
 2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
    Copy its words, draw its random numbers, and list where each word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
    before the step. Gradients are written to a buffer, with one row for each input vector and each
-   output vector. If a word has only one row in the step, its vector is updated at once. For CBOW
-   with the hierarchical softmax, three kinds of jobs do this in turn: `read_strip`,
-   `compute_sorted` and `share_sorted`.
+   output vector. If a word has only one row in the step, its vector is updated at once (with
+   subwords, only output vectors are). For CBOW with the hierarchical softmax, three kinds of jobs
+   do this in turn: `read_strip`, `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
-6. `move`: for some of the other words, or rows of the matrix of subwords, add up the gradients in
-   a fixed order and update the model.
+6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
+   order and update the model.
 
 A strip consists of *tiles*, each of `Sizes.tile` consecutive words of the sub-sampled text; for
 CBOW with the hierarchical softmax, of words with similar tree paths. Jobs of kind 1 and 2 are in

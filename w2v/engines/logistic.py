@@ -42,7 +42,7 @@ def logistic(scores: int, weights: int, curvature: int, vectors: Any) -> float:
     Parameters
     ----------
     scores
-        The address of the scores, which are replaced by the negative gradient.
+        The address of the scores, which are replaced by the negative gradients.
     weights
         The address of their weights.
     curvature

@@ -27,13 +27,13 @@ class NegativeSamplingStep(LogisticStep):
     def columns(self, words: I32, weights: F32, key: Key, first: int) -> Columns:
         """Return the output words of each tile: words that may be predicted, then noise words.
 
-        A tile is a number of consecutive center words; the tiles of `SHARED` of them share their
-        noise words. The weight of a center word and a word that may be predicted is that of their
-        pair. The weight of a center word and a noise word is `negatives` / `NOISE` times the summed
-        weight of all pairs of the center word, so that the expected gradient equals that of
-        `negatives` independent noise words for every pair. The noise words of the shard's center
-        words n * `SHARED` to (n + 1) * `SHARED` - 1 are drawn with the counters from n * `NOISE`
-        on.
+        A tile is `CENTERS` consecutive center words; `SHARED` consecutive center words, which are
+        several tiles, share their noise words. The weight of a center word and a word that may be
+        predicted is that of their pair. The weight of a center word and a noise word is
+        `negatives` / `NOISE` times the summed weight of all pairs of the center word, so that the
+        expected gradient equals that of `negatives` independent noise words for every pair. The
+        noise words of the shard's center words n * `SHARED` to (n + 1) * `SHARED` - 1 are drawn
+        with the counters from n * `NOISE` on.
 
         The parameters are those of `LogisticStep.columns`.
         """

@@ -29,7 +29,8 @@ def read_strip(
     """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
     An input row is the sum or mean of the vectors in the window of a center word. The rows are
-    stored in ``buffer.inputs``. A strip is a part of the text.
+    stored in ``buffer.inputs``, and ``buffer.input_curvature`` is set to zero for them. A strip is
+    a part of the text.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)

@@ -53,9 +53,9 @@ def read_band(
 ) -> None:
     """For negative sampling, copy the output vectors for a tile to the thread's working memory.
 
-    A tile is a group of consecutive center words. Copied are the output vectors of nearby words,
-    except those that the strip's tile before has copied, and of noise words. Their squared lengths
-    are computed as well.
+    A tile is a group of consecutive center words. The vectors are those of noise words, and those
+    of nearby words that have not been copied for the previous tile of the strip. Their squared
+    lengths are computed as well.
 
     Parameters
     ----------

@@ -131,6 +131,9 @@ def move_words(
 ) -> None:
     """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
 
+    The step size is the learning rate, or less where the curvature is large
+    (`w2v.engines.rows.limit`).
+
     Parameters
     ----------
     matrix
@@ -168,10 +171,10 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of some words of a step as sums of rows of the input matrix (subwords).
+    """Compute the vectors of some words of a step: weighted sums of rows of the input matrix.
 
-    The words are those of job number ``job``, at most `WORDS`. The vectors are stored in
-    ``buffer.words``.
+    This is for subwords. The words are those of job number ``job``, at most `WORDS`. The vectors
+    are stored in ``buffer.words``.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
@@ -196,7 +199,7 @@ def sum_words(
     """Add up the gradients of some words of a step, each over its occurrences (subwords).
 
     The words are those of job number ``job``, at most `WORDS`. The sums are stored in
-    ``buffer.words``, in place of the words' vectors, and the summed curvatures in
+    ``buffer.words``, in place of the words' vectors, and bounds on the curvature of the loss in
     ``buffer.word_curvature``.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES

@@ -24,8 +24,7 @@ def run_tracked(
 ) -> dict[str, Any]:
     """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is ``None`` unless the run is a job of a sweep. `stop` tells whether the user has asked to
-    stop.
+    `job` is ``None`` unless the run is a job of a sweep. `stop` returns whether to stop.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths

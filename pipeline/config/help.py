@@ -34,8 +34,7 @@ Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
     """Return the text of ``--help``, as a template for Hydra.
 
-    `groups` maps each config group (a folder of ``conf/``) to its choices, and each choice to its
-    class of settings.
+    `groups` maps each config group (a folder of ``conf/``) to its choices and their classes.
     """
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]

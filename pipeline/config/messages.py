@@ -123,8 +123,7 @@ def not_yaml(error: MarkedYAMLError) -> str:
 def unknown_choice(file: str, options: Sequence[str]) -> str:
     """Return the error message for a choice that does not exist in its config group.
 
-    `file` is the file that Hydra looked for, such as ``loss/foo``; `options` are the existing
-    choices.
+    `file` is the file that Hydra looked for, such as ``loss/foo``; `options` are those that exist.
     """
     group, _, name = file.rpartition("/")
     path = file.removeprefix("corpus/")

@@ -127,10 +127,7 @@ def key_of(owner: type) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` if a key of `node` is unknown (``+key=...``) or missing (``~key``).
-
-    `prefix` is put before the key in the message.
-    """
+    """Raise `InputError` if a key below `prefix` is unknown (``+key=…``) or missing (``~key``)."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -168,10 +165,7 @@ def check_booleans(overrides: Sequence[str]) -> None:
 
 
 def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError` if the setting `key` is a boolean, and `value` an integer but 0 or 1.
-
-    `where` is put before the message.
-    """
+    """Raise `InputError`, which says `where`, if a boolean `key` is an integer but not 0 or 1."""
     number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
     if number and known_keys().get(key.lstrip("+")) is bool:
         raise InputError(f"{where}{key}={value}: must be true or false")

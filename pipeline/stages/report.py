@@ -182,8 +182,7 @@ def read_ended(run_dir: Path) -> Ended:
 def runs_below(path: Path) -> list[Path]:
     """Return the folders of the runs to report on: `path` itself or, for a sweep, its jobs.
 
-    Jobs that have no scores, or already have a report, are left out. `InputError` is raised if
-    `path` does not exist.
+    Jobs without scores or with a report are left out. Raises `InputError` if `path` is missing.
     """
     if not path.is_dir():
         raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")

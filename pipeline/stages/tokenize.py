@@ -28,8 +28,7 @@ MAX_UNSEGMENTED = 0.05
 class Tokenize(Stage):
     """Tokenizes the corpus, and writes its token ids and the types (distinct tokens) to a folder.
 
-    With phrase detection, the words of a phrase become one token, and ``phrases.csv`` lists the
-    phrases.
+    With phrase detection, each phrase becomes one token, and ``phrases.csv`` lists the phrases.
     """
 
     name = "tokenize"

@@ -91,8 +91,7 @@ def check_job(
     """Return the settings of a job; raise `InputError` if they are invalid.
 
     `base` is the composed configuration that shares the job's choices of config groups. Where
-    possible, the job's other overrides are applied to a copy of `base`, because composing with
-    Hydra is slow.
+    possible, the other overrides are applied to a copy of `base`, as composing is slow.
     """
     schema.check_booleans(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

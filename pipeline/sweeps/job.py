@@ -102,8 +102,7 @@ def run_job(
 ) -> float | None:
     """Run one job, and return the value of the sweep's objective.
 
-    If the job fails, the error is written into its folder, ``None`` is returned, and other jobs go
-    on.
+    If the job fails, the error is written into its folder, and ``None`` is returned.
 
     Parameters
     ----------

@@ -15,8 +15,7 @@ from w2v.plots.comparisons import Cloud, Panel
 def draw(folder: Path, result: Sweep[Job]) -> None:
     """Draw those plots of a sweep as PNG files for which it has enough finished jobs.
 
-    If only jobs of the same group can be compared, the mean of a job's group is subtracted from the
-    job's objective.
+    If only jobs of the same group can be compared, the mean of the group is subtracted from each.
     """
     if not result.finished:
         return

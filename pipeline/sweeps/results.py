@@ -2,8 +2,7 @@
 
 The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
 ``job.json``, later ``summary.json``, and ``failure.json`` if the job failed. A sweep and each job
-lock ``.lock`` in their folders against other processes; a process that is killed releases its
-locks.
+lock ``.lock`` in their folders against other processes, until their own process ends.
 """
 
 import json

@@ -107,8 +107,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
 def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
     """Set a key of ``hydra.sweeper`` as if it had been set on the command line.
 
-    Hydra composes every job from the command line again, so changing `config` alone has no effect
-    on the jobs.
+    Hydra composes every job from the command line, so changing `config` does not change the jobs.
     """
     overrides = config.hydra.overrides.hydra
     with read_write(config.hydra.sweeper), read_write(overrides):

@@ -100,10 +100,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy that puts calls of an object's methods into a queue, and returns ``None`` at once.
-
-    Only its method `wait` waits, for the calls put so far.
-    """
+    """A proxy that puts calls of an object's methods into a queue, without waiting (but `wait`)."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target

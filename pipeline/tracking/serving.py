@@ -1,7 +1,6 @@
 """The code of the MLflow model of word vectors, which MLflow runs to load and serve the model.
 
-MLflow copies this file and the ``w2v`` package into each model, so that a model works without this
-project.
+MLflow copies this file and the ``w2v`` package into each model, which works without this project.
 """
 
 from pathlib import Path

@@ -42,18 +42,13 @@ class Tracker:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Add files to a folder of the run's artifacts; ``""`` is the top folder.
-
-        Files of the cache or of a sweep, which do not change, may become hard links; others are
-        copied.
-        """
+        """Add files (or hard links to them) to a folder of the run's artifacts; ``""``: the top."""
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.
 
         ``name``, the path of the artifact, ends in ``.json``. ``grouped`` names two columns: rows
-        with the same value in the first are merged, and their values in the second are joined by
-        commas.
+        with equal values in the first are merged, with commas between their values in the second.
         """
 
     def model(self, folder: Path) -> None:

@@ -19,10 +19,10 @@ class EarlyStopping:
         Training stops if this many successive epochs bring no improvement. The vectors of the best
         epoch are kept.
     min_gain
-        By how much a loss must be lower than the best so far, or a score higher, to count as an
-        improvement; in nats per pair for the loss.
+        An improvement is a loss that is lower than the best so far, or a score that is higher, by
+        more than this; in nats per pair for the loss.
     watch
-        ``heldout_loss``, or the name of one of the scores of `Epoch`.
+        What has to improve: ``heldout_loss``, or one of the names in `Epoch.scores`.
     """
 
     patience: int
@@ -34,10 +34,10 @@ class EarlyStopping:
         return len(epochs) > 0 and len(epochs) - self.best(epochs) >= self.patience
 
     def best(self, epochs: Sequence[Epoch]) -> int:
-        """Return the number of the best epoch: the last that improved by more than `min_gain`.
+        """Return the number of the best epoch: the last that brought an improvement.
 
-        An improvement is over the best epoch before it. If no epoch has the loss or score `watch`,
-        the first epoch is the best.
+        Each epoch is compared with the best one before it. If no epoch has the loss or score that
+        `watch` names, the first epoch is the best.
         """
         best, most = epochs[0].epoch, -math.inf
         for epoch in epochs:

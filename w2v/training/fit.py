@@ -1,4 +1,4 @@
-"""Train on a tokenized corpus with a chosen vocabulary, given initial vectors and frozen words."""
+"""Train on a tokenized corpus, optionally from given vectors, some of which may be frozen."""
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -51,7 +51,8 @@ def fit(
     objective
         The architecture (skip-gram or CBOW) and its loss.
     settings
-        Epochs, learning rate, held-out text and early stopping. ``settings.init`` is ignored.
+        Epochs, learning rate, held-out text, bootstrap and early stopping. Its settings of initial
+        vectors and of checkpoints are ignored.
     given
         Initial vectors. Words without one start from random vectors.
     name
@@ -62,7 +63,8 @@ def fit(
     engine, threads, seed
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
     score
-        A function that computes scores of the vectors, by name. It is called after epochs.
+        A function that computes scores of the vectors, by name. It is called after each epoch, or
+        less often with the option `every`.
     **options
         Other arguments of `w2v.training.train.train`.
 

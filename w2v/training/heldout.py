@@ -1,4 +1,4 @@
-"""Hold documents out of the training text, and compute the loss on them after each epoch."""
+"""Hold part of a text out of training, and compute the loss on it."""
 
 from typing import Protocol
 
@@ -16,11 +16,10 @@ MIN_PASSAGE = 100
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split a text at random into a training text and a held-out text.
 
-    Normally ``round(fraction * documents)`` documents are held out. If this number is 0, because
-    there are few documents, a passage of consecutive tokens is held out instead. Its length is
-    `fraction` of the tokens, but at least `MIN_PASSAGE` tokens or a tenth of the text, whichever is
-    less. Documents are cut at the borders of the passage, so that no window contains words of both
-    texts.
+    Normally ``round(fraction * documents)`` documents are held out. If this is 0, but `fraction` is
+    above 0, a passage of consecutive tokens is held out instead. Its length is `fraction` of the
+    tokens, but at least `MIN_PASSAGE` tokens or a tenth of the text, whichever is less. Documents
+    are cut at the borders of the passage, so that no window contains words of both texts.
 
     Returns
     -------
@@ -43,9 +42,9 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 
 
 def holds_out_passage(documents: int, fraction: float) -> bool:
-    """Return whether `hold_out` holds out a passage of the text instead of whole documents.
+    """Return whether `fraction` is above 0, but `fraction` times `documents` is rounded to 0.
 
-    This is so if `fraction` is above 0, but `fraction` times `documents` is rounded to 0.
+    `hold_out` then holds out a passage of the text instead of whole documents.
     """
     return fraction > 0 and round(fraction * documents) == 0
 
@@ -72,24 +71,24 @@ def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -
 class Measurer(Protocol):
     """Interface of an engine that can compute a loss without changing its model.
 
-    `shard_words` is the number of tokens per call of `loss`.
+    `shard_words` is about how many tokens each call of `loss` is given.
     """
 
     shard_words: int
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the summed weight of the (center, outside) pairs of a text, and their summed loss.
+        """Compute the loss on a text: the summed weight of its pairs, and their summed loss.
 
-        `random` draws the sub-sampling and the noise words.
+        `random` generates the sub-sampling and the noise words.
         """
         ...
 
 
 def heldout_loss(engine: Measurer, held_out: Text, seed: int) -> float | None:
-    """Return the mean loss per pair on the held-out text, in nats; None if it has no pairs.
+    """Return the mean loss per pair on the held-out text, in nats; None if this text has no pairs.
 
-    `seed` is that of the sub-sampling and the noise words, so that they are the same in every
-    epoch.
+    The sub-sampling and the noise words depend only on `seed`; with the same seed after every
+    epoch, the losses can be compared.
     """
     random = generator(seed, "heldout-noise")
     shards = held_out.shards(engine.shard_words)

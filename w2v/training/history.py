@@ -97,7 +97,7 @@ class TrainState:
     points: list[Point] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the state as values for JSON, from which `from_json` restores it exactly."""
+        """Return the state as a dict that can be written as JSON, for `from_json`."""
         return {
             **vars(self),
             "tally": list(self.tally),

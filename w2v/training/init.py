@@ -1,4 +1,4 @@
-"""Make the initial vectors of a training from given vectors; other words get random vectors."""
+"""Make the initial vectors of a training from given word vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from w2v.vectors.formats import NGRAMS, SUBWORDS
 
 
 def given_files(path: str | Path) -> list[Path]:
-    """Return the files that `given_vectors` reads for a path.
+    """Return the files of the vectors at a path: one, or those that `WordVectors.save` wrote.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def given_files(path: str | Path) -> list[Path]:
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:
-    """Return the SHA-256 of each file of the vectors at a path, in hexadecimal.
+    """Return the SHA-256 of each of the `given_files` of a path, in hexadecimal.
 
     `hashes` caches the hashes of unchanged files; without it, every file is read.
     """
@@ -45,7 +45,7 @@ def given_vectors(path: str | Path) -> WordVectors:
     Parameters
     ----------
     path
-        Whatever `WordVectors.load` reads; only a folder has outside vectors.
+        Any path that `WordVectors.load` accepts.
 
     Raises
     ------
@@ -74,7 +74,8 @@ def model_from(
     objective
         The architecture and the loss; they decide which matrices the model has.
     random
-        Generates the center vectors of words that are not in `given`, as in `initial_model`.
+        Generates the center vectors of words that are not in `given`, as in `initial_model`; not
+        used for these with subwords, for which see `fill_subwords`.
     name
         The name of the vectors in error messages, such as their path.
 

@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Interrupt:
-    """A context manager that lets the first Ctrl-C set the flag `received` and raise no exception.
+    """A context manager in which the first Ctrl-C sets the flag `received` and raises nothing.
 
-    This is so from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
+    This holds from the call of `defer` to the end of the ``with`` block. A second Ctrl-C, or one
     before `defer`, raises `KeyboardInterrupt` as usual. Outside the main thread, which handles all
     signals in Python, the context manager has no effect.
     """
@@ -32,7 +32,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._before)
 
     def requested(self) -> bool:
-        """Return whether Ctrl-C was pressed after `defer`."""
+        """Return the flag `received`."""
         return self.received
 
     def _receive(self, *_: object) -> None:

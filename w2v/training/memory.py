@@ -40,7 +40,7 @@ def training_memory(words: int, documents: int, objective: Objective, keeps_best
 
 
 def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool) -> dict[str, int]:
-    """Estimate the disk space that the files of a training take at most, in bytes by kind of file.
+    """Estimate the largest disk space that each kind of file of a training takes, in bytes.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool
     checkpoints
         Whether checkpoints are written.
     tracked
-        Whether the vectors are also copied to the tracking store.
+        Whether the vectors are also copied to a tracking store (MLflow).
     """
     return {
         "the vectors": model,
@@ -74,7 +74,7 @@ def require_memory(need: int, what: str, advice: str) -> None:
     what
         The beginning of the error message, such as "training takes".
     advice
-        The end of the error message: how less memory is needed.
+        The end of the error message: what to change so that less memory is needed.
 
     Raises
     ------
@@ -104,9 +104,10 @@ def free_memory() -> int | None:
 def cgroup_free_memory(
     controllers: str, path: str, root: Path = Path("/sys/fs/cgroup")
 ) -> Iterator[int]:
-    """Yield the free bytes of a control group and of each group around it that has a limit.
+    """Yield the free memory of a Linux control group and of those around it, in bytes.
 
-    `controllers` and `path` are fields of a line of ``/proc/self/cgroup``.
+    Groups without a limit are left out. `controllers` and `path` are the fields of a line of
+    ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups.
     """
     if controllers == "":  # version 2
         limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"
@@ -127,7 +128,7 @@ def cgroup_free_memory(
 
 
 def read_field(path: Path, name: str) -> int:
-    """Return the number that follows a name in a file such as ``/proc/meminfo``."""
+    """Return the number that follows `name` in its line of a file such as ``/proc/meminfo``."""
     found = re.search(rf"^{name}:?\s+(\d+)", path.read_text(errors="replace"), re.MULTILINE)
     if found is None:
         raise ValueError(f"{path} has no {name}")

@@ -25,7 +25,8 @@ class TrainedModel:
     ----------
     vectors : WordVectors
         The words with their center vectors, float32 (V, d), which are the word vectors to use, and
-        their outside vectors, ``vectors.outside``. With early stopping, those of the best epoch.
+        their outside vectors, ``vectors.outside``. With early stopping, those of the best epoch,
+        unless Ctrl-C ended the training.
     epochs : list of w2v.training.history.Epoch
         Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch.
     points : list of w2v.training.history.Point
@@ -98,9 +99,10 @@ class TrainedModel:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Load a model from a folder that `save` or the pipeline has written.
+        """Load a model from a folder that `save` has written.
 
-        The vectors are memory-mapped.
+        Folders of the pipeline's training results, ``cache/train/<key>``, can be loaded, too. The
+        vectors are memory-mapped.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Measure how far training has moved the initial vectors."""
+"""Measure how far training has moved the given initial vectors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,12 +14,12 @@ ROWS_AT_A_TIME = 1 << 16
 
 
 class Movement(NamedTuple):
-    """How far training has moved the initial vectors, by cosines between before and after.
+    """How far training has moved the given initial vectors, by cosines between before and after.
 
     Attributes
     ----------
     words
-        The number of words with an initial vector that are in the vocabulary.
+        The number of words of the vocabulary for which an initial vector was given.
     unchanged
         The number of these words whose vector is exactly the same as before.
     mean, median, least

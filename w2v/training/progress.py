@@ -58,13 +58,13 @@ class ProgressBar:
         self._move_to(state.words)
 
     def point(self, point: Point) -> None:
-        """Show how many words have been trained on, and the current loss."""
+        """Show how many words have been read and, if known, the loss of the last part of them."""
         self._move_to(point.words)
         if self.bar is not None and point.loss is not None:
             self.bar.set_postfix_str(f"epoch {point.epoch}, loss {point.loss:.4f}")
 
     def epoch(self, epoch: Epoch) -> None:
-        """Show the held-out loss after an epoch."""
+        """Show the held-out loss after an epoch, if there is one."""
         if self.bar is not None and epoch.heldout_loss is not None:
             self.bar.set_postfix_str(f"epoch {epoch.epoch}, held-out loss {epoch.heldout_loss:.4f}")
 

@@ -37,9 +37,9 @@ def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
 def word_vectors(vocabulary: Vocabulary, model: Model, objective: Objective) -> WordVectors:
     """Return the words with their center vectors and, if there are any, their outside vectors.
 
-    With hierarchical softmax there are none: the output vectors belong to the inner nodes of the
-    tree. With subwords, a word's center vector is the mean of the word's row of the input matrix
-    and the rows of its n-grams.
+    With hierarchical softmax there are no outside vectors: the output vectors belong to the inner
+    nodes of the tree. With subwords, a word's center vector is the mean of the word's row of the
+    input matrix and the rows of its n-grams.
     """
     center, outside = map(np.ascontiguousarray, model)
     of_words = objective.loss.output_vectors == "words"
@@ -89,7 +89,7 @@ def write_result(
 
 
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
-    """Read the training history from the folder of a result."""
+    """Read the points and the epochs of the training history from the folder of a result."""
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]
     return points, [Epoch(**epoch) for epoch in history["epochs"]]
@@ -114,7 +114,7 @@ def read_state(folder: Path) -> Snapshot:
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays, other than the vectors, that are needed to train more epochs, by name."""
+    """Read the arrays, by name, that training more epochs needs besides the vectors; or none."""
     if not (folder / ENGINE).is_file():
         return {}
     with np.load(folder / ENGINE, allow_pickle=False) as arrays:

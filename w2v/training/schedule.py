@@ -36,14 +36,15 @@ class Schedule(Settings):
     def rate(self, progress: float) -> float:
         """Return the learning rate at a point of the training.
 
-        `progress` is the number of words read so far, divided by that in all `horizon` epochs.
+        `progress` is the number of words read so far, divided by the number of words that are read
+        in `horizon` epochs.
         """
         return self.lr + (self.min_lr - self.lr) * min(1.0, progress)
 
 
 @dataclass(frozen=True)
 class TrainingSettings(Schedule):
-    """All settings of a training except the objective (architecture and loss) and the engine."""
+    """Settings of a training: schedule, held-out text, early stopping, checkpoints and others."""
 
     heldout: float = setting(
         "fraction of the documents, or of the text where they are few, that is not trained on; "

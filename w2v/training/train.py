@@ -72,7 +72,7 @@ class Trained:
     objective
         The architecture and the loss.
     model
-        The vectors after epoch ``kept_epoch``.
+        The vectors after epoch ``kept_epoch``; if training was stopped, the newest ones.
     epochs, points
         The history: losses after each epoch, and at points in between.
     words
@@ -82,7 +82,8 @@ class Trained:
     compile_seconds
         The time for compiling kernels, or for loading compiled ones.
     kept_epoch
-        The number of the last epoch; with early stopping, that of the best.
+        The number of the last epoch; with early stopping, that of the best. If training was
+        stopped, the number of complete epochs.
     engine_state
         Other arrays that are needed to train more epochs, by name.
     given
@@ -107,7 +108,7 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return words read, times, results of epochs, device and cluster costs, as JSON values."""
+        """Return numbers and results, such as the words read and the seconds, as JSON values."""
         return {
             "words": self.words,
             "seconds": self.seconds,
@@ -179,7 +180,7 @@ def train(
         Workers that train at the same time, from `w2v.cluster.workers.open_cluster`; None for
         training without.
     seed
-        The seed of everything that is random in training.
+        The seed of everything random except what `heldout_seed` decides.
     heldout
         The fraction of documents that are not trained on; the held-out loss is measured on them
         after each epoch. If there are too few documents, a passage of the text is held out.
@@ -197,19 +198,19 @@ def train(
         Which vectors training does not change; None: it changes all.
     start
         The state at the end of an earlier training, from `finished_state`, whose epochs are not
-        repeated. Its text, settings and learning-rate schedule must be the same.
+        repeated. Text, objective and learning rates must be those of the earlier training.
     checkpoints
         Where checkpoints are written. If this training has one there already, it continues from the
-        newest, and `start` is ignored. The vectors are then bit for bit those of an uninterrupted
-        training, even with another number of threads (except with gensim).
+        newest, and `start` is ignored.
     stop
         A function that is called after each shard (a part of the text for one call of the engine).
-        If it returns True, a checkpoint is written and `Stopped` is raised.
+        If it returns True, a checkpoint is written, if `checkpoints` are given, and `Stopped` is
+        raised.
     score, every
         A function that returns scores of the vectors, by name, and must not change the arrays. It
-        is called after every `every` epochs, and after the last one.
+        is called after every `every` epochs, and after the last of `schedule.epochs`.
     on_start
-        Called once, with the number of words that all epochs will read.
+        Called once, with the number of words in all `schedule.epochs`.
     on_resume
         Called after `on_start`, with the state from which training continues, if there is one.
         `on_point` and `on_epoch` are not called for its history.
@@ -219,7 +220,7 @@ def train(
     Raises
     ------
     InputError
-        No document has two words of the vocabulary; the loss is not finite; `early` needs a
+        The text has no pair of words to learn from; the loss is not finite; `early` needs a
         held-out loss and nothing is held out; `bootstrap` is set and there are fewer than two
         documents; or the workers of `cluster` do not fit into memory.
     Stopped

@@ -1,4 +1,4 @@
-"""Cosines of a few words: their vectors, scaled to length 1, and how similar they are."""
+"""The vectors of a few words, their lengths and directions, and the cosines between them."""
 
 import math
 from collections.abc import Sequence

@@ -28,9 +28,10 @@ def find_vectors(path: str | Path) -> Path:
     Parameters
     ----------
     path
-        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or a file in
-        it; a folder written by `WordVectors.export`; a file of word2vec, fastText, GloVe or
-        Parquet; or a folder of Parquet files, such as a model of Spark.
+        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or one of
+        the files that it writes; a folder with a file that `WordVectors.export` wrote; a file of
+        word2vec, fastText, GloVe or Parquet; or a folder of Parquet files, such as a model of
+        Spark.
 
     Raises
     ------

@@ -25,7 +25,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 
 def unknown_word(word: object, words: Sequence[str]) -> str:
-    """Return the error message for a word without a vector, with words of similar spelling.
+    """Return the error message for a word without a vector, with any words of similar spelling.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def unknown_word(word: object, words: Sequence[str]) -> str:
 
 
 def word_list(name: str, words: object, least: int = 1) -> list[str]:
-    """Check an argument that must be a list of words, and return it as a list.
+    """Check that an argument is a list or another iterable of words; return it as a list.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
     Raises
     ------
     InputError
-        `words` is not a list of at least `least` strings.
+        `words` is a string, is not iterable, or is not at least `least` strings.
     """
     if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise InputError(f"{name}={words!r:.60}: must be a list of words")
@@ -73,9 +73,9 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
 def alphabetical(words: Sequence[str]) -> bool:
     """Return whether words are almost in alphabetical order, ascending or descending.
 
-    This is so if the absolute rank correlation of position and alphabetical order is above 0.9,
-    with or without case, in a sample from the whole list (short runs of words with equal counts
-    are often in alphabetical order). For fewer than 100 words, False is returned.
+    This is so if, in a sample from the whole list, the absolute rank correlation of position and
+    alphabetical order is above 0.9, with or without case. For fewer than 100 words, False is
+    returned.
     """
     if len(words) < MIN_ALPHABETICAL:
         return False

@@ -23,7 +23,7 @@ class Query(NamedTuple):
     Attributes
     ----------
     direction : float64 (d,)
-        The vector of the query, of length 1 or zero.
+        The vector of the query, scaled to length 1 unless it is zero.
     excluded : set of int
         The rows of the words in the query, which are never answers.
     """
@@ -39,8 +39,8 @@ def make_query(
 ) -> Query:
     """Make a `Query` from the arguments `query` and `minus` of `WordVectors.nearest`.
 
-    Its direction is that of the sum of the vectors of `query` minus those of `minus`, each scaled
-    to length 1.
+    The vectors of `query` are scaled to length 1 and added, those of `minus` scaled to length 1 and
+    subtracted; the direction is the result, scaled to length 1.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def _numbers(query: object, dimensions: int) -> NDArray[np.float64]:
 def possible_answers(
     vectors: "WordVectors", k: int, among: Sequence[str] | None, min_count: int | None
 ) -> tuple[int, NDArray[np.intp] | None]:
-    """Check the arguments `k`, `among` and `min_count` of `WordVectors.nearest`.
+    """Check arguments of `WordVectors.nearest`, and return which words can be answers.
 
     Returns
     -------
     k : int
-        The number of answers, at least 1.
+        `k` as an int.
     rows : intp (n,) or None
         The rows of the words that can be answers, ascending; None: all words.
 

@@ -24,15 +24,15 @@ FNV_OFFSET, PRIME = np.uint32(2166136261), np.uint32(16777619)
 
 
 class Subwords(NamedTuple):
-    """The character n-grams of a fastText model.
+    """The character n-grams of a model with subwords, as in fastText, and their vectors.
 
     Attributes
     ----------
     rows : float32 (buckets, d)
         The vectors of n-grams, one for each hash value modulo the number of buckets.
     shortest, longest
-        The lengths of n-grams in characters. A word is enclosed in angle brackets, as ``<word>``,
-        before n-grams are taken.
+        The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
+        brackets, as ``<word>``, before n-grams are taken.
     """
 
     rows: NDArray[np.float32]
@@ -119,8 +119,8 @@ def ngram_hashes(
     words
         The words, as bytes. A character is a byte with the UTF-8 continuation bytes after it.
     shortest, longest
-        The lengths of n-grams in characters. A word is enclosed in angle brackets, as ``<word>``,
-        before n-grams are taken.
+        The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
+        brackets, as ``<word>``, before n-grams are taken.
 
     Returns
     -------

@@ -40,14 +40,15 @@ class WordVectors:
     words
         V different words.
     vectors
-        (V, d) float32 or float16; other types are converted to float32. The array is not copied,
-        and is read-only through this object.
+        (V, d). An array of float32 or float16 is used without copying it; other types are converted
+        to float32. The attribute `vectors` is read-only.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
         (V, d), the outside vectors of the same model, converted like `vectors`; None if unknown.
     subwords
-        The n-grams of a fastText model, which give vectors to words outside the vocabulary.
+        Character n-grams, as of a fastText model, which give vectors to words that are not among
+        `words`.
 
     Raises
     ------
@@ -109,7 +110,7 @@ class WordVectors:
     def __getitem__(self, word: str) -> NDArray[np.float32]:
         """Return the vector of a word, (d,) float32.
 
-        With a fastText model, the vector of an unknown word is computed from its n-grams.
+        If there are n-grams (`subwords`), the vector of an unknown word is computed from them.
 
         Raises
         ------
@@ -137,7 +138,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            The word has no vector; the message suggests words with a similar spelling.
+            The word is not among `words`.
         """
         try:
             return self._rows[word]
@@ -148,12 +149,12 @@ class WordVectors:
     def by_frequency(self) -> NDArray[np.intp]:
         """The rows of `vectors` by descending count of their words: intp (V,).
 
-        Words of equal count keep their order; without counts, all words do.
+        Words of equal count keep their order. Without counts, all words keep their order.
 
         Warns
         -----
         UserWarning
-            There are no counts, and the words are in alphabetical order.
+            There are no counts, and the words seem to be in alphabetical order.
         """
         if self.counts is None:
             if alphabetical(self.words):
@@ -220,7 +221,7 @@ class WordVectors:
     def unit(self) -> NDArray[np.float32]:
         """All vectors scaled to length 1: float32 (V, d). Zero vectors stay zero.
 
-        The array is computed at the first use and takes as much memory as `vectors`.
+        The array is computed at the first use and kept in memory.
 
         Raises
         ------
@@ -251,7 +252,7 @@ class WordVectors:
         Parameters
         ----------
         directions : (n, d)
-            Query vectors of length 1.
+            Query vectors of length 1 or zero.
         rows
             The rows, ascending; None: all rows.
         """
@@ -268,12 +269,12 @@ class WordVectors:
         return np.clip(found, -1.0, 1.0, out=found)
 
     def similarity(self, a: str | Sequence[str], b: str | Sequence[str]) -> float:
-        """Return the cosine between the vectors of two words, or of two lists of words.
+        """Return the cosine between two vectors, each that of a word or of a list of words.
 
         Parameters
         ----------
         a, b
-            A word; or several words, which are represented by the mean of their vectors.
+            A word; or a list of words, whose vector is the mean of their vectors.
 
         Raises
         ------
@@ -298,10 +299,11 @@ class WordVectors:
         query
             A word; several words, which are represented by the mean of their vectors, each scaled
             to length 1; or a vector (d,) of numbers. Words of the query are never answers. If the
-            query is a vector, no word is excluded: if it is the vector of a word, this word is the
-            first answer.
+            query is a vector, no word is excluded, so the vector of a word mostly finds this word
+            first.
         k
-            The number of words, at least 1. If there are fewer words, all of them are returned.
+            The number of answers, at least 1. If fewer words can be answers, all of these are
+            returned.
         minus
             A word or several, whose vectors, scaled to length 1, are subtracted from the query, as
             in ``nearest(["king", "woman"], minus="man")``. These words are never answers either.
@@ -438,10 +440,10 @@ class WordVectors:
         texts
             Strings, which are tokenized; or lists of tokens, which are used unchanged.
         weights
-            ``mean``: every word has the same weight. ``sif`` (smooth inverse frequency): a word of
+            ``mean``: every token has the same weight. ``sif`` (smooth inverse frequency): a word of
             probability p, computed from the counts, has the weight a / (a + p).
         tokenizer
-            Splits strings; ``w2v.Words()`` if None, as in training.
+            Splits strings; None: ``w2v.Words()``, the default of `w2v.train`, too.
         a
             The a of ``sif``. The larger it is, the less do the weights of frequent and rare words
             differ.
@@ -597,11 +599,12 @@ class WordVectors:
         limit
             Read at most this many words, the first ones: in most files, the most frequent.
         words
-            Read only these words. Only the words that are read take memory. If a fastText model has
-            n-grams, words that were not read still get vectors, from their n-grams.
+            Read only these words. If a model has n-grams, words that were not read still get
+            vectors, from their n-grams.
         counts
             A file of words and how often they occur, separated by a tab, a space, a comma or a
-            semicolon, for vectors without counts. Words that it lacks count 0, with a warning.
+            semicolon, for vectors without counts. Words that the file lacks get the count 0, with a
+            warning.
         encoding
             How the words of a file of word2vec, fastText or GloVe are encoded.
 

@@ -97,18 +97,19 @@ def read(
     encoding
         How the words of a file of word2vec, fastText or GloVe are encoded.
     selection
-        Which words are read. Only their vectors take memory.
+        Which words are read.
 
     Raises
     ------
     InputError
-        The file is missing, damaged or of another format, has no outside vectors, or holds none
-        of the wanted words.
+        The file is missing, damaged or of another format, holds none of the wanted words, or has no
+        outside vectors although `use` is ``v+u``.
 
     Warns
     -----
     UserWarning
-        Some of the wanted words are missing; or words are blank, repeated or not in the encoding.
+        Some of the wanted words are missing, or the file has faults that can be passed over, such
+        as repeated words.
     """
     parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
     if not path.is_file() and not parts:

@@ -21,7 +21,7 @@ class Contents(NamedTuple):
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
-        (V, d), the outside vectors, of the same dtype; None if there are none.
+        (V, d), the outside vectors; None if there are none.
     subwords
         The n-grams from which unknown words get a vector; None if there are none.
     """

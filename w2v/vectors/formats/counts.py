@@ -39,12 +39,12 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
     Raises
     ------
     InputError
-        The file cannot be read, a line has another form, or no word has a count.
+        The file cannot be read, a line has another form, or none of `words` has a count.
 
     Warns
     -----
     UserWarning
-        Some words have no count.
+        Some of `words` have no count.
     """
     try:
         with open_binary(path) as file:

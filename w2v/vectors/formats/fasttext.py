@@ -1,4 +1,4 @@
-"""fastText's binary models (``.bin``): vectors of words, and of unknown words from n-grams.
+"""fastText's binary models (``.bin``), with the vectors of words and of character n-grams.
 
 All numbers are little-endian. A file is::
 
@@ -66,7 +66,7 @@ def is_fasttext(path: Path) -> bool:
 
 
 def write_fasttext(path: Path, contents: Contents) -> None:
-    """Write a fastText model (version 12), declared as skip-gram with negative sampling.
+    """Write a fastText model (version 12), always marked as skip-gram with negative sampling.
 
     In fastText, the vector of a word is the mean of its row of the input matrix and the vectors of
     its n-grams. The row is computed such that this mean is the given vector, up to rounding.
@@ -82,7 +82,7 @@ def write_fasttext(path: Path, contents: Contents) -> None:
     Raises
     ------
     InputError
-        A word is empty, is longer than the format allows, contains NUL or is not valid Unicode.
+        A word is empty, longer than 65,536 bytes, contains NUL or is not valid Unicode.
     """
     check_words(contents.words, "\0", path.name)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def write_fasttext(path: Path, contents: Contents) -> None:
 def read_fasttext(
     path: Path, encoding: str = "utf-8", selection: Selection = EVERYTHING
 ) -> Contents:
-    r"""Read a model in fastText's binary format, whose layout stands at the top of this file.
+    r"""Read a model in fastText's binary format; this module's docstring describes it.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def read_fasttext(
         The file, compressed or not. The vectors of n-grams are mapped into memory if it is not
         compressed, or else read.
     encoding
-        How the words are encoded. Bytes of other encodings become escapes such as ``\xe2``.
+        How the words are encoded. Invalid bytes become escapes such as ``\xe2``.
     selection
         Which words are read.
 
@@ -163,7 +163,7 @@ def read_fasttext(
 
 
 class _Model(NamedTuple):
-    """The content of a fastText model.
+    """What is read from a fastText model: the chosen words with their vectors, and all n-grams.
 
     Attributes
     ----------

@@ -61,8 +61,8 @@ class FileReader:
         Parameters
         ----------
         problem
-            The error message.
+            The rest of the message: what is wrong.
         at
-            The position in bytes; None: the position of the next byte.
+            The position in bytes; None: that of the first unread byte.
         """
         raise InputError(f"{self.path}: byte {self.offset if at is None else at}: {problem}")

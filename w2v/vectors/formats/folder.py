@@ -1,7 +1,7 @@
 """This project's own format, a folder: memory-mapped vectors, and a table of their words.
 
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
-if known, their counts. A folder of a trained model also has ``outside_vectors.npy`` (V, d). With
+if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
 n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
 their lengths.
 """

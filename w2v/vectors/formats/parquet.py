@@ -71,8 +71,8 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     Raises
     ------
     InputError
-        A file cannot be read, lacks the columns ``word`` and ``vector``, lacks a value in one of
-        them, or has vectors of different lengths.
+        A file cannot be read, lacks one of the columns ``word`` and ``vector``, or lacks a value;
+        or the vectors have different lengths or are not finite.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -122,7 +122,7 @@ def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
     selection
         Which words are wanted.
     before
-        The number of rows already taken from earlier parts, which count towards the limit of the
+        The number of rows already taken from earlier tables; they count towards the limit of the
         selection.
     """
     if selection.everything:

@@ -21,14 +21,15 @@ class Selection:
     Attributes
     ----------
     limit
-        Read at most this many words, the first ones of the file; None: all.
+        Read at most this many words, those that come first in the file; None: any number.
     words
-        Read only these words; None: all.
+        Read only these words, at most `limit` of them; None: any words.
 
     Raises
     ------
     InputError
-        The limit is not a whole number of at least 1, or the words are not strings, one or more.
+        `limit` is not a whole number of at least 1, or `words` is not a collection of one or more
+        strings.
     """
 
     limit: int | None = None
@@ -59,11 +60,11 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return the byte strings with which a file in this encoding may write the listed words.
+        r"""Return the byte strings with which a file in this encoding may write `self.words`.
 
-        None is returned if no words are listed. A word that cannot be encoded is left out. In words
-        read from a file, escapes such as ``\xe2`` replace invalid bytes. For a listed word with
-        such escapes, the byte string with the bytes themselves is returned as well.
+        None is returned if `self.words` is None. A word that cannot be encoded is left out. In
+        words read from a file, escapes such as ``\xe2`` replace invalid bytes. For a word with such
+        escapes, the byte string with the bytes themselves is returned as well.
         """
         if self.words is None:
             return None

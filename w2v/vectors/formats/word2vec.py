@@ -244,7 +244,7 @@ class _Word2vecFile(FileReader):
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
-        """Warn about words such as ``windows 95``, whose number may belong to the vector.
+        """Add a note about words such as ``windows 95``, whose number may belong to the vector.
 
         If all words end in a number, raise an `InputError`: the header has the wrong number of
         dimensions.

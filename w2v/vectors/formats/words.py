@@ -20,7 +20,7 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
     words
         Any words.
     forbidden
-        The characters that separate words in the file.
+        Characters that a word must not contain, because they separate words in the file.
     name
         The name of the file, for messages.
 
@@ -40,7 +40,7 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
 
 
 def check_encoding(encoding: str) -> None:
-    """Check that an encoding exists and extends ASCII; otherwise raise an `InputError`."""
+    """Raise an `InputError` if an encoding does not exist or has no one-byte characters."""
     try:
         b"a".decode(encoding)
     except UnicodeDecodeError:

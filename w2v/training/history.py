@@ -82,7 +82,8 @@ class TrainState:
     seconds
         The training time of all finished epochs.
     tally, epoch_seconds
-        The words, pairs and loss, and the training time, of the current epoch so far.
+        Of the current epoch so far: the numbers of words and pairs with their summed loss, and the
+        training time.
     epochs, points
         The history so far.
     """

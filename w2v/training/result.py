@@ -1,4 +1,4 @@
-"""Save the result of a training in a folder, and read it to continue with more epochs."""
+"""Save the result of a training in a folder, and read it again to train more epochs."""
 
 import json
 from collections.abc import Mapping, Sequence

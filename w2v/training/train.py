@@ -108,7 +108,7 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return numbers and results, such as the words read and the seconds, as JSON values."""
+        """Return the words read, the seconds, the results of epochs and others, as JSON values."""
         return {
             "words": self.words,
             "seconds": self.seconds,

@@ -18,7 +18,7 @@ def spellings(word: str) -> tuple[str, ...]:
     """Return the spellings with which `WordVectors.find` looks up a word, in this order.
 
     They are the word itself, the word with ``_`` for spaces, and the latter with ASCII apostrophes
-    and hyphens in place of typographic ones.
+    and hyphens in place of typographic ones; those that are equal come once.
     """
     joined = "_".join(word.split())
     return tuple(dict.fromkeys((word, joined, joined.translate(PLAIN))))

@@ -188,7 +188,7 @@ def nearest_words(
 
 
 def top_k(scores: NDArray[np.floating], k: int) -> NDArray[np.intp]:
-    """Find the k largest scores of each row.
+    """Return the columns of the k largest scores of each row.
 
     Parameters
     ----------

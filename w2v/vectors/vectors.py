@@ -320,8 +320,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word has no vector, the vector has another size or is not finite, the query is
-            neither words nor a vector, k < 1, or `min_count` is given and counts are unknown.
+            A word has no vector, a vector has another size or is not finite, the query is neither
+            words nor a vector, k < 1, or `min_count` is given and counts are unknown.
 
         References
         ----------
@@ -414,8 +414,8 @@ class WordVectors:
         Returns
         -------
         str
-            The word with the smallest cosine with the mean of all, each scaled to length 1; of
-            equal cosines, the first.
+            The word whose vector has the smallest cosine with the mean of the vectors of all
+            `words`, each scaled to length 1; of equal cosines, the first word.
 
         Raises
         ------
@@ -502,8 +502,8 @@ class WordVectors:
         Returns
         -------
         float, or float64 array
-            An array (words, contexts). An argument that is a single word has no axis in it; if both
-            are single words, the result is a float.
+            An array (words, contexts); for an argument that is a single word, the axis is left out.
+            If both are single words, the result is a float.
 
         Raises
         ------
@@ -550,8 +550,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            `words` or `dim` is out of range, `dtype` is neither float32 nor float16, or a number
-            does not fit into float16.
+            `words` or `dim` is out of range, `dtype` is neither float32 nor float16, a vector is
+            not finite, or a number does not fit into float16.
         """
         return shrink_vectors(self, words, dim, dtype)
 
@@ -611,7 +611,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            A file is missing, damaged or of another format, or files do not agree.
+            A file is missing, damaged or of another format, or the files of a folder do not match.
 
         Warns
         -----
@@ -638,7 +638,7 @@ class WordVectors:
             raise InputError(f"{path}: {error}") from None
 
     def export(self, folder: str | Path, names: Sequence[str]) -> None:
-        """Write the vectors into a folder, in several formats for other tools.
+        """Write the vectors into a folder, in one or more formats for other tools.
 
         Parameters
         ----------

@@ -116,7 +116,7 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
     Raises
     ------
     InputError
-        A file is damaged, or its vectors have another length.
+        A file is damaged, or the vectors of n-grams do not have d numbers each.
     """
     path = folder / NGRAMS
     if not path.is_file():

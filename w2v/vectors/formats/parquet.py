@@ -115,7 +115,7 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
 
 
 def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
-    """Return the rows of an Arrow table whose words are wanted.
+    """Return the rows of an Arrow table whose words are wanted, as a table.
 
     Parameters
     ----------

@@ -153,7 +153,7 @@ class _Word2vecFile(FileReader):
     Attributes
     ----------
     notes
-        Warnings for the user that `read` has collected.
+        Messages about the words read that `read` collects; the caller issues them as warnings.
     dimensions
         d, the number of components of a vector.
     """

@@ -1,4 +1,4 @@
-"""Words in files: which words can be written, and how bytes become words."""
+"""Words in files: check the words to be written, and decode the words that are read."""
 
 import re
 import warnings

@@ -13,7 +13,7 @@ def limited_threads(threads: int) -> AbstractContextManager[Any]:
     """Return a context manager that limits the thread pools of BLAS and OpenMP to `threads`.
 
     Searching the process for these libraries takes 10 ms. Unlike `threadpoolctl.threadpool_limits`,
-    the function repeats the search only if modules have been imported since the last one.
+    this function searches again only if modules have been imported since its last search.
     """
     limit: AbstractContextManager[Any] = _found(len(sys.modules)).limit(limits=threads)
     return limit
@@ -21,7 +21,7 @@ def limited_threads(threads: int) -> AbstractContextManager[Any]:
 
 @lru_cache(1)
 def _found(modules: int) -> "ThreadpoolController":
-    """Return threadpoolctl's object for the libraries found with this number of modules."""
+    """Search for the libraries; cached until the number of imported `modules` changes."""
     del modules
     from threadpoolctl import ThreadpoolController
 

@@ -15,14 +15,15 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
     """Download a file to `path`, unless a file with this SHA-256 is already there.
 
     The file appears at `path` only after its checksum has been verified. If several processes
-    request the same file at the same time, only one of them downloads it.
+    request the same file, one of them downloads it while the others wait.
 
     Parameters
     ----------
     sha256
         The expected SHA-256 in hexadecimal.
     show
-        Called with the file name, the bytes received, and the total in bytes, or None if unknown.
+        Called with the file name, the bytes received so far, and the bytes in all (None if
+        unknown).
 
     Raises
     ------
@@ -65,21 +66,21 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """A progress bar for pooch that only reports the progress of a download to a function."""
+    """Takes the place of pooch's progress bar; it passes the progress to a function."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0
         self.total = 0  # set by pooch; 0 if the server does not tell the size
 
     def update(self, size: int) -> None:
-        """Add `size` to the number of bytes received, and report the progress."""
+        """Add `size` to the number of bytes received, and report the progress, unless it is 0."""
         if size:
             self.done += size
             done = min(self.done, self.total) if self.total else self.done
             self.show(self.name, done, self.total or None)
 
     def reset(self) -> None:
-        """Set the number of bytes received to 0; pooch then reports the total with `update`."""
+        """Set the number of bytes received to 0; pooch then calls `update` with the whole size."""
         self.done = 0
 
     def close(self) -> None:

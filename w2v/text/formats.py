@@ -1,6 +1,7 @@
 """Detect the format of a file: JSON, CSV, TSV or Parquet, or something that is not text.
 
-Files of records (JSON and tables) are detected by the suffix of the name or by the first bytes.
+Files of records (JSON and tables) are detected by the suffix of the name, JSON also by the first
+bytes.
 Archives, images, office documents and unexpected encodings are detected by the first bytes, and an
 `InputError` says what the file is.
 """
@@ -86,11 +87,11 @@ def format_suffix(path: str) -> str:
 
 
 def record_format(path: str, head: bytes) -> RecordFormat | None:
-    """Return the format of a file of records, or None if the file is plain text.
+    """Return the format of a file of records, or None for any other file.
 
     The suffix of the name decides. A file with a suffix that is not known is JSON if it begins with
-    a bracket or brace. Whether JSON is one document or JSON Lines depends on the content, unless
-    the suffix is that of JSON Lines.
+    ``[`` or ``{``. Whether the format of JSON is `JSON` or `JSON_LINES` depends on the content,
+    unless the suffix is .jsonl or .ndjson.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether a JSON file holds an array or indented objects, not an object per line.
+    """Return whether a JSON file holds an array or objects of several lines, not one per line.
 
     Parameters
     ----------
@@ -151,7 +152,9 @@ def delimiter_of(path: str, line: str, field: str) -> str:
 
 
 def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
-    """Raise an `InputError` if a file is an archive, another binary format, or in another encoding.
+    """Raise an `InputError` if the first bytes of a file show that it is not text in `encoding`.
+
+    Recognized are archives and other binary formats, and some other encodings.
 
     Parameters
     ----------
@@ -205,7 +208,10 @@ def refuse_nul(path: str, data: bytes) -> None:
 
 
 def _refuse_controls(path: str, head: bytes) -> None:
-    """Raise an `InputError` for binary data, and for UTF-16 or UTF-32 without a byte order mark."""
+    """Raise an `InputError` if over a tenth of the bytes, and 4 or more, are control characters.
+
+    So it is in binary data, and in UTF-16 or UTF-32 without a byte order mark.
+    """
     # In UTF-16, the code units of Devanagari letters contain the byte of a tab.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
     places = [len(head[i::4]) - len(head[i::4].translate(None, signs)) for i in range(4)]
@@ -225,7 +231,7 @@ def _refuse_controls(path: str, head: bytes) -> None:
 
 
 def _is_plain_utf8(head: bytes) -> bool:
-    """Return whether the bytes are UTF-8 text without control characters; False if empty."""
+    """Return whether the bytes are UTF-8 text without any of `CONTROLS`; False if empty."""
     try:
         codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:

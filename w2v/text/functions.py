@@ -15,7 +15,7 @@ from typing import Any
 def import_function(name: str) -> Callable[[str], Iterable[str]]:
     """Import a function by its dotted name, such as ``package.module.name``.
 
-    The current folder is appended to ``sys.path``, so that modules are searched for there last.
+    The current folder is appended to ``sys.path``, unless it is there already.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``code``, the SHA-256 in hexadecimal, and ``packages``, a dict from the name of each package
-        to its version.
+        ``code``, the SHA-256 in hexadecimal, and ``packages``, a dict from the name of each
+        installed package to its version, which is empty if unknown.
     """
     code: dict[str, bytes] = {}
     packages: dict[str, str] = {}
@@ -66,7 +66,7 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def source_file(module: str) -> Path | None:
-    """Return the file of a module; None if there is no such module, or it has no file."""
+    """Return the file of a module; None if it cannot be found or has no file."""
     try:
         spec = find_spec(module)  # imports the packages around the module
     except Exception:  # whatever these packages raise when they are imported

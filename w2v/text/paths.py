@@ -24,7 +24,7 @@ class FoundFiles:
     paths
         The files, in the order in which they are read.
     hidden
-        How many hidden files and folders, and files of the operating system, were skipped.
+        How many hidden files and folders, and files such as ``Thumbs.db``, were skipped.
     no_files
         How many broken links, pipes, sockets and devices were skipped.
     left_out
@@ -61,15 +61,15 @@ def find_files(
         are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
         followed. A file given by its own path is never skipped.
     exclude
-        Folders that are not searched, unless a path of `paths` lies inside of them.
+        Folders that are not searched. A path of `paths` inside of one is searched all the same.
     marker
-        A relative path. Every folder that contains it is not searched either, unless a path of
-        `paths` is this folder or lies inside of it.
+        A relative path. Folders that contain it are not searched either. A path of `paths` that is
+        such a folder, or inside of one, is searched all the same.
 
     Raises
     ------
     InputError
-        A path matches no file, is a pipe, or is a folder that cannot be read.
+        A path gives no file, or is a pipe or device; or a folder cannot be read.
     """
     found = FoundFiles()
     skip = _Excluded([folder.resolve() for folder in exclude], marker)
@@ -108,7 +108,7 @@ class _Excluded(NamedTuple):
     folders
         Excluded folders.
     marker
-        A relative path: folders that contain it are excluded, too. None for no such folders.
+        A relative path: folders that contain it are excluded, too; None if there is none.
     """
 
     folders: Sequence[Path]
@@ -123,7 +123,7 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files in the folder `root` and its subfolders to `found`, except skipped folders."""
+    """Add the files in the folder `root` and its subfolders to `found`, and what is skipped."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
@@ -153,7 +153,7 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a glob pattern to `found`, except those in skipped folders."""
+    """Add the files that match a glob pattern to `found`, and what is skipped."""
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

@@ -53,7 +53,8 @@ class Phrases(Settings):
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
       the number of different words and pairs (Mikolov et al. 2013b, equation 6, as gensim
       scales it);
-    - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b) (Bouma 2009).
+    - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
+      number of tokens (Bouma 2009).
 
     Raises
     ------
@@ -123,7 +124,7 @@ class Phrases(Settings):
         Raises
         ------
         SettingError
-            This table cannot be read.
+            The table cannot be read.
         """
         learnt = None if self.from_ is None else repr(read_phrases(self)).encode("utf-8")
         digest = None if learnt is None else hashlib.sha256(learnt).hexdigest()
@@ -144,11 +145,11 @@ class Phrase(NamedTuple):
     score
         The score of the pair; `Phrases` has the formulas.
     occurrences
-        How often the words occur next to each other. With the setting `from_`, this is the count in
-        the corpus in which the phrase was found.
+        How often the pair occurs, with the same connectors in between. With the setting `from_`,
+        this is the count in the corpus in which the phrase was found.
     joined
-        How often the words were joined. This is less than `occurrences` if one of the words was
-        sometimes joined with its other neighbor instead.
+        How often the pair was joined. Without `from_`, this is less than `occurrences` if one of
+        its words was sometimes joined with its other neighbor instead.
     """
 
     number: int
@@ -160,7 +161,7 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The result of `join_phrases`: the new numbers of tokens and types, and all phrases found."""
+    """The result of `join_phrases`: the new numbers of tokens and types, and the phrases."""
 
     tokens: int
     types: int
@@ -276,7 +277,8 @@ class _Window(NamedTuple):
     pairs : int64 (p,)
         The indices i in `words` for which words i and i + 1 are in the same document.
     keys : int64 (p,)
-        A number for each pair, equal if the two words and the connectors between them are equal.
+        A number for each pair; pairs have the same number if their words, and the connectors
+        between them, are the same.
     """
 
     ids: Ids
@@ -305,7 +307,7 @@ class _Corpus:
         self.sequences: list[tuple[int, ...]] = [()]
 
     def window(self, start: int, size: int) -> _Window:
-        """Read the `size` tokens that begin at the index `start`, and find the pairs among them."""
+        """Read up to `size` tokens from the index `start` on, and find the pairs among them."""
         ids = self.tokens[start : start + size].astype(np.int64)
         words = np.flatnonzero(~self.connector[ids])
         first, last = np.searchsorted(self.offsets, [start + 1, start + len(ids)])
@@ -474,7 +476,7 @@ class _Counts(NamedTuple):
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different texts among the words and pairs.
+        The number of different texts among the words, without connectors, and the pairs.
     """
 
     words: Ids
@@ -522,8 +524,8 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     """Return the hashes of the texts of words, and then of the texts of pairs: uint64.
 
     The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
-    joiner (``_``). The hash of a text is a polynomial modulo 2^64 over the parts between joiners,
-    so that the hash of a pair can be computed from the hashes and lengths of its words and
+    joiner, such as ``_``. The hash of a text is a polynomial modulo 2^64 over the parts between
+    joiners, so that the hash of a pair can be computed from the hashes and lengths of its words and
     connectors.
 
     Parameters
@@ -563,7 +565,7 @@ def _slices(array: NDArray[Any]) -> list[slice]:
 
 
 class _Found(NamedTuple):
-    """The phrases that one pass over the text found, sorted by key.
+    """The phrases that one pass over the text joins, sorted by key.
 
     Attributes
     ----------

@@ -68,14 +68,14 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield all documents in blocks, without cutting any.
+        """Yield the documents in blocks, also those that are blank; none is cut.
 
         Parameters
         ----------
         border
             Not used.
         limit
-            Stop after this many documents that are not only white space.
+            Stop after this many documents that are not only white space; None: read all.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class Records:
         return {"field": self.field, "suffixes": suffixes, **self.files.fingerprint()}
 
     def check(self) -> None:
-        """Read the first record of each local file, so that errors are found before any work.
+        """Read the first record of each local file, to find errors before the work starts.
 
         Raises
         ------
@@ -299,7 +299,7 @@ class Records:
 
 
 def files_of(source: object) -> Files | None:
-    """Return the files that a source of documents reads; None if it reads no files of the user."""
+    """Return the `Files` of a source of documents; None if it is neither `Files` nor `Records`."""
     files = source.files if isinstance(source, Records) else source
     return files if isinstance(files, Files) else None
 
@@ -317,7 +317,8 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
     Raises
     ------
     InputError
-        `field` is None and a file holds records, or a file cannot be read.
+        A file cannot be read, holds records although `field` is None, or lacks the field; or a
+        field is given where documents are paragraphs.
     """
     if field is not None:
         if files.unit == "paragraph":
@@ -386,7 +387,7 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names in quotes, separated by commas, for a message; many or long names are cut."""
+    """Return names in quotes, separated by commas, for a message; cut what is long."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
@@ -456,7 +457,7 @@ def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, in
     Raises
     ------
     InputError
-        A value is not JSON.
+        A value is not JSON, or an array is not closed or is followed by more text.
     """
     decoder = json.JSONDecoder()
     buffer, at, end, enough, number = "", 0, 0, 0, 0
@@ -515,14 +516,14 @@ HEADER_ROWS = 20
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
     """Return whether the first row of a table is certainly a header.
 
-    This is the case if one of its cells is a common column name, such as "text" or "label". It is
-    also the case if a column other than that of the text has a name in the first row and numbers in
-    all other rows, of which there must be at least two.
+    This is the case if it has a usual name of a text column, such as "review", above the text, or a
+    usual name of another column, such as "label", above another column. It is also the case if
+    another column has a name in the first row and numbers in all of `rows`.
 
     Parameters
     ----------
     first, rows
-        The first row, and some rows after it.
+        The first row, and some rows after it; fewer than two are ignored.
     column
         The index of the column with the text.
     """

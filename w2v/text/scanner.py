@@ -39,7 +39,7 @@ INITIAL_SLOTS = 1 << 14
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function with Numba at its first call, and cache the compiled code on disk."""
+    """Decorator: compile a function with Numba at its first call, and cache the code on disk."""
     decorator: Any = numba.njit(nogil=True, cache=True)
     decorated: Function = decorator(function)
     return decorated
@@ -64,7 +64,7 @@ def character(data: U8, at: int) -> tuple[Any, int]:
 def number(
     slots: U64, lines: U8, starts: I64, size: int, data: U8, begin: int, end: int, code: np.uint64
 ) -> Any:
-    """Return the number of a type (distinct token) in a table of types; add the type if it is new.
+    """Return the index of a type (distinct token) in a table of types; add the type if it is new.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def number(
     Returns
     -------
     int
-        The number of the type; `size` if it was added.
+        The index of the type, from 0; `size` if it was added.
     """
     tag = ((code ^ (code >> HALF)) * GOLDEN) >> HALF
     mask = np.uint64(len(slots) - 1)
@@ -128,7 +128,7 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     data : uint8 (bytes,)
         Valid UTF-8.
     stops : int64 (documents,)
-        The end of each document; the last is the end of the data.
+        The end of each document in bytes; the last is the end of the data.
     kinds : uint8 (1114112,)
         The kind of each Unicode code point, such as letter or white space; the constants are in
         `w2v.text.tokenizer`.
@@ -136,9 +136,9 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     Returns
     -------
     ids, ends, filled, lines, size
-        The type of each token, the end of each document in tokens, whether the document has text,
-        the types (distinct tokens) as text, and their number: the fields of
-        `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
+        The index of each token's type, the end of each document in tokens, whether each document is
+        more than white space, the types (distinct tokens) as text, and the number of types: the
+        fields of `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1

@@ -66,7 +66,7 @@ class BlockSource(Protocol):
             A function that takes UTF-8 text and returns the position at which a document that is
             too long for a block may be cut, or 0. None: documents are never cut.
         limit
-            The number of documents that will be used; the source may stop after them.
+            The number of documents that will be used; the source may stop after them. None for all.
         """
         ...
 
@@ -95,9 +95,10 @@ def documents_to_blocks(
     Parameters
     ----------
     documents
-        Pairs of a document and the fraction of the source that has been read up to its end.
+        Pairs of a document and the fraction of the source that has been read up to its end, which
+        may be None.
     limit
-        Stop after this many documents that are not only white space.
+        Stop after this many documents that are not only white space; None: encode all.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def read_error(path: str, error: Exception) -> InputError:
 
 
 def size_of(paths: Sequence[str]) -> int | None:
-    """Return the total size of local files on disk in bytes, or None if one is not local."""
+    """Return the total size of files on disk in bytes, or None if one is not found there."""
     try:
         return sum(local_path(path).stat().st_size for path in paths)
     except OSError:
@@ -230,7 +231,7 @@ def read_text(
     ------
     InputError
         The file cannot be read or is not text, or it is not in the encoding and `errors` is
-        ``"strict"``. The text before the invalid bytes is yielded first.
+        ``"strict"``. In a UTF-8 file, the text before the invalid bytes is yielded first.
     """
     reads = bytes_of(path, open)
     head, first = b"", []
@@ -245,7 +246,7 @@ def read_text(
 
 
 def is_utf8(encoding: str) -> bool:
-    """Return whether `encoding` is a name of UTF-8, with or without byte order mark, or ASCII."""
+    """Return whether `encoding` is a name of ASCII or of UTF-8, with or without byte order mark."""
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
 
 
@@ -471,7 +472,7 @@ class Files(Settings):
         ------
         InputError
             A file cannot be read or decompressed, is not text, or is not in the encoding and the
-            setting `errors` is ``"strict"``. Complete documents before the error are yielded first.
+            setting `errors` is ``"strict"``. Complete documents read before are yielded first.
         """
         builder = BlockBuilder(self.unit, border)
         total, before = size_of(self.paths), 0
@@ -501,7 +502,8 @@ class Files(Settings):
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the documents change.
 
-        It holds the settings and the SHA-256 of each file as stored, without decompressing it.
+        It holds the settings that affect the documents, and the SHA-256 of each file as stored,
+        without decompressing it.
 
         Raises
         ------
@@ -599,7 +601,7 @@ class BlockBuilder:
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Yield a block of the remaining complete documents; discard an incomplete document."""
+        """Yield a block of the remaining complete documents, if any; discard an incomplete one."""
         self._find_paragraphs()
         if self.finished >= 0:
             yield self._block(self.finished, True)

@@ -17,12 +17,11 @@ BLOCK_TOKENS = 1 << 19
 class TokenLists:
     """A source of documents that are lists of tokens; the tokens are used unchanged.
 
-    The documents can be read only once.
-
     Parameters
     ----------
     lists
-        An iterable of documents, each an iterable of tokens (strings).
+        An iterable of documents, each an iterable of tokens (strings). If it is an iterator, the
+        documents can be read only once.
     """
 
     def __init__(self, lists: Iterable[Any]) -> None:
@@ -46,8 +45,8 @@ class TokenLists:
         Raises
         ------
         InputError
-            A document is not a list of tokens, or a token is not a string of at least one character
-            without white space.
+            A document is not a list of tokens, or a token is not a string, is empty, or holds white
+            space or an unpaired surrogate.
         """
         lists: list[list[Any]] = []
         size = filled = before = 0
@@ -87,7 +86,7 @@ def list_of(document: Any, number: int) -> list[Any]:
 
 
 def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedBlock]:
-    """Number the types (distinct tokens) of some documents by first appearance.
+    """Give each type (distinct token) of some documents an id, in order of first appearance.
 
     Parameters
     ----------
@@ -99,12 +98,12 @@ def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedB
     Returns
     -------
     block, tokenized
-        A block that has the number of documents but no text, and the tokens.
+        A block that has the number of documents but no text, and the tokens as ids.
 
     Raises
     ------
     InputError
-        A token is not a string, is empty, holds white space or an unpaired surrogate.
+        A token is not a string, is empty, or holds white space or an unpaired surrogate.
     """
     numbering = Numbering()
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))

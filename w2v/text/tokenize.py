@@ -39,7 +39,8 @@ def tokenize(
     limit
         Stop after this many documents that are not empty.
     workers
-        The number of threads; of processes for a custom tokenizer and much text.
+        The number of threads, or of processes for a custom tokenizer; a short text is tokenized
+        without them.
     on_read
         Called while tokenizing, with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.

@@ -53,7 +53,7 @@ class Tokenizer(Settings, ABC):
     ------
     SettingError
         The pattern is not a regular expression or matches the empty string; the function cannot be
-        imported or called; both are given.
+        imported or is not callable; or both are given.
     """
 
     lowercase: bool = setting("convert tokens to lower case", default=True)
@@ -114,8 +114,8 @@ class Tokenizer(Settings, ABC):
     def find(self) -> Callable[[str], list[str]]:
         """The function that splits a document into tokens.
 
-        With a custom tokenizer, it normalizes the document by `fold` first; otherwise its tokens
-        are still to be normalized.
+        For a custom tokenizer, this function normalizes the document by `fold` first; otherwise,
+        the tokens that it returns are not normalized.
         """
         if self.function is not None:
             function = import_function(self.function)
@@ -160,12 +160,13 @@ class Tokenizer(Settings, ABC):
     def border(self, data: bytes) -> int:
         """Return the last position at which a text can be cut without splitting a token or CR LF.
 
-        The end of the text may be inside a token, if more text follows.
+        More text may follow on `data`, whose end may thus be inside a token. The tokenizer must not
+        be custom.
 
         Parameters
         ----------
         data
-            Valid UTF-8. The tokenizer must not be custom.
+            The text, in valid UTF-8.
 
         Returns
         -------
@@ -264,7 +265,7 @@ class Words(Tokenizer):
         return find_all(words_pattern(self._inner(), self._invisible(), self._not_letters()))
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return the kind of each code point, from its Unicode category: uint8 (1114112,)."""
+        """Return the kind of each code point by its category and the settings: uint8 (1114112,)."""
         kinds = character_kinds().copy()
         for kind, characters in (
             (OTHER, self._not_letters()),
@@ -295,7 +296,10 @@ class Whitespace(Tokenizer):
     split: ClassVar[str] = "whitespace"
 
     def make_splitter(self) -> Callable[[str], list[str]]:
-        """Return the function that splits a text at white space."""
+        """Return the function that splits a text at white space.
+
+        If the setting `drop_invisible` is true, it first removes invisible characters.
+        """
         if not self.drop_invisible:
             return str.split
         # A token of nothing but invisible characters must not become an empty one.
@@ -303,10 +307,10 @@ class Whitespace(Tokenizer):
         return lambda text: invisible.sub("", text).split()
 
     def make_kinds(self) -> NDArray[np.uint8]:
-        """Return for each Unicode code point whether it is white space: uint8 (1114112,).
+        """Return the kind of each Unicode code point: uint8 (1114112,).
 
-        The kinds are `SPACE`, `INVISIBLE` for characters that are removed, and `LETTER` for all
-        others.
+        It is `SPACE` for white space, `INVISIBLE` for characters that are removed, and `LETTER` for
+        all others.
         """
         kinds = np.where(character_kinds() == SPACE, SPACE, LETTER).astype(np.uint8)
         kinds[[ord(character) for character in self._invisible()]] = INVISIBLE

@@ -1,4 +1,4 @@
-"""The format of a tokenized corpus on disk, and `Text`, a set of documents for training.
+"""The format of a tokenized corpus on disk, and `Text`, documents with vocabulary ids.
 
 A corpus is a folder of four files:
 
@@ -53,7 +53,7 @@ class ArrayWriter:
 
 
 def read_counts(folder: Path) -> NDArray[np.int64]:
-    """Return the count of each type (distinct token) of a corpus, by order of first appearance.
+    """Return the count of each type (distinct token) of a corpus, in order of first appearance.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def read_counts(folder: Path) -> NDArray[np.int64]:
 
 
 def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the types (distinct tokens) of a corpus and their counts, by first appearance."""
+    """Return the types (distinct tokens) of a corpus and their counts, in order of their ids."""
     text = (folder / "types.txt").read_bytes().decode("utf-8")
     return text.split("\n")[:-1], read_counts(folder)
 
@@ -77,7 +77,7 @@ class Batch(NamedTuple):
     ids : int32 (n,)
         The vocabulary id of each word.
     documents : int32 (n,)
-        The index of the document of each word, in ascending order; -1 for padding at either end.
+        The index of the document of each word, ascending; but -1 for padding at either end.
     """
 
     ids: NDArray[np.int32]
@@ -104,7 +104,7 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """A set of documents of a tokenized corpus, with the vocabulary ids of their words.
+    """Some or all documents of a tokenized corpus, with the vocabulary ids of their words.
 
     Attributes
     ----------
@@ -194,7 +194,7 @@ def open_text(folder: Path, ids: NDArray[np.int32]) -> Text:
     folder
         The corpus folder.
     ids : int32 (types,)
-        The vocabulary id of each type (distinct token) of the corpus, by order of first appearance;
+        The vocabulary id of each type (distinct token) of the corpus, in order of first appearance;
         -1 for a type outside the vocabulary.
     """
     tokens = np.load(folder / "tokens.npy", mmap_mode="r", allow_pickle=False)

@@ -122,10 +122,10 @@ class Vocabulary:
 def read_words(path: str | Path, name: str = "words") -> list[str]:
     """Read a list of words, which may also be a saved vocabulary or a list of words with counts.
 
-    A line is a word in UTF-8. A count after the word is skipped, and so is all that follows a tab.
-    A count before the word, or after the word and a comma, is skipped only if every line has one,
-    because numbers and ``1,000`` may be words. A header, blank lines and repeated words are
-    skipped.
+    Each line holds one word. A count after the word is skipped, and so is all that follows a tab. A
+    count before the word, or after the word and a comma or semicolon, is skipped only if every line
+    has one, because numbers and ``1,000`` may be words. A header, blank lines and repeated words
+    are skipped.
 
     Parameters
     ----------
@@ -204,13 +204,15 @@ def build(
     max_size
         Keep at most this many words, the most frequent ones; None: all.
     words
-        Choose these words, if they occur, instead of those that occur `min_count` times.
+        Choose these words, if they are among `types`, whatever their count; None: choose
+        by `min_count`.
     keep
-        Words that stay if they occur, however rare or frequent. They count towards `max_size`.
+        Words that stay if they are among `types`, however rare or frequent, and although they are
+        in `drop`. They count towards `max_size`.
     drop
         Leave out these words.
     max_share
-        Drop the types that make up a larger share of all tokens.
+        Drop the types that make up a larger share of all tokens; None: do not.
 
     Returns
     -------

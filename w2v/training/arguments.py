@@ -78,8 +78,8 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
     Raises
     ------
     InputError
-        There is an unknown argument. The message suggests a similar name, or the objective or the
-        loss that has a parameter of this name; names used by gensim are recognized.
+        There is an unknown argument. The message suggests a similar name, or says that the
+        argument belongs to the objective or to the loss; names used by gensim are recognized.
     """
     for given in unknown:
         name = OTHER_NAMES.get(given, given)
@@ -171,12 +171,12 @@ def cluster_of(
 
 
 def check_others(progress: object, checkpoints: object) -> None:
-    """Check that `progress` is a boolean, and that `checkpoints` is a folder or None.
+    """Check the arguments `progress` and `checkpoints` of `w2v.train`.
 
     Raises
     ------
     InputError
-        One of the two is not.
+        `progress` is not a boolean, or `checkpoints` is neither None nor a path, or is a file.
     """
     if not isinstance(progress, bool | np.bool_):
         raise InputError(f"progress={shown(progress)}: must be True or False")
@@ -220,7 +220,7 @@ def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | N
     Raises
     ------
     InputError
-        An argument is not a list of words, or a file cannot be read.
+        An argument is not a list of words, `words` is empty, or a file cannot be read.
     """
     return (
         None if words is None else _words("words", words, file=True),
@@ -297,8 +297,8 @@ def words_to_freeze(
     Raises
     ------
     InputError
-        There are no initial vectors, a word has none, or the engine or the objective cannot freeze
-        the vectors of single words.
+        There are words to freeze, but no initial vectors, or none for one of the words; or the
+        engine or the objective cannot freeze the vectors of single words.
     """
     if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
         return frozenset()
@@ -367,24 +367,25 @@ def choose_with_given(
     Parameters
     ----------
     types, counts
-        The distinct words of the text, and how often each occurs.
+        The types (distinct tokens) of the text, and how often each occurs.
     settings
-        How many words are chosen, and how often they must occur.
+        The settings of the vocabulary, except `words` and `drop`.
     words
-        Choose only among these words; None for all.
+        Choose these words, if they occur, instead of those that occur often; None: do not.
     drop
         Words that are not chosen, except those in `given`.
     given
         The initial vectors; None to choose from the text alone.
     vocabulary
-        ``"given"`` for exactly the words of `given`, ``"union"`` for these and those of the text.
+        ``"given"`` for exactly the words of `given`, ``"union"`` for these and those chosen from
+        the text.
 
     Returns
     -------
     vocabulary : Vocabulary
         With the counts of the text; 0 for words of `given` that do not occur in it.
     ids : int32 (types,)
-        The word id of each distinct word of the text; -1 if it is not in the vocabulary.
+        The vocabulary id of each type; -1 if it is not in the vocabulary.
     """
     if given is None:
         return choose(types, counts, settings, words, drop)
@@ -402,7 +403,8 @@ def apply_tokenizer(
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and their tokenizer.
 
     The tokenizer is `Words()` if the argument is None. If it is a function, the documents returned
-    are the lists of tokens that the function makes of them, and the tokenizer is not used.
+    are the lists of tokens that the function makes of them, to which the tokenizer returned is not
+    applied.
 
     Raises
     ------

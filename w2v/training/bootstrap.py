@@ -1,4 +1,4 @@
-"""Train on a bootstrap sample of the documents, to measure how vectors depend on the sample.
+"""Draw bootstrap samples of the documents, to measure how vectors depend on the sample.
 
 Models of several seeds then differ as if each had been trained on another text of the same kind.
 
@@ -21,7 +21,7 @@ MIN_BOOTSTRAPPED = 20
 def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:
     """Draw documents from a text with replacement, as many as it has.
 
-    The tokens are not copied. A document that is drawn twice is trained on twice in each epoch.
+    The tokens are not copied. A document that is drawn twice is in the new text twice.
     """
     documents = len(text.spans)
     chosen = random.integers(documents, size=documents)

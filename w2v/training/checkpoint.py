@@ -1,8 +1,9 @@
 """Checkpoints: the state of a training, saved so that it can continue after an interruption.
 
-A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the size and the SHA-256 of
-each file and a checksum of itself. The folder is written under a temporary name and then renamed,
-so that a checkpoint is complete or absent. The last two are kept, in case the newest is damaged.
+A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the progress of the training,
+the size and the SHA-256 of each file, and a checksum of itself. The folder is written under a
+temporary name and then renamed, so that a checkpoint is complete or absent. The last two are kept,
+in case the newest is damaged.
 """
 
 import hashlib
@@ -63,7 +64,7 @@ class Checkpoints:
     words
         The number of words between checkpoints. None: checkpoints do not depend on words.
     report
-        A function that is called with a message if a checkpoint is damaged or cannot be written.
+        A function that is called with a message if a checkpoint cannot be used or written.
     """
 
     def __init__(
@@ -160,8 +161,8 @@ class Checkpoints:
     ) -> Snapshot | None:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
-        The arrays are memory-mapped. Newer checkpoints, which are damaged, belong to another
-        training, or are refused by `check`, are removed.
+        The arrays are memory-mapped. Checkpoints that are damaged, belong to another training, or
+        are refused by `check` are removed until a valid one is found.
 
         Parameters
         ----------

@@ -143,15 +143,16 @@ def train(
     vocabulary
         With ``init``, which words the result has: ``new``, those of the new text; ``given``,
         exactly those of ``init``; ``union``, both. Words that do not occur in the text keep their
-        initial vectors. With ``union`` and ``given``, the counts of the result are those of the
-        text plus those of ``init``, and the words are ordered by these sums.
+        initial vectors, except with subwords. With ``union`` and ``given``, the counts of the
+        result are those of the text plus those of ``init``, and the words are ordered by these
+        sums.
     freeze
         Words of ``init`` whose vectors training does not change; ``given``: all of them. Not with
         subwords, where words share rows. Training then uses NumPy, also with ``engine="numba"``,
         and is several times slower.
     checkpoints
         A folder for checkpoints, from which the same call continues after an interruption. They are
-        removed when the training ends. None: no checkpoints.
+        removed when the training is complete. None: no checkpoints.
     checkpoint_every, checkpoint_words
         The seconds and the words after which a checkpoint is written, whichever come first; None:
         not used.
@@ -328,8 +329,8 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    `added` are the initial vectors. If they have counts, these are added to the counts of the text,
-    and the words are ordered by the sums.
+    `added` are the initial vectors whose words are in the vocabulary, or None. If they have counts,
+    these are added to the counts of the text, and the words are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:

@@ -17,7 +17,7 @@ class LocalPool:
     processes = 1
 
     def start(self, engine: str, task: Task, text: Text) -> float:
-        """Make the copy of the model. Return the seconds spent on compiling kernels."""
+        """Make the copy of the model. Return the seconds spent on compiling or loading kernels."""
         self.replica = Replica(engine, task, text)
         return self.replica.compile_seconds()
 

@@ -290,7 +290,7 @@ class RayReplica(Replica):
         """Do nothing. A call of this method returns when the process is running."""
 
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
-        """Make the copy of the model; return the seconds spent on compiling kernels."""
+        """Make the copy of the model; return the seconds spent on compiling or loading kernels."""
         super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
         return self.compile_seconds()
 

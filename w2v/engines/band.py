@@ -79,7 +79,7 @@ class Terms(NamedTuple):
 
 @inlined
 def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
-    """Compute the dot products of `MR` center vectors with `NR` outside vectors.
+    """Compute the dot product of each of `MR` center vectors with each of `NR` outside vectors.
 
     Parameters
     ----------
@@ -307,10 +307,11 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Return the curvature sum of center vector ``i + p``, as a SIMD vector of partial sums.
+    """Return the curvature of the loss along center vector ``i + p`` of a tile, in partial sums.
 
-    The curvatures of its scores are also added to the sums of the output vectors, in row p of
-    ``own.sums``.
+    It is a SIMD vector whose lanes must still be added up. What the scores of this center vector
+    contribute to the curvature along the output vectors is added to row p of ``own.sums``. `norms`
+    is the address of the squared lengths of the output vectors of context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)

@@ -133,6 +133,8 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
+        A text without pairs is not trained on.
+
         Raises
         ------
         InputError

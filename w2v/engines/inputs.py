@@ -32,9 +32,9 @@ class Inputs(Protocol):
     float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
-        """Return what the input vector of each center position of a batch is the weighted sum of.
+        """Return, for each center position of a batch, the words whose vectors are to be summed.
 
-        The sums are returned as word ids and weights. A position whose sum is empty is not trained.
+        Their weighted sum is the input vector. A position without such words is not trained.
 
         Parameters
         ----------

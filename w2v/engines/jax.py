@@ -95,7 +95,7 @@ class Sample(NamedTuple):
     ----------
     ids, documents : int32
         The vocabulary id and the document number of each word that was kept. Both are padded at
-        both ends, `documents` with -1. The padding at the start has the length of one window.
+        both ends, `documents` with -1. The padding at the start has m words, the window size.
     noise : int32
         The noise words: `NOISE` for every `SHARED` consecutive center words. Empty for a loss
         without noise words.

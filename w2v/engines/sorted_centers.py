@@ -1,8 +1,8 @@
 """CBOW with the hierarchical softmax: center words are sorted by their paths in the Huffman tree.
 
-A tile then consists of center words with similar paths, so that it has few nodes. A step has three
-phases: `read_strip` for all strips of the text, `compute_sorted` for all tiles, and `share_sorted`
-for all strips (see `w2v.engines.kernels`).
+A tile then consists of center words with similar paths, so that it has few nodes. The gradients of
+a step are computed in three phases: `read_strip` for all strips of the text, `compute_sorted` for
+all tiles, and `share_sorted` for all strips (see `w2v.engines.kernels`).
 """
 
 import numpy as np

@@ -263,8 +263,8 @@ def share_strip(
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     The gradient of a window is that of its input row, the sum or mean of the vectors of its words.
-    The words' gradients are written to ``buffer``, or applied to the model if a word has only one
-    row in the step. A strip is a part of the text.
+    The words' gradients are written to ``buffer``, or applied to the model at once
+    (`w2v.engines.rows.choose_targets`). A strip is a part of the text.
 
     Parameters
     ----------
@@ -312,8 +312,9 @@ def compute_strip(
 ) -> None:
     """Compute the gradients of one strip, a part of the text of a training step.
 
-    The gradients are written to ``buffer``, or applied to the model if a word has only one row in
-    the step. The loss and the weight of the pairs are stored in ``shard.tallies``.
+    The gradients are written to ``buffer``, or applied to the model at once
+    (`w2v.engines.rows.choose_targets`). The loss and the weight of the pairs are stored in
+    ``shard.tallies``.
 
     Parameters
     ----------

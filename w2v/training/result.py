@@ -25,7 +25,7 @@ ENGINE = "engine.npz"
 
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
-    """Write the vectors and the history of a training into a folder.
+    """Write the vectors, the history and the engine's state of a training into a folder.
 
     The folder can be read by `WordVectors.load`, by `read_history`, and, to train more epochs, by
     `read_state`.

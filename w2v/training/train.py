@@ -49,7 +49,9 @@ and the words' own rows (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Raised when training stops on request. The last checkpoint, if any, has its whole state.
+    """Raised when training stops on request.
+
+    The last checkpoint, if any, holds the whole state of the training.
 
     Attributes
     ----------
@@ -173,7 +175,7 @@ def train(
     words
         The words of the vocabulary; needed only for the n-grams of an objective with subwords.
     engine, threads
-        A name in `w2v.engines.ENGINES`, and its number of threads.
+        A key of `w2v.engines.ENGINES`, and the number of threads of this engine.
     precision
         The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster

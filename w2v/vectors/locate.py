@@ -80,7 +80,7 @@ def find_runs(path: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        There are no vectors at the path, or the jobs differ in other settings.
+        There are no vectors at the path, or the jobs differ in other settings that change vectors.
     """
     folder = local_path(path)
     jobs = sorted(folder.glob(f"[0-9]*/{SUMMARY}"), key=lambda job: (len(job.parts[-2]), job))

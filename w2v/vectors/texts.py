@@ -189,9 +189,8 @@ def weighted_means(
 def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Remove from each row of a matrix its component along the first right singular vector.
 
-    This is the direction that most rows share. Arora, Liang and Ma (2017) remove it from text
-    vectors after weighting words by `sif_weights`. The matrix is (n, d); one of a single row is
-    returned unchanged.
+    Arora, Liang and Ma (2017) do this to text vectors after weighting words by `sif_weights`. The
+    matrix is (n, d); one of a single row is returned unchanged.
     """
     if len(vectors) < 2:
         return vectors

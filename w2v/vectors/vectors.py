@@ -714,7 +714,7 @@ class WordVectors:
         return cls(*formats.read_word2vec(local_path(path), binary, header, encoding))
 
     def save_projector(self, directory: str | Path) -> None:
-        """Write ``vectors.tsv`` and ``metadata.tsv`` for TensorBoard's embedding projector.
+        """Write ``vectors.tsv`` and ``metadata.tsv`` into a folder, for TensorBoard's projector.
 
         Raises
         ------

@@ -3,7 +3,7 @@
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
 if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
 n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
-their lengths.
+the smallest and the largest length of an n-gram in characters.
 """
 
 import json

@@ -68,7 +68,7 @@ CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
 
 
 class RecordFormat(Enum):
-    """How a file stores records, which have named fields, such as the text of a document."""
+    """How a file stores records, whose named fields hold a text and other facts."""
 
     TABLE = "a table: CSV, TSV, or columns separated by ; or |"
     JSON_LINES = "one JSON object per line"

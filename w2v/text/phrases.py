@@ -132,7 +132,7 @@ class Phrases(Settings):
 
 
 class Phrase(NamedTuple):
-    """A phrase: a pair of words whose score is above the threshold.
+    """A phrase: a pair of words, or of phrases of an earlier pass, that scores above the threshold.
 
     Attributes
     ----------

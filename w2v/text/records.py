@@ -422,7 +422,7 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, with the position reached in the file, in bytes.
+    """Yield each line of a file, with its line feed, and the position reached in the file in bytes.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Yield the documents of a source in blocks: by its method `blocks`, if any, or encoded here.
+    """Yield the documents of a source in blocks, made by its method `blocks` or, without one, here.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def bytes_of(
     opener
         Opens the file for reading its decompressed bytes.
     size
-        The bytes in a part; `READ_BYTES` by default.
+        The most bytes in a part; `READ_BYTES` by default.
 
     Yields
     ------

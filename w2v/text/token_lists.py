@@ -33,7 +33,7 @@ class TokenLists:
         Parameters
         ----------
         limit
-            Stop after this many documents that are not empty.
+            Stop after this many documents that are not empty; None: read all.
 
         Yields
         ------

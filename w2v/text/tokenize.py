@@ -37,7 +37,7 @@ def tokenize(
         The settings of phrase detection. If they request phrases, the words of a phrase are joined
         to one token, and ``phrases.csv`` lists the phrases.
     limit
-        Stop after this many documents that are not empty.
+        Stop after this many documents that are not empty; None: read all.
     workers
         The number of threads, or of processes for a custom tokenizer; a short text is tokenized
         without them.

@@ -277,9 +277,10 @@ def choose(
     types, counts
         The types (distinct tokens) of the corpus, and how often each occurs.
     words
-        The words in the file that ``settings.words`` names; None if it names none.
+        The words to choose, whatever their count, such as those in the file that
+        ``settings.words`` names; None: choose by count. ``settings.words`` itself is not read.
     drop
-        The words of ``settings.drop``, read from its file if it names one.
+        The words to leave out; ``settings.drop`` itself is not read.
 
     Returns
     -------

@@ -112,7 +112,7 @@ def train(
         the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with bytes that
         cannot be decoded (``strict``, ``replace`` or ``ignore``).
     limit
-        Read at most this many documents.
+        Read at most this many documents that are not empty.
     workers
         The number of threads that tokenize; None: one for each core. A tokenizer with a pattern or
         the name of a function uses processes instead of threads; None: one process.

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from smart_open.compression import compression_wrapper
 
 from w2v.errors import InputError
+from w2v.training.init import given_files
 from w2v.vectors import WordVectors, vector_files
 from w2v.vectors.formats import FORMATS
 from w2v.vectors.formats.file_reader import MAX_WORD
@@ -677,6 +678,7 @@ def test_a_model_of_spark_is_read_from_its_parts(tmp_path: Path, kind: str) -> N
     assert WordVectors.load(tmp_path, words=[vectors.words[5]]).words == (vectors.words[5],)
     assert len(vector_files(tmp_path)) == part + 1
     parts = sorted((tmp_path / "data").glob("*.parquet"))
+    assert given_files(tmp_path) == parts  # what training that starts from them depends on
     parts[1].write_bytes(parts[1].read_bytes()[:-10])
     with pytest.raises(InputError, match="cannot be read"):
         WordVectors.load(tmp_path)

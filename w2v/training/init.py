@@ -10,11 +10,11 @@ from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.objectives import Model, Objective, initial_model
 from w2v.vectors import OUTSIDE, VECTORS, VOCABULARY, WordVectors, find_vectors
-from w2v.vectors.formats import NGRAMS, SUBWORDS
+from w2v.vectors.formats import NGRAMS, SUBWORDS, parquet_parts
 
 
 def given_files(path: str | Path) -> list[Path]:
-    """Return the files of the vectors at a path: one, or those that `WordVectors.save` wrote.
+    """Return the files of the vectors at a path: one, or all that a folder has of them.
 
     Raises
     ------
@@ -28,7 +28,7 @@ def given_files(path: str | Path) -> list[Path]:
     if not found.is_dir():
         return [found]
     files = [found / name for name in (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)]
-    return [file for file in files if file.is_file()]
+    return [file for file in files if file.is_file()] or parquet_parts(found)
 
 
 def fingerprint(path: Path, hashes: FileHashes | None = None) -> list[str]:

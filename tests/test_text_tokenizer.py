@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -269,7 +270,7 @@ def test_the_fingerprint_depends_on_the_users_own_imports(module: str, lines: st
     for path, code in {
         Path(f"{module}_helper.py"): f"from {package}.inner import cut",
         package / "__init__.py": "from .inner import cut",
-        package / "inner.py": "import json, numpy\nfrom . import _deep\ncut = str.split",
+        package / "inner.py": "import json, numpy, yaml\nfrom . import _deep\ncut = str.split",
         deepest: "",
     }.items():
         path.write_text(f"{code}\n")
@@ -277,7 +278,7 @@ def test_the_fingerprint_depends_on_the_users_own_imports(module: str, lines: st
     path.write_text(f"{lines.format(name=module)}\n{path.read_text()}")
     tokenizer = Words(function=f"{module}.pairs")
     before = tokenizer.fingerprint()
-    assert before["packages"] == {"numpy": np.__version__}
+    assert before["packages"] == {"numpy": np.__version__, "yaml": version("PyYAML")}
     assert tokenizer.fingerprint() == before
     deepest.write_text("changed = True\n")
     after = tokenizer.fingerprint()

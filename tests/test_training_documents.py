@@ -277,6 +277,7 @@ LISTS = [["a", "b"]]
         (DOCUMENTS, {"dim": 3}, r"dim: no such argument.* w2v.SkipGram\(dim=...\)"),
         (DOCUMENTS, {"vector_size": 3}, r"vector_size: no such argument.*SkipGram\(dim=...\)"),
         (DOCUMENTS, {"negative": 3}, r"negative: no such argument.*Sampling\(negatives=...\)"),
+        (DOCUMENTS, {"optimizer": "sgd"}, r"optimizer: no such argument.*Softmax\(optimizer=...\)"),
         (DOCUMENTS, {"alpha": 3}, r"alpha: no such argument here; did you mean lr\?"),
         (DOCUMENTS, {"epoch": 3}, r"epoch: no such argument here; did you mean epochs\?"),
         (DOCUMENTS, {"zzz": 3}, r"zzz: no such argument here; there are documents, "),

@@ -81,12 +81,18 @@ def is_installed(path: Path) -> bool:
     return "site-packages" in path.parts or any(path.is_relative_to(one) for one in folders)
 
 
-def version_of(package: str) -> str:
-    """Return the version of an installed package; empty if no package has this name."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+def version_of(module: str) -> str:
+    """Return the version of the installed package with a top-level module; empty if there is none.
+
+    A package can have another name than its module: PyYAML has the module ``yaml``.
+    """
+    if module in sys.stdlib_module_names:
         return ""
+    try:
+        return metadata.version(module)
+    except metadata.PackageNotFoundError:
+        packages = sorted(set(metadata.packages_distributions().get(module, [])))
+        return ", ".join(metadata.version(package) for package in packages)
 
 
 def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[str]:

@@ -83,18 +83,18 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
     """
     for given in unknown:
         name = OTHER_NAMES.get(given, given)
-        owner = next(
-            (
-                kind.__name__
-                for _, kind in ARCHITECTURES.values()
-                if name in {one.name for one in fields(kind)} - {"loss"}
-            ),
-            None,
-        )
-        if owner:
-            right = f"it belongs to the objective, as in w2v.{owner}({name}=...)"
-        elif any(name in {one.name for one in fields(loss)} for loss in LOSSES.values()):
-            right = f"it belongs to the loss, as in w2v.NegativeSampling({name}=...)"
+        groups: dict[str, list[Any]] = {
+            "objective": [kind for _, kind in ARCHITECTURES.values()],
+            "loss": [*LOSSES.values()],
+        }
+        owners = [
+            f"it belongs to the {group}, as in w2v.{kind.__name__}({name}=...)"
+            for group, kinds in groups.items()
+            for kind in kinds
+            if name in {one.name for one in fields(kind)} - {"loss"}
+        ]
+        if owners:
+            right = owners[0]
         else:
             known = [*inspect.signature(function).parameters]
             close = [name] if name in known else difflib.get_close_matches(name, known, n=1)

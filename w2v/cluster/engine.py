@@ -186,9 +186,9 @@ class ClusterEngine:
     def _round(
         self, spans: Spans, rates: tuple[float, float], random: np.random.Generator
     ) -> Tally:
-        """Train on some documents in one round: with all workers, whose changes are combined.
+        """Train one round: all workers train, and their combined changes update the model.
 
-        `rates` are the learning rates at the start and at the end of the round.
+        `spans` are the documents of the round, and `rates` the learning rates at its start and end.
         """
         begun = time.perf_counter()
         if not self.loaded:

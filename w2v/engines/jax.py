@@ -80,8 +80,8 @@ class DrawTables(NamedTuple):
     keep : uint32 (V,)
         Sub-sampling thresholds: a word is kept if a random uint32 is at most its threshold.
     last : uint32 (V,)
-        The noise distribution, as in `w2v.sampling.NoiseDistribution`. Empty for a loss without
-        noise words.
+        The noise distribution, as the attribute `last` of `w2v.sampling.NoiseDistribution`.
+        Empty for a loss without noise words.
     """
 
     keep: Array
@@ -246,7 +246,7 @@ class JaxEngine:
         return self._task
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard, a part of the text, once.
+        """Train on a shard, a part of the text, once; update the model on the device.
 
         Return the numbers of words and pairs of the shard, and its loss.
 

@@ -383,9 +383,10 @@ def note_e_difference(v: Array, U: Array) -> Result:
 
 
 def note_e_by_u_k(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with the note's error for each u_k.
+    """Return the negative-sampling loss and its gradients; those of noise vectors are wrong.
 
-    The gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of v (1 - σ(-u_k·v)).
+    As in the note, the gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of
+    v (1 - σ(-u_k·v)).
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     grad_outside = np.zeros_like(U)

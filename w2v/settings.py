@@ -137,10 +137,11 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether a value has one of the types `kinds`; the caller handles None.
+    """Return whether a value fits one of the types `kinds`; the caller handles None.
 
-    An integer is allowed where float is; a bool is not a number. Only int, float, bool and str are
-    checked; for other types, such as list, every value is accepted.
+    An object with the method ``__index__``, such as an integer of NumPy, fits int. One with
+    ``__float__``, such as any integer, fits float. A Python bool fits neither. Only int, float,
+    bool and str are checked; for other types, such as list, every value fits.
     """
     for kind in kinds:
         if kind in (int, float):

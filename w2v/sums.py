@@ -45,9 +45,10 @@ class Sums:
         return len(self.ids) if self.starts is None else len(self.starts) - 1
 
     def borders(self) -> I32:
-        """Return the index of each sum's first entry, and the number of entries: int32 (n + 1,).
+        """Return the index of each sum's first entry, then the number of entries: int32 (n + 1,).
 
-        This is `starts`, also if the attribute is None because each sum is a single row.
+        This is the attribute `starts`. If that is None, each sum is a single entry, and the result
+        is 0, 1, …, n.
         """
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 

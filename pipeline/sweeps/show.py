@@ -76,7 +76,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
 
 
 def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
-    """Return a table with one row per job, and the types of its columns.
+    """Return a table with one row per job, and the data type of each column, such as ``int64``.
 
     The columns are settings that vary, metrics, and others. If a group of settings has the name of
     a metric, as ``loss``, the choice of the group is in the column ``loss.name``.
@@ -181,7 +181,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return at most one line: the settings, ranked by the range of their mean objectives."""
+    """Return at most one line: settings except the seed, ranked by the range of their effects."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])

@@ -376,12 +376,17 @@ class Sweep(Generic[R]):
     def effects(self) -> list[Row]:
         """A table of the main effects: one row for each value of each setting.
 
-        The columns are ``setting``, ``value``, ``jobs`` (the number of runs with this value),
-        ``mean`` (their mean objective; NaN if not all runs of the sweep can be compared), and
-        ``effect`` (their mean of `centered` minus that of all runs which have the setting). If a
-        setting has more than `MAX_VALUES` different numbers, each row is for a range between two
-        quartiles. If the sweep stopped the worse configurations early, the runs before the first
-        stop are used.
+        The settings are `axes` without `compared_within`. The columns are ``setting``, ``value``,
+        ``jobs`` (the number of finished runs with this value), ``mean`` and ``effect``:
+
+        - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
+          because the objectives of different groups cannot be compared.
+        - ``effect`` is the mean of `centered`, the objective minus the mean of the run's group,
+          over these runs, minus its mean over all finished runs that have the setting.
+
+        If a setting has more than `MAX_VALUES` different numbers, each row is for a range between
+        two quartiles. If the sweep stopped the worse configurations early, the runs before the
+        first stop are used.
         """
         if self.first is not self:
             return self.first.effects

@@ -181,16 +181,24 @@ Vectors = Callable[[Any], Any]
 
 
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
-    """Return the loss of an architecture, the input vector that it uses, and the target words.
+    """Return two functions, for the loss and the input vector of a case, and the target words.
 
-    `architecture` is ``skipgram``, ``subwords``, or CBOW's ``combine``: ``mean`` or ``sum``.
+    Parameters
+    ----------
+    architecture
+        ``skipgram``; ``subwords``, for skip-gram with subwords; or, for CBOW, its setting
+        ``combine``: ``mean`` or ``sum``.
+    case
+        The center word, its window and what else is random.
+    loss
+        The name of the loss, one of `LOSSES`.
 
     Returns
     -------
     function
-        Computes the loss and its gradients from the input and output matrices.
+        A function of the input and output matrices that returns the loss and its gradients.
     vector
-        Computes the input vector from the input matrix.
+        A function of the input matrix that returns the input vector.
     targets
         The words to predict from the input vector.
     """

@@ -172,7 +172,7 @@ def check_boolean(key: str, value: Any, where: str = "") -> None:
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` if a YAML file of settings has an integer but 0 or 1 for a boolean.
+    """Raise `InputError` if a YAML file of settings sets a boolean to an integer other than 0 or 1.
 
     `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
     """

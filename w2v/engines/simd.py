@@ -433,7 +433,10 @@ def to_floats(builder: Any, x: Any) -> Any:
 
 @instruction(lambda _: FLOATS(INTS))
 def power_of_two(builder: Any, exponent: Any) -> Any:
-    """Emit LLVM code for 2 ** exponent as float32; ``exponent`` is int32, from -126 to 127."""
+    """Emit LLVM code for ``2 ** exponent`` as float32, elementwise.
+
+    ``exponent`` is an int32 vector with elements from -126 to 127.
+    """
     kind = llvm_type(INTS)
     biased = builder.add(exponent, ir.Constant(kind, [127] * LANES))
     return builder.bitcast(builder.shl(biased, ir.Constant(kind, [23] * LANES)), llvm_type(FLOATS))

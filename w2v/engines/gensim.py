@@ -11,8 +11,8 @@ gensim differs from the other engines:
 - It skips pairs, noise words and tree nodes whose score is outside [-6, 6], and noise words that
   equal the word to predict.
 - Each thread lowers the learning rate by the share of the text that this thread has read. With n
-  threads, the learning rate therefore covers only 1 / n of its way from the first value to the
-  last.
+  threads, the learning rate therefore covers, in each epoch, only 1 / n of the way from its value
+  at the start to that planned for the end; the next epoch starts at its planned value.
 """
 
 import math

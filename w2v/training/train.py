@@ -74,7 +74,7 @@ class Trained:
     objective
         The architecture and the loss.
     model
-        The vectors after epoch ``kept_epoch``; if training was stopped, the newest ones.
+        The vectors after epoch ``kept_epoch``; if training was stopped on request, the newest ones.
     epochs, points
         The history: losses after each epoch, and at points in between.
     words
@@ -85,7 +85,7 @@ class Trained:
         The time for compiling kernels, or for loading compiled ones.
     kept_epoch
         The number of the last epoch; with early stopping, that of the best. If training was
-        stopped, the number of complete epochs.
+        stopped on request, the number of complete epochs.
     engine_state
         Other arrays that are needed to train more epochs, by name.
     given

@@ -46,9 +46,9 @@ class RayLauncher(Launcher):
 
 
 def enter_shared_folder(folder: Path, sweep: str, outputs: str) -> None:
-    """Change the working directory to `folder`; raise `InputError` if `sweep` is no sweep's folder.
+    """Change to the directory `folder`; raise `InputError` if this machine does not see `sweep`.
 
-    `outputs`, the folder of all outputs, is named in the error message.
+    `sweep` is the sweep's folder, absolute or from `folder`; the error names the setting `outputs`.
     """
     with contextlib.suppress(OSError):
         os.chdir(folder)

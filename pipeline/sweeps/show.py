@@ -78,8 +78,8 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
 def jobs_table(result: Sweep[Job]) -> tuple[list[Row], dict[str, str]]:
     """Return a table with one row per job, and the data type of each column, such as ``int64``.
 
-    The columns are settings that vary, metrics, and others. If a group of settings has the name of
-    a metric, as ``loss``, the choice of the group is in the column ``loss.name``.
+    The columns are settings that vary, metrics, and facts about the job, such as ``status``. If a
+    config group has the name of a metric, such as ``loss``, its choice is in ``loss.name``.
     """
     figures = dict.fromkeys(name for job in result.runs for name in job.figures)
     figures.pop("seconds", None)  # a column of its own

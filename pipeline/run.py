@@ -113,8 +113,10 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]
-    for other in [text for text in arguments if text not in named] if named else ():
-        raise InputError(f"{other}: report=<folder> takes the settings of the run; leave this out")
+    others = [text for text in arguments if text not in named]
+    if named and others:
+        problem = "report=<folder> takes the settings of the run; leave this out"
+        raise InputError(f"{others[0]}: {problem}")
     return [Path(text.removeprefix("report=")) for text in named]
 
 

@@ -336,7 +336,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with the note's error for u_o.
+    """Return the softmax loss and its gradients, with an error of a published solution.
 
     The gradient of u_o has the predicted probability of another word instead of that of o.
     """
@@ -347,9 +347,9 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with the note's error for u_w, w ≠ o.
+    """Return the softmax loss and its gradients, with an error of a published solution.
 
-    The gradient of u_w has the predicted probability of another word instead of that of w.
+    The gradient of u_w, w ≠ o, has the predicted probability of another word instead of w's.
     """
     loss, grad_center, grad_outside = naive_softmax(v, OUTSIDE, U)
     y_hat = np.exp(U @ v) / np.exp(U @ v).sum()
@@ -359,7 +359,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of the note for v.
+    """Return the negative-sampling loss and its gradients, with an error of a published solution.
 
     The gradient of v has u_o in place of each noise vector u_k.
     """
@@ -371,9 +371,10 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of the note for v.
+    """Return the negative-sampling loss and its gradients, with an error of a published solution.
 
-    In the gradient of v, the noise vectors u_k are subtracted from their factors, not multiplied.
+    In its gradient of v, each noise vector u_k is subtracted from its factor 1 - σ(-u_k·v), not
+    multiplied by it. The other gradients are right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v
@@ -385,7 +386,7 @@ def note_e_difference(v: Array, U: Array) -> Result:
 def note_e_by_u_k(v: Array, U: Array) -> Result:
     """Return the negative-sampling loss and its gradients; those of noise vectors are wrong.
 
-    As in the note, the gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of
+    As in a published solution, the gradient of a noise vector u_k is v (1 - σ(u_k·v)) instead of
     v (1 - σ(-u_k·v)).
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)

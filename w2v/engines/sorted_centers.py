@@ -71,11 +71,22 @@ def compute_sorted(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Compute the gradients of some tiles of center words that are sorted by their tree paths.
+    """For CBOW with the hierarchical softmax, compute the gradients of the tiles of one job.
 
-    This is for CBOW with the hierarchical softmax. The negative gradient of each input row replaces
-    the row in ``buffer.inputs``. The gradients of the nodes are written by `write_node_tile`. The
-    tiles are those of job number ``strip``, as many as a strip has.
+    The center words of a step are sorted by their paths in the Huffman tree and divided into tiles;
+    consecutive tiles form a job. The negative gradient of each input row replaces the row in
+    ``buffer.inputs``, and `write_node_tile` writes the gradients of the nodes. The number of
+    predicted words and their loss are stored in ``shard.tallies``.
+
+    Parameters
+    ----------
+    step
+        The number of the step in the shard.
+    strip
+        The number of the job in the step. A job has as many tiles as a strip (a part of the text),
+        but they hold words from anywhere in the step's text.
+    rate
+        The learning rate.
     """
     n, tile, size = step % len(plans.ids), scratch.tile, 4 * sizes.vectors * LANES
     first = strip * sizes.strip

@@ -62,7 +62,8 @@ def read_band(
     matrix
         The output vectors of all words.
     ids
-        The words of the strip (a sequence of tiles), which may be predicted.
+        The words that the strip (a sequence of tiles) may predict: its center words and, for
+        skip-gram, those up to ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
     place
@@ -101,7 +102,8 @@ def choose_band_targets(
     Parameters
     ----------
     ids
-        The words of the strip (a sequence of tiles), which may be predicted.
+        The words that the strip (a sequence of tiles) may predict: its center words and, for
+        skip-gram, those up to ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
     following, curvature
@@ -275,9 +277,10 @@ def share_strip(
     rate
         The learning rate.
     gradients
-        The address of the gradients of the center words' windows.
+        The address of the negative gradients of the center words' windows.
     of_windows
-        The summed curvature of the loss along each window's input row; overwritten.
+        For each window, the bound on the curvature (second derivative) of the loss along its input
+        row, which limits the step size. The values are changed.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows

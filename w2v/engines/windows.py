@@ -217,9 +217,10 @@ def share_gradients(
     start
         The position of the strip's first word, which is m words before its first center word.
     of_windows
-        The summed curvature of the loss along each input vector; overwritten.
+        For each window, the bound on the curvature (second derivative) of the loss along its input
+        row. The values are changed.
     curvature
-        Output: the summed curvature of the loss along each word's vector.
+        Output: the bound on the curvature along the vector of each word, summed over the windows.
     """
     m, wide = sizes.window, windows.shares.shape[1]
     lanes, zero, half = address(windows.lanes), splat(0), np.float32(0.5)

@@ -218,7 +218,7 @@ def build(
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        The vocabulary id of each type; -1 for a dropped type.
+        The vocabulary id of each type; -1 for every type that is not in the vocabulary.
 
     Raises
     ------
@@ -280,13 +280,14 @@ def choose(
         The words to choose, whatever their count, such as those in the file that
         ``settings.words`` names; None: choose by count. ``settings.words`` itself is not read.
     drop
-        The words to leave out; ``settings.drop`` itself is not read.
+        The words to leave out, except those in ``settings.keep``. ``settings.drop`` itself is not
+        read.
 
     Returns
     -------
     vocabulary : Vocabulary
     ids : int32 (types,)
-        The vocabulary id of each type; -1 for a dropped type.
+        The vocabulary id of each type; -1 for every type that is not in the vocabulary.
     """
     limits = settings.min_count, settings.max_size
     return build(types, counts, *limits, words, settings.keep, drop, settings.max_share)

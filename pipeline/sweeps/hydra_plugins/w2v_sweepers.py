@@ -91,7 +91,7 @@ class SearchSweeper(ProjectSweeper):
     """The sweeper for ``search=optuna``, which uses Hydra's own Optuna sweeper."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Open the Optuna study and the sweep, then run Hydra's Optuna sweeper."""
+        """Prepare the Optuna study, the sweep's folder and its MLflow run; run Hydra's sweeper."""
         from pipeline.sweeps.search import open_study
 
         refuse_plan(self.config)

@@ -393,18 +393,22 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     """Compute the negative gradients of the input and output vectors of a tile, and write them.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
-    follow from -∂J/∂S in ``tile.scores``, and are written to the targets of the tile
-    (`w2v.engines.rows.Targets`).
+    follow from -∂J/∂S in ``tile.scores``. Each is written to the address that ``tile.out`` has for
+    it, in the gradient buffer or in the model (`w2v.engines.rows.Targets`); for input rows of CBOW,
+    in the thread's working memory.
 
     Parameters
     ----------
+    own
+        The working memory that holds the output vectors of the noise words.
     R
         The address of the output vectors of context words.
     dR
-        The address of their negative gradients in the buffer.
+        The address of the rows of these context words in the gradient buffer.
     follows
-        Whether the previous tile of the strip has already written gradients of the first of these
-        vectors, to which those of this tile are added.
+        Whether a tile of the strip comes before this one. It has written gradients of the context
+        words that both tiles share to the first rows at ``dR``; these are added to the gradients
+        of this tile.
     """
     reach, band, row, contexts, vectors = sizes[:5]
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -133,13 +133,15 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
-    Words that are known to occur less than `MIN_COUNT` times in one of the texts are left out.
+    If each text has a single run, significance is unknown, and the words are ranked by the distance
+    between their vectors. Words that are known to occur less than `MIN_COUNT` times in one of the
+    texts are left out.
 
     Parameters
     ----------
     before, after
-        The vectors trained on each text: an ensemble of runs, or a single run, whose variation
-        between runs is then assumed to be that of the other text.
+        The vectors trained on each text: an ensemble of runs, or a single run. If only one text has
+        several runs, the other is assumed to vary as much between runs.
     resampled
         Whether each run was trained on a bootstrap sample of its text's documents.
 

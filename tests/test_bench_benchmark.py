@@ -74,9 +74,9 @@ def test_a_loss_that_no_engine_can_train_is_refused() -> None:
 
 
 def train_nothing(**loss: float) -> None:
-    """Let a worker process train with gensim on a corpus that does not exist.
+    """Start a training by gensim in a worker process that must fail: there is no corpus.
 
-    `loss` has settings of negative sampling.
+    `loss` has settings of negative sampling. Raises the error of `run_worker`.
     """
     objective = SkipGram(3, loss=NegativeSampling(**cast(Any, loss)))
     nowhere = Path("nowhere")

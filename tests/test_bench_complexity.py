@@ -34,9 +34,10 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return invented timings of `engine` and of what trains one pair at a time.
+    """Return invented timings of `engine`, of gensim, and of the softmax one pair at a time.
 
-    It is known how they grow with the vocabulary and with the number of noise words.
+    Up to 1 %, each is proportional to a known power of the vocabulary size or of the number of
+    noise words.
     """
     found: list[tuple[Any, ...]] = []
     for repeat, noise in ((1, 1.0), (2, 1.01)):

@@ -49,7 +49,7 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A stand-in for a Ray cluster of several processes: all their replicas are in this process."""
+    """A stand-in for several processes on Ray, whose copies of the model are in this process."""
 
     def __init__(self, processes: int) -> None:
         self.number = processes

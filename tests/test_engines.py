@@ -380,7 +380,7 @@ def test_the_bits_do_not_depend_on_threads(name: str, loss: Loss) -> None:
 
 
 def engines_and(*losses: Loss) -> pytest.MarkDecorator:
-    """Return the pytest mark that runs a test for each engine and each loss that it can train."""
+    """Return the pytest mark that runs a test for each engine and each of `losses` it can train."""
     return pytest.mark.parametrize(
         ("name", "loss"),
         [

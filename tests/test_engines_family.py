@@ -59,7 +59,8 @@ def task_of(objective: Objective, size: int, scale: float = 0.4) -> Task:
 class Prediction(NamedTuple):
     """A prediction of some words from a weighted sum of input vectors.
 
-    `rows` are (row, weight in the sum, share of the gradient); `targets` are (word, weight).
+    `rows` are (row, weight in the sum, factor): the gradient of a row is this factor times the
+    gradient of the sum. `targets` are (word, weight).
     """
 
     rows: list[tuple[int, float, float]]
@@ -104,7 +105,8 @@ def with_subwords(
 ) -> list[tuple[int, float, float]]:
     """Replace each word by the rows of the word and its character n-grams, if the task has these.
 
-    Words and rows are given as (row, weight in the sum, share of the gradient).
+    Words and rows are given as (row, weight in the sum, factor of the gradient), as in
+    `Prediction`.
     """
     objective, size = task.objective, len(task.counts)
     if not objective.subwords:

@@ -14,8 +14,9 @@ from w2v.engines.simd import compiled
 def sum_in_phases(jobs: NDArray[np.int64], sums: NDArray[np.int64]) -> int:
     """Run jobs that are shared with other threads; return how many this thread has run.
 
-    Each job sums the results of all jobs of the previous phase, so that a job that runs too early
-    gives a wrong sum.
+    A job adds up the results of all jobs of the previous phase, a row of `sums`, and writes the
+    sum into the next row. So a job that runs too early gives a wrong sum. `jobs` are the counters
+    made by `make_jobs`.
     """
     done = 0
     phases, number = sums.shape

@@ -70,7 +70,7 @@ SHAPES = [
 def assert_steps(
     documents: Documents, rate: float, engine: NumbaEngine, *others: NumpyEngine
 ) -> None:
-    """Train engines on documents; compare vectors, losses and numbers of pairs with plain loops.
+    """Train engines; their vectors, losses and numbers of pairs must equal those of plain loops.
 
     All engines must have equal tasks. The learning rate rises from `rate` to twice `rate`.
     """

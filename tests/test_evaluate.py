@@ -34,8 +34,8 @@ few = settings(max_examples=30)
 def plausible(seed: int, recase: bool = False) -> WordVectors:
     """Return random vectors that answer some of Google's analogy questions correctly.
 
-    With `recase`, words keep their case, and some occur in upper case as well. Otherwise, all words
-    are in lower case.
+    With `recase`, words are spelled as in the questions, and some occur in upper case as well.
+    Otherwise, all words are in lower case.
     """
     generator = np.random.default_rng(seed)
     true = [question for question in QUESTIONS if generator.random() < 0.02]
@@ -56,9 +56,10 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 
 
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
-    """Swap words so that no word in upper case is more frequent than in its other form.
+    """Swap words so that each word is at least as frequent as the same word in upper case.
 
-    Then gensim, which prefers the more frequent word, finds the same word as this project.
+    `w2v.evaluate` looks up a word of a question as it is spelled, gensim looks up the most frequent
+    word that differs only in case. After the swaps, both find the same word.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}

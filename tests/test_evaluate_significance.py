@@ -86,7 +86,9 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two configurations, its 95 % interval and p-value, in plain loops.
+    """Return the difference of two configurations, its interval's ends and p-value, in plain loops.
+
+    The interval is the 95 % confidence interval.
 
     Parameters
     ----------
@@ -95,7 +97,8 @@ def oracle(
     parts
         For each seed, the influence of each item on the difference.
     variance
-        Returns estimates of the variance from such influences; the largest counts.
+        A function that returns one or more estimates of the variance of the difference over
+        samples of items, given the influence of each item. The largest estimate is used.
     units
         The number of independent items.
     """
@@ -482,9 +485,10 @@ def simulated(
 ) -> Sample:
     """Return a simulated benchmark, and for each configuration the cosines, (seeds, pairs).
 
-    A cosine is a factor times the human score of the pair, plus noise. The mean of the factor is
-    0.7, in the first configuration 0.7 + `gain`. `spread` has the standard deviations of the factor
-    over seeds, which the configurations take in turn.
+    A cosine is a factor times the human score of the pair, plus three random terms: one for the
+    pair, one for the pair in this configuration, and one for the pair and the seed. The mean of the
+    factor is 0.7, in the first configuration 0.7 + `gain`. `spread` has the standard deviations of
+    the factor over seeds, which the configurations take in turn.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -583,7 +587,7 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Save simulated answers to a benchmark in files; return a `Setting` for each configuration.
+    """Save a simulated benchmark's answers in files; return a `Setting` for each configuration.
 
     Parameters
     ----------
@@ -592,7 +596,7 @@ def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
     sample
         The benchmark, and for each configuration the answers of its runs.
     figures
-        The name of the benchmark.
+        The name of the benchmark, as part of the names of its scores.
     """
     benchmark, answers = sample
     found = []

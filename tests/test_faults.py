@@ -62,7 +62,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a text and an empty MLflow database, as a template for the tests."""
+    """Make a folder with a text and a new MLflow database, which the tests copy."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
@@ -108,7 +108,7 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the bytes of the array files, by name, and the untimed history of the training."""
+    """Return the bytes of the trained arrays' files, by name, and the history without times."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))

@@ -1,4 +1,4 @@
-"""Test `w2v.files` (atomic writes, JSON, links of equal files), and paths that start with ``~``."""
+"""Test `w2v.files` (atomic writes, JSON, hard links to equal files), and paths with ``~``."""
 
 import json
 from pathlib import Path

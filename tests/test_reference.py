@@ -43,7 +43,7 @@ steady = settings(derandomize=True, deadline=None, max_examples=50)
 
 
 class Case:
-    """Random vectors and words for the loss of a pair and of a window."""
+    """Random vectors and words, for the loss of a pair or of a skip-gram window."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -420,7 +420,10 @@ def test_the_note_fails(note: Callable[[Array, Array], Result], gradient: str) -
 
 
 def test_the_note_on_the_sigmoid_jacobian() -> None:
-    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²) as the note says."""
+    """The Jacobian of σ is diag(σ(1 - σ)), not diag(σ) or diag(-σ²).
+
+    The two wrong ones are those of a published solution.
+    """
     x = np.array([-2.0, -0.5, 0.0, 1.5])
 
     def row(i: int) -> Array:

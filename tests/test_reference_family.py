@@ -181,7 +181,7 @@ Vectors = Callable[[Any], Any]
 
 
 def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Result], Vectors, Any]:
-    """Return two functions, for the loss and the input vector of a case, and the target words.
+    """Return a function for the loss of a case, one for its input vector, and the target words.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def case_of(architecture: str, case: Case, loss: str) -> tuple[Callable[..., Res
         ``skipgram``; ``subwords``, for skip-gram with subwords; or, for CBOW, its setting
         ``combine``: ``mean`` or ``sum``.
     case
-        The center word, its window and what else is random.
+        The random input: the center word, its window and others.
     loss
         The name of the loss, one of `LOSSES`.
 

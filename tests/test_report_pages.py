@@ -56,7 +56,7 @@ COMMAND = (
 
 @dataclass(frozen=True)
 class Site:
-    """A folder with ``report.html`` and ``map.html``, the vectors, and the evaluation's results."""
+    """The folder of ``report.html`` and ``map.html``, and the vectors and scores that they show."""
 
     folder: Path
     vectors: WordVectors

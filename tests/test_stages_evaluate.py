@@ -68,7 +68,8 @@ def evaluated(
 ) -> tuple[dict[str, Any], SimpleNamespace]:
     """Evaluate vectors, and write the results to ``folder/out``; return scores and tables.
 
-    `other` returns vectors of another seed. `changes` are settings of the evaluation.
+    The tables are data frames, the attributes of the second result. `other` returns vectors of
+    another seed. `changes` are settings of the evaluation.
     """
     out = folder / "out"
     out.mkdir(exist_ok=True)

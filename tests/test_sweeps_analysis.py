@@ -69,7 +69,8 @@ def test_configurations_are_means_over_seeds() -> None:
 def oracle_of_four(every: list[Any], best: Any, other: Any) -> tuple[float, bool]:
     """Return the p-value of the difference of `best` and `other`, and whether it is below 0.05.
 
-    `every` has the values of all four configurations, each over the same three seeds.
+    The p-value is adjusted for comparing all pairs of four configurations. `every` has the values
+    of the four, each over the same three seeds; `best` and `other` are two of its elements.
     """
     rest = [
         [

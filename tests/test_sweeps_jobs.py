@@ -98,7 +98,7 @@ def test_a_job_whose_record_was_lost_with_its_process_runs_again(tmp_path: Path)
     launched: list[tuple[list[Sequence[str]], int]] = []
 
     class Breaks:
-        """A launcher that ends with an error after two jobs, while one is not recorded yet."""
+        """A launcher whose first call fails after two jobs, one of which is not recorded yet."""
 
         def launch(self, jobs: list[Sequence[str]], initial_job_idx: int) -> None:
             launched.append((jobs, initial_job_idx))

@@ -80,7 +80,7 @@ def texts(draw: st.DrawFn) -> Text:
 
 
 def plain(text: Text) -> list[list[int]]:
-    """Return the word ids of each document of a text, read in plain loops; -1 is unknown."""
+    """Return the word ids of each document of a text, by plain loops; -1 is an unknown word."""
     return [
         [int(text.ids[text.tokens[at]]) for at in range(start, end)]
         for start, end in text.spans.tolist()

@@ -77,7 +77,7 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function for the argument `stop` that returns True from call number `shards` on."""
+    """Return a function that returns True from call number `shards` on, for `train`'s `stop`."""
     count = itertools.count(1)
     return lambda: next(count) >= shards
 
@@ -229,7 +229,7 @@ HELD_OUT = (3.0, 2.5, 2.0, 2.2, 2.1, 2.3, 1.0, 0.9, 0.8)
 def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Replace the held-out loss of each epoch by the next value of `HELD_OUT`.
 
-    After the test, check that the values were used up, so that each epoch was evaluated once.
+    After the test, check that all values were used, which shows that each epoch was evaluated once.
     """
     losses = itertools.cycle(HELD_OUT)
     monkeypatch.setattr(

@@ -34,7 +34,11 @@ def read_manifests(
 ) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    At most `MOST_READ` are read; those whose manifest is missing or damaged are skipped.
+    At most `MOST_READ` results are read; those whose manifest is missing or damaged are skipped.
+
+    In a stored manifest, ``code`` is the name of another file, which has the hashes of source
+    files. In the returned manifests, ``code`` is the content of this other file, or is left out if
+    the file cannot be read.
 
     Parameters
     ----------
@@ -43,10 +47,7 @@ def read_manifests(
     name
         The name of the file in a subfolder that holds the manifest.
     code_path
-        The stored entry ``code`` is only the name of another file, which holds the hashes of source
-        files. This function returns the path of that file, given `folder` and the name. In the
-        manifests returned, ``code`` is the content of that file; it is left out if that file cannot
-        be read.
+        A function that returns the path of the file of hashes, given `folder` and the file's name.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -75,7 +76,8 @@ def comparable(past: Manifest, wanted: Manifest) -> bool:
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
     """Return the bytes of text that `wanted` is computed from, divided by those of `had`.
 
-    The ratio is 1 if the settings of the corpus are equal, and 0 if the size for `had` is unknown.
+    The ratio is 1 if the settings of the corpus are equal; otherwise, it is 0 if the bytes of `had`
+    are unknown.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
@@ -143,9 +145,9 @@ def upstream_reasons(
 ) -> Iterator[str]:
     """Yield phrases that say how the upstream results of two results differ, recursively.
 
-    Upstream results are those that a stage reads. Those with different cache keys are compared by
-    `reasons`, and then their own upstream results are. If a manifest is not in the cache, the
-    phrase only names the stage.
+    Upstream results are the results of earlier stages that a stage reads. Two results of a stage
+    with different cache keys are compared by `reasons`; then their own upstream results are
+    compared. If one of their manifests is not in the cache, the phrase only names the stage.
 
     Parameters
     ----------
@@ -170,13 +172,15 @@ def upstream_reasons(
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
     """Return a phrase that says how a setting differs, such as ``model.dim is 50, not 100``.
 
+    If both values are hashes, of files or of code, the phrase only says that the content has
+    changed.
+
     Parameters
     ----------
     key
         The dotted name of the setting.
     new, old
-        All settings of the wanted and of the existing result, by dotted name. If both values are
-        hashes, of a file or of code, the phrase only says that the content has changed.
+        All settings of the wanted and of the existing result, by dotted name.
     """
     name = key.removesuffix(".name")
     if key not in old:

@@ -110,9 +110,10 @@ def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[st
 
     The medians are those of speed (words/s and GFLOP/s), memory and compile time, and of the
     GFLOP/s of NumPy's matrix product. Each dictionary also has the slowest and the fastest speed,
-    the held-out loss of the last training that has one, and the ratios of the median speed to
-    gensim's with as many threads, and to the engine's own with the first number of threads. A value
-    that is not known is None.
+    the held-out loss of the last training that has one, and three ratios: of the GFLOP/s to those
+    of the matrix product; of the words/s to gensim's with as many threads; and of the words/s to
+    the engine's own with the number of threads that comes first in `trials`. A value that is not
+    known is None.
 
     Parameters
     ----------

@@ -67,15 +67,17 @@ def measure(
     threads: int,
     on_round: Callable[[int], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Time the softmax for each V, and negative sampling for each V and, at one V, for each K.
+    """Time the training of a pair by vocabulary size V and number of noise words K.
 
-    The softmax is timed with `engine` and with `w2v.losses.naive_softmax`, negative sampling with
-    `engine` and with gensim. What an engine cannot train is left out.
+    The exact softmax is timed for each V, with `engine` and with `w2v.losses.naive_softmax`.
+    Negative sampling is timed for each V at one K, and for each K at one V, with `engine` and with
+    gensim. A loss that an engine cannot train is not timed with it.
 
     Parameters
     ----------
     objective
-        The architecture with its settings, except the loss and the sub-sampling of frequent words.
+        The architecture and its settings. Its loss is not used, and frequent words are not
+        sub-sampled.
     settings
         The values of V and K, and how often and for how long each is timed.
     engine
@@ -121,17 +123,16 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield the timings of each loss and engine in two series: over V and over K.
+    """Yield each loss and engine with its timings by vocabulary size V and by noise words K.
 
     Yields
     ------
     loss, way : str
         The name of the loss, and that of the engine, or `PAIRWISE`.
     over_vocabulary : list of dict
-        The timings for each V, at the K of ``settings.at_negatives``.
+        The timings at all V; for negative sampling, only those with K = ``settings.at_negatives``.
     over_negatives : list of dict
-        The timings for each K, at the V of ``settings.at_vocabulary``. The softmax has no K: all
-        its timings at this V.
+        The timings at V = ``settings.at_vocabulary``; for negative sampling, those at all K.
     """
     for loss, way in dict.fromkeys((timing["loss"], timing["way"]) for timing in timings):
         own = [timing for timing in timings if (timing["loss"], timing["way"]) == (loss, way)]
@@ -142,8 +143,9 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
 def fit_slopes(timings: Timings, settings: Complexity) -> list[Slope]:
     """Fit the exponents by which the time per pair grows, for each loss and engine.
 
-    Every loss has an exponent for V. Negative sampling also has one for K. The softmax of an engine
-    also has one for the number of dot products per pair.
+    There is an exponent for the size of the vocabulary. For negative sampling, there is also one
+    for the number of noise words, and for the softmax trained by an engine, one for the number of
+    dot products per pair.
     """
     slopes = []
     for loss, way, over_sizes, at_size in series(timings, settings):
@@ -192,11 +194,11 @@ COLORS = {"softmax": ORANGE, "negsample": BLUE}
 def plot(
     timings: Timings, slopes: Sequence[Slope], settings: Complexity, engine: str, title: str
 ) -> "Figure":
-    """Plot the seconds per pair against V and against K, on logarithmic axes.
+    """Plot seconds per pair by vocabulary size V, and by noise words K, on logarithmic axes.
 
-    Points are medians over the repeats. Lines are solid for `engine` and dashed for all else. They
-    are thick in the range in which `slopes` were fitted. The softmax, which does not depend on K,
-    is a horizontal line in the plot against K.
+    Points are medians over the repeats. Lines are solid for `engine` and dashed for all else, and
+    thick in the range in which `slopes` were fitted. The softmax, which does not depend on K, is a
+    horizontal line in the plot by K.
     """
     from matplotlib.figure import Figure
 

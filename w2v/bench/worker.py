@@ -1,7 +1,7 @@
 """Run a training in a process of its own, to measure its speed and memory.
 
-`run_worker` starts the process and exchanges JSON with it. Memory that an earlier training has left
-in its process therefore does not change the measurement.
+`run_worker` starts a new process for each training, so that memory that an earlier training has not
+freed does not count. The settings and the result are sent as JSON.
 """
 
 import json

@@ -136,8 +136,8 @@ class ClusterEngine:
     workers
         The number of workers.
     words
-        The largest number of tokens in a round, divided by `workers`. The last round of a shard may
-        have up to 1.5 times as many.
+        The largest number of tokens per worker in a round, on average over workers. Rounds at the
+        start of training are shorter; the last one of a shard may be up to 1.5 times as long.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
@@ -206,7 +206,10 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return ``steps`` of `Way` for a round; zeros if ``how`` is not ``sequential``."""
+        """Return the value of `Way.steps` for a round; zeros if ``how`` is not ``sequential``.
+
+        `rate` is the learning rate, and `spans` are the documents of the round.
+        """
         if self.terms is None:
             return 0.0, 0.0
         words = float((spans[:, 1] - spans[:, 0]).sum()) / self.workers
@@ -256,13 +259,13 @@ def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float
 def divide(spans: Spans, workers: int) -> list[Spans]:
     """Divide documents among workers, by their number of tokens.
 
-    The sequence of all tokens is divided into equal shares, one for each worker. A worker gets the
-    documents whose last token is in its share. Documents longer than a share are cut before.
+    First, documents are cut into pieces that are no longer than a share, an equal part of the
+    sequence of all tokens. A worker gets the pieces whose last token is in its share.
 
     Returns
     -------
     list of int64 (documents, 2)
-        For each worker, the start and end of each of its documents. A worker may get none.
+        For each worker, the start and end of each piece. A worker may get none.
     """
     size = int((spans[:, 1] - spans[:, 0]).sum())
     spans = cut(spans, -(-size // workers)) if size else spans

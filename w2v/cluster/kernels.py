@@ -54,7 +54,7 @@ def add_changes(
     times : int32 (rows,)
         The number of workers that have changed each row so far; updated.
     places : int32 (n,)
-        The indices of the rows that this worker changed.
+        The rows of `total` that this worker changed, by index.
     before, after : float32 (n, d)
         These rows before and after the worker's changes.
     how
@@ -94,8 +94,8 @@ def scale_changes(
     """Scale the combined changes of each row after the changes of all workers have been added.
 
     With `MEAN`, they are divided by the number of workers that changed the row. With `SEQUENTIAL`,
-    the divisor is between 1 and this number; it is small for rows that come only a little closer to
-    their optimum.
+    the divisor is between 1 and this number: near 1 for rows that a round brings only a little
+    closer to their optimum.
 
     Parameters
     ----------

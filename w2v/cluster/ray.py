@@ -431,8 +431,8 @@ class RayPool:
         Parameters
         ----------
         number
-            How many new processes to wait for: at most `PATIENCE` seconds until they run, and then
-            until they are ready. With 0, only those that are ready now join.
+            The number of new processes to wait for: at most `PATIENCE` seconds until they run, then
+            until each has made its copy of the model. With 0, only those that have it now join.
 
         Returns
         -------

@@ -82,7 +82,7 @@ class Replica:
     Parameters
     ----------
     engine
-        The name of an engine in `w2v.engines.ENGINES` whose entry has `distributes`.
+        The name of an engine whose `distributes` in `w2v.engines.ENGINES` is True.
     task
         The training task, whose model is copied.
     text

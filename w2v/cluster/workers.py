@@ -79,8 +79,8 @@ def open_cluster(
 ) -> Iterator[Cluster | None]:
     """Context manager: yield the `Cluster` of a training; None with ``cluster=none``.
 
-    With ``cluster=ray``, connect to a Ray cluster before, and end the connection and the processes
-    of the workers at the end of the ``with`` block. `Cluster.make_engine` starts the workers.
+    With ``cluster=ray``, this process is connected to a Ray cluster first; the connection and the
+    processes of the workers end with the ``with`` block. `Cluster.make_engine` starts the workers.
 
     Parameters
     ----------

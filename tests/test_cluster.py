@@ -1,6 +1,7 @@
 """Test training with several workers, whose changes to the model are combined after each round.
 
-The vectors must be the same, bit for bit, on any number of processes.
+With the same number of workers, the vectors must be the same, bit for bit, on any number of
+processes.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Test the settings: their defaults, and the error message for each invalid value."""
+"""Test the settings: their defaults, and the error messages for invalid values."""
 
 import functools
 import re

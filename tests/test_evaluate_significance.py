@@ -86,9 +86,9 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two configurations, its interval's ends and p-value, in plain loops.
+    """Return the difference of two configurations, the ends of its 95 % interval, and its p-value.
 
-    The interval is the 95 % confidence interval.
+    All are computed in plain loops.
 
     Parameters
     ----------
@@ -587,7 +587,7 @@ def test_verdicts_are_rarely_wrong(settings: int, seeds: int, spread: tuple[floa
 
 
 def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
-    """Save a simulated benchmark's answers in files; return a `Setting` for each configuration.
+    """Save the simulated answers of runs in files; return a `Setting` for each configuration.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Test `w2v.files` (atomic writes, JSON, hard links to equal files), and paths with ``~``."""
+"""Test `w2v.files` (atomic writes, JSON, hard links to equal files), and paths from ``~``."""
 
 import json
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Test the tokenizers, and their fingerprints.
 
-Tokens are compared with those of slow functions. Users may give a pattern or a function instead.
+Tokens are compared with those of slow functions. Patterns and functions of users, in place of the
+tokenizers, are tested as well.
 """
 
 import re

@@ -199,8 +199,8 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
     """Record two jobs of a sweep in this process; set the event `ended` when the jobs have ended.
 
-    Their metrics are stored only after the event `freed`, even if the jobs end earlier. `sweep` is
-    the id of the sweep's MLflow run. `sent` is the pickled store that the jobs share.
+    What they record is stored only after the event `freed`, even if the jobs end earlier. `sweep`
+    is the id of the sweep's MLflow run. `sent` is the pickled store that the jobs share.
     """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):

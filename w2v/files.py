@@ -73,7 +73,10 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON with the added entry ``sha256``, the hash of all other ones."""
+    """Return a dictionary as JSON in UTF-8, with an added entry ``sha256``, a hash of the others.
+
+    It is the SHA-256 of the dictionary's `canonical_json`.
+    """
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     return json_page({"sha256": digest, **body}).encode()
 
@@ -154,11 +157,11 @@ def fsync_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, for a file that is then renamed to `path`.
+    """Yield a temporary path in the folder of `path`, for a file that is then renamed to `path`.
 
-    The caller writes the file in the ``with`` block; it is renamed when the block ends, or deleted
-    if the block raises an exception. Therefore whoever reads `path` at any time finds either the
-    old content or all of the new content.
+    The caller writes the file in the ``with`` block. When the block ends, the file is renamed; if
+    the block raises an exception, it is deleted. So whoever reads `path` at any time finds either
+    the old content or all of the new content.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -314,7 +317,7 @@ def write_vocabulary(
     path
         Usually ``vocabulary.tsv``. It is replaced only when the new file is complete.
     words, counts
-        V words, and int64 (V,) or None.
+        The V words, and how often each occurs, int64 (V,); None to write words only.
     """
     with (
         written_aside(path) as aside,

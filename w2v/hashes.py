@@ -27,7 +27,7 @@ OnRead = Callable[[int], None]
 
 
 class FileHashes:
-    """Returns the SHA-256 of files. Hashes of unchanged files are taken from a database.
+    """Computes the SHA-256 of files; takes those of unchanged files from a database.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ class FileHashes:
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
         """Return the SHA-256 of each local file, in hexadecimal.
 
-        New ones are stored in the database, unless the file was changed just before.
+        New hashes are stored in the database, except those of files that were changed while being
+        read, or less than `MARGIN` before.
 
         Parameters
         ----------

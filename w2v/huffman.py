@@ -27,8 +27,8 @@ class HuffmanTree:
     nodes : int32 (total length of all paths,)
         The inner nodes on each path, beginning at the root.
     codes : int8, same shape as `nodes`
-        The branch taken at each of these nodes: 0 to the child that was merged first, whose count
-        is not larger than the other's, or 1 to the other.
+        The branch taken at each of these nodes: 0 to the child with the smaller count (of equal
+        counts, to the one that is merged first by the rule above), or 1 to the other.
     lengths : int64 (V,)
         The number of inner nodes on each path.
 
@@ -66,7 +66,7 @@ class HuffmanTree:
 def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     """Build the tree from the counts of the V words.
 
-    Both arrays begin with the V leaves, in the order of the words, followed by the V - 1 inner
+    Both results begin with the V leaves, in the order of the words, followed by the V - 1 inner
     nodes.
 
     Returns
@@ -74,7 +74,7 @@ def _build(counts: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     parents : int32 (2 V - 1,)
         The parent of each node, as the number of an inner node, from 0; -1 for the root.
     codes : int8 (2 V - 1,)
-        Which child of its parent each node is, 0 or 1; 0 for the root.
+        The branch that leads to each node from its parent, 0 or 1; 0 for the root.
     """
     size = len(counts)
     order = np.argsort(-counts, kind="stable")
@@ -104,7 +104,7 @@ def _paths(
     Parameters
     ----------
     parents, codes
-        The parent of each node and which child of its parent it is, as `_build` returns them.
+        The parent of each node and the branch from the parent, as `_build` returns them.
     """
     size = (len(parents) + 1) // 2
     depths = np.zeros(len(parents), np.int64)

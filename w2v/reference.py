@@ -440,7 +440,9 @@ def subword_skipgram(
     loss: LossFunction,
     subword_gradient: str = "exact",
 ) -> LossAndGradients:
-    """Compute the skip-gram loss of one window; v is the mean over a word and its n-grams.
+    """Compute the loss of one window of skip-gram with subwords (n-grams).
+
+    The input vector v is the mean of the center word's row and the rows of its n-grams.
 
     Parameters
     ----------

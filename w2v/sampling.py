@@ -1,7 +1,7 @@
 """Random numbers: seeded generators, counter-based draws, sub-sampling and noise words.
 
 `generator` returns a NumPy generator for single events, such as shuffling documents. `draw` returns
-random numbers for each word of a text. These are a function of a key, a purpose and a counter, so
+random numbers for each word of a text, which are a function of a key, a purpose and a counter, so
 that they do not depend on the order in which threads process the words.
 """
 
@@ -25,7 +25,7 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
         What is drawn, such as ``"train"``.
     indices
         Further numbers, such as that of an epoch. Each combination has a generator of its own, so
-        that training can resume there without the states of earlier generators.
+        that training can resume at an epoch without the states of earlier generators.
     """
     key = (zlib.crc32(purpose.encode()), *indices)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
@@ -116,14 +116,16 @@ SPACING = np.uint32(0x9E3779B9)
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
     """Return a random 32-bit integer for each counter, evenly spread over consecutive counters.
 
-    Counters belong to groups: group g has the counters g `parts` to (g + 1) `parts` - 1. The
-    integers of a group are 2**32 / `parts` apart (rounded down), so that each of `parts` equal
-    intervals has one of them. From one group to the next, all move by `SPACING` / `parts`, modulo
-    2**32 / `parts`: an additive recurrence with the golden ratio. A random number, which is added
-    to all integers modulo 2**32, makes each uniformly distributed.
+    Group g is the counters g * parts + i, with i from 0 to parts - 1. Counter i of group g gets the
+    integer start + shift_g + i * (2**32 // parts), modulo 2**32:
 
-    So the number of integers of N consecutive groups in any interval differs from the expected
-    number by less than 6 for N up to 100,000, and by O(log N) in general.
+    - start is random (a function of the key and the purpose), so that each integer is uniformly
+      distributed;
+    - shift_g = (g * `SPACING` mod 2**32) // parts, an additive recurrence with the golden ratio.
+
+    So each of `parts` equal intervals has one integer of a group (up to rounding). The number of
+    integers of N consecutive groups in any interval differs from the expected number by less than 6
+    for N up to 100,000, and by O(log N) in general.
 
     Parameters
     ----------
@@ -211,9 +213,10 @@ class NoiseDistribution:
     probabilities : float64 (V,)
         The probability of each word.
     last : uint32 (V,)
-        The last integer of each word's interval, in ascending order.
+        The last integer of each word's interval. The values do not decrease.
     start : int32 (V,)
-        Where to begin a search in `last`: entry c is the word of the integer ceil(c 2**32 / V).
+        Where to begin a search in `last` for an integer of at least ceil(c 2**32 / V): entry c is
+        the word of that smallest integer.
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

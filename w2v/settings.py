@@ -1,7 +1,8 @@
 """Settings that validate themselves: frozen dataclasses whose fields have a meaning and limits.
 
-A field made by `setting` has a one-line meaning and a limit on its values (`w2v.limits`). The
-constructor of a class derived from `Settings` raises an error for values outside the limit.
+A field made by `setting` has a one-line meaning and often a limit on its values (`w2v.limits`).
+The constructor of a class derived from `Settings` raises an error for values of the wrong type or
+outside the limit.
 `describe` returns the meanings and limits as text for ``--help``, so that each limit is written
 only once.
 """
@@ -137,7 +138,7 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether a value fits one of the types `kinds`; the caller handles None.
+    """Return whether a value other than None fits one of the types `kinds`.
 
     An object with the method ``__index__``, such as an integer of NumPy, fits int. One with
     ``__float__``, such as any integer, fits float. A Python bool fits neither. Only int, float,
@@ -171,14 +172,14 @@ HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")
 
 
 def with_home(value: Any) -> Any:
-    """Return a value with ``~`` replaced by the home folder where a path in it begins with ``~/``.
+    """Return a value with the home folder in place of ``~`` in all paths that begin with ``~/``.
 
     Parameters
     ----------
     value
-        A `Settings` object, a list, a dictionary, or a string such as ``key=~/a.txt``; others are
-        returned as they are. In a `Settings` object, a field named ``pattern`` is left unchanged,
-        because it is a regular expression.
+        A `Settings` object, a list, a dictionary (only its values are searched), or a string such
+        as ``~/a.txt`` or ``key=~/a.txt``; others are returned as they are. In a `Settings` object,
+        a field named ``pattern`` is left unchanged, because it is a regular expression.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

@@ -60,7 +60,7 @@ class SimilarityResult:
         How pairs with a word that has no vector are treated: ``skip`` leaves them out, ``zero``
         gives them a cosine of 0.
     unknown
-        The words of the pairs that have no vector, sorted.
+        The words without a vector, sorted.
     """
 
     spearman: float | None
@@ -120,7 +120,10 @@ def load_pairs(path: str | Path) -> list[Pair]:
 
 
 def _separator(line: str) -> str | None:
-    """Return the character that separates the fields of a line; None for white space."""
+    """Return the separator of a line's fields: a tab, comma or semicolon; None for white space.
+
+    It is the first of these characters that the line has at least twice.
+    """
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 
 
@@ -271,9 +274,9 @@ class PairAnswers(NamedTuple):
 def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     """Compute the cosine of each word pair.
 
-    If a word is not in the vocabulary as it is written, it may match one in another case, or with
-    ``_`` in place of spaces (`w2v.WordVectors.find`). If there is none and `vectors` has subwords,
-    the word gets a vector made from its n-grams.
+    A word that is not in the vocabulary as written may match a word in another case, or with ``_``
+    in place of spaces (`w2v.WordVectors.find`). A word without such a match gets a vector made from
+    its n-grams if `vectors` has them (`ngram_vectors`).
     """
     words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
     found = {word: vectors.find(word) for word in words}

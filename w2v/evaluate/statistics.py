@@ -112,7 +112,7 @@ def _gauss_legendre() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def studentized_range_sf(
     q: NDArray[np.float64], groups: int, freedom: float
 ) -> NDArray[np.float64]:
-    """Return the probability that the studentized range exceeds each q.
+    """Return the probability that the studentized range exceeds each q: float64 (n,).
 
     `scipy.stats.studentized_range` integrates adaptively for one q at a time, which takes a hundred
     times as long. The results differ by less than 1e-5 if ``freedom`` is at least ``groups``, and

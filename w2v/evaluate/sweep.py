@@ -1,6 +1,7 @@
-"""Compare the runs of a sweep: its configurations over seeds, and the effect of each setting.
+"""Compare the runs of a sweep: configurations by their means over seeds, and effects of settings.
 
-A configuration is a combination of settings without the seed; its runs differ in the seed only.
+A sweep is a set of trainings (runs) with different settings. A configuration is a combination of
+settings without the seed; its runs differ in the seed only.
 `w2v.evaluate.verdicts` tests whether two configurations differ significantly in a score.
 """
 
@@ -69,18 +70,19 @@ R = TypeVar("R", bound=Run)
 
 @dataclass(frozen=True)
 class Configuration(Generic[R]):
-    """The runs of one configuration.
+    """A configuration (a combination of settings without the seed) and its runs.
 
     Attributes
     ----------
     settings
-        The values of the settings that vary, as texts; None for a setting that it does not have.
+        The values of the settings that vary, as texts; None for a setting that the configuration
+        does not have.
     group
-        The values of the settings that must agree for configurations to be compared.
+        The values of the settings that must agree for configurations to be compared, as one text.
     runs
         The runs by seed.
     values
-        The value of the objective for each run.
+        The value of the objective for each run, in the order of `runs`.
     """
 
     settings: dict[str, str | None]
@@ -116,10 +118,10 @@ class Configuration(Generic[R]):
         return [run.vectors for run in self.runs.values() if run.vectors]
 
     def overlap(self, runs: int) -> float | None:
-        """Return the share of nearest neighbors that its first `runs` runs have in common.
+        """Return the share of nearest neighbors that two runs have in common, from 0 to 1.
 
-        Only runs with a file of vectors count. The share is a mean over all pairs of runs; None for
-        fewer than two runs, if one of the files no longer exists, or if their words differ.
+        It is the mean over all pairs of the first `runs` runs that have a file of vectors; None if
+        there are fewer than two, a file no longer exists, or the words of the runs differ.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
@@ -138,11 +140,11 @@ class Sweep(Generic[R]):
         All runs. If the sweep stopped the worse configurations early, the last (longest) run of
         each configuration and seed.
     first
-        If the sweep stopped the worse configurations early, the comparison of the first runs of all
-        configurations, which have the same number of epochs; else None.
+        If the sweep stopped the worse configurations early, the `Sweep` of the first (shortest) run
+        of each configuration and seed, all with the same number of epochs; else None.
     size
-        The difference in a benchmark score for which the number of seeds needed is computed; None:
-        the observed one.
+        The difference in a benchmark score for which to compute how many seeds are needed to show
+        it; None: the observed difference.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
@@ -192,13 +194,13 @@ class Sweep(Generic[R]):
     def group(self, run: Run) -> str:
         """Return a run's values of `compared_within` as one text.
 
-        Runs for which it is equal can be compared by the objective.
+        Runs with equal texts can be compared by the objective.
         """
         return " ".join(as_text(run.settings.get(key)) for key in self.compared_within)
 
     @cached_property
     def centered(self) -> dict[int, float]:
-        """Each run's objective minus the mean over the runs of its group, by the run's number."""
+        """Each finished run's objective minus the mean over its group, by the run's number."""
         groups: dict[str, list[float]] = {}
         for run in self.finished:
             groups.setdefault(self.group(run), []).append(run.figures[self.objective])
@@ -210,9 +212,9 @@ class Sweep(Generic[R]):
 
     @cached_property
     def ranking(self) -> dict[str, list[Configuration[R]]]:
-        """The configurations of each group (`group`), the best by the objective first.
+        """The configurations of each group (`group`), by the text of the group.
 
-        Configurations trained for more epochs come before those trained for fewer.
+        Those trained for most epochs come first; for equal epochs, the best by the objective.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -236,12 +238,13 @@ class Sweep(Generic[R]):
     def judged(self) -> list[Judged]:
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
-        There is one object for each score and each group that can be compared by this score. In
-        each group, all configurations are compared with a reference. By the objective, this is the
-        best one. By any other score, it is the best one by the objective as well; or, if not all
-        configurations can be compared by the objective, by the mean over the similarity benchmarks
-        or by the first benchmark score that all have. Up to `MAX_ALL_PAIRS` configurations are
-        compared in all pairs. Only configurations trained for the most epochs are compared.
+        There is one object for each score and each group of configurations that can be compared by
+        the score. All configurations of a group are compared with one of them, the reference; up to
+        `MAX_ALL_PAIRS` are compared in all pairs. The reference is the best one by the objective;
+        if not all configurations can be compared by the objective, the reference for other scores
+        is the best one by the mean over the similarity benchmarks or, without that, by the first
+        benchmark score that all have. Only the configurations trained for the most epochs in their
+        group (`group`) are compared.
         """
         compared = [
             one
@@ -311,7 +314,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def configurations(self) -> list[Row]:
-        """A table with one row per configuration, best first among those that can be compared.
+        """A table with one row per configuration: group after group, in the order of `ranking`.
 
         The columns are the settings that vary; the number of ``seeds``; the ``mean`` objective and
         its 95 % confidence interval (``low`` and ``high``, by Student's t); the ``difference`` from
@@ -347,7 +350,11 @@ class Sweep(Generic[R]):
 
     @cached_property
     def _overlaps(self) -> dict[str, float | None]:
-        """`Configuration.overlap` of the best configurations, by the configuration's name."""
+        """`Configuration.overlap` by the name of the configuration.
+
+        At most half of `MAX_OVERLAP` configurations are included, the best of each group first, and
+        only those with several files of vectors.
+        """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
         ]
@@ -384,9 +391,9 @@ class Sweep(Generic[R]):
         - ``effect`` is the mean of `centered`, the objective minus the mean of the run's group,
           over these runs, minus its mean over all finished runs that have the setting.
 
-        If a setting has more than `MAX_VALUES` different numbers, each row is for a range between
-        two quartiles. If the sweep stopped the worse configurations early, the runs before the
-        first stop are used.
+        If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
+        between the minimum, the quartiles and the maximum. If the sweep stopped the worse
+        configurations early, the runs before the first stop are used.
         """
         if self.first is not self:
             return self.first.effects
@@ -406,9 +413,9 @@ class Sweep(Generic[R]):
 
     @property
     def best(self) -> list[Row]:
-        """The rows of `configurations` for the best one of each group.
+        """The row of `configurations` for the best configuration of each group.
 
-        Groups of one configuration are left out, unless it is the only configuration in all.
+        Groups of one configuration are left out, unless the sweep has only one configuration.
         """
         rows = self.configurations
         return rows if len(rows) == 1 else [row for row in rows if row["verdict"] == "best"]
@@ -426,11 +433,12 @@ class Sweep(Generic[R]):
 
 
 def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
-    """Return the settings that differ between runs: groups of settings first, the seed last.
+    """Return the keys of the settings that differ between runs.
 
-    The choice of a group, such as ``loss``, has a key without a dot. If this choice determines a
-    setting of the group, such as ``loss.negatives``, the setting is left out. If `experiment` is
-    true, a setting determined by the value of ``experiment`` is left out as well.
+    Keys without a dot come first, the seed last. A key without a dot, such as ``loss``, stands for
+    the choice of a loss, and ``loss.negatives`` for a setting of that loss. A setting is left out
+    if the choice determines its value in all runs. If `experiment` is true, a setting whose value
+    the choice of ``experiment`` determines is left out as well.
     """
     values: dict[str, list[str]] = {}
     for run in runs:
@@ -455,9 +463,9 @@ def follows(runs: Sequence[Run], key: str, choice: str) -> bool:
 def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     """Return the label of each value of a setting, and the list of distinct labels.
 
-    In this list, labels of numbers are in ascending order, others in order of first appearance. If
-    there are more than `MAX_VALUES` different numbers, the values are divided at their quartiles,
-    and each label is a range.
+    If all values are numbers, this list is in ascending order; else it is in order of first
+    appearance. If there are more than `MAX_VALUES` different numbers, they are divided at their
+    quartiles, and each label is a range.
     """
     labels = [as_text(value) for value in values]
     if not values or not all(is_number(value) for value in values):

@@ -1,4 +1,7 @@
-"""Compare all configurations of a sweep by the objective and by each benchmark score."""
+"""Compare all configurations of a sweep by the objective and by each benchmark score.
+
+A configuration is a combination of settings without the seed; its runs differ in the seed only.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +39,7 @@ MAX_ALL_PAIRS = 12
 
 @dataclass(frozen=True)
 class Setting:
-    """One configuration of a sweep, with the results of its runs.
+    """A configuration (a combination of settings without the seed) and the results of its runs.
 
     Attributes
     ----------
@@ -145,10 +148,11 @@ class Verdicts:
     smaller_is_better
         A function of a score's name: whether a smaller value is better.
     size
-        The difference for which the number of seeds needed is computed, for benchmark scores only;
-        None: the observed difference.
+        The difference for which to compute how many seeds are needed to show it, for benchmark
+        scores only; None, and for other scores: the observed difference.
     fixed
-        Whether the runs are not a sample of seeds, so that only benchmark items are a sample.
+        Whether the runs are not a sample of seeds, for example downloaded vectors, so that only the
+        benchmark items are treated as a sample.
     """
 
     def __init__(
@@ -167,7 +171,7 @@ class Verdicts:
 
     @cached_property
     def given(self) -> dict[str, dict[str, dict[str, Given]]]:
-        """The answers of all runs, by score, configuration and seed."""
+        """The answers of all runs, read from their files, by score, configuration and seed."""
         found: dict[str, dict[str, dict[str, Given]]] = {}
         for setting in self.settings:
             for seed, path in setting.answers.items():
@@ -177,7 +181,7 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The comparisons: one object for each score and group of configurations that have it.
+        """The comparisons: one object for each score and each group of configurations with it.
 
         The scores are the objective, which comes first, those in `given`, and the mean over the
         similarity benchmarks if it was computed. Groups of one configuration are left out.
@@ -227,9 +231,11 @@ class Verdicts:
     def _asked(
         self, score: str, settings: Sequence[Setting]
     ) -> tuple[Benchmark | None, list[dict[str, Any]]]:
-        """Return the benchmark of a score, or None, and each configuration's answers by seed.
+        """Return the benchmark of a score, and each configuration's answers to its items by seed.
 
-        If runs were evaluated on different items, only those on the most common ones are kept.
+        If runs were evaluated on different versions of the benchmark, only the runs on the most
+        common version are kept. Without saved answers to a benchmark, the result is None and an
+        empty list.
         """
         sets = [score]
         if score == MEAN_OF_SETS:
@@ -296,10 +302,10 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence on the smallest detectable difference and the number of seeds to add.
+    """Return a sentence on the difference that the seeds can show, and on the seeds to add.
 
-    The detectable difference is that of the seeds which `one` compared; more seeds are to detect
-    the difference ``one.size``. `digits` is the number of decimals.
+    The seeds that were compared can show a difference of ``one.detectable``. The seeds to add are
+    those needed to show one of ``one.size``. `digits` is the number of decimals of differences.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
@@ -347,7 +353,8 @@ def compare(
     vocabulary
         Only this many most frequent words may occur in analogy questions and answers.
     size
-        The difference for which the number of seeds needed is computed; None: the observed one.
+        The difference for which to compute how many seeds are needed to show it; None: the observed
+        difference.
 
     Returns
     -------

@@ -104,7 +104,8 @@ def score_curves(
         For each epoch its number, ``epoch``, and a mapping from names to scores, ``scores``, which
         may be empty.
     kept
-        The number of the epoch that a line marks as kept; None for no line.
+        The number of the epoch whose vectors are kept, which a vertical line marks; None for no
+        line.
     """
     fig, ax = new_figure()
     names = list(dict.fromkeys(name for epoch in epochs for name in epoch["scores"]))

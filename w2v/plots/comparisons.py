@@ -76,7 +76,9 @@ class Cloud:
 def axis_positions(values: Sequence[Any]) -> tuple[NDArray[np.float64], Ticks]:
     """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks.
 
-    With more than `MAX_TICKS` distinct numbers, the position of a value of None is NaN.
+    If all values are numbers (or None), with more than `MAX_TICKS` different ones, the axis is
+    linear or logarithmic, and the position of None is NaN. Otherwise the different values,
+    including None, are evenly spaced.
     """
     numbers = [value for value in values if value is not None]
     labels = list(dict.fromkeys(as_text(value) for value in values))

@@ -109,7 +109,10 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return a text on how many nearest neighbors of a word two trainings share, with advice."""
+    """Return a text on the mean number of neighbors that two trainings share, with advice.
+
+    `agreement` has the share of common neighbors for each word.
+    """
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
         f"Two trainings have {number(10 * share, 1)} of a word’s ten nearest neighbours in common"
@@ -138,7 +141,8 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     Raises
     ------
     InputError
-        The vectors of the other text cannot be read, or the two have too few words in common.
+        The vectors of the other text cannot be read, they have other dimensions than `after`, or
+        fewer than ten words are left to compare.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
@@ -213,7 +217,7 @@ def write_change(
 
 
 def verdict(change: Change) -> str:
-    """Return a sentence that says how many words are used differently in the two texts.
+    """Return a sentence that says how many words are used significantly differently in two texts.
 
     Without a test of significance, the sentence says that the effect of chance is not known.
     """
@@ -227,10 +231,10 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return the page's remark on chance: in what the trainings of one text differ.
+    """Return the page's remark on chance.
 
-    This is the seed, or the seed and the sample of documents. For single trainings, the remark is
-    that they do not show the effect of chance.
+    It says whether trainings of one text differ in the seed only, or in the documents drawn as
+    well; or, if there is one training of each text, that these do not show the effect of chance.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."

@@ -48,7 +48,7 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write no table but that of neighbors, and leave out scores that are long lists.
+        Write only the table of neighbors, and leave out scores that are long lists.
 
     Returns
     -------
@@ -80,15 +80,19 @@ def compute(
 ) -> tuple[dict[str, Any], Findings]:
     """Compute the metrics of the vectors in `given`; write scores, answers and tables into `out`.
 
+    Returns the same as `evaluate_vectors`, which calls this function.
+
     Parameters
     ----------
     given
-        Unless ``given.tables``, no table but that of neighbors is written, scores that are long
-        lists are left out, and the data for the plots has no tables.
+        The vectors, and what to compute. If ``given.tables`` is false, the table of neighbors is
+        the only one written, scores that are long lists are left out, and the data for the plots
+        has no tables.
     trained
         The folder of the training result; None if there is none.
     suggested
-        As for `evaluate_vectors`, which returns the same.
+        The words whose neighbors are listed unless `settings` names some; None to choose them from
+        the vocabulary.
     """
     vectors = given.vectors
     words = probe_words(vectors, settings, suggested)

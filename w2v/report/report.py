@@ -1,7 +1,7 @@
 """Write ``report.html``: one page with the scores, charts, neighbors and settings of a run.
 
-The page is made from the run's summary and the files of its stages. This module imports neither
-pandas nor matplotlib, because their import takes longer than writing the page.
+The page is made from the run's summary, vocabulary, tables of results and charts. This module
+imports neither pandas nor matplotlib, because their import takes longer than writing the page.
 """
 
 import csv
@@ -139,7 +139,7 @@ def write_report(
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
     """Return the name and the description of each benchmark that is not a file of the user.
 
-    `settings` are the settings ``evaluate`` of a run.
+    `settings` is the group ``evaluate`` of a run's settings.
     """
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
@@ -229,9 +229,10 @@ def tiles(
 
 
 def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return names and values of corpus and vocabulary sizes; empty if the run lacks one.
+    """Return the sizes of the corpus and the vocabulary, each as a name and a text.
 
-    `summary` is the content of the run's ``summary.json``.
+    `summary` is the content of the run's ``summary.json``. If it does not have both the corpus and
+    the vocabulary, the result is empty.
     """
     corpus, vocab = summary.get("corpus"), summary.get("vocab")
     if not corpus or not vocab:

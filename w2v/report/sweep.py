@@ -1,7 +1,7 @@
 """Write ``report.html`` of a sweep: which settings give better scores, and how certain that is.
 
-The page is made from the comparisons of `w2v.evaluate.verdicts` and the files in the folder of the
-sweep.
+The page is made from the comparisons of `w2v.evaluate.verdicts`, the sweep's summary, and the
+charts in its folder.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -174,7 +174,8 @@ def score_table(judged: Judged) -> dict[str, Any]:
 def seeds_to_add(one: Difference) -> str:
     """Return how many more seeds a difference needs to be significant, as text for a table.
 
-    With so many, a difference of ``one.size`` is significant in 80 % of repetitions. The text is
+    With that many more, a true difference of ``one.size`` would be significant in 80 % of
+    repetitions. Instead of the number, the text is
 
     - a dash if `one` is significant already, or ``one.size`` is 0, or the two cannot be compared;
     - ``more pairs`` for a benchmark score, if 1,000 seeds would not suffice or the runs are not a

@@ -122,7 +122,7 @@ def load_pairs(path: str | Path) -> list[Pair]:
 def _separator(line: str) -> str | None:
     """Return the separator of a line's fields: a tab, comma or semicolon; None for white space.
 
-    It is the first of these characters that the line has at least twice.
+    Of these characters, in this order, the first that the line has at least twice is chosen.
     """
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 

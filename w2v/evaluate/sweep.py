@@ -214,7 +214,8 @@ class Sweep(Generic[R]):
     def ranking(self) -> dict[str, list[Configuration[R]]]:
         """The configurations of each group (`group`), by the text of the group.
 
-        Those trained for most epochs come first; for equal epochs, the best by the objective.
+        Those trained for more epochs come first; of those with equally many, the best by the
+        objective.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -239,12 +240,12 @@ class Sweep(Generic[R]):
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
         There is one object for each score and each group of configurations that can be compared by
-        the score. All configurations of a group are compared with one of them, the reference; up to
-        `MAX_ALL_PAIRS` are compared in all pairs. The reference is the best one by the objective;
-        if not all configurations can be compared by the objective, the reference for other scores
-        is the best one by the mean over the similarity benchmarks or, without that, by the first
-        benchmark score that all have. Only the configurations trained for the most epochs in their
-        group (`group`) are compared.
+        the score. All configurations of a group are compared with one of them, the reference; in a
+        group of up to `MAX_ALL_PAIRS`, all pairs are compared. The reference is the best one by the
+        objective; if not all configurations can be compared by the objective, the reference for
+        other scores is the best one by the mean over the similarity benchmarks or, without that, by
+        the first benchmark score that all have. Only the configurations trained for the most epochs
+        in their group (`group`) are compared.
         """
         compared = [
             one

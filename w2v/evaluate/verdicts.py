@@ -181,7 +181,7 @@ class Verdicts:
 
     @cached_property
     def judged(self) -> list[Judged]:
-        """The comparisons: one object for each score and each group of configurations with it.
+        """The comparisons: one object for each score and group of configurations with this score.
 
         The scores are the objective, which comes first, those in `given`, and the mean over the
         similarity benchmarks if it was computed. Groups of one configuration are left out.

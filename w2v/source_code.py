@@ -17,10 +17,11 @@ def source_digests(
     without: Collection[str] = (),
     data: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return a hash of each source file that a module depends on, including its own file.
+    """Return a hash of the source files of a module and of the modules that it imports.
 
-    Imports from `packages` are followed, also those inside functions. The module of a class that is
-    named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts as imported.
+    Imports from `packages` are followed, direct and indirect ones, also inside functions. The
+    module of a class that is named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts
+    as imported. The ``__init__.py`` of a package counts only where the package itself is imported.
 
     Parameters
     ----------
@@ -29,10 +30,10 @@ def source_digests(
     packages
         The packages whose modules are followed, each with a dot at its end, such as ``"w2v."``.
     without
-        Names of modules that are left out, with their imports.
+        Names of imported modules that are neither hashed nor searched for imports.
     data
-        A glob pattern by the name of a module, relative to the folder of the module: other files,
-        which the module reads and which are hashed, too.
+        For some modules, by name, a glob pattern of other files that the module reads, relative to
+        its folder. These files are hashed, too.
 
     Returns
     -------

@@ -69,7 +69,7 @@ class Sums:
         order : intp (n,)
             The indices of the sums, so that equal sums are consecutive.
         borders : intp (groups + 1,)
-            Where each group begins in `order`, and n.
+            The index in `order` of the first sum of each group, followed by n.
         """
         if self.starts is not None:
             return np.arange(self.count), np.arange(self.count + 1)
@@ -97,19 +97,19 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return the sums as a sparse matrix, with a column for each distinct row in them.
+        """Return the sums as a sparse matrix: a row for each sum, a column for each row summed.
 
         Parameters
         ----------
-        values
-            The entries of the matrix: `weights` or `shares`; None for ones.
+        values : float32 (E,)
+            A number for each entry, `weights` or `shares`; None for ones.
 
         Returns
         -------
         rows : int32 (m,)
-            The distinct rows that occur in the sums.
+            The distinct rows that occur in the sums, ascending; column j stands for ``rows[j]``.
         matrix : sparse (n, m)
-            The total of `values` for each sum and row.
+            The total of `values` over the entries of sum i with ``rows[j]``, at (i, j).
         """
         import scipy.sparse as sp
 

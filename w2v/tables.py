@@ -17,12 +17,12 @@ MISSING = {"float64": math.nan}
 
 
 def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
-    """Return the rows of a table as dictionaries, with values of the types of their columns.
+    """Return the rows of a table as dictionaries; convert each value to the type of its column.
 
     Parameters
     ----------
     rows
-        Tuples of values in the order of the columns, or dictionaries.
+        Tuples of values in the order of the columns, or dictionaries by the name of the column.
     columns
         The type of each column by its name: a key of `KINDS`. A value may be None, or be missing in
         a dictionary; it then becomes NaN in a column of type ``float64``, and None in others.

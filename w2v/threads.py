@@ -21,7 +21,7 @@ def limited_threads(threads: int) -> AbstractContextManager[Any]:
 
 @lru_cache(1)
 def _found(modules: int) -> "ThreadpoolController":
-    """Search for the libraries; cached until the number of imported `modules` changes."""
+    """Find the libraries with thread pools; cached until the number of imported modules changes."""
     del modules
     from threadpoolctl import ThreadpoolController
 

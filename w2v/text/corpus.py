@@ -7,8 +7,9 @@ numbers its own types (distinct tokens). Then the blocks are merged in order, an
 renumbered by first appearance in the corpus. The result therefore depends neither on the number of
 threads nor on the size of blocks.
 
-Small texts are processed in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
-which are several times as fast but take time to compile or load. Both give the same result.
+Small texts are tokenized in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
+which are several times as fast but take time to compile or load. Both give the same result. Where a
+pattern or function of the user makes the tokens, large texts are tokenized in plain Python, too.
 """
 
 import ctypes
@@ -99,10 +100,10 @@ def write_corpus(
         The documents. The documents of `TokenLists` are tokenized already: `tokenizer` is not
         applied, and the size in bytes counts one separator after each token.
     limit
-        Stop after this many documents that are not empty; None for all.
+        Stop after this many documents that are not blank; None for all.
     workers
-        The number of threads for a text of more than `SMALL_BYTES`; a custom tokenizer uses
-        processes instead.
+        The number of threads that tokenize a text of more than `SMALL_BYTES`. A custom tokenizer
+        (with a pattern or function of the user) uses as many processes instead, or none for 1.
     progress
         Called after each block with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -110,8 +111,8 @@ def write_corpus(
     Raises
     ------
     InputError
-        There are no documents or no tokens, a document cannot be read, or a custom tokenizer
-        fails or returns something that is not a token.
+        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
+        or a custom tokenizer or `TokenLists` gives something that is not a token.
     """
     if isinstance(source, TokenLists):
         writer = CorpusWriter(folder, TypeTable(), limit, progress)
@@ -238,7 +239,7 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read blocks up to the end, more than `SMALL_BYTES` bytes, or at least `limit` documents.
+    """Read blocks until they hold over `SMALL_BYTES` bytes or `limit` documents, or none are left.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block]
     blocks
         The blocks that were read.
     large
-        Whether they have more than `SMALL_BYTES` bytes.
+        Whether these blocks hold more than `SMALL_BYTES` bytes.
     """
     first: deque[Block] = deque()
     size = documents = 0
@@ -283,7 +284,8 @@ def map_ordered(
 ) -> Iterator[tuple[Item, Result]]:
     """Run a task for each item in parallel; yield the items with their results, in order.
 
-    If `items` raises an `InputError`, the results of the items before are yielded first.
+    If `items` raises an `InputError`, the results of the items before are yielded first; then it is
+    raised.
 
     Parameters
     ----------
@@ -323,7 +325,7 @@ class CorpusWriter:
     types
         An empty table, which the writer fills with the types (distinct tokens) of the corpus.
     limit
-        Stop after this many documents that are not empty; None for all.
+        Stop after this many documents that are not blank; None for all.
     progress
         Called after each block with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -413,7 +415,7 @@ class CorpusWriter:
         ids : int32 (tokens,)
             The type id of each token, in the numbering of the corpus.
         ends : int64 (documents,)
-            The end of each document that is not empty and ends in the block, as a number of tokens
+            The end of each document that is not blank and ends in the block, as a number of tokens
             from the start of the corpus.
         """
         filled = found.filled.copy()

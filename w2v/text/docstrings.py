@@ -45,7 +45,7 @@ class PyDocs:
     workers: int = field(default=1, compare=False)
 
     def documents(self) -> Iterator[str]:
-        """Yield the docstrings by package and file; within a file, outer ones before nested ones.
+        """Yield the docstrings of each package by file; in a file, outer ones before nested ones.
 
         Raises
         ------
@@ -128,7 +128,7 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; none if it cannot be parsed.
+    """Return the docstrings in a Python file, without doctests; [] if it cannot be parsed.
 
     Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
     """
@@ -152,7 +152,7 @@ def file_docstrings(path: Path) -> list[str]:
 
 
 def without_doctests(text: str) -> str:
-    """Return the text without doctests (lines from ``>>>`` to the next blank line)."""
+    """Return the text without doctests: the lines from ``>>>`` up to the next blank line."""
     kept, example = [], False
     for line in text.split("\n"):
         stripped = line.strip()

@@ -113,8 +113,9 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     Raises
     ------
     InputError
-        There is no such file, it is not text, there are no documents, `documents` or its first item
-        is of another type, or a setting of `files` is given for documents that are not paths.
+        A path gives no file or a file that is not text, there are no documents, `documents`, its
+        first item or one of several paths is of the wrong type, or a setting of `files` is not the
+        default although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)
@@ -155,8 +156,8 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A path is a `pathlib.Path`, a string that names an existing file or folder, or a glob pattern or
-    URL that has no white space, but a slash or a suffix such as ``.txt``.
+    A path is a `pathlib.Path`; a glob pattern or URL without white space, if it contains a slash or
+    has a suffix such as ``.txt``; or another string, if it names an existing file or folder.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

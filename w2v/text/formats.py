@@ -1,9 +1,8 @@
 """Detect the format of a file: JSON, CSV, TSV or Parquet, or something that is not text.
 
-Files of records (JSON and tables) are detected by the suffix of the name, JSON also by the first
-bytes.
-Archives, images, office documents and unexpected encodings are detected by the first bytes, and an
-`InputError` says what the file is.
+Files of records (tables, JSON and Parquet) are detected by the suffix of the name, JSON also by the
+first bytes. Archives, images, office documents and unexpected encodings are detected by the first
+bytes, and an `InputError` says what the file is.
 """
 
 import codecs
@@ -114,7 +113,7 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether a JSON file holds an array or objects of several lines, not one per line.
+    """Return whether a JSON file is an array or holds objects that span lines, not one per line.
 
     Parameters
     ----------
@@ -210,7 +209,7 @@ def refuse_nul(path: str, data: bytes) -> None:
 def _refuse_controls(path: str, head: bytes) -> None:
     """Raise an `InputError` if over a tenth of the bytes, and 4 or more, are control characters.
 
-    So it is in binary data, and in UTF-16 or UTF-32 without a byte order mark.
+    This detects binary data, and UTF-16 and UTF-32 without a byte order mark.
     """
     # In UTF-16, the code units of Devanagari letters contain the byte of a tab.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS
@@ -231,7 +230,10 @@ def _refuse_controls(path: str, head: bytes) -> None:
 
 
 def _is_plain_utf8(head: bytes) -> bool:
-    """Return whether the bytes are UTF-8 text without any of `CONTROLS`; False if empty."""
+    """Return whether the bytes are UTF-8 text without any of `CONTROLS`; False if empty.
+
+    The last character may be incomplete.
+    """
     try:
         codecs.utf_8_decode(head, "strict", False)
     except UnicodeDecodeError:

@@ -31,7 +31,7 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
 
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
-    """Return a dict that changes when the code of some modules or of their imports changes.
+    """Return a dict that changes when some modules, or modules that they import, change.
 
     The code of `modules`, and of the user's own modules that they import directly or indirectly, is
     hashed. Installed packages are represented by their versions. The standard library is left out.
@@ -39,8 +39,8 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``code``, the SHA-256 in hexadecimal, and ``packages``, a dict from the name of each
-        installed package to its version, which is empty if unknown.
+        ``code``, one SHA-256 of all this code in hexadecimal, and ``packages``, a dict from the
+        top-level module of each installed package to its version, which is empty if unknown.
     """
     code: dict[str, bytes] = {}
     packages: dict[str, str] = {}

@@ -38,7 +38,7 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return the counts of skipped files, and the folders that were not searched."""
+        """Return the numbers of skipped files and the list of folders not searched, by name."""
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,
@@ -123,7 +123,7 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files in the folder `root` and its subfolders to `found`, and what is skipped."""
+    """Add to `found` the files in the folder `root` and its subfolders, and what is skipped."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
@@ -153,7 +153,7 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add the files that match a glob pattern to `found`, and what is skipped."""
+    """Add to `found` the files that match a glob pattern, and what is skipped."""
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

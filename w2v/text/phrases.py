@@ -137,9 +137,10 @@ class Phrase(NamedTuple):
     Attributes
     ----------
     number
-        The number of the pass that found it, from 1.
+        The number of the pass that found the phrase, from 1.
     words
-        The words of the phrase and the connectors inside it, separated by spaces.
+        The two words of the pair, which may be joined tokens of an earlier pass, and the connectors
+        between them, separated by spaces.
     phrase
         The joined token, such as ``new_york``.
     score
@@ -161,7 +162,7 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The result of `join_phrases`: the new numbers of tokens and types, and the phrases."""
+    """The result of `join_phrases`: how many tokens and types there are now, and the phrases."""
 
     tokens: int
     types: int
@@ -232,7 +233,7 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that ``settings.from_`` names; return it sorted by the pass.
+    """Read the table of phrases that ``settings.from_`` names; return the phrases by pass number.
 
     Raises
     ------
@@ -327,7 +328,7 @@ class _Corpus:
         Parameters
         ----------
         nodes : int64 (n,)
-            A number for the sequence of connectors (words such as "of") between the two words.
+            The trie node of the sequence of connectors (words such as "of") between the two words.
         left, right : int64 (n,)
             The type ids of the two words.
 
@@ -370,15 +371,14 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return the number of a child of a trie node, and create the child if it is new.
+        """Return the trie node for a sequence of connectors, given its parent; add it if it is new.
 
-        A node stands for a sequence of connectors (words such as "of"), and its child for this
-        sequence with one connector more.
+        The parent stands for the same sequence of connectors (words such as "of") without the last.
 
         Parameters
         ----------
         step
-            The number of the parent node, times the number of types, plus the type id of the new
+            The number of the parent node, times the number of types, plus the type id of the last
             connector.
         """
         if step not in self.children:
@@ -393,8 +393,8 @@ class _Corpus:
         Returns
         -------
         left, nodes, right : int64 (n,)
-            The type id of the first word of each pair, the number of the sequence of connectors
-            (words such as "of") in between, and the type id of the last word.
+            The type id of the first word of each pair, the trie node of the connectors (words such
+            as "of") in between, and the type id of the last word.
         """
         rest, right = np.divmod(keys, len(self.types))
         nodes, left = np.divmod(rest, len(self.types))
@@ -469,14 +469,14 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 
 
 class _Counts(NamedTuple):
-    """The counts of types and pairs, where types and pairs of equal text are counted together.
+    """The counts of types and pairs, where types and pairs of equal text share one count.
 
     Attributes
     ----------
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different texts among the words, without connectors, and the pairs.
+        The number of different texts of pairs and of types that are not connectors.
     """
 
     words: Ids
@@ -485,7 +485,7 @@ class _Counts(NamedTuple):
 
 
 def _count_by_text(corpus: _Corpus, keys: Ids, counts: Ids) -> _Counts:
-    """Return the counts of types and pairs, added up over types and pairs of equal text.
+    """Return the counts of types and pairs, where types and pairs of equal text share one count.
 
     The text of a pair is its two words, and any connectors (such as "of") in between, joined by the
     joiner: the pair ``new``, ``york`` and the type ``new_york`` have equal text. Texts can be equal
@@ -565,12 +565,12 @@ def _slices(array: NDArray[Any]) -> list[slice]:
 
 
 class _Found(NamedTuple):
-    """The phrases that one pass over the text joins, sorted by key.
+    """The phrases that one pass over the text joins, sorted by `keys`.
 
     Attributes
     ----------
     keys, scores, counts : (phrases,)
-        The integer that identifies each pair, its score, and how often it occurs.
+        The integer that identifies each pair (`_Corpus.keys`), its score, and how often it occurs.
     words
         The words of each phrase and the connectors in between, separated by spaces.
     texts
@@ -585,7 +585,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Find the pairs of words in a corpus that occur often enough and score above the threshold."""
+    """Return the pairs of words that occur often enough and score above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -629,7 +629,7 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Rewrite the files of a corpus: join the phrases that one pass over another corpus found.
+    """Rewrite the files of a corpus: join `phrases`, which one pass over another corpus found.
 
     Returns
     -------
@@ -680,7 +680,7 @@ def _taken(window: _Window, found: _Found, starts: Flags, ends: Flags) -> tuple[
     pairs : int64 (k,)
         For each phrase to join, the index of its first word in ``window.words``.
     rows : int64 (k,)
-        The index of each in `found`.
+        The index of each of these phrases in `found`.
     """
     left = window.ids[window.words[window.pairs]]
     right = window.ids[window.words[window.pairs + 1]]

@@ -112,7 +112,7 @@ class Records:
                 next(self._read(path), None)
 
     def _texts(self) -> Iterator[tuple[str, float | None]]:
-        """Yield each document with the fraction of all bytes read so far; None if unknown."""
+        """Yield each document, and the fraction of the files' bytes read so far (None: unknown)."""
         paths = self.files.paths
         total, before = size_of(paths), 0
         for path in paths:
@@ -151,7 +151,8 @@ class Records:
     def _text_of(self, record: Any, where: str) -> str:
         """Return the text in the field of a record; `where` names the record in error messages.
 
-        A list of tokens is joined by spaces. A null becomes an empty text.
+        A list of tokens is joined by spaces. A null becomes an empty text. An `InputError` is
+        raised if the record lacks the field, or if the field holds anything else.
         """
         try:
             value = field_of(record, self.field)
@@ -190,9 +191,9 @@ class Records:
         return text
 
     def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
-        """Yield each cell of the text column of a CSV or TSV file.
+        """Yield each cell of the text column of a table, with the position reached in bytes.
 
-        Each is yielded with the position reached in the file, in bytes.
+        A table is a CSV or TSV file. The header is not yielded.
 
         Parameters
         ----------
@@ -317,8 +318,8 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
     Raises
     ------
     InputError
-        A file cannot be read, holds records although `field` is None, or lacks the field; or a
-        field is given where documents are paragraphs.
+        A file cannot be read, holds records although `field` is None, or lacks the field; or
+        `field` is given and ``files.unit`` is ``paragraph``.
     """
     if field is not None:
         if files.unit == "paragraph":
@@ -350,8 +351,8 @@ def field_of(record: Any, name: str) -> Any:
     Parameters
     ----------
     name
-        ``a.text`` is the field ``text`` of the object in the field ``a``; ``.`` is the record
-        itself.
+        ``a.text`` is the field of this name or, if there is none, the field ``text`` of the object
+        in the field ``a``; ``.`` is the record itself.
 
     Raises
     ------
@@ -387,7 +388,7 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names in quotes, separated by commas, for a message; cut what is long."""
+    """Return names for a message, in quotes; long names and more than `MAX_NAMES` are cut."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
@@ -395,8 +396,8 @@ def listed(names: list[str]) -> str:
 def names_in(files: Files, path: str) -> list[str]:
     """Return the names of the fields or columns of a local file of records.
 
-    Those of a JSON file are the fields of its first record. The list is empty if the names cannot
-    be read.
+    They are the field names of the first record of a JSON file, or the first row of a table. The
+    list is empty if they cannot be read.
     """
     if not Path(path).is_file():
         return []
@@ -422,7 +423,7 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, with its line feed, and the position reached in the file in bytes.
+    """Yield each line of a file, with any line feed, and the position reached in the file in bytes.
 
     Parameters
     ----------
@@ -443,9 +444,9 @@ GAP = re.compile(r"[\s,]*")
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
-    """Yield the items of a JSON array, or consecutive JSON values, one by one.
+    """Yield each item of a JSON array, or each of several JSON values, with a position.
 
-    Each is yielded with the position reached in the file, in bytes.
+    The position is how many bytes of the file have been read.
 
     Parameters
     ----------
@@ -514,16 +515,18 @@ HEADER_ROWS = 20
 
 
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
-    """Return whether the first row of a table is certainly a header.
+    """Return whether the first row of a table is clearly a header.
 
-    This is the case if it has a usual name of a text column, such as "review", above the text, or a
-    usual name of another column, such as "label", above another column. It is also the case if
-    another column has a name in the first row and numbers in all of `rows`.
+    It is one if it has a usual name of a text column, such as "review", above the text, or a usual
+    name of another column, such as "label", above another column. It is also one if some other
+    column than that of the text has a name in the first row and numbers in all of `rows`.
 
     Parameters
     ----------
-    first, rows
-        The first row, and some rows after it; fewer than two are ignored.
+    first
+        The first row.
+    rows
+        Some rows after the first; not used if there are fewer than two.
     column
         The index of the column with the text.
     """
@@ -540,7 +543,7 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Parse the lines of a table; yield each row that is not blank as a list of cells.
+    """Parse the lines of a table; yield each row with a cell that is not empty, as a list of cells.
 
     If the delimiter is a tab, quotes are ordinary characters.
     """
@@ -552,7 +555,7 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
 
 
 def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the name and type of each Arrow field, with ``outer.inner`` for fields of structs."""
+    """Yield the name and type of each Arrow field, then of its inner fields: ``outer.inner``."""
     import pyarrow
 
     for field in fields:

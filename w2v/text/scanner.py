@@ -70,7 +70,7 @@ def number(
     ----------
     slots, lines, starts, size
         The table: its hash table, the text of its types, the start of each type in this text, and
-        the number of types. The arrays must have room for one more type.
+        the number of types. The arrays must have room for one more type, which is written to them.
     data, begin, end
         The type is the text ``data[begin:end]`` in UTF-8.
     code
@@ -79,7 +79,8 @@ def number(
     Returns
     -------
     int
-        The index of the type, from 0; `size` if it was added.
+        The index of the type, from 0. It equals `size` if the type was added; the table then has
+        ``size + 1`` types.
     """
     tag = ((code ^ (code >> HALF)) * GOLDEN) >> HALF
     mask = np.uint64(len(slots) - 1)
@@ -107,7 +108,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """Return a hash table with the entries of `slots` and a new `length`, a power of two."""
+    """Return a larger hash table with the entries of `slots`; its `length` is a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -138,7 +139,7 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     ids, ends, filled, lines, size
         The index of each token's type, the end of each document in tokens, whether each document is
         more than white space, the types (distinct tokens) as text, and the number of types: the
-        fields of `w2v.text.blocks.TokenizedBlock`, with `lines` as uint8.
+        fields of `w2v.text.blocks.TokenizedBlock`, but `lines` is uint8 and not yet normalized.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1
@@ -210,7 +211,8 @@ def merge(
         entry, numbers of the table's types on return.
     slots, known, starts, size
         The table: its hash table, the text of its types, the start of each type in this text, and
-        the number of types. The arrays must have room for `count` more types.
+        the number of types. The arrays must have room for `count` more types; new types are written
+        to them.
     counts : int64
         The number of tokens of each type of the table; increased in place.
 
@@ -297,7 +299,7 @@ class CompiledTypeTable:
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return `array` if it has at least `length` items, or else a longer copy padded with zeros."""
+    """Return `array`, or a copy padded with zeros, so that it has at least `length` items."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)

@@ -72,7 +72,7 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Yield the documents of a source in blocks, made by its method `blocks` or, without one, here.
+    """Yield the documents of a source in blocks, by its method `blocks` or `documents_to_blocks`.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def read_error(path: str, error: Exception) -> InputError:
 
 
 def size_of(paths: Sequence[str]) -> int | None:
-    """Return the total size of files on disk in bytes, or None if one is not found there."""
+    """Return the total size of local files in bytes; None if a path is not that of a local file."""
     try:
         return sum(local_path(path).stat().st_size for path in paths)
     except OSError:
@@ -203,7 +203,7 @@ class ValidText(NamedTuple):
     byte_order_mark
         Whether a byte order mark was left out.
     place
-        How many bytes of the file on disk were read up to the end of this part.
+        How many bytes of the file, as stored, had been read when this part was complete.
     """
 
     data: bytes
@@ -266,7 +266,7 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     Raises
     ------
     InputError
-        The file is not text, or holds invalid bytes and `errors` is ``"strict"``.
+        The file holds many NUL bytes, or it holds invalid bytes and `errors` is ``"strict"``.
     """
     rest, offset, place, at_start = b"", 0, 0, True
     reads = iter(reads)
@@ -322,7 +322,7 @@ def decoded(
     Raises
     ------
     InputError
-        The file is not text, or holds invalid bytes and `errors` is ``"strict"``.
+        The file holds invalid bytes, and `errors` is ``"strict"``.
     """
     make = codecs.getincrementaldecoder(encoding)
     decoder = make("strict" if errors == "strict" else "replace")
@@ -399,11 +399,11 @@ class Files(Settings):
         Called while checksums are computed, with the bytes read so far and their fraction of all
         bytes, or None if unknown.
     found
-        The result of the search for files, which counts those that were skipped.
+        The result of the search that found `paths`; it counts the files that were skipped.
     encoding
         The encoding of the files.
     hashes
-        Computes the checksums of local files, and caches them.
+        Computes the SHA-256 of local files, and caches it.
     """
 
     paths: Sequence[str]
@@ -491,7 +491,7 @@ class Files(Settings):
     def stamps(self) -> list[tuple[str, str]]:
         """Return, for each local file, its path and a string that changes when the file changes.
 
-        The string is made of the size, the times and the inode of the file, without reading it.
+        The string holds the size, the times and the inode of the file, which is not read.
         """
         found = []
         for path in self.paths:
@@ -567,9 +567,10 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file; yield a block if there is enough text, and a place to end.
+        """Add text of the current file; yield a block if enough text has been added.
 
-        That place is the end of a document, or one at which `border` lets a long document be cut.
+        The block ends where a document ends or, if no document does, where `border` lets a long
+        one be cut. If there is no such place yet, no block is yielded.
 
         Parameters
         ----------
@@ -601,7 +602,7 @@ class BlockBuilder:
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Yield a block of the remaining complete documents, if any; discard an incomplete one."""
+        """Yield a block of the remaining complete documents, if any; omit an incomplete one."""
         self._find_paragraphs()
         if self.finished >= 0:
             yield self._block(self.finished, True)
@@ -658,8 +659,8 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     Returns
     -------
     int64 (paragraphs,)
-        Positions in `data`, in bytes, increasing. The end of `data` is not among them, nor is the
-        end of a file without a blank line before it.
+        Positions in `data`, in bytes, increasing. The end of `data` is not one of them. The end of
+        a file is one only if the last line before it is blank and the first line after it is not.
     """
     if not data:
         return np.zeros(0, np.int64)

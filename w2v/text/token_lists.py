@@ -1,4 +1,4 @@
-"""A source of documents that the caller has already tokenized."""
+"""Documents that the caller has already tokenized."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -15,7 +15,9 @@ BLOCK_TOKENS = 1 << 19
 
 
 class TokenLists:
-    """A source of documents that are lists of tokens; the tokens are used unchanged.
+    """Documents that are lists of tokens; the tokens are used unchanged.
+
+    A `TokenLists` is not a `w2v.text.sources.Source`, because it has no text.
 
     Parameters
     ----------
@@ -137,7 +139,7 @@ def refuse_token(lists: list[list[Any]], before: int) -> NoReturn:
     lists
         The tokens of each document; at least one token is invalid.
     before
-        How many documents came before these.
+        The number of documents before these.
     """
     number, token = next(
         (number, token)

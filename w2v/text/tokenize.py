@@ -34,10 +34,10 @@ def tokenize(
     tokenizer
         How documents are split into tokens; not applied to `TokenLists`.
     phrases
-        The settings of phrase detection. If they request phrases, the words of a phrase are joined
-        to one token, and ``phrases.csv`` lists the phrases.
+        The settings of phrase detection. If they request phrases, the words of each phrase are
+        joined into one token, and the phrases are written to ``phrases.csv`` in `folder`.
     limit
-        Stop after this many documents that are not empty; None: read all.
+        Stop after this many documents that are not blank; None: read all.
     workers
         The number of threads, or of processes for a custom tokenizer; a short text is tokenized
         without them.
@@ -45,15 +45,16 @@ def tokenize(
         Called while tokenizing, with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
     on_join
-        Called while joining phrases, with the number of the pass and the fraction of it that is
-        done.
+        Called while joining phrases, with the number of the pass over the text and the fraction of
+        the pass that is done.
 
     Returns
     -------
     dict
         The fields of `w2v.text.corpus.CorpusSize`. If phrases are requested, ``tokens`` and
-        ``types`` are counted after joining, ``phrases`` is the number of different tokens that
-        joining made, and ``tokens_joined`` is by how much it reduced the number of tokens.
+        ``types`` are counted after joining, and there are two more items: ``phrases``, the number
+        of different tokens that joining made, and ``tokens_joined``, the number of tokens before
+        joining minus that after it.
 
     Raises
     ------

@@ -45,9 +45,9 @@ class Tokenizer(Settings, ABC):
     """Base class of the tokenizers, with their common settings.
 
     A subclass splits documents in its own way. If the setting `pattern` or `function` is given, the
-    tokenizer is *custom*: the user's pattern or function splits the documents instead. A custom
-    tokenizer gets a whole document that `fold` has normalized already; other tokenizers apply
-    `fold` to the tokens.
+    tokenizer is *custom*: the user's pattern or function splits the documents instead. For a custom
+    tokenizer, `fold` normalizes the whole document before it is split; for others, it normalizes
+    the tokens.
 
     Raises
     ------
@@ -126,9 +126,9 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Normalize punctuation, invisible characters, case and Unicode form, as the settings say.
+        """Return the text with normalized punctuation, case and Unicode form, as the settings say.
 
-        Line feeds are kept.
+        Invisible characters are removed if the settings say so. Line feeds are kept.
         """
         if not text.isascii():
             for character, replacement in self._replacements:
@@ -160,7 +160,7 @@ class Tokenizer(Settings, ABC):
     def border(self, data: bytes) -> int:
         """Return the last position at which a text can be cut without splitting a token or CR LF.
 
-        More text may follow on `data`, whose end may thus be inside a token. The tokenizer must not
+        More text may follow `data`, so that its end may be inside a token. The tokenizer must not
         be custom.
 
         Parameters
@@ -212,9 +212,9 @@ class Tokenizer(Settings, ABC):
         """Return a JSON-serializable dict that changes when the tokens of the same text may change.
 
         It contains the settings and the version of Unicode. For a function of the user, it also
-        contains the SHA-256 of the function's module and of the user's own modules that this module
-        imports, and the versions of the installed packages that they import. Data files, and
-        modules imported by a name in a string, are not included.
+        contains one SHA-256 of the function's module and of the user's own modules that this module
+        imports, and the versions of the installed packages that these modules import. Data files,
+        and modules imported by a name in a string, are not included.
         """
         prints: dict[str, Any] = asdict(self.plain())
         prints |= {"name": self.split, "unicode": unicodedata.unidata_version}
@@ -225,12 +225,12 @@ class Tokenizer(Settings, ABC):
         return prints
 
     def _call(self, function: Callable[[str], Iterable[str]], text: str) -> list[str]:
-        """Call the user's function and check that it returns strings.
+        """Return the list of tokens that the user's function makes of a text.
 
         Raises
         ------
         InputError
-            The function raised an exception or returned something other than strings.
+            The function raised an exception, or a token is not a string.
         """
         try:
             tokens = list(function(text))

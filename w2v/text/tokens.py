@@ -8,7 +8,7 @@ A corpus is a folder of four files:
 - ``types.txt``: one type a line, in order of the ids;
 - ``counts.npy`` (int64): the number of occurrences of each type.
 
-These ids are called provisional: the vocabulary gives the words their final ids.
+The ids in these files are called provisional: the vocabulary gives the words their final ids.
 """
 
 import re
@@ -53,11 +53,9 @@ class ArrayWriter:
 
 
 def read_counts(folder: Path) -> NDArray[np.int64]:
-    """Return the count of each type (distinct token) of a corpus, in order of first appearance.
+    """Return how often each type (distinct token) of a corpus occurs: int64 (types,).
 
-    Returns
-    -------
-    int64 (types,)
+    The types are in order of first appearance.
     """
     counts: NDArray[np.int64] = np.load(folder / "counts.npy", allow_pickle=False)
     return counts
@@ -75,9 +73,10 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids : int32 (n,)
-        The vocabulary id of each word.
+        The vocabulary id of each word; 0 for padding.
     documents : int32 (n,)
-        The index of the document of each word, ascending; but -1 for padding at either end.
+        The index of the document of each word, ascending; -1 for padding, which may be at either
+        end of the batch.
     """
 
     ids: NDArray[np.int32]
@@ -129,8 +128,8 @@ class Text:
     def shards(self, size: int) -> list["Text"]:
         """Split the text into consecutive shards of about `size` tokens, each below ``2 * size``.
 
-        Documents of up to `size` tokens stay whole. A longer document is cut into several, and no
-        context window reaches across a cut.
+        Documents of up to `size` tokens stay whole. A longer document is cut into several
+        documents, so that no context window reaches across a cut.
         """
         spans = cut(self.spans, size)
         ends = np.cumsum(spans[:, 1] - spans[:, 0])
@@ -151,7 +150,7 @@ class Text:
         return Text(self.tokens, self.ids, random.permutation(self.spans))
 
     def words(self) -> int:
-        """Count the tokens inside the vocabulary."""
+        """Return the number of tokens that are words of the vocabulary."""
         shards = self.shards(SHARD_TOKENS)
         return sum(int((shard.ids[shard._read_tokens()] >= 0).sum()) for shard in shards)
 
@@ -169,7 +168,7 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Cut the spans that are longer than `size` into spans of at most `size` tokens.
+    """Return the spans, with those of more than `size` tokens cut into spans of at most `size`.
 
     Parameters
     ----------

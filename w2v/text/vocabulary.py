@@ -161,7 +161,7 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
 
 
 def words_of(lines: list[str]) -> list[str]:
-    """Return the word in each line; lines may hold counts in the formats of `read_words`."""
+    """Return the words in lines that may hold counts, too, in the formats of `read_words`."""
     after = [WORD_COUNT.fullmatch(line) for line in lines]
     for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):
         matches = [pattern.fullmatch(line) for line in lines]
@@ -200,15 +200,15 @@ def build(
     counts : int64 (types,)
         How often each type occurs.
     min_count
-        Drop the types that occur less often.
+        Drop the types that occur less often; not used if `words` is given.
     max_size
         Keep at most this many words, the most frequent ones; None: all.
     words
         Choose these words, if they are among `types`, whatever their count; None: choose
         by `min_count`.
     keep
-        Words that stay if they are among `types`, however rare or frequent, and although they are
-        in `drop`. They count towards `max_size`.
+        Words that are in the vocabulary if they are among `types`, whatever their count and even if
+        they are in `drop` or not in `words`. They count towards `max_size`.
     drop
         Leave out these words.
     max_share
@@ -278,10 +278,9 @@ def choose(
         The types (distinct tokens) of the corpus, and how often each occurs.
     words
         The words to choose, whatever their count, such as those in the file that
-        ``settings.words`` names; None: choose by count. ``settings.words`` itself is not read.
+        ``settings.words`` names; None: choose by count. The setting itself is not used.
     drop
-        The words to leave out, except those in ``settings.keep``. ``settings.drop`` itself is not
-        read.
+        The words to leave out, except those in ``settings.keep``. ``settings.drop`` is not used.
 
     Returns
     -------
@@ -308,7 +307,7 @@ def with_words(
     Returns
     -------
     types, counts
-        Those of the corpus, followed by the added words.
+        The types of the corpus followed by the added words, and their counts.
     """
     known = set(types)
     lacking = [word for word in words if word not in known]
@@ -348,7 +347,7 @@ def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each type is one of `words`: bool (types,).
 
     A word with typographic apostrophes or hyphens equals a type that has the same characters, and
-    one that has ASCII characters instead, since tokenizers replace them by default.
+    also one that has ASCII characters instead, because tokenizers replace them by default.
     """
     wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))
@@ -366,7 +365,7 @@ def coverage(
     Parameters
     ----------
     types, counts
-        The types (distinct tokens) of the corpus, and how often each occurs, (n,) int64.
+        The types (distinct tokens) of the corpus, and how often each occurs.
     chosen
         The vocabulary.
     wanted, drop
@@ -381,7 +380,7 @@ def coverage(
         - ``out_of_vocabulary``: the fraction of tokens outside the vocabulary.
         - ``once``: the number of types that occur only once.
         - ``too_long``, if not 0: the number of types longer than `MAX_WORD` characters.
-        - ``words_to_drop_found``, if `drop` is given: how many of these words occur.
+        - ``words_to_drop_found``, if `drop` is given: how many types are among these words.
         - ``missing``, if `wanted` is given: how many of these words the vocabulary lacks.
         - ``missing_words``, if `wanted` is given: the first 20 of the missing words.
     """

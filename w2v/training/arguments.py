@@ -108,7 +108,7 @@ def objective_of(objective: object) -> Objective:
     Raises
     ------
     InputError
-        It is not an objective, or its loss is not a loss.
+        `objective` is not an `Objective`, or its attribute `loss` is not a `Loss`.
     """
     if objective is None:
         return SkipGram()
@@ -145,14 +145,14 @@ def cluster_of(
 ) -> ClusterSettings:
     """Check the arguments `cluster` and `ray_address` of `w2v.train`; return the worker settings.
 
-    If `cluster` is None, these are the defaults, `ClusterSettings()`: training without workers.
+    If `cluster` is None, `ClusterSettings()` is returned: training without workers.
 
     Raises
     ------
     InputError
         `cluster` is neither None nor a `ClusterSettings`, or the workers cannot train the objective
-        with the engine; or `address` is not that of a Ray cluster, or is given although the workers
-        are not on Ray.
+        with the engine; or `address` is not of the form of a Ray address, or is given although the
+        workers are not on Ray.
     """
     if cluster is None:
         cluster = ClusterSettings()
@@ -187,7 +187,7 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Check and return the argument `phrases` of `w2v.train`; None becomes `Phrases()`, no joining.
+    """Check and return the argument `phrases` of `w2v.train`; for None, `Phrases()`: join none.
 
     Raises
     ------
@@ -211,11 +211,11 @@ def word_lists(words: object, keep: object, drop: object) -> tuple[list[str] | N
     Returns
     -------
     words
-        The words of the vocabulary; None if they are chosen by count.
+        The words of the vocabulary; None if they are to be chosen by count.
     keep
-        Words that are chosen if they occur, whatever their count.
+        Words to choose if they occur, whatever their count.
     drop
-        Words that are not chosen.
+        Words not to choose.
 
     Raises
     ------
@@ -245,14 +245,21 @@ def _words(name: str, value: Any, file: bool) -> list[str]:
 
 
 def initial_vectors(init: object, objective: Objective) -> tuple[WordVectors | None, str]:
-    """Return the vectors of the argument `init` of `w2v.train`; load them if it is a path.
+    """Return the vectors given as the argument `init` of `w2v.train`; load them if it is a path.
+
+    Parameters
+    ----------
+    init
+        Word vectors, a trained model, the path of saved vectors, or None.
+    objective
+        The objective, whose dimension the vectors must have.
 
     Returns
     -------
     WordVectors or None
         The vectors; None if `init` is None.
     str
-        A name of the vectors for error messages; empty if `init` is None.
+        The path or another name of the vectors for error messages; empty if `init` is None.
 
     Raises
     ------
@@ -289,8 +296,8 @@ def words_to_freeze(
     Parameters
     ----------
     freeze
-        The argument `freeze` of `w2v.train`: a list of words, or ``"given"`` for all words of
-        `given`.
+        The argument `freeze` of `w2v.train`: a list of words, ``"given"`` for all words of `given`,
+        or None for none.
     given
         The initial vectors, if there are any.
 
@@ -327,7 +334,8 @@ def check_vocabulary(
     Parameters
     ----------
     vocabulary
-        ``"new"`` (from the text), ``"given"`` (from the initial vectors) or ``"union"`` (both).
+        ``"new"`` (from the text), ``"given"`` (from the initial vectors) or ``"union"`` (from
+        both).
     given
         The initial vectors, if there are any.
     words
@@ -336,7 +344,7 @@ def check_vocabulary(
     Raises
     ------
     InputError
-        The value is unknown, or it is not possible with the other arguments.
+        `vocabulary` has another value, or one that is not possible with the other arguments.
     """
     if vocabulary not in get_args(VocabularyOf):
         raise InputError(f"vocabulary={shown(vocabulary)}: must be new, union or given")
@@ -369,16 +377,17 @@ def choose_with_given(
     types, counts
         The types (distinct tokens) of the text, and how often each occurs.
     settings
-        The settings of the vocabulary, except `words` and `drop`.
+        The other settings of the vocabulary; the fields `words` and `drop` are not used.
     words
-        Choose these words, if they occur, instead of those that occur often; None: do not.
+        Choose these words of the text, whatever their count; None: choose by count.
     drop
-        Words that are not chosen, except those in `given`.
+        Words of the text that are not chosen, except those in `given` and in ``settings.keep``.
     given
         The initial vectors; None to choose from the text alone.
     vocabulary
-        ``"given"`` for exactly the words of `given`, ``"union"`` for these and those chosen from
-        the text.
+        If there are initial vectors: ``"given"`` for the words of `given` (and any of
+        ``settings.keep`` that occur in the text), ``"union"`` for these and those chosen from the
+        text.
 
     Returns
     -------
@@ -400,16 +409,17 @@ def choose_with_given(
 def apply_tokenizer(
     source: Source | TokenLists, tokenizer: object
 ) -> tuple[Source | TokenLists, Tokenizer]:
-    """Convert the argument `tokenizer` of `w2v.train`; return the documents and their tokenizer.
+    """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
-    The tokenizer is `Words()` if the argument is None. If it is a function, the documents returned
-    are the lists of tokens that the function makes of them, to which the tokenizer returned is not
-    applied.
+    For None, the tokenizer returned is `Words()`. For a function, the documents returned are the
+    lists of tokens that the function makes of the documents of `source`; the tokenizer returned is
+    not applied to them.
 
     Raises
     ------
     InputError
-        `tokenizer` is not a tokenizer, or the documents are already lists of tokens.
+        `tokenizer` is not None, a `Tokenizer` or a function; or it is not None although the
+        documents of `source` are already lists of tokens.
     """
     if tokenizer is None:
         return source, Words()

@@ -1,4 +1,4 @@
-"""The base class of the corpora whose documents are in an archive, and the source of documents.
+"""The base class of the corpora that are read from an archive, and the source of their documents.
 
 An archive is downloaded if need be. Documents are read as streams; nothing is extracted to disk.
 This module also has functions for reading archives.
@@ -101,10 +101,11 @@ class ArchiveSource:
     read_settings
         The settings that change what `read` yields, for the fingerprint.
     hashes
-        Computes the SHA-256 of the archive if `sha256` is None.
+        Computes the SHA-256 of the archive for the fingerprint if `sha256` is None.
     url, sha256
-        The address of the archive and its SHA-256: unless such a file is at `path`, it is
-        downloaded when documents are read. None to read the file at `path` unchecked.
+        The address of the archive and its SHA-256. When documents are read, the archive is first
+        downloaded to `path`, unless a file with this SHA-256 is already there. Both are None to
+        read the file at `path` unchecked.
     show_download
         Called with the progress of the download; see `w2v.text.download.download`.
     """
@@ -120,7 +121,8 @@ class ArchiveSource:
     def documents(self) -> Iterator[str]:
         """Yield the documents in the order of the archive.
 
-        Raises `InputError` if the download fails or the archive is damaged.
+        Raises `InputError` if the download fails, or if the archive is damaged or does not hold
+        what `read` expects.
         """
         if self.url is not None and self.sha256 is not None:
             try:
@@ -136,7 +138,7 @@ class ArchiveSource:
             raise InputError(f"{self.path}: cannot be read ({error})") from None
 
     def fingerprint(self) -> dict[str, object]:
-        """Return what identifies the documents: the archive's SHA-256 and `read_settings`."""
+        """Return a dict that identifies the documents: the SHA-256 and `read_settings`."""
         return {"sha256": self.sha256 or self.hashes.sha256([self.path])[0], **self.read_settings}
 
 

@@ -45,14 +45,14 @@ class Corpus(Settings, ABC):
             The folder of all outputs, which is not searched for text. Archives are downloaded to
             its subfolder ``corpora`` when they are first read.
         hashes
-            Computes the SHA-256 of files.
+            Computes the SHA-256 of local files; None: a new `FileHashes`.
         show_download, show_hashing
             Called with the progress of downloading and of computing checksums.
 
         Raises
         ------
         InputError
-            A file does not exist, or is not text.
+            A file that the settings name does not exist, or its text cannot be read.
         """
 
     @property

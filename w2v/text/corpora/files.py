@@ -23,7 +23,7 @@ def are_paths(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class FilesCorpus(Corpus):
-    """Settings of a corpus made of the user's text files."""
+    """Settings of a corpus made of the user's files: text, JSON, CSV, TSV or Parquet."""
 
     name = "files"
 

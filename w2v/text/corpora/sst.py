@@ -11,7 +11,7 @@ from w2v.text.remote import open_decompressed
 
 
 def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
-    """Yield the sentences of the Stanford Sentiment Treebank.
+    """Yield the sentences of the Stanford Sentiment Treebank, except blank ones.
 
     Parameters
     ----------
@@ -20,6 +20,11 @@ def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
         one sentence per line.
     open
         Opens a file that is not a zip archive for reading its decompressed bytes.
+
+    Raises
+    ------
+    InputError
+        The text is not UTF-8, or the zip archive does not hold one ``datasetSentences.txt``.
     """
     with open_member(path, "datasetSentences.txt", open) as file:
         lines = (

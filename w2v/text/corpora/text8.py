@@ -31,7 +31,8 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     Raises
     ------
     InputError
-        The text is not UTF-8, or has a longer word than `MAX_WORD_BYTES`.
+        The text is not UTF-8 or has a word of more than `MAX_WORD_BYTES` bytes, or the zip archive
+        does not hold one ``text8``.
     """
     document: list[str] = []
     rest, offset = b"", 0

@@ -284,8 +284,8 @@ def map_ordered(
 ) -> Iterator[tuple[Item, Result]]:
     """Run a task for each item in parallel; yield the items with their results, in order.
 
-    If `items` raises an `InputError`, the results of the items before are yielded first; then it is
-    raised.
+    If `items` raises an `InputError`, the results of the items before are yielded first; then the
+    error is raised.
 
     Parameters
     ----------

@@ -88,8 +88,8 @@ def format_suffix(path: str) -> str:
 def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records, or None for any other file.
 
-    The suffix of the name decides. A file with a suffix that is not known is JSON if it begins with
-    ``[`` or ``{``. Whether the format of JSON is `JSON` or `JSON_LINES` depends on the content,
+    The suffix of the name decides. A file with any other suffix, such as .txt, is JSON if it begins
+    with ``[`` or ``{``. Whether JSON has the format `JSON` or `JSON_LINES` depends on the content,
     unless the suffix is .jsonl or .ndjson.
 
     Parameters

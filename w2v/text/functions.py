@@ -40,7 +40,8 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     -------
     dict
         ``code``, one SHA-256 of all this code in hexadecimal, and ``packages``, a dict from the
-        top-level module of each installed package to its version, which is empty if unknown.
+        top-level module of each installed package that is imported to the package's version, which
+        is empty if unknown.
     """
     code: dict[str, bytes] = {}
     packages: dict[str, str] = {}

@@ -38,7 +38,7 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return the numbers of skipped files and the list of folders not searched, by name."""
+        """Return a dict of the counts of skipped files and the list of folders not searched."""
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,

@@ -233,7 +233,7 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that ``settings.from_`` names; return the phrases by pass number.
+    """Read the table of phrases that ``settings.from_`` names; return the phrases sorted by pass.
 
     Raises
     ------
@@ -371,14 +371,15 @@ class _Corpus:
         return nodes
 
     def child(self, step: int) -> int:
-        """Return the trie node for a sequence of connectors, given its parent; add it if it is new.
+        """Return the number of a child of a trie node; add the child to the trie if it is new.
 
-        The parent stands for the same sequence of connectors (words such as "of") without the last.
+        The parent node stands for a sequence of connectors (words such as "of"), and the child for
+        the same sequence with one more at the end.
 
         Parameters
         ----------
         step
-            The number of the parent node, times the number of types, plus the type id of the last
+            The number of the parent node, times the number of types, plus the type id of the added
             connector.
         """
         if step not in self.children:

@@ -191,9 +191,9 @@ class Records:
         return text
 
     def _table(self, path: str, texts: Iterable[ValidText]) -> Iterator[tuple[str, int]]:
-        """Yield each cell of the text column of a table, with the position reached in bytes.
+        """Yield each cell of the text column of a CSV or TSV file, except the header.
 
-        A table is a CSV or TSV file. The header is not yielded.
+        Each is yielded with the position reached in the file, in bytes.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ class Records:
             raise InputError(f"{path}: cannot be read as a table ({error})") from None
 
     def _column(self, path: str, rows: list[list[str]]) -> tuple[int, bool]:
-        """Return the index of the column with the text, and whether the first row is a header.
+        """Return the index of the column that `field` names, and whether the first row is a header.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class Records:
         Raises
         ------
         InputError
-            No column or several columns have the name, or a number is given in spite of a header.
+            No column or several columns have this name, or it is a number in spite of a header.
         """
         first = rows[0]
         # A number is never a name: in a table without a header, any cell may hold that number.
@@ -396,8 +396,8 @@ def listed(names: list[str]) -> str:
 def names_in(files: Files, path: str) -> list[str]:
     """Return the names of the fields or columns of a local file of records.
 
-    They are the field names of the first record of a JSON file, or the first row of a table. The
-    list is empty if they cannot be read.
+    For Parquet, they are those of the schema, for JSON those of the first record, and for a table
+    the cells of the first row. The list is empty if the names cannot be read.
     """
     if not Path(path).is_file():
         return []
@@ -423,7 +423,9 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, with any line feed, and the position reached in the file in bytes.
+    """Yield each line of a file, with its line feed if it has one, and the position in the file.
+
+    The position is how many bytes of the file have been read.
 
     Parameters
     ----------

@@ -63,8 +63,8 @@ class BlockSource(Protocol):
         Parameters
         ----------
         border
-            A function that takes UTF-8 text and returns the position at which a document that is
-            too long for a block may be cut, or 0. None: documents are never cut.
+            A function that takes UTF-8 text and returns the last position at which a document that
+            is too long for a block may be cut; 0 if there is none. None: documents are never cut.
         limit
             The number of documents that will be used; the source may stop after them. None for all.
         """
@@ -72,13 +72,13 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Yield the documents of a source in blocks, by its method `blocks` or `documents_to_blocks`.
+    """Yield a source's documents in blocks, from its method `blocks` or else `documents_to_blocks`.
 
     Parameters
     ----------
     border
-        A function that takes UTF-8 text and returns the position at which a document that is too
-        long for a block may be cut, or 0. None: documents are never cut.
+        A function that takes UTF-8 text and returns the last position at which a document that is
+        too long for a block may be cut; 0 if there is none. None: documents are never cut.
     limit
         The number of documents that will be used; None for all.
     """
@@ -463,8 +463,8 @@ class Files(Settings):
         Parameters
         ----------
         border
-            A function that takes UTF-8 text and returns the position at which a document that is
-            too long for a block may be cut, or 0. None: documents are never cut.
+            A function that takes UTF-8 text and returns the last position at which a document that
+            is too long for a block may be cut; 0 if there is none. None: documents are never cut.
         limit
             Not used; the caller stops iterating when it has enough documents.
 
@@ -547,8 +547,8 @@ class BlockBuilder:
         What a document is: a ``line``, a ``paragraph`` (blank lines separate paragraphs) or a
         ``file``.
     border
-        A function that takes UTF-8 text and returns the position at which a document that is too
-        long for a block may be cut, or 0. None: documents are never cut.
+        A function that takes UTF-8 text and returns the last position at which a document that is
+        too long for a block may be cut; 0 if there is none. None: documents are never cut.
     """
 
     def __init__(self, unit: str, border: Border | None) -> None:

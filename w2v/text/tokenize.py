@@ -59,7 +59,8 @@ def tokenize(
     Raises
     ------
     InputError
-        There are no documents or no tokens, a document cannot be read, or a custom tokenizer fails.
+        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
+        or a custom tokenizer or `TokenLists` gives something that is not a token.
     SettingError
         A setting of the phrases is not possible with this corpus.
     """

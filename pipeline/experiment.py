@@ -61,7 +61,8 @@ class Experiment:
     def run(self, run_dir: Path) -> dict[str, Any]:
         """Run the stages, record them, write ``summary.json`` to `run_dir`, and return its content.
 
-        The cache must have the results of earlier stages that ``config.stages`` omits.
+        The cache must have the results of earlier stages that ``config.stages`` omits. A
+        measurement (``config.measure``) follows the stages.
         """
         context = self.context
         for stage in self.stages:

@@ -121,7 +121,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the reports of runs, or of a sweep's jobs that have none; print the reports' paths."""
+    """Write the report of each job, or of each job without one in a sweep; print the paths."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:

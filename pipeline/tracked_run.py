@@ -24,7 +24,7 @@ def run_tracked(
 ) -> dict[str, Any]:
     """Run the stages of one experiment, record them, and return the summary of the run.
 
-    `job` is ``None`` unless the run is a job of a sweep. `stop` returns whether to stop.
+    `job` is ``None`` unless the run is a job of a sweep. `stop` says if a signal was received.
     """
     # Imported when the settings are known to be good, so that bad ones are refused at once.
     from pipeline.experiment import Experiment, check_paths

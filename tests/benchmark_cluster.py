@@ -89,7 +89,7 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Draw the scores of vectors over the number of workers, and the speed over that of machines.
+    """Plot scores of vectors against the number of workers, and speed against that of machines.
 
     The files are ``workers.svg`` and ``machines.svg``; the speed is estimated. In ``workers.svg``,
     a dot is a training, a line is the mean over seeds, and the gray band is the range of the scores

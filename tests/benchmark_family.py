@@ -87,7 +87,10 @@ processor time."""
 
 
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
-    """Return a function that trains an epoch with ``engine=numba``; it returns words per second."""
+    """Return a function that trains an epoch with ``engine=numba``, and returns words per second.
+
+    It returns two speeds: by elapsed time and by processor time.
+    """
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
     total = int(corpus.counts.sum())
@@ -105,7 +108,7 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return a library's name, and a function that trains an epoch with it, like that of `ours`."""
+    """Return the name of fastText or gensim, and a function like that of `ours` that uses it."""
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

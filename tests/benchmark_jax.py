@@ -131,9 +131,9 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Print the largest difference between models trained alike with ``engine=jax`` and NumPy.
+    """Print the largest difference between models trained with ``engine=jax`` and ``engine=numpy``.
 
-    It is printed for each loss and precision, with the largest change by the training itself.
+    For each loss and precision, it is printed with the largest change by training with NumPy.
     """
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)

@@ -13,8 +13,8 @@ word of the rated pairs that occurs fewer than 500 times is left out, so that so
 unknown words.
 
 The scores are Spearman's correlation with WordSim-353, with SimLex-999, with the pairs of both that
-have a word that occurs fewer than 500 times (``rare``), and with those that have a word outside the
-vocabulary (``unknown``); and the accuracy on Google's analogies.
+have only words of the vocabulary, of which one occurs fewer than 500 times (``rare``), and with
+those that have a word outside the vocabulary (``unknown``); and the accuracy on Google's analogies.
 """
 
 import argparse
@@ -47,7 +47,7 @@ LOSSES = {"negsample": NegativeSampling(), "hsoftmax": HierarchicalSoftmax()}
 
 
 class Case(NamedTuple):
-    """What is trained: by which library, and the model.
+    """A training to compare: the library, the model and the loss, n-grams, and CBOW's gradient.
 
     gensim and fastText train CBOW with word2vec's gradient only.
     """
@@ -98,7 +98,10 @@ class Data:
         self.kept = np.array([word not in left_out for word in self.all.words])
 
     def of(self, *, subwords: bool) -> tuple[Text, NDArray[np.int64], list[str]]:
-        """Return the text, the counts of the words and the words of a vocabulary."""
+        """Return the text, and the word counts and words of a vocabulary.
+
+        It is the vocabulary for models with n-grams if `subwords` is true.
+        """
         text, counts, words = self.all.text, self.all.counts, self.all.words
         if not subwords:
             return text, counts, words
@@ -108,7 +111,7 @@ class Data:
         return Text(text.tokens, ids, text.spans), counts[self.kept], chosen
 
     def file(self) -> Path:
-        """Return a file of the text with the words of the second vocabulary.
+        """Return a file of the text that has only the words of the vocabulary for n-grams.
 
         Lines have at most 1,000 words, because gensim drops words of longer ones.
         """
@@ -123,7 +126,7 @@ class Data:
 
 
 def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
-    """Train a case, and return its vectors."""
+    """Train vectors as `case` says, and return them."""
     text, counts, words = data.of(subwords=case.subwords)
     if case.library == "numba" or not case.subwords:
         schedule = Schedule(epochs=epochs)
@@ -185,7 +188,7 @@ def scores_of(vectors: WordVectors) -> dict[str, float]:
 
 
 def print_table(results: Path) -> None:
-    """Print the mean and standard deviation of the seeds of each case."""
+    """Print the mean and standard deviation over seeds of each score of each case."""
     lines = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for line in lines:
@@ -198,7 +201,7 @@ def print_table(results: Path) -> None:
 
 
 def main() -> None:
-    """Train what is missing in the results, or print them."""
+    """Train the cases that the file of results lacks; with ``--table``, only print the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("text", type=Path)
     parser.add_argument("results", type=Path, nargs="?")

@@ -114,5 +114,5 @@ def query(cwd: Path, sql: str) -> list[Any]:
 
 
 def runs_in(cwd: Path) -> list[tuple[str, str]]:
-    """Return the name and the status of every MLflow run, ordered by start time."""
+    """Return the name and status of every MLflow run in ``outputs`` of `cwd`, by start time."""
     return query(cwd, "select name, status from runs order by start_time")

@@ -305,10 +305,10 @@ def sampled_words(
 def noise_word(key: Vector, number: int, last: Vector) -> int:
     """Return the noise word at index `number` of the random sequence that `key` selects.
 
-    The sequence is made of groups of 20 32-bit integers, 2**32 / 20 apart. The first of all is
-    random, and each group is shifted against the one before by a twentieth of 0x9E3779B9, modulo
-    2**32 / 20. An integer stands for the word in whose interval it is: the words have consecutive
-    intervals, from 0, and `last` has the last integer of each.
+    A noise word comes from a 32-bit integer. Groups of 20 successive integers are 2**32 // 20
+    apart. The first integer of group 0 is random; that of group g is larger by
+    g * 0x9E3779B9 % 2**32 // 20, modulo 2**32. An integer stands for the word in whose interval it
+    is: the words have consecutive intervals, from 0, and `last` has the last integer of each.
     """
     group, place = divmod(number, 20)
     shift = group * 0x9E3779B9 % 2**32 // 20
@@ -340,8 +340,8 @@ def step_terms(
         The largest distance between the words of a pair, and whether its weight falls with the
         distance, as in `window_pairs`.
     negatives
-        K, the number of noise words per pair. The noise words that a tile shares are weighted as if
-        each pair had drawn K of its own.
+        K, the number of noise words per pair. The 20 noise words are weighted as if each pair had
+        drawn K of its own.
     noise
         A function that returns the noise word at an index.
     """
@@ -362,7 +362,7 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Update v and u by one training step; return the pairs' total weight, and the total loss.
+    """Update v and u in place by one training step; return the pairs' total weight and the loss.
 
     All gradients are computed before the update. The terms of noise words count in the loss, but
     not in the weight. The step size of a row is `rate`, but at most 2 / h, where h bounds the

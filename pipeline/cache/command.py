@@ -35,8 +35,8 @@ class Item(NamedTuple):
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return the cache entries, also unfinished and damaged ones, then the training checkpoints.
 
-    If `stages` is not empty, only those of these stages are returned; ``checkpoints`` stands for
-    the training checkpoints.
+    If `stages` is not empty, only entries of the named stages are returned; ``checkpoints`` stands
+    for the training checkpoints.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
@@ -64,7 +64,7 @@ def prune(
 ) -> list[Item]:
     """Delete unfinished and damaged cache entries, and old entries and checkpoints on request.
 
-    Return what was deleted. Entries that a running process has locked are kept.
+    Return what was deleted. Entries that are locked by a process, or cannot be deleted, are kept.
 
     Parameters
     ----------

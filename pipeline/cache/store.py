@@ -94,7 +94,7 @@ def find_or_make(
         The cache folder of the stage.
     about
         Written into ``manifest.json``: ``settings``; ``upstream``, the cache keys of the results
-        that were read, by stage; and anything else.
+        that were read, by stage; and more. Instead of ``code``, the key of `keep_code` is written.
     make
         Writes the result into the given empty folder, and returns facts, such as its size.
     on_damaged
@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save the hashes of source files, unless they are saved already; return their key."""
+    """Save `code`, a hash of each source file, in `folder` unless it is there; return its key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

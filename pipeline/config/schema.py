@@ -94,7 +94,7 @@ def resolve(composed: DictConfig) -> Config:
     """Convert composed settings to a `Config`: resolve interpolations, and check limits.
 
     Hydra's own settings are ignored. `InputError` is raised for an unknown setting, a missing
-    value, or a value outside its limits.
+    value, a value outside its limits, or settings that contradict each other.
     """
     composed = without_hydra(composed)
     check_keys(composed)
@@ -127,7 +127,7 @@ def key_of(owner: type) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` if a key below `prefix` is unknown (``+key=…``) or missing (``~key``)."""
+    """Raise `InputError` if a key of `node` is unknown or missing; `prefix` begins the full key."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -165,7 +165,7 @@ def check_booleans(overrides: Sequence[str]) -> None:
 
 
 def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError`, which says `where`, if a boolean `key` is an integer but not 0 or 1."""
+    """Raise `InputError`, beginning with `where`, if boolean `key` is an integer but not 0 or 1."""
     number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
     if number and known_keys().get(key.lstrip("+")) is bool:
         raise InputError(f"{where}{key}={value}: must be true or false")

@@ -97,7 +97,7 @@ class Tracking(Settings):
 class Search(Settings):
     """Settings of a sweep: the metric by which runs are compared, and a difference in it.
 
-    The verdicts say how many seeds would show a difference of this size.
+    The results of the sweep say how many seeds would show a difference of this size.
     """
 
     objective: str = setting(
@@ -194,7 +194,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Raise `InputError` if the scores after epochs are unknown or unfit for early stopping."""
+        """Raise `InputError` for unknown ``evaluate.curves`` or an unsuitable ``train.watch``."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:

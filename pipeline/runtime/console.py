@@ -79,7 +79,7 @@ class Display:
             self.say(line, style)
 
     def stage(self, name: str, detail: str, cached: bool, seconds: float) -> None:
-        """Print that a stage has finished, its description `detail`, and its time or "cached"."""
+        """Print the name of a finished stage, the text `detail`, and its time or "cached"."""
         how = "cached" if cached else f"{seconds:.1f} s"
         self._tell(f"{name:<9} {detail}  ({how})")
 
@@ -122,7 +122,7 @@ class Display:
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
-        """Show the progress of hashing files: bytes read, and fraction of all bytes."""
+        """Show the progress of hashing files: `prefix`, bytes read, and fraction of all bytes."""
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction

@@ -77,8 +77,8 @@ def make_report(
     """Draw the plots of a run, write its HTML report, and add these files to its MLflow run.
 
     Return the path of the report and, if ``evaluate.compare`` led to a page that compares two
-    texts, its path. Cached plots are reused; with ``verify``, their SHA-256 is checked. Without
-    ``findings``, the data for the plots, vectors are evaluated again if plots must be drawn.
+    texts, its path. Cached plots are reused; with ``verify``, their SHA-256 is checked. Others are
+    drawn from ``findings``; without these, the vectors are evaluated again.
     """
     settings = run.settings
     shown = {

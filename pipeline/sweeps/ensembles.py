@@ -19,7 +19,7 @@ def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
     """Write a page and a map about the best configuration with several seeds; return their paths.
 
     The map is left out if ``evaluate.map`` is empty. With ``evaluate.compare``, a further page
-    compares its vectors with those of another text. A warning replaces a page that fails.
+    compares the vectors with those of another text. If a page fails, a warning is printed.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

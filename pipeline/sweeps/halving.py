@@ -95,8 +95,8 @@ def better_half(result: Sweep[Job]) -> list[int]:
 def result_of(sweep: Mapping[str, Any], jobs: Sequence[Job]) -> Sweep[Job]:
     """Return the comparison of a sweep's jobs; `sweep` is the content of its ``sweep.json``.
 
-    After successive halving, the last jobs of all configurations are compared. The effects of
-    settings are those in the first round, in which all jobs had the same number of epochs.
+    After successive halving, the last job of each configuration and seed is compared. The effects
+    of settings are those in the first round, in which all jobs had the same number of epochs.
     """
     objective, size = sweep["objective"], sweep["difference"]
     if "continues" not in sweep:

@@ -131,8 +131,8 @@ def run_all_jobs(
 ) -> None:
     """Run the jobs of a sweep, beginning with number `start`.
 
-    `jobs` has the overrides of every job; `folder` is the folder of the sweep. Submitit's local
-    launcher starts all given jobs at once, so it gets as many at a time as there are cores for.
+    `jobs` has the overrides of all jobs, from number 0; `folder` is the sweep's folder. Submitit's
+    local launcher starts all given jobs at once, so it gets as many at a time as the cores allow.
     """
     limit = jobs_at_once(config) if launcher_class(config) == "LocalLauncher" else None
     size = limit or len(jobs)

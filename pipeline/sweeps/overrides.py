@@ -40,7 +40,7 @@ def override_values(overrides: Sequence[str]) -> dict[str, Any]:
 def sweep_overrides(config: DictConfig) -> dict[str, Override]:
     """Return all overrides of a sweep, by key.
 
-    They are in ``hydra.sweeper.params`` of an experiment file; the command line takes precedence.
+    Those of the command line take precedence over ``hydra.sweeper.params`` of an experiment file.
     """
     params = OmegaConf.select(config, "hydra.sweeper.params") or {}
     texts = [*(f"{key}={value}" for key, value in params.items()), *config.hydra.overrides.task]

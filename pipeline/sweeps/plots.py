@@ -13,9 +13,9 @@ from w2v.plots.comparisons import Cloud, Panel
 
 
 def draw(folder: Path, result: Sweep[Job]) -> None:
-    """Draw those plots of a sweep as PNG files for which it has enough finished jobs.
+    """Draw the plots for which a sweep has enough finished jobs, as PNG files in `folder`.
 
-    If only jobs of the same group can be compared, the mean of the group is subtracted from each.
+    If jobs are comparable only within groups, values are differences from the mean of the group.
     """
     if not result.finished:
         return
@@ -52,7 +52,7 @@ def draw(folder: Path, result: Sweep[Job]) -> None:
 def objective_over_seconds(
     result: Sweep[Job], values: dict[int, float], label: str, path: Path
 ) -> None:
-    """Plot the objective of jobs (`values`, by number) against training time, by configuration."""
+    """Plot jobs' objectives (`values`, by number) against training time, and means over seeds."""
     every = [one for ranked in result.ranking.values() for one in ranked]
     unbeaten = result.unbeaten
     short = {key: shortened(str(one.settings[key]) for one in every) for key in result.settings}

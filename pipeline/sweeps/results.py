@@ -2,7 +2,7 @@
 
 The folder of a sweep has ``sweep.json``, which its jobs read. The folder of each job has
 ``job.json``, later ``summary.json``, and ``failure.json`` if the job failed. A sweep and each job
-lock ``.lock`` in their folders against other processes, until their own process ends.
+lock the file ``.lock`` in their folders while they run.
 """
 
 import json

@@ -40,7 +40,7 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Counts of a study's trials: those that ended, except if queued again; all; with a value."""
+    """Numbers of a study's trials: ended (but not killed and repeated); all; with a value."""
 
     finished: int
     trials: int
@@ -118,8 +118,8 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if the space has the seed, if trials would not be comparable by
-    `objective`, or if choices of config groups have invalid settings or lack a searched one.
+    `InputError` is raised if `space` has the seed, if trials would not be comparable by
+    `objective`, or if a combination of choices has invalid settings or lacks a searched setting.
     """
     if SEED in space:
         raise InputError(
@@ -157,7 +157,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name with a hash of the search space, settings, code, and text unless it varies."""
+    """Return a name that hashes search space, settings, code and, unless it varies, the corpus."""
     from pipeline.stages import STAGES
 
     parts: list[Any] = [

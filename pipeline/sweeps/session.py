@@ -44,7 +44,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs did not finish, or planned results are missing; has the exit status."""
+    """Raised if jobs fail, or if ``plan=true`` finds results to compute; has the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -135,7 +135,7 @@ def close_sweep(
     """Save, record and print the results of a sweep that ran for `seconds`.
 
     `error` is the exception that ended the sweep early, if any. It is raised again, unless failed
-    jobs explain it. Otherwise, `SweepFailedError` is raised if some jobs did not finish.
+    jobs probably caused it. Otherwise, `SweepFailedError` is raised if some jobs did not finish.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -178,10 +178,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
-    """Return the paths of the HTML reports of the jobs with scores that `report` selects.
+    """Return the paths of the HTML reports of all jobs, the best job or no job, as `report` says.
 
-    "all": they were written during the sweep. "best": the best job's is written now (a warning is
-    printed if that fails), unless the objective cannot compare all jobs. "none": there are none.
+    For "all", the reports were written during the sweep. For "best", it is written now; there is
+    none if the objective cannot compare all jobs. Jobs without scores have no reports.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT

@@ -46,7 +46,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, a page and ``summary.json``; return the summary, which has `facts`."""
+    """Write tables, plots, an HTML page and ``summary.json``; return the summary, with `facts`."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts
@@ -181,7 +181,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return at most one line: settings except the seed, ranked by the range of their effects."""
+    """Return one line, or none, that ranks settings but the seed by the range of their effects."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])
@@ -194,7 +194,7 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 
 
 def advice(result: Sweep[Job]) -> list[str]:
-    """Return advice: a faster configuration not shown worse than the best; unequal coverage.
+    """Return lines on faster configurations not shown worse than the best, and unequal coverage.
 
     Coverage is the share of a benchmark's questions whose words all have vectors.
     """

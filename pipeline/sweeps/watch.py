@@ -45,7 +45,7 @@ class Watch:
         self.processes: list[subprocess.Popen[bytes]] = []  # that make reports
 
     def look(self) -> Iterator[str]:
-        """Read the jobs' files, yield a line for each job that newly failed, and start reports."""
+        """Read the jobs' files; yield a line for each newly failed job; start to write reports."""
         self.running = 0
         for path in self.folder.glob("[0-9]*"):
             number = int(path.name)
@@ -91,7 +91,7 @@ class Watch:
 
 @contextmanager
 def watching(watch: Watch) -> Iterator[None]:
-    """Show the progress of a sweep in the block; if it succeeds, wait for the jobs' reports."""
+    """Show a sweep's progress during the block; after success, wait for the jobs' reports."""
     stop = threading.Event()
     console = Console(highlight=False, soft_wrap=True)
 

@@ -33,7 +33,7 @@ def track(
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
     ``config`` says whether and where to record; ``outputs`` is the folder of the default store and
-    artifacts. ``shared`` is the same for a sweep and its jobs. Raises `InputError` for a bad store.
+    artifacts. A sweep and its jobs have one ``shared``. `InputError` is raised for a bad store.
     """
     if config.name == "none":
         return nullcontext(Tracker())

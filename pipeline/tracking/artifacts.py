@@ -42,7 +42,7 @@ def record_job_vectors(folder: Path) -> None:
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record a sweep's files, metrics, tags and note; if one job is best, set its model's alias.
+    """Record a sweep's files, metrics, tags and note; call `choose_model` if one job is best.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown.
     """

@@ -42,7 +42,7 @@ def unlock(lock: FileLock) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the ID of the sweep's run. A process that still runs gets ten seconds to end.
+    ``sweep`` is the ID of the sweep's run. A job still running after ten seconds is left out.
     """
     found = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):

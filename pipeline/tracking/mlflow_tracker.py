@@ -55,10 +55,10 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
-    ``register`` is the name, or ``name@alias``, under which models are registered, if they are.
-    The first `flush` sends ``parameters``. Files in the folder ``linked`` become hard links where
-    possible; others are copied. ``creation`` has the arguments for creating the run in MLflow;
-    None if it exists.
+    ``register`` is the name, or ``name@alias``, under which models are registered; None: they are
+    not. The first `flush` sends ``parameters``. Files in the folder ``linked`` become hard links
+    where possible; others are copied. ``creation`` has the arguments for creating the run in
+    MLflow; None if the run exists.
     """
 
     def __init__(
@@ -86,10 +86,9 @@ class MlflowTracker(Tracker):
         self.epoch_seconds = 0.0  # training time of the epochs that have ended
 
     def flush(self, min_seconds: float = 0.0, status: str | None = None) -> None:
-        """Send what was collected, unless this was done less than ``min_seconds`` ago.
+        """Send the collected metrics, parameters, tags and datasets, and create the run if needed.
 
-        These are metrics, parameters, tags and datasets. A run that does not exist yet is created.
-        If ``status`` is given, the run ends with it.
+        Do nothing within ``min_seconds`` of the last flush. If ``status`` is given, end the run.
         """
         # A failed call is repeated as a whole, so methods flush before they collect new values.
         if time.monotonic() - self.flushed < min_seconds:

@@ -100,7 +100,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy that puts calls of an object's methods into a queue, without waiting (but `wait`)."""
+    """A proxy for an object: calls of its methods are put into a queue; only `wait` waits."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -124,14 +124,14 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return a known cause, as ``timed out``, from an error message, or else its first line."""
+    """Return a known cause in an error message, such as ``timed out``, or else its first line."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return the result of a call; repeat it while the database is locked, up to `max_wait` s."""
+    """Return a call's result; repeat it while the database is locked, for `max_wait` seconds."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

@@ -67,9 +67,8 @@ class Tracker:
 class SharedStore:
     """The open store of a sweep, and the queue of the calls to it.
 
-    With a shared queue, the next job starts before the last one is recorded. A launcher
-    sends the object to other processes, with each job: the first job to arrive in a process gets a
-    new object there, and later ones get the same.
+    With a shared queue, the next job starts before the last one is recorded. A launcher pickles
+    the object for each job; in another process, all jobs of the sweep get one new object.
     """
 
     def __init__(self, sweep: str | None = None) -> None:
@@ -83,5 +82,5 @@ class SharedStore:
 
 @cache
 def received(sweep: str) -> SharedStore:
-    """Return the object that the jobs of a sweep share in this process."""
+    """Return the `SharedStore` that the jobs of the sweep with this ID share in this process."""
     return SharedStore(sweep)

@@ -48,7 +48,7 @@ class RayLauncher(Launcher):
 def enter_shared_folder(folder: Path, sweep: str, outputs: str) -> None:
     """Change to the directory `folder`; raise `InputError` if this machine does not see `sweep`.
 
-    `sweep` is the sweep's folder, absolute or from `folder`; the error names the setting `outputs`.
+    `sweep` is the sweep's folder, absolute or relative to `folder`; `outputs` is for the message.
     """
     with contextlib.suppress(OSError):
         os.chdir(folder)

@@ -121,7 +121,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the report of each job, or of each job without one in a sweep; print the paths."""
+    """Write the reports of jobs, given their folders or their sweep's folder; print the paths."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:

@@ -89,7 +89,8 @@ class Task:
     Attributes
     ----------
     model : Model
-        The initial vectors.
+        The vectors that training starts from. The trained ones are in the task of the engine
+        (`Engine.task`), which may be copies.
     objective : Objective
         The architecture, the loss and their settings.
     counts : int64 (V,)
@@ -156,9 +157,10 @@ class Engine(Protocol):
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from the current model of ``task``, and the arrays that `state` returned.
+        """Prepare to go on training from the model of ``task`` and from given arrays.
 
-        The arrays come from an earlier engine of the same kind, for the same task.
+        The arrays are those that `state` of an earlier engine of the same kind returned for the
+        same task.
         """
         ...
 
@@ -175,7 +177,8 @@ class EngineEntry(NamedTuple):
     path
         The class of the engine, as ``module:class``. It is imported when an engine is made.
     losses
-        The names of the losses that the engine can train; None for all of `w2v.losses.LOSSES`.
+        The names of the losses that the engine can train; None for all of `w2v.losses.LOSSES`
+        except those in `lacks`.
     lacks
         What the engine cannot train: names of losses and of architectures, or ``subwords``.
     only
@@ -319,7 +322,7 @@ def check_freezing(engine: str) -> None:
 
 
 def are_kernels_compiled() -> bool:
-    """Return whether compiled kernels are on disk, perhaps only those of an earlier version."""
+    """Return whether compiled kernels of ``engine=numba`` are on disk, perhaps of older code."""
     kept = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
     return next(Path(kept).rglob("kernels.train-*.nbi"), None) is not None
 
@@ -329,8 +332,9 @@ def compiled_ahead(name: str) -> Iterator[None]:
     """Context manager: compile the kernels of an engine in a child process while the block runs.
 
     Compiling takes seconds, during which the ``with`` block can, for example, read the text. The
-    compiled kernels are kept on disk. The child process is terminated at the end of the block.
-    Nothing is compiled if the engine has no kernels, or if compiled ones are already on disk.
+    compiled kernels are kept on disk. The child process is terminated at the end of the block, even
+    if it has not finished. Nothing is compiled if the engine has no kernels, or if compiled ones,
+    perhaps of older code, are already on disk.
 
     Parameters
     ----------
@@ -364,8 +368,8 @@ def make_engine(name: str, task: Task) -> Engine:
     Raises
     ------
     InputError
-        The engine is not installed, or cannot train this objective or one of its settings, or
-        cannot keep vectors unchanged, as the task requires.
+        A package or a device that the engine needs is missing; or the engine cannot train this
+        objective or one of its settings, or cannot keep vectors unchanged, as the task requires.
     """
     check_installed(name)
     check_objective(name, task.objective)

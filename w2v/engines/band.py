@@ -56,7 +56,7 @@ from w2v.engines.windows import find_targets
 
 
 class Terms(NamedTuple):
-    """The terms of a weighted sum of rows R[k], for each of several sums p.
+    """Several weighted sums of the same rows R[k] of float32 values in memory.
 
     Sum p is Σ G[p * down + k * along] R[k], over k from 0 to ``size`` - 1.
 
@@ -65,7 +65,7 @@ class Terms(NamedTuple):
     G, down, along
         The address of the factors, and their strides along p and along k, in float32 values.
     size
-        The number of terms.
+        The number of rows R[k].
     R
         The address of the rows R[k], which are contiguous.
     """
@@ -89,7 +89,7 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
     vectors
         The number of SIMD vectors that make up one word vector.
     out
-        The address for the scores of the first center vector.
+        The address to which the `NR` scores of the first center vector are written.
     down
         The number of float32 values between the scores of one center vector and those of the next.
     """
@@ -112,12 +112,12 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add weighted sums of rows to a block of columns of `MR` other rows, and return the result.
+    """Add `MR` weighted sums of rows to a block of columns of `MR` other rows; return the result.
 
     Parameters
     ----------
     terms
-        The `MR` weighted sums.
+        The weighted sums, one for each of the other rows.
     width
         The number of float32 values in a row.
     column
@@ -209,15 +209,17 @@ def gradient_rows(vectors: int, terms: Terms, more: Terms, sums: int, targets: T
 def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: F32) -> float:
     """Fill in the weight of each score of a tile (consecutive center words), for negative sampling.
 
-    Weights of noise words are negative. Returns the summed weight of the (center, context) pairs.
+    The weight of a pair depends on the distance of its words; it is 0 for words that the center
+    word does not predict. The weights of noise words are negative. Returns the summed weight of the
+    (center, context) pairs.
 
     Parameters
     ----------
     pairs_of
         The weights of pairs by distance.
     lows, highs
-        The range of words that each center word predicts, as offsets from the word that is
-        `Sizes.reach` positions before the center word.
+        The range of words that each center word predicts, ``highs`` excluded, as offsets from the
+        word that is `Sizes.reach` positions before the center word.
     weights
         The array to fill in.
     """
@@ -250,8 +252,9 @@ def choose_weights(
 ) -> tuple[int, float]:
     """Return the address of the weights of the scores of a tile (consecutive center words).
 
-    Also returns the summed weight of the (center, context) pairs. Tiles whose windows lie within
-    one document share the same weights, which each thread computes only once.
+    Also returns the summed weight of the (center, context) pairs. The weights are in
+    ``own.weights``. All tiles that are of one document, with the `Sizes.reach` words before and
+    after, have equal weights, which each thread computes only once.
 
     Parameters
     ----------
@@ -279,8 +282,8 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
     """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
 
     To each outside row's sum, the curvature of its score is added, times the squared length of the
-    center row. Returns the center row's sum: the curvatures of these scores, each times the squared
-    length of the outside row. It is a SIMD vector whose lanes must still be added up.
+    center row. Returns the center row's sum, over the same scores: the curvature of each, times the
+    squared length of its outside row. It is a SIMD vector whose lanes must still be added up.
 
     Parameters
     ----------
@@ -291,7 +294,7 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
     norm
         The squared length of the center row.
     sums
-        The address of the curvature sums of the outside rows.
+        The address of the curvature sums of the outside rows, which are updated.
     mask
         The address of factors 1 or 0, which select some of the scores.
     vectors
@@ -309,9 +312,10 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Return the curvature of the loss along center vector ``i + p`` of a tile, in partial sums.
 
-    It is a SIMD vector whose lanes must still be added up. What the scores of this center vector
-    contribute to the curvature along the output vectors is added to row p of ``own.sums``. `norms`
-    is the address of the squared lengths of the output vectors of context words.
+    These are the lanes of a SIMD vector, which must still be added up. What the scores of this
+    center vector contribute to the curvature along the output vectors is added to row p of
+    ``own.sums``. A tile is a group of consecutive center words. `norms` is the address of the
+    squared lengths of the output vectors of context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
@@ -393,9 +397,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     """Compute the negative gradients of the input and output vectors of a tile, and write them.
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
-    follow from -∂J/∂S in ``tile.scores``. Each is written to the address that ``tile.out`` has for
-    it, in the gradient buffer or in the model (`w2v.engines.rows.Targets`); for input rows of CBOW,
-    in the thread's working memory.
+    follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
+    ``tile`` (`w2v.engines.rows.Targets`): its row of the gradient buffer, or the vector in the
+    model, which is updated; for input rows of CBOW, a row of the thread's working memory.
 
     Parameters
     ----------
@@ -406,9 +410,9 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     dR
         The address of the rows of these context words in the gradient buffer.
     follows
-        Whether a tile of the strip comes before this one. It has written gradients of the context
-        words that both tiles share to the first rows at ``dR``; these are added to the gradients
-        of this tile.
+        Whether a tile of the strip comes before this one. That tile has written its gradients of
+        the context words that both tiles share to the first rows at ``dR``; they are added to the
+        gradients of this tile.
     """
     reach, band, row, contexts, vectors = sizes[:5]
     C, N, S = address(tile.C), address(own.N), address(tile.scores)

@@ -18,8 +18,8 @@ class FrozenStep:
     """A training step that leaves the vectors of some words unchanged.
 
     It wraps the step of a loss, and writes the old values of the frozen vectors back after each
-    update. The result is the same as if they had never been updated, because a step computes all
-    gradients before it changes any vector.
+    update. The result is the same as if these vectors had never been updated, because a step
+    computes all gradients before it changes any vector.
 
     Parameters
     ----------

@@ -133,7 +133,8 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
-        A text without pairs is not trained on.
+        Return the number of words, and the seconds spent on preparation. A text without pairs is
+        not trained on.
 
         Raises
         ------
@@ -173,7 +174,7 @@ class GensimEngine:
         words
             The number of tokens written that are words of the vocabulary.
         read
-            The number of all tokens written, including filler words unknown to gensim.
+            The number of all tokens written: these, and filler words unknown to gensim.
         pairs
             Whether any line has two or more known words, so that there is a pair to train on.
         """

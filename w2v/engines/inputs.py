@@ -89,7 +89,8 @@ class CbowInputs:
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the words in the window of each center position, with their weights.
 
-        The weights are those of a sum or mean. The center word itself is left out.
+        The weights are those of a sum or mean. The center word itself is left out, and so are the
+        words of other documents.
 
         Parameters
         ----------
@@ -143,7 +144,7 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each distinct word: this sum, and the gradient with respect to the word's
+        element for each distinct word: its sum of rows, and the gradient with respect to its
         vector.
 
         Parameters

@@ -99,7 +99,7 @@ class Sample(NamedTuple):
     noise : int32
         The noise words: `NOISE` for every `SHARED` consecutive center words. Empty for a loss
         without noise words.
-    order : int32 (most steps, gradients)
+    order : int32 (at least the number of steps, gradients per step)
         For each training step, the permutation that sorts its gradients by the row that they
         update.
     counts : int32 (2,)
@@ -119,10 +119,10 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of the center words, and of the m words before and
-        the m words after them; m is the window size.
+        The vocabulary ids and document numbers of ``width`` words, as many as the largest step has
+        center words, and of the m words before and the m words after them; m is the window size.
     centers : int32 (width,)
-        The document numbers of the center words, padded with -1.
+        The document numbers of the center words, then -1 if the step has fewer than ``width``.
     noise : int32
         The noise words of the step; empty for a loss without noise words.
     order : int32 (gradients,)
@@ -140,7 +140,7 @@ class Steps(Protocol):
     """Interface of the training step of a loss. JAX compiles its methods."""
 
     width: int
-    """The most center words of a step; the arrays of a `Batch` have this length."""
+    """The most center words of a step."""
 
     def rows(self, ids: Array, noise: Array) -> Array:
         """Return, for each gradient of a step, the index of the row that it updates: int32 (n,).
@@ -180,8 +180,8 @@ class Steps(Protocol):
 class JaxEngine:
     """An engine that trains on the first device that JAX finds: usually a GPU, or else the CPU.
 
-    The model is kept in the device's memory. Reading the attribute `task` copies it back to the
-    arrays of the task.
+    The model is kept in the device's memory. Reading the attribute `task` copies the model back to
+    the arrays of the task.
 
     Attributes
     ----------
@@ -286,7 +286,7 @@ class JaxEngine:
         return {name: np.array(array) for name, array in self._state.items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Copy the model of the task, and the optimizer's arrays given by name, to the device."""
+        """Copy the model of the task, and the optimizer's arrays in `state`, to the device."""
         # Copied, because on the CPU JAX may share the memory of a NumPy array.
         self.vectors = Vectors(*(jnp.array(array, copy=True) for array in self._task.model))
         self._state = {name: jnp.array(array, copy=True) for name, array in state.items()}
@@ -329,14 +329,14 @@ class JaxEngine:
         text
             The documents of a shard.
         capacity
-            The length of the array of tokens, if it is that of the shard; padded with zeros.
+            The length to which an array with only the tokens of the shard is padded with zeros.
 
         Returns
         -------
         tokens : int32
             An integer for each token, equal for equal tokens.
         ids : int32
-            The vocabulary id of each of these integers; -1 outside the vocabulary.
+            For each of these integers, the vocabulary id; -1 outside the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`, padded with empty documents.
         """
@@ -379,7 +379,7 @@ class JaxEngine:
     ) -> Any:
         """Run a function on the device, and return its result.
 
-        It is compiled once for each combination of array shapes and of constants.
+        The function is compiled once for each combination of array shapes and of constants.
 
         Parameters
         ----------
@@ -475,14 +475,14 @@ class JaxEngine:
     ) -> Sample:
         """Sub-sample the documents of a shard, and draw noise words, on the device.
 
-        A shard is a part of the text.
+        A shard is a part of the text. The order of the gradients of each step is found as well.
 
         Parameters
         ----------
         tokens : int32
             An integer for each token, equal for equal tokens.
         ids : int32
-            The vocabulary id of each of these integers; -1 outside the vocabulary.
+            For each of these integers, the vocabulary id; -1 outside the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`.
         tables, key
@@ -644,10 +644,10 @@ class NegativeSamplingSteps:
         return vectors, state, self._tally(S, weights)
 
     def _words(self, ids: Array, noise: Array) -> tuple[Array, Array]:
-        """Return the center words of each tile; and its nearby words, followed by its noise words.
+        """Return the center words of each tile, and the output words that it is scored with.
 
-        A tile is `CENTERS` consecutive center words. The shapes are (tiles, CENTERS) and (tiles,
-        words).
+        A tile is `CENTERS` consecutive center words. Its output words are the words in and around
+        it, then its noise words. The shapes are (tiles, CENTERS) and (tiles, output words).
         """
         words = ids[self.windows]
         of_tiles = jnp.repeat(noise.reshape(-1, NOISE), SHARED // CENTERS, axis=0)
@@ -657,15 +657,16 @@ class NegativeSamplingSteps:
     def _scores(self, vectors: Vectors, batch: Batch) -> tuple[Array, Array, Array, Array]:
         """Compute the scores of the center vectors and output vectors of each tile.
 
-        A tile is a number of consecutive center words that share their noise words.
+        A tile is a number of consecutive center words. Its output vectors are those of the words in
+        and around it, then those of its noise words.
 
         Returns
         -------
         C, R
-            The vectors of the center words and of the output words, one matrix per tile.
+            The center vectors and the output vectors, one matrix per tile.
         S
-            Their dot products, negated for nearby words (not noise words), so that the loss of each
-            is its weight times log(1 + exp(S)).
+            Their dot products, negated except for noise words, so that the loss of each is its
+            weight times log(1 + exp(S)).
         weights
             The weight of each score in the loss.
         """
@@ -822,6 +823,8 @@ def float32_product(subscripts: str, a: Array, b: Array) -> Array:
 def make_product(precision: str, device: jax.Device) -> Product:
     """Return a function that multiplies matrices at a given precision, and accumulates in float32.
 
+    The function takes the subscripts of an einsum and two float32 arrays.
+
     Parameters
     ----------
     precision
@@ -929,12 +932,13 @@ def descend(
 def sum_equal_rows(
     rows: Array, gradients: Array, curvature: Array, none: int
 ) -> list[tuple[Array, Array, Array]]:
-    """Add up the gradients, and curvatures, of equal rows in a fixed order, even on a GPU.
+    """Add up the gradients, and curvatures, of each row in a fixed order, even on a GPU.
 
-    (A scatter operation adds in the order in which the threads of the GPU happen to run.) The
-    entries are cut into groups. Within each group, a product with the 0/1 matrix of equal rows adds
-    up the gradients of each row. The first row of a group may have begun in an earlier group; its
-    sum is therefore an entry of the next level, where the procedure is repeated.
+    A scatter operation would add in the order in which the threads of the GPU happen to run. Here
+    the entries, which are sorted by row, are cut into groups. Within each group, a product with a
+    0/1 matrix adds up the gradients of each row. The first row of a group may also have entries in
+    an earlier group; its sum is therefore an entry of the next level, where the procedure is
+    repeated.
 
     Parameters
     ----------
@@ -948,8 +952,8 @@ def sum_equal_rows(
     Returns
     -------
     list of (rows, gradients, curvature)
-        One element per level. The sum of a row is the sum of its entries over all levels. Within a
-        level, each row other than `none` occurs at most once.
+        One element per level. The total of a row is the sum of its entries over all levels. Within
+        a level, each row other than `none` occurs at most once.
     """
     levels = []
     while True:
@@ -979,7 +983,7 @@ def sum_equal_rows(
 
 
 def add_once(array: Array, rows: Array, values: Array) -> Array:
-    """Return an array with `values` added to the given rows; rows beyond its end are ignored.
+    """Return a copy of `array` with `values` added to `rows`; rows beyond its end are ignored.
 
     The other rows must be distinct.
     """
@@ -989,10 +993,10 @@ def add_once(array: Array, rows: Array, values: Array) -> Array:
 def scale_rows(
     state: State, name: str, gradients: Array, words: Array, count: Array | int
 ) -> tuple[State, Array]:
-    """Divide the gradient of each row by a scale that grows with its gradients so far.
+    """Divide the gradient of each row by about the root mean square of its gradients so far.
 
-    This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and explains
-    it.
+    This is a variant of Adagrad; `w2v.engines.softmax.RowScale` is the NumPy version, and has the
+    exact formula.
 
     Parameters
     ----------

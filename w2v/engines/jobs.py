@@ -37,7 +37,8 @@ let_others_run = types.ExternalFunction(
 def make_jobs(phases: int) -> NDArray[np.int64]:
     """Return zeroed counters for a number of phases, int64 (phases, 16).
 
-    A phase has one counter of jobs taken and one of jobs finished, each on its own cache line.
+    A phase is a group of jobs that threads share. It has one counter of jobs taken and one of jobs
+    finished, each on its own cache line.
     """
     raw = np.zeros((phases + 1) * BYTES // 8, np.int64)
     first = (-raw.ctypes.data // 8) % (BYTES // 8)
@@ -64,7 +65,7 @@ def load_shared(builder: Any, address: Any) -> Any:
 
 @inlined
 def take(jobs: NDArray[np.int64], phase: int) -> int:
-    """Take the next job of a phase and return its number; numbers begin at 0.
+    """Take the next job of a phase, a group of jobs that threads share; return its number, from 0.
 
     If the result is at least the phase's number of jobs, there are no jobs left.
 
@@ -81,13 +82,13 @@ def take(jobs: NDArray[np.int64], phase: int) -> int:
 
 @inlined
 def finish(jobs: NDArray[np.int64], phase: int) -> None:
-    """Count one more job of a phase as finished."""
+    """Count one more job of a phase (a group of jobs that threads share) as finished."""
     add_one(address(jobs) + phase * BYTES + BYTES // 2)
 
 
 @inner
 def wait(jobs: NDArray[np.int64], phase: int, number: int) -> None:
-    """Wait until all jobs of a phase are finished.
+    """Wait until all jobs of a phase, a group of jobs that threads share, are finished.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 Each thread calls `train` with the same arguments, except for its own working memory. The work is
 divided into jobs, which the threads share (see `w2v.engines.jobs`). The result of a job does not
-depend on the thread that runs it. These kinds of jobs run in this order:
+depend on the thread that runs it. Jobs of kind 1 come first. Then, for a few training steps at a
+time, those of kind 2 prepare these steps, and the others run for one step after the other:
 
 1. `subsample`: sub-sample a part of the text.
 2. `plan`: prepare a training step, which is one update of the model by a batch of center words.

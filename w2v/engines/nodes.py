@@ -53,7 +53,7 @@ from w2v.engines.windows import find_targets
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
     """Compute the weights of the pairs of `MR` consecutive center words and the words around them.
 
-    The weights are stored in ``own.lanes``. Returns their sum.
+    The weights are stored in ``own.lanes``. Returns the sum of the weights.
 
     Parameters
     ----------
@@ -161,18 +161,19 @@ def score_nodes(
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
-    A tile is a number of center words. The scores S in ``tile.scores`` are replaced by -∂J/∂S,
-    where J is the loss.
+    A tile is a number of center words. Its input rows are in ``tile.C``, and its node vectors in
+    ``tile.R``. The scores S are computed in ``tile.scores`` and replaced by -∂J/∂S, where J is the
+    loss.
 
     Parameters
     ----------
     weights
         The weights of pairs by distance.
     keys, starts
-        The paths of the words in and around the tile, or for CBOW the nodes of each group (``keys``
-        and ``key_starts`` of `w2v.engines.structures.Plans`).
+        The paths of the words in and around the tile, or for CBOW the nodes of each group of `MR`
+        center words (``keys`` and ``key_starts`` of `w2v.engines.structures.Plans`).
     documents
-        For skip-gram, the documents of these words.
+        For skip-gram, the document numbers of the words in and around the tile.
     of_centers, of_nodes
         Output: the summed curvatures of the loss along the input rows and the node vectors.
 
@@ -231,11 +232,12 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 
 @inner
 def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
-    """Compute and write the gradients of the input rows and tree node vectors of a tile.
+    """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
-    A tile is a number of center words, each with an input row. The gradients of the input rows are
-    written to the targets of the tile (`w2v.engines.rows.Targets`). The gradients of the nodes are
-    added to the rows at the address ``gradients``.
+    A tile is a number of center words, each with an input row, and the tree nodes that they are
+    scored with. The gradients of the input rows are written to the targets of the tile
+    (`w2v.engines.rows.Targets`). Those of the nodes are added to the rows at the address
+    ``gradients``.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

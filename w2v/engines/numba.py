@@ -142,7 +142,7 @@ class NumbaEngine:
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from the arrays that `state` returned for an engine of the same task."""
+        """Restore the arrays that `state` of an engine of the same task returned."""
         if self.numpy is not None:
             self.numpy.restore(state)
 
@@ -157,7 +157,7 @@ def make_problem(
     task
         The training task.
     center, outside
-        The matrices of its vectors, with rows padded to whole cache lines.
+        The matrices of the task's vectors, with rows padded to whole cache lines.
     """
     objective, loss = task.objective, task.objective.loss
     inputs, words = make_inputs(objective), step_words(task)

@@ -59,7 +59,7 @@ class NumpyEngine:
         return self.step.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Resume training from the arrays that `state` returned for an engine of the same task."""
+        """Restore the arrays that `state` of an engine of the same task returned."""
         for name, array in self.step.state().items():
             array[:] = state[name]
 
@@ -78,7 +78,7 @@ class NumpyEngine:
         return tally
 
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
-        """Sub-sample a text and cut it into batches.
+        """Sub-sample a text and cut it into batches of center words.
 
         Return the number of tokens that are words of the vocabulary, before sub-sampling, and a
         pair for each batch: the position of its first center word in the sub-sampled text, and the

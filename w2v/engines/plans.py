@@ -57,9 +57,9 @@ threefry = inlined(sampling.threefry)
 
 @inner
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Fill two arrays with the random numbers of consecutive counters, beginning with ``first``.
+    """Fill two arrays with the random bits of consecutive counters, beginning with ``first``.
 
-    They equal those of `w2v.sampling.draw` for the same key and purpose.
+    The bits equal those of `w2v.sampling.draw` for the same key and purpose.
     """
     stream = np.uint32(purpose)
     for i in range(len(bits)):
@@ -70,9 +70,10 @@ def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32)
 def subsample(
     problem: Problem, source: Source, key: sampling.Key, block: int, shard: Shard, scratch: Planning
 ) -> None:
-    """Sub-sample block number ``block`` of the text.
+    """Sub-sample block number ``block`` of a shard, which is a part of the text.
 
-    The kept words, and the numbers of words before and after, are stored in ``shard``.
+    A block is `BLOCK` consecutive tokens, or fewer at the end. The words that are kept, and the
+    numbers of words before and after sub-sampling, are stored in ``shard``.
     """
     position, end = block * BLOCK, min((block + 1) * BLOCK, source.ends[-1])
     fill_bits(key, SUBSAMPLING, position, scratch.bits[: end - position], scratch.more_bits)
@@ -129,7 +130,7 @@ def copy_kept(shard: Shard, first: int, ids: I32, documents: I32) -> None:
 
 @inlined
 def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: I32) -> int:
-    """Insert a gradient row at the front of the linked list of rows of its word.
+    """Insert a row of the gradient buffer at the front of the linked list of its word's rows.
 
     Parameters
     ----------
@@ -138,11 +139,11 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
     count
         The number of words that have a list.
     heads
-        The first row of each word's list; -1 if the list is empty.
+        The first row of each word's list, or -1 if the list is empty; updated.
     words
-        The words that have a list.
+        The words that have a list; updated.
     following
-        The next row of each row.
+        The next row of each row in its list; set for this row, to -1 if its list was empty.
 
     Returns
     -------
@@ -160,6 +161,8 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
     """Keep the words with several gradient rows, store the first row of each, and reset ``heads``.
 
+    The rows of a word are a linked list.
+
     Parameters
     ----------
     heads
@@ -169,7 +172,7 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
     every
         Whether words with a single row are kept as well.
     first
-        The array for the first row of each word kept.
+        Output: the first row of each word kept.
     following
         The next row of each row; set to `ALONE` for the row of a word that is not kept.
 
@@ -194,7 +197,10 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 
 @inner
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
-    """Fill ``noise`` with noise words, drawn with the counters from ``first`` on."""
+    """Fill ``noise`` with the noise words of consecutive counters, beginning with ``first``.
+
+    They are those of `w2v.sampling.draw_evenly` and `w2v.sampling.NoiseDistribution.words`.
+    """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
     bits, _ = threefry(key.first, key.second, np.uint32(0), np.uint32(NOISE_WORDS))
@@ -228,8 +234,8 @@ def draw_windows(
     documents
         The document numbers of the step's words; windows do not extend across documents.
     lows, highs
-        Output: the start and the end of each window, which includes the center word, as positions
-        in ``documents``.
+        Output: the start and the end (excluded) of each window, which includes the center word, as
+        positions in ``documents``. A window is empty where there is no center word.
     """
     m = sizes.window
     size = np.uint64(m)
@@ -273,7 +279,8 @@ def list_inputs(
     words, first
         Output: the words with several rows (with subwords, all words), and the first row of each.
     following
-        Output: the next row of each row.
+        Output: the next row of each row in its list; -1 for the last one, and `ALONE` for the only
+        row of a word that is not in ``words``.
 
     Returns
     -------
@@ -307,7 +314,8 @@ def list_band(
 
     This is for negative sampling. Each occurrence of a word in a strip, as a nearby word or a noise
     word, has a row. A strip is a part of the text. The list of a word is in the order of the
-    buffer. Returns the number of words with several rows.
+    buffer. Returns the number of words with several rows. ``noise`` has the step's noise words; the
+    other parameters are those of `list_inputs`.
     """
     following[:] = -1
     count = ZERO
@@ -329,7 +337,7 @@ def list_band(
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Append -1 to the first ``row`` nodes until their number is a multiple of `MR`; return it."""
+    """Write -1 behind the first ``row`` nodes, up to a multiple of `MR`; return this multiple."""
     while row % MR:
         nodes[row] = -1
         row += 1
@@ -340,8 +348,8 @@ def pad_rows(nodes: I32, row: int) -> int:
 def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) -> int:
     """Make a linked list of the rows in the gradient buffer for each tree node.
 
-    Row r belongs to node ``nodes[r]``, or to none if it is -1. Returns the number of nodes with
-    several rows.
+    Row r belongs to node ``nodes[r]``, or to none if this is -1. Returns the number of nodes with
+    several rows. The other parameters are those of `list_inputs`, for nodes in place of words.
     """
     following[: len(nodes)] = -1
     count = ZERO
@@ -353,7 +361,10 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Prefetch the tree paths of the first `MR` center words of ``order``; it may have fewer."""
+    """Prefetch the starts of the tree paths of the first `MR` center words in ``order``.
+
+    ``order`` may have fewer center words; -1 stands for none.
+    """
     for place in order[:MR]:
         if place >= 0:
             start = np.int64(paths.starts[ids[sizes.window + place]])
@@ -381,7 +392,9 @@ def list_nodes(
 
     A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
     (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, a linked
-    list of its rows in the gradient buffer is made. Returns the number of nodes with several rows.
+    list of its rows in the gradient buffer is made in ``words``, ``first`` and ``following``, as by
+    `list_inputs`. ``seen`` and ``heads`` are working memory, -1 before and after the call. Returns
+    the number of nodes with several rows.
     """
     reach, skipped = sizes.reach, sizes.window - sizes.reach
     tiles, branches = -(-centers // sizes.tile), paths.branches
@@ -427,12 +440,12 @@ def sort_centers(
     order: I32,
     scratch: Planning,
 ) -> None:
-    """Sort the center words of a step by their leaves in the tree, by a radix sort (CBOW).
+    """Sort the center words of a step by the positions of their leaves in the tree (CBOW).
 
     Parameters
     ----------
     leaves
-        The position of each word's leaf.
+        For each word of the vocabulary, the position of its leaf.
     centers
         The number of center words of the step.
     ids
@@ -442,7 +455,7 @@ def sort_centers(
         it is not predicted.
     order
         Output: the positions of the center words in the step, sorted by leaf and then by position;
-        -1 behind the last one.
+        then -1.
     """
     now, then, digits = scratch.leaves[0], scratch.leaves[1], scratch.digits
     count, shift, most = ZERO, np.int64(32), np.int64(len(digits) - 1)
@@ -483,18 +496,21 @@ def list_levels(
     """Write the keys of the nodes of a center word's path, from level ``first`` to ``last`` - 1.
 
     The root has level 0. A key is an integer that describes a node for a group of `MR` center
-    words: 256 times the index of the node among the nodes of the tile, plus a bit for each center
-    word whose path has the node, plus 16 times a bit for each one whose path takes the node's
-    branch of code 1. Bit n is that of center word n. Center words before ``lane`` are left out.
+    words: 256 times the index of the node among the nodes of the tile, plus 2 ** n for each center
+    word n of the group whose path has the node, plus 16 * 2 ** n for each one whose path takes the
+    node's branch of code 1. Center words before number ``lane`` are left out.
 
     Parameters
     ----------
     branches
         The address of all paths.
+    scratch
+        The array ``lanes`` has the paths of the group's center words, and ``columns`` the index of
+        each node of the path among the nodes of the tile.
     lane, filled
-        The number of the center word in the group, and the number of center words of the group.
+        The index of the center word in the group, and how many center words the group has.
     keys
-        The address of the keys. Whole vectors are written.
+        The address to which the keys are written, in whole SIMD vectors.
     """
     one, codes = splat_int(np.int32(1)), splat_int(np.int32(1 << MR))
     shift, zero = splat_int(np.int32(1 << 2 * MR)), splat_int(np.int32(0))
@@ -518,19 +534,22 @@ def compare_paths(
 ) -> int:
     """Find the tree path of each center word of a group.
 
-    For each path, also find how many of its nodes are on the path of the center word before.
+    For each path, also find how many of its nodes are on the path of the center word before it in
+    ``order``.
 
     Parameters
     ----------
+    ids
+        The words of the step.
     order
-        The positions of the center words of the step, in their order.
+        The positions of the center words in the step, sorted by leaf (`sort_centers`).
     group
         The number of the group, which has `MR` center words.
     before
-        The last word of the group before, in the same tile; -1 for none.
+        The last word of the group before; -1 if there is none in the same tile.
     lanes
         Output: one row for each center word (``lanes`` of `Planning`). When the function is called,
-        the last row has the path of the word ``before``.
+        the last row must have the path of the word ``before``.
 
     Returns
     -------
@@ -576,12 +595,12 @@ def list_paths(
 
     A tile has a number of center words that are consecutive in ``order``, where words with similar
     paths are next to each other: the first nodes of a path are on the path before it as well, and
-    its other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``),
+    the other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``),
     ``keys`` and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words
     encode the nodes on their paths (`list_levels`).
 
-    For each node, a linked list of its rows in the gradient buffer is made. Returns the number of
-    nodes with several rows.
+    For each node, a linked list of its rows in the gradient buffer is made in ``words``, ``first``
+    and ``following``, as by `list_inputs`. Returns the number of nodes with several rows.
     """
     tiles, groups, branches = -(-centers // sizes.tile), sizes.tile // MR, address(paths.branches)
     levels, columns, lanes = address(scratch.levels), address(scratch.columns), scratch.lanes
@@ -625,7 +644,7 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """Find the rows of the input matrix whose sums are the vectors of a step's words (subwords).
+    """For subwords, find the rows of the input matrix that the vectors of a step's words sum up.
 
     Returns the number of distinct rows.
 
@@ -687,7 +706,8 @@ def plan(
 ) -> None:
     """Prepare a training step: find its words, random numbers and lists of gradient rows.
 
-    The result, which does not depend on the model, is stored in ``plans``.
+    The result, which does not depend on the model's vectors, is stored in ``plans``; how many words
+    and rows it lists, in ``shard.several``.
     """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]
@@ -758,5 +778,5 @@ def plan(
 
 @inlined
 def step_centers(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of center words of a training step; the last step may have fewer."""
+    """Return the number of center words of a step: `Sizes.step`, or fewer for the last step."""
     return int(min(sizes.step, shard.starts[-1] - step * sizes.step))

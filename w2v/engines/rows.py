@@ -33,7 +33,7 @@ TINY = np.float32(1e-30)
 
 @inner
 def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
-    """Prefetch rows of a matrix into the cache, for ids other than -1."""
+    """Prefetch ``width`` values of each of the rows ``ids`` of a matrix; ids of -1 are skipped."""
     base, stride = address(matrix), matrix.shape[1]
     for word in ids:
         if word >= 0:
@@ -121,8 +121,8 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size of a row: the learning rate, but at most 2 / h.
 
-    h is a bound on the curvature of the loss along the row. A step of at most 2 / h cannot increase
-    the loss.
+    h, the argument ``curvature``, is a bound on the curvature of the loss along the row. A step of
+    at most 2 / h cannot increase the loss.
 
     A limit of 1 / h would bias the model. It would affect noise words more often than context
     words, because one noise word is shared by many pairs.
@@ -211,12 +211,15 @@ def put_gradients(
         The summed curvature of each row.
     rate
         The learning rate.
-    copies, gradients, places
-        The addresses of copies of the model's rows, of their negative gradients, and of the
-        gradients' rows in the buffer. Unless the last two are equal, ``gradients`` is zero
-        afterwards.
+    copies
+        The address of copies of the model's rows, from before the step.
+    gradients
+        The address of the negative gradients. Applied or copied gradients are set to zero here.
+    places
+        The address of the gradients' rows in the buffer. If it equals ``gradients``, nothing is
+        copied.
     width
-        The number of float32 values in a row of each of these three.
+        The number of float32 values in a row at these three addresses.
     """
     model, stride, zero = address(matrix), matrix.shape[1], splat(0)
     for j in range(len(ids)):

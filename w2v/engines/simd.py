@@ -6,7 +6,7 @@ A function decorated with `instruction` can be called by compiled code, without 
 them in registers, also when they are in a tuple.
 
 A memory location is given by an address, which is an integer (see `address`), and an offset ``k``
-in units of 4 bytes. It need not be aligned to the size of a vector.
+in units of 4 bytes. The location need not be aligned to the size of a vector.
 """
 
 import inspect
@@ -190,7 +190,7 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
 
 
 def binary(vector: Any, *_: Any) -> Any:
-    """Return the Numba signature of an operation on two vectors of one type, the result's type."""
+    """Return the Numba signature of an operation on two vectors that returns one of their type."""
     return vector(vector, vector)
 
 
@@ -333,7 +333,7 @@ def add(builder: Any, x: Any, y: Any) -> Any:
 
 @instruction(binary)
 def subtract(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for ``x - y``, elementwise. LLVM must not reorder or fuse this operation."""
+    """Emit LLVM code for ``x - y``, elementwise."""
     return builder.fsub(x, y)
 
 
@@ -409,7 +409,7 @@ def common_bits(builder: Any, x: Any, y: Any) -> Any:
 
 @instruction(binary)
 def shift_right(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for ``x >> y``, elementwise."""
+    """Emit LLVM code for ``x >> y``, elementwise; the sign is kept."""
     return builder.ashr(x, y)
 
 
@@ -447,7 +447,7 @@ def power_of_two(builder: Any, exponent: Any) -> Any:
 
 @instruction(lambda _: types.float32(FLOATS))
 def sum_lanes(builder: Any, x: Any) -> Any:
-    """Emit LLVM code that adds up the lanes of a vector, from the first to the last."""
+    """Emit LLVM code that adds up the lanes of a vector."""
     total = ir.Constant(ir.FloatType(), 0)
     for lane in range(LANES):
         total = builder.fadd(total, builder.extract_element(x, ir.IntType(32)(lane)))

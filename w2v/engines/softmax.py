@@ -35,8 +35,9 @@ class PairCounts(NamedTuple):
     Attributes
     ----------
     inputs
-        The M distinct input vectors, each a weighted sum of word vectors. For skip-gram, these are
-        the distinct center words in ascending order.
+        The M distinct input vectors that have pairs, each a weighted sum of word vectors. For
+        skip-gram, these are the distinct center words in ascending order; for CBOW, the vectors of
+        all positions count as distinct.
     counts : float32 CSR (M, V)
         The summed weight of the pairs of each input vector and predicted word. Duplicate entries of
         the sparse matrix are to be added.
@@ -79,10 +80,10 @@ normally stay in that range. Where they do not, the largest logit is subtracted 
 class RowScale:
     """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
-    The gradient of a row is divided by the root mean square of its gradients so far, so that rare
-    words move as far in a step as frequent ones. Under the root, the mean of these mean squares
-    over all updated rows is added, so that a row with few and tiny gradients does not make large
-    steps.
+    The gradient of a row is divided by the root mean square of the elements of its gradients so
+    far, so that rare words move as far in a step as frequent ones. Under the root, the average of
+    the mean squares of all rows that the step updates is added, so that a row with few and tiny
+    gradients does not make large steps.
     """
 
     def __init__(self, size: int) -> None:
@@ -138,14 +139,16 @@ class SoftmaxStep:
         """Return a batch size near ``batch_words`` that cuts `words` words into equal batches.
 
         The last batch is only a little smaller: a small one would take nearly as much time as a
-        full one and train less. A single batch may have up to 1.5 times ``batch_words`` words.
+        full one and train less. If there is only one batch, it may have up to 1.5 times
+        ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
         """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        With skip-gram, all occurrences of a center word have the same input vector.
+        With skip-gram, all occurrences of a center word have the same input vector; with CBOW, each
+        position counts as an input vector of its own.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
@@ -221,7 +224,8 @@ class SoftmaxStep:
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the optimizer's arrays by name: each row's sum of squares and number of steps.
 
-        The sum has the mean squared element of the row's gradient in each step.
+        The sum is over the steps that updated the row, of the mean squared element of its gradient.
+        The arrays are not copied.
         """
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {
@@ -231,7 +235,7 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Return slices of the rows of C that are short enough for the logits to fit in memory."""
+        """Return slices of the rows of C so short that the logits of each fit in ``logits_mb``."""
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
     def _tile(
@@ -255,11 +259,12 @@ class SoftmaxStep:
         loss
             The sum over all pairs.
         scale : (M, 1)
-            n / z, the number of pairs of each row over the sum of its row of E, scaled like E.
+            n / z: the summed weight of the pairs of each row, divided by the sum of its row of E,
+            scaled if `use` got a scaled row.
         NU : (M, d)
             The product of `counts` and the output vectors.
         used
-            The results of `use`, a list.
+            The results of `use`, one for each block.
         """
         self.logits = self.buffers.get("logits", len(C) * len(self.model.outside))
         E_of = partial(self._exp, C, use)
@@ -284,9 +289,9 @@ class SoftmaxStep:
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the part of the buffer that is for the logits of `rows` input vectors and `words`.
+        """Return the part of the buffer for the logits of `rows` input vectors in a block of words.
 
-        Its contents are those of the last use.
+        `words` is the block, a slice of the vocabulary. The contents are those of the last use.
         """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
@@ -299,7 +304,7 @@ class SoftmaxStep:
         Parameters
         ----------
         C
-            The input vectors, (M, d). U are the output vectors of the block.
+            The input vectors, (M, d); U are the output vectors of the block.
         use
             A function of E and `words`.
         top
@@ -335,8 +340,8 @@ class SoftmaxStep:
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
         """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
 
-        E are the exponentials of the logits of the input vectors C (M, d), z their row sums, and n
-        the number of pairs of each input vector.
+        E are the exponentials of the logits of the input vectors C (M, d), which `_tile` has left
+        in the buffer, z their row sums, and n the summed weight of the pairs of each input vector.
 
         Parameters
         ----------

@@ -128,8 +128,9 @@ def share_sorted(
 ) -> None:
     """Compute the gradients of the words of a strip from the gradients of its input rows.
 
-    This is for CBOW with the hierarchical softmax, where the gradients of the input rows are in
-    ``buffer.inputs``. A strip is a part of the text.
+    This is for CBOW with the hierarchical softmax, where the negative gradients of the input rows
+    are in ``buffer.inputs``. The words' gradients are written to ``buffer.center``, or applied to
+    the model at once (`w2v.engines.rows.choose_targets`). A strip is a part of the text.
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

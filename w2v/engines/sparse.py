@@ -2,8 +2,8 @@
 
 The sparse matrices are the subwords of words and the scores of tree nodes. A row has from a few to
 a hundred nonzero elements. The dense rows that they select are read one at a time, while the sum
-stays in vector registers. Four sparse rows with nonzero elements in nearly the
-same columns are computed together, with four factors for each column, some of them zero.
+stays in vector registers. Four sparse rows with nonzero elements in nearly the same columns are
+computed together, with four factors for each column, some of them zero.
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -145,8 +145,9 @@ def score_four_rows(
 ) -> None:
     """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
 
-    The four scores of element e of the list are stored at index 4 * e of the scores. If the number
-    of elements is odd, one element after the last is read, and its scores written, as well.
+    The four scores of element e of the list are stored at ``out``, from float32 value 4 * e on. If
+    the number of elements is odd, one element after the last is read, and its scores are written,
+    as well.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The training step: one update of the model by one batch of text. Each loss implements its own.
 
-All engines but gensim train on a shard, a part of the text, in these steps, which do not depend on
-the number of threads:
+All engines but gensim train on a shard, a part of the text, in this way, whatever the number of
+threads:
 
 1. The engine draws a `Key`, which determines all random numbers of the shard.
 2. `sample` removes words by sub-sampling. The remaining words are cut into batches of
@@ -72,7 +72,7 @@ def steps(batch: Batch, size: int, window: int) -> list[tuple[int, Batch]]:
         The number of center words per batch.
     window
         The window size m. A batch also contains the m words before and the m words after its center
-        words. At both ends of the shard it is padded, with document number -1.
+        words; at the ends of the shard, padding with document number -1 takes their place.
 
     Returns
     -------
@@ -97,15 +97,15 @@ def step_rate(rates: tuple[float, float], step: int, steps: int) -> float:
 
 
 class Buffers:
-    """Named float32 arrays that are allocated once and reused, because allocation takes time."""
+    """Named float32 arrays whose memory is kept and reused, because allocation takes time."""
 
     def __init__(self) -> None:
         self.memory: dict[str, NDArray[np.float32]] = {}
 
     def get(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """Return an array of the given shape with arbitrary contents.
+        """Return an array of the given shape, with arbitrary or old contents.
 
-        All arrays of one name share their memory: the next call with the same name invalidates the
+        Arrays of one name share their memory: the next call with the same name may invalidate the
         array.
         """
         size = math.prod(shape)
@@ -134,7 +134,7 @@ class Step(Protocol[Draw]):
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
         """Make all random choices of a batch, and return what `loss` and `update` need.
 
-        The next call overwrites the result.
+        The next call may overwrite the result.
 
         Parameters
         ----------

@@ -42,9 +42,10 @@ class FrozenStep:
         self.outside = _Fixed(task.model.outside, task.frozen.outside)
 
     def update(self, draw: Any, rate: float) -> Tally:
-        """Update the model by one batch, `draw`, except for the frozen vectors.
+        """Update the model by one batch, except for the frozen vectors.
 
-        Return the number of pairs of the batch, and their summed loss before the update.
+        `draw` is what the method `draw` returned for the batch. Return the number of pairs of the
+        batch, and their summed loss before the update.
         """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)

@@ -65,9 +65,9 @@ def load_shared(builder: Any, address: Any) -> Any:
 
 @inlined
 def take(jobs: NDArray[np.int64], phase: int) -> int:
-    """Take the next job of a phase, a group of jobs that threads share; return its number, from 0.
+    """Take the next job of a phase, a group of jobs that threads share, and return its number.
 
-    If the result is at least the phase's number of jobs, there are no jobs left.
+    Numbers begin at 0. If the result is at least the phase's number of jobs, no jobs are left.
 
     Parameters
     ----------

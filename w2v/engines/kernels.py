@@ -10,10 +10,10 @@ time, those of kind 2 prepare these steps, and the others run for one step after
    Copy its words, draw its random numbers, and list where each word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
-   before the step. Gradients are written to a buffer, with one row for each input vector and each
-   output vector. If a word has only one row in the step, its vector is updated at once (with
-   subwords, only output vectors are). For CBOW with the hierarchical softmax, three kinds of jobs
-   do this in turn: `read_strip`, `compute_sorted` and `share_sorted`.
+   before the step. Gradients are written to a buffer, which has rows for the input and output
+   vectors of each strip. If a word has only one row in the step, its vector is updated at once
+   (with subwords, only output vectors are). For CBOW with the hierarchical softmax, three kinds of
+   jobs do this in turn: `read_strip`, `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.

@@ -32,8 +32,8 @@ class NegativeSamplingStep(LogisticStep):
         predicted is that of their pair. The weight of a center word and a noise word is
         `negatives` / `NOISE` times the summed weight of all pairs of the center word, so that the
         expected gradient equals that of `negatives` independent noise words for every pair. The
-        noise words of the shard's center words n * `SHARED` to (n + 1) * `SHARED` - 1 are drawn
-        with the counters from n * `NOISE` on.
+        noise words of center words n * `SHARED` to (n + 1) * `SHARED` - 1 of the sub-sampled shard
+        (part of the text) are drawn with the `NOISE` counters from n * `NOISE` on.
 
         The parameters are those of `LogisticStep.columns`.
         """

@@ -126,7 +126,8 @@ def list_groups(
 def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     """For CBOW, list the tree nodes with which each group of center words is scored.
 
-    A group is `MR` center words. The nodes and the weights of the scores are stored in ``own``.
+    A group is `MR` center words, and a tile is a number of groups. The nodes and the weights of the
+    scores are stored in ``own``.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def subsample(
 
 @inner
 def add_up(shard: Shard) -> None:
-    """Fill in ``shard.starts``, the cumulative sums of the numbers of words kept in each block."""
+    """Fill in ``shard.starts``: how many words are kept before each block of tokens, and in all."""
     for block in range(len(shard.kept)):
         shard.starts[block + 1] = shard.starts[block] + shard.kept[block]
 
@@ -496,9 +496,10 @@ def list_levels(
     """Write the keys of the nodes of a center word's path, from level ``first`` to ``last`` - 1.
 
     The root has level 0. A key is an integer that describes a node for a group of `MR` center
-    words: 256 times the index of the node among the nodes of the tile, plus 2 ** n for each center
-    word n of the group whose path has the node, plus 16 * 2 ** n for each one whose path takes the
-    node's branch of code 1. Center words before number ``lane`` are left out.
+    words: 256 times the index of the node among the nodes of the tile (a sequence of groups), plus
+    2 ** n for each center word n of the group whose path has the node, plus 16 * 2 ** n for each
+    one whose path takes the node's branch of code 1. Center words before number ``lane`` are left
+    out.
 
     Parameters
     ----------
@@ -546,7 +547,7 @@ def compare_paths(
     group
         The number of the group, which has `MR` center words.
     before
-        The last word of the group before; -1 if there is none in the same tile.
+        The last word of the group before; -1 if that is in another tile (a sequence of groups).
     lanes
         Output: one row for each center word (``lanes`` of `Planning`). When the function is called,
         the last row must have the path of the word ``before``.

@@ -52,7 +52,10 @@ def read_strip(
 def prefetch_sorted_tile(
     problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
 ) -> None:
-    """Prefetch the input rows and node vectors of tile ``number`` of step ``n`` of the plans."""
+    """Prefetch the input rows and node vectors of tile ``number`` of step ``n`` of the plans.
+
+    A tile is a number of center words with similar paths in the Huffman tree.
+    """
     order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)

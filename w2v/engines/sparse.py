@@ -209,7 +209,7 @@ def combine_four(
     rows
         The matrix whose rows are summed.
     targets
-        Where the four sums are written.
+        Where the four sums are written, or the rows that they update (`w2v.engines.rows.Targets`).
     """
     zero, column, left = splat(0), ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

@@ -103,10 +103,10 @@ class Buffers:
         self.memory: dict[str, NDArray[np.float32]] = {}
 
     def get(self, name: str, *shape: int) -> NDArray[np.float32]:
-        """Return an array of the given shape, with arbitrary or old contents.
+        """Return an array of the given shape, with arbitrary contents or those of the last use.
 
-        Arrays of one name share their memory: the next call with the same name may invalidate the
-        array.
+        Arrays of one name share their memory, so an array is valid until the next call with its
+        name.
         """
         size = math.prod(shape)
         if name not in self.memory or len(self.memory[name]) < size:

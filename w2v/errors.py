@@ -20,18 +20,19 @@ _ACTIVE = re.compile(
 
 
 def sanitize(text: str, *, terminal: bool = False) -> str:
-    r"""Replace control and formatting characters, which could manipulate a terminal or web page.
+    r"""Return a text without characters that could manipulate a terminal or web page.
 
-    Examples are escape sequences of terminals, and direction marks, which reverse the text after
-    them. Zero-width joiners are kept, because Persian and Hindi are spelled with them.
+    Control characters, which can command a terminal, and direction marks, which reverse the text
+    after them, are replaced; so are Unicode line separators and characters that cannot be written
+    as UTF-8. Zero-width joiners are kept, because Persian and Hindi are spelled with them.
 
     Parameters
     ----------
     text
         Any text.
     terminal
-        Replace each such character by an escape, as in ``\x1b``, but keep line breaks and tabs.
-        Otherwise, as for web pages and charts, replace each by U+FFFD.
+        True: replace each such character by an escape, as in ``\x1b``, but keep ``\n`` and tabs.
+        False, for web pages and charts: replace each by U+FFFD, also line breaks and tabs.
     """
     if not terminal:
         return _ACTIVE.sub("\ufffd", text)

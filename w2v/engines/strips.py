@@ -1,8 +1,9 @@
 """Compute the gradients of a strip of the text, for the compiled loop in `w2v.engines.kernels`.
 
-A strip consists of tiles, each of `Sizes.tile` consecutive words of the sub-sampled text. The code
-for architectures is in `w2v.engines.windows`, and that for losses in `w2v.engines.band` and
-`w2v.engines.nodes`; this module calls both.
+A strip is a part of the text of a training step. It consists of tiles, each of `Sizes.tile`
+consecutive center words (for CBOW with the hierarchical softmax, see `w2v.engines.sorted_centers`).
+What differs between skip-gram and CBOW is in `w2v.engines.windows`, and what differs between losses
+in `w2v.engines.band` and `w2v.engines.nodes`; this module calls the functions of all three.
 """
 
 import numpy as np
@@ -32,7 +33,10 @@ from w2v.engines.windows import locate_words, read_windows, share_gradients, wri
 
 @inlined
 def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
-    """Return the number of center words of a strip, rounded up to whole tiles."""
+    """Return the number of center words of a strip of a step, rounded up to whole tiles.
+
+    A strip is a part of the text of the training step, and a tile a group of its center words.
+    """
     tiles = -(-step_centers(sizes, shard, step) // sizes.tile)
     return int(min(sizes.strip, tiles - strip * sizes.strip) * sizes.tile)
 
@@ -41,8 +45,9 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 def tile_inputs(sizes: Sizes) -> int:
     """Return the number of words whose vectors the input rows of a tile are computed from.
 
-    A tile is a group of consecutive center words. For CBOW, the number is rounded up to a multiple
-    of `MR`.
+    A tile is a group of consecutive center words. For skip-gram, these are the words counted. For
+    CBOW, the ``sizes.window`` words before and after them are counted as well, and the number is
+    rounded up to a multiple of `MR`.
     """
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
@@ -53,17 +58,19 @@ def read_band(
 ) -> None:
     """For negative sampling, copy the output vectors for a tile to the thread's working memory.
 
-    A tile is a group of consecutive center words. The vectors are those of noise words, and those
-    of nearby words that have not been copied for the previous tile of the strip. Their squared
-    lengths are computed as well.
+    A tile is a group of consecutive center words, and a strip a sequence of tiles. The vectors of
+    words that the tile may predict are copied to ``tile.R``, except those that are there already
+    because the previous tile of the strip needed them, too. The vectors of noise words are copied
+    to ``own.N``. The squared lengths of the copied vectors are written to ``tile.norms`` and
+    ``own.noise_norms``.
 
     Parameters
     ----------
     matrix
         The output vectors of all words.
     ids
-        The words that the strip (a sequence of tiles) may predict: its center words and, for
-        skip-gram, those up to ``sizes.reach`` words before and after them.
+        The words that the strip may predict: its center words and, for skip-gram, those up to
+        ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
     place
@@ -93,22 +100,24 @@ def choose_band_targets(
 ) -> None:
     """For negative sampling, decide where the gradient of each output vector of a tile is written.
 
-    A gradient updates the model directly if the vector's word has no other gradient in the training
-    step. Otherwise it is written to the gradient buffer (`w2v.engines.rows.choose_targets`), as are
-    the gradients to which the strip's next tile adds its own. The curvatures of the loss along the
-    vectors are added up first, because they limit the step size. A tile is a group of consecutive
-    center words.
+    A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
+    updates the model directly if the vector's word has no other row in the gradient buffer in this
+    training step. Otherwise it is written to the buffer (`w2v.engines.rows.choose_targets`). It is
+    written there, too, if the next tile of the strip will add to it. The decisions are stored in
+    ``tile``. The curvatures of the loss, which limit the step size, are added up first.
 
     Parameters
     ----------
     ids
-        The words that the strip (a sequence of tiles) may predict: its center words and, for
-        skip-gram, those up to ``sizes.reach`` words before and after them.
+        The words that the strip may predict: its center words and, for skip-gram, those up to
+        ``sizes.reach`` words before and after them.
     noise
         The noise words of the tile.
-    following, curvature
-        For each output row of the strip in the gradient buffer: the next row of the same word; and
-        the summed curvature, which is updated.
+    following
+        For each output row of the strip in the gradient buffer, the next row of the same word.
+    curvature
+        For each of these rows, the summed curvature of the loss along its vector. The curvatures
+        of this tile, which are in ``own.sums``, are added.
     rate
         The learning rate.
     place
@@ -171,14 +180,17 @@ def score_node_tile(
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
-    The input rows of the tile are in the working memory of the thread.
+    A tile is a group of center words. Its input rows are read from ``scratch.tile.C``. The negative
+    derivatives of the loss with respect to the scores are stored in ``scratch.tile.scores``, and
+    the curvatures of the loss along the vectors of tree nodes in ``buffer.outside_curvature``.
 
     Parameters
     ----------
     n, number
         The number of the step in ``plans``, and of the tile in the step.
     documents
-        For skip-gram, the documents of the words in and around the tile.
+        For skip-gram, the document numbers of the words, beginning ``sizes.reach`` positions before
+        the tile.
     of_centers
         Output: the summed curvature of the loss along each input row.
 
@@ -214,11 +226,11 @@ def write_node_tile(
     rate: np.float32,
     scratch: Scratch,
 ) -> None:
-    """Write the gradients of a tile of the hierarchical softmax.
+    """Compute and write the gradients of a tile of the hierarchical softmax.
 
-    The gradients of the input rows are written to the targets of the tile
-    (`w2v.engines.rows.Targets`). Nodes that only this tile has in the step are updated; the
-    gradients of the others are written to ``buffer``.
+    A tile is a group of center words. The gradients of its input rows are written to the addresses
+    in ``scratch.tile.out`` (`w2v.engines.rows.Targets`). The vectors of tree nodes that no other
+    tile of the step has are updated; the gradients of other nodes are written to ``buffer``.
 
     Parameters
     ----------
@@ -264,9 +276,9 @@ def share_strip(
 ) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
-    The gradient of a window is that of its input row, the sum or mean of the vectors of its words.
-    The words' gradients are written to ``buffer``, or applied to the model at once
-    (`w2v.engines.rows.choose_targets`). A strip is a part of the text.
+    A strip is a part of the text. The gradient of a window is that of its input row, which is the
+    sum or mean of the vectors of its words. The gradients of words are written to ``buffer``, or
+    applied to the model at once (`w2v.engines.rows.choose_targets`).
 
     Parameters
     ----------
@@ -277,10 +289,10 @@ def share_strip(
     rate
         The learning rate.
     gradients
-        The address of the negative gradients of the center words' windows.
+        The address of the negative gradients of the windows, one for each center word.
     of_windows
-        For each window, the bound on the curvature (second derivative) of the loss along its input
-        row, which limits the step size. The values are changed.
+        For each window, a bound on the curvature (second derivative) of the loss along its input
+        row, which limits the step size. For sums, it is multiplied by the number of words.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows
@@ -316,8 +328,9 @@ def compute_strip(
     """Compute the gradients of one strip, a part of the text of a training step.
 
     The gradients are written to ``buffer``, or applied to the model at once
-    (`w2v.engines.rows.choose_targets`). The loss and the weight of the pairs are stored in
-    ``shard.tallies``.
+    (`w2v.engines.rows.choose_targets`). The summed weight of the strip's pairs, and their loss, are
+    stored in ``shard.tallies``. CBOW with the hierarchical softmax does not use this function
+    (`w2v.engines.sorted_centers`).
 
     Parameters
     ----------

@@ -1,12 +1,13 @@
 """The data structures of the compiled kernels of ``engine=numba``: model, text, plans and buffers.
 
 A training step, which is one update of the model, is divided into strips of the text, and a strip
-into tiles of consecutive center words (see `w2v.engines.kernels`). A tile multiplies input rows
+into tiles of consecutive center words; for CBOW with the hierarchical softmax, a tile has center
+words with similar tree paths (see `w2v.engines.kernels`). For each tile, input rows are multiplied
 with output rows:
 
 - Input rows: for skip-gram, the vectors of the center words. For CBOW (``Sizes.windows``), sums or
-  means of the vectors of the words in each window. With a window size of m, a strip then loads the
-  vectors of its words and of the m words before and after it.
+  means of the vectors of the words in the window of each center word. They are computed from the
+  vectors of the strip's words and, with a window size of m, of the m words before and after it.
 - Output rows: for negative sampling, the output vectors of the words around the center words (a
   band of the text) and of noise words. For the hierarchical softmax (``Sizes.nodes``), the vectors
   of the inner nodes on the tree paths of the words that the tile predicts.
@@ -62,13 +63,14 @@ class Parts(NamedTuple):
     Attributes
     ----------
     starts : int32 (V + 1,)
-        Word w is the sum of the elements ``starts[w]`` to ``starts[w + 1] - 1`` of the next arrays.
+        The summands of word w are the elements ``starts[w]`` to ``starts[w + 1] - 1`` of `rows`,
+        `weights` and `shares`.
     rows : int32 (E,)
-        The rows that are summed.
+        The row of the input matrix for each summand.
     weights : float32 (E,)
-        The weight of each row in the sum.
+        The weight of each summand.
     shares : float32 (E,)
-        The factor by which the gradient of the sum is multiplied to get the gradient of each row.
+        The factor by which the gradient of the word is multiplied to get that of the summand's row.
     totals : float32 (V,)
         The sum of the weights of each word.
     """
@@ -81,7 +83,7 @@ class Parts(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The path of each word in the Huffman tree.
+    """The path of each word in the Huffman tree; empty without the hierarchical softmax.
 
     Attributes
     ----------
@@ -90,7 +92,7 @@ class Paths(NamedTuple):
     branches : int32
         For each inner node on the path, from the root on: 2 * node + code, where code, 0 or 1, is
         the branch that the path takes. There are `LANES` more elements at the end, because paths
-        are read in whole vectors.
+        are read in whole SIMD vectors.
     leaves : int32 (V,)
         For CBOW: the position of each word's leaf in the tree (`HuffmanTree.leaf_positions`).
     """
@@ -107,11 +109,11 @@ class Pairs(NamedTuple):
     ----------
     weights : float32 (2 reach + 1,)
         The weight of a pair by the position of the predicted word relative to the center word, from
-        -reach to reach.
+        -reach to reach, where reach is `Sizes.reach`.
     sums : float32 (2 reach + 2,)
         The cumulative sums of these weights, beginning with 0.
     negatives
-        K, the number of noise words per pair.
+        For negative sampling: K, the number of noise words per pair.
     """
 
     weights: F32
@@ -125,8 +127,9 @@ class Problem(NamedTuple):
     Attributes
     ----------
     center, outside : float32
-        The matrices of input and of output vectors, updated in place. Each row starts on a cache
-        line and is padded with zeros.
+        The matrices of input and of output vectors, updated in place. With subwords, `center` has
+        the rows whose sums are the input vectors. For the hierarchical softmax, `outside` has the
+        vectors of tree nodes. Each row starts on a cache line and is padded with zeros.
     keep : uint32 (V,)
         The sub-sampling threshold of each word, from `w2v.sampling.keep_thresholds`.
     last, start : uint32 (V,), int32 (V,)
@@ -136,8 +139,8 @@ class Problem(NamedTuple):
     mean
         For CBOW: whether the words of a window are averaged instead of summed.
     exact
-        For CBOW with `mean`: whether each word gets the exact gradient, which is divided by the
-        number of words, or the whole gradient of the mean, as in word2vec's code.
+        For CBOW with `mean`: whether each word gets its exact gradient, which is that of the mean
+        divided by the number of words. Otherwise it is not divided, as in word2vec's code.
     pairs, paths, parts
         The weights of pairs, the Huffman tree, and the subwords.
     """
@@ -158,7 +161,7 @@ class Problem(NamedTuple):
 class Source(NamedTuple):
     """The documents of a shard, which is a part of the text, as arrays for compiled code.
 
-    A position in the shard counts the tokens of its documents, one document after the other.
+    A position in the shard is the index of a token if the shard's documents are joined in order.
 
     Attributes
     ----------
@@ -183,8 +186,8 @@ class Source(NamedTuple):
 class Sizes(NamedTuple):
     """The sizes of tiles, strips and steps; made by `make_sizes`.
 
-    A step is one update of the model. It has several strips, and a strip has several tiles, each of
-    consecutive center words.
+    A step is one update of the model. Its text is divided into strips, and a strip into tiles of
+    center words. Context words are those that the center words of a tile may predict.
 
     Attributes
     ----------
@@ -192,13 +195,14 @@ class Sizes(NamedTuple):
         The largest distance between a center word and a word that is predicted from its input row:
         the window size for skip-gram, 0 for CBOW.
     band
-        The number of context rows (nearby words) with which a block of `MR` center rows is scored.
+        For negative sampling: the number of context words that any of `MR` consecutive center words
+        may predict. The scores of these center words with all of them are computed.
     row
-        The number of scores stored per center word.
+        For negative sampling: the number of scores stored per center word.
     contexts
-        The number of context rows of a tile, rounded up to whole blocks.
+        The number of context words of a tile, rounded up to a multiple of `MR`.
     vectors
-        The number of SIMD vectors in a row.
+        The number of SIMD vectors in a row of the gradient buffer.
     tile
         The number of center words in a tile.
     window
@@ -208,11 +212,10 @@ class Sizes(NamedTuple):
     strip, strips
         The number of tiles in a strip, and of strips in a step.
     slots
-        The number of rows of a strip in the buffer of gradients of output vectors: its context
-        rows, then its noise words. For the hierarchical softmax, the largest possible number of
-        nodes.
+        The number of rows that a strip has in ``Buffer.outside``: for its context words, then for
+        its noise words. For the hierarchical softmax, `columns` for each tile.
     input_slots
-        The number of rows of a strip in the buffer of gradients of input vectors.
+        The number of rows that a strip has in ``Buffer.center``.
     columns
         For the hierarchical softmax: the largest possible number of nodes of a tile; else 0.
     depth
@@ -221,7 +224,7 @@ class Sizes(NamedTuple):
         With subwords: the largest possible number of distinct words among the input rows of a step;
         else 0.
     entries
-        With subwords: the largest possible number of rows in the sums of these words.
+        With subwords: the largest possible number of summands of these words in total; else 0.
     windows
         Whether input rows are sums or means over windows (CBOW).
     nodes
@@ -258,35 +261,41 @@ class Sizes(NamedTuple):
 class Plans(NamedTuple):
     """The plans of several training steps: their words, random numbers and lists of gradient rows.
 
-    Each array has one row per step. The rows of the gradient buffer that belong to the same word,
-    or tree node, form a linked list. `center_words` and `outside_words` are the words with several
-    rows in the buffer, and `center_heads` and `outside_heads` the first row of each of their lists.
-    `center_next` and `outside_next` have, for each row, the next row of its list: -1 after the last
-    one, or `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords,
-    `center_words` has all words of the input rows.
+    Each array has one row for each of n steps. A step has ``step`` center words in ``tiles`` tiles
+    and ``strips`` strips; see `Sizes` for these and other sizes.
+
+    The rows of the gradient buffer that belong to the same word, or tree node, form a linked list.
+    `center_words` and `outside_words` are the words with several rows in the buffer, and
+    `center_heads` and `outside_heads` the first row of each of their lists. `center_next` and
+    `outside_next` have, for each row, the next row of its list: -1 after the last one, or
+    `w2v.engines.rows.ALONE` for a row whose word has no other row. With subwords, `center_words`
+    has all words of the input rows, even those with a single row, which are not marked as ALONE.
 
     Attributes
     ----------
     ids, documents : int32 (n, step + tile + 2 m)
-        The words from m before the step to m after it, m being the window size, and the numbers of
-        their documents; -1 where there is no word.
-    noise : int32 (n, step / tile * NOISE)
-        The noise words.
+        The words of the text, beginning with the word m before the step's first center word, and
+        the numbers of their documents; -1 where there is no word. m is the window size.
+    noise : int32 (n, tiles * NOISE)
+        For negative sampling: the noise words.
     center_words, center_heads, center_next : int32 (n, strips * input_slots)
-    outside_words, outside_heads, outside_next : int32 (n, rows)
+        The lists of the rows of ``Buffer.center``, as described above.
+    outside_words, outside_heads, outside_next : int32 (n, strips * slots)
+        The lists of the rows of ``Buffer.outside``.
     lows, highs : int32 (n, step)
         For CBOW: the start and the end of each center word's window in ``ids``.
-    nodes : int32 (n, rows)
+    nodes : int32 (n, strips * slots + LANES)
         For the hierarchical softmax: the nodes of each tile, padded to a multiple of `MR` with -1.
     node_starts : int32 (n, tiles + 1)
         For the hierarchical softmax: the index in ``nodes`` at which each tile begins.
-    keys : int32 (n, tiles * contexts * depth)
-        For the hierarchical softmax: the path of each word that a tile may predict. For each node
-        on the path, 2 * its index among the nodes of the tile + the code of the branch. For CBOW:
-        the nodes of each group of `MR` center words (`w2v.engines.plans.list_paths`).
+    keys : int32 (n, tiles * contexts * depth + LANES)
+        For skip-gram with the hierarchical softmax: the path of each word that a tile may predict.
+        For each node on the path, 2 * its index among the nodes of the tile + the code of the
+        branch. For CBOW: the nodes of each group of `MR` center words, encoded as by
+        `w2v.engines.plans.list_levels`.
     key_starts : int32 (n, tiles * contexts + 1)
-        For the hierarchical softmax: the index in ``keys`` at which the path of each of these words
-        begins; for CBOW, the nodes of each group.
+        For the hierarchical softmax: the index in ``keys`` at which the path of each of these
+        words, or for CBOW the nodes of each group, begin.
     order : int32 (n, step)
         For CBOW with the hierarchical softmax: the positions in the step of the center words that
         are predicted, sorted by their leaves in the tree; then -1.
@@ -294,11 +303,11 @@ class Plans(NamedTuple):
         With subwords: the index in ``center_words`` of each word of ``ids``, or -1.
     part_rows, part_ends : int32
         With subwords: the distinct rows of the input matrix that are summands of the step's words.
-        Row j has the elements ``part_ends[j - 1]`` to ``part_ends[j] - 1`` of the next two arrays;
-        row 0 begins at 0.
+        For row number j of these, the elements ``part_ends[j - 1]`` (0 for the first row) to
+        ``part_ends[j] - 1`` of `part_words` and `part_shares` describe the words that contain it.
     part_words, part_shares : int32, float32
-        The words that contain the row, as indices in ``center_words``, and the factor by which each
-        word's gradient is multiplied to get the row's gradient.
+        Each such word, as an index in ``center_words``, and the factor by which its gradient is
+        multiplied to get the row's gradient.
     """
 
     ids: I32
@@ -327,24 +336,27 @@ class Plans(NamedTuple):
 class Buffer(NamedTuple):
     """The gradients of a training step, one row per occurrence of a word, before they are added up.
 
+    If a word, or tree node, has a single row in the step, its vector is updated directly instead
+    (with subwords, only output vectors are).
+
     Attributes
     ----------
-    center : float32 (n, width)
+    center : float32 (strips * input_slots, width)
         The negative gradient of the loss with respect to each input vector.
-    outside : float32 (rows, width)
+    outside : float32 (strips * slots, width)
         The negative gradient of the loss with respect to each output vector.
-    center_curvature, outside_curvature : float32, one for each row
+    center_curvature, outside_curvature : float32, one for each row of `center` and of `outside`
         The row's contribution to h, the bound on the loss's curvature that limits the step size
         (``w2v/README.md``, "Kept stable").
     words : float32 (words, width)
-        With subwords: the vectors of the step's words; later their negative gradients.
+        With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
         With subwords: the curvature bound of each word.
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
     input_curvature : float32 (step,)
-        The curvature bound of each of these rows.
+        The curvature bound of each row of `inputs`.
     """
 
     center: F32
@@ -370,14 +382,14 @@ class Shard(NamedTuple):
         The words kept by sub-sampling, and the numbers of their documents. The words kept from
         block b of the text begin at index b * `BLOCK`; the elements after them are unused.
     words, kept : int64 (blocks,)
-        The number of words of each block before and after sub-sampling.
+        The number of words of the vocabulary in each block before and after sub-sampling.
     starts : int64 (blocks + 1,)
         The cumulative sums of ``kept``, beginning with 0.
     several : int64 (steps, 3)
-        For each step, the number of words in ``center_words`` and in ``outside_words``, and of rows
-        in ``part_rows``, of `Plans`.
-    tallies : float64 (strips, 2)
-        The summed weight of the pairs, and the summed loss, of each strip.
+        For each step: how many elements of ``center_words``, ``outside_words`` and ``part_rows`` of
+        `Plans` are in use.
+    tallies : float64 (strips of all steps, 2)
+        For each strip: the summed weight of its pairs, and their summed loss.
     """
 
     jobs: I64
@@ -406,19 +418,20 @@ class Planning(NamedTuple):
     parts : int32 (rows of the input matrix,)
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)
-        With subwords: this index for each summand of each word of the step.
+        With subwords: the index in ``part_rows`` of each summand of each word of the step.
     leaves : int64 (2, step)
-        For CBOW with the hierarchical softmax: center words that are being sorted, as 2^32 * leaf +
-        position in the step.
+        For CBOW with the hierarchical softmax: the center words before and after a pass of the
+        radix sort, as 2^32 * leaf + position in the step.
     digits : int32 (2 ** RADIX_BITS,)
-        For each value of the bits by which they are sorted: how many of these center words have
-        it; then the place of the next one that has it.
-    levels, columns : int32 (depth rounded up to whole vectors,)
+        For each value of the bits that a pass sorts by: how many center words have it; then the
+        place for the next one that has it.
+    levels, columns : int32 (depth + LANES,)
         The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
         nodes of the tile.
     lanes : int64 (MR, 3)
-        For each center word of a group: where its path begins, how many of its nodes are on the
-        path of the center word before it, and how many nodes it has.
+        For each center word of a group: the index in ``Paths.branches`` at which its path begins,
+        how many nodes of the path are also on that of the center word before it, and how many
+        nodes it has.
     """
 
     bits: U32
@@ -440,18 +453,21 @@ class Tile(NamedTuple):
     Attributes
     ----------
     lows, highs : int32 (tile,)
-        The range of words that each center word predicts, as offsets in its window.
+        The range of words that each center word predicts, as offsets from the word that is
+        `Sizes.reach` positions before the center word.
     C : float32, rows of width
         The input vectors of the tile.
     R : float32, rows of width
-        The output vectors: of the words in and around several tiles, or of the tree nodes of the
-        tile.
+        For negative sampling: the output vectors of the words in and around all tiles of the strip.
+        For the hierarchical softmax: the vectors of the tree nodes of the tile.
     center_norms, norms : float32
         The squared lengths of the rows of C and of R.
-    scores, curvature : float32
-        The dot products of rows of C and R, and bounds on the second derivative of the loss with
+    scores : float32
+        The dot products of input and output vectors; then the negative derivative of the loss with
         respect to each.
-    out, old, steps : int64, int64 and float32, one for each gradient row
+    curvature : float32
+        A bound on the second derivative of the loss with respect to each score.
+    out, old, steps : int64, int64 and float32, one for each gradient of the tile
         Where to write the gradients (`w2v.engines.rows.Targets`).
     zeros : float32 (width,)
         A row of zeros.
@@ -477,16 +493,17 @@ class Band(NamedTuple):
     Attributes
     ----------
     weights : float32 (2, tile * row)
-        The weight of each score, negative for noise words. The second row is for tiles in the
-        middle of a document, which all have the same weights.
+        The weight of each score, negative for noise words. The second row is for tiles whose
+        windows lie within one document, which all have the same weights; the first row is for the
+        other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
-        The summed weight of the pairs of a tile in the middle of a document; 0 if not yet known.
+        The summed weight of the pairs of a tile within one document; 0 if not yet known.
     N, noise_norms : float32
         The output vectors of the noise words, and their squared lengths.
     mask : float32
-        1 for each noise word, padded with 0 to whole vectors; then the same for each context word
-        of a center word.
-    sums : float32 (MR, contexts + NOISE + at least 2 m + 1)
+        1 for each noise word, padded with 0 to whole SIMD vectors; then 1 for each word that a
+        center word may predict, padded likewise.
+    sums : float32 (MR, contexts + NOISE + LANES)
         Partial sums of the curvatures of output vectors (`w2v.engines.band.sum_curvature`).
     """
 
@@ -503,13 +520,14 @@ class Windows(NamedTuple):
 
     Attributes
     ----------
-    rows : int64, one for each word of the strip
-        The address of the word's input vector.
+    rows : int64, one for each word of the strip and the m words before and after it
+        The address of the word's input vector. m is the window size.
     gradients, curvature : float32, one for each center word
         The negative gradient of the input row of the center word's window, and its curvature bound.
-    shares : float32 (center words, 2 m + 1 rounded up to whole vectors)
-        The share of each word around a center word, beginning with the word m before it, in the
-        gradient of the center word's window.
+    shares : float32 (center words, 2 m + 1 rounded up to whole SIMD vectors)
+        For each center word and each word around it, beginning with the word m before it: the
+        factor by which the gradient of the center word's window is multiplied to get its
+        contribution to the gradient of the other word.
     lanes : float32
         The numbers 0, 1, 2 ..., as many as a row of ``shares`` has.
     """
@@ -525,7 +543,7 @@ class Nodes(NamedTuple):
     """The working memory of a thread for a tile of the hierarchical softmax.
 
     The scores are a sparse matrix, with a row for each group of `MR` center words and a column for
-    each node of the tile (see `w2v.engines.nodes`).
+    each node of the tile (see `w2v.engines.nodes`). It has n elements, each with `MR` scores.
 
     Attributes
     ----------
@@ -534,20 +552,21 @@ class Nodes(NamedTuple):
     entries : int32 (n,)
         The column of each element.
     factors, negatives : float32 (MR * n,)
-        For each element and each center word of its group: the weight of the paths through the
-        node, and of those among them that take the branch of code 1.
+        For each element and each center word of its group: the summed weight of the predicted words
+        whose paths have the node, and of those whose paths take its branch of code 1.
     marks : int32 (columns,)
-        1 + the last group that has the node, or 0.
+        For each node, 1 + the number of the last group that has it; 0 if no group has it yet.
     lanes : float32 (2 reach + MR, MR)
-        The weight of each pair of a center word of a group and a nearby word.
+        For skip-gram: the weight of the pair of each word around a group and each of its center
+        words.
     sums : float32 (2 * columns, MR)
-        The summed weights of each node and branch for each center word of a group.
+        The summed weight of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         Partial sums of the curvature of each node.
     gradients : float32 (columns, width)
         For CBOW, the negative gradients of the nodes; zero between two tiles.
     bits : float32 (16, MR)
-        The lowest `MR` bits of each number from 0 to 15, as 0 or 1.
+        The `MR` bits of each number from 0 to 15, the lowest bit first, as 0 or 1.
     """
 
     starts: I32
@@ -580,7 +599,8 @@ def round_up(n: int, step: int) -> int:
 def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
     """Return an array of zeros, float32 (rows, columns), that starts on a cache line.
 
-    With ``touched=False``, the operating system allocates memory only when rows are written.
+    With ``touched=False``, the operating system allocates memory only when rows are written;
+    otherwise at once, because all rows are written here.
     """
     size = rows * columns + LINE
     if touched:
@@ -597,7 +617,8 @@ def make_sizes(
 ) -> Sizes:
     """Compute the sizes of a training step and of its parts: strips of the text, and tiles.
 
-    A tile is a group of consecutive center words, and a strip a sequence of tiles.
+    A tile is a group of center words, and a strip is a sequence of tiles. The sizes for subwords
+    are 0 in the result (see `with_parts`).
 
     Parameters
     ----------
@@ -608,12 +629,12 @@ def make_sizes(
     step
         The number of center words in a step.
     reach
-        For CBOW: the largest distance at which an input vector predicts words, which is 0. None for
-        skip-gram, where it is the window size.
+        0 for CBOW, whose input vectors predict only the center word; None for skip-gram, whose
+        input vectors predict words up to the window size away.
     depth
-        The length of the longest path in the Huffman tree; 0 without a tree.
+        The length of the longest path in the Huffman tree; 0 for negative sampling.
     nodes
-        The number of inner nodes of the tree; 0 without a tree.
+        The number of inner nodes of the tree; 0 for negative sampling.
     """
     windows, tile = reach is not None, CENTERS if nodes else SHARED
     if nodes and not windows and window <= NODE_TILE:
@@ -653,7 +674,7 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return a copy of ``sizes`` with the sizes for subwords filled in."""
+    """Return a copy of ``sizes`` with the sizes for subwords: ``words``, ``entries``, ``parts``."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)

@@ -40,15 +40,16 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 def step_words(task: Task, most: int | None = None) -> int:
     """Return the number of center words per training step, a multiple of `SHARED`.
 
-    The number depends on the arguments alone, not on the processor or the number of threads.
+    It is chosen so that an epoch has about `STEPS_PER_EPOCH` steps, but is at most `most` and at
+    least `MIN_STEP_WORDS`, which takes precedence. It depends on the arguments alone, not on the
+    processor or the number of threads.
 
     Parameters
     ----------
     task
         The training task.
     most
-        The largest number allowed, if it is at least `MIN_STEP_WORDS`. The default suits a
-        processor's cache; a GPU needs more.
+        The largest number wanted. The default suits a processor's cache; a GPU needs more.
     """
     most = most or min(MAX_STEP_WORDS, STEP_NUMBERS // task.objective.dim)
     keep = keep_probabilities(task.counts, task.objective.subsample)
@@ -80,13 +81,13 @@ class Columns(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """The random choices for one batch: its input vectors, output vectors and weights.
+    """A batch after all random choices: its input vectors, output vectors and weights.
 
     Attributes
     ----------
     inputs
-        The input vectors, each a weighted sum of word vectors: one per center word, padded to whole
-        tiles of `CENTERS` center words.
+        Which word vectors are summed, and with what weights, to get each input vector: one for each
+        center word, padded to whole tiles of `CENTERS` center words.
     columns
         The output vectors of the tiles, and the weights of the scores.
     pairs
@@ -148,9 +149,9 @@ class LogisticStep(ABC):
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
-        """Choose the input vectors, output vectors and weights of a batch.
+        """Choose the input vectors, output vectors and weights of a batch, and return them.
 
-        The next call overwrites the weights in the result.
+        The next call of this method overwrites ``columns.weights`` of the result.
 
         Parameters
         ----------
@@ -183,10 +184,11 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the summed weight of the pairs of a batch, and their summed loss.
+        """Return the summed weight of the pairs of a batch, and their summed loss; words is 0.
 
-        The model is not changed. Two buffers then contain what `update` needs: ``G`` the derivative
-        of the loss with respect to each score, and ``S`` an upper bound on the second derivative.
+        The model is not changed. Four buffers then contain what `update` needs: ``C`` and ``R`` the
+        input and output vectors, ``G`` the derivative of the loss with respect to each score, and
+        ``S``, in place of the scores, an upper bound on the second derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns
@@ -200,9 +202,9 @@ class LogisticStep(ABC):
         return Tally(0, draw.pairs, loss)
 
     def update(self, draw: Draw, rate: float) -> Tally:
-        """Take one gradient step on the summed loss of a batch.
+        """Take one gradient step on the summed loss of a batch; update the model in place.
 
-        Return the number of pairs of the batch, and their summed loss before the step.
+        Return the result of `loss` for the batch, computed before the step.
         """
         tally = self.loss(draw)
         C, R, curvature, G, _, dC, dR = self._arrays(draw)
@@ -223,10 +225,10 @@ class LogisticStep(ABC):
         return {}
 
     def _arrays(self, draw: Draw) -> list[F32]:
-        """Return the buffers of a batch, one matrix per tile in each.
+        """Return seven reused buffers, each with one matrix per tile of a batch.
 
-        They are for the input vectors C, the output vectors R, the scores S = C Rᵀ, the gradient
-        ∂J/∂S, a temporary matrix, and the gradients ∂J/∂C and ∂J/∂R.
+        They are, in this order, for the input vectors C, the output vectors R, the scores S = C Rᵀ,
+        the gradient ∂J/∂S, a temporary matrix, and the gradients ∂J/∂C and ∂J/∂R.
         """
         tiles, rows = draw.columns.rows.shape
         dim = self.dim
@@ -237,9 +239,10 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Append `missing` dummy sums, whose weight in the loss is 0, to fill the last tile.
+    """Return the input vectors of a batch, as sums, with `missing` dummy sums added at the end.
 
-    A tile is a group of `CENTERS` center words.
+    The dummies fill the last tile of `CENTERS` center words. They have no influence, because the
+    loss gives them weight 0.
     """
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))
@@ -258,6 +261,7 @@ def logistic(x: F32, weights: F32, gradient: F32, scratch: F32) -> float:
         weight · tanh(x / 2) / (2 x) (Jaakkola and Jordan 2000); the bound used here is faster to
         compute, and at most a third larger.
     weights : float32, of the shape of ``x``
+        The weight of each element of ``x`` in the sum.
     gradient : float32, of the shape of ``x``
         Output: weight · σ(x).
     scratch : float32, of the shape of ``x``

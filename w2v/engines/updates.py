@@ -1,8 +1,10 @@
 """Update the model by the gradients of a step, for the compiled loop in `w2v.engines.kernels`.
 
-The gradients of a word are added up in a fixed order, so that the result does not depend on the
-number of threads. With subwords, the vector of a word is the sum of several rows of a matrix; the
-sums, and the sums of gradients, are computed here as well.
+The vectors of words, or tree nodes, with a single gradient in the step have been updated already
+(`w2v.engines.strips`); those with several gradients are updated here. The gradients of a word are
+added up in a fixed order, so that the result does not depend on the number of threads. With
+subwords, the input vector of a word is a weighted sum of rows of a matrix. These sums are computed
+here as well, and all their rows are updated here.
 """
 
 from typing import Any
@@ -47,13 +49,13 @@ def add_sums(
         The address of an array with the number of the next row for each row; negative at the end of
         the list.
     gradients
-        The address of the block of columns in row 0 of the gradients.
+        The address, in row 0 of the gradients, of the block of columns that is added.
     width
         The number of float32 values in a gradient row.
     step
         The factor of the sum, in every lane of a SIMD vector.
     out
-        The address of the block of columns in the row to update.
+        The address of the same block of columns in the row to update.
     zero
         A tuple of zero SIMD vectors, as many as a row of the block has.
     """
@@ -100,12 +102,12 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return the summed curvature of the rows of a linked list.
+    """Return the sum of the curvatures of a linked list of gradient rows.
 
     Parameters
     ----------
     curvature
-        The address of the curvatures of all rows.
+        The address of the curvatures of all rows, one number for each.
     head
         The number of the first row of the list.
     after
@@ -173,8 +175,8 @@ def sum_parts(
 ) -> None:
     """Compute the vectors of some words of a step: weighted sums of rows of the input matrix.
 
-    This is for subwords. The words are those of job number ``job``, at most `WORDS`. The vectors
-    are stored in ``buffer.words``.
+    This is for subwords. One job computes the vectors of up to `WORDS` distinct words, from number
+    ``job * WORDS`` of the step's words on. They are stored in ``buffer.words``.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
@@ -198,9 +200,9 @@ def sum_words(
 ) -> None:
     """Add up the gradients of some words of a step, each over its occurrences (subwords).
 
-    The words are those of job number ``job``, at most `WORDS`. The sums are stored in
-    ``buffer.words``, in place of the words' vectors, and bounds on the curvature of the loss in
-    ``buffer.word_curvature``.
+    One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
+    words on. The sums are stored in ``buffer.words``, in place of the words' vectors, and bounds on
+    the curvature of the loss in ``buffer.word_curvature``.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
@@ -227,7 +229,7 @@ def move_parts(
 ) -> None:
     """Update some rows of the input matrix by the gradients of words that contain them (subwords).
 
-    The rows are those of job number ``job``, at most `PARTS`.
+    One job updates up to `PARTS` rows, from number ``job * PARTS`` of the step's rows on.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -276,9 +278,9 @@ def move(
 ) -> None:
     """Update some vectors of the model by the sums of their gradients in a step.
 
-    The vectors are those of job number ``job``, at most `WORDS`. The first jobs of a step update
-    input vectors (with subwords, rows of their matrix, at most `PARTS`), and the others output
-    vectors.
+    One job updates the vectors of up to `WORDS` words. The first `input_jobs` jobs of a step update
+    input vectors (with subwords, up to `PARTS` rows of the input matrix each), and the others
+    output vectors. ``job`` is the number of the job in the step.
     """
     n = step % len(plans.ids)
     jobs = input_jobs(sizes, shard, step)

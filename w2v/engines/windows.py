@@ -35,7 +35,10 @@ AHEAD = 6
 
 
 class Target(NamedTuple):
-    """Where to store a sum: ``out = old + step * sum``, with addresses ``out`` and ``old``."""
+    """Where to store a sum of rows: row ``out`` is set to row ``old`` + ``step`` * the sum.
+
+    ``out`` and ``old`` are addresses; ``step`` is a SIMD vector with equal lanes.
+    """
 
     out: int
     old: int
@@ -46,16 +49,18 @@ class Target(NamedTuple):
 def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile) -> None:
     """Find the range of words that each center word of a tile predicts.
 
-    A tile is a number of consecutive center words. The range is written to ``tile.lows`` and
-    ``tile.highs``, as offsets from the word that is `Sizes.reach` positions before the center word.
+    A tile is a number of consecutive center words. The start and the end of each range are written
+    to ``tile.lows`` and ``tile.highs``, as offsets from the word that is `Sizes.reach` positions
+    before the center word. For CBOW, the range is the center word itself, or empty if its window
+    has no other word.
 
     Parameters
     ----------
     documents
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the windows of the tile's center words. A center word with an empty window is not
-        predicted.
+        For CBOW, the start and the end of each center word's window, which includes that word. Not
+        used for skip-gram.
     """
     reach, count = sizes.reach, sizes.tile + 2 * sizes.reach
     first = end = 0  # the range of words in the center word's document
@@ -75,7 +80,7 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 @inner
 def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
-    """Store the address of the vector of each word of a strip, a part of the text (CBOW).
+    """For CBOW, store the address of the vector of each word of a strip, a part of the text.
 
     Parameters
     ----------
@@ -84,7 +89,7 @@ def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
     ids
         The row of each word of the strip in the matrix; -1 for no word.
     zeros
-        The address of a row of zeros, for -1.
+        The address of a row of zeros, which is stored for -1.
     windows
         The working memory; its ``rows`` are filled in.
     """
@@ -118,7 +123,7 @@ def add_rows(vectors: int, rows: int, low: int, high: int, weight: np.float32, o
     vectors
         The number of SIMD vectors in a row.
     rows
-        The address of an int64 array of the addresses of all rows.
+        The address of an int64 array that has the address of each row.
     out
         The address of the result.
     """
@@ -158,16 +163,21 @@ def read_windows(
     zeros: int,
     own: Windows,
 ) -> None:
-    """For CBOW, compute input vectors from the vectors of the words in their windows.
+    """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
+
+    An input vector is the sum or mean of the vectors of the other words in the center word's
+    window.
 
     Parameters
     ----------
     mean
         Whether the words of a window are averaged instead of summed.
     lows, highs
-        The start and the end of the window of each center word of the strip.
+        The start and the end of the window of each center word of the strip, as indices among the
+        words of the training step (``Plans.ids``).
     start
-        The position of the strip's first word, which is m words before its first center word.
+        The index, among the same words, of the strip's first word, which is m words before its
+        first center word; m is the window size.
     first, last
         The strip's center words ``first`` to ``last - 1`` are computed.
     out
@@ -175,7 +185,8 @@ def read_windows(
     zeros
         The address of a row of zeros.
     own
-        The working memory; its ``rows`` are read.
+        The working memory, whose ``rows`` have the address of each word's vector
+        (`locate_words`).
     """
     width, rows = sizes.vectors * LANES, address(own.rows)
     for i in range(first, last):
@@ -202,9 +213,10 @@ def share_gradients(
 ) -> None:
     """For CBOW, compute the share of each word of a strip in the gradient of each window.
 
-    The gradient of a word is the sum, over all windows, of its share times the window's gradient.
-    The share is zero in windows that do not contain the word. The shares are stored in
-    ``windows.shares`` for `write_shares`. A strip is a part of the text.
+    A strip is a part of the text. The gradient of a word is the sum, over the windows of all center
+    words of the strip, of the word's share times the gradient of the window. The share is zero in
+    windows that do not contain the word. The shares are stored in ``windows.shares`` for
+    `write_shares`.
 
     Parameters
     ----------
@@ -213,14 +225,17 @@ def share_gradients(
     exact
         Whether the gradient of a mean is divided by the number of words.
     lows, highs
-        The start and the end of the window of each center word of the strip.
+        The start and the end of the window of each center word of the strip, as indices among the
+        words of the training step (``Plans.ids``).
     start
-        The position of the strip's first word, which is m words before its first center word.
+        The index, among the same words, of the strip's first word, which is m words before its
+        first center word; m is the window size.
     of_windows
-        For each window, the bound on the curvature (second derivative) of the loss along its input
-        row. The values are changed.
+        For each window, a bound on the curvature (second derivative) of the loss along its input
+        row. For sums, it is multiplied by the number of words.
     curvature
-        Output: the bound on the curvature along the vector of each word, summed over the windows.
+        Output: a bound on the curvature along the vector of each word of the strip, summed over the
+        windows.
     """
     m, wide = sizes.window, windows.shares.shape[1]
     lanes, zero, half = address(windows.lanes), splat(0), np.float32(0.5)
@@ -273,9 +288,10 @@ def share_block(
 def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Windows) -> None:
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
-    A strip is a part of the text with ``centers`` center words, and m words before and after them.
-    The gradients of the windows are at the address ``rows``. The gradients of the words are written
-    to the targets in ``tile`` (`w2v.engines.rows.Targets`).
+    A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
+    before and the m words after them. The gradients of the windows are at the address ``rows``. The
+    gradients of the words are written to the addresses in ``tile.out``
+    (`w2v.engines.rows.Targets`). `share_gradients` has to be called before.
     """
     m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
     for place in range(centers + 2 * m):

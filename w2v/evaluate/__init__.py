@@ -1,8 +1,8 @@
 """Evaluate word vectors: word similarity, analogies, nearest neighbors and their stability.
 
-The functions that compute scores take vectors and benchmark items, return results and write
-nothing. A score that is undefined for the given data is None, never NaN, so that results are valid
-JSON.
+The functions that score vectors on a benchmark take vectors and benchmark items, return results
+and write nothing. In these results, a score that is undefined for the given data is None, not NaN,
+so that they are valid JSON.
 """
 
 from w2v.evaluate.analogies import (

@@ -85,12 +85,13 @@ class CategoryResult:
     Attributes
     ----------
     category, section
-        The name of the category, and ``semantic`` or ``syntactic``.
+        The name of the category, and ``semantic`` or ``syntactic``; for the total of `total_of`,
+        ``all`` and a name that the caller chooses.
     accuracy, accuracy_5
         The share of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates. None if no question was used.
     ci95
-        Wilson's 95 % confidence interval of `accuracy`.
+        Wilson's 95 % confidence interval of `accuracy`. None if no question was used.
     correct, correct_5
         The number of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates.
@@ -123,22 +124,24 @@ class AnalogyResult:
         The share of correct answers: among all questions used, among the semantic ones and among
         the syntactic ones. None if no such question was used.
     accuracy_5
-        The share of questions with a correct answer among the five best candidates.
+        The share of questions with a correct answer among the five best candidates. None if no
+        question was used.
     ci95
-        Wilson's 95 % confidence interval of `accuracy`. It assumes that questions are independent.
-        Questions of a benchmark share words, so the true uncertainty is larger.
+        Wilson's 95 % confidence interval of `accuracy`; None if no question was used. It assumes
+        that questions are independent. Questions of a benchmark share words, so the true
+        uncertainty is larger.
     correct, correct_5
         The number of questions answered correctly, and with a correct answer among the five best.
     questions, total
         The number of questions used for the scores, and of all questions in the benchmark.
     known, coverage
         The number of questions whose words a, b, c and at least one correct answer are in the
-        restricted vocabulary, and known / total (None without questions).
+        vocabulary, and known / total (None without questions).
     vocabulary
-        The size of the restricted vocabulary: only this many most frequent words may occur in
-        questions and answers.
+        The size of the vocabulary: only this many most frequent words may occur in questions and
+        answers.
     oov
-        How questions with words outside that vocabulary are treated: ``skip`` leaves them out,
+        How all other questions than the `known` ones are treated: ``skip`` leaves them out,
         ``zero`` counts them as wrong.
     categories
         The result for each category, in the order of the questions.
@@ -166,15 +169,15 @@ def load_analogies(path: str | Path) -> list[Question]:
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
     the questions of a category. In BATS, each text file of the folder is a category, and each line
-    has a word and its correct answers, which are separated by slashes. Each ordered pair of two
-    lines of a file makes a question. The first line gives a (its word) and b (its first answer),
-    and the second line gives c (its word) and the correct answers.
+    has a word and its correct answers, which are separated by slashes. Each ordered pair of lines
+    of a file that have different words makes a question. The first line gives a (its word) and b
+    (its first answer), and the second line gives c (its word) and the correct answers.
 
     Raises
     ------
     InputError
-        A file cannot be read or has no questions, a line has another format, or a question precedes
-        the first category.
+        A file cannot be read, a line has another format, a question precedes the first category, or
+        there are no questions.
 
     References
     ----------
@@ -254,8 +257,8 @@ def analogies(
     method
         How the answer is computed, ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
     oov
-        How questions with words outside that vocabulary are treated: ``skip`` leaves them out,
-        ``zero`` counts them as wrong.
+        How questions are treated if a, b, c or all correct answers are outside that vocabulary:
+        ``skip`` leaves them out, ``zero`` counts them as wrong.
 
     Raises
     ------
@@ -274,13 +277,13 @@ def answer_ranks(
     vocabulary: int = 30_000,
     methods: Sequence[Method] = METHODS,
 ) -> dict[Method, NDArray[np.int64]]:
-    """Rank all candidate answers to each analogy question; return the rank of the correct answer.
+    """Return, by method, the rank of the best correct answer to each question among all candidates.
 
     For a question "a is to b as c is to x", 3CosAdd ranks the words x by cos(x, b) - cos(x, a) +
     cos(x, c). 3CosMul ranks them by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted
-    to the range from 0 to 1. The words a, b and c cannot be answers. If a word of the question is
-    not in the vocabulary, the most frequent word that differs only in case takes its place. Words
-    that differ only in case count as the same answer.
+    to the range from 0 to 1. The words a, b and c cannot be answers. If a word of a question or
+    answer is not in the vocabulary, the most frequent word that differs only in case takes its
+    place. Words that differ only in case count as the same answer.
 
     Parameters
     ----------
@@ -292,13 +295,13 @@ def answer_ranks(
         Only this many most frequent words may occur in questions and answers. Accuracy falls as
         this number grows, so compare only results of equal settings.
     methods
-        Any of ``3CosAdd`` and ``3CosMul``.
+        The methods to use: ``3CosAdd``, ``3CosMul`` or both.
 
     Returns
     -------
     dict of method to (n,) int64
-        The rank of the best correct answer, from 1 to 5; 0 if none is among the first five; -1 if a
-        word of the question, or all of its answers, are not in the vocabulary.
+        For each method and question: the rank of the best correct answer, from 1 to 5; 0 if none is
+        among the first five; -1 if a, b, c or all correct answers are not in the vocabulary.
 
     Raises
     ------
@@ -377,7 +380,8 @@ class _Asked(NamedTuple):
     terms : (m, 3)
         The words a, b and c of each question.
     excluded, correct
-        For each question, the words that cannot be answers, and the correct answers.
+        For each question, the words that cannot be answers (a, b and c in all spellings that differ
+        only in case), and the correct answers in all such spellings.
     """
 
     places: NDArray[np.intp]
@@ -436,7 +440,7 @@ def _asked(words: tuple[str, ...], questions: tuple[Question, ...]) -> _Asked:
 
 
 def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
-    """Find the words that occur in several spellings, which differ only in case.
+    """Return the words that occur in several spellings, which differ only in case.
 
     Parameters
     ----------
@@ -446,7 +450,7 @@ def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
     Returns
     -------
     dict
-        The ranks of all spellings, by the rank of the most frequent one.
+        For each such word, the ranks of all its spellings, by the rank of the most frequent one.
     """
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
@@ -461,7 +465,7 @@ def _batches(terms: NDArray[np.intp], limit: int) -> Iterator[tuple[int, int]]:
     Parameters
     ----------
     terms : (n, 3)
-        The three words of each question, as numbers.
+        The words a, b and c of each question, as numbers.
     limit
         The most words per batch, at least 3.
 
@@ -511,7 +515,8 @@ def _factors(
 def _ranks(scores: NDArray[np.float32], excluded: _Lists, correct: _Lists) -> NDArray[np.int64]:
     """Return the rank of the best correct answer to each question: 1 to 5, or 0 if it is beyond 5.
 
-    Of equal scores, the more frequent word comes first.
+    If all correct answers are excluded, the rank is 0. Of words with equal scores, the more
+    frequent one comes first.
 
     Parameters
     ----------
@@ -561,9 +566,10 @@ def count_answers(
     ranks
         The ranks of the correct answers, (n,), that `answer_ranks` returned for `method`.
     vocabulary, method
-        The settings of `answer_ranks`; copied into the result.
+        How many words may occur in questions and answers, and how answers were computed; both are
+        only copied into the result.
     oov
-        How questions with words outside the vocabulary are treated: ``skip`` leaves them out,
+        How questions of rank -1, which have unknown words, are treated: ``skip`` leaves them out,
         ``zero`` counts them as wrong.
     """
     categories = []

@@ -2,7 +2,7 @@
 
 An item is a word pair or an analogy question. A run's answer to a word pair is the cosine of the
 vectors of the two words, NaN if one has no vector. Its answer to a question is the rank that it
-gives to the correct answer (`w2v.evaluate.answer_ranks`).
+gives to the correct answer, an integer as defined by `w2v.evaluate.answer_ranks`.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ class Answers(NamedTuple):
     benchmark
         The word pairs or analogy questions.
     given : (n,)
-        The cosine of each pair, or the rank that the run gives to the correct answer to each
-        question.
+        The run's cosine for each pair, NaN if a word has no vector; or the rank that the run gives
+        to the correct answer to each question, from `w2v.evaluate.answer_ranks`.
     """
 
     benchmark: SimilarityBenchmark | AnalogyBenchmark
@@ -47,8 +47,8 @@ class Given(NamedTuple):
     digest
         The SHA-256 of the benchmark's items and of how it treats unknown words.
     given : (n,)
-        The cosine of each pair, or the rank that the run gives to the correct answer to each
-        question.
+        The run's cosine for each pair, NaN if a word has no vector; or the rank that the run gives
+        to the correct answer to each question, from `w2v.evaluate.answer_ranks`.
     """
 
     digest: str
@@ -115,8 +115,8 @@ def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Give
     path
         The file.
     benchmarks
-        Benchmarks by their hash (`Given.digest`). If the answers are to a benchmark that is missing
-        here, it is loaded from its `items_file` and added.
+        Benchmarks by their hash (`Given.digest`). A benchmark that the answers need and that is
+        missing here is loaded from its `items_file` and added to this dict.
 
     Returns
     -------

@@ -9,7 +9,7 @@ The vectors are scaled to length 1 and aligned by rotations. For a word, let δ 
 between its mean vectors in the two texts, and M the covariance of δ under the null hypothesis that
 the word is used alike. M is estimated from the spread of the runs around their means. Under the
 null hypothesis, δ·δ has the mean tr M, and δ·δ / tr M has approximately Fisher's F distribution
-with f = (tr M)² / tr M² and f (n + m - 2) degrees of freedom, for n and m runs. The p-values are
+with f = (tr M)² / tr(M²) and f (n + m - 2) degrees of freedom, for n and m runs. The p-values are
 corrected for deviations from this distribution, and for the number of words.
 
 References
@@ -56,7 +56,7 @@ class Shift(NamedTuple):
     word
         The word.
     before, after
-        The count of the word in the first run of each text; None if unknown.
+        The count of the word in each text, taken from the text's first run; None if unknown.
     distance
         1 - cosine, averaged over all pairs of a run of one text and a run of the other.
     expected
@@ -99,11 +99,11 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor: the observed median of the squared distances of words, divided by the
-        median expected from the variation between runs. It is computed for each band of word
-        frequency; this is the median over all words. If it is above 1, the typical word has moved
-        more than this variation explains. The p-values are corrected for it. 1 if no text has three
-        runs; None if each text has a single run.
+        The inflation factor: the median of the squared distances of words, divided by the median
+        expected from the variation between runs. It is computed for each band of word frequency,
+        and the p-values of the band are corrected for it; this attribute is the median of the
+        factors of all words. If it is above 1, the typical word has moved more than the variation
+        between runs explains. None if each text has a single run; else 1 if no text has three runs.
     anchors
         The number of words by which the texts were aligned.
     """
@@ -118,7 +118,7 @@ class Change:
 class _Noise(NamedTuple):
     """Estimates of how the vector of each word varies between the runs of each of two texts.
 
-    If one text has too few runs for an estimate, that of the other text takes its place.
+    If one text has too few runs for an estimate, the estimate for the other text takes its place.
     """
 
     trace: NDArray[np.float64]  # (2, V): tr Σ, where Σ is the covariance of a text's trainings
@@ -207,7 +207,7 @@ class _Found(NamedTuple):
     """The result of `_shifts`: six attributes of `Shift` as arrays over V words, and two more.
 
     `rank`, (V,), is the statistic by which words are ordered, the largest first. `inflation` is
-    that of `Change`.
+    the attribute of `Change`.
     """
 
     distance: NDArray[np.float64]
@@ -338,7 +338,7 @@ def _noise(
 
 
 def _bands(size: int) -> list[slice]:
-    """Divide `size` rows into bands of at least `BAND` rows; fewer rows are a single band."""
+    """Divide `size` rows into bands of at least `BAND` rows; fewer rows make a single band."""
     number = max(1, size // BAND)
     ends = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(first, last) for first, last in pairwise(ends)]

@@ -180,10 +180,10 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
     name
         A key of `STANDARD`.
     folder
-        The folder for downloaded files. A file with the right checksum that was copied into it by
-        hand is used as well; any other file of this name is replaced.
+        The folder for downloaded files. A file there that has the right name and checksum is used,
+        also if it was copied there by hand; with another checksum, it is replaced.
     url
-        The address of the folder of the files.
+        The address of the folder from which the file is downloaded.
 
     Raises
     ------
@@ -216,8 +216,8 @@ def about(name: str, source: str | None) -> Dataset | None:
     name
         The name of the benchmark in the settings.
     source
-        The value of the setting: ``gensim``, ``standard``, the path of a file of the user, or None
-        if the benchmark is not used.
+        Where the settings say that the benchmark comes from: ``gensim``, ``standard``, or the path
+        of a file of the user; None if it is not used.
     """
     return {"gensim": SHIPPED, "standard": STANDARD}.get(str(source), {}).get(name)
 

@@ -76,7 +76,7 @@ class Agreement(NamedTuple):
     rank
         The word's frequency rank, from 1, among the words of the ensemble.
     share
-        The fraction of these neighbors that two runs have in common, averaged over all pairs of
+        The fraction of the k neighbors that two runs have in common, averaged over all pairs of
         runs.
     """
 
@@ -113,8 +113,8 @@ class Ensemble:
     runs
         The vectors of two or more runs. Only words that occur in all of them are used.
     vocabulary
-        Only this many of these words are used, the most frequent ones in the first run. Their unit
-        vectors are kept in memory, which takes runs × vocabulary × dimensions × 4 bytes.
+        Of the words in all runs, only this many are used, the most frequent ones in the first run.
+        Their unit vectors are kept in memory, which takes runs × vocabulary × dimensions × 4 bytes.
 
     Attributes
     ----------
@@ -220,13 +220,13 @@ class Ensemble:
         k
             The number of nearest neighbors; fewer if there are fewer other words.
         words
-            The neighbors of at most this many words are compared. These words are evenly spaced by
+            The neighbors of at most this many words are compared. The words are evenly spaced by
             frequency rank.
 
         Returns
         -------
         list of Agreement
-            One for each of these words, the most frequent word first.
+            One for each word whose neighbors are compared, the most frequent word first.
 
         References
         ----------

@@ -44,7 +44,7 @@ class Scores(NamedTuple):
         The scores; NaN where a score is undefined.
     parts : (runs, n)
         The influence of each item on the score, divided by the number of items that are used; 0 for
-        items that are not used.
+        items that are not used. (In the result of `spearman_influences` it is not divided.)
     """
 
     values: FloatArray
@@ -64,9 +64,9 @@ class Benchmark(ABC):
     oov: Unknown
 
     def known(self, answers: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which items count for the score of each run, a bool array like `answers`.
+        """Return which items count for the score of each run: bool, of the shape of `answers`.
 
-        These are all items if `oov` is ``zero``, else those without unknown words.
+        All items count if `oov` is ``zero``, else those without unknown words.
 
         Parameters
         ----------
@@ -80,7 +80,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
-        """Compute the scores of several runs on the items that are used.
+        """Compute the scores of several runs on some of the items, with each item's influence.
 
         Parameters
         ----------
@@ -88,28 +88,29 @@ class Benchmark(ABC):
             The cosine of each pair, NaN if a word is unknown; or the rank of the correct answer to
             each question, as returned by `w2v.evaluate.answer_ranks`.
         used : bool (n,)
-            Which items are used.
+            Which items are used for the scores.
         """
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return how many sampling units, which are word pairs, the used items contain.
+        """Return the number of sampling units, which are word pairs, among the used items.
 
-        `used` is a bool array (n,) over the items.
+        `used`, bool (n,), says which items are used. An analogy question has two word pairs.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
-        """Estimate the sampling variance, over items, of the score of each row of `parts`.
+        """Estimate the variance of scores over random samples of items.
 
         Parameters
         ----------
         parts : (rows, n)
-            The influence of each item on a score, divided by the number of items that are used.
+            For each score, a row with the influence of each item on it, divided by the number of
+            items that are used (`Scores.parts`).
 
         Returns
         -------
         (estimates, rows)
-            One or more estimates of each variance. If there are several, use the largest.
+            One or more estimates of each score's variance. If there are several, use the largest.
         """
         return np.asarray(np.einsum("ij,ij->i", parts, parts))[None]
 
@@ -123,8 +124,8 @@ class SimilarityBenchmark(Benchmark):
     people : (n,)
         The human rating of each pair.
     words : int64 (n,)
-        A hash of the two words of each pair, by which equal pairs of different benchmarks are
-        found.
+        A hash of the two words of each pair; pairs of different benchmarks with the same hash are
+        the same pair.
     oov
         How pairs with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
         a cosine of 0.
@@ -155,7 +156,7 @@ class AnalogyBenchmark(Benchmark):
     Attributes
     ----------
     pairs : int64 (n, 2)
-        Which two word pairs form each question: every distinct pair has a number, from 0.
+        The two word pairs of each question, as numbers; every distinct pair has a number, from 0.
     oov
         How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
         them as wrong.
@@ -178,10 +179,11 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse matrices of 0 and 1 that add up values of questions by their word pairs.
+        """Two sparse matrices of 0 and 1 by which values of the questions are summed by word pair.
 
-        The columns are the questions. The first matrix has a row for each word pair, and the second
-        a row for each combination of two word pairs in a question.
+        The columns are the questions. The first matrix has a row for each word pair, with a 1 for
+        each question that contains it. The second has a row for each two word pairs that form a
+        question, with a 1 for each question that they form.
         """
         from scipy.sparse import csr_matrix
 
@@ -210,9 +212,9 @@ class MeanOfSets(Benchmark):
     """The mean of Spearman's correlation over several sets of word pairs, by Fisher's z-transform.
 
     The z values of the correlations are averaged, and the mean is transformed back to a
-    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. Arrays of
-    answers are the concatenation of those of all sets. A pair that occurs in several sets is one
-    sampling unit.
+    correlation. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs are left out. The items
+    are the pairs of all sets, one set after the other; n is their number. A pair that occurs in
+    several sets is one sampling unit.
 
     Attributes
     ----------
@@ -229,7 +231,10 @@ class MeanOfSets(Benchmark):
 
     @cached_property
     def words(self) -> NDArray[np.int64]:
-        """The index of each pair among the distinct pairs of all sets, int64 (n,)."""
+        """A number for each of the n pairs, int64 (n,), which is the same for equal pairs.
+
+        The distinct pairs of all sets are numbered from 0.
+        """
         words = np.concatenate([one.words for one in self.sets])
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
@@ -284,8 +289,9 @@ class MeanOfSets(Benchmark):
     def interval(self, answers: NDArray[Any]) -> tuple[float, Interval] | None:
         """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
 
-        The result is None if no set has `MIN_PAIRS_FOR_INTERVAL` used pairs, or if a correlation is
-        undefined. `answers`, (n,), are the cosines of all pairs, NaN for unknown words.
+        `answers`, (n,), are the cosines of the pairs of all sets, NaN for pairs with an unknown
+        word. The result is None if no set has `MIN_PAIRS_FOR_INTERVAL` used pairs, or if the
+        correlation of a set with so many is undefined.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)
@@ -305,14 +311,17 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     Parameters
     ----------
     x : (n,)
+        For example, the human ratings of n word pairs.
     y : (runs, n)
+        For example, the cosines of the pairs in several runs.
 
     Returns
     -------
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences, not divided by n. Those on a defined correlation sum to 0.
+        The influences, which are not divided by n, contrary to `Scores.parts`. Those on a defined
+        correlation sum to 0.
 
     Notes
     -----
@@ -379,7 +388,7 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
     """Make an `AnalogyBenchmark` of questions.
 
     The word pairs of a question are (a, b) and (c, answer). Equal pairs of one category have the
-    same index. `oov` says how questions with unknown words are treated: ``skip`` or ``zero``.
+    same number. `oov` says how questions with unknown words are treated: ``skip`` or ``zero``.
     """
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [

@@ -60,14 +60,15 @@ def neighbours(vectors: WordVectors, words: Sequence[str], k: int) -> list[Neigh
 def probe_words(vectors: WordVectors, n: int) -> list[str]:
     """Choose n words whose nearest neighbors are worth inspecting.
 
-    The words have at least four letters and no other characters, and are not English function
-    words. If there are more than n such words, n are chosen that range from frequent to moderately
-    frequent, about evenly spaced by the logarithm of their frequency rank.
+    Words are suitable if they have at least four letters and no other characters, and are not
+    English function words. If n is less than a fifth of their number, n are chosen from the most
+    frequent fifth, about evenly spaced by the logarithm of the frequency rank. Otherwise the n most
+    frequent ones are chosen.
 
     Returns
     -------
     list of str
-        The words, the most frequent first; fewer than n if the vocabulary has fewer suitable words.
+        The words, the most frequent first; fewer than n if fewer words are suitable.
     """
     words = [
         word
@@ -99,7 +100,7 @@ def neighbour_rows(
     k
         The number of neighbors per word; fewer if there are not enough candidates.
     vocabulary
-        Only this many most frequent words are candidates.
+        Only this many most frequent words are candidates. A word is not its own neighbor.
 
     Returns
     -------
@@ -139,13 +140,14 @@ def neighbour_overlap(
     limit
         Only this many of the common words are considered, the most frequent ones by `vectors`.
     words
-        The neighbors of at most this many of these words are compared. They are evenly spaced by
-        frequency rank.
+        The neighbors of at most this many of the considered words are compared. The words are
+        evenly spaced by frequency rank.
 
     Returns
     -------
     list of Overlap
-        The share of common neighbors, for each word compared, the most frequent word first.
+        For each word whose neighbors are compared, the share of neighbors that both sets have in
+        common; the most frequent word first.
 
     Raises
     ------
@@ -205,8 +207,8 @@ def mean_neighbour_overlap(
     Parameters
     ----------
     runs
-        The vectors of runs that differ in their seed. They are read one at a time, so a generator
-        that loads them keeps only one set in memory.
+        The vectors of runs that differ in their seed. They are used one at a time, so a generator
+        may load each when it is needed; not all are kept in memory.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
@@ -218,7 +220,8 @@ def mean_neighbour_overlap(
     Returns
     -------
     float or None
-        From 0 to 1; None for fewer than two runs, or if their words or the order of these differ.
+        From 0 to 1; None for fewer than two runs, or if the runs differ in their words or in the
+        order of the words.
 
     References
     ----------

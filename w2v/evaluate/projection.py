@@ -53,7 +53,7 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
         The words to project.
     method
         ``pca``, ``tsne`` or ``umap``. PCA is used instead of the other two if there are fewer than
-        `MIN_WORDS` words or all words have the same vector.
+        `MIN_WORDS` words or all their scaled vectors are equal.
     seed
         The seed of t-SNE and UMAP.
 
@@ -85,13 +85,16 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
 def project_by(
     vectors: WordVectors, words: Sequence[str], methods: Sequence[str]
 ) -> list[Projection]:
-    """Return a projection of words by each method; only one if `project` uses PCA for all."""
+    """Return the projections of words by several methods, without repeats.
+
+    There is only one by PCA, even if `project` uses PCA in place of other methods.
+    """
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
 
 
 def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64]:
-    """Project the vectors of n words onto their first two principal components.
+    """Project the vectors of n words, without scaling, onto their first two principal components.
 
     Returns
     -------

@@ -65,13 +65,14 @@ class Noise(NamedTuple):
     Attributes
     ----------
     seeds, seeds_freedom
-        The variance due to the choice of seeds, and the degrees of freedom of this estimate.
+        The estimated variance due to the choice of seeds, and the degrees of freedom of the
+        estimate.
     items, items_freedom
-        The variance due to the choice of word pairs or questions, and the degrees of freedom; 0 and
-        1 for a score that is not of a benchmark.
+        The same for the choice of items (word pairs or questions); 0 and 1 for a score without
+        items, such as a loss.
     careful
-        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. This
-        is done for two configurations or two seeds.
+        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. It is
+        used for two configurations or two seeds.
     """
 
     seeds: float
@@ -86,11 +87,12 @@ class Noise(NamedTuple):
         return math.sqrt(self.seeds + self.items)
 
     def critical(self, family: "Family") -> float:
-        """Return the critical value of the difference, in standard errors; 0 without variance.
+        """Return how many standard errors a difference must exceed to be significant.
 
-        If `careful`, it is the mean of the critical values for the two variances, weighted by the
-        variances (Cochran). Otherwise it is the critical value for the degrees of freedom of the
-        sum of the variances (Satterthwaite).
+        If `careful`, this critical value is the mean of the critical values for the degrees of
+        freedom of the two variances, weighted by the variances (Cochran). Otherwise it is the
+        critical value for the degrees of freedom of their sum (Satterthwaite). It is 0 if both
+        variances are 0. `family` is the family of comparisons to correct for.
         """
         if not self.error:
             return 0.0
@@ -117,20 +119,20 @@ class Difference:
     a, b
         The indices of the two configurations.
     difference
-        The mean score of `a` minus that of `b`, over the seeds that both have. For a benchmark
-        that skips unknown words, only items known to all runs of both are used.
+        The mean score of `a` minus that of `b`, over the seeds that both have; NaN if it is
+        undefined. For a benchmark that skips unknown words, only items are used whose words are
+        known to all these runs.
     verdict
         Whether `a` is significantly ``better`` or ``worse`` than `b`, or ``no difference shown``;
         or why they cannot be compared: ``one seed`` or none in common, or ``too few pairs`` (fewer
         than `MIN_ITEMS`, or the score is undefined).
     low, high
         The simultaneous 95 % confidence interval of the difference, corrected for the number of
-        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. This and all of the
-        following except the numbers `seeds` and `items` are None if the configurations cannot be
-        compared.
+        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. If the configurations
+        cannot be compared, all attributes from here on except `seeds` and `items` are None.
     alone_low, alone_high
-        The 95 % confidence interval without this correction, valid if only this comparison was
-        planned.
+        The 95 % confidence interval without this correction, which is valid if only this comparison
+        was planned.
     p
         The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
         ``better`` or ``worse``.
@@ -141,9 +143,10 @@ class Difference:
         The smallest true difference that is significant with probability 0.8, given this number of
         seeds; None if no variance was observed.
     size, seeds_needed
-        A size of the true difference, and the number of seeds with which it is significant with
-        probability 0.8. The number is None if `MAX_SEEDS` seeds are not enough, or if the runs are
-        not a sample of seeds.
+        `Comparison.size`, or the absolute value of `difference` if that is None; and the number of
+        seeds with which a true difference of this size is significant with probability 0.8. The
+        number is None if `MAX_SEEDS` seeds are not enough, or if the runs are not a sample of
+        seeds.
     """
 
     a: int
@@ -181,7 +184,10 @@ class Family:
     whole: float = LEVEL
 
     def critical(self, freedom: float) -> float:
-        """Return the critical value, in standard errors, for given degrees of freedom."""
+        """Return how many standard errors a difference must exceed to be significant at `level`.
+
+        `freedom` is the degrees of freedom of the estimate of the standard error.
+        """
         if self.settings == 2:
             from scipy.special import stdtrit
 
@@ -189,14 +195,15 @@ class Family:
         return math.exp(_critical_values(self.settings, self.level)(1 / freedom)) / math.sqrt(2)
 
     def p_value(self, ratio: float, critical: float) -> float:
-        """Return the corrected p-value of a difference.
+        """Return the p-value of a difference, corrected for all comparisons of all scores.
 
         Parameters
         ----------
         ratio
-            The absolute difference, in standard errors.
+            The absolute value of the difference, in standard errors.
         critical
-            The critical value of the ratio, from which the degrees of freedom are derived.
+            The critical value of `ratio`, by which the degrees of freedom are found: those for
+            which the method `critical` returns this value.
         """
         low, high = 1.0, MAX_FREEDOM
         while high / low > 1 + 1e-9:
@@ -225,7 +232,15 @@ MAX_FREEDOM = 1e5
 def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
     """Return the logarithm of the critical studentized range as a polynomial in 1 / freedom.
 
-    The function is smooth: a polynomial through ten points is exact to 1e-3.
+    Freedom is the degrees of freedom. The function is so smooth that a polynomial through ten
+    points is exact to 1e-3.
+
+    Parameters
+    ----------
+    settings
+        The number of configurations that are compared with each other.
+    level
+        The probability with which a range exceeds the critical one by chance.
     """
     from scipy.optimize import brentq
 
@@ -243,10 +258,11 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 def levels(objective: int, others: int) -> list[float]:
     """Divide the significance level `LEVEL` among several families of comparisons (Sidak).
 
-    A family (`Family`) compares a group of configurations by one score. Half of the level goes to
-    the objective, the score that was chosen before there were results. The families of other scores
-    share the other half equally. If either kind is missing, the other one gets the whole level. The
-    level then holds for all families together, exactly if they are independent.
+    A family (`Family`) compares a group of configurations by one score. The families that compare
+    by the objective, the score that was chosen before there were results, share half of `LEVEL`
+    equally; those that compare by other scores share the other half. If either kind is missing, the
+    other kind gets the whole level. The probability of any false positive in all families is then
+    `LEVEL`, exactly if they are independent.
 
     Parameters
     ----------
@@ -313,13 +329,13 @@ class Comparison:
     Attributes
     ----------
     values
-        The scores of each configuration's runs, by seed.
+        For each configuration, the scores of its runs, by seed.
     family
         The comparisons that are corrected together for multiple testing.
     benchmark, answers
-        The items that the score is computed from, and the answers of each configuration's runs to
-        them. For a score without items, such as a loss, `benchmark` is None; only seeds are then a
-        sample.
+        The items (word pairs or questions) that the score is computed from, and the answers of each
+        configuration's runs to them. For a score without items, such as a loss, `benchmark` is
+        None; only seeds are then a sample.
     larger_is_better
         Whether a larger score is better.
     size
@@ -338,7 +354,7 @@ class Comparison:
     fixed: bool = False
 
     def differences(self, pairs: Sequence[tuple[int, int]]) -> list[Difference]:
-        """Compare two configurations for each pair (a, b) of their indices."""
+        """Return the result of `difference` for each pair (a, b) of indices of configurations."""
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:
@@ -394,8 +410,9 @@ class Comparison:
         noise : Noise or None
             The variance of the difference. None if it cannot be estimated, as from one seed.
         items : int or None
-            The number of items that were used: those known to all runs of both, if the benchmark
-            skips unknown words. None without seeds, or for a score without items.
+            The number of items that were used; for a benchmark that skips unknown words, of items
+            whose words are known to all these runs. None without seeds, or for a score without
+            items.
         """
         careful = self.family.settings == 2 or len(seeds) == 2
         if self.benchmark is None:
@@ -435,7 +452,17 @@ class Comparison:
     def _scores(
         self, one: int, seeds: Sequence[str], answers: NDArray[Any], used: NDArray[np.bool_]
     ) -> Scores:
-        """Return the scores of a configuration's runs on the used items, cached for later calls."""
+        """Return the scores of a configuration's runs on the used items, cached for later calls.
+
+        Parameters
+        ----------
+        one
+            The index of the configuration.
+        seeds, answers
+            The seeds of its runs, and the answers of these runs, (seeds, n).
+        used
+            Which items are used, bool (n,).
+        """
         assert self.benchmark is not None
         key = one, used.tobytes(), tuple(seeds)
         if key not in self._known:
@@ -455,12 +482,15 @@ class Comparison:
 
         Parameters
         ----------
+        a, b
+            The indices of the configurations.
         gaps
-            The difference of the two scores for each seed.
+            The difference of their scores for each seed that both have.
 
         Returns
         -------
-        The variance, or None for fewer than two seeds; and its degrees of freedom.
+        The variance of the mean of `gaps`, or None for fewer than two seeds; and the degrees of
+        freedom of the estimate.
         """
         if len(gaps) < 2:
             return None, 1.0
@@ -478,9 +508,10 @@ class Comparison:
         return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
-        """Return the fewest seeds, at least two, for which a difference of this size is detectable.
+        """Return the fewest seeds, at least two, for which a difference of `size` is detectable.
 
-        The result is None if `MAX_SEEDS` seeds are not enough.
+        The difference is then significant with probability `POWER`. `noise` was estimated with
+        `seeds` seeds. The result is None if `MAX_SEEDS` seeds are not enough.
         """
         if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
             return None
@@ -499,7 +530,10 @@ MAX_KEPT = 64
 
 
 def _shown(family: Family, noise: Noise) -> float:
-    """Return the smallest true difference that is significant with probability `POWER`."""
+    """Return the smallest true difference that is significant with probability `POWER`.
+
+    It is 0 without variance.
+    """
     from scipy.special import stdtrit
 
     if not noise.error:

@@ -106,8 +106,8 @@ def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table ``analogies`` for one benchmark and one method.
 
-    There is a row for each category, and one each for the semantic, the syntactic and all
-    questions.
+    There is a row for each category, one for all semantic questions, one for all syntactic
+    questions, and one for all questions.
     """
     sums = [
         evaluate.total_of([c for c in result.categories if c.section in sections], name)
@@ -135,8 +135,8 @@ def question_bands(
 ) -> list[dict[str, Any]]:
     """Compute the accuracy on questions with frequent and with rare words, as rows of a table.
 
-    The vocabulary is divided into bands of frequency ranks. A question belongs to the band of its
-    rarest word, the answer included.
+    The vocabulary is divided into bands of frequency ranks. A question belongs to the band of the
+    rarest of its words a, b, c and its first correct answer that has a vector.
 
     Parameters
     ----------

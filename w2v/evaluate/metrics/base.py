@@ -170,13 +170,13 @@ class Metric(ABC):
     section
         The name of the metric, which is the key of its scores in ``scores.json``.
     figures
-        The names of its main scores, by which runs are compared.
+        The names of its main scores, by which runs are compared, such as ``spearman``.
     detailed
         The names of scores that are long lists and are left out of the summary.
     columns
-        The type of each column of the metric's own result tables, by table and column: ``str``,
-        ``float64``, ``int64`` or ``bool``. Tables defined in `w2v.evaluate.metrics.tables` are not
-        repeated here.
+        The type of each column of the metric's result tables, by the names of the table and of the
+        column: ``str``, ``float64``, ``int64`` or ``bool``. Tables that are defined in
+        `w2v.evaluate.metrics.tables` are not repeated here.
     """
 
     section: ClassVar[str]
@@ -210,7 +210,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self, given: MetricInput) -> MetricResult | None:
-        """Compute the scores and tables; the result may be None if the metric does not apply.
+        """Compute the scores and tables; return None if the metric does not apply to the input.
 
         Raises
         ------
@@ -270,7 +270,7 @@ class Metric(ABC):
 
 
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
-    """Read a benchmark, or return its items from memory if its files have not changed.
+    """Read a benchmark, or return its items from memory if it was read before and has not changed.
 
     Parameters
     ----------
@@ -307,12 +307,13 @@ BANDS = (1_000, 5_000, 20_000)
 
 
 def bands(size: int) -> list[tuple[int, int]]:
-    """Divide a vocabulary of `size` words into bands of frequency ranks that end at `BANDS`.
+    """Divide a vocabulary of `size` words into bands of frequency ranks.
 
     Returns
     -------
     list of (first, last)
-        The first and the last rank of each band, from 1.
+        The first and the last rank of each band, from 1. `BANDS` has the last ranks of all bands
+        but the last one, which ends at `size`.
     """
     ends = [*(end for end in BANDS if end < size), size]
     return list(zip([1, *(end + 1 for end in ends)], ends, strict=False))
@@ -368,17 +369,18 @@ def benchmark_files(
     Parameters
     ----------
     named
-        The path of each benchmark, by name. ``gensim`` stands for the file that gensim ships,
-        ``standard`` for a standard set, and None for a benchmark to be left out.
+        The path of each benchmark, by name. ``gensim`` stands for the file of this name that gensim
+        ships, ``standard`` for the standard set of this name, and None for a benchmark to be left
+        out.
     shipped
         A function that returns the path of the file that gensim ships for a name.
     settings
-        Where the standard sets are kept, and where they are downloaded from.
+        The settings that say where standard sets are kept, and where they are downloaded from.
 
     Raises
     ------
     InputError
-        gensim does not ship a benchmark of the given name.
+        gensim does not ship a benchmark of the given name, or is not installed.
     NamedError
         There is no standard set of the given name, or it cannot be downloaded.
     """

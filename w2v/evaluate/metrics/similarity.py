@@ -85,9 +85,9 @@ class Similarity(Metric):
     ) -> None:
         """Add the mean of Spearman's correlation over all sets of word pairs to `result`.
 
-        It is added to the scores and to the rows of the table ``similarity``, unless it is
-        undefined. `made` is a bool array over the pairs of all sets: whether a word of the pair has
-        no vector of its own, but one made from its n-grams (subwords).
+        The mean is added to the scores and to the rows of the table ``similarity``, unless it is
+        undefined. `made`, a bool array over the pairs of all sets, says whether a word of the pair
+        has no vector of its own, but one made from its n-grams (subwords).
         """
         asked = [one.benchmark for one in result.answers.values()]
         mean = MeanOfSets([one for one in asked if isinstance(one, SimilarityBenchmark)])

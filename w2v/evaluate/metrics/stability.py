@@ -23,7 +23,8 @@ K = 10
 class Stability(Metric):
     """The metric of stability: the share of nearest neighbors that two runs have in common.
 
-    It is a mean over words; `K` neighbors of each are compared.
+    The share is averaged over words, for each of which the `K` nearest neighbors are compared. It
+    is not computed unless another run is given (`MetricInput.other`).
     """
 
     section = "stability"

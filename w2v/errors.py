@@ -20,11 +20,11 @@ _ACTIVE = re.compile(
 
 
 def sanitize(text: str, *, terminal: bool = False) -> str:
-    r"""Return a text without characters that could manipulate a terminal or web page.
+    r"""Replace characters of a text that could manipulate a terminal or web page.
 
-    Control characters, which can command a terminal, and direction marks, which reverse the text
-    after them, are replaced; so are Unicode line separators and characters that cannot be written
-    as UTF-8. Zero-width joiners are kept, because Persian and Hindi are spelled with them.
+    They are control characters, which can command a terminal, and direction marks, which reverse
+    the text after them. Unicode line separators, lone surrogates, U+FFFE and U+FFFF are replaced as
+    well. Zero-width joiners are kept, because Persian and Hindi are spelled with them.
 
     Parameters
     ----------

@@ -45,9 +45,9 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 def tile_inputs(sizes: Sizes) -> int:
     """Return the number of words whose vectors the input rows of a tile are computed from.
 
-    A tile is a group of consecutive center words. For skip-gram, these are the words counted. For
-    CBOW, the ``sizes.window`` words before and after them are counted as well, and the number is
-    rounded up to a multiple of `MR`.
+    A tile is a group of consecutive center words. For skip-gram, the number is that of the center
+    words. For CBOW, it includes the ``sizes.window`` words before and the ``sizes.window`` words
+    after them, and is rounded up to a multiple of `MR`.
     """
     return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
 
@@ -116,8 +116,8 @@ def choose_band_targets(
     following
         For each output row of the strip in the gradient buffer, the next row of the same word.
     curvature
-        For each of these rows, the summed curvature of the loss along its vector. The curvatures
-        of this tile, which are in ``own.sums``, are added.
+        For each of these rows, the summed curvature of the loss along its vector. It is updated
+        by the curvatures of this tile, which are read from ``own.sums``.
     rate
         The learning rate.
     place

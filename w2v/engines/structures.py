@@ -410,11 +410,11 @@ class Planning(NamedTuple):
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        The first element of a linked list for each word, -1 if it is empty. A list has the rows of
-        the gradient buffer that belong to the word.
+        The first element of a linked list for each word, or tree node; -1 if the list is empty. It
+        has the rows of the gradient buffer that belong to the word.
     seen : int32 (V - 1,)
-        For the hierarchical softmax: the index in ``nodes`` of `Plans` at which each inner node was
-        last listed, or -1.
+        For the hierarchical softmax: the index in ``nodes`` of `Plans` at which each inner node of
+        the tree was last listed, or -1.
     parts : int32 (rows of the input matrix,)
         With subwords: the index of each row in ``part_rows`` of `Plans`, or -1.
     part_places : int32 (entries,)

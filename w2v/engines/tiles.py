@@ -86,8 +86,8 @@ class Draw(NamedTuple):
     Attributes
     ----------
     inputs
-        Which word vectors are summed, and with what weights, to get each input vector: one for each
-        center word, padded to whole tiles of `CENTERS` center words.
+        The input vectors, as weighted sums of word vectors: one sum for each center word, padded to
+        whole tiles of `CENTERS` center words.
     columns
         The output vectors of the tiles, and the weights of the scores.
     pairs
@@ -184,11 +184,12 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the summed weight of the pairs of a batch, and their summed loss; words is 0.
+        """Return the summed weight of the pairs of a batch, and their summed loss.
 
-        The model is not changed. Four buffers then contain what `update` needs: ``C`` and ``R`` the
-        input and output vectors, ``G`` the derivative of the loss with respect to each score, and
-        ``S``, in place of the scores, an upper bound on the second derivative.
+        The number of words in the result is 0. The model is not changed. Four buffers then contain
+        what `update` needs: ``C`` and ``R`` the input and output vectors, ``G`` the derivative of
+        the loss with respect to each score, and ``S``, in place of the scores, an upper bound on
+        the second derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns

@@ -291,7 +291,7 @@ class MeanOfSets(Benchmark):
 
         `answers`, (n,), are the cosines of the pairs of all sets, NaN for pairs with an unknown
         word. The result is None if no set has `MIN_PAIRS_FOR_INTERVAL` used pairs, or if the
-        correlation of a set with so many is undefined.
+        correlation of a set with so many pairs is undefined.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)

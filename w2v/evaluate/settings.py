@@ -1,4 +1,4 @@
-"""All settings of the stage that evaluates vectors: benchmarks, neighbors, the map, exports."""
+"""Settings of the stage that evaluates vectors: benchmarks, neighbors, maps of words, exports."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -66,7 +66,8 @@ class Evaluate(EvaluationSettings):
     def compared_path(self) -> Path | None:
         """Return the path of the vectors that the setting `compare` names; None if it is not set.
 
-        If it names the folder of a sweep over seeds, the path is that of the first run.
+        If it names the folder of a sweep, whose runs differ only in the seed, the path is that of
+        the first run.
 
         Raises
         ------

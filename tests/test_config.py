@@ -3,11 +3,12 @@
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError, is_dataclass
+from dataclasses import FrozenInstanceError, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -414,6 +415,38 @@ def test_a_number_in_a_file_is_no_boolean(
             return
         with pytest.raises(InputError, match=f"^{path}: {refused}: must be true or false$"):
             schema.check_files(hydra)
+
+
+def numbers() -> dict[str, tuple[Any, str, bool]]:
+    """Return all settings that are numbers: their owner, name, and whether they are lists."""
+    found = {}
+    pairs = [(group, name) for group in schema.GROUPS for name in choices(group)]
+    for group, name in pairs:
+        for part in parts(settled(f"{group}={name}", *FILES[1:] * (name == "files"))):
+            hints = get_type_hints(type(part))
+            for key in part.__dataclass_fields__:
+                kinds = {hints[key], *get_args(hints[key])}
+                if kinds & {int, float, list[int]}:
+                    found[f"{type(part).__name__}.{key}"] = part, key, list[int] in kinds
+    return found
+
+
+def test_a_boolean_is_no_number_in_the_library() -> None:
+    found = numbers()
+    assert len(found) > 50
+    assert {"Config.seed", "SkipGramArchitecture.subsample", "Benchmark.threads"} <= {*found}
+    for part, key, is_list in found.values():
+        for value in (True, np.True_, np.array([2])):
+            with pytest.raises(InputError, match=rf"^{key}=.*: must be a .*number"):
+                replace(part, **{key: [value] if is_list else value})
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "on"])
+def test_a_boolean_in_a_file_is_no_number(value: str) -> None:
+    for part, key, is_list in numbers().values():
+        file = OmegaConf.create(f"{key}: {[value] if is_list else value}".replace("'", ""))
+        with pytest.raises(OmegaConfBaseException, match=r"converted to (Int|Float)"):
+            OmegaConf.merge(OmegaConf.structured(part), file)
 
 
 TEXT = st.one_of(

@@ -113,6 +113,7 @@ def test_the_same_command_again_trains_nothing(halved: Path) -> None:
         (["train.epochs=2,4"], "train.epochs=2,4: halving needs the same for all jobs"),
         (["train.epochs=1"], "hydra.sweeper.min_epochs=1: must be from 1 to less than"),
         (["hydra.sweeper.min_epochs=0"], "hydra.sweeper.min_epochs=0: must be from 1"),
+        (["hydra.sweeper.min_epochs=true"], "hydra.sweeper.min_epochs=True: must be from 1"),
         (["train.patience=2"], "train.patience: must be null where search=halving stops"),
     ],
 )

@@ -11,12 +11,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from functools import cache
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 from w2v.errors import InputError
 from w2v.limits import Limit
+
+NUMBERS = {int: Integral, float: Real}
+"""The classes whose objects a setting of type int or float takes."""
 
 
 class SettingError(InputError):
@@ -138,33 +142,36 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    """Return whether a value other than None fits one of the types `kinds`.
+    """Return whether a value other than None has one of the types `kinds`.
 
-    An object with the method ``__index__``, such as an integer of NumPy, fits int. One with
-    ``__float__``, such as any integer, fits float. A Python bool fits neither. Only int, float,
-    bool and str are checked; for other types, such as list, every value fits.
+    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. Of a list or a
+    tuple, each item must have the type of the items. Other types, such as dict, are not checked.
     """
-    for kind in kinds:
-        if kind in (int, float):
-            # In Python, bool is a subclass of int, but it is not a number to the user.
-            numbers = (int,) if kind is int else (int, float)
-            if hasattr(value, "__index__" if kind is int else "__float__") or isinstance(
-                value, numbers
-            ):
-                return not isinstance(value, bool)
-        elif kind in (bool, str):
-            if isinstance(value, kind):
-                return True
-        elif kind is not NoneType:
-            return True
-    return False
+    return any(_is(value, kind) for kind in kinds)
+
+
+def _is(value: object, kind: Any) -> bool:
+    if kind in NUMBERS:
+        # Python's bool is a subclass of int, but it is not a number to the user.
+        return isinstance(value, NUMBERS[kind]) and not isinstance(value, bool)
+    if kind in (bool, str):
+        return isinstance(value, kind)
+    if get_origin(kind) in (list, tuple):
+        # Lists may hold millions of words, so one item of each type is checked.
+        return isinstance(value, list | tuple) and all(
+            _is(item, get_args(kind)[0]) for item in {type(one): one for one in value}.values()
+        )
+    return kind is not NoneType
 
 
 def _words(kinds: tuple[Any, ...]) -> list[str]:
     """Return the name of each type in plain words, such as "a whole number" for int."""
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    names |= {NoneType: "null", list: "a list", tuple: "a list", dict: "name=value pairs"}
-    return [names.get(get_origin(kind) or kind, getattr(kind, "__name__", "")) for kind in kinds]
+    names |= {NoneType: "null", dict: "name=value pairs", list: "a list"}
+    names |= dict.fromkeys([list[str], tuple[str, ...]], "a list of strings")
+    names |= {list[int]: "a list of whole numbers"}
+    plain = (names.get(kind) or names.get(get_origin(kind)) for kind in kinds)
+    return [name or kind.__name__ for name, kind in zip(plain, kinds, strict=True)]
 
 
 HOME = re.compile(r"(?:(?<=[=\[,:'\"])|(?<=///))~(?=/)")

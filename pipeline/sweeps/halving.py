@@ -40,7 +40,7 @@ def rungs_of(epochs: int, first: int) -> list[int]:
 def check_halving(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
     """Raise `InputError` if the settings of the jobs do not allow successive halving."""
     first, epochs = config.hydra.sweeper.min_epochs, config.train.epochs
-    if not isinstance(first, int) or not 1 <= first < epochs:
+    if type(first) is not int or not 1 <= first < epochs:
         raise InputError(
             f"hydra.sweeper.min_epochs={first}: must be from 1 to less than train.epochs={epochs}"
         )

@@ -23,7 +23,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from pipeline.config.settings import Tracking
-from pipeline.tracking import SharedStore, Tracker, mlflow_tracker, reopen, retries, track
+from pipeline.tracking import (
+    SharedStore,
+    Tracker,
+    killed_runs,
+    mlflow_tracker,
+    reopen,
+    retries,
+    track,
+)
 from pipeline.tracking.killed_runs import lost_jobs
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
@@ -194,6 +202,32 @@ def test_jobs_of_a_sweep_do_not_wait_for_their_records(
     assert recorded(outputs, "select run_uuid from params order by value") == [
         (job,) for job in jobs
     ]
+
+
+@pytest.mark.parametrize("recorded_at_last", [True, False])
+def test_a_report_waits_for_the_run_of_its_job(
+    outputs: Path,
+    tmp_path: Path,
+    recorded_at_last: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    freed = threading.Event()
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", waits_for(freed))
+    monkeypatch.setattr(mlflow_tracker, "MAX_WAIT", 60.0 * recorded_at_last)
+    (tmp_path / "report.html").touch()
+    shared = SharedStore()
+    with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}, shared) as sweep:
+        tags = {"mlflow.parentRunId": str(sweep.run_id), "job": "0"}
+        with track(CONFIG, outputs, "0", {"seed": 0}, tags, shared) as job:
+            pass
+        monkeypatch.setattr(killed_runs, "sleep", lambda _: freed.set())
+        with reopen(CONFIG, outputs, job.run_id) as tracker:
+            tracker.files([tmp_path / "report.html"], "")
+        freed.set()
+    found = list(outputs.glob(f"mlartifacts/**/{job.run_id}/artifacts/report.html"))
+    assert len(found) == recorded_at_last
+    assert (f"nothing is added to run {job.run_id}" in capsys.readouterr().err) != recorded_at_last
 
 
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:

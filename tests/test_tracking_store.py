@@ -197,7 +197,7 @@ def test_a_run_is_closed_after_its_process_was_killed(
 def test_a_run_stays_open_as_long_as_its_process_holds_the_lock(
     experiment: tuple[MlflowClient, str], outputs: Path
 ) -> None:
-    with run_lock(outputs, {}) as lock:
+    with run_lock(outputs, {}, "1") as lock:
         run_id = start_run(experiment, **{TAG: lock.lock_file})
         assert status(experiment, outputs, run_id) == "RUNNING"
     assert status(experiment, outputs, run_id) == "KILLED"
@@ -218,7 +218,7 @@ def test_a_run_that_was_closed_after_the_search_keeps_its_status(
     experiment: tuple[MlflowClient, str], outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, _ = experiment
-    with run_lock(outputs, {}) as lock:
+    with run_lock(outputs, {}, "1") as lock:
         run_id = start_run(experiment, **{TAG: lock.lock_file})
     found = client.search_runs([experiment[1]])
     monkeypatch.setattr(client, "search_runs", lambda *_: found)
@@ -234,7 +234,7 @@ def test_the_jobs_of_a_sweep_that_has_ended_are_waited_for(
     locked, waits = threading.Event(), threading.Event()
 
     def job() -> None:
-        with run_lock(outputs, {}) as lock:
+        with run_lock(outputs, {}, "1") as lock:
             runs.append(start_run(experiment, **{"mlflow.parentRunId": sweep, TAG: lock.lock_file}))
             locked.set()
             waits.wait(60)

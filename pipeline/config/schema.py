@@ -21,11 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import messages
 from pipeline.config.help import TEMPLATE, help_text
-from pipeline.config.settings import (
-    TOKENIZERS,
-    Config,
-    Tracking,
-)
+from pipeline.config.settings import TOKENIZERS, Config, Tracking
 from w2v.bench.settings import MEASURES
 from w2v.cluster.settings import ClusterSettings
 from w2v.differences import flat

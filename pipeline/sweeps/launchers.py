@@ -14,14 +14,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from pipeline.sweeps.results import (
-    JOB,
-    SWEEP,
-    failure_reason,
-    has_ended,
-    read_json,
-    write_failure,
-)
+from pipeline.sweeps.results import JOB, SWEEP, failure_reason, has_ended, read_json, write_failure
 from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
 from w2v.errors import InputError

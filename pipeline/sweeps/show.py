@@ -107,10 +107,7 @@ def without_nan(rows: Sequence[Row]) -> list[Row]:
 def markdown(result: Sweep[Job], summary: Mapping[str, Any]) -> str:
     """Return the results in Markdown, as the description of the sweep's MLflow run."""
     lines = [f"`{summary['command']}`", "", f"By {result.objective}; {VERDICTS}", ""]
-    lines += [
-        *(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]),
-        "",
-    ]
+    lines += [*(f"- {line}" for line in [*sentences(result.judged)[:40], *advice(result)]), ""]
     axes = result.settings
     head = [*axes, "mean", "95 % interval", "seeds", "verdict"]
     lines += [" | ".join(head), " | ".join("---" for _ in head)]

@@ -7,8 +7,8 @@ A process holds a lock on a file until its run is recorded. The system releases 
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -25,10 +25,10 @@ JOB_SECONDS = 10.0
 """How long a job may take to stop after its sweep or launcher has ended."""
 
 
-def run_lock(outputs: Path, tags: Mapping[str, str]) -> FileLock:
+def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
     """Return a lock, not yet acquired, on a new file of a run; any thread may release it."""
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
-    path = outputs.absolute() / FOLDER / f"{of_job}{uuid4().hex}.lock"
+    path = outputs.absolute() / FOLDER / f"{of_job}{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path, thread_local=False)
 
@@ -37,6 +37,13 @@ def unlock(lock: FileLock) -> None:
     """Release a lock, and delete its file."""
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release(force=True)
+
+
+def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
+    """Wait until the process of a job has recorded its run, at most `max_wait` seconds."""
+    deadline = monotonic() + max_wait
+    while [*(outputs / FOLDER).glob(f"*.{run_id}.lock")] and monotonic() < deadline:
+        sleep(0.1)
 
 
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:

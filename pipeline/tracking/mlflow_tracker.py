@@ -13,16 +13,23 @@ from functools import partial
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from pipeline.tracking import killed_runs
 from pipeline.tracking.artifacts import upload_files, upload_table
-from pipeline.tracking.killed_runs import PARENT, TAG, close_killed_runs, run_lock, unlock
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
-from pipeline.tracking.retries import QueueProxy, RetryQueue, one_line, retry_while_locked
+from pipeline.tracking.retries import (
+    MAX_WAIT,
+    QueueProxy,
+    RetryQueue,
+    one_line,
+    retry_while_locked,
+)
 from pipeline.tracking.store import (
     NeedsOwnTransactions,
     one_transaction,
@@ -197,7 +204,8 @@ class MlflowTracker(Tracker):
 
     def close_killed_jobs(self) -> None:
         assert self.linked is not None
-        close_killed_runs(self.client, self.run.info.experiment_id, self.linked, self.run_id)
+        experiment = self.run.info.experiment_id
+        killed_runs.close_killed_runs(self.client, experiment, self.linked, self.run_id)
 
 
 @contextmanager
@@ -207,6 +215,7 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
     store = store_uri(config.uri, outputs)
     try:
         client, _ = open_experiment(store, config.experiment, outputs)
+        killed_runs.wait_for_run(outputs, run_id, MAX_WAIT)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
         print(
@@ -283,7 +292,7 @@ def track_in_mlflow(
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")
     quiet_loggers()
     store = store_uri(config.uri, outputs)
-    is_job, is_sweep = PARENT in tags, tags.get("kind") == "sweep"
+    is_job, is_sweep = killed_runs.PARENT in tags, tags.get("kind") == "sweep"
     location = None
     if is_job:
         if shared.opened is None:
@@ -292,17 +301,18 @@ def track_in_mlflow(
     else:
         client, experiment_id = open_experiment(store, config.experiment, outputs)
     with ExitStack() as stack:
-        lock = run_lock(outputs, tags)
+        run_id = uuid4().hex  # unless MLflow chooses another
+        lock = killed_runs.run_lock(outputs, tags, run_id)
         lock.acquire()
-        stack.callback(unlock, lock)
+        stack.callback(killed_runs.unlock, lock)
         params = [Param(key, str(value)) for key, value in parameters.items()]
         creation: dict[str, Any] | None
         creation = {
             "run_name": run_name,
-            "tags": {**provenance_tags(), **tags, TAG: str(lock.lock_file)},
+            "tags": {**provenance_tags(), **tags, killed_runs.TAG: str(lock.lock_file)},
         }
         if location is not None and not config.system_metrics:
-            run = run_to_create(experiment_id, location)
+            run = run_to_create(experiment_id, location, run_id)
         else:
             try:
                 run = retry_while_locked(partial(client.create_run, experiment_id, **creation))
@@ -317,7 +327,7 @@ def track_in_mlflow(
         if is_sweep:
             shared.calls = calls
         if not is_job:  # otherwise the sweep does it
-            calls.put(close_killed_runs, client, experiment_id, outputs)
+            calls.put(killed_runs.close_killed_runs, client, experiment_id, outputs)
         # A job that takes longer is shown while it runs.
         opening = threading.Timer(FLUSH_SECONDS, calls.put, [tracker.flush])
         opening.daemon = True

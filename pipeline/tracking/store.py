@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
-from uuid import uuid4
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -195,12 +194,12 @@ def open_experiment_again(
     return client, number, location if local and location.startswith("file:") else None
 
 
-def run_to_create(experiment_id: str, location: str) -> Run:
-    """Return an MLflow run with a new ID; the caller creates it in the store later.
+def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
+    """Return an MLflow run with a given new ID; the caller creates it in the store later.
 
     `location` is the URI of the folder of the experiment's artifacts.
     """
-    run_id, now = uuid4().hex, int(time.time() * 1000)
+    now = int(time.time() * 1000)
     address = f"{location.rstrip('/')}/{run_id}/{SqlAlchemyStore.ARTIFACTS_FOLDER_NAME}"
     info = RunInfo(run_id, experiment_id, "", "RUNNING", now, None, "active", address)
     return Run(info, RunData())

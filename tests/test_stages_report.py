@@ -100,14 +100,27 @@ def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
     assert artifacts_of(job, here)["summary.json"].samefile(job / "summary.json")
 
 
+def write_single_run(here: Path) -> Path:
+    """Write the summary of a single run into a folder, as a run does; return the folder."""
+    folder = here / "outputs" / "runs" / "2026-01-31" / "12-00-00-123456"
+    folder.mkdir(parents=True)
+    shutil.copy(jobs_of(here)[0] / "summary.json", folder)
+    return folder
+
+
 def test_what_has_no_report_is_refused(here: Path) -> None:
     best, other, _ = jobs_of(here)
-    done = run("report=nowhere", cwd=here)
-    line = "error: report=nowhere: no such folder; give the folder of a run or of a sweep\n"
-    assert (done.returncode, done.stderr) == (2, line)
-    done = run("report=outputs", cwd=here)
-    assert done.returncode == 2
-    assert "report=outputs: must be a folder of a sweep, or of a job of one" in done.stderr
+    single = write_single_run(here)
+    wanted = (
+        "must be best, all or none or, as the only argument, a folder of a sweep or of a job of "
+        "one that has scores; a single run has its report\n"
+    )
+    for folder in ("nowhere", "outputs", single, single.parent):
+        done = run(f"report={folder}", cwd=here)
+        missing = "no such folder; " if folder == "nowhere" else ""
+        assert (done.returncode, done.stderr) == (2, f"error: report={folder}: {missing}{wanted}")
+    done = run(f"++report={single}", cwd=here)
+    assert (done.returncode, done.stderr) == (2, f"error: report={single}: {wanted}")
     for setting in ("seed=3", "report=best"):
         done = run(f"report={best}", setting, cwd=here)
         assert done.returncode == 2

@@ -16,7 +16,7 @@ from w2v.errors import InputError
 from w2v.evaluate.metrics import figure_names
 from w2v.evaluate.settings import Evaluate
 from w2v.hashes import FileHashes
-from w2v.limits import above, at_least, matching, one_of, text
+from w2v.limits import Limit, above, at_least, matching, one_of, text
 from w2v.losses import Loss
 from w2v.objectives import Architecture, Objective, with_loss
 from w2v.settings import Settings, setting
@@ -29,6 +29,11 @@ from w2v.training.schedule import TrainingSettings
 
 REPORTS = ("best", "all", "none")
 """Which jobs of a sweep get plots and an HTML report."""
+
+REPORT_WANTED = (
+    "best, all or none or, as the only argument, a folder of a sweep or of a job of one that has "
+    "scores; a single run has its report"
+)
 
 
 # The tokenizers: the library's, with what the pipeline adds.
@@ -152,9 +157,8 @@ class Config(Settings):
         "the stages to run; the results of others come from the cache", default=[]
     )
     report: str = setting(
-        "the jobs of a sweep that get pictures and pages: best, all or none; or, as the only "
-        "setting, a folder of a sweep or of one of its jobs that get them now",
-        one_of(REPORTS),
+        "the jobs of a sweep that get pictures and pages, or a folder that gets them now",
+        Limit(REPORT_WANTED, REPORTS.__contains__),
         "best",
     )
     plan: bool = setting(

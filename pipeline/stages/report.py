@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.cache import store
 from pipeline.cache.store import Entry
-from pipeline.config.settings import Tracking
+from pipeline.config.settings import REPORT_WANTED, Tracking
 from pipeline.runtime.write_errors import explain_write_errors
 from pipeline.stages.base import code_of
 from pipeline.stages.vocab import IDS
@@ -162,9 +162,8 @@ def read_ended(run_dir: Path) -> Ended:
         stages: dict[str, Any] = summary["stages"]
         evaluated = Path(stages["evaluate"]["path"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"report={run_dir}: must be a folder of a sweep, or of a job of one that has scores"
-        ) from None
+        missing = "" if run_dir.is_dir() else "no such folder; "
+        raise InputError(f"report={run_dir}: {missing}must be {REPORT_WANTED}") from None
     # The outputs may have been moved, or the path may start in another folder than this one.
     places = [Path(*evaluated.parts[:-3]), *run_dir.absolute().parents]
     for outputs in places:
@@ -182,12 +181,9 @@ def read_ended(run_dir: Path) -> Ended:
 def runs_below(path: Path) -> list[Path]:
     """Return the folders of the runs to report on: `path` itself or, for a sweep, its jobs.
 
-    Jobs without scores or with a report are left out. Raises `InputError` if `path` is missing.
+    Jobs without scores or with a report are left out.
     """
-    if not path.is_dir():
-        raise InputError(f"report={path}: no such folder; give the folder of a run or of a sweep")
-    jobs = sorted(path.glob(f"[0-9]*/{SUMMARY}"), key=lambda file: int(file.parent.name))
-    if not jobs:
-        return [path]
-    scored = (job.parent for job in jobs if "evaluate" in json.loads(job.read_bytes())["stages"])
-    return [job for job in scored if not (job / REPORT).exists()]
+    jobs = [file.parent for file in path.glob(f"*/{SUMMARY}") if file.parent.name.isdecimal()]
+    new = [job for job in jobs if not (job / REPORT).exists()]
+    new = [job for job in new if "evaluate" in json.loads((job / SUMMARY).read_bytes())["stages"]]
+    return sorted(new, key=lambda job: int(job.name)) if jobs else [path]

@@ -39,7 +39,8 @@ class Snapshot:
         The progress and history of the training, as JSON values; see
         `w2v.training.history.TrainState`.
     arrays
-        The vectors and the other arrays of the training by name. They are not copies.
+        The vectors and the other arrays of the training by name. They may share memory with the
+        training, or with the files of a checkpoint.
     """
 
     progress: Mapping[str, Any]
@@ -88,7 +89,7 @@ class Checkpoints:
         words
             The number of words that training has read so far.
         size
-            The size of a checkpoint in bytes, from which the time to write it is estimated.
+            The size of a checkpoint in bytes, from which the time to write the first is estimated.
         """
         self.last_words = words
         self.last_time = time.monotonic()
@@ -161,8 +162,9 @@ class Checkpoints:
     ) -> Snapshot | None:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
-        The arrays are memory-mapped. Checkpoints that are damaged, belong to another training, or
-        are refused by `check` are removed until a valid one is found.
+        A checkpoint is not valid if it is damaged, belongs to another training, or is refused by
+        `check`; those that are newer than the one returned are removed. The arrays of the result
+        are memory-mapped.
 
         Parameters
         ----------
@@ -233,7 +235,7 @@ def write_array(path: Path, array: NDArray[Any]) -> dict[str, Any]:
 
 
 def read(path: Path, identity: str) -> Snapshot:
-    """Read a checkpoint from its folder, and verify the checksums.
+    """Read a checkpoint from its folder, and verify the checksums; its arrays are memory-mapped.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Count the floating-point operations of a training; the numbers are the same for all engines.
 
-Most operations are for scores, the dot products of a center and an outside vector. A score takes 2
-d operations for vectors of dimension d, and so does each of the two gradients that depend on it: 6
-d in all. ``w2v/README.md`` has the derivation.
+Most operations are for scores, the dot products of an input (center) vector and an output (outside)
+vector. A score takes 2 d operations for vectors of dimension d, and so does each of the two
+gradients that depend on it: 6 d in all. ``w2v/README.md`` has the derivation.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Work:
         a pair's weight is the probability that the window contains it, otherwise 1. For CBOW, the
         number of predicted words.
     scores
-        The number of dot products of a center and an outside vector.
+        The number of dot products of an input and an output vector.
     flops
         The number of floating-point operations: 6 d for each dot product, for dimension d.
     """
@@ -55,7 +55,8 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     text
         The documents.
     task
-        Contains the objective and the words' counts. Its model is not read.
+        The training, with its objective and the words' counts. The values of its vectors do not
+        matter.
     random
         The random generator of sub-sampling.
     """
@@ -85,9 +86,9 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
 def relative_cost(objective: Objective, words: int) -> float:
     """Estimate the relative cost of training per word of text, to compare objectives.
 
-    The cost is d times the number of dot products of a center and an outside vector, where d is the
-    dimension of vectors. For CBOW, adding up a context vector costs as much as a dot product. All
-    words are assumed to be equally frequent.
+    The cost is d times the number of dot products of an input and an output vector, where d is the
+    dimension of vectors. For CBOW, adding one vector of a context word is counted like a dot
+    product. All words are assumed to be equally frequent.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def first_epoch_work(
     heldout
         The fraction of documents that are held out.
     bootstrap
-        Whether to train on a bootstrap sample of the documents.
+        Whether training uses a bootstrap sample of the documents that are not held out.
     """
     objective = replace(objective, subwords=False)  # n-grams change no number of dot products
     training, _ = hold_out(text, heldout, generator(heldout_seed, "heldout"))

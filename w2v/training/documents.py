@@ -92,11 +92,11 @@ def train(
     Parameters
     ----------
     documents
-        The path of a file or a folder, a glob pattern, or a list of these; ``.gz``, ``.bz2``,
-        ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a document, or
-        of lists of tokens, which are used unchanged; it is read once, as a stream. A list of
-        strings is taken for paths if its first item is the path of an existing file or folder, or a
-        pattern such as ``texts/*.txt``.
+        The path of a file or a folder, a glob pattern or a URL, or a list of these; ``.gz``,
+        ``.bz2``, ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a
+        document, or of lists of tokens, which are used unchanged; it is read once, as a stream. A
+        list of strings is taken for paths if its first item is the path of an existing file or
+        folder, a pattern such as ``texts/*.txt``, or a URL.
     objective
         The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
         ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
@@ -114,20 +114,21 @@ def train(
     limit
         Read at most this many documents that are not empty.
     workers
-        The number of threads that tokenize; None: one for each core. A tokenizer with a pattern or
-        the name of a function uses processes instead of threads; None: one process.
+        The number of threads that tokenize; None: one for each core. For a tokenizer with the
+        setting ``pattern`` or ``function``, the number of processes; None: one.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: those that occur ``min_count`` times or more, but at most
         ``max_size``, the most frequent ones; or, if given, those of ``words`` that occur. The words
-        ``keep`` get one if they occur, whatever their count; the words ``drop`` get none, nor do
-        words that are more than ``max_share`` of all tokens. ``words`` and ``drop`` are lists of
-        words, or the path of a file with one word per line.
+        ``keep`` get one if they occur, whatever the other settings. Of the other words, those in
+        ``drop`` get none, nor do words that are more than ``max_share`` of all tokens. ``words``
+        and ``drop`` are lists of words, or the path of a file with one word per line.
     epochs, lr, min_lr, decay_epochs
         The number of passes over the text, and the learning rate at the start and at the end. The
         rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
     heldout, heldout_seed
         The share of documents on which the held-out loss is measured after each epoch, and which
-        are not trained on; and the seed by which they are drawn.
+        are not trained on; and the seed by which they are drawn. If there are too few documents, a
+        passage of the text is held out.
     bootstrap
         Whether to train on a bootstrap sample of the documents that are not held out, drawn with
         replacement by ``seed``. Models of several seeds then differ as those of several texts of
@@ -141,11 +142,11 @@ def train(
         start from random vectors. The attribute ``moved`` of the result says how far training has
         moved the initial vectors.
     vocabulary
-        With ``init``, which words the result has: ``new``, those of the new text; ``given``,
-        exactly those of ``init``; ``union``, both. Words that do not occur in the text keep their
-        initial vectors, except with subwords. With ``union`` and ``given``, the counts of the
-        result are those of the text plus those of ``init``, and the words are ordered by these
-        sums.
+        With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
+        of ``init``, and words of ``keep`` that occur; ``union``, both. Words that do not occur in
+        the text keep their initial vectors, except with subwords. With ``union`` and ``given``, the
+        counts of the result are those of the text plus those of ``init``, and the words are ordered
+        by these sums.
     freeze
         Words of ``init`` whose vectors training does not change; ``given``: all of them. Not with
         subwords, where words share rows. Training then uses NumPy, also with ``engine="numba"``,
@@ -154,8 +155,8 @@ def train(
         A folder for checkpoints, from which the same call continues after an interruption. They are
         removed when the training is complete. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        The seconds and the words after which a checkpoint is written, whichever come first; None:
-        not used.
+        A checkpoint is written after this many seconds or words, whichever comes first; None: not
+        used.
     engine, threads
         The name of an engine, one of `w2v.engines.ENGINES`, and its number of threads; None: one
         for each core.
@@ -329,8 +330,9 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    `added` are the initial vectors whose words are in the vocabulary, or None. If they have counts,
-    these are added to the counts of the text, and the words are ordered by the sums.
+    `added` are the initial vectors, if the vocabulary includes all of their words by request;
+    otherwise None. If they have counts, these are added to the counts of the text, and the words
+    are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:

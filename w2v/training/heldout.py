@@ -71,7 +71,7 @@ def _hold_out_passage(text: Text, length: int, generator: np.random.Generator) -
 class Measurer(Protocol):
     """Interface of an engine that can compute a loss without changing its model.
 
-    `shard_words` is about how many tokens each call of `loss` is given.
+    `shard_words` is the approximate number of tokens that each call of `loss` gets.
     """
 
     shard_words: int

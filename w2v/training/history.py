@@ -22,7 +22,7 @@ class Point(NamedTuple):
     lr
         The learning rate at the end of the shard.
     seconds
-        The time spent on training so far.
+        The training time so far, in all epochs.
     """
 
     epoch: int
@@ -82,8 +82,8 @@ class TrainState:
     seconds
         The training time of all finished epochs.
     tally, epoch_seconds
-        Of the current epoch so far: the numbers of words and pairs with their summed loss, and the
-        training time.
+        Of the current epoch so far: the number of words, the number of pairs and their summed loss;
+        and the training time.
     epochs, points
         The history so far.
     """

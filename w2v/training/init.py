@@ -14,12 +14,19 @@ from w2v.vectors.formats import NGRAMS, SUBWORDS, parquet_parts
 
 
 def given_files(path: str | Path) -> list[Path]:
-    """Return the files of the vectors at a path: one, or all that a folder has of them.
+    """Return the files that hold the word vectors at a path.
+
+    They are one file; or, for a folder, all of its files with vectors, words or n-grams.
+
+    Parameters
+    ----------
+    path
+        Any path that `find_vectors` accepts.
 
     Raises
     ------
     InputError
-        There are no vectors at that path.
+        There are no vectors at the path.
     """
     try:
         found = find_vectors(path)
@@ -74,8 +81,8 @@ def model_from(
     objective
         The architecture and the loss; they decide which matrices the model has.
     random
-        Generates the center vectors of words that are not in `given`, as in `initial_model`; not
-        used for these with subwords, for which see `fill_subwords`.
+        Generates the center vectors of words that are not in `given`, as in `initial_model`. With
+        subwords, `fill_subwords` computes these vectors instead.
     name
         The name of the vectors in error messages, such as their path.
 
@@ -91,7 +98,8 @@ def model_from(
     ------
     InputError
         The given vectors have another dimension or are not finite, or none of their words is in the
-        vocabulary; or, with subwords, they have no n-grams, or n-grams of other lengths or buckets.
+        vocabulary; or, with subwords, they have no n-grams, or other lengths of n-grams or another
+        number of buckets than `objective`.
     """
     dim = objective.dim
     if given.dimensions != dim:
@@ -127,7 +135,7 @@ def fill_subwords(
     objective: Objective,
     name: str,
 ) -> None:
-    """Fill the matrix of input vectors, (V + buckets, d), from a given model with n-grams.
+    """Fill `table`, the matrix of input vectors (V + buckets, d), from a given model with n-grams.
 
     The rows of n-grams are copied. The row of a word of the given model is set such that its mean
     with the rows of the word's n-grams is the given vector. The row of any other word is the mean
@@ -136,20 +144,21 @@ def fill_subwords(
     Parameters
     ----------
     table
-        The matrix: one row for each word, then one for each bucket of n-grams.
+        The matrix, which is overwritten: one row for each word, then one for each bucket (hash
+        value) of n-grams.
     given, name
         The given vectors, and their name in error messages.
     words
         The words of the vocabulary.
     rows, given_rows
-        The indices of the given words in `words`, and in `given`.
+        The words that are in both `words` and `given`, by their indices in each.
     objective
         The lengths of n-grams and the number of buckets, which must be those of the given model.
 
     Raises
     ------
     InputError
-        The given model has no n-grams, or n-grams of other lengths or buckets.
+        The given model has no n-grams, or other lengths of n-grams or another number of buckets.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets

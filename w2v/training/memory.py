@@ -52,6 +52,11 @@ def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool
         Whether checkpoints are written.
     tracked
         Whether the vectors are also copied to a tracking store (MLflow).
+
+    Returns
+    -------
+    dict
+        The bytes of ``the vectors``, ``checkpoints`` and ``the tracked copy``; 0 if not written.
     """
     return {
         "the vectors": model,
@@ -104,10 +109,10 @@ def free_memory() -> int | None:
 def cgroup_free_memory(
     controllers: str, path: str, root: Path = Path("/sys/fs/cgroup")
 ) -> Iterator[int]:
-    """Yield the free memory of a Linux control group and of those around it, in bytes.
+    """Yield the free memory of a Linux control group and of each group that contains it, in bytes.
 
-    Groups without a limit are left out. `controllers` and `path` are the fields of a line of
-    ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups.
+    Groups without a limit are left out. `controllers` and `path` are the last two fields of a line
+    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups.
     """
     if controllers == "":  # version 2
         limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"
@@ -128,7 +133,13 @@ def cgroup_free_memory(
 
 
 def read_field(path: Path, name: str) -> int:
-    """Return the number that follows `name` in its line of a file such as ``/proc/meminfo``."""
+    """Return the number that follows `name` in its line of a file such as ``/proc/meminfo``.
+
+    Raises
+    ------
+    ValueError
+        No line begins with `name` and a number.
+    """
     found = re.search(rf"^{name}:?\s+(\d+)", path.read_text(errors="replace"), re.MULTILINE)
     if found is None:
         raise ValueError(f"{path} has no {name}")

@@ -50,7 +50,7 @@ class TrainedModel:
         empty.
     cluster : w2v.cluster.engine.Costs or None
         With several workers, the seconds that they spent computing, combining and waiting, and
-        how many bytes they sent.
+        how many bytes they sent; otherwise None.
     """
 
     vectors: WordVectors
@@ -89,7 +89,7 @@ class TrainedModel:
         Raises
         ------
         InputError
-            The folder cannot be written.
+            The folder or one of the words cannot be written.
         """
         try:
             parts = self.epochs, self.points, self.engine_state

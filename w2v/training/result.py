@@ -66,9 +66,9 @@ def write_result(
     Parameters
     ----------
     folder
-        The folder; files of an earlier result in it are replaced.
+        The folder; files of an earlier result in it are replaced or removed.
     vectors
-        The words with their center and outside vectors.
+        The words with their center vectors and, if there are any, outside vectors and n-grams.
     epochs, points
         The history of the training.
     engine_state
@@ -98,7 +98,7 @@ def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
 def read_state(folder: Path) -> Snapshot:
     """Read the state at the end of a training, from which more epochs can be trained.
 
-    The vectors are memory-mapped where possible.
+    Arrays that are whole ``.npy`` files are memory-mapped; others are in memory.
     """
     points, epochs = read_history(folder)
     engine_state = read_engine_state(folder)
@@ -114,7 +114,10 @@ def read_state(folder: Path) -> Snapshot:
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays, by name, that training more epochs needs besides the vectors; or none."""
+    """Read the arrays that training more epochs needs besides the vectors: a dict by name.
+
+    It is empty if there are none.
+    """
     if not (folder / ENGINE).is_file():
         return {}
     with np.load(folder / ENGINE, allow_pickle=False) as arrays:

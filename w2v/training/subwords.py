@@ -10,9 +10,9 @@ from w2v.vectors.ngrams import END_OF_SENTENCE, WORDS_AT_A_TIME, ngram_hashes
 
 
 def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sums:
-    """Return the rows of the input matrix whose mean is the vector of a word, for each word.
+    """Return, for each word, the rows of the input matrix whose mean is the vector of the word.
 
-    For the word with index w, these are row w and, for each character n-gram of the word, row V +
+    For the word with index w, they are row w and, for each character n-gram of the word, row V +
     (hash modulo the number of buckets). An n-gram that occurs twice in a word counts twice. As in
     fastText, ``</s>`` has no n-grams.
 
@@ -21,8 +21,9 @@ def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sum
     words
         The vocabulary of V words.
     architecture
-        The lengths of n-grams, the number of buckets, and whether the gradient of each row is
-        divided by the number of rows (``subword_gradient="exact"``) or not, as in fastText.
+        The lengths of n-grams, the number of buckets (hash values), and whether the gradient of
+        each row of a word is divided by the number of its rows (``subword_gradient="exact"``) or
+        not, as in fastText.
 
     Returns
     -------

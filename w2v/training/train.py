@@ -49,7 +49,7 @@ and the words' own rows (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
-    """Raised when training stops on request.
+    """Raised when training stops because the argument `stop` of `train` requests it.
 
     The last checkpoint, if any, holds the whole state of the training.
 
@@ -93,7 +93,7 @@ class Trained:
     device
         The device that computed, such as "NVIDIA H100"; None for engines that always use the CPU.
     cluster
-        The costs of training with several workers; None for training without.
+        The costs of training with several workers; None without workers.
     """
 
     objective: Objective
@@ -110,7 +110,10 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return the words read, the seconds, the results of epochs and others, as JSON values."""
+        """Return the words read, the seconds, the results of each epoch and others, as JSON values.
+
+        The device and the costs of workers are left out if they are None.
+        """
         return {
             "words": self.words,
             "seconds": self.seconds,
@@ -179,8 +182,8 @@ def train(
     precision
         The precision of the matrix products of ``engine="jax"``, one of `w2v.engines.PRECISIONS`.
     cluster
-        Workers that train at the same time, from `w2v.cluster.workers.open_cluster`; None for
-        training without.
+        Workers that train at the same time, from `w2v.cluster.workers.open_cluster`; None: train in
+        this process alone.
     seed
         The seed of everything random except what `heldout_seed` decides.
     heldout
@@ -210,7 +213,8 @@ def train(
         raised.
     score, every
         A function that returns scores of the vectors, by name, and must not change the arrays. It
-        is called after every `every` epochs, and after the last of `schedule.epochs`.
+        is called after each epoch whose number is a multiple of `every`, and after the last of
+        `schedule.epochs`.
     on_start
         Called once, with the number of words in all `schedule.epochs`.
     on_resume
@@ -323,7 +327,7 @@ class _Training:
         return self.engine.task.model
 
     def rate(self, words: float) -> float:
-        """Return the learning rate after `words` words of all epochs have been read."""
+        """Return the learning rate after `words` words have been read, in all epochs together."""
         return self.schedule.rate(words / (self.task.words * self.schedule.horizon))
 
     def ended(self) -> bool:
@@ -390,7 +394,7 @@ class _Training:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return the state of the training for `restore`. Arrays are not copied."""
+        """Return the state of the training for `restore`. Training on may change its arrays."""
         arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())

@@ -28,10 +28,10 @@ def find_vectors(path: str | Path) -> Path:
     Parameters
     ----------
     path
-        A run's folder or its ``summary.json``; a folder written by `WordVectors.save`, or one of
-        the files that it writes; a folder with a file that `WordVectors.export` wrote; a file of
-        word2vec, fastText, GloVe or Parquet; or a folder of Parquet files, such as a model of
-        Spark.
+        The folder of a pipeline run or its ``summary.json``; a folder written by
+        `WordVectors.save`, or one of the files in it; a folder with a file that
+        `WordVectors.export` wrote; a file of word2vec, fastText, GloVe or Parquet; or a folder of
+        Parquet files, such as a model of Spark.
 
     Raises
     ------
@@ -64,7 +64,9 @@ def find_vectors(path: str | Path) -> Path:
 
 
 def find_runs(path: str | Path) -> list[Path]:
-    """Return the paths of the vectors of all jobs of a sweep over seeds, or of one run.
+    """Return the paths of the vectors of all runs of a sweep over seeds, or of one run.
+
+    A sweep runs the pipeline several times with different settings; each run is called a job.
 
     Parameters
     ----------
@@ -80,7 +82,8 @@ def find_runs(path: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        There are no vectors at the path, or the jobs differ in other settings that change vectors.
+        There are no vectors at the path, or the jobs differ in settings other than the seed that
+        change vectors.
     """
     folder = local_path(path)
     jobs = sorted(folder.glob(f"[0-9]*/{SUMMARY}"), key=lambda job: (len(job.parts[-2]), job))
@@ -105,7 +108,13 @@ def find_runs(path: str | Path) -> list[Path]:
 
 
 def _vectors_of_run(summary: Path) -> Path:
-    """Return the path of the vectors of a run, given its ``summary.json``."""
+    """Return the path of the vectors of a pipeline run, given its ``summary.json``.
+
+    Raises
+    ------
+    InputError
+        The file names no vectors, or the vectors are no longer there.
+    """
     try:
         target = Path(json.loads(summary.read_bytes())["files"]["vectors"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -123,7 +132,8 @@ def _vectors_of_run(summary: Path) -> Path:
 def vector_files(path: Path, use: str = "v") -> list[Path]:
     """Return the files that determine the word vectors that `WordVectors.load` returns for a path.
 
-    With ``v``, the file of outside vectors is left out, although `load` opens it, too.
+    With ``v``, the file of outside vectors is left out: `load` reads it, too, but the word vectors
+    do not depend on it.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ MIN_ALPHABETICAL = 100
 def spellings(word: str) -> tuple[str, ...]:
     """Return the spellings with which `WordVectors.find` looks up a word, in this order.
 
-    They are the word itself, the word with ``_`` for spaces, and the latter with ASCII apostrophes
-    and hyphens in place of typographic ones; those that are equal come once.
+    They are the word itself; the word with ``_`` for spaces; and the word with ``_`` for spaces and
+    with ASCII apostrophes and hyphens for typographic ones. Equal ones are returned once.
     """
     joined = "_".join(word.split())
     return tuple(dict.fromkeys((word, joined, joined.translate(PLAIN))))

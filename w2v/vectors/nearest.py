@@ -39,8 +39,9 @@ def make_query(
 ) -> Query:
     """Make a `Query` from the arguments `query` and `minus` of `WordVectors.nearest`.
 
-    The vectors of `query` are scaled to length 1 and added, those of `minus` scaled to length 1 and
-    subtracted; the direction is the result, scaled to length 1.
+    The vectors of the words of `query` are scaled to length 1 and added, and those of `minus` are
+    scaled to length 1 and subtracted; the direction is the result, scaled to length 1. A query that
+    is a vector is treated like the vector of a word.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def _words_of(query: object, may_be_empty: bool) -> list[str] | None:
     Parameters
     ----------
     may_be_empty
-        Whether an empty list is a query without words, for which an empty list is returned.
+        What is returned if `query` is an empty list: True: an empty list; False: None.
     """
     if isinstance(query, str):
         return [query]

@@ -29,7 +29,7 @@ class Subwords(NamedTuple):
     Attributes
     ----------
     rows : float32 (buckets, d)
-        The vectors of n-grams, one for each hash value modulo the number of buckets.
+        The vectors of n-grams. Row i is that of all n-grams whose hash is i modulo ``buckets``.
     shortest, longest
         The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
         brackets, as ``<word>``, before n-grams are taken.
@@ -49,13 +49,13 @@ class Subwords(NamedTuple):
         words
             The words, encoded as in the model.
         own : float32 (words, d)
-            A further vector for each word that is included in the mean; overwritten with the
-            result. None: n-grams only.
+            A further vector for each word that is included in the mean. The array is overwritten
+            with the means and returned. None: n-grams only.
 
         Returns
         -------
         float32 (words, d)
-            Zero for a word without n-grams, if `own` is None.
+            The means; zero for a word without n-grams, if `own` is None.
         """
         dim = self.rows.shape[1]
         means = np.zeros((len(words), dim), np.float32) if own is None else own
@@ -67,8 +67,8 @@ class Subwords(NamedTuple):
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Compute the row of each word in fastText's input matrix: float64 (words, d).
 
-        The vector of a word, the row of `vectors`, is the mean of this row and the vectors of the
-        word's n-grams (`means`).
+        The row is chosen such that its mean with the vectors of the word's n-grams, as `means`
+        returns it, is the word's row of `vectors`.
         """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)
@@ -90,7 +90,7 @@ class Subwords(NamedTuple):
         own : float32 (words, d)
             A further vector for each word, which is added to the sum of the n-gram vectors.
         counts
-            Whether the row of `own` counts as one more vector of the mean; False if it is zeros.
+            Whether the row of `own` counts as one more vector of the mean. If not, it must be zero.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

@@ -117,7 +117,7 @@ def tokens_of(text: object, number: int, split: Callable[[str], Iterable[str]]) 
     Raises
     ------
     InputError
-        The text is neither a string nor an iterable.
+        The text is neither a string nor an iterable of tokens, or it is bytes or a mapping.
     """
     if isinstance(text, str):
         return split(text)

@@ -175,8 +175,8 @@ class WordVectors:
     def find(self, word: str) -> int | None:
         """Return the row of a word or, if it has none, of a word that differs only in case.
 
-        If there are several of these, the most frequent one is found; if there is none, None is
-        returned. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart. A
+        If several words differ only in case, the most frequent one is found; if there is none, None
+        is returned. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart. A
         word that contains spaces also matches a word with ``_`` in their place, and typographic
         apostrophes and hyphens match the ASCII characters.
         """
@@ -589,22 +589,22 @@ class WordVectors:
         ----------
         path
             A folder that `save` or a training run wrote, or the ``vectors.npy`` in it, which is
-            mapped into memory instead of read; a run's folder or its ``summary.json``; a file of
-            word2vec (text or binary), fastText (``.vec`` or ``.bin``) or GloVe, compressed (gzip,
-            bzip2, xz, Zstandard, zip) or not; a Parquet file, or a folder of them as Spark writes
-            a model. The format is detected from the content.
+            mapped into memory instead of read; the folder of a pipeline run or its
+            ``summary.json``; a file of word2vec (text or binary), fastText (``.vec`` or ``.bin``)
+            or GloVe, compressed (gzip, bzip2, xz, Zstandard, zip) or not; a Parquet file, or a
+            folder of them as Spark writes a model. The format is detected from the content.
         use
-            ``v+u`` adds the outside vectors, which a training run also saves, to the center
-            vectors; this makes a copy in memory.
+            ``v``: center vectors. ``v+u``: the sums of the center vectors and the outside vectors,
+            which a training run also saves; they are computed in memory.
         limit
             Read at most this many words, the first ones: in most files, the most frequent.
         words
             Read only these words. If a model has n-grams, words that were not read still get
             vectors, from their n-grams.
         counts
-            A file of words and how often they occur, separated by a tab, a space, a comma or a
-            semicolon, for vectors without counts. Words that the file lacks get the count 0, with a
-            warning.
+            A file for vectors without counts. Each line is a word and how often it occurs,
+            separated by a tab, a space, a comma or a semicolon. Words that the file lacks get the
+            count 0, with a warning.
         encoding
             How the words of a file of word2vec, fastText or GloVe are encoded.
 

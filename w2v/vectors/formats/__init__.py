@@ -61,7 +61,7 @@ class Format(NamedTuple):
     name
         The name of the file or folder that is written.
     write
-        The function that writes it. Its arguments are the path of the file or folder, and the
+        The function that writes this file or folder. Its arguments are the path, and the words and
         vectors.
     """
 
@@ -88,12 +88,11 @@ def read(
     Parameters
     ----------
     path
-        A folder written by `write_folder`, whose vectors are mapped into memory; a Parquet table,
-        or a folder of such tables as Spark writes it; or a file in the text or binary format of
-        word2vec, gensim, fastText or GloVe.
+        A folder written by `write_folder`; a Parquet table, or a folder of such tables as Spark
+        writes it; or a file in the text or binary format of word2vec, gensim, fastText or GloVe.
     use
-        ``v``: center vectors. ``v+u``: the sums of center and outside vectors, which are possible
-        only for a folder of a trained model.
+        Which vectors represent the words. ``v``: center vectors. ``v+u``: the sums of center and
+        outside vectors; possible only for a folder with outside vectors.
     encoding
         How the words of a file of word2vec, fastText or GloVe are encoded.
     selection
@@ -108,8 +107,8 @@ def read(
     Warns
     -----
     UserWarning
-        Some of the wanted words are missing, or the file has faults that can be passed over, such
-        as repeated words.
+        Some of the listed words of a `selection` without a limit are missing, or the file has
+        faults that can be passed over, such as repeated words.
     """
     parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
     if not path.is_file() and not parts:

@@ -17,7 +17,7 @@ class Contents(NamedTuple):
     words
         V words.
     vectors
-        (V, d) float32, or float16 if the file holds float16.
+        (V, d) float32, or float16, which only a folder written by `write_folder` holds.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside

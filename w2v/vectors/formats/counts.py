@@ -34,7 +34,7 @@ def read_counts(path: Path, words: Sequence[str]) -> NDArray[np.int64]:
     Returns
     -------
     (V,) int64
-        The count of each of `words`; 0 for words that the file lacks.
+        The count of each of `words`, in the first line that has the word; 0 if the file lacks it.
 
     Raises
     ------

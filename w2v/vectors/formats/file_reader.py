@@ -35,7 +35,7 @@ class FileReader:
         self.offset = 0  # the position of the same byte in the file
 
     def fill(self, size: int) -> bool:
-        """Read until the buffer holds `size` unread bytes, or to the end of the file.
+        """Read until the buffer holds at least `size` unread bytes, or to the end of the file.
 
         Returns
         -------

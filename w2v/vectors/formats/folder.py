@@ -70,9 +70,9 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
     Parameters
     ----------
     use
-        ``v``: center vectors, which are mapped into memory unless `selection` lists words. ``v+u``:
-        the sums of center and outside vectors, which are computed in memory; the result then has no
-        outside vectors and no n-grams.
+        Which vectors represent the words. ``v``: center vectors, which are mapped into memory
+        unless `selection` lists words. ``v+u``: the sums of center and outside vectors, which are
+        computed in memory; the result then has no outside vectors and no n-grams.
     selection
         Which words are read.
 

@@ -60,11 +60,11 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return the byte strings with which a file in this encoding may write `self.words`.
+        r"""Return `self.words` as byte strings in the encoding of a file; None if it is None.
 
-        None is returned if `self.words` is None. A word that cannot be encoded is left out. In
-        words read from a file, escapes such as ``\xe2`` replace invalid bytes. For a word with such
-        escapes, the byte string with the bytes themselves is returned as well.
+        A word that cannot be encoded is left out. When a file is read, bytes that are invalid in
+        the encoding become escapes such as ``\xe2``. For a word that contains such escapes, two
+        byte strings are returned: with the escapes, and with the bytes that they stand for.
         """
         if self.words is None:
             return None

@@ -118,14 +118,14 @@ def read_word2vec(
     ------
     InputError
         The file cannot be read, ends inside a row, contains a number that is not finite in
-        float32, or has another format; or the encoding is unknown. The message names the offset
-        in (decompressed) bytes.
+        float32, or has another format; or the encoding is unknown. For an error in the header or in
+        a row, the message names the position in bytes, counted after decompression.
 
     Warns
     -----
     UserWarning
         The header states another number of rows, or words are blank, repeated, end in a number
-        or are not in the encoding. The message says how many.
+        or are not in the encoding. The message gives the number of rows or of such words.
     """
     check_encoding(encoding)
     try:
@@ -244,10 +244,10 @@ class _Word2vecFile(FileReader):
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
-        """Add a note about words such as ``windows 95``, whose number may belong to the vector.
+        """Add a warning to `notes` if words end in a number, as in ``windows 95``.
 
-        If all words end in a number, raise an `InputError`: the header has the wrong number of
-        dimensions.
+        The number may belong to the vector. If all words end in a number, raise an `InputError`:
+        the header has the wrong number of dimensions.
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
         if found and len(found) == len(words):

@@ -163,7 +163,7 @@ class Checkpoints:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
         A checkpoint is not valid if it is damaged, belongs to another training, or is refused by
-        `check`; those that are newer than the one returned are removed. The arrays of the result
+        `check`. Checkpoints newer than the newest valid one are removed. The arrays of the result
         are memory-mapped.
 
         Parameters

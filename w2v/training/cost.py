@@ -55,8 +55,7 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     text
         The documents.
     task
-        The training, with its objective and the words' counts. The values of its vectors do not
-        matter.
+        Contains the objective and the words' counts. The values of its vectors do not matter.
     random
         The random generator of sub-sampling.
     """

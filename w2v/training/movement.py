@@ -37,7 +37,7 @@ class Movement(NamedTuple):
 
 
 def movement(before: WordVectors, after: WordVectors) -> Movement:
-    """Compare the vectors before and after training of the words that are in both."""
+    """Compare the vectors of words before and after training, for the words that are in both."""
     words: Sequence[str] = [word for word in after.words if word in before]
     cosines = np.empty(len(words))
     unchanged = 0

@@ -394,7 +394,7 @@ class _Training:
             )
 
     def snapshot(self) -> Snapshot:
-        """Return the state of the training for `restore`. Training on may change its arrays."""
+        """Return the state of training for `restore`. Further training may change its arrays."""
         arrays = {**self.model._asdict(), **prefixed("engine", self.engine.state())}
         if self.best:
             arrays |= prefixed("best", self.best._asdict())

@@ -68,7 +68,7 @@ def _words_of(query: object, may_be_empty: bool) -> list[str] | None:
     Parameters
     ----------
     may_be_empty
-        What is returned if `query` is an empty list: True: an empty list; False: None.
+        What to return if `query` is an empty list: an empty list if True, None if False.
     """
     if isinstance(query, str):
         return [query]
@@ -150,8 +150,9 @@ def nearest_words(
     words
         V words.
     cosines_of
-        Returns the cosines (n, rows) of n vectors of length 1 or zero, its first argument, with the
-        vectors of the words in some rows, its second argument (None: all rows).
+        A function with two arguments: n vectors (n, d), each of length 1 or zero; and rows of words
+        (None: all rows). It returns the cosines (n, rows) of each vector with the vector of each of
+        these words, in a new array, which is overwritten.
     k
         The number of words per query, at least 1.
     rows

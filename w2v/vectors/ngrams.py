@@ -120,7 +120,7 @@ def ngram_hashes(
         The words, as bytes. A character is a byte with the UTF-8 continuation bytes after it.
     shortest, longest
         The smallest and the largest length of n-grams, in characters. A word is enclosed in angle
-        brackets, as ``<word>``, before n-grams are taken.
+        brackets, as ``<word>``, before n-grams are taken; a bracket alone is no n-gram.
 
     Returns
     -------

@@ -279,7 +279,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word has no vector, or a list is empty.
+            A word has no vector or one that is not finite, or a list is empty.
         """
         return cosines.similarity(self, a, b)
 
@@ -393,7 +393,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word has no vector, or k < 1.
+            A word has no vector or one that is not finite, or k < 1.
 
         References
         ----------
@@ -420,7 +420,7 @@ class WordVectors:
         Raises
         ------
         InputError
-            A word has no vector, or there are fewer than three words.
+            A word has no vector or one that is not finite, or there are fewer than three words.
         """
         return cosines.odd_one_out(self, words)
 

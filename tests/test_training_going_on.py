@@ -68,6 +68,15 @@ def test_counts_and_order_are_of_both_texts(model: TrainedModel) -> None:
     assert without.counts[without.row("mat")] == 0
 
 
+def test_vectors_of_both_texts_keep_their_ngrams() -> None:
+    objective = SkipGram(dim=6, window=2, loss=LOSSES[0], subwords=True, buckets=50)
+    old = w2v.train(OLD, objective, progress=False)
+    union = w2v.train(NEW, objective, init=old, vocabulary="union", progress=False)
+    assert union.vectors.subwords is not None
+    assert np.abs(union.vectors["unknown"]).max() > 0
+    assert union.engine_state == {}
+
+
 def test_rare_words_of_the_text_stay_out_unless_they_are_given(model: TrainedModel) -> None:
     texts = [*NEW, "a rare mat"]
     union = train(texts, init=model, vocabulary="union").vectors

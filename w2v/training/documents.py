@@ -311,6 +311,8 @@ def train(
     if interrupt.received:
         _warn(interrupted_line(trained, settings.epochs, saved is not None))
     vectors = _vectors(trained, chosen, added)
+    # The engine's arrays are those of the text's own counts and order of words.
+    state = trained.engine_state if added is None or added.counts is None else {}
     return TrainedModel(
         vectors,
         trained.epochs,
@@ -322,7 +324,7 @@ def train(
         covered,
         None if given is None else movement(given, vectors),
         interrupt.received,
-        trained.engine_state,
+        state,
         trained.cluster,
     )
 
@@ -342,7 +344,7 @@ def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) ->
     order = np.argsort(-counts, kind="stable")
     words = [chosen.words[row] for row in order.tolist()]
     outside = None if found.outside is None else found.outside[order]
-    return WordVectors(words, found.vectors[order], counts[order], outside)
+    return WordVectors(words, found.vectors[order], counts[order], outside, found.subwords)
 
 
 def interrupted_line(trained: Trained, epochs: int, saved: bool) -> str:

@@ -44,8 +44,8 @@ class FrozenStep:
     def update(self, draw: Any, rate: float) -> Tally:
         """Update the model by one batch, except for the frozen vectors.
 
-        `draw` is what the method `draw` returned for the batch. Return the number of pairs of the
-        batch, and their summed loss before the update.
+        `draw` is what the method `draw` returned for the batch. Return the summed weight of the
+        pairs of the batch, and their summed loss before the update.
         """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)

@@ -236,8 +236,8 @@ def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with. The gradients of the input rows are written to the targets of the tile
-    (`w2v.engines.rows.Targets`). Those of the nodes are added to the rows at the address
+    scored with. The gradient of each input row is written to its target, which is stored in
+    ``tile`` (`w2v.engines.rows.Targets`). Those of the nodes are added to the rows at the address
     ``gradients``.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES

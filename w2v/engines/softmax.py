@@ -168,7 +168,10 @@ class SoftmaxStep:
         return PairCounts(inputs, counts)
 
     def loss(self, draw: PairCounts) -> Tally:
-        """Return the number of pairs of a batch and their summed loss. The model is not changed."""
+        """Return the summed weight of the pairs of a batch, and their summed loss.
+
+        The model is not changed.
+        """
         C = self.rows(draw)
         loss = 0.0
         for rows in self._tiles(C):
@@ -201,7 +204,7 @@ class SoftmaxStep:
     def update(self, draw: PairCounts, rate: float) -> Tally:
         """Take one gradient step on the summed loss of a batch.
 
-        Return the number of pairs of the batch, and their summed loss before the step.
+        Return the summed weight of the pairs of the batch, and their summed loss before the step.
         """
         if draw.inputs.count == 0:
             return Tally()

@@ -158,7 +158,7 @@ class Step(Protocol[Draw]):
     def update(self, draw: Draw, rate: float) -> Tally:
         """Update the model by one batch at the learning rate `rate`.
 
-        Return the number of pairs of the batch, and their summed loss before the update.
+        Return the summed weight of the pairs of the batch, and their summed loss before the update.
         """
         ...
 

@@ -112,7 +112,7 @@ def train(
         the text in JSON, CSV, TSV and Parquet records, the encoding, and what to do with bytes that
         cannot be decoded (``strict``, ``replace`` or ``ignore``).
     limit
-        Read at most this many documents that are not empty.
+        Read at most this many documents that are not blank.
     workers
         The number of threads that tokenize; None: one for each core. For a tokenizer with the
         setting ``pattern`` or ``function``, the number of processes; None: one.

@@ -373,8 +373,8 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 def note_e_difference(v: Array, U: Array) -> Result:
     """Return the negative-sampling loss and its gradients, with an error of a published solution.
 
-    In its gradient of v, each noise vector u_k is subtracted from its factor 1 - σ(-u_k·v), not
-    multiplied by it. The other gradients are right.
+    To its gradient of v, each noise vector u_k adds u_k - (1 - σ(-u_k·v)), the difference of two
+    factors, instead of their product u_k (1 - σ(-u_k·v)). The other gradients are right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v

@@ -361,7 +361,10 @@ class RayPool:
         self.replicas, self.starting = [], {}
 
     def load(self, table: NDArray[np.float32]) -> None:  # noqa: ARG002
-        """Mark the models of all processes as outdated; the next round sends them its `table`."""
+        """Mark the models of all processes as outdated. The `table` given here is not used.
+
+        The next call of `round` sends the processes the table that it is given.
+        """
         self.loaded = False
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:

@@ -711,7 +711,10 @@ class SoftmaxSteps:
             )
 
     def rows(self, ids: Array, noise: Array) -> Array:  # noqa: ARG002
-        """Return an empty array: each row has only one gradient in a step."""
+        """Return an empty array, because no two gradients of a step update the same row.
+
+        The indices of the rows only serve to add up gradients of the same row; see `Steps.rows`.
+        """
         return jnp.zeros(0, jnp.int32)
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:

@@ -138,7 +138,10 @@ class ArchiveSource:
             raise InputError(f"{self.path}: cannot be read ({error})") from None
 
     def fingerprint(self) -> dict[str, object]:
-        """Return a dict that identifies the documents: the SHA-256 and `read_settings`."""
+        """Return a dict that identifies the documents.
+
+        It has the SHA-256 of the archive as ``sha256``, and the items of `read_settings`.
+        """
         return {"sha256": self.sha256 or self.hashes.sha256([self.path])[0], **self.read_settings}
 
 

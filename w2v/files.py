@@ -1,4 +1,4 @@
-"""Read and write files: atomically, with checksums, or compressed.
+"""Work with files: replace them atomically, decompress, hash, link and delete them.
 
 This module also defines the format of ``vocabulary.tsv``, and which text is a number (`is_number`).
 """

@@ -84,7 +84,7 @@ def objective_value(summary: Mapping[str, Any], objective: str) -> float:
 
 
 def objective_names(config: Config) -> list[str]:
-    """Return the names of all metrics of a run with these settings."""
+    """Return the metrics of a run with these settings, if it runs all stages and holds text out."""
     names: list[str] = []
     if config.evaluate.vectors is None:
         names += ["heldout_loss", "loss", "words_per_second", "seconds"]

@@ -22,7 +22,10 @@ class LocalPool:
         return self.replica.compile_seconds()
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Set the model: its input and output vectors concatenated, float32 (rows, d)."""
+        """Set the model of this process, with which each worker begins the next round.
+
+        `table` has the input and output vectors concatenated, float32 (rows, d).
+        """
         self.replica.load(table)
 
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:  # noqa: ARG002

@@ -37,7 +37,10 @@ class InnerFunction(CPUDispatcher):
     """A function that other compiled functions call, but Python cannot."""
 
     def __call__(self, *_: Any) -> None:
-        """Raise TypeError: without a wrapper, a call from Python would end the process."""
+        """Raise TypeError: a call from Python would end the process.
+
+        The function is compiled without Numba's wrapper that converts Python objects to arguments.
+        """
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
 

@@ -48,7 +48,7 @@ def evaluate_vectors(
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write only the table of neighbors, and leave out scores that are long lists.
+        Write no table but that of neighbors, and no scores that are long lists.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Look words up: which spellings match, and the error message for an unknown word."""
+"""Look words up: which spellings are tried, and the error message for an unknown word.
+
+Spellings differ in spaces and punctuation; `WordVectors.find` tries each in other cases, too.
+"""
 
 import difflib
 from collections.abc import Iterable, Sequence

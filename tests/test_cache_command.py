@@ -108,6 +108,25 @@ def test_pruned_by_age_size_and_stage(
         assert hidden <= {".lock", ".part"}
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_is_unfinished_or_damaged_is_removed_before_older_entries(
+    outputs: Path, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (".aaaa.part", "bbbb.damaged-1"):
+        (outputs / "cache" / "train" / name / "data.bin").write_bytes(bytes(10**6))
+    assert command(outputs, "prune", "--to", "10.1M", *dry) == 0
+    removed = capsys.readouterr().out.split("\n")
+    assert sorted(line.split()[1] for line in removed[:-2]) == ["aaaa", "bbbb"]
+    assert left(outputs) == [
+        "1111",
+        *["aaaa"] * len(dry),
+        "3333",
+        *["bbbb"] * len(dry),
+        "2222",
+        "cccc",
+    ]
+
+
 def test_what_a_job_works_on_is_kept(outputs: Path) -> None:
     with (
         FileLock(lock_path(outputs / "cache" / "train", "aaaa")),

@@ -1,6 +1,7 @@
 """The command line of the cache: list, verify or prune its entries."""
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -59,10 +60,8 @@ def measure(path: Path, stage: str, key: str, kind: str) -> Item:
     return Item(stage, key, kind, path, size, used or path.lstat().st_mtime)
 
 
-def prune(
-    outputs: Path, stages: Sequence[str], older: float | None, to: int | None, dry: bool
-) -> list[Item]:
-    """Delete unfinished and damaged cache entries, and old entries and checkpoints on request.
+def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bool) -> list[Item]:
+    """Delete unfinished and damaged cache entries, and then old entries and checkpoints.
 
     Return what was deleted. Entries that are locked by a process, or cannot be deleted, are kept.
 
@@ -71,19 +70,22 @@ def prune(
     stages
         If not empty, consider only entries of these stages (``checkpoints`` for checkpoints).
     older
-        If given, delete also entries and checkpoints that were not used for this many days.
+        Delete also entries and checkpoints that were not used for this many days.
     to
-        If given, delete the least recently used until those left have at most this many bytes.
+        Delete the least recently used until those left have at most this many bytes.
     dry
         Delete nothing; only return what would be deleted.
+
+    With `math.inf` for `older` and `to`, neither age nor size counts.
     """
-    found = sorted(list_items(outputs, stages), key=lambda item: item.used)
+    garbage = ("part", "damaged")
+    found = list_items(outputs, stages)
+    found.sort(key=lambda item: (item.kind not in garbage, item.used))
     left = sum(item.bytes for item in found)
     pruned = []
     for item in found:
-        old = older is not None and time.time() - item.used > older * 86400
-        garbage = item.kind in ("part", "damaged")
-        if (garbage or old or (to is not None and left > to)) and remove_item(outputs, item, dry):
+        old = time.time() - item.used > older * 86400
+        if (item.kind in garbage or old or left > to) and remove_item(outputs, item, dry):
             left -= item.bytes
             pruned.append(item)
     return pruned
@@ -140,9 +142,9 @@ def make_parser() -> argparse.ArgumentParser:
     text = "remove entries, and what killed runs left unfinished or damaged"
     pruning = commands.add_parser("prune", parents=[stage], help=text)
     text = "remove what was not used for so long"
-    pruning.add_argument("--older", type=parse_days, metavar="DAYS", help=text)
+    pruning.add_argument("--older", type=parse_days, default=math.inf, metavar="DAYS", help=text)
     text = "remove the least recently used until 10G (for example) are left"
-    pruning.add_argument("--to", type=parse_size, metavar="SIZE", help=text)
+    pruning.add_argument("--to", type=parse_size, default=math.inf, metavar="SIZE", help=text)
     pruning.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     return parser
 

@@ -7,6 +7,7 @@ import struct
 import tracemalloc
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,6 @@ def test_a_parquet_file_may_contain_plain_lists_and_float64(tmp_path: Path) -> N
             {"word": ["a", "b"], "vector": [[1.0], [math.inf]]},
             "the vector of 'b' holds NaN or an inf",
         ),
-        ({"word": ["a", "a"], "vector": [[1.0], [2.0]]}, "x.parquet: the word 'a' comes twice"),
     ],
 )
 def test_other_parquet_files_are_refused(
@@ -566,13 +566,55 @@ def test_limit_and_words_read_what_is_wanted(tmp_path: Path) -> None:
             WordVectors.load(path, words=["nowhere"])
 
 
-def test_repeated_words_do_not_count_towards_a_selection(tmp_path: Path) -> None:
-    path = tmp_path / "text"
-    path.write_text("4 1\na 1\na 2\nb 3\nc 4\n")
-    with pytest.warns(UserWarning, match="1 repeated words"):
-        assert WordVectors.load(path, words=["a", "b"]).words == ("a", "b")
-    with pytest.warns(UserWarning, match="1 repeated words"):
-        assert WordVectors.load(path, limit=2).words == ("a", "b")
+def text_with_repetitions(folder: Path, words: str) -> Path:
+    path = folder / "text"
+    path.write_text("".join(f"{word} {row} 0\n" for row, word in enumerate(words)))
+    return path
+
+
+def table_with_repetitions(folder: Path, words: str) -> Path:
+    path = folder / "x.parquet"
+    vectors = [[float(row), 0.0] for row in range(len(words))]
+    pd.DataFrame({"word": list(words), "vector": vectors}).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("write", [text_with_repetitions, table_with_repetitions])
+@pytest.mark.parametrize("rows", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("selection", "kept", "repeated"),
+    [
+        ({}, {"a": 0, "b": 2, "c": 3}, 2),
+        ({"words": ["a", "b"]}, {"a": 0, "b": 2}, 1),
+        ({"words": ["a", "c"]}, {"a": 0, "c": 3}, 1),
+        ({"limit": 2}, {"a": 0, "b": 2}, 1),
+        ({"words": ["a", "b", "c"], "limit": 2}, {"a": 0, "b": 2}, 1),
+        ({"words": ["c"]}, {"c": 3}, 0),
+        ({"words": ["a"]}, {"a": 0}, 0),  # reading stops before the second one
+    ],
+)
+def test_the_first_of_repeated_words_is_kept_and_they_do_not_count_towards_a_selection(
+    tmp_path: Path,
+    write: Callable[[Path, str], Path],
+    rows: int,
+    selection: dict[str, Any],
+    kept: dict[str, int],
+    repeated: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("w2v.vectors.formats.parquet.ROWS", rows)
+    path = write(tmp_path, "aabcb")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        vectors = WordVectors.load(path, **selection)
+    assert dict(zip(vectors.words, vectors.vectors[:, 0].tolist(), strict=True)) == kept
+    note = f"{path}: {repeated} repeated words; the first of each is kept"
+    assert [str(one.message) for one in caught] == [note] * (repeated > 0)
+
+
+def test_words_of_a_parquet_file_that_are_numbers_are_found(tmp_path: Path) -> None:
+    pd.DataFrame({"word": [1, 2], "vector": [[1.0], [2.0]]}).to_parquet(tmp_path / "x.parquet")
+    assert WordVectors.load(tmp_path / "x.parquet", words=["2"])["2"].tolist() == [2.0]
 
 
 def test_words_are_selected_as_they_are_read(tmp_path: Path) -> None:

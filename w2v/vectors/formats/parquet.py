@@ -1,5 +1,6 @@
 """Parquet tables of word vectors: one file, or a folder of files as Spark writes a model."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,11 +74,17 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
     InputError
         A file cannot be read, lacks one of the columns ``word`` and ``vector``, or lacks a value;
         or the vectors have different lengths or are not finite.
+
+    Warns
+    -----
+    UserWarning
+        Words are repeated; the first of each is kept.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    words: list[str] = []
+    words: dict[str, None] = {}  # in the order of the file; a dictionary finds repetitions
+    repeated = 0
     arrays: list[NDArray[np.float32]] = []
     counts: list[NDArray[np.int64]] = []
     try:
@@ -90,9 +97,13 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
                 if not set(columns) <= set(names):
                     raise pa.ArrowInvalid(f"its columns are {', '.join(names)}")
                 for batch in file.iter_batches(ROWS, columns=columns):
-                    table = _wanted_rows(pa.table(batch), selection, len(words))
-                    if len(table):
-                        words += table.column("word").cast(pa.string()).to_pylist()
+                    table = pa.table(batch)
+                    found = table.column("word").cast(pa.string()).to_pylist()
+                    rows, more = _new_rows(found, selection, words)
+                    repeated += more
+                    if rows:
+                        if len(rows) < len(found):
+                            table = table.take(rows)
                         arrays.append(_vectors_of(table.column("vector").combine_chunks()))
                         if "count" in columns:
                             column = table.column("count").cast(pa.int64())
@@ -108,27 +119,46 @@ def read_parquet(path: Path, parts: Sequence[Path], selection: Selection = EVERY
         raise InputError(
             f"{path}: cannot be read ({reason}); the columns word and vector are needed"
         ) from None
+    if repeated:
+        note = f"{repeated:,} repeated words; the first of each is kept"
+        warnings.warn(f"{path}: {note}", stacklevel=3)
     vectors = np.concatenate(arrays) if arrays else np.empty((0, 1), np.float32)
-    require_finite(path, words, vectors)
+    kept = [*words]
+    require_finite(path, kept, vectors)
     known = len(counts) == len(arrays) > 0
-    return Contents(words, vectors, np.concatenate(counts) if known else None)
+    return Contents(kept, vectors, np.concatenate(counts) if known else None)
 
 
-def _wanted_rows(table: Any, selection: Selection, before: int) -> Any:
-    """Return the rows of an Arrow table whose words are wanted, as a table.
+def _new_rows(
+    found: Sequence[str], selection: Selection, words: dict[str, None]
+) -> tuple[list[int], int]:
+    """Choose the rows of a table whose words are wanted and new, and add these words to `words`.
 
     Parameters
     ----------
+    found
+        The word of each row.
     selection
-        Which words are wanted.
-    before
-        The number of rows already taken from earlier tables; they count towards the limit of the
-        selection.
+        Which words are wanted. Rows after the last one of them are not looked at.
+    words
+        The wanted words of earlier rows.
+
+    Returns
+    -------
+    rows : list of int
+    repeated : int
+        The number of rows with a wanted word that an earlier row has.
     """
-    if selection.everything:
-        return table
-    rows = selection.rows(table.column("word").to_pylist())
-    return table.take(rows[: None if selection.limit is None else selection.limit - before])
+    rows, repeated = [], 0
+    for row, word in enumerate(found):
+        if word in words:
+            repeated += 1
+        elif selection.words is None or word in selection.words:
+            words[word] = None
+            rows.append(row)
+            if selection.full(len(words)):
+                break
+    return rows, repeated
 
 
 def _vectors_of(column: Any) -> NDArray[np.float32]:

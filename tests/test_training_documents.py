@@ -1,6 +1,7 @@
 """Test `w2v.train`: equal vectors for files, texts, token lists and the pipeline; interrupts."""
 
 import inspect
+import json
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +56,7 @@ def test_the_bits_are_those_of_the_pipeline(tmp_path: Path, loss: str, bootstrap
     made = small(tmp_path / "text.txt", objective, **options)
     assert any("_" in word for word in made.vectors.words)
     assert_equal(made, TrainedModel.load(folder))
+    assert_equal(made, TrainedModel.load(tmp_path / summary_of(tmp_path)["run_dir"]))
     assert_equal(small(DOCUMENTS, objective, **options), made)
     lists = [document.split() for document in DOCUMENTS]
     assert_equal(small(lists, objective, **options), made)
@@ -161,10 +163,26 @@ def test_a_model_is_saved_and_loaded(objective: SkipGram, tmp_path: Path) -> Non
     assert_equal(again, small(DOCUMENTS, objective, init=tmp_path / "model", epochs=1))
 
 
-def test_a_folder_without_a_history_is_no_model(tmp_path: Path) -> None:
-    WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
-    with pytest.raises(InputError, match="holds no model with its history"):
-        TrainedModel.load(tmp_path)
+def test_the_model_of_a_run_is_loaded_from_its_folder(tmp_path: Path) -> None:
+    made = small(DOCUMENTS)
+    made.save(tmp_path / "outputs" / "cache" / "train" / "key")
+    run_dir = tmp_path / "outputs" / "runs" / "today"
+    run_dir.mkdir(parents=True)
+    summary = {"files": {"vectors": "outputs/cache/train/key/vectors.npy"}}
+    (run_dir / "summary.json").write_text(json.dumps(summary))
+    for path in (run_dir, run_dir / "summary.json"):
+        loaded = TrainedModel.load(path)
+        assert_equal(loaded, made)
+        assert loaded.epochs == made.epochs
+
+
+def test_vectors_without_a_history_are_no_model(tmp_path: Path) -> None:
+    vectors = WordVectors(["a", "b"], np.eye(2))
+    vectors.save(tmp_path)
+    vectors.save_word2vec(tmp_path / "file.txt")
+    for path in (tmp_path, tmp_path / "file.txt"):
+        with pytest.raises(InputError, match=rf"^{path}: holds no model with its history"):
+            TrainedModel.load(path)
 
 
 def test_saving_other_vectors_removes_the_outside_vectors(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from w2v.files import local_path
 from w2v.training.history import Epoch, Point
 from w2v.training.movement import Movement
 from w2v.training.result import read_engine_state, read_history, write_result
-from w2v.vectors import WordVectors
+from w2v.vectors import WordVectors, find_vectors
 
 if TYPE_CHECKING:  # it loads Numba
     from w2v.cluster.engine import Costs
@@ -99,10 +99,10 @@ class TrainedModel:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Load a model from a folder that `save` has written.
+        """Load a model from a folder that `save` has written, or that of a run of the pipeline.
 
-        Folders of the pipeline's training results, ``cache/train/<key>``, can be loaded, too. The
-        vectors are memory-mapped.
+        Of a run, ``outputs/runs/<date>/<time>``, the vectors and the history are loaded from the
+        folder in the cache that its ``summary.json`` names. The vectors are memory-mapped.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class TrainedModel:
             A file is missing or damaged.
         """
         vectors = WordVectors.load(folder)
-        path = local_path(folder)
+        path = find_vectors(folder)
         try:
             points, epochs = read_history(path)
             engine_state = read_engine_state(path)

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.sweeps.hydra_plugins.w2v_ray import enter_shared_folder
 from pipeline.sweeps.results import SWEEP
 from tests.commands import Done, run_process, start, write_text
 from tests.test_cluster import learn, sha
@@ -32,6 +31,7 @@ from w2v.cluster.ray import (
     TokenFile,
     call_on_every_node,
     connected,
+    enter_shared_folder,
     environment,
     require_listener,
     threads_that_fit,
@@ -234,9 +234,9 @@ def test_outputs_that_a_machine_does_not_see_are_refused(
     (tmp_path / "sweep").mkdir()
     message = r"outputs=o: the machine .* does not see this folder from .*; give one that all"
     with pytest.raises(InputError, match=message):
-        enter_shared_folder(tmp_path, "sweep", "o")
+        enter_shared_folder(tmp_path, Path("sweep", SWEEP), "outputs=o")
     (tmp_path / "sweep" / SWEEP).touch()
-    enter_shared_folder(tmp_path, "sweep", "o")
+    enter_shared_folder(tmp_path, Path("sweep", SWEEP), "outputs=o")
 
 
 # Commands

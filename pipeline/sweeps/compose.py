@@ -6,10 +6,7 @@ in few settings, so a composed configuration is copied, and these settings are c
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
-from uuid import uuid4
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -28,7 +25,6 @@ class SharedComposition:
 
     def __init__(self, loader: Any) -> None:
         self.loader = loader
-        self.id = uuid4().hex
         self.groups: dict[str, bool] = {}
         self.composed: dict[tuple[str, ...], DictConfig] = {}  # by the overrides
 
@@ -36,7 +32,7 @@ class SharedComposition:
         return getattr(self.loader, name)
 
     def __reduce__(self) -> Any:
-        return received, (Sent(self.id, self.loader),)
+        return SharedComposition, (self.loader,)
 
     def is_group(self, key: str) -> bool:
         """Return whether a key names a config group; cached, since Hydra takes 10 ms."""
@@ -80,17 +76,3 @@ class SharedComposition:
                 job.override_dirname = dirname.item_sep.join(texts).replace("=", dirname.kv_sep)
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         return config
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What `SharedComposition` is pickled as; `received` restores it once per ID and process."""
-
-    id: str
-    loader: Any = field(compare=False)
-
-
-@cache
-def received(sent: Sent) -> SharedComposition:
-    """Return the `SharedComposition` that a sweep's jobs in this process share; made once."""
-    return SharedComposition(sent.loader)

@@ -1,17 +1,24 @@
 """Run one job of a sweep, and write how it ended into files of its folder."""
 
 import logging
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from hydra.core import utils
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from pipeline.cache.store import Entry
 from pipeline.config import schema
@@ -34,6 +41,43 @@ from w2v.errors import InputError, sanitize
 from w2v.labels import short_names
 
 log = logging.getLogger("pipeline")
+
+given: dict[str, Any] = {}
+"""In a process that a launcher has prepared: the arguments of the launcher's ``setup``."""
+
+
+def prepare_process(state: Any, arguments: dict[str, Any]) -> None:
+    """Prepare this process for the jobs of a sweep, unless it is prepared.
+
+    `state` is that of Hydra's singletons; `arguments` are those of the launcher's ``setup``.
+    """
+    if given:
+        return
+    utils.setup_globals()
+    Singleton.set_state(state)
+    given.update(arguments)
+    # After kill -9 of the main process, processes of joblib would wait for jobs forever.
+    if main := multiprocessing.parent_process():
+        threading.Thread(target=end_after, args=[main], daemon=True).start()
+
+
+def end_after(process: BaseProcess) -> None:
+    """Wait until another process has ended, then end this one."""
+    process.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run_in_process(number: int, overrides: Sequence[str]) -> utils.JobReturn:
+    """Run a job in a process that is prepared; return its result without its configuration."""
+    config, context = given["config"], given["hydra_context"]
+    composed = context.config_loader.load_sweep_config(config, list(overrides))
+    with open_dict(composed):
+        composed.hydra.job.update(id=f"{composed.hydra.job.name}_{number}", num=number)
+    HydraConfig.instance().set_config(composed)
+    places = ("hydra.sweep.dir", "hydra.sweep.subdir")
+    done = utils.run_job(given["task_function"], composed, *places, hydra_context=context)
+    done.cfg = done.hydra_cfg = None  # large, and nobody reads it in the main process
+    return done
 
 
 @dataclass(frozen=True)

@@ -75,14 +75,15 @@ def prepare_processes(config: DictConfig) -> None:
     # They must find the project, and Hydra in them our sweepers.
     paths = [str(ROOT), str(ROOT / "pipeline" / "sweeps"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    joblib = launcher_class(config) == "JoblibLauncher"
+    if joblib:  # Hydra's own prepares its processes anew for every job
+        config.hydra.launcher._target_ = "hydra_plugins.w2v_launchers.JoblibLauncher"
     at_once = jobs_at_once(config)
     if at_once is None or at_once == 1:
         return
     limit_threads_of_child_processes(threads_per_job(at_once))
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    if launcher_class(config) == "JoblibLauncher" and forks:
+    if joblib and "forkserver" in multiprocessing.get_all_start_methods():
         context = import_module(f"{LOKY}.backend.context")
-
         tracker = ["pipeline.tracking.mlflow_tracker"] * (config.tracking.name == "mlflow")
         multiprocessing.set_forkserver_preload(["pipeline.sweeps.preload", *tracker])
         multiprocessing.forkserver.ensure_running()

@@ -1,10 +1,8 @@
 """The methods that record a run, and the tracking store that the runs of a sweep share."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,20 +65,13 @@ class Tracker:
 class SharedStore:
     """The open store of a sweep, and the queue of the calls to it.
 
-    With a shared queue, the next job starts before the last one is recorded. A launcher pickles
-    the object for each job; in another process, all jobs of the sweep get one new object.
+    With a shared queue, the next job starts before the last one is recorded. A launcher sends the
+    object to other processes, each of which gets a new one for its jobs.
     """
 
-    def __init__(self, sweep: str | None = None) -> None:
-        self.sweep = sweep or uuid4().hex
+    def __init__(self) -> None:
         self.opened: tuple[MlflowClient, str, str | None] | None = None  # by the first job
         self.calls: RetryQueue | None = None
 
     def __reduce__(self) -> Any:
-        return received, (self.sweep,)
-
-
-@cache
-def received(sweep: str) -> SharedStore:
-    """Return the `SharedStore` that the jobs of the sweep with this ID share in this process."""
-    return SharedStore(sweep)
+        return SharedStore, ()

@@ -214,6 +214,24 @@ def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any)
             pass
 
 
+def enter_shared_folder(folder: Path, file: Path, setting: str) -> None:
+    """Change the working directory of a Ray process to `folder`, if the machine has it.
+
+    Raises
+    ------
+    InputError
+        This machine does not see `file`, a path that is absolute or starts in `folder`. `setting`,
+        such as ``outputs=o``, is the setting that decides where the file is, for the message.
+    """
+    with suppress(OSError):
+        os.chdir(folder)
+    if not file.exists():
+        raise InputError(
+            f"{setting}: the machine {os.uname().nodename} does not see this folder from "
+            f"{folder}; give one that all machines of the Ray cluster share"
+        )
+
+
 def node_cores(ray: Any) -> list[int]:
     """Return the number of cores of each node (machine) of the Ray cluster that is alive."""
     return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]

@@ -1,0 +1,87 @@
+"""The launchers ``hydra/launcher=joblib`` and ``ray``: jobs in processes here or on a cluster.
+
+Hydra imports this file at every start, so it has no slow imports.
+"""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+
+from pipeline.sweeps.job import given, prepare_process, run_in_process
+from pipeline.sweeps.results import SWEEP
+from w2v.training.memory import available_cores
+
+Jobs = Sequence[Sequence[str]]
+
+
+class JoblibLauncher(Launcher):
+    """Runs the jobs of a sweep in processes of joblib, each of which is prepared once.
+
+    `options` are those of Hydra's launcher: arguments of ``joblib.Parallel``, some numbers as text.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = {k: int(v) if str(v).isdecimal() else v for k, v in options.items()}
+
+    def setup(self, **arguments: Any) -> None:
+        """Store the arguments from Hydra for this process and for those of joblib."""
+        from joblib import Parallel, delayed, wrap_non_picklable_objects
+
+        given.update(arguments)  # with n_jobs=1, jobs run in this process
+        prepare = partial(prepare_process, Singleton.get_state(), arguments)
+        self.options |= {"backend": "loky", "initializer": wrap_non_picklable_objects(prepare)}
+        self.parallel, self.run_in_process = Parallel(**self.options), delayed(run_in_process)
+
+    def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, and return their results."""
+        jobs = enumerate(job_overrides, initial_job_idx)
+        return list(self.parallel(self.run_in_process(*job) for job in jobs))
+
+
+class RayLauncher(Launcher):
+    """Runs the jobs of a sweep on a Ray cluster, each with ``num_cpus`` cores."""
+
+    def __init__(self, num_cpus: int) -> None:
+        self.num_cpus = num_cpus
+
+    def setup(self, **arguments: Any) -> None:
+        """Store the arguments from Hydra: context, task function and configuration."""
+        self.arguments = arguments
+
+    def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs, print the output of each when it ends, and return their results."""
+        from w2v.cluster.ray import call_on_every_node, connected, enter_shared_folder, run_tasks
+
+        config = self.arguments["config"]
+        folder = Path.cwd(), Path(config.hydra.sweep.dir, SWEEP), f"outputs={config.outputs}"
+        shared = folder, Singleton.get_state(), self.arguments
+        jobs = [(*shared, *job) for job in enumerate(job_overrides, initial_job_idx)]
+        with connected(config.ray.address, available_cores()) as ray:
+            if config.ray.address is not None:
+                call_on_every_node(ray, enter_shared_folder, *folder)
+            ended = run_tasks(ray, run_one, jobs, self.num_cpus, lambda job: print(job[0], end=""))
+        return [result for _, result in ended]
+
+
+def run_one(
+    folder: tuple[Path, Path, str], state: Any, arguments: dict[str, Any], *job: Any
+) -> tuple[str, JobReturn]:
+    """Run one job in a Ray process; return its printed output and its result.
+
+    `folder` are the arguments of `enter_shared_folder`, `state` and `arguments` those of
+    `prepare_process`, and `job` those of `run_in_process`.
+    """
+    from w2v.cluster.ray import enter_shared_folder
+
+    enter_shared_folder(*folder)
+    prepare_process(state, arguments)
+    with redirect_stdout(io.StringIO()) as printed:
+        done = run_in_process(*job)
+    return printed.getvalue(), done

@@ -1,0 +1,70 @@
+"""Test the launcher that runs the jobs of a sweep in processes of joblib."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn
+from hydra.types import HydraContext
+from joblib.externals import loky
+from omegaconf import DictConfig
+
+from pipeline.config import schema
+from pipeline.sweeps import job
+from pipeline.sweeps.compose import SharedComposition
+from pipeline.sweeps.hydra_plugins.w2v_launchers import JoblibLauncher
+from tests.commands import ROOT
+from tests.test_config import BASE
+
+
+class CountedTask:
+    """A task that returns its process, how often it was called there, and the seed of the job."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, config: DictConfig) -> tuple[int, int, int]:
+        self.calls += 1
+        return os.getpid(), self.calls, config.seed
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    schema.register()
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # undone at the end
+    folder = f"hydra.sweep.dir={tmp_path}"
+    with initialize_config_dir(str(ROOT / "conf"), **BASE):
+        config = compose("config", [folder], return_hydra_config=True)
+        loader: Any = SharedComposition(GlobalHydra.instance().config_loader())
+        context = HydraContext(loader, Callbacks())
+        yield {"hydra_context": context, "task_function": CountedTask(), "config": config}
+    job.given.clear()
+
+
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_a_process_is_prepared_once_for_all_jobs(
+    arguments: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    launcher = JoblibLauncher(n_jobs=processes, batch_size="1", pre_dispatch="2*n_jobs")
+    launcher.setup(**arguments)
+    done: list[JobReturn] = []
+    for first in (0, 3):  # a search and successive halving launch several times
+        jobs = [[f"seed={seed}", "loss=softmax"] for seed in range(first, first + 3)]
+        done += launcher.launch(jobs, first)
+    loky.get_reusable_executor(reuse=True).shutdown()
+    assert [one.return_value[2] for one in done] == list(range(6)), "in the order of the jobs"
+    calls: dict[int, list[int]] = {}
+    for one in done:
+        process, call, _ = one.return_value
+        calls.setdefault(process, []).append(call)
+    for own in calls.values():
+        assert sorted(own) == [*range(1, len(own) + 1)]
+    assert len(calls) <= processes
+    assert (os.getpid() in calls) == (processes == 1)

@@ -81,7 +81,7 @@ class Experiment:
         return summary
 
     def _result(self, stage: Stage) -> Entry:
-        """Return a stage's cached result; else compute it if ``config.stages`` names the stage."""
+        """Return a stage's result: cached, or computed if ``config.stages`` names the stage."""
         context, folder = self.context, self.context.outputs / "cache" / stage.name
         context.hashes.seen.clear()
         settings, make = stage.prepare(context)

@@ -1,4 +1,4 @@
-"""Test `w2v.files` (atomic writes, JSON, hard links to equal files), and paths from ``~``."""
+"""Test `w2v.files` (atomic writes, JSON, hard links to equal files), and paths with ``~``."""
 
 import json
 from pathlib import Path

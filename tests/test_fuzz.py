@@ -1,4 +1,4 @@
-"""Test that damaged files and random settings are accepted, ignored or refused in one line."""
+"""Test damaged files and random settings: each is accepted, ignored or refused in one line."""
 
 import io
 import warnings

@@ -1,4 +1,4 @@
-"""Test the settings of corpora: which documents they select, and which settings are refused."""
+"""Test the settings of corpora: which files are read, and which settings are refused."""
 
 import io
 import os

@@ -1,4 +1,7 @@
-"""Test `w2v.train`: equal vectors for files, texts, token lists and the pipeline; interrupts."""
+"""Test `w2v.train` on files, texts and token lists: the vectors, interrupts and refusals.
+
+The vectors have to be bit-identical to those of the pipeline.
+"""
 
 import inspect
 import json

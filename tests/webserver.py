@@ -1,4 +1,4 @@
-"""An HTTP server for tests on the loopback interface, which can simulate failures."""
+"""An HTTP server on the loopback interface, for tests; it can simulate failures."""
 
 import http.server
 import threading
@@ -24,7 +24,7 @@ class Site:
     has_length
         Whether the response has a ``Content-Length`` header.
     gate
-        An event that the server waits for after half of the file; None for no wait.
+        An event that the server waits for, at most a minute, after half of the file; None: no wait.
     requests
         The number of requests so far.
     url
@@ -43,7 +43,7 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
-    """Serve a file during the block; its URL is in ``site.url``."""
+    """Context manager: serve a file while the block runs, at the URL ``site.url``."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

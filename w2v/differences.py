@@ -34,9 +34,10 @@ def read_manifests(
 ) -> list[Manifest]:
     """Return the manifests of the cached results in a folder, the most recently used first.
 
-    At most `MOST_READ` results are read; those whose manifest is missing or damaged are skipped.
+    The `MOST_READ` most recently used results are read, or all if there are fewer. Those whose
+    manifest is missing or damaged are skipped.
 
-    In a stored manifest, ``code`` is the name of another file, which has the hashes of source
+    In a stored manifest, ``code`` is a key that names another file, which has the hashes of source
     files. In the returned manifests, ``code`` is the content of this other file, or is left out if
     the file cannot be read.
 
@@ -47,7 +48,7 @@ def read_manifests(
     name
         The name of the file in a subfolder that holds the manifest.
     code_path
-        A function that returns the path of the file of hashes, given `folder` and the file's name.
+        A function that returns the path of the file of hashes, given `folder` and the key.
     """
     found: list[Manifest] = []
     with suppress(OSError):
@@ -65,9 +66,10 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether two results have the same machine and the same settings of the engine.
+    """Return whether a past result is from the machine and with the engine of the wanted one.
 
-    Only then is the time that the past result took an estimate for the wanted one.
+    All settings of the engine have to be equal. Only then is the time that the past result took an
+    estimate for the wanted one.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
@@ -216,7 +218,7 @@ def shown(value: Any) -> str:
 
 
 def file_reasons(new: Mapping[str, str], old: Mapping[str, str]) -> Iterator[str]:
-    """Yield phrases that say which input files differ, or that their order does.
+    """Yield phrases that say which input files differ, or that only their order differs.
 
     Parameters
     ----------

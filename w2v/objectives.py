@@ -47,8 +47,8 @@ class Architecture(Settings):
     name
         The name of the architecture in ``conf/model`` and in lists of runs.
     inputs
-        The class, a `w2v.engines.inputs.Inputs`, that makes the input vectors of this architecture,
-        as ``module:class``.
+        The class that makes the input vectors of this architecture, as ``module:class``. It
+        implements `w2v.engines.inputs.Inputs`.
     changes_objective
         The settings that change what the loss measures, such as which pairs of words it is averaged
         over. Values of the loss can be compared only between runs with equal values of these
@@ -118,7 +118,10 @@ class Architecture(Settings):
 
 @dataclass(frozen=True)
 class SkipGramArchitecture(Architecture):
-    """The settings of skip-gram, without a loss. Each center word predicts the words around it."""
+    """The settings of skip-gram, without those of a loss.
+
+    Each center word predicts the words around it.
+    """
 
     name = "skipgram"
     inputs = "w2v.engines.inputs:SkipGramInputs"
@@ -138,7 +141,7 @@ class SkipGram(SkipGramArchitecture):
 
 @dataclass(frozen=True)
 class CbowArchitecture(Architecture):
-    """The settings of CBOW (continuous bag of words), without a loss.
+    """The settings of CBOW (continuous bag of words), without those of a loss.
 
     The words around a position predict the word at this position.
     """

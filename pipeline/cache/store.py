@@ -93,12 +93,12 @@ def find_or_make(
     folder
         The cache folder of the stage.
     about
-        Written into ``manifest.json``: ``settings``; ``upstream``, the cache keys of the results
-        that were read, by stage; and more. Instead of ``code``, the key of `keep_code` is written.
+        What is written into ``manifest.json``: ``settings``, ``upstream`` and more (`Stage.about`).
+        ``code``, if there is one, is saved by `keep_code`, and the key of its file is written.
     make
-        Writes the result into the given empty folder, and returns facts, such as its size.
+        A function that writes the result into the given empty folder, and returns facts about it.
     on_damaged
-        Called with the old path, the new path and the reason after a damaged entry was moved away.
+        Called after a damaged entry was moved away, with its old path, new path and the damage.
     verify
         Whether the SHA-256 of each file of the entry is checked, or only its size.
     """
@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, a hash of each source file, in `folder` unless it is there; return its key."""
+    """Save `code`, the hash of each source file, in a file of `folder`; return the file's key."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:
@@ -153,7 +153,7 @@ def keep_code(folder: Path, code: dict[str, str]) -> str:
 
 
 def code_path(folder: Path, key: str) -> Path:
-    """Return the path of the file in which `keep_code` saves the hashes that have this key."""
+    """Return the path of the file with this key, in which `keep_code` saves hashes of code."""
     return folder / f".code-{key}.json"
 
 

@@ -1,1 +1,1 @@
-"""Terminal output, signals, exit statuses, errors in writing files, the name of the machine."""
+"""Terminal output, signals, exit statuses, errors in writing files, and the machine's processor."""

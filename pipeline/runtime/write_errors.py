@@ -18,10 +18,10 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return a one-line message for an error in writing a file; ``None`` for other errors.
+    """Return a one-line message for a full disk, or an error that names a file; else ``None``.
 
-    If `outputs` is given, only a full disk and paths in that folder that cannot be opened or made
-    are explained. `stage` is the name of the running stage.
+    With `outputs`, a named file must be in this folder, and must be impossible to open or make.
+    The message on a full disk names `stage`, the running stage.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -45,7 +45,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """Turn an `OSError` in the block that `write_error_line` explains into an `InputError`."""
+    """Context manager: raise `InputError` in place of an error that `write_error_line` explains."""
     try:
         yield
     except OSError as error:

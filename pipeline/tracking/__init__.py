@@ -32,8 +32,8 @@ def track(
 ) -> AbstractContextManager[Tracker]:
     """Return a context manager that opens a run, yields its `Tracker`, and closes the run.
 
-    ``config`` says whether and where to record; ``outputs`` is the folder of the default store and
-    artifacts. A sweep and its jobs have one ``shared``. `InputError` is raised for a bad store.
+    ``config`` says whether and where to record; by default, in ``outputs``. ``shared`` is the store
+    that a sweep and its jobs use together. `InputError` is raised if the store cannot be used.
     """
     if config.name == "none":
         return nullcontext(Tracker())

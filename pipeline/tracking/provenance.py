@@ -13,7 +13,7 @@ PACKAGES = ("numpy", "scipy", "numba", "pandas", "gensim", "hydra-core", "mlflow
 
 @cache
 def provenance_tags() -> dict[str, str]:
-    """Return tags: git commit and user, if known, platform, versions of Python and packages."""
+    """Return tags: platform, versions of Python and packages; if known, git commit and user."""
     tags = {
         "mlflow.source.name": "pipeline/run.py",
         "mlflow.source.type": "LOCAL",
@@ -32,7 +32,7 @@ def provenance_tags() -> dict[str, str]:
 def git_tags(root: Path) -> dict[str, str]:
     """Return MLflow tags: the git commit, and whether tracked files have uncommitted changes.
 
-    There are none if ``root`` is not the top folder of a git repository with a commit.
+    There are none without git, or if ``root`` is not the top of a repository with a commit.
     """
     options = ["--porcelain=v2", "--branch", "--untracked-files=no"]
     command = ["git", "-C", str(root), "status", *options]

@@ -48,7 +48,7 @@ class Rows(NamedTuple):
         return self.numbers.nbytes + self.values.nbytes
 
     def piece(self, number: int, pieces: int) -> "Rows":
-        """Return the rows whose index modulo `pieces` is `number`."""
+        """Return the rows whose index in the model, modulo `pieces`, is `number`."""
         if pieces == 1:
             return self
         chosen = self.numbers % pieces == number
@@ -72,14 +72,15 @@ def combine(
     how
         One of `w2v.cluster.settings.COMBINERS`.
     approach : float32 (rows,)
-        For ``sequential``: a measure of how close the changes of one worker bring each row to its
-        optimum, from `w2v.cluster.approach.approach`.
+        For ``sequential``: the larger this number is, the closer the changes of one worker bring
+        the row to its optimum. It comes from `w2v.cluster.approach.approach`.
 
     Returns
     -------
     Rows
-        All rows that were changed, with their combined values. A row that only one worker changed
-        has exactly the value given by this worker. The bits of a row do not depend on other rows.
+        All rows that were changed, with their new values: the values before plus the combined
+        changes. A row that only one worker changed has exactly the value given by this worker. The
+        bits of a row do not depend on other rows.
     """
     if len(changes) == 1:
         return changes[0]

@@ -59,9 +59,10 @@ class Pool(Protocol):
         ...
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Set the model of all processes, now or at the start of the next round.
+        """Replace the model of all processes, now or at the start of the next round.
 
-        `table` has the input and output vectors concatenated, float32 (rows, d).
+        `table` has the input and output vectors concatenated, float32 (rows, d). The next call of
+        `round` must be given the same table.
         """
         ...
 
@@ -136,8 +137,8 @@ class ClusterEngine:
     workers
         The number of workers.
     words
-        The largest number of tokens per worker in a round, on average over workers. Rounds at the
-        start of training are shorter; the last one of a shard may be up to 1.5 times as long.
+        The number of tokens in a round, divided by the number of workers. Rounds at the start of
+        training are shorter, and the last round of a shard may be up to 1.5 times as long.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """
@@ -206,7 +207,10 @@ class ClusterEngine:
         return tally
 
     def _steps(self, rate: float, spans: Spans) -> tuple[float, float]:
-        """Return the value of `Way.steps` for a round; zeros if ``how`` is not ``sequential``.
+        """Return how strongly a round changes each of the two matrices of the model (`Way.steps`).
+
+        For a matrix, this is the learning rate times the number of words per worker times the mean
+        squared length of the rows of the other matrix. It is 0 if ``how`` is not ``sequential``.
 
         `rate` is the learning rate, and `spans` are the documents of the round.
         """
@@ -259,13 +263,14 @@ def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float
 def divide(spans: Spans, workers: int) -> list[Spans]:
     """Divide documents among workers, by their number of tokens.
 
-    First, documents are cut into pieces that are no longer than a share, an equal part of the
-    sequence of all tokens. A worker gets the pieces whose last token is in its share.
+    The sequence of all tokens is divided into equal shares, one for each worker. Documents that are
+    longer than a share are cut into pieces. A worker gets the documents and pieces whose last token
+    is in its share. `spans` has the start and end of each document.
 
     Returns
     -------
     list of int64 (documents, 2)
-        For each worker, the start and end of each piece. A worker may get none.
+        For each worker, the start and end of each document or piece. A worker may get none.
     """
     size = int((spans[:, 1] - spans[:, 0]).sum())
     spans = cut(spans, -(-size // workers)) if size else spans

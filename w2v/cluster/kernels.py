@@ -46,6 +46,8 @@ def add_changes(
 ) -> None:
     """Add one worker's changes of rows to the combined changes of the workers before it.
 
+    The change of a row is its value after the worker's training minus its value before.
+
     Parameters
     ----------
     total : float32 (rows, d)
@@ -59,12 +61,12 @@ def add_changes(
         These rows before and after the worker's changes.
     how
         The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
-        a change that is orthogonal to the combined changes is added. With `SEQUENTIAL`, a share of
-        the parallel part is added as well; the share is smaller, the closer the workers before have
-        brought the row to its optimum.
+        a change that is orthogonal to the row's combined change is added. With `SEQUENTIAL`, a
+        share of the parallel part is added as well; the share is smaller, the closer the workers
+        before have brought the row to its optimum.
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
-        optimum, from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: the larger this number is, the closer the changes of one worker bring the
+        row to its optimum. It comes from `w2v.cluster.approach.approach`.
     """
     dim = total.shape[1]
     for i in range(len(places)):
@@ -106,8 +108,8 @@ def scale_changes(
     how
         `MEAN` or `SEQUENTIAL`.
     approach : float32 (rows,)
-        For `SEQUENTIAL`: a measure of how close the changes of one worker bring each row to its
-        optimum, from `w2v.cluster.approach.approach`.
+        For `SEQUENTIAL`: the larger this number is, the closer the changes of one worker bring the
+        row to its optimum. It comes from `w2v.cluster.approach.approach`.
     """
     for row in range(len(total)):
         factor = 1.0 / times[row]

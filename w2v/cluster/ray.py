@@ -308,7 +308,10 @@ class RayReplica(Replica):
         """Do nothing. A call of this method returns when the process is running."""
 
     def setup(self, engine: str, task: Task, text: Text | TokenFile) -> float:
-        """Make the copy of the model; return the seconds spent on compiling or loading kernels."""
+        """Make the copy of the model in this process, and the engine that trains it.
+
+        Return the seconds spent on compiling kernels, or on loading compiled ones.
+        """
         super().__init__(engine, task, text.open() if isinstance(text, TokenFile) else text)
         return self.compile_seconds()
 
@@ -388,7 +391,8 @@ class RayPool:
     def round(self, parts: Sequence[Part], way: Way, table: NDArray[np.float32]) -> Round:
         """Train one round, combine the changes and apply them; repeat all if a process is lost.
 
-        `table` is sent to the processes only if their models are outdated.
+        `table`, the model before the round, is sent to the processes only if their models are
+        outdated.
 
         Raises
         ------
@@ -409,8 +413,8 @@ class RayPool:
     def _until_done(self, action: Callable[[], Result]) -> Result:
         """Call a function, and call it again if a process is lost, at most `ATTEMPTS` times in all.
 
-        If the last call fails too, an `InputError` is raised. An error of the code that runs in a
-        process is raised at once, without Ray's wrapper.
+        If a process is lost in the last call as well, an `InputError` is raised. Other errors in
+        a process are raised at once, as the error that occurred there and not as Ray's own error.
         """
         errors = self.ray.exceptions
         for number in itertools.count(1):

@@ -31,7 +31,7 @@ from w2v.text.tokens import Text
 class Tally(NamedTuple):
     """The number of words and pairs that an engine has processed, and their summed loss.
 
-    It is the result of training, and of computing a loss without training.
+    This is the result both of training and of computing a loss without training.
 
     Attributes
     ----------
@@ -89,8 +89,8 @@ class Task:
     Attributes
     ----------
     model : Model
-        The vectors that training starts from. The trained ones are in the task of the engine
-        (`Engine.task`), which may be copies.
+        The vectors that training starts from. An engine trains these arrays or copies of them; the
+        trained vectors are in the model of its `Engine.task`.
     objective : Objective
         The architecture, the loss and their settings.
     counts : int64 (V,)

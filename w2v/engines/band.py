@@ -1,13 +1,13 @@
-"""The compiled tile of negative sampling: matrix products for nearby words and noise words.
+"""Compiled code that computes the loss and the gradients of negative sampling, tile by tile.
 
 A tile is a group of `SHARED` consecutive center words that are computed together. Let C (SHARED x
 d) be its input vectors. Let R be the output vectors of the words that may be predicted, from
 `Sizes.reach` positions before the tile to `Sizes.reach` positions after it, followed by those of
 `NOISE` noise words. A tile takes three small matrix products (``w2v/README.md``, "Everything is one
-shape"): the scores S = C Rᵀ and, with G = ∂J/∂S, the gradients G R and Gᵀ C. The weight of a pair
-depends on its distance, and is zero if the two words are in different documents. The weight of a
-noise word is K / `NOISE` times the summed weight of the center word's pairs, where K is the number
-of noise words per pair.
+shape"): the scores S = C Rᵀ and, with G = ∂J/∂S for the loss J, the gradients G R and Gᵀ C. The
+weight of a pair depends on its distance, and is zero if the two words are in different documents.
+The weight of a noise word is -K / `NOISE` times the summed weight of the center word's pairs, where
+K is the number of noise words per pair. It is negative to mark the word as noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
 a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
@@ -250,11 +250,11 @@ def choose_weights(
     tile: Tile,
     own: Band,
 ) -> tuple[int, float]:
-    """Return the address of the weights of the scores of a tile (consecutive center words).
+    """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
-    Also returns the summed weight of the (center, context) pairs. The weights are in
-    ``own.weights``. All tiles that are of one document, with the `Sizes.reach` words before and
-    after, have equal weights, which each thread computes only once.
+    A tile is a group of consecutive center words; a pair is a center word and a context word. The
+    weights are in ``own.weights``. They are the same for all tiles that lie within one document,
+    together with the `Sizes.reach` words before and after. Each thread computes these only once.
 
     Parameters
     ----------
@@ -312,10 +312,11 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
     """Return the curvature of the loss along center vector ``i + p`` of a tile, in partial sums.
 
-    These are the lanes of a SIMD vector, which must still be added up. What the scores of this
-    center vector contribute to the curvature along the output vectors is added to row p of
-    ``own.sums``. A tile is a group of consecutive center words. `norms` is the address of the
-    squared lengths of the output vectors of context words.
+    The partial sums are the lanes of a SIMD vector, which must still be added up. A tile is a group
+    of consecutive center words; ``i`` is a multiple of `MR`, and ``p`` less than `MR`. What the
+    scores of this center vector contribute to the curvature along the output vectors is added to
+    row ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the output vectors
+    of context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
@@ -365,10 +366,11 @@ def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> 
 
 @inner
 def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float:
-    """Compute the scores S of a tile of negative sampling, and replace them by -∂J/∂S.
+    """Compute the scores S of a tile of negative sampling; return the summed loss J.
 
-    The scores are in ``tile.scores``. Returns the loss J. A tile is a group of consecutive center
-    words. Bounds on the second derivatives of the loss are written to ``tile.curvature``.
+    A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
+    then replaced by -∂J/∂S. Bounds on the second derivatives of the loss are written to
+    ``tile.curvature``.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ time, those of kind 2 prepare these steps, and the others run for one step after
    before the step. Gradients are written to a buffer, which has rows for the input and output
    vectors of each strip. If a word has only one row in the step, its vector is updated at once
    (with subwords, only output vectors are). For CBOW with the hierarchical softmax, three kinds of
-   jobs do this in turn: `read_strip`, `compute_sorted` and `share_sorted`.
+   jobs do this, one after the other: `read_strip`, `compute_sorted` and `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.

@@ -60,6 +60,8 @@ RADIX_BITS = 11
 class Parts(NamedTuple):
     """The vector of each word as a weighted sum of rows of the input matrix (subwords).
 
+    The sums of all V words have E summands in total. Without subwords, there are no sums.
+
     Attributes
     ----------
     starts : int32 (V + 1,)
@@ -72,7 +74,7 @@ class Parts(NamedTuple):
     shares : float32 (E,)
         The factor by which the gradient of the word is multiplied to get that of the summand's row.
     totals : float32 (V,)
-        The sum of the weights of each word.
+        For each word, the sum of the weights of its summands.
     """
 
     starts: I32
@@ -113,7 +115,7 @@ class Pairs(NamedTuple):
     sums : float32 (2 reach + 2,)
         The cumulative sums of these weights, beginning with 0.
     negatives
-        For negative sampling: K, the number of noise words per pair.
+        K, the number of noise words per pair of negative sampling; 0 for other losses.
     """
 
     weights: F32
@@ -259,7 +261,7 @@ class Sizes(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """The plans of several training steps: their words, random numbers and lists of gradient rows.
+    """The plans of several training steps: their words, windows, and lists of gradient rows.
 
     Each array has one row for each of n steps. A step has ``step`` center words in ``tiles`` tiles
     and ``strips`` strips; see `Sizes` for these and other sizes.
@@ -334,10 +336,11 @@ class Plans(NamedTuple):
 
 
 class Buffer(NamedTuple):
-    """The gradients of a training step, one row per occurrence of a word, before they are added up.
+    """The gradients of a training step, before those of the same word are added up.
 
-    If a word, or tree node, has a single row in the step, its vector is updated directly instead
-    (with subwords, only output vectors are).
+    There is a row for each occurrence of a word in a strip, or of a tree node in a tile. If a word
+    or node has a single row in the step, its gradient updates the vector directly instead. With
+    subwords, only output vectors are updated so.
 
     Attributes
     ----------
@@ -410,8 +413,8 @@ class Planning(NamedTuple):
     bits, more_bits : uint32 (BLOCK,)
         Random numbers.
     heads : int32 (V,)
-        The first element of a linked list for each word, or tree node; -1 if the list is empty. It
-        has the rows of the gradient buffer that belong to the word.
+        For each word, or tree node, the first row in its linked list; -1 if the list is empty. The
+        list has the rows of the gradient buffer that belong to the word.
     seen : int32 (V - 1,)
         For the hierarchical softmax: the index in ``nodes`` of `Plans` at which each inner node of
         the tree was last listed, or -1.
@@ -423,11 +426,11 @@ class Planning(NamedTuple):
         For CBOW with the hierarchical softmax: the center words before and after a pass of the
         radix sort, as 2^32 * leaf + position in the step.
     digits : int32 (2 ** RADIX_BITS,)
-        For each value of the bits that a pass sorts by: how many center words have it; then the
-        place for the next one that has it.
+        For each value of the bits that a pass of the radix sort looks at: how many center words
+        have the value; later, the place of the next center word with this value.
     levels, columns : int32 (depth + LANES,)
-        The numbers 0, 1, 2 ...; and for each node on the path of a center word, its index among the
-        nodes of the tile.
+        `levels` has the numbers 0, 1, 2 and so on. `columns` has, for each node on the path of a
+        center word, its index among the nodes of the tile.
     lanes : int64 (MR, 3)
         For each center word of a group: the index in ``Paths.branches`` at which its path begins,
         how many nodes of the path are also on that of the center word before it, and how many
@@ -516,7 +519,7 @@ class Band(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """The working memory of a thread for a strip (part of the text) of CBOW.
+    """The working memory of a thread for the windows of CBOW in a strip, a part of the text.
 
     Attributes
     ----------
@@ -582,7 +585,7 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working memory of one thread, by purpose."""
+    """The working memory of one thread: for preparing training steps, and for the gradients."""
 
     planning: Planning
     tile: Tile
@@ -599,8 +602,8 @@ def round_up(n: int, step: int) -> int:
 def aligned_zeros(rows: int, columns: int, *, touched: bool = True) -> F32:
     """Return an array of zeros, float32 (rows, columns), that starts on a cache line.
 
-    With ``touched=False``, the operating system allocates memory only when rows are written;
-    otherwise at once, because all rows are written here.
+    The rows are written here, so that the operating system allocates their memory at once. With
+    ``touched=False``, they are not, and memory is allocated when a row is first written.
     """
     size = rows * columns + LINE
     if touched:
@@ -617,8 +620,8 @@ def make_sizes(
 ) -> Sizes:
     """Compute the sizes of a training step and of its parts: strips of the text, and tiles.
 
-    A tile is a group of center words, and a strip is a sequence of tiles. The sizes for subwords
-    are 0 in the result (see `with_parts`).
+    A tile is a group of center words, and a strip is a sequence of tiles. The result is for
+    training without subwords; `with_parts` adds the sizes for subwords.
 
     Parameters
     ----------
@@ -674,7 +677,7 @@ def make_sizes(
 
 
 def with_parts(sizes: Sizes, parts: Parts) -> Sizes:
-    """Return a copy of ``sizes`` with the sizes for subwords: ``words``, ``entries``, ``parts``."""
+    """Return a copy of ``sizes`` for subwords, with ``words``, ``entries`` and ``parts`` set."""
     lengths = np.sort(np.diff(parts.starts))[::-1]
     words = min(len(lengths), sizes.strips * sizes.input_slots)
     return sizes._replace(words=words, entries=int(lengths[:words].sum()), parts=True)

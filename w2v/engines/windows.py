@@ -211,12 +211,12 @@ def share_gradients(
     of_windows: F32,
     curvature: F32,
 ) -> None:
-    """For CBOW, compute the share of each word of a strip in the gradient of each window.
+    """For CBOW, compute the factors by which the gradients of windows are added up for each word.
 
-    A strip is a part of the text. The gradient of a word is the sum, over the windows of all center
-    words of the strip, of the word's share times the gradient of the window. The share is zero in
-    windows that do not contain the word. The shares are stored in ``windows.shares`` for
-    `write_shares`.
+    The gradient of a word is the sum, over the windows of all center words of a strip, of a factor
+    times the gradient of the window. A strip is a part of the text. The factor, called the word's
+    share in the window, is zero if the window does not contain the word. The shares are stored in
+    ``windows.shares`` for `write_shares`.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def share_gradients(
         first center word; m is the window size.
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss along its input
-        row. For sums, it is multiplied by the number of words.
+        row. For sums, the bounds are changed here: each is multiplied by the number of words.
     curvature
         Output: a bound on the curvature along the vector of each word of the strip, summed over the
         windows.
@@ -290,8 +290,8 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
 
     A strip is a part of the text: ``centers`` center words and, for a window size of m, the m words
     before and the m words after them. The gradients of the windows are at the address ``rows``. The
-    gradients of the words are written to the addresses in ``tile.out``
-    (`w2v.engines.rows.Targets`). `share_gradients` has to be called before.
+    gradient of each word is written to the gradient buffer, or updates the model directly, as the
+    targets in ``tile`` say (`w2v.engines.rows.Targets`). `share_gradients` has to be called before.
     """
     m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
     for place in range(centers + 2 * m):

@@ -122,7 +122,7 @@ def load_pairs(path: str | Path) -> list[Pair]:
 def _separator(line: str) -> str | None:
     """Return the separator of a line's fields: a tab, comma or semicolon; None for white space.
 
-    Of these characters, in this order, the first that the line has at least twice is chosen.
+    A tab is chosen if the line has at least two; else a comma, else a semicolon, by the same rule.
     """
     return next((sign for sign in "\t,;" if line.count(sign) >= 2), None)
 
@@ -155,7 +155,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     Returns
     -------
     first, second, score
-        The indices of the columns. `score` is the number of columns if no column has scores.
+        The indices of the columns. If no column has scores, `score` is the number of columns.
     header
         Whether the first row is a header.
 

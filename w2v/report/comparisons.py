@@ -231,10 +231,11 @@ def verdict(change: Change) -> str:
 
 
 def chance(change: Change) -> str:
-    """Return the page's remark on chance.
+    """Return the page's remark on the effect of chance on the vectors.
 
-    It says whether trainings of one text differ in the seed only, or in the documents drawn as
-    well; or, if there is one training of each text, that these do not show the effect of chance.
+    The remark says whether the trainings of one text differ in the seed only, or also in the
+    documents drawn. With one training of each text, it says that these do not show the effect of
+    chance.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."

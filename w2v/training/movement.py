@@ -1,4 +1,4 @@
-"""Measure how far training has moved the given initial vectors."""
+"""Measure how far training has moved the initial vectors that the user gave."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,9 @@ ROWS_AT_A_TIME = 1 << 16
 
 
 class Movement(NamedTuple):
-    """How far training has moved the given initial vectors, by cosines between before and after.
+    """How far training has moved the initial vectors that the user gave.
+
+    It is measured by the cosine between a word's vectors before and after training.
 
     Attributes
     ----------
@@ -37,7 +39,7 @@ class Movement(NamedTuple):
 
 
 def movement(before: WordVectors, after: WordVectors) -> Movement:
-    """Compare the vectors of words before and after training, for the words that are in both."""
+    """Compare vectors before and after training, for the words that have a vector in both."""
     words: Sequence[str] = [word for word in after.words if word in before]
     cosines = np.empty(len(words))
     unchanged = 0

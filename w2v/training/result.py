@@ -70,7 +70,7 @@ def write_result(
     vectors
         The words with their center vectors and, if there are any, outside vectors and n-grams.
     epochs, points
-        The history of the training.
+        The history of the training, with a `Point` for each shard (a part of the text).
     engine_state
         Other arrays that are needed to train more epochs, by name; empty if there are none.
     """
@@ -89,7 +89,10 @@ def write_result(
 
 
 def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
-    """Read the points and the epochs of the training history from the folder of a result."""
+    """Read the training history from the folder of a result.
+
+    Return a `Point` for each shard, a part of the text, and an `Epoch` for each epoch.
+    """
     history = json.loads((folder / HISTORY).read_bytes())
     points = [Point(**point) for point in history["points"]]
     return points, [Epoch(**epoch) for epoch in history["epochs"]]
@@ -114,9 +117,9 @@ def read_state(folder: Path) -> Snapshot:
 
 
 def read_engine_state(folder: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays that training more epochs needs besides the vectors: a dict by name.
+    """Read the arrays, by name, that training more epochs needs in addition to the vectors.
 
-    It is empty if there are none.
+    The dict is empty if there are none.
     """
     if not (folder / ENGINE).is_file():
         return {}

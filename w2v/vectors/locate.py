@@ -130,7 +130,7 @@ def _vectors_of_run(summary: Path) -> Path:
 
 
 def vector_files(path: Path, use: str = "v") -> list[Path]:
-    """Return the files that determine the word vectors that `WordVectors.load` returns for a path.
+    """Return the files from which `WordVectors.load` makes the word vectors for a path.
 
     With ``v``, the file of outside vectors is left out: `load` reads it, too, but the word vectors
     do not depend on it.

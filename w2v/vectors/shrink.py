@@ -43,7 +43,10 @@ class SimilarityLoss(NamedTuple):
 def shrink_vectors(
     vectors: Vectors, words: int | None, dim: int | None, dtype: DTypeLike
 ) -> tuple[Vectors, SimilarityLoss]:
-    """Return smaller vectors, and how much their cosines change, as `WordVectors.shrink` says."""
+    """Return vectors of fewer words, dimensions or bytes, and how much their cosines change.
+
+    The parameters and the result are those of `WordVectors.shrink`.
+    """
     for name, value, most in (("words", words, len(vectors)), ("dim", dim, vectors.dimensions)):
         if value is not None and (
             not isinstance(value, int | np.integer) or not 1 <= value <= most
@@ -75,7 +78,7 @@ def shrink_vectors(
 
 
 def principal_axes(vectors: NDArray[np.floating], dim: int) -> NDArray[np.float64]:
-    """Return the `dim` leading principal axes (d, dim) of vectors (n, d).
+    """Return the `dim` leading principal axes of vectors (n, d): the columns of an array (d, dim).
 
     They are the leading eigenvectors of the uncentered second-moment matrix. The mean is not
     subtracted, because this would change the cosines.

@@ -36,7 +36,7 @@ class ProjectSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Store the arguments, check settings and, without ``plan=true``, prepare processes."""
+        """Store the arguments and check settings; prepare job processes unless ``plan=true``."""
         shared: Any = SharedComposition(hydra_context.config_loader)
         self.hydra_context: HydraContext = HydraContext(shared, hydra_context.callbacks)
         self.shared = SharedStore()
@@ -55,7 +55,7 @@ class GridSweeper(ProjectSweeper):
     """The sweeper for ``search=grid``, which runs every combination of the given values."""
 
     def sweep(self, arguments: list[str]) -> None:  # noqa: ARG002
-        """Plan and check all jobs, then run them; with ``plan=true``, only print the plan."""
+        """Plan and check all jobs; then run them or, with ``plan=true``, print the plan."""
         launcher = Plugins.instance().instantiate_launcher(
             self.hydra_context, self.task_function, self.config
         )
@@ -70,7 +70,7 @@ class GridSweeper(ProjectSweeper):
             self.run(launcher, folder, jobs)
 
     def check(self, jobs: Jobs) -> None:
-        """Raise `InputError` for jobs that this sweeper cannot run; by default, there are none."""
+        """Raise `InputError` if this sweeper cannot run the jobs; `GridSweeper` can run any."""
 
     def run(self, launcher: Launcher, folder: Path, jobs: Jobs) -> None:
         run_all_jobs(launcher, self.config, folder, jobs)
@@ -91,7 +91,7 @@ class SearchSweeper(ProjectSweeper):
     """The sweeper for ``search=optuna``, which uses Hydra's own Optuna sweeper."""
 
     def sweep(self, arguments: list[str]) -> None:
-        """Prepare the Optuna study, the sweep's folder and its MLflow run; run Hydra's sweeper."""
+        """Open the Optuna study and the sweep's folder and MLflow run; run Hydra's sweeper."""
         from pipeline.sweeps.search import open_study
 
         refuse_plan(self.config)

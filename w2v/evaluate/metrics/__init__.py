@@ -65,7 +65,8 @@ def compute_scores(
     Raises
     ------
     InputError
-        A benchmark cannot be read, or the vectors cannot be compared with those of the other run.
+        A benchmark cannot be read; or another run is given, and the vectors cannot be compared with
+        those of that run.
     """
     scores: dict[str, Any] = {}
     summary: dict[str, Any] = {}
@@ -85,7 +86,8 @@ def compute_scores(
 def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict[str, float]:
     """Compute the scores listed in ``settings.followed``, without confidence intervals and tables.
 
-    Return the scores by names like ``similarity/wordsim353/spearman``, without undefined ones.
+    The result has the scores by names like ``similarity/wordsim353/spearman``. Undefined scores are
+    left out.
     """
     found: dict[str, float] = {}
     for metric in METRICS:

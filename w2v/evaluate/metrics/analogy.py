@@ -95,10 +95,11 @@ class Analogy(Metric):
 
 
 def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
-    """Return which two word pairs form each of the n analogy questions of a file or folder.
+    """Number the word pairs in a file or folder of n analogy questions; return those of each.
 
-    The result is a list of one array (n, 2), the `AnalogyBenchmark.pairs`. It is a list because
-    `read_once` caches sequences.
+    The result is a list of one array, int64 (n, 2): the numbers of the two word pairs of each
+    question (`AnalogyBenchmark.pairs`). It is a list because `read_once`, which keeps it in memory,
+    requires a sequence.
     """
     return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
 

@@ -47,7 +47,10 @@ class FilesCorpus(Corpus):
         show_download: ShowDownload = lambda *_: None,  # noqa: ARG002
         show_hashing: Progress = lambda *_: None,
     ) -> Files | Records:
-        """Return the source of the documents; see `Corpus.source`."""
+        """Return the source of the documents, as `Corpus.source` says.
+
+        `show_download` is not used.
+        """
         paths = self.path if isinstance(self.path, list) else [self.path]
         found = find_files(paths, [outputs], "cache/tokenize")
         files = Files(

@@ -17,7 +17,7 @@ class Contents(NamedTuple):
     words
         V words.
     vectors
-        (V, d) float32, or float16, which only a folder written by `write_folder` holds.
+        (V, d) float32; or float16, which is possible only in a folder written by `write_folder`.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside

@@ -12,9 +12,10 @@ installed, with fastText itself, which always has the same seed. From their voca
 word of the rated pairs that occurs fewer than 500 times is left out, so that some pairs have
 unknown words.
 
-The scores are Spearman's correlation with WordSim-353, with SimLex-999, with the pairs of both that
-have only words of the vocabulary, of which one occurs fewer than 500 times (``rare``), and with
-those that have a word outside the vocabulary (``unknown``); and the accuracy on Google's analogies.
+There are five scores: the accuracy on Google's analogies, and Spearman's correlation of cosines and
+ratings on four sets of word pairs. These are WordSim-353; SimLex-999; the pairs of both that have
+only words of the vocabulary, of which at least one occurs fewer than 500 times (``rare``); and the
+pairs of both that have a word outside the vocabulary (``unknown``).
 """
 
 import argparse
@@ -47,7 +48,7 @@ LOSSES = {"negsample": NegativeSampling(), "hsoftmax": HierarchicalSoftmax()}
 
 
 class Case(NamedTuple):
-    """A training to compare: the library, the model and the loss, n-grams, and CBOW's gradient.
+    """A training to compare: library, model, loss, whether it has n-grams, and CBOW's gradient.
 
     gensim and fastText train CBOW with word2vec's gradient only.
     """
@@ -98,9 +99,9 @@ class Data:
         self.kept = np.array([word not in left_out for word in self.all.words])
 
     def of(self, *, subwords: bool) -> tuple[Text, NDArray[np.int64], list[str]]:
-        """Return the text, and the word counts and words of a vocabulary.
+        """Return the text, and the word counts and words of one of the two vocabularies.
 
-        It is the vocabulary for models with n-grams if `subwords` is true.
+        If `subwords` is true, it is that for models with n-grams.
         """
         text, counts, words = self.all.text, self.all.counts, self.all.words
         if not subwords:
@@ -111,9 +112,10 @@ class Data:
         return Text(text.tokens, ids, text.spans), counts[self.kept], chosen
 
     def file(self) -> Path:
-        """Return a file of the text that has only the words of the vocabulary for n-grams.
+        """Return the path of a file of the text, which the first call writes.
 
-        Lines have at most 1,000 words, because gensim drops words of longer ones.
+        It has only the words of the vocabulary for models with n-grams. Lines have at most 1,000
+        words, because gensim drops words of longer lines.
         """
         path = self.folder / "ngrams.txt"
         if not path.exists():
@@ -169,7 +171,7 @@ def trained(case: Case, data: Data, epochs: int, seed: int) -> WordVectors:
 
 
 def scores_of(vectors: WordVectors) -> dict[str, float]:
-    """Return all scores by their names in `SCORES`, NaN for one without pairs."""
+    """Return all scores by their names in `SCORES`; NaN for one that is undefined."""
     sets = {name: load_pairs(benchmark_path(name)) for name in SETS}
     scores = {name: similarity(vectors, pairs).spearman for name, pairs in sets.items()}
     scores["google"] = analogies(vectors, load_analogies(benchmark_path("google"))).accuracy

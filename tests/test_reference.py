@@ -336,7 +336,7 @@ OUTSIDE, NEGATIVES = 1, [0, 3, 3, 4]
 
 
 def note_c_row_o(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with an error of a published solution.
+    """Return the softmax loss and its gradients, with a mistake of a published solution.
 
     The gradient of u_o has the predicted probability of another word instead of that of o.
     """
@@ -347,7 +347,7 @@ def note_c_row_o(v: Array, U: Array) -> Result:
 
 
 def note_c_other_rows(v: Array, U: Array) -> Result:
-    """Return the softmax loss and its gradients, with an error of a published solution.
+    """Return the softmax loss and its gradients, with a mistake of a published solution.
 
     The gradient of u_w, w ≠ o, has the predicted probability of another word instead of w's.
     """
@@ -359,7 +359,7 @@ def note_c_other_rows(v: Array, U: Array) -> Result:
 
 
 def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of a published solution.
+    """Return the negative-sampling loss and gradients, with a mistake of a published solution.
 
     The gradient of v has u_o in place of each noise vector u_k.
     """
@@ -371,10 +371,10 @@ def note_e_sum_over_u_o(v: Array, U: Array) -> Result:
 
 
 def note_e_difference(v: Array, U: Array) -> Result:
-    """Return the negative-sampling loss and its gradients, with an error of a published solution.
+    """Return the negative-sampling loss and gradients, with a mistake of a published solution.
 
-    To its gradient of v, each noise vector u_k adds u_k - (1 - σ(-u_k·v)), the difference of two
-    factors, instead of their product u_k (1 - σ(-u_k·v)). The other gradients are right.
+    In the gradient of v, the term of a noise vector u_k is u_k - (1 - σ(-u_k·v)), the difference of
+    two factors, instead of their product u_k (1 - σ(-u_k·v)). The other gradients are right.
     """
     loss, grad_center, grad_outside = negative_sampling(v, OUTSIDE, NEGATIVES, U)
     s = U @ v

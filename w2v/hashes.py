@@ -1,8 +1,8 @@
 """Compute the SHA-256 of files, and cache it so that unchanged files are not read again.
 
 As in git's index, a file is assumed to be unchanged if its size, inode, modification time and
-status change time are those stored. A hash is not stored if the file was changed less than `MARGIN`
-before it was read, because another change at that moment could leave the same times.
+status change time are those stored with its hash. A hash is not stored if the file was changed less
+than `MARGIN` nanoseconds before it was read, because another change could leave the same times.
 """
 
 import hashlib
@@ -50,10 +50,10 @@ class FileHashes:
         self.seen: dict[str, str] = {}
 
     def sha256(self, paths: Sequence[str | Path], on_read: OnRead = lambda _: None) -> list[str]:
-        """Return the SHA-256 of each local file, in hexadecimal.
+        """Return the SHA-256 of each of several local files, in hexadecimal.
 
         New hashes are stored in the database, except those of files that were changed while being
-        read, or less than `MARGIN` before.
+        read, or less than `MARGIN` nanoseconds before.
 
         Parameters
         ----------

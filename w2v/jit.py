@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Iterator[None]:
-    """Hold a lock during a ``with`` block, in which the caller has a function compiled.
+    """Hold a lock during a ``with`` block, in which the caller makes Numba compile a function.
 
     Other processes wait for the lock, and then load the compiled code from Numba's cache on disk.
     On systems other than POSIX, such as Windows, nothing is done.

@@ -159,7 +159,7 @@ def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[n
     counts : int64 (V,)
         How often each word occurs.
     threshold
-        t; 0 keeps every word.
+        The threshold t of sub-sampling; 0 keeps every word.
 
     Returns
     -------
@@ -215,8 +215,8 @@ class NoiseDistribution:
     last : uint32 (V,)
         The last integer of each word's interval. The values do not decrease.
     start : int32 (V,)
-        Where to begin a search in `last` for an integer of at least ceil(c 2**32 / V): entry c is
-        the word of that smallest integer.
+        Entry c is the word of the integer ceil(c 2**32 / V). The search in `last` for the word of
+        an integer x can therefore begin at the word ``start[floor(x V / 2**32)]``.
     """
 
     def __init__(self, counts: NDArray[np.int64], exponent: float) -> None:

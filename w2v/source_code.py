@@ -17,7 +17,7 @@ def source_digests(
     without: Collection[str] = (),
     data: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Return a hash of the source files of a module and of the modules that it imports.
+    """Return the hash of the source file of a module, and of each module that it imports.
 
     Imports from `packages` are followed, direct and indirect ones, also inside functions. The
     module of a class that is named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts

@@ -130,7 +130,7 @@ class Display:
         self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show the progress of pass `number` of phrase detection."""
+        """Show the progress of pass `number` of phrase detection, of which `fraction` is done."""
         self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
@@ -167,8 +167,8 @@ class Display:
     ) -> None:
         """Print a run's scores, nearest neighbors and the path of the report, unless `quiet`.
 
-        Each of `lines` is (name of the score, score, its 95 % confidence interval, how many
-        questions of the benchmark were used). `neighbours` maps words to their nearest neighbors.
+        Each of `lines` is (name of the score, score, its 95 % confidence interval, how many items
+        of the benchmark were used). Of the words in `neighbours`, at most eight are shown.
         """
         if self.quiet:
             return
@@ -193,8 +193,8 @@ class Display:
     ) -> None:
         """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
-        `axes` are the settings that vary. `groups` holds the rows; only configurations of the same
-        group are comparable, because they agree in the settings `compared_within`.
+        `axes` are the settings that vary. `groups` has the rows of each group. Only configurations
+        of one group are comparable, because they agree in the settings `compared_within`.
         """
         title = f"by {objective}"
         if compared_within:

@@ -54,7 +54,7 @@ class Ended:
         return Evaluate(**self.summary["config"]["evaluate"])
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again; write scores and tables to `out`; return data for plots."""
+        """Evaluate the vectors again; write results to the folder `out`; return data for plots."""
         trained = self.entries.get("train")
         suggested = self.summary["config"]["corpus"].get("probes") if trained else None
         folder = trained.path if trained else None
@@ -76,9 +76,9 @@ def make_report(
 ) -> list[Path]:
     """Draw the plots of a run, write its HTML report, and add these files to its MLflow run.
 
-    Return the path of the report and, if ``evaluate.compare`` led to a page that compares two
-    texts, its path. Cached plots are reused; with ``verify``, their SHA-256 is checked. Others are
-    drawn from ``findings``; without these, the vectors are evaluated again.
+    Return the paths of the report and, with ``evaluate.compare``, of a page that compares two
+    texts, if it can be made. Cached plots are reused; with ``verify``, their SHA-256 is checked.
+    Other plots are drawn from ``findings``; without these, the vectors are evaluated again.
     """
     settings = run.settings
     shown = {

@@ -44,7 +44,7 @@ SUBDIR = "${hydra.job.num}"
 
 
 class SweepFailedError(Exception):
-    """Raised if jobs fail, or if ``plan=true`` finds results to compute; has the exit status."""
+    """Raised if jobs failed, or if ``plan=true`` finds missing results; has the exit status."""
 
     def __init__(self, reason: str, status: int) -> None:
         super().__init__(reason)
@@ -91,7 +91,7 @@ def tracked_run(
 def prepare_jobs(
     config: DictConfig, folder: Path, jobs: Sequence[Sequence[str]], run_id: str | None
 ) -> dict[str, Any]:
-    """Write ``sweep.json`` for the jobs, and return its content; print how the jobs will run."""
+    """Write ``sweep.json`` for the jobs; return its content; print how many run at a time."""
     swept = list(varied_overrides(config))
     at_once, cores = jobs_at_once(config), config.hydra.launcher.get("num_cpus")
     many = f"{len(jobs)} job{'s' * (len(jobs) != 1)}" if jobs else "jobs chosen as they go"
@@ -134,8 +134,8 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, if any. It is raised again, unless failed
-    jobs probably caused it. Otherwise, `SweepFailedError` is raised if some jobs did not finish.
+    `error` is the exception that ended the sweep early, if any. After Ctrl-C, or if all jobs
+    finished, it is raised again. If jobs did not finish, `SweepFailedError` is mostly raised.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -178,10 +178,10 @@ def close_sweep(
 
 
 def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
-    """Return the paths of the HTML reports of all jobs, the best job or no job, as `report` says.
+    """Write the best job's report if `report` is "best"; return the paths of all HTML reports.
 
-    For "all", the reports were written during the sweep. For "best", it is written now; there is
-    none if the objective cannot compare all jobs. Jobs without scores have no reports.
+    For "all", the reports were written during the sweep; other values give no reports. For "best",
+    there is none if the objective cannot compare all jobs. Jobs without scores have no reports.
     """
     from pipeline.stages.report import report_later
     from w2v.report.report import REPORT
@@ -250,7 +250,7 @@ def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError` if a single run's settings need ``-m``, or ``hydra.job.chdir`` is set."""
+    """Raise `InputError` if a run without ``-m`` needs it, or if it sets ``hydra.job.chdir``."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

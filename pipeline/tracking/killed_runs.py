@@ -26,7 +26,7 @@ JOB_SECONDS = 10.0
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
-    """Return a lock, not yet acquired, on a new file of a run; any thread may release it."""
+    """Return a lock on a new file for a run; it is not acquired; any thread may release it."""
     of_job = f"{tags[PARENT]}.{tags['job']}." if PARENT in tags else ""
     path = outputs.absolute() / FOLDER / f"{of_job}{run_id}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the ID of the sweep's run. A job still running after ten seconds is left out.
+    ``sweep`` is the ID of the sweep's run. A job may take ten seconds to stop, or is left out.
     """
     found = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):

@@ -48,7 +48,7 @@ SIGNATURE = ModelSignature(
 def save_model(vectors: Path, out: Path, model: Model) -> None:
     """Save the vectors in the folder ``vectors`` as an MLflow model in the new folder ``out``.
 
-    The model contains code and data, but no pickle. ``model`` is MLflow's metadata of the model.
+    The model has code and data, but no outside vectors and no pickle. ``model`` is its metadata.
     """
     files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(
@@ -67,7 +67,7 @@ def save_model(vectors: Path, out: Path, model: Model) -> None:
 def log_model(client: MlflowClient, run: Run, vectors: Path, register: str | None) -> None:
     """Log the vectors in the folder ``vectors`` as an MLflow model of a run.
 
-    With ``register``, ``name`` or ``name@alias``, the model is also registered under this name.
+    ``register`` is the ``name`` or ``name@alias`` to register it under; ``None``: do not register.
     """
     run_id = run.info.run_id
     parameters = client.get_run(run_id).data.params

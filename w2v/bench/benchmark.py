@@ -57,7 +57,7 @@ def benchmark(
     threads
         The number of threads if ``settings.threads`` is None.
     on_trial
-        Called with a line about each training when it has ended.
+        A function that is called with a line of text about each training when it has ended.
 
     Returns
     -------

@@ -32,6 +32,7 @@ class LocalPool:
         """Let the workers train one after another; then combine and apply their changes.
 
         Each worker trains on its part of the text, and begins with the model before the round.
+        `table`, which is this model, is not used.
         """
         done, changes = zip(*map(self.replica.train, parts), strict=True)
         combining, combined = self.replica.combine(way, *changes)

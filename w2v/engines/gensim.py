@@ -133,8 +133,8 @@ class GensimEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on the text once; `rates` are the learning rates at its start and end.
 
-        Return the number of words, and the seconds spent on preparation. A text without pairs is
-        not trained on.
+        Return the number of words read, and the seconds spent on preparation. If the text has no
+        pairs, the model is not changed.
 
         Raises
         ------
@@ -160,7 +160,7 @@ class GensimEngine:
         return Tally(words, None, None, time.perf_counter() - start - training)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return an empty dict: an update depends only on the model."""
+        """Return an empty dict, because the engine has no state other than the model."""
         return {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:

@@ -1,7 +1,7 @@
 """The training step of the hierarchical softmax in NumPy.
 
-For each tile, a number of consecutive center words, it selects the inner nodes of the Huffman tree
-on the paths of the words to predict.
+A tile is a number of consecutive center words. For each tile, the step selects the inner nodes of
+the Huffman tree on the paths of the words to predict.
 """
 
 import numpy as np

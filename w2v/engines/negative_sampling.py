@@ -1,7 +1,7 @@
 """The training step of negative sampling in NumPy.
 
-For each tile, a number of consecutive center words, it draws shared noise words and sets the
-weights of pairs.
+A tile is a number of consecutive center words. The step draws noise words, which several tiles
+share, and sets the weights of pairs.
 """
 
 import numpy as np

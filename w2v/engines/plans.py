@@ -57,9 +57,9 @@ threefry = inlined(sampling.threefry)
 
 @inner
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
-    """Fill two arrays with the random bits of consecutive counters, beginning with ``first``.
+    """Fill two arrays with random bits, which are a function of a key, a purpose and a counter.
 
-    The bits equal those of `w2v.sampling.draw` for the same key and purpose.
+    Element i has the counter ``first`` + i. The bits equal those of `w2v.sampling.draw`.
     """
     stream = np.uint32(purpose)
     for i in range(len(bits)):
@@ -159,9 +159,9 @@ def add_row(word: int, row: int, count: int, heads: I32, words: I32, following: 
 
 @inner
 def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, following: I32) -> int:
-    """Keep the words with several gradient rows, store the first row of each, and reset ``heads``.
+    """List the words that have several rows of gradients, and the first row of each.
 
-    The rows of a word are a linked list.
+    The rows of a word are a linked list. ``heads`` is reset for its next use.
 
     Parameters
     ----------
@@ -197,9 +197,10 @@ def take_heads(heads: I32, words: I32, count: int, every: bool, first: I32, foll
 
 @inner
 def draw_noise(problem: Problem, key: sampling.Key, first: int, noise: I32) -> None:
-    """Fill ``noise`` with the noise words of consecutive counters, beginning with ``first``.
+    """Draw a noise word for each element of ``noise``; element k has the counter ``first`` + k.
 
-    They are those of `w2v.sampling.draw_evenly` and `w2v.sampling.NoiseDistribution.words`.
+    The words are those that `w2v.sampling.draw_evenly` and `w2v.sampling.NoiseDistribution.words`
+    give for these counters.
     """
     last, start = problem.last, problem.start
     size = np.uint64(len(start))
@@ -227,7 +228,7 @@ def draw_windows(
 ) -> None:
     """Find the window of each center word of a step, for CBOW.
 
-    Random window sizes are drawn with consecutive counters that begin with ``first``.
+    If window sizes are random, that of center word k is drawn with the counter ``first`` + k.
 
     Parameters
     ----------
@@ -273,7 +274,7 @@ def list_inputs(
     centers
         The number of center words of the step.
     ids
-        The words of the step.
+        The words of the step, from ``sizes.window`` words before its first center word on.
     heads
         Working memory: the first row of each word of the vocabulary; -1 before and after the call.
     words, first
@@ -312,10 +313,10 @@ def list_band(
 ) -> int:
     """Make a linked list of the rows in the gradient buffer for each output word of a step.
 
-    This is for negative sampling. Each occurrence of a word in a strip, as a nearby word or a noise
-    word, has a row. A strip is a part of the text. The list of a word is in the order of the
-    buffer. Returns the number of words with several rows. ``noise`` has the step's noise words; the
-    other parameters are those of `list_inputs`.
+    This is for negative sampling. The output words of a strip, which is a part of the text, are the
+    words that it may predict and its noise words. Each occurrence of one has a row. The list of a
+    word is in the order of the buffer. Returns the number of words with several rows. ``noise`` has
+    the step's noise words; the other parameters are those of `list_inputs`.
     """
     following[:] = -1
     count = ZERO
@@ -337,7 +338,7 @@ def list_band(
 
 @inlined
 def pad_rows(nodes: I32, row: int) -> int:
-    """Write -1 behind the first ``row`` nodes, up to a multiple of `MR`; return this multiple."""
+    """Fill ``nodes`` with -1 from ``row`` up to the next multiple of `MR`; return this multiple."""
     while row % MR:
         nodes[row] = -1
         row += 1
@@ -361,9 +362,9 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Prefetch the starts of the tree paths of the first `MR` center words in ``order``.
+    """Load the beginnings of the tree paths of the first `MR` center words into the cache.
 
-    ``order`` may have fewer center words; -1 stands for none.
+    ``order`` has the positions of the center words in the step; -1 stands for none.
     """
     for place in order[:MR]:
         if place >= 0:
@@ -388,7 +389,7 @@ def list_nodes(
     first: I32,
     following: I32,
 ) -> int:
-    """Find the tree nodes that each tile of a training step is scored with, for skip-gram.
+    """Find the tree nodes for which each tile of a training step has scores, for skip-gram.
 
     A tile is a number of consecutive center words. The arrays ``nodes``, ``starts``
     (``node_starts``), ``keys`` and ``key_starts`` of `Plans` are filled in. For each node, a linked
@@ -493,13 +494,15 @@ def list_levels(
     last: int,
     keys: int,
 ) -> None:
-    """Write the keys of the nodes of a center word's path, from level ``first`` to ``last`` - 1.
+    """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The root has level 0. A key is an integer that describes a node for a group of `MR` center
-    words: 256 times the index of the node among the nodes of the tile (a sequence of groups), plus
-    2 ** n for each center word n of the group whose path has the node, plus 16 * 2 ** n for each
-    one whose path takes the node's branch of code 1. Center words before number ``lane`` are left
-    out.
+    The root has level 0. A tile is a sequence of groups of `MR` center words. The key of a node
+    says which center words of the group have the node on their paths. It is the sum of these
+    integers, in which center words before number ``lane`` are left out:
+
+    - 256 times the index of the node among the nodes of the tile;
+    - 2 ** n for each center word n of the group whose path has the node;
+    - 16 * 2 ** n for each center word n whose path takes the node's branch of code 1.
 
     Parameters
     ----------
@@ -592,13 +595,13 @@ def list_paths(
     following: I32,
     scratch: Planning,
 ) -> int:
-    """Find the tree nodes that each tile of a training step is scored with, for CBOW.
+    """Find the tree nodes for which each tile of a training step has scores, for CBOW.
 
-    A tile has a number of center words that are consecutive in ``order``, where words with similar
-    paths are next to each other: the first nodes of a path are on the path before it as well, and
-    the other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``),
-    ``keys`` and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words
-    encode the nodes on their paths (`list_levels`).
+    A tile is a number of center words that are consecutive in ``order``, where words with similar
+    paths are next to each other. The first nodes of a path are also on the path before it, and its
+    other nodes are on no earlier path. The arrays ``nodes``, ``starts`` (``node_starts``), ``keys``
+    and ``key_starts`` of `Plans` are filled in. The keys of a group of `MR` center words encode the
+    nodes on their paths (`list_levels`).
 
     For each node, a linked list of its rows in the gradient buffer is made in ``words``, ``first``
     and ``following``, as by `list_inputs`. Returns the number of nodes with several rows.
@@ -645,9 +648,9 @@ def list_parts(
     shares: F32,
     scratch: Planning,
 ) -> int:
-    """For subwords, find the rows of the input matrix that the vectors of a step's words sum up.
+    """For subwords, list the rows of the input matrix that make up the vectors of a step's words.
 
-    Returns the number of distinct rows.
+    The vector of a word is a weighted sum of rows. Returns the number of distinct rows.
 
     Parameters
     ----------
@@ -707,8 +710,8 @@ def plan(
 ) -> None:
     """Prepare a training step: find its words, random numbers and lists of gradient rows.
 
-    The result, which does not depend on the model's vectors, is stored in ``plans``; how many words
-    and rows it lists, in ``shard.several``.
+    The result is stored in ``plans``. It does not depend on the model's vectors. The numbers of
+    words and rows in the lists are stored in ``shard.several``.
     """
     n, heads = step % len(plans.ids), scratch.heads
     ids, noise, nodes = plans.ids[n], plans.noise[n], plans.nodes[n]

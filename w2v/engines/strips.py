@@ -277,8 +277,9 @@ def share_strip(
     """For CBOW, compute the gradients of the words of a strip from the gradients of its windows.
 
     A strip is a part of the text. The gradient of a window is that of its input row, which is the
-    sum or mean of the vectors of its words. The gradients of words are written to ``buffer``, or
-    applied to the model at once (`w2v.engines.rows.choose_targets`).
+    sum or mean of the vectors of its words. The gradient of a word is applied to the model at once
+    if it is the word's only one in the training step; otherwise it is written to ``buffer``
+    (`w2v.engines.rows.choose_targets`).
 
     Parameters
     ----------
@@ -292,7 +293,8 @@ def share_strip(
         The address of the negative gradients of the windows, one for each center word.
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss along its input
-        row, which limits the step size. For sums, it is multiplied by the number of words.
+        row, which limits the step size. If the row is a sum, this function multiplies the bound by
+        the number of words in the window.
     """
     start, row = strip * sizes.strip * sizes.tile, strip * sizes.input_slots
     curvature, windows = buffer.center_curvature[row:], scratch.windows
@@ -327,10 +329,10 @@ def compute_strip(
 ) -> None:
     """Compute the gradients of one strip, a part of the text of a training step.
 
-    The gradients are written to ``buffer``, or applied to the model at once
-    (`w2v.engines.rows.choose_targets`). The summed weight of the strip's pairs, and their loss, are
-    stored in ``shard.tallies``. CBOW with the hierarchical softmax does not use this function
-    (`w2v.engines.sorted_centers`).
+    A gradient is applied to the model at once if it is the only one of its word, or tree node, in
+    the training step; otherwise it is written to ``buffer`` (`w2v.engines.rows.choose_targets`).
+    The summed weight of the strip's pairs, and their loss, are stored in ``shard.tallies``. CBOW
+    with the hierarchical softmax does not use this function (`w2v.engines.sorted_centers`).
 
     Parameters
     ----------

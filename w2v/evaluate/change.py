@@ -62,7 +62,8 @@ class Shift(NamedTuple):
     expected
         The distance expected by chance alone; None if both texts have a single run.
     moved
-        ``distance - expected``: how far the word has moved beyond chance; None if `expected` is.
+        ``distance - expected``, the distance beyond chance, which may be negative; None if
+        `expected` is None.
     low, high
         The 95 % confidence interval of `moved`; None if no text has three runs.
     p

@@ -93,9 +93,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of sampling units, which are word pairs, among the used items.
+        """Return the number of word pairs in the used items; they are the sampling units.
 
-        `used`, bool (n,), says which items are used. An analogy question has two word pairs.
+        `used`, bool (n,), says which items are used. An analogy question has two word pairs, and a
+        pair of several questions counts once.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -124,8 +125,8 @@ class SimilarityBenchmark(Benchmark):
     people : (n,)
         The human rating of each pair.
     words : int64 (n,)
-        A hash of the two words of each pair; pairs of different benchmarks with the same hash are
-        the same pair.
+        A hash of the two words of each pair. Equal hashes mean equal pairs, also in different
+        benchmarks.
     oov
         How pairs with unknown words are treated: ``skip`` leaves them out, ``zero`` counts them as
         a cosine of 0.
@@ -156,7 +157,7 @@ class AnalogyBenchmark(Benchmark):
     Attributes
     ----------
     pairs : int64 (n, 2)
-        The two word pairs of each question, as numbers; every distinct pair has a number, from 0.
+        The two word pairs of each question, as numbers from 0; equal pairs have the same number.
     oov
         How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
         them as wrong.
@@ -179,11 +180,11 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse matrices of 0 and 1 by which values of the questions are summed by word pair.
+        """Two sparse matrices that sum values of the questions, by word pair and by two word pairs.
 
         The columns are the questions. The first matrix has a row for each word pair, with a 1 for
-        each question that contains it. The second has a row for each two word pairs that form a
-        question, with a 1 for each question that they form.
+        each question that contains it. The second has a row for each combination of two word pairs
+        in a question, with a 1 for each question that has both. All other entries are 0.
         """
         from scipy.sparse import csr_matrix
 
@@ -239,7 +240,7 @@ class MeanOfSets(Benchmark):
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Split an array whose last axis is the pairs of all sets into one array per set."""
+        """Split an array into one array per set; its last axis has the pairs of all sets."""
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
@@ -371,6 +372,7 @@ class _Ranks:
         """Return, for each row and each k in it, the mean over i of weights[i] · h(i, k).
 
         h(i, k) is 1 if value i is larger than value k, 1/2 if they are equal, and 0 otherwise.
+        `weights` has a row for each row of values, or a single one.
         """
         rows = max(len(weights), len(self.order))
         weights = np.broadcast_to(weights, (rows, weights.shape[1]))
@@ -387,8 +389,9 @@ class _Ranks:
 def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> AnalogyBenchmark:
     """Make an `AnalogyBenchmark` of questions.
 
-    The word pairs of a question are (a, b) and (c, answer). Equal pairs of one category have the
-    same number. `oov` says how questions with unknown words are treated: ``skip`` or ``zero``.
+    A question is: a is to b as c is to what? Its word pairs are (a, b) and (c, answer). Equal pairs
+    of one category have the same number. `oov` says how questions with unknown words are treated:
+    ``skip`` or ``zero``.
     """
     numbers: dict[tuple[str, str, str], int] = {}
     pairs = [

@@ -61,9 +61,9 @@ def probe_words(vectors: WordVectors, n: int) -> list[str]:
     """Choose n words whose nearest neighbors are worth inspecting.
 
     Words are suitable if they have at least four letters and no other characters, and are not
-    English function words. If n is less than a fifth of their number, n are chosen from the most
-    frequent fifth, about evenly spaced by the logarithm of the frequency rank. Otherwise the n most
-    frequent ones are chosen.
+    English function words. Let S be their number. If n is less than S / 5, n words are chosen among
+    the S / 5 most frequent ones, without the first twentieth of these; they are about evenly spaced
+    by the logarithm of the frequency rank. Otherwise the n most frequent ones are chosen.
 
     Returns
     -------
@@ -127,14 +127,15 @@ def neighbour_rows(
 def neighbour_overlap(
     vectors: WordVectors, other: WordVectors, k: int = 10, limit: int = 30_000, words: int = 1000
 ) -> list[Overlap]:
-    """Measure how far two sets of vectors, such as of two seeds, agree on nearest neighbors.
+    """Return the share of nearest neighbors that two sets of vectors have in common, by word.
 
     Only words in both vocabularies are compared and can be neighbors.
 
     Parameters
     ----------
     vectors, other
-        The two sets of word vectors. Their words may be in different order.
+        The two sets of word vectors, such as those of two runs with different seeds. Their words
+        may be in different order.
     k
         The number of neighbors per word; fewer if there are not enough other words.
     limit
@@ -202,7 +203,9 @@ def common_share(one: NDArray[np.intp], other: NDArray[np.intp]) -> NDArray[np.f
 def mean_neighbour_overlap(
     runs: Iterable[WordVectors], k: int = 10, limit: int = 30_000, words: int = 500
 ) -> float | None:
-    """Return the share of nearest neighbors that two runs have in common, averaged over all pairs.
+    """Return the share of nearest neighbors that two runs have in common, averaged over words.
+
+    For more than two runs, it is the mean over all pairs of runs.
 
     Parameters
     ----------

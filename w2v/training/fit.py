@@ -58,8 +58,8 @@ def fit(
     name
         The name of `given` in error messages, such as its path.
     freeze
-        Words of `given` whose center vectors are not changed by training. Their outside vectors are
-        not changed either if `given` has any; otherwise they are trained from zero.
+        Words of `given` whose center vectors are not changed by training. If `given` has outside
+        vectors, those of these words are not changed either; otherwise they are trained from zero.
     engine, threads, seed
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
     score

@@ -143,7 +143,7 @@ def nearest_words(
     k: int,
     rows: NDArray[np.intp] | None = None,
 ) -> list[list[tuple[str, float]]]:
-    """Return the k words nearest by cosine to each of several queries, without excluded words.
+    """Return the k words nearest by cosine to each query, without the words that it excludes.
 
     Parameters
     ----------

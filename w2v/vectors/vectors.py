@@ -45,10 +45,11 @@ class WordVectors:
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside
-        (V, d), the outside vectors of the same model, converted like `vectors`; None if unknown.
+        (V, d), the outside vectors (context vectors) of the same words, converted like `vectors`;
+        None if unknown.
     subwords
-        Character n-grams, as of a fastText model, which give vectors to words that are not among
-        `words`.
+        The vectors of character n-grams, as fastText trains them. The vector of a word that is not
+        among `words` is computed from them. None: such a word has no vector.
 
     Raises
     ------
@@ -110,7 +111,8 @@ class WordVectors:
     def __getitem__(self, word: str) -> NDArray[np.float32]:
         """Return the vector of a word, (d,) float32.
 
-        If there are n-grams (`subwords`), the vector of an unknown word is computed from them.
+        If there are n-grams (`subwords`), the vector of a word that is not among `words` is
+        computed from them.
 
         Raises
         ------
@@ -169,16 +171,19 @@ class WordVectors:
 
     @cached_property
     def _row_of_lowercase(self) -> dict[str, int]:
-        """For each lower-case form of a word, the row of the most frequent word with this form."""
+        """For each lower-case form of a word, the row of the most frequent word with this form.
+
+        Without counts, it is the row of the first word with this form.
+        """
         return {self.words[row].lower(): row for row in self.by_frequency[::-1].tolist()}
 
     def find(self, word: str) -> int | None:
-        """Return the row of a word or, if it has none, of a word that differs only in case.
+        """Return the row of a word, even if its spelling is a little different; None if not found.
 
-        If several words differ only in case, the most frequent one is found; if there is none, None
-        is returned. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart. A
-        word that contains spaces also matches a word with ``_`` in their place, and typographic
-        apostrophes and hyphens match the ASCII characters.
+        Three spellings are looked up in turn: the word itself; the word with ``_`` for spaces; and
+        this with ASCII apostrophes and hyphens for typographic ones. If a spelling is not among
+        `words`, a word that differs from it only in case is found, the most frequent one if there
+        are several. Case is ignored as by `str.lower`, which keeps ``maße`` and ``masse`` apart.
         """
         for spelling in spellings(word):
             row = self._rows.get(spelling)
@@ -269,12 +274,13 @@ class WordVectors:
         return np.clip(found, -1.0, 1.0, out=found)
 
     def similarity(self, a: str | Sequence[str], b: str | Sequence[str]) -> float:
-        """Return the cosine between two vectors, each that of a word or of a list of words.
+        """Return the cosine between the vectors of two words, or of two lists of words.
 
         Parameters
         ----------
         a, b
-            A word; or a list of words, whose vector is the mean of their vectors.
+            A word or a list of words. The vector of a list is the mean of the vectors of its words,
+            which are not scaled to length 1.
 
         Raises
         ------
@@ -297,20 +303,21 @@ class WordVectors:
         Parameters
         ----------
         query
-            A word; several words, which are represented by the mean of their vectors, each scaled
-            to length 1; or a vector (d,) of numbers. Words of the query are never answers. If the
-            query is a vector, no word is excluded, so the vector of a word mostly finds this word
-            first.
+            A word; several words, which are represented by the sum of their vectors, each scaled to
+            length 1; or a vector (d,) of numbers. With `minus`, it may be empty. Words of the query
+            are never answers. A query that is a vector excludes no word, so the vector of a word
+            mostly finds this word first.
         k
             The number of answers, at least 1. If fewer words can be answers, all of these are
             returned.
         minus
-            A word or several, whose vectors, scaled to length 1, are subtracted from the query, as
-            in ``nearest(["king", "woman"], minus="man")``. These words are never answers either.
+            A word or several words. Their vectors, each scaled to length 1, are subtracted from the
+            query, as in ``nearest(["king", "woman"], minus="man")``. These words are never answers
+            either.
         among
             Only these words can be answers; None: all words.
         min_count
-            Only words that occur at least this often in the corpus can be answers.
+            Only words that occur at least this often in the corpus can be answers; None: all words.
 
         Returns
         -------
@@ -348,11 +355,12 @@ class WordVectors:
             Each is a query of `nearest`: a word, several words, or a vector. An array (n, d) is n
             vectors.
         k
-            The number of words per query, at least 1.
+            The number of words per query, at least 1. If fewer words can be answers, all of these
+            are returned.
         among
             Only these words can be answers; None: all words.
         min_count
-            Only words that occur at least this often in the corpus can be answers.
+            Only words that occur at least this often in the corpus can be answers; None: all words.
 
         Returns
         -------
@@ -438,15 +446,16 @@ class WordVectors:
         Parameters
         ----------
         texts
-            Strings, which are tokenized; or lists of tokens, which are used unchanged.
+            Strings, which are tokenized; or lists of tokens, which are used unchanged. Tokens
+            without a vector are left out of the mean.
         weights
             ``mean``: every token has the same weight. ``sif`` (smooth inverse frequency): a word of
-            probability p, computed from the counts, has the weight a / (a + p).
+            probability p, computed from the counts, has the weight a / (a + p), and a word whose
+            vector comes from its n-grams has the weight 1.
         tokenizer
-            Splits strings; None: ``w2v.Words()``, the default of `w2v.train`, too.
+            Splits strings into tokens; None: ``w2v.Words()``, as in `w2v.train`.
         a
-            The a of ``sif``. The larger it is, the less do the weights of frequent and rare words
-            differ.
+            The a of ``sif``. With a larger a, the weights of frequent and rare words differ less.
         remove_common
             Whether to subtract the component along the first singular vector of the text vectors,
             the direction that most of them share. None: subtract it with ``sif`` only.
@@ -454,8 +463,8 @@ class WordVectors:
         Returns
         -------
         TextVectors
-            ``vectors``, float32 (texts, d); ``known``, how many tokens of each text are in the
-            vocabulary; and ``unknown``, the other tokens and how often each occurs.
+            ``vectors``, float32 (texts, d); ``known``, how many tokens of each text are among
+            `words`; and ``unknown``, the other tokens and how often each occurs in all texts.
 
         Raises
         ------
@@ -495,9 +504,9 @@ class WordVectors:
         word
             The center word, or several.
         exponent
-            0 for a model that was trained with the exact softmax. The scores of negative sampling
-            are relative to the noise distribution count ** exponent, which must be multiplied in:
-            give the exponent of the training, usually 0.75.
+            0 for a model that was trained with the exact softmax. For one that was trained with
+            negative sampling: the exponent of its noise distribution, usually 0.75. Its scores are
+            relative to this distribution, so exp(u_x · v) is multiplied by count ** exponent.
 
         Returns
         -------
@@ -533,8 +542,8 @@ class WordVectors:
             The number of words to keep, the most frequent ones; None: all.
         dim
             The number of dimensions to keep: the coordinates with respect to the leading principal
-            axes of the vectors that are kept. Outside vectors are then dropped. None: all
-            dimensions.
+            axes, without centering, of the vectors that are kept. Outside vectors are then dropped.
+            None: all dimensions.
         dtype
             ``float32``; or ``float16``, which has three significant digits and takes half the
             memory and disk space.
@@ -561,8 +570,9 @@ class WordVectors:
     def save(self, directory: str | Path) -> None:
         """Write the vectors into a folder from which `load` can read them; it is created if needed.
 
-        The files are ``vectors.npy``, ``vocabulary.tsv`` (words and counts) and, if known,
-        ``outside_vectors.npy``; with n-grams also ``subwords.npy`` and ``ngrams.json``.
+        The files are ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts). If there
+        are outside vectors, ``outside_vectors.npy`` is written as well; and if there are n-grams,
+        ``subwords.npy`` and ``ngrams.json``.
 
         Raises
         ------
@@ -588,23 +598,26 @@ class WordVectors:
         Parameters
         ----------
         path
-            A folder that `save` or a training run wrote, or the ``vectors.npy`` in it, which is
-            mapped into memory instead of read; the folder of a pipeline run or its
-            ``summary.json``; a file of word2vec (text or binary), fastText (``.vec`` or ``.bin``)
-            or GloVe, compressed (gzip, bzip2, xz, Zstandard, zip) or not; a Parquet file, or a
-            folder of them as Spark writes a model. The format is detected from the content.
+            One of these; the format is detected from the content:
+
+            - a folder that `save` or a training run wrote, or the ``vectors.npy`` in it; the
+              vectors are mapped into memory unless `words` or ``v+u`` is given;
+            - the folder of a pipeline run, or its ``summary.json``;
+            - a file of word2vec (text or binary), fastText (``.vec`` or ``.bin``) or GloVe, which
+              may be compressed by gzip, bzip2, xz, Zstandard or zip;
+            - a Parquet file, or a folder of Parquet files, as Spark writes a model.
         use
-            ``v``: center vectors. ``v+u``: the sums of the center vectors and the outside vectors,
-            which a training run also saves; they are computed in memory.
+            ``v``: center vectors. ``v+u``: the sums of center and outside vectors, for a folder
+            that has both, such as that of a training run.
         limit
             Read at most this many words, the first ones: in most files, the most frequent.
         words
             Read only these words. If a model has n-grams, words that were not read still get
             vectors, from their n-grams.
         counts
-            A file for vectors without counts. Each line is a word and how often it occurs,
-            separated by a tab, a space, a comma or a semicolon. Words that the file lacks get the
-            count 0, with a warning.
+            A text file of counts, for vectors without counts. Each line is a word, then a tab, a
+            space, a comma or a semicolon, then how often the word occurs; or the count and then the
+            word, as ``uniq -c`` writes. Words that the file lacks get the count 0, with a warning.
         encoding
             How the words of a file of word2vec, fastText or GloVe are encoded.
 
@@ -668,7 +681,8 @@ class WordVectors:
         binary
             Write the numbers as float32 instead of text.
         header
-            False omits the first line ``words dimensions``, which gives the text format of GloVe.
+            False omits the first line, which has the numbers of words and of dimensions. The result
+            is the text format of GloVe.
 
         Raises
         ------
@@ -686,17 +700,19 @@ class WordVectors:
         header: bool | None = True,
         encoding: str = "utf-8",
     ) -> Self:
-        """Load a file in the format of word2vec, gensim, fastText (text) or GloVe.
+        """Load a file in word2vec's format, also from gensim, fastText (``.vec``) or GloVe.
 
         `load` detects the format; here the caller can state it.
 
         Parameters
         ----------
+        path
+            The file, which may be compressed by gzip, bzip2, xz, Zstandard or zip.
         binary
             Whether the numbers are float32 instead of text. None: detect it.
         header
-            Whether the first line is ``words dimensions``. False: text as GloVe writes it. None:
-            detect it.
+            Whether the first line has the numbers of words and of dimensions. GloVe writes no such
+            line. None: detect it.
         encoding
             How the words are encoded.
 

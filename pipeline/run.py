@@ -107,9 +107,10 @@ def line_of(error: Exception, starting: bool) -> str | None:
 
 
 def reports_wanted(arguments: Sequence[str]) -> list[Path]:
-    """Return the folders given as ``report=FOLDER``; ``best``, ``all`` and ``none`` are no folders.
+    """Return the folders of earlier runs for which ``report=FOLDER`` asks for reports.
 
-    `InputError` is raised if folders are combined with other arguments.
+    ``best``, ``all`` and ``none`` are values of a setting, not folders. `InputError` is raised if
+    folders are combined with other arguments.
     """
     named = [text for text in arguments if text.startswith("report=")]
     named = [text for text in named if text.removeprefix("report=") not in REPORTS]
@@ -121,7 +122,7 @@ def reports_wanted(arguments: Sequence[str]) -> list[Path]:
 
 
 def make_reports(folders: Sequence[Path]) -> None:
-    """Write the reports of jobs, given their folders or their sweep's folder; print the paths."""
+    """Write reports of the runs and sweeps in these folders, and print the paths of the reports."""
     from pipeline.stages.report import report_later, runs_below
 
     for run_dir in [run for folder in folders for run in runs_below(folder)]:

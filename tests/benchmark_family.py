@@ -89,7 +89,7 @@ processor time."""
 def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
     """Return a function that trains an epoch with ``engine=numba``, and returns words per second.
 
-    It returns two speeds: by elapsed time and by processor time.
+    The function returns two speeds: by elapsed time and by processor time.
     """
     model = initial_model(objective, len(corpus.counts), generator(0, "init"))
     sums = subword_sums(corpus.words, objective) if objective.subwords else None
@@ -108,7 +108,10 @@ def ours(corpus: Corpus, objective: Objective, threads: int) -> Epoch:
 
 
 def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch]:
-    """Return the name of fastText or gensim, and a function like that of `ours` that uses it."""
+    """Return the name of the library to compare with, and a function for it like that of `ours`.
+
+    The library is fastText for models with n-grams if it is installed, else gensim.
+    """
     total = int(corpus.counts.sum())
     skipgram, tree = objective.name == "skipgram", objective.loss.name == "hsoftmax"
     if objective.subwords and (found := fasttext()) is not None:

@@ -78,7 +78,7 @@ def say(*parts: object) -> None:
 
 
 def pack(source: str, folder: Path) -> None:
-    """Tokenize a text, and write its token ids, compressed, into a new folder."""
+    """Tokenize a text into a new corpus folder, whose file of token ids is then compressed."""
     folder.mkdir(parents=True)
     words = Words(pattern="[a-z]+(?:'[a-z]+)?")
     tokenize(folder, source_of(source, FileSettings()), words, Phrases())
@@ -131,9 +131,10 @@ def read(folder: Path, documents: int | None) -> Callable[[int | None], Corpus]:
 
 
 def agreement() -> None:
-    """Print the largest difference between models trained with ``engine=jax`` and ``engine=numpy``.
+    """Print how much models that are trained with ``engine=jax`` and ``engine=numpy`` differ.
 
-    For each loss and precision, it is printed with the largest change by training with NumPy.
+    Two numbers are printed for each loss and precision: the largest difference between values of
+    the two models, and, for comparison, the largest change of a value by training with NumPy.
     """
     random = np.random.default_rng(0)
     tokens = (random.zipf(1.2, 60_000) % 3000).astype(np.int32)
@@ -187,7 +188,10 @@ def make(cases: list[Case]) -> list[engine.JaxEngine]:
 
 
 def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
-    """Train on up to nine shards; return words/s after the first shard, and a hash of the model."""
+    """Train on up to nine shards of the text; return the words per second, and a hash of the model.
+
+    The first shard is not timed. If it is the only one, it is trained on again and timed then.
+    """
     shards = case.corpus.text.shards(made.shard_words)
     made.train(shards[0], (0.025, 0.025), generator(0, "train"))
     done, begun = Tally(), time.perf_counter()
@@ -201,7 +205,8 @@ def rate(case: Case, made: engine.JaxEngine) -> tuple[float, str]:
 def limits() -> dict[str, float]:
     """Measure the memory bandwidth in bytes/s, and the FLOP/s of matrix products by precision.
 
-    They are printed and returned: the bandwidth as ``memory``, the FLOP/s by the precision's name.
+    They are also printed. The keys of the dict are ``memory`` for the bandwidth, and the names of
+    the precisions for the FLOP/s.
     """
     large = jax.default_backend() != "cpu"
 
@@ -234,8 +239,8 @@ def kept_share(corpus: Corpus, subsample: float) -> float:
 def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
     """Print the speed of negative sampling by dimension, sub-sampling threshold and precision.
 
-    Also print an estimate of how much of the memory bandwidth and FLOP/s in `peak` (from `limits`)
-    it uses.
+    Also print estimates of the shares of the memory bandwidth and of the FLOP/s that training uses.
+    `peak` has the bandwidth and FLOP/s of the device, from `limits`.
     """
     cases = [Case(corpus, NegativeSampling(), d, t) for d in (100, 128, 300) for t in (1e-3, 1e-4)]
     cases += [
@@ -261,8 +266,8 @@ def negative_rates(corpus: Corpus, peak: dict[str, float]) -> None:
 def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]) -> None:
     """Print the speed of the exact softmax for several vocabulary sizes, dimensions and precisions.
 
-    Also print an estimate of how much of the memory bandwidth and FLOP/s in `peak` (from `limits`)
-    it uses.
+    Also print estimates of the shares of the memory bandwidth and of the FLOP/s that training uses.
+    `peak` has the bandwidth and FLOP/s of the device, from `limits`.
     """
     others = [name for name in peak if name not in ("memory", "float32")]
     usual, few, many = corpus(None), corpus(10_000), corpus(200_000)
@@ -289,7 +294,7 @@ def softmax_rates(corpus: Callable[[int | None], Corpus], peak: dict[str, float]
 
 @contextmanager
 def unordered() -> Iterator[None]:
-    """Let JAX sum gradients in any order, and XLA choose kernels by timing, during the block."""
+    """In the block, let JAX sum gradients in any order, and XLA choose kernels by timing them."""
 
     def descend(
         vectors: engine.Vectors, rows: Any, order: Any, gradients: Any, curvature: Any, rate: Any
@@ -314,8 +319,9 @@ def unordered() -> Iterator[None]:
 def bits(corpus: Corpus) -> None:
     """Train twice with the same seed, and print whether the vectors are equal bit for bit.
 
-    Print the same for two variants in which the vectors may differ: if XLA chooses kernels by
-    timing them, and, with negative sampling, if gradients are also added up in no fixed order.
+    Print the same for two variants, in which the vectors may differ. In one, XLA chooses kernels by
+    timing them. In the other, which is for negative sampling only, gradients are also added up in
+    no fixed order.
     """
     negative, softmax = Case(corpus, NegativeSampling()), Case(corpus, Softmax())
     ordered = make([negative, negative, softmax, softmax])
@@ -340,6 +346,8 @@ def bits(corpus: Corpus) -> None:
 def step_sizes(corpus: Corpus, tests: Path) -> None:
     """Print the speed and the scores for several learning rates and numbers of words per update.
 
+    The usual combination of both is left out, because `scores` measures it.
+
     `tests` is the folder of the benchmark files; missing files are taken from gensim.
     """
     cases = [(words, lr) for lr in (0.025, 0.05) for words in (8192, 16384, 32768)]
@@ -351,7 +359,7 @@ def step_sizes(corpus: Corpus, tests: Path) -> None:
 
 
 def scores(corpus: Corpus, tests: Path) -> None:
-    """Print the scores of vectors after five epochs, for several losses, seeds and precisions.
+    """Print benchmark scores after five epochs, for several losses, seeds and precisions.
 
     For negative sampling in float32, also print those of ``engine=numba``.
 
@@ -417,7 +425,7 @@ def scored(
 
 
 def word_test(folder: Path, name: str) -> Path:
-    """Return the path of a benchmark file, in the folder or else in gensim."""
+    """Return the path of a benchmark file in the folder or, if it is not there, in gensim."""
     path = folder / BENCHMARKS[name]
     return path if path.exists() else benchmark_path(name)
 

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass
 class Forked:
-    """A command that was started in a fork, whose output is written to the file `out`."""
+    """A command that was started in a fork; its output is written to the file `out`."""
 
     server: "Forks"
     number: int

@@ -34,7 +34,7 @@ COLUMNS = [
 
 
 def timings(engine: str) -> list[dict[str, Any]]:
-    """Return invented timings of `engine`, of gensim, and of the softmax one pair at a time.
+    """Return invented timings of `engine`, of gensim, and of a softmax computed pair by pair.
 
     Up to 1 %, each is proportional to a known power of the vocabulary size or of the number of
     noise words.

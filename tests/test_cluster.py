@@ -50,7 +50,7 @@ OBJECTIVES: list[tuple[str, Objective]] = [
 
 
 class Processes:
-    """A stand-in for several processes on Ray, whose copies of the model are in this process."""
+    """A pool like several processes on Ray, but with all copies of the model in this process."""
 
     def __init__(self, processes: int) -> None:
         self.number = processes
@@ -279,7 +279,7 @@ def test_the_text_is_divided_among_the_workers() -> None:
 
 
 class Sizes(LocalPool):
-    """A local pool of workers that records the number of tokens of each round.
+    """A `LocalPool` that records the number of tokens of each round.
 
     It also records the learning rates at the start and at the end of each round.
     """

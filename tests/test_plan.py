@@ -59,7 +59,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
-    """Yield a copy of the folder `made`; tests that work in it import its custom tokenizer."""
+    """Yield a copy of the folder `made`; a test that works in it imports the tokenizer from it."""
     shutil.copytree(made, tmp_path / "copy", copy_function=shutil.copy2)
     forget_modules()
     with mock.patch("sys.path", ["", *sys.path]):

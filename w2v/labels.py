@@ -8,8 +8,8 @@ from typing import Any
 def as_text(value: Any) -> str:
     """Format a value for a table.
 
-    A float has at most four significant digits if they give its exact value, else as many as
-    ``repr`` gives; ``None`` becomes a dash.
+    A float has at most four significant digits, or more if rounding to four would change its value.
+    ``None`` becomes a dash.
     """
     if isinstance(value, float):
         short = f"{value:.4g}"
@@ -43,7 +43,7 @@ def is_number(value: Any) -> bool:
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
-    """Map each dotted key to its last part, ``model.dim`` to ``dim``.
+    """Map each dotted key to its last part, such as ``model.dim`` to ``dim``.
 
     A key is mapped to itself if another key has the same last part.
     """

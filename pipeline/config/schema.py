@@ -123,7 +123,7 @@ def key_of(owner: type) -> str:
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` if a key of `node` is unknown or missing; `prefix` begins the full key."""
+    """Raise `InputError` if a key of `node` is unknown or missing; `prefix` is put before it."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)

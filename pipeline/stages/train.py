@@ -220,7 +220,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory or disk space (in a sweep, also for later jobs) is lacking."""
+    """Raise `InputError` if memory, or disk space (in a sweep, for later jobs, too), is lacking."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)
@@ -237,7 +237,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return callbacks for `fit`, by argument: they report progress; the first defers signals."""
+    """Return callbacks for `fit` by argument: they report progress; ``on_start`` defers signals."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

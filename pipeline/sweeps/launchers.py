@@ -53,15 +53,12 @@ def jobs_at_once(config: DictConfig) -> int | None:
 
 
 def threads_per_job(jobs_at_once: int) -> int:
-    """Return the number of threads per job, for a given number of parallel jobs."""
+    """Return the number of threads per job if parallel jobs share the cores of this machine."""
     return max(1, available_cores() // jobs_at_once)
 
 
 def limit_threads_of_child_processes(threads: int) -> None:
-    """Set the environment variables that limit the threads of processes started later.
-
-    Variables that the user has set are kept.
-    """
+    """Limit the threads of later processes by environment variables, except those already set."""
     for name in THREAD_POOL_VARIABLES:
         os.environ.setdefault(name, str(threads))
 
@@ -92,7 +89,7 @@ def prepare_processes(config: DictConfig) -> None:
 
 @contextmanager
 def ending_processes(config: DictConfig) -> Iterator[None]:
-    """After the block, let joblib's worker processes finish recording their jobs, and end them."""
+    """After the block, wait until joblib's worker processes have recorded their jobs and ended."""
     try:
         yield
     finally:

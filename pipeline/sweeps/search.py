@@ -40,7 +40,10 @@ TRIED_AGAIN = "tried_again"
 
 
 class Progress(NamedTuple):
-    """Numbers of a study's trials: ended (but not killed and repeated); all; with a value."""
+    """How many trials of a study have ended, how many there are, and how many have a value.
+
+    Trials that were killed and are repeated do not count as ended.
+    """
 
     finished: int
     trials: int
@@ -51,10 +54,9 @@ class Progress(NamedTuple):
 def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     """Write the settings of Hydra's Optuna sweeper into `config`; lock the study during the block.
 
-    Unless the user named the study, `study_name` names it in such a way that the same command
-    resumes the same study. Killed trials are repeated once. ``n_trials``, given as the total number
-    of trials, is set to the number left. Without storage, nothing is resumed or locked. `at_once`
-    is the number of parallel trials if ``n_jobs`` does not give it.
+    Unless the user named the study, `study_name` names it, so that the same command resumes it.
+    Killed trials are repeated once. ``n_trials``, the total number, is set to the number left.
+    Without storage, nothing is resumed or locked. `at_once` is the default of ``n_jobs``.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -118,8 +120,8 @@ def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:
     """Check the search space; return the settings with the first choice of each searched group.
 
-    `InputError` is raised if `space` has the seed, if trials would not be comparable by
-    `objective`, or if a combination of choices has invalid settings or lacks a searched setting.
+    `InputError` is raised if `space` has the seed or a glob, if `objective` cannot compare the
+    trials, or if a combination of choices has invalid settings or lacks a searched setting.
     """
     if SEED in space:
         raise InputError(
@@ -157,7 +159,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name that hashes search space, settings, code and, unless it varies, the corpus."""
+    """Return a name with a hash of search space, settings, code, and the corpus if it is fixed."""
     from pipeline.stages import STAGES
 
     parts: list[Any] = [
@@ -175,7 +177,7 @@ def study_name(settings: Config, space: Mapping[str, Override]) -> str:
 
 @contextmanager
 def storage_errors(url: str) -> Iterator[None]:
-    """Turn the errors of an unusable Optuna storage into an `InputError`."""
+    """In the block, turn the errors of an unusable Optuna storage into an `InputError`."""
     from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""The methods that record a run, and the tracking store that the runs of a sweep share."""
+"""The methods that record a run, and what the jobs of a sweep share in order to record theirs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class Tracker:
     def dataset(
         self, name: str, digest: str, origin: str | Sequence[str], profile: Mapping[str, int]
     ) -> None:
-        """Record a run's text: its name, hash, origin (path, URL or packages), and counts."""
+        """Record the text of a run: name, hash, origin (path, URL or packages), and statistics."""
 
     def point(self, point: "Point") -> None:
         """Record the loss and the learning rate at a point during training."""
@@ -34,13 +34,13 @@ class Tracker:
         """Record an epoch's losses, speed and scores; ``words`` were read in all epochs so far."""
 
     def history(self, points: "Sequence[Point]", epochs: "Sequence[Epoch]") -> None:
-        """Record the metrics of earlier training: from the cache, or before it was interrupted."""
+        """Record the metrics of a cached training, or of training before it was interrupted."""
 
     def scores(self, scores: Mapping[str, float], words: int) -> None:
         """Record final metrics; their step in MLflow is ``words``, the words read in training."""
 
     def files(self, paths: Sequence[Path], folder: str) -> None:
-        """Add files (or hard links to them) to a folder of the run's artifacts; ``""``: the top."""
+        """Add files, or hard links to them, to a folder of the artifacts; ``""`` is the top one."""
 
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.
@@ -50,22 +50,22 @@ class Tracker:
         """
 
     def model(self, folder: Path) -> None:
-        """Record the vectors in a folder as an MLflow model, which can be loaded and served."""
+        """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
     def choose_model(self, run_id: str) -> None:
-        """Give the model of the run ``run_id`` the alias in the setting ``tracking.register``."""
+        """Give a run's model the alias in the setting ``tracking.register``, if it has one."""
 
     def wait(self) -> None:
-        """Wait for the calls so far, also those of jobs in the same queue."""
+        """Wait until all calls so far are done, including those of jobs that share the queue."""
 
     def close_killed_jobs(self) -> None:
-        """Close the runs of this sweep's jobs whose process was killed."""
+        """Close those runs of this sweep's jobs whose process was killed."""
 
 
 class SharedStore:
-    """The open store of a sweep, and the queue of the calls to it.
+    """What the jobs of a sweep share: the open tracking store, and the queue of calls to it.
 
-    With a shared queue, the next job starts before the last one is recorded. A launcher sends the
+    While calls wait in the queue, the next job can start. A launcher sends the
     object to other processes, each of which gets a new one for its jobs.
     """
 

@@ -19,7 +19,9 @@ Spans = NDArray[np.int64]
 
 
 class Part(NamedTuple):
-    """The part of the text that one worker trains on in a round, before changes are combined.
+    """The part of the text that one worker trains on in a round, and the learning rates for it.
+
+    After each round, the changes of all workers are combined.
 
     Attributes
     ----------
@@ -28,7 +30,7 @@ class Part(NamedTuple):
     rates
         The learning rate at the start and at the end of this part.
     random
-        The random generator, another one for each worker and round. It does not depend on the
+        The random generator of this worker in this round. It does not depend on the number of
         processes.
     """
 
@@ -45,9 +47,9 @@ class Way(NamedTuple):
     how
         One of `w2v.cluster.settings.COMBINERS`.
     steps
-        For ``sequential``, and for each of the two matrices of the model: the learning rate times
-        the number of words per worker times the mean squared length of the rows of the other
-        matrix, in which frequent rows weigh more. Zeros for the other methods.
+        For ``sequential``, one number for each of the two matrices of the model. It is the product
+        of the learning rate, the number of words per worker, and the mean squared length of the
+        rows of the other matrix, in which frequent rows weigh more. Zeros for other methods.
     """
 
     how: str
@@ -77,7 +79,8 @@ class Replica:
 
     All replicas have the same model at the start of a round. For each of its workers, a replica
     trains on the worker's part of the text and returns the changed rows. The changes of all workers
-    are then combined, with the rows divided among the replicas, and all replicas apply the result.
+    are then combined: each replica does this for some of the rows. Finally, all replicas apply all
+    combined rows.
 
     Parameters
     ----------
@@ -86,7 +89,7 @@ class Replica:
     task
         The training task, whose model is copied.
     text
-        The text whose tokens the ``spans`` of a `Part` refer to.
+        The text; the ``spans`` of a `Part` are positions in its tokens.
     """
 
     def __init__(self, engine: str, task: Task, text: Text) -> None:
@@ -103,7 +106,7 @@ class Replica:
         return self.engine.compile_seconds
 
     def load(self, table: NDArray[np.float32]) -> None:
-        """Set the model: its input and output vectors concatenated, float32 (rows, d)."""
+        """Set the model to `table`: input and output vectors concatenated, float32 (rows, d)."""
         self.table[:] = table
         center, outside = self.tables
         center[:], outside[:] = np.split(self.table, [len(center)])

@@ -119,9 +119,9 @@ class Ensemble:
     Attributes
     ----------
     words
-        The V words, by falling frequency in the first run.
+        The V words that are used, by descending frequency in the first run.
     counts
-        The count of each word in the first run, int64 (V,); None if the run has no counts.
+        The count of each word in the first run, int64 (V,); None if that run has no counts.
 
     Raises
     ------
@@ -246,7 +246,7 @@ class Ensemble:
         return found
 
     def bands(self, agreement: Sequence[Agreement], least: int = 8) -> list[Band]:
-        """Summarize the agreement of runs by bands of word frequency, without empty bands.
+        """Summarize the agreement of runs for each band of word frequency that has compared words.
 
         Parameters
         ----------

@@ -1,6 +1,7 @@
 """Compare all configurations of a sweep by the objective and by each benchmark score.
 
-A configuration is a combination of settings without the seed; its runs differ in the seed only.
+A configuration is a combination of settings without the seed; its runs differ in the seed only. The
+objective is the score that was chosen for comparisons before there were results.
 """
 
 import math
@@ -48,7 +49,8 @@ class Setting:
     scores
         The scores of each run by name, for each seed: ``scores[seed][name]``.
     answers
-        For each seed, the file of the run's answers that `save_answers` wrote, if there is one.
+        For each seed, the file with the run's answers to benchmark items, which `save_answers`
+        wrote. Seeds without such a file are left out.
     """
 
     name: str
@@ -86,17 +88,14 @@ class Judged:
     differences: list[Difference]
 
     def against(self, name: str) -> Difference | None:
-        """Return the comparison of a configuration with the reference; None if there is none.
-
-        `name` is the name of the configuration.
-        """
+        """Return the comparison of the configuration `name` with the reference; None if none."""
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
                 return one
         return None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one table row for each comparison."""
+        """Return one table row for each comparison, with the columns in `COLUMNS`."""
         return [
             {
                 **asdict(one),
@@ -137,8 +136,9 @@ class Verdicts:
     Parameters
     ----------
     settings
-        The configurations. In each group, the reference is the first configuration that has the
-        benchmark score in question; for the objective, it is the one with the best mean.
+        The configurations. The reference of a comparison by the objective is the configuration with
+        the best mean. For any other score, it is the first configuration that has the score. Each
+        group has its own reference.
     objective
         The score that was chosen for comparisons before there were results. If there are other
         scores, it gets half of the significance level (`levels`).
@@ -148,10 +148,10 @@ class Verdicts:
     smaller_is_better
         A function of a score's name: whether a smaller value is better.
     size
-        The difference for which to compute how many seeds are needed to show it, for benchmark
-        scores only; None, and for other scores: the observed difference.
+        A difference in benchmark scores: the comparisons say how many seeds are needed to show it.
+        None: they say so for the observed difference, as they always do for other scores.
     fixed
-        Whether the runs are not a sample of seeds, for example downloaded vectors, so that only the
+        Whether the runs are not a sample of seeds, for example downloaded vectors. Then only the
         benchmark items are treated as a sample.
     """
 
@@ -171,7 +171,10 @@ class Verdicts:
 
     @cached_property
     def given(self) -> dict[str, dict[str, dict[str, Given]]]:
-        """The answers of all runs, read from their files, by score, configuration and seed."""
+        """The answers of all runs to benchmark items, by score, configuration name and seed.
+
+        They are read from the files in `Setting.answers`.
+        """
         found: dict[str, dict[str, dict[str, Given]]] = {}
         for setting in self.settings:
             for seed, path in setting.answers.items():
@@ -183,8 +186,9 @@ class Verdicts:
     def judged(self) -> list[Judged]:
         """The comparisons: one object for each score and group of configurations with this score.
 
-        The scores are the objective, which comes first, those in `given`, and the mean over the
-        similarity benchmarks if it was computed. Groups of one configuration are left out.
+        The scores are the objective, which comes first, the benchmark scores in `given`, and the
+        mean over the similarity benchmarks if it was computed. Groups of one configuration are left
+        out.
         """
         names = [self.objective, *(n for n in self.given if n != self.objective)]
         mean = any(MEAN_OF_SETS in run for s in self.settings for run in s.scores.values())
@@ -234,8 +238,8 @@ class Verdicts:
         """Return the benchmark of a score, and each configuration's answers to its items by seed.
 
         If runs were evaluated on different versions of the benchmark, only the runs on the most
-        common version are kept. Without saved answers to a benchmark, the result is None and an
-        empty list.
+        common version are kept. If no answers were saved, as for a loss, None and an empty list are
+        returned.
         """
         sets = [score]
         if score == MEAN_OF_SETS:
@@ -302,10 +306,11 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence on the difference that the seeds can show, and on the seeds to add.
+    """Return a sentence: how large a difference the seeds can show, and how many more are needed.
 
-    The seeds that were compared can show a difference of ``one.detectable``. The seeds to add are
-    those needed to show one of ``one.size``. `digits` is the number of decimals of differences.
+    The seeds that were compared can show a difference of ``one.detectable``. If more are needed to
+    show a difference of ``one.size``, the sentence says how many. `digits` is the number of
+    decimals of differences.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
@@ -353,8 +358,8 @@ def compare(
     vocabulary
         Only this many most frequent words may occur in analogy questions and answers.
     size
-        The difference for which to compute how many seeds are needed to show it; None: the observed
-        difference.
+        A difference: the result says how many seeds are needed to show it. None: it says so for the
+        observed difference.
 
     Returns
     -------

@@ -177,7 +177,8 @@ def seeds_to_add(one: Difference) -> str:
     With that many more, a true difference of ``one.size`` would be significant in 80 % of
     repetitions. Instead of the number, the text is
 
-    - a dash if `one` is significant already, or ``one.size`` is 0, or the two cannot be compared;
+    - a dash if `one` is significant already, ``one.size`` is 0, or the two configurations cannot be
+      compared;
     - ``more pairs`` for a benchmark score, if 1,000 seeds would not suffice or the runs are not a
       sample of seeds, so that only more word pairs or questions help;
     - ``over 1,000`` for another score, such as a loss, if 1,000 seeds would not suffice.

@@ -67,7 +67,7 @@ CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
 
 
 class RecordFormat(Enum):
-    """How a file stores records, whose named fields hold a text and other facts."""
+    """How a file stores records. A record has named fields, one of which holds a text."""
 
     TABLE = "a table: CSV, TSV, or columns separated by ; or |"
     JSON_LINES = "one JSON object per line"
@@ -86,7 +86,7 @@ def format_suffix(path: str) -> str:
 
 
 def record_format(path: str, head: bytes) -> RecordFormat | None:
-    """Return the format of a file of records, or None for any other file.
+    """Return the format of a file of records (a table, JSON or Parquet); None for any other file.
 
     The suffix of the name decides. A file with any other suffix, such as .txt, is JSON if it begins
     with ``[`` or ``{``. Whether JSON has the format `JSON` or `JSON_LINES` depends on the content,
@@ -113,7 +113,9 @@ def record_format(path: str, head: bytes) -> RecordFormat | None:
 
 
 def _is_json_document(head: bytes) -> bool:
-    """Return whether a JSON file is an array or holds objects that span lines, not one per line.
+    """Return whether a JSON file is one array or has objects that span several lines.
+
+    Otherwise, each line is taken to hold one object.
 
     Parameters
     ----------
@@ -133,8 +135,9 @@ def _is_json_document(head: bytes) -> bool:
 def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table.
 
-    It is a tab if the suffix is .tsv or .tab. Otherwise it is the comma, tab, semicolon or bar that
-    makes `field` one of the columns of the first line, or else the one that makes the most columns.
+    It is a tab if the suffix is .tsv or .tab. Otherwise, a comma, a tab, a semicolon and a bar are
+    tried. The one that makes `field` a column of the first line is returned. If there is none, it
+    is the one that makes the most columns.
 
     Parameters
     ----------
@@ -207,7 +210,7 @@ def refuse_nul(path: str, data: bytes) -> None:
 
 
 def _refuse_controls(path: str, head: bytes) -> None:
-    """Raise an `InputError` if over a tenth of the bytes, and 4 or more, are control characters.
+    """Raise an `InputError` if at least 4 bytes and over a tenth of `head` are control characters.
 
     This detects binary data, and UTF-16 and UTF-32 without a byte order mark.
     """

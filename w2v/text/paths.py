@@ -123,7 +123,7 @@ class _Excluded(NamedTuple):
 
 
 def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
-    """Add to `found` the files in the folder `root` and its subfolders, and what is skipped."""
+    """Add the files in the folder `root` and its subfolders to `found`; note what is skipped."""
 
     def refuse(error: OSError) -> None:
         raise InputError(f"path={error.filename}: cannot be read ({error.strerror})")
@@ -153,7 +153,7 @@ def _search(root: Path, skip: _Excluded, found: FoundFiles) -> None:
 
 
 def _match(pattern: str, skip: _Excluded, found: FoundFiles) -> None:
-    """Add to `found` the files that match a glob pattern, and what is skipped."""
+    """Add the files that match a glob pattern to `found`; note what is skipped."""
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207 (it takes absolute patterns)
     start = Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)).resolve()
     for name in sorted(matches):

@@ -1,9 +1,10 @@
 """Join words that often occur together into one token: ``new york`` becomes ``new_york``.
 
 Two neighboring words are a phrase if they occur together more often than their own counts suggest
-(Mikolov et al. 2013b, section 4). Each pass joins pairs, so that two passes find phrases of up to
-four words. Connectors are words that may stand inside a phrase, but not at its ends, and do not
-change its score: ``bank of america`` is the pair ``bank``, ``america`` with the connector ``of``.
+(Mikolov et al. 2013b, section 4). Each pass over the text joins pairs, so that two passes find
+phrases of up to four words, not counting connectors. Connectors are words that may stand inside a
+phrase, but not at its ends: ``bank of america`` is the pair ``bank``, ``america`` with the
+connector ``of``. The counts of connectors are not part of the score.
 
 The phrases and scores are those of gensim's ``Phrases``. As in gensim, pairs with the same joined
 text are counted together: ``a_b c``, ``a b_c`` and the word ``a_b_c`` share one count.
@@ -46,13 +47,13 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Phrases(Settings):
-    """The settings of phrase detection.
+    """The settings by which words that often occur together are found and joined.
 
     The score of a pair (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
-      the number of different words and pairs (Mikolov et al. 2013b, equation 6, as gensim
-      scales it);
+      the number of different words and pairs, without connectors (Mikolov et al. 2013b,
+      equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
 
@@ -112,14 +113,14 @@ class Phrases(Settings):
 
     @property
     def wanted(self) -> bool:
-        """Whether these settings request phrases."""
+        """Whether any phrases are to be joined: found in this corpus, or read from a table."""
         return self.passes > 0 or self.from_ is not None
 
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that changes when the phrases may change.
 
-        It contains the settings, and a checksum of the table of phrases that the setting `from_`
-        names.
+        It contains the settings. In place of the path in `from_`, it has a checksum of the phrases
+        in the table at this path.
 
         Raises
         ------
@@ -146,11 +147,12 @@ class Phrase(NamedTuple):
     score
         The score of the pair; `Phrases` has the formulas.
     occurrences
-        How often the pair occurs, with the same connectors in between. With the setting `from_`,
-        this is the count in the corpus in which the phrase was found.
+        How often the pair occurs, with the same connectors in between. For a phrase that was found
+        in another corpus (``Phrases.from_``), this is its count in that corpus.
     joined
-        How often the pair was joined. Without `from_`, this is less than `occurrences` if one of
-        its words was sometimes joined with its other neighbor instead.
+        How often the pair was joined in this corpus. For a phrase that was found in this corpus,
+        this is less than `occurrences` if one of its words was sometimes joined with its other
+        neighbor instead.
     """
 
     number: int
@@ -162,7 +164,10 @@ class Phrase(NamedTuple):
 
 
 class Joined(NamedTuple):
-    """The result of `join_phrases`: how many tokens and types there are now, and the phrases."""
+    """The result of `join_phrases`: the phrases, and the corpus's new numbers of tokens and types.
+
+    Types are distinct tokens.
+    """
 
     tokens: int
     types: int
@@ -185,7 +190,7 @@ def join_phrases(
     settings
         How phrases are found.
     progress
-        Called after each window of text with the number of the pass and the fraction of the pass
+        Called after each part of the text, with the number of the pass and the fraction of the pass
         that is done.
 
     Raises
@@ -233,7 +238,9 @@ def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
 
 
 def read_phrases(settings: Phrases) -> list[Phrase]:
-    """Read the table of phrases that ``settings.from_`` names; return the phrases sorted by pass.
+    """Read the table of phrases at the path ``settings.from_``; return them sorted by pass.
+
+    The path may also be that of a folder, in which the table has the name `PHRASES`.
 
     Raises
     ------
@@ -289,11 +296,11 @@ class _Window(NamedTuple):
 
 
 class _Corpus:
-    """A tokenized corpus, which is read in windows of tokens, to find pairs of neighboring words.
+    """A tokenized corpus that is read part by part, to find pairs of neighboring words.
 
-    Words with only connectors (such as "of") between them are neighbors, too; pairs with different
-    connectors are different. Each sequence of connectors is a node of a trie: node 0 is the empty
-    sequence, and the child of a node has one connector more.
+    Words with only connectors (such as "of") between them are neighbors, too. Pairs with different
+    connectors are different pairs. Each sequence of connectors has a number, that of its node in a
+    trie: node 0 is the empty sequence, and the child of a node has one connector more.
     """
 
     def __init__(self, folder: Path, settings: Phrases) -> None:
@@ -416,17 +423,18 @@ class _Corpus:
 
 
 class _PairCounter:
-    """Counts how often each of many integer keys is added.
+    """Counts how often each key is added; a key is an integer that stands for a pair of words.
 
-    The distinct keys are in several sorted arrays, each more than twice as long as the next. Arrays
-    of similar length are merged, so that each key is copied only a logarithmic number of times.
+    The keys are kept in several sorted arrays without repetitions, each more than twice as long as
+    the next. Arrays of similar length are merged, so that each key is copied only a logarithmic
+    number of times.
     """
 
     def __init__(self) -> None:
         self.runs: list[tuple[Ids, Ids]] = []
 
     def add(self, keys: Ids) -> None:
-        """Count the keys in an array, in which a key may occur several times."""
+        """Count each key as often as it occurs in an array."""
         self.runs.append(np.unique(keys, return_counts=True))
         while len(self.runs) > 1 and 2 * len(self.runs[-1][0]) >= len(self.runs[-2][0]):
             self._merge()
@@ -472,12 +480,14 @@ def _pair_counts(corpus: _Corpus, progress: Callable[[float], None]) -> tuple[Id
 class _Counts(NamedTuple):
     """The counts of types and pairs, where types and pairs of equal text share one count.
 
+    For example, the type ``new_york`` and the pair ``new``, ``york`` share one count.
+
     Attributes
     ----------
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different texts of pairs and of types that are not connectors.
+        The number of different texts among all pairs and all types that are not connectors.
     """
 
     words: Ids
@@ -586,7 +596,7 @@ class _Found(NamedTuple):
 
 
 def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]) -> _Found:
-    """Return the pairs of words that occur often enough and score above the threshold."""
+    """Find the phrases of one pass: the frequent pairs of words that score above the threshold."""
     keys, raw = _pair_counts(corpus, progress)
     merged = _count_by_text(corpus, keys, raw)
     npmi = settings.scoring == "npmi"
@@ -630,7 +640,12 @@ def _npmi(
 def _join_learnt(
     folder: Path, settings: Phrases, phrases: list[Phrase], progress: Callable[[float], None]
 ) -> list[Phrase]:
-    """Rewrite the files of a corpus: join `phrases`, which one pass over another corpus found.
+    """Rewrite the files of a corpus so that each of the given phrases becomes one token.
+
+    Parameters
+    ----------
+    phrases
+        The phrases that one pass over another corpus found.
 
     Returns
     -------

@@ -1,8 +1,9 @@
 """Sources of documents: what a source is, and the source that reads text files.
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
-fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source
-that can provide its text as bytes can also have a method ``blocks()``, which is faster.
+fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source may
+also have a method ``blocks()``, which yields many documents at once as bytes. It is then called
+instead of ``documents()``, because it is faster.
 """
 
 import codecs
@@ -55,7 +56,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class BlockSource(Protocol):
-    """A source of documents that yields its text as blocks of bytes."""
+    """A source that yields its documents in blocks of bytes, each with many documents."""
 
     def blocks(self, border: Border | None, limit: int | None) -> Iterator[Block]:
         """Yield the documents in blocks of bytes.
@@ -72,7 +73,10 @@ class BlockSource(Protocol):
 
 
 def read_blocks(source: Source, border: Border | None, limit: int | None) -> Iterator[Block]:
-    """Yield a source's documents in blocks, from its method `blocks` or else `documents_to_blocks`.
+    """Yield the documents of a source in blocks of bytes.
+
+    The blocks come from the source's method `blocks` if it has one, else from
+    `documents_to_blocks`, which never cuts a document.
 
     Parameters
     ----------
@@ -80,7 +84,8 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
         A function that takes UTF-8 text and returns the last position at which a document that is
         too long for a block may be cut; 0 if there is none. None: documents are never cut.
     limit
-        The number of documents that will be used; None for all.
+        The number of documents, without blank ones, that will be used; None for all. The source may
+        yield more.
     """
     if isinstance(source, BlockSource):
         return source.blocks(border, limit)
@@ -90,13 +95,15 @@ def read_blocks(source: Source, border: Border | None, limit: int | None) -> Ite
 def documents_to_blocks(
     documents: Iterable[tuple[str, float | None]], limit: int | None = None
 ) -> Iterator[Block]:
-    """Encode documents in UTF-8, and yield them in blocks of about `BLOCK_BYTES`.
+    """Encode documents in UTF-8, and yield them in blocks of bytes.
+
+    A block ends with the document that brings it to `BLOCK_BYTES` bytes or more.
 
     Parameters
     ----------
     documents
-        Pairs of a document and the fraction of the source that has been read up to its end, which
-        may be None.
+        Each document, with the fraction of the source that has been read up to its end; None if
+        that is unknown.
     limit
         Stop after this many documents that are not only white space; None: encode all.
 
@@ -130,7 +137,7 @@ def documents_to_blocks(
 
 
 def document_texts(block: Block) -> Iterator[str]:
-    """Yield each document of a block as a string, also documents of only white space."""
+    """Yield each document of a block as a string, including documents of only white space."""
     start = 0
     for stop in block.stops.tolist():
         yield block.data[start:stop].decode("utf-8")
@@ -143,21 +150,22 @@ def document_texts(block: Block) -> Iterator[str]:
 def bytes_of(
     path: str, opener: Callable[[str], IO[bytes]], size: int | None = None
 ) -> Iterator[tuple[bytes, int]]:
-    """Yield the bytes of a file in parts, each with the position reached in the file.
+    """Yield the decompressed bytes of a file in parts, each with the position in the stored file.
 
     Parameters
     ----------
     opener
-        Opens the file for reading its decompressed bytes.
+        A function that opens the file of a given name for reading its decompressed bytes.
     size
         The most bytes in a part; `READ_BYTES` by default.
 
     Yields
     ------
     data : bytes
-        A part of the content.
+        A part of the decompressed bytes.
     position : int
-        How many bytes of the file have been read, compressed bytes if the file is compressed.
+        How many bytes of the file have been read. If the file is compressed, these are compressed
+        bytes.
 
     Raises
     ------
@@ -201,7 +209,7 @@ class ValidText(NamedTuple):
     invalid
         How many invalid byte sequences were replaced or left out.
     byte_order_mark
-        Whether a byte order mark was left out.
+        Whether a byte order mark at the start of the file was left out of `data`.
     place
         How many bytes of the file, as stored, had been read when this part was complete.
     """
@@ -258,7 +266,7 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     path
         The name of the file, for messages.
     reads
-        The bytes of the file in parts, each with the position reached in the file.
+        The bytes of the file in parts, as yielded by `bytes_of`.
     errors
         What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
         place, ``ignore`` leaves them out.
@@ -266,7 +274,8 @@ def valid_utf8(path: str, reads: Iterable[tuple[bytes, int]], errors: str) -> It
     Raises
     ------
     InputError
-        The file holds many NUL bytes, or it holds invalid bytes and `errors` is ``"strict"``.
+        A part holds too many NUL bytes (`refuse_nul`), or invalid bytes and `errors` is
+        ``"strict"``. Valid text before the invalid bytes is yielded first.
     """
     rest, offset, place, at_start = b"", 0, 0, True
     reads = iter(reads)
@@ -314,7 +323,7 @@ def decoded(
     path
         The name of the file, for messages.
     reads
-        The bytes of the file in parts, each with the position reached in the file.
+        The bytes of the file in parts, as yielded by `bytes_of`.
     errors
         What to do about invalid bytes: ``strict`` raises an error, ``replace`` puts U+FFFD in their
         place, ``ignore`` leaves them out.
@@ -389,21 +398,22 @@ class Files(Settings):
         What a document is: a ``line``, a ``paragraph`` (blank lines separate paragraphs) or a
         ``file``.
     open
-        Opens a file of a given name for reading its decompressed bytes.
+        A function that opens the file of a given name for reading its decompressed bytes.
     errors
         What to do about bytes that are not in `encoding`: ``strict`` raises an error, ``replace``
         puts U+FFFD in their place, ``ignore`` leaves them out.
     raw
-        Opens a remote file for reading its bytes as stored; `fingerprint` hashes these bytes.
+        A function that opens a remote file for reading its bytes as stored. They are hashed by
+        `fingerprint`.
     hashed
-        Called while checksums are computed, with the bytes read so far and their fraction of all
-        bytes, or None if unknown.
+        A function that is called while files are hashed, with the number of bytes read so far and
+        their fraction of all bytes, or None if unknown.
     found
         The result of the search that found `paths`; it counts the files that were skipped.
     encoding
         The encoding of the files.
     hashes
-        Computes the SHA-256 of local files, and caches it.
+        The object that computes and caches the SHA-256 of local files.
     """
 
     paths: Sequence[str]
@@ -458,7 +468,7 @@ class Files(Settings):
         border: Border | None = None,
         limit: int | None = None,  # noqa: ARG002 (whoever has enough documents stops iterating)
     ) -> Iterator[Block]:
-        """Yield the documents in blocks.
+        """Yield the documents in blocks of UTF-8 text.
 
         Parameters
         ----------
@@ -491,7 +501,7 @@ class Files(Settings):
     def stamps(self) -> list[tuple[str, str]]:
         """Return, for each local file, its path and a string that changes when the file changes.
 
-        The string holds the size, the times and the inode of the file, which is not read.
+        The files are not read: the string holds the size, the times and the inode of the file.
         """
         found = []
         for path in self.paths:
@@ -567,10 +577,11 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the current file; yield a block if enough text has been added.
+        """Add text of the file that is being read; yield a block if enough text has been added.
 
-        The block ends where a document ends or, if no document does, where `border` lets a long
-        one be cut. If there is no such place yet, no block is yielded.
+        The block ends where a document ends. If no document ends in the text, the block ends where
+        `border` allows a document to be cut. If there is no such place either, no block is yielded
+        yet.
 
         Parameters
         ----------
@@ -626,7 +637,7 @@ class BlockBuilder:
     def _find_paragraphs(self) -> None:
         """Set `finished` to the end of the last complete paragraph in the text added so far.
 
-        Nothing is done if a document is a line or a file.
+        Do nothing if documents are lines or files.
         """
         if self.unit == "paragraph":
             self.parts = [b"".join(self.parts)]

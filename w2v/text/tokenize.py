@@ -39,8 +39,8 @@ def tokenize(
     limit
         Stop after this many documents that are not blank; None: read all.
     workers
-        The number of threads, or of processes for a custom tokenizer; a short text is tokenized
-        without them.
+        The number of threads, or of processes for a custom tokenizer. A short text is tokenized
+        without other threads or processes.
     on_read
         Called while tokenizing, with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.

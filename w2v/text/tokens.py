@@ -68,15 +68,15 @@ def read_types(folder: Path) -> tuple[list[str], NDArray[np.int64]]:
 
 
 class Batch(NamedTuple):
-    """Consecutive words of a text, without those outside the vocabulary or removed by sub-sampling.
+    """The words of a part of a text, in order: those in the vocabulary that sub-sampling kept.
 
     Attributes
     ----------
     ids : int32 (n,)
         The vocabulary id of each word; 0 for padding.
     documents : int32 (n,)
-        The index of the document of each word, ascending; -1 for padding, which may be at either
-        end of the batch.
+        The index of the document of each word, ascending; -1 for padding, which may be at one or
+        both ends of the batch.
     """
 
     ids: NDArray[np.int32]
@@ -168,7 +168,7 @@ class Text:
 
 
 def cut(spans: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Return the spans, with those of more than `size` tokens cut into spans of at most `size`.
+    """Return spans of at most `size` tokens: longer spans are cut, all others are unchanged.
 
     Parameters
     ----------

@@ -89,7 +89,7 @@ class Vocabulary:
     Attributes
     ----------
     words : list of str
-        The word of each id.
+        The words; the index of a word is its id.
     counts : int64 (V,)
         How often each word occurs in the corpus.
     """
@@ -120,12 +120,15 @@ class Vocabulary:
 
 
 def read_words(path: str | Path, name: str = "words") -> list[str]:
-    """Read a list of words, which may also be a saved vocabulary or a list of words with counts.
+    """Read a list of words from a file with one word per line.
 
-    Each line holds one word. A count after the word is skipped, and so is all that follows a tab. A
-    count before the word, or after the word and a comma or semicolon, is skipped only if every line
-    has one, because numbers and ``1,000`` may be words. A header, blank lines and repeated words
-    are skipped.
+    The file may also be a saved vocabulary or another list of words with counts. What is skipped:
+
+    - a count after the word and white space, and anything after a tab;
+    - a count before the word, as in ``100 the``, but only if every line has one;
+    - a count after the word and a comma or semicolon, as in ``the,100``, but only if every line has
+      one, because ``1,000`` may be a word;
+    - a header, blank lines and repeated words.
 
     Parameters
     ----------
@@ -161,7 +164,7 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
 
 
 def words_of(lines: list[str]) -> list[str]:
-    """Return the words in lines that may hold counts, too, in the formats of `read_words`."""
+    """Return the words in lines of a list, without the counts that `read_words` describes."""
     after = [WORD_COUNT.fullmatch(line) for line in lines]
     for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):
         matches = [pattern.fullmatch(line) for line in lines]
@@ -175,7 +178,7 @@ def words_of(lines: list[str]) -> list[str]:
 
 
 def digest_of(words: Sequence[str]) -> str:
-    """Return the SHA-256 of a list of words, in hexadecimal."""
+    """Return the SHA-256 of a list of words in the given order, in hexadecimal."""
     return hashlib.sha256("\n".join(words).encode("utf-8")).hexdigest()
 
 
@@ -207,8 +210,8 @@ def build(
         Choose these words, if they are among `types`, whatever their count; None: choose
         by `min_count`.
     keep
-        Words that are in the vocabulary if they are among `types`, whatever their count and even if
-        they are in `drop` or not in `words`. They count towards `max_size`.
+        Words that are in the vocabulary whenever they are among `types`: `min_count`, `words`,
+        `drop` and `max_share` do not remove them. They count towards `max_size`.
     drop
         Leave out these words.
     max_share
@@ -295,14 +298,14 @@ def choose(
 def with_words(
     types: Sequence[str], counts: NDArray[np.int64], words: Sequence[str]
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """Add the words that do not occur in a corpus to the types of the corpus, with a count of 0.
+    """Add words to the types of a corpus, with a count of 0, if they do not occur in it.
 
     Parameters
     ----------
     types, counts
         The types (distinct tokens) of the corpus, and how often each occurs.
     words
-        Words that are to have a vector although they may not occur.
+        Words that are to be in the vocabulary even if they do not occur in the corpus.
 
     Returns
     -------
@@ -346,8 +349,8 @@ def too_long(types: Sequence[str]) -> NDArray[np.bool_]:
 def contained(types: Sequence[str], words: Sequence[str]) -> NDArray[np.bool_]:
     """Return whether each type is one of `words`: bool (types,).
 
-    A word with typographic apostrophes or hyphens equals a type that has the same characters, and
-    also one that has ASCII characters instead, because tokenizers replace them by default.
+    A word with typographic apostrophes or hyphens also matches the type that has the ASCII
+    characters in their place, because tokenizers replace them by default.
     """
     wanted = frozenset(words).union(word.translate(PLAIN) for word in words)
     return np.fromiter((word in wanted for word in types), np.bool_, len(types))

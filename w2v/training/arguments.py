@@ -176,7 +176,8 @@ def check_others(progress: object, checkpoints: object) -> None:
     Raises
     ------
     InputError
-        `progress` is not a boolean, or `checkpoints` is neither None nor a path, or is a file.
+        `progress` is not a boolean; `checkpoints` is neither None nor a path, or it is the path of
+        a file.
     """
     if not isinstance(progress, bool | np.bool_):
         raise InputError(f"progress={shown(progress)}: must be True or False")
@@ -187,7 +188,9 @@ def check_others(progress: object, checkpoints: object) -> None:
 
 
 def phrases_of(phrases: object) -> Phrases:
-    """Check and return the argument `phrases` of `w2v.train`; for None, `Phrases()`: join none.
+    """Check and return the argument `phrases` of `w2v.train`.
+
+    For None, `Phrases()` is returned, by which no words are joined.
 
     Raises
     ------
@@ -329,7 +332,7 @@ def words_to_freeze(
 def check_vocabulary(
     vocabulary: object, given: WordVectors | None, words: object, loss: Loss
 ) -> None:
-    """Check the argument `vocabulary` of `w2v.train`, which says where the model's words are from.
+    """Check the argument `vocabulary` of `w2v.train`: which words the model gets.
 
     Parameters
     ----------
@@ -411,9 +414,9 @@ def apply_tokenizer(
 ) -> tuple[Source | TokenLists, Tokenizer]:
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
-    For None, the tokenizer returned is `Words()`. For a function, the documents returned are the
-    lists of tokens that the function makes of the documents of `source`; the tokenizer returned is
-    not applied to them.
+    A `Tokenizer` is returned as it is, and `Words()` is returned for None. If `tokenizer` is a
+    function, the documents returned are the lists of tokens that it makes of the documents of
+    `source`. `Words()` is returned with them, but not applied to lists of tokens.
 
     Raises
     ------

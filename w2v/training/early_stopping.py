@@ -19,8 +19,8 @@ class EarlyStopping:
         Training stops if this many successive epochs bring no improvement. The vectors of the best
         epoch are kept.
     min_gain
-        An improvement is a loss that is lower than the best so far, or a score that is higher, by
-        more than this; in nats per pair for the loss.
+        The loss must fall, or the score rise, by more than this from the best so far to count as an
+        improvement. For the loss, it is in nats per pair.
     watch
         What has to improve: ``heldout_loss``, or one of the names in `Epoch.scores`.
     """
@@ -30,7 +30,7 @@ class EarlyStopping:
     watch: str = HELDOUT_LOSS
 
     def stops(self, epochs: Sequence[Epoch]) -> bool:
-        """Return whether training stops early after these epochs."""
+        """Return whether training stops early, given the results of all epochs so far."""
         return len(epochs) > 0 and len(epochs) - self.best(epochs) >= self.patience
 
     def best(self, epochs: Sequence[Epoch]) -> int:

@@ -133,7 +133,7 @@ def cgroup_free_memory(
 
 
 def read_field(path: Path, name: str) -> int:
-    """Return the number that follows `name` in its line of a file such as ``/proc/meminfo``.
+    """Return the number after a name at the start of a line, in a file like ``/proc/meminfo``.
 
     Raises
     ------

@@ -51,7 +51,7 @@ and the words' own rows (subwords)."""
 class Stopped(Exception):  # noqa: N818 (it is not an error)
     """Raised when training stops because the argument `stop` of `train` requests it.
 
-    The last checkpoint, if any, holds the whole state of the training.
+    If checkpoints are written, the last one holds the whole state of the training.
 
     Attributes
     ----------
@@ -80,7 +80,8 @@ class Trained:
     words
         The number of in-vocabulary tokens read in all epochs, before sub-sampling.
     seconds
-        The training time, without compiling and without measuring held-out losses.
+        The time spent in the engine, without compiling. Held-out losses, scores and checkpoints are
+        not included.
     compile_seconds
         The time for compiling kernels, or for loading compiled ones.
     kept_epoch
@@ -110,9 +111,10 @@ class Trained:
     cluster: "Costs | None" = None
 
     def figures(self) -> dict[str, Any]:
-        """Return the words read, the seconds, the results of each epoch and others, as JSON values.
+        """Return facts about the training as JSON values, such as words, times and losses.
 
-        The device and the costs of workers are left out if they are None.
+        The items have the names of attributes; ``words_per_second`` is added. The device and the
+        costs of workers are left out if they are None.
         """
         return {
             "words": self.words,
@@ -128,8 +130,8 @@ class Trained:
     def without_step_state(self) -> "Trained":
         """Return the result without the optimizer's state, such as Adagrad's sums.
 
-        Of `engine_state`, only the matrices of the model that are not word vectors remain: those of
-        inner nodes and of words' own rows.
+        Of `engine_state`, only matrices of the model remain: the vectors of the inner nodes with
+        hierarchical softmax, and the words' own rows with subwords.
         """
         kept = {name: self.engine_state[name] for name in TABLES if name in self.engine_state}
         return replace(self, engine_state=kept)
@@ -209,19 +211,19 @@ def train(
         newest, and `start` is ignored.
     stop
         A function that is called after each shard (a part of the text for one call of the engine).
-        If it returns True, a checkpoint is written, if `checkpoints` are given, and `Stopped` is
-        raised.
+        If it returns True, `Stopped` is raised. Before that, a checkpoint is written if
+        `checkpoints` is given.
     score, every
         A function that returns scores of the vectors, by name, and must not change the arrays. It
-        is called after each epoch whose number is a multiple of `every`, and after the last of
-        `schedule.epochs`.
+        is called after each epoch whose number is a multiple of `every`, and after the last epoch
+        of the schedule.
     on_start
-        Called once, with the number of words in all `schedule.epochs`.
+        Called once, with the number of words to read in all epochs of the schedule.
     on_resume
         Called after `on_start`, with the state from which training continues, if there is one.
         `on_point` and `on_epoch` are not called for its history.
     on_point, on_epoch
-        Called after each shard, and after each epoch.
+        Called after each shard and after each epoch, with the new item of the history.
 
     Raises
     ------
@@ -339,8 +341,8 @@ class _Training:
     def train(self, shard: Text, expected: float) -> Point:
         """Train on the next shard, a part of the text; return the new point of the history.
 
-        `expected` is the approximate number of vocabulary words in the shard, over which the
-        learning rate is lowered.
+        `expected` is the approximate number of vocabulary words in the shard. It determines how far
+        the learning rate falls.
         """
         at = self.at
         random = generator(self.seed, "train", at.epoch, at.shard)
@@ -480,9 +482,9 @@ class _Training:
     def _tables(self) -> dict[str, NDArray[Any]]:
         """Return the matrices of the model other than word vectors, by name.
 
-        With hierarchical softmax, this is the matrix of the vectors of inner nodes. With subwords,
-        it is the matrix of one row for each word, whose mean with the rows of the word's n-grams is
-        the vector of the word.
+        With hierarchical softmax, it has the vectors of the inner nodes. With subwords, it has the
+        own row of each word. The vector of a word is the mean of this row and of the rows of the
+        word's n-grams.
         """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def similarity(vectors: "WordVectors", a: str | Sequence[str], b: str | Sequence[str]) -> float:
-    """Return the cosine between two words or lists of words, as `WordVectors.similarity` says."""
+    """Return the cosine between two vectors, each of one word or the mean of those of several.
+
+    It is 0 if one of the two vectors is zero.
+    """
     if isinstance(a, str) and isinstance(b, str) and vectors.subwords is None:  # the quick way
         x = vectors.vectors[vectors.row(a)].astype(np.float64)
         y = vectors.vectors[vectors.row(b)].astype(np.float64)
@@ -30,7 +33,10 @@ def similarity(vectors: "WordVectors", a: str | Sequence[str], b: str | Sequence
 
 
 def odd_one_out(vectors: "WordVectors", words: Sequence[str]) -> str:
-    """Return the word that is least similar to the others, as `WordVectors.odd_one_out` says."""
+    """Return the word that is least similar to the others.
+
+    It has the smallest cosine with the mean of the vectors of all words, each scaled to length 1.
+    """
     given = word_list("words", words)
     if len(given) < 3:
         raise InputError(f"words={given!r:.60}: must be at least three words")

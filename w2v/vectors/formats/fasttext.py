@@ -126,8 +126,8 @@ def read_fasttext(
     Parameters
     ----------
     path
-        The file, compressed or not. The vectors of n-grams are mapped into memory if the file is
-        not compressed, or else read.
+        The file, compressed or not. If it is not compressed, the vectors of n-grams are mapped into
+        memory instead of being read.
     encoding
         How the words are encoded. Invalid bytes become escapes such as ``\xe2``.
     selection
@@ -288,7 +288,7 @@ class _Reader(FileReader):
         return found
 
     def _read(self, size: int, skip: bool) -> bytearray:
-        """Read `size` bytes, block by block, and return them; with `skip`, return no bytes.
+        """Read `size` bytes block by block, and return them; with `skip`, return no bytes.
 
         If the file ends early, an error is raised before memory is allocated for all of `size`.
         """

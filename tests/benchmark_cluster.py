@@ -45,7 +45,10 @@ def read(folder: Path, documents: int | None) -> tuple[Vocabulary, Text]:
 
 
 def score(options: argparse.Namespace) -> dict[str, Any]:
-    """Train; return the options, the scores, the held-out loss and the `Costs` of the cluster."""
+    """Train and evaluate vectors, as the options of the command say.
+
+    Return the options, the scores, the held-out loss and the `Costs` of the cluster, if any.
+    """
     vocabulary, text = read(options.folder, options.documents)
     name = "none" if options.combine == "none" else "local"
     how = {} if name == "none" else {"combine": options.combine}
@@ -75,8 +78,8 @@ def score(options: argparse.Namespace) -> dict[str, Any]:
 def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
     """Yield the estimated speed-up over one machine, for each number of machines in `MACHINES`.
 
-    `counts` are those of the words of the vocabulary. In each round, a machine with 16 cores trains
-    on `words` words, then exchanges its changes to the model with the others.
+    `counts` says how often each word of the vocabulary occurs. In each round, each machine, with 16
+    cores, trains on `words` words, then exchanges its changes to the model with the others.
     """
     model = np.broadcast_to(np.float32(0), (len(counts), 100))
     task = Task(Model(model, model), SkipGram(), counts, int(counts.sum()))
@@ -89,11 +92,11 @@ def speed_ups(counts: NDArray[np.int64], words: int) -> Iterator[float]:
 
 
 def pictures(options: argparse.Namespace) -> None:
-    """Plot scores of vectors against the number of workers, and speed against that of machines.
+    """Plot scores against the number of workers, and estimated speed against that of machines.
 
-    The files are ``workers.svg`` and ``machines.svg``; the speed is estimated. In ``workers.svg``,
-    a dot is a training, a line is the mean over seeds, and the gray band is the range of the scores
-    of trainings without a cluster.
+    The files are ``workers.svg`` and ``machines.svg``. In ``workers.svg``, a dot is a training, a
+    line is the mean over seeds, and the gray band is the range of the scores of trainings without a
+    cluster.
     """
     from matplotlib.figure import Figure
 

@@ -37,7 +37,7 @@ SMALL = (
 
 
 def write_text(folder: Path, repeats: int = 30) -> Path:
-    """Write a short text of repeated lines, ``text.txt``, into a folder; return the folder."""
+    """Write a few lines, `repeats` times each, to ``text.txt`` in a folder; return the folder."""
     (folder / "text.txt").write_text("\n".join(TEXT * repeats) + "\n")
     return folder
 
@@ -101,7 +101,10 @@ def run_process(*arguments: str, cwd: Path) -> Done:
 
 
 def summary_of(cwd: Path) -> dict[str, Any]:
-    """Return the content of ``summary.json`` of the newest single run in ``outputs`` of `cwd`."""
+    """Return the content of ``summary.json`` of the newest run in ``outputs`` of `cwd`.
+
+    Runs that are jobs of a sweep do not count.
+    """
     found = sorted(cwd.glob("outputs/runs/*/*/summary.json"))
     summary: dict[str, Any] = json.loads(found[-1].read_bytes())
     return summary

@@ -33,9 +33,10 @@ class Server:
 
 @contextmanager
 def mlflow_server(command: list[str], cwd: Path, port: int | None = None) -> Iterator[Server]:
-    """Start ``mlflow <command>``, and yield the server when it answers; stop it after the block.
+    """Start ``mlflow <command>``, and yield the server when it answers; a context manager.
 
-    Without `port`, the server listens on a free port.
+    The server is stopped at the end of the ``with`` block. Without `port`, it listens on a free
+    port.
     """
     port = port or free_port()
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

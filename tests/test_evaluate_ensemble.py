@@ -1,6 +1,6 @@
 """Test ensembles (several trainings of one text) and the comparison of two texts.
 
-The references are plain loops, SciPy and simulations.
+Results are compared with those of plain loops and of SciPy, and with simulated truth.
 """
 
 import itertools
@@ -168,8 +168,8 @@ def simulated(
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]], NDArray[np.float64]]:
     """Simulate word vectors of several runs on each of two texts; a tenth of the words change.
 
-    `moved` scales the changes. With `resampled`, each word's vector has further noise, which is
-    equal in all runs on a text, as if each text were a random sample.
+    `moved` is the size of the changes. With `resampled`, each word's vector has further noise,
+    which is equal in all runs on a text, as if each text were a random sample.
 
     Returns
     -------

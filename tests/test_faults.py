@@ -62,7 +62,7 @@ def server() -> Iterator[Forks]:
 
 @pytest.fixture(scope="module")
 def template(server: Forks, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a folder with a text and a new MLflow database, which the tests copy."""
+    """Make a folder with a text and a new MLflow database, which `new_folder` copies for a test."""
     folder = tmp_path_factory.mktemp("template")
     draw = np.random.default_rng(0)
     weights = 1 / np.arange(1, 401)
@@ -108,7 +108,7 @@ def outcome(folder: Path) -> tuple[dict[str, bytes], Any]:
 
 
 def outcome_in(outputs: Path) -> tuple[dict[str, bytes], Any]:
-    """Return the bytes of the trained arrays' files, by name, and the history without times."""
+    """Return the bytes of each file of trained arrays, by name, and the history without times."""
     [entry] = entries_in(outputs, "train")
     vectors = {path.name: path.read_bytes() for path in entry.glob("*.np?")}
     return vectors, untimed(json.loads((entry / "history.json").read_bytes()))
@@ -181,9 +181,10 @@ def check_whole(folder: Path) -> None:
 
 
 def check_tracked(folder: Path, history: Any, store: Path | None = None) -> None:
-    """Check that all MLflow runs have ended, and that the last one has the whole training history.
+    """Check that all MLflow runs have ended, and that the last one has finished.
 
-    `store` is the MLflow database; None for the one in `folder`.
+    The last one must have recorded the whole training history, which is `history`. `store` is the
+    MLflow database; None for the one in `folder`.
     """
     with sqlite3.connect(store or folder / "outputs" / "mlflow.db") as database:
         runs = database.execute("select run_uuid, status from runs order by start_time").fetchall()

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.long, pytest.mark.xdist_group("install")]
 
 
 def call(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program without Python's environment variables, such as ``PYTHONPATH``."""
+    """Run a program, without the environment variables of Python such as ``PYTHONPATH``."""
     environment: Mapping[str, str] = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
     }
@@ -42,7 +42,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path) -> Path:
-    """Make a virtual environment with the packages of this one except this project.
+    """Make a virtual environment that has the packages of the present one, but not this project.
 
     Return the folder of its programs.
     """

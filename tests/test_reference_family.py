@@ -1,7 +1,7 @@
 """Test the reference implementations of hierarchical softmax, CBOW and subwords.
 
-Losses and gradients must equal those of plain loops and of automatic differentiation, and gradients
-also finite differences.
+Losses and gradients must equal those of plain loops and of automatic differentiation. Gradients
+must also equal finite differences.
 """
 
 import math
@@ -39,7 +39,7 @@ LOSSES = ["softmax", "negative_sampling", "hierarchical"]
 
 
 class Case:
-    """Random input: vectors, a window, a Huffman tree, and noise words for each word."""
+    """Random input of the losses: vectors, a window, a Huffman tree, and noise words."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)

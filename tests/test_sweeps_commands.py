@@ -25,7 +25,7 @@ SPACE = "hydra.sweeper.params={train.lr: 'interval(0.01,0.5)'}"
 
 
 def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Check an exit status, and return the ``summary.json`` of the newest sweep below `cwd`."""
+    """Check the exit status of `done`; return the ``summary.json`` of the newest sweep in `cwd`."""
     assert done.returncode == status, done.stdout + done.stderr
     path = sorted(cwd.glob("outputs/sweeps/*/*/summary.json"))[-1]
     summary: dict[str, Any] = json.loads(path.read_bytes())
@@ -33,7 +33,10 @@ def summary_of(done: Done, cwd: Path, status: int = 0) -> dict[str, Any]:
 
 
 def sweep(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]:
-    """Run a sweep in this process; return its summary, with its output as "stdout" and "stderr"."""
+    """Run a sweep in this process; return its summary, with its output added.
+
+    The output is under the keys "stdout" and "stderr".
+    """
     done = run(*SMALL, *arguments, cwd=cwd)
     return summary_of(done, cwd, status) | {"stdout": done.stdout, "stderr": done.stderr}
 
@@ -44,7 +47,7 @@ def sweep_process(*arguments: str, cwd: Path, status: int = 0) -> dict[str, Any]
 
 
 def statuses(cwd: Path) -> dict[str, int]:
-    """Return the number of MLflow runs by status."""
+    """Return the number of MLflow runs of each status, by the status."""
     return dict(query(cwd, "select status, count(*) from runs group by status"))
 
 
@@ -264,7 +267,7 @@ def test_fixed_settings_of_an_experiment_are_part_of_a_study(here: Path) -> None
 
 
 def wait_for(cwd: Path, pattern: str, count: int, process: "subprocess.Popen[str]") -> None:
-    """Wait until at least `count` files match a pattern; fail if the process ends before."""
+    """Wait until at least `count` files match a pattern; fail if `process` ends before."""
     while len(list(cwd.glob(pattern))) < count:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)

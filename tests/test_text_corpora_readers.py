@@ -46,7 +46,7 @@ def tarred(path: Path, entries: list[Entry]) -> Path:
 
 
 def documents(read: Callable[[Path], Iterator[str]], path: Path) -> list[str]:
-    """Return the documents of an archive in a local file, read by `read`."""
+    """Return the documents that `ArchiveSource` yields for a local archive, read by `read`."""
     return list(ArchiveSource(path, read, {}, FileHashes()).documents())
 
 

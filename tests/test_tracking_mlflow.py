@@ -169,7 +169,10 @@ def test_a_job_that_takes_longer_is_shown_while_it_runs(
 
 
 def waits_for(freed: Any) -> Any:
-    """Return MLflow's `log_batch`, made to wait until the event `freed` is set, at most 60 s."""
+    """Return a function that waits for the event `freed`, at most 60 s, then calls `log_batch`.
+
+    `log_batch` is the method by which MLflow's store saves metrics, parameters and tags.
+    """
     log_batch: Any = SqlAlchemyStore.log_batch
 
     def slow(store: Any, run_id: str, *batch: Any, **more: Any) -> Any:
@@ -231,10 +234,10 @@ def test_a_report_waits_for_the_run_of_its_job(
 
 
 def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any) -> None:
-    """Record two jobs of a sweep in this process; set the event `ended` when the jobs have ended.
+    """Record two jobs of a sweep with MLflow; set the event `ended` when the jobs have ended.
 
-    What they record is stored only after the event `freed`, even if the jobs end earlier. `sweep`
-    is the id of the sweep's MLflow run. `sent` is the pickled store that the jobs share.
+    What they record is stored only after the event `freed` is set, even if the jobs end earlier.
+    `sweep` is the id of the sweep's MLflow run. `sent` is the pickled store that the jobs share.
     """
     setattr(SqlAlchemyStore, "log_batch", waits_for(freed))  # noqa: B010
     for number in ("0", "1"):

@@ -1,4 +1,4 @@
-"""Test the retry queue with a tracking store that is slow, or fails for a while or forever."""
+"""Test `RetryQueue` with a tracking store that is slow, or fails for a while or forever."""
 
 import threading
 import time

@@ -161,7 +161,7 @@ def test_a_locked_database_is_retried_until_it_is_free(tmp_path: Path) -> None:
 
 
 def status(experiment: tuple[MlflowClient, str], outputs: Path, run_id: str) -> str:
-    """Close the runs of killed processes, then return the status of a run."""
+    """Close the MLflow runs of killed processes, then return the status of a run."""
     close_killed_runs(*experiment, outputs)
     found: str = experiment[0].get_run(run_id).info.status
     return found

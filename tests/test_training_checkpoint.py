@@ -1,4 +1,4 @@
-"""Test checkpoints, that resumed trainings give equal vectors, and early stopping."""
+"""Test checkpoints, trainings resumed from them (with equal results), and early stopping."""
 
 import hashlib
 import itertools
@@ -39,7 +39,7 @@ DOCUMENTS = random_documents(0, 6000, 40)
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let engines train the text in such small pieces that each epoch has several."""
+    """Let engines train on shards (parts of the text) so small that each epoch has several."""
 
     def make(name: str, task: Task) -> Engine:
         engine = make_engine(name, task)
@@ -77,7 +77,10 @@ def assert_same(one: Trained, other: Trained) -> None:
 
 
 def after(shards: int) -> Callable[[], bool]:
-    """Return a function that returns True from call number `shards` on, for `train`'s `stop`."""
+    """Return a function for the argument `stop` of `train`, which is called after each shard.
+
+    It returns True from call number `shards` on.
+    """
     count = itertools.count(1)
     return lambda: next(count) >= shards
 
@@ -240,7 +243,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def models_by_epoch(loss: Any) -> list[Model]:
-    """Return the model after each epoch of a training without early stopping."""
+    """Train with a loss, without early stopping; return the model after each epoch."""
     models: list[Model] = []
     text = text_of(DOCUMENTS)
     counts = np.bincount(text.tokens).astype(np.int64)

@@ -24,7 +24,7 @@ LOSSES: list[Loss] = [NegativeSampling(), Softmax(batch_words=200)]
 
 
 def topics(documents: int = 400) -> Documents:
-    """Return documents, each on one of two topics, whose words are the halves of the vocabulary."""
+    """Return documents, each on one of two topics; each topic has half of the vocabulary."""
     random = np.random.default_rng(0)
     return [(10 * (i % 2) + random.integers(0, 10, size=20)).tolist() for i in range(documents)]
 

@@ -89,8 +89,8 @@ def written(
 ) -> NDArray[np.float32]:
     """Write a file in fastText's format with random matrices; return the input matrix.
 
-    `lengths` are those of the shortest and the longest n-gram, and `bucket` is the number of hash
-    buckets. With `quantized`, the file claims that the input matrix is quantized.
+    `lengths` are the lengths of the shortest and the longest n-gram, and `bucket` is the number of
+    hash buckets. With `quantized`, the file says, wrongly, that the input matrix is quantized.
     """
     rows = len(words) + bucket
     random = np.random.default_rng(seed)

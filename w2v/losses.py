@@ -56,17 +56,18 @@ class Loss(Settings, ABC):
     name
         The name of the loss in ``conf/loss`` and in lists of runs.
     step
-        The class, a `w2v.engines.step.Step`, that trains with this loss, as ``module:class``, so
-        that it is imported only when it is needed.
+        The class of the training step, a `w2v.engines.step.Step`. It is given as the text
+        ``module:class``, so that it is imported only when it is needed.
     changes_objective
-        The settings that change what the loss measures. Values of the loss can be compared only
-        between runs with equal values of these settings.
+        The names of the settings that change what the loss measures. Values of the loss can be
+        compared only between runs with equal values of these settings.
     output_vectors
         What the output vectors represent: ``words``, or the ``inner nodes`` of a tree.
     step_depends_on_length
         Whether the size of a training step may depend on the planned number of epochs.
     has_state
-        Whether an optimizer of this loss keeps sums over earlier steps, in addition to the vectors.
+        Whether an optimizer that this loss offers keeps sums over earlier steps, in addition to the
+        vectors.
     """
 
     name: ClassVar[str]
@@ -101,7 +102,7 @@ class Loss(Settings, ABC):
         """
 
     def scratch_bytes(self, words: int, dim: int) -> int:  # noqa: ARG002
-        """Return the memory in bytes that a training step needs besides the model; 0 if small.
+        """Return the memory that a training step needs besides the model, in bytes; 0 if small.
 
         Parameters
         ----------
@@ -113,7 +114,7 @@ class Loss(Settings, ABC):
 
 @dataclass(frozen=True)
 class NegativeSampling(Loss):
-    """The settings of negative sampling: distinguish each predicted word from K noise words.
+    """The settings of negative sampling, which tells each predicted word from K noise words.
 
     References
     ----------

@@ -9,9 +9,9 @@ vᵀ``. An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines whic
 predicts which words, for any of the losses.
 
 Losses and gradients are computed in float64; results are rounded once, to the dtype of the input.
-Finite input gives finite output and no warning. Intermediate results that overflow are computed
-again on a smaller scale. A result outside the range of its dtype is clipped to the largest or
-smallest number of the dtype.
+Finite input gives finite output and no warning. If an intermediate result overflows, it is computed
+again from numbers that are scaled down. A result outside the range of its dtype is clipped to the
+largest or smallest number of the dtype.
 """
 
 import operator
@@ -377,14 +377,15 @@ def cbow(
     Parameters
     ----------
     center_index : int
-        c, the index of the center word; its row in `output_vectors`, unless those are tree nodes.
+        c, the index of the center word. It is also its row in `output_vectors`, unless these are
+        the vectors of inner nodes.
     context_indices : (n,) int
         The other words of the window, rows of `input_vectors`; a word may occur twice. If there are
         none, the loss and its gradients are zero.
     input_vectors : (V, d)
         The input vector of each word.
     output_vectors : (V, d)
-        The output vectors of words; of inner nodes, (V - 1, d), for the hierarchical softmax.
+        Output vectors; for the hierarchical softmax those of the inner nodes, (V - 1, d).
     loss : callable
         ``(h, center_index, output_vectors) -> loss, grad_h, grad_outputs``, called with these three
         positional arguments, in float64; once, or not at all without context words.
@@ -515,8 +516,8 @@ def _predict(
     rows, weights : (n,)
         The rows of `inputs` that v is a weighted sum of, and their weights.
     shares : (n,)
-        The gradient with respect to v is multiplied by share_j to get the gradient with respect to
-        row_j, which is the true gradient of the loss if the shares equal the weights.
+        Row j gets the gradient with respect to v, times share_j. If the shares equal the weights,
+        this is the true gradient of the loss.
     targets : (k,) int
         The words to predict.
     loss
@@ -573,9 +574,10 @@ def _product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
 
 
 def _small_product(matrix: Float64Array, vector: Float64Array) -> Float64Array:
-    """Return the matrix-vector product times `_SMALL`², which is finite for all finite input.
+    """Return the matrix-vector product times `_SMALL`², a factor that prevents overflow.
 
-    A term that underflows here is negligible beside the terms that overflow in the true product.
+    The result is finite for all finite input. A term that underflows here is negligible beside the
+    terms that overflow in the true product.
     """
     return np.asarray(np.sum((matrix * _SMALL) * (vector * _SMALL), axis=1))
 
@@ -619,7 +621,9 @@ def _real(name: str, x: npt.ArrayLike) -> FloatArray:
 def _two_matrices(
     name: str, x: npt.ArrayLike, other: str, y: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Convert the arguments called `name` and `other` to matrices with equally long rows.
+    """Convert two arguments to matrices, and check that their rows are equally long.
+
+    `name` and `other` are the names of the arguments for error messages.
 
     Raises
     ------
@@ -638,9 +642,9 @@ def _two_matrices(
 def _center_and_outside(
     center_vector: npt.ArrayLike, outside_vectors: npt.ArrayLike, name: str = "outside_vectors"
 ) -> tuple[FloatArray, FloatArray, np.dtype[Any]]:
-    """Convert the two arguments to arrays, (d,) and (V, d); return them and their common dtype.
+    """Convert two arguments to arrays, (d,) and (V, d); return them and their common dtype.
 
-    Error messages call the second one `name`.
+    `name` is the name of the second argument for error messages.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A cache for the last results of functions whose arguments take long to hash."""
+"""A cache for the last results of a function whose arguments take long to hash."""
 
 from collections import deque
 from collections.abc import Callable

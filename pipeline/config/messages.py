@@ -37,8 +37,8 @@ def out_of_limits(error: SettingError, prefix: str) -> str:
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     """Return the error message for an unknown setting, with a suggestion.
 
-    `choices`, such as ``loss=negsample``, are the choices of the config group that do have the
-    setting. `known` are the keys of all settings.
+    `choices` are the choices of its config group that have this setting, such as
+    ``loss=negsample`` for ``loss.negatives``. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")
     near = sorted(other for other in known if other.startswith(f"{group}.")) or sorted(known)
@@ -140,8 +140,8 @@ def unknown_choice(file: str, options: Sequence[str]) -> str:
 def built_in_error(error: ValueError | AssertionError | KeyError) -> str | None:
     """Return the error message for a built-in exception by which Hydra reports a user's error.
 
-    Such errors are the arguments ``model=3`` and ``+=``, an empty value in a list, a file that is
-    not UTF-8, and an unknown variable in ``hydra.job.env_copy``. For others, return ``None``.
+    Hydra does so for the arguments ``model=3`` and ``+=``, an empty value in a list, a file that is
+    not UTF-8, and an unknown variable in ``hydra.job.env_copy``. Otherwise, return ``None``.
     """
     reason = str(error)
     if reason.startswith(("Config group override", "Unexpected type for root")):

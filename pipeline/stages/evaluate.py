@@ -23,8 +23,8 @@ EXPORTS = "exports"
 class Evaluation(Stage):
     """Evaluates the word vectors of the run, or vectors from a file.
 
-    It writes ``scores.json``, tables as Parquet and CSV, and the vectors in the wanted formats. For
-    a job of a sweep, the only table is ``neighbours.csv``; the others are made with its report.
+    It writes scores, answers to benchmark items, tables as Parquet and CSV, and the vectors in the
+    wanted formats. For a job of a sweep, ``neighbours.csv`` is the only table until its report.
     """
 
     name = "evaluate"

@@ -99,7 +99,7 @@ class JobContext:
 
     @property
     def varied(self) -> list[str]:
-        """Return the job's overrides of the settings that vary, or all if none vary."""
+        """Return the job's overrides of settings that the sweep varies, or else all overrides."""
         varied = [text for text in self.overrides if text.partition("=")[0] in self.swept]
         return varied or self.overrides
 

@@ -39,10 +39,7 @@ class Job(Run):
 
 
 def read_jobs(folder: Path, planned: Sequence[Sequence[str]]) -> list[Job]:
-    """Read all jobs of a sweep from its folder.
-
-    `planned` has the overrides of each job, used for jobs that never started.
-    """
+    """Read all jobs of a sweep from its folder; `planned` has the overrides of each job."""
     numbers = {int(path.parent.name) for path in folder.glob(f"[0-9]*/{JOB}")}
     return [
         read_job(folder / str(number), planned[number] if number < len(planned) else ())
@@ -86,14 +83,14 @@ def read_job(folder: Path, planned: Sequence[str]) -> Job:
 
 
 def has_ended(folder: Path) -> bool:
-    """Return whether a job has ended, successfully or not, by the files in its folder."""
+    """Return whether the files in a job's folder say that it has finished or failed."""
     return (folder / FAILURE).exists() or bool(read_json(folder / JOB).get("finished"))
 
 
 def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
     """Save how a job failed (``refused``, ``crashed`` or ``killed``) and why.
 
-    ``cached`` is whether its training is from the cache; ``None`` if not trained yet, or if killed.
+    ``cached`` is whether its training is from the cache; ``None`` if unknown.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FAILURE, {"kind": kind, "reason": reason, "cached": cached})

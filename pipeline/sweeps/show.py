@@ -1,4 +1,4 @@
-"""Write and print the results of a sweep: tables, plots, ``summary.json``, a Markdown text."""
+"""Write and print the results of a sweep: tables, plots, ``summary.json``, HTML and Markdown."""
 
 import itertools
 import os
@@ -46,7 +46,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, an HTML page and ``summary.json``; return the summary, with `facts`."""
+    """Write tables, plots, an HTML page and ``summary.json`` (with `facts`); return the summary."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts
@@ -178,7 +178,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Return one line, or none, that ranks settings but the seed by the range of their effects."""
+    """Rank the settings except the seed by the range of their effects, in one line or none."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])
@@ -191,9 +191,10 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 
 
 def advice(result: Sweep[Job]) -> list[str]:
-    """Return lines on faster configurations not shown worse than the best, and unequal coverage.
+    """Return lines of advice on the results.
 
-    Coverage is the share of a benchmark's questions whose words all have vectors.
+    One for each group names a faster configuration, if any, not shown to be worse than the best.
+    A last one warns if the words of the jobs cover unequal shares of the objective's benchmark.
     """
     lines = []
     for best, *others in by_group(result).values():
@@ -223,13 +224,13 @@ def advice(result: Sweep[Job]) -> list[str]:
 
 
 def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
-    """Return the rows of the table of configurations by the group in which they are compared."""
+    """Return the rows of the table of configurations, by the group in which they are compared."""
     rows = itertools.groupby(without_nan(result.configurations), itemgetter("group"))
     return {group: list(inside) for group, inside in rows}
 
 
 def failures(jobs: Sequence[Job]) -> list[str]:
-    """Return lines with the reasons of failures and the numbers of the failed jobs."""
+    """Return a line for each reason of a failure, with the numbers of the jobs that failed so."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if job.status != "finished":

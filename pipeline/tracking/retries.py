@@ -1,7 +1,6 @@
 """Repeat calls to a tracking store that is locked or cannot be reached.
 
-`RetryQueue` makes the calls in a thread, so that training does not wait for them.
-`retry_while_locked` makes one call and waits for its result.
+`RetryQueue` makes calls in the background. `retry_while_locked` makes one and waits for it.
 """
 
 import logging
@@ -70,7 +69,10 @@ class RetryQueue:
         return "; ".join(dict.fromkeys(self.dropped))
 
     def _wait(self, made: Callable[[float], bool], max_wait: float) -> bool:
-        """Wait until ``made(0.05)`` is true; return False if calls fail for `max_wait` seconds."""
+        """Wait for the calls; return False if they keep failing for `max_wait` seconds.
+
+        ``made(0.05)`` waits for the calls for 0.05 s at most, and returns whether they are made.
+        """
         waited = 0.0
         announced = False
         while not made(0.05):
@@ -100,7 +102,7 @@ class RetryQueue:
 
 
 class QueueProxy:
-    """A proxy for an object: calls of its methods are put into a queue; only `wait` waits."""
+    """Puts calls of an object's methods into a queue; its own method `wait` waits for them."""
 
     def __init__(self, target: object, calls: RetryQueue) -> None:
         self._target = target
@@ -124,14 +126,14 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return a known cause in an error message, such as ``timed out``, or else its first line."""
+    """Return a known cause from an error's message, as ``timed out``, or else its first line."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return a call's result; repeat it while the database is locked, for `max_wait` seconds."""
+    """Return a call's result; while the database is locked, call again, for `max_wait` seconds."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

@@ -1,6 +1,6 @@
 """Measure how the training time per pair grows with vocabulary size V and noise words K.
 
-In theory it is O(V d) for the exact softmax and O(K d) for negative sampling, where d is the
+In theory, the time is O(V d) for the exact softmax and O(K d) for negative sampling, where d is the
 dimension of the vectors. Each loss is timed in two ways: in batches, by an engine, and one pair at
 a time, by `w2v.losses.naive_softmax` or gensim.
 """
@@ -67,7 +67,7 @@ def measure(
     threads: int,
     on_round: Callable[[int], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Time the training of a pair by vocabulary size V and number of noise words K.
+    """Measure the training time per pair for several vocabulary sizes V and noise word counts K.
 
     The exact softmax is timed for each V, with `engine` and with `w2v.losses.naive_softmax`.
     Negative sampling is timed for each V at one K, and for each K at one V, with `engine` and with
@@ -92,7 +92,7 @@ def measure(
     list of dict
         One for each timing: ``loss``, ``way`` (the name of the engine, or `PAIRWISE` for
         `w2v.losses.naive_softmax`), ``vocabulary`` (V), ``negatives`` (K, or None for the softmax),
-        ``repeat``, and the results of `time_pair`.
+        ``repeat`` (the number of the repetition), and the results of `time_pair`.
     """
     timings = []
     plain = replace(objective, subsample=0.0)
@@ -123,7 +123,7 @@ def measure(
 
 
 def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, Timings, Timings]]:
-    """Yield each loss and engine with its timings by vocabulary size V and by noise words K.
+    """Yield, for each loss and engine, the timings by vocabulary size V and by noise words K.
 
     Yields
     ------
@@ -196,9 +196,9 @@ def plot(
 ) -> "Figure":
     """Plot seconds per pair by vocabulary size V, and by noise words K, on logarithmic axes.
 
-    Points are medians over the repeats. Lines are solid for `engine` and dashed for all else, and
-    thick in the range in which `slopes` were fitted. The softmax, which does not depend on K, is a
-    horizontal line in the plot by K.
+    Points are medians over the repetitions. Lines are solid for `engine`, and dashed for other
+    engines and for `PAIRWISE`. A line is thick in the range in which its slope was fitted. The
+    softmax, which does not depend on K, is a horizontal line in the plot by K.
     """
     from matplotlib.figure import Figure
 

@@ -20,7 +20,7 @@ COMBINERS = ("sum", "mean", "orthogonal", "sequential")
 def require_ray(setting: str) -> None:
     """Raise an `InputError` if Ray is not installed.
 
-    `setting` is the setting that requires it, such as ``cluster=ray``, for the message.
+    `setting` is the setting that requires Ray, such as ``cluster=ray``; the message names it.
     """
     if find_spec("ray") is None:
         raise InputError(
@@ -85,7 +85,9 @@ class ClusterSettings(Settings):
             require_ray("cluster=ray")
 
     def check(self, engine: str, objective: Objective) -> None:
-        """Check, unless ``cluster=none``, that workers can train an objective with an engine.
+        """Check that several workers can train an objective with an engine.
+
+        With ``cluster=none``, nothing is checked.
 
         Raises
         ------

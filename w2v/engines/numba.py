@@ -1,4 +1,7 @@
-"""``engine=numba``: training with kernels compiled by Numba, for sums of logistic terms."""
+"""``engine=numba``: training by functions (kernels) that Numba compiles.
+
+They can train the losses that are sums of logistic terms.
+"""
 
 import time
 from collections.abc import Mapping
@@ -77,14 +80,15 @@ STEPS_AHEAD = 4
 class NumbaEngine:
     """An engine that trains with compiled kernels; all threads work together on each training step.
 
-    The vectors do not depend on the number of threads. `NumpyEngine` is used instead for the exact
-    softmax, which spends its time in large matrix products, and for tasks with frozen vectors,
-    which the kernels do not support.
+    The vectors do not depend on the number of threads. The exact softmax and tasks with frozen
+    vectors are trained by a `NumpyEngine` instead: the softmax spends its time in large matrix
+    products anyway, and the kernels do not support frozen vectors.
 
     Attributes
     ----------
     compile_seconds
-        Seconds spent on compiling the kernels, or on loading them from disk.
+        Seconds spent on compiling the kernels, or on loading them from disk; 0 with a
+        `NumpyEngine`.
     """
 
     def __init__(self, task: Task) -> None:
@@ -209,9 +213,9 @@ def make_problem(
 
 
 def compile_kernels() -> float:
-    """Compile the kernels, cache them on disk and return the time it took in seconds.
+    """Compile the kernels and cache them on disk; return the time it took in seconds.
 
-    If they are cached already, they are loaded.
+    If they are cached already, they are loaded instead.
     """
     loss = NegativeSampling()
     objective = SkipGram(dim=1, window=1, loss=loss)

@@ -1,8 +1,12 @@
-"""CBOW with the hierarchical softmax: center words are sorted by their paths in the Huffman tree.
+"""Compiled functions that compute the gradients of CBOW with the hierarchical softmax.
 
-A tile then consists of center words with similar paths, so that it has few nodes. The gradients of
-a step are computed in three phases: `read_strip` for all strips of the text, `compute_sorted` for
-all tiles, and `share_sorted` for all strips (see `w2v.engines.kernels`).
+The center words of a step are sorted by their paths in the Huffman tree and divided into tiles. The
+words of a tile then have similar paths, and so few different nodes. The gradients of a step are
+computed in three phases (see `w2v.engines.kernels`):
+
+1. `read_strip` computes the input rows of each strip, a part of the step's text.
+2. `compute_sorted` computes the gradients of the input rows and nodes of each tile.
+3. `share_sorted` computes the gradients of the words of each strip.
 """
 
 import numpy as np
@@ -28,9 +32,9 @@ def read_strip(
 ) -> None:
     """For CBOW with the hierarchical softmax, compute the input rows of a strip.
 
-    An input row is the sum or mean of the vectors in the window of a center word. The rows are
-    stored in ``buffer.inputs``, and ``buffer.input_curvature`` is set to zero for them. A strip is
-    a part of the text.
+    A strip is a part of the step's text. It has one input row for each center word, the sum or mean
+    of the vectors of its context words. The rows are stored in ``buffer.inputs``, and
+    ``buffer.input_curvature`` is set to zero for them.
     """
     n, windows, zeros = step % len(plans.ids), scratch.windows, address(scratch.tile.zeros)
     centers = strip_centers(sizes, shard, step, strip)
@@ -52,9 +56,10 @@ def read_strip(
 def prefetch_sorted_tile(
     problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
 ) -> None:
-    """Prefetch the input rows and node vectors of tile ``number`` of step ``n`` of the plans.
+    """Prefetch the input rows and node vectors of one tile.
 
-    A tile is a number of center words with similar paths in the Huffman tree.
+    A tile is a group of center words with similar paths in the Huffman tree. ``n`` is the number of
+    the step in ``plans``, and ``number`` is that of the tile in the step.
     """
     order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
@@ -86,8 +91,8 @@ def compute_sorted(
     step
         The number of the step in the shard.
     strip
-        The number of the job in the step. A job has as many tiles as a strip (a part of the text),
-        but they hold words from anywhere in the step's text.
+        The number of the job in the step. A job has as many tiles as a strip, a part of the step's
+        text, but their words come from anywhere in this text.
     rate
         The learning rate.
     """
@@ -131,9 +136,10 @@ def share_sorted(
 ) -> None:
     """Compute the gradients of the words of a strip from the gradients of its input rows.
 
-    This is for CBOW with the hierarchical softmax, where the negative gradients of the input rows
-    are in ``buffer.inputs``. The words' gradients are written to ``buffer.center``, or applied to
-    the model at once (`w2v.engines.rows.choose_targets`). A strip is a part of the text.
+    This is for CBOW with the hierarchical softmax. A strip is a part of the step's text. The
+    negative gradients of its input rows are in ``buffer.inputs``. The words' gradients are written
+    to ``buffer.center``; if a gradient is the only one of its word in the step, it updates the
+    model at once instead (`w2v.engines.rows.choose_targets`).
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

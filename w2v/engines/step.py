@@ -37,8 +37,8 @@ def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
     """Read a shard, a part of the text, and remove words by sub-sampling.
 
     A word is kept if a random uint32 is at most the word's threshold. The random number is a
-    function of `key` and of the word's position in the shard, where tokens outside the vocabulary
-    count, too.
+    function of `key` and of the word's position in the shard. Positions count all tokens, also
+    those outside the vocabulary, which are never kept.
 
     Parameters
     ----------
@@ -149,16 +149,17 @@ class Step(Protocol[Draw]):
         ...
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the number of (center, outside) pairs of a batch and their summed loss.
+        """Return the summed weight of the pairs of a batch, and their summed loss.
 
-        The model is not changed.
+        For CBOW, the number of predicted words takes the place of the weight. The model is not
+        changed.
         """
         ...
 
     def update(self, draw: Draw, rate: float) -> Tally:
         """Update the model by one batch at the learning rate `rate`.
 
-        Return the summed weight of the pairs of the batch, and their summed loss before the update.
+        Return what `loss` returns for the batch, computed before the update.
         """
         ...
 
@@ -171,7 +172,10 @@ class Step(Protocol[Draw]):
 
 
 def make_step(task: Task) -> Step[Any]:
-    """Make the training step for the loss of a task. The step leaves frozen vectors unchanged."""
+    """Make the training step for the loss of a task.
+
+    The step does not change the vectors that the task has frozen.
+    """
     module, name = task.objective.loss.step.split(":")
     step: Step[Any] = getattr(import_module(module), name)(task)
     if task.frozen is None:

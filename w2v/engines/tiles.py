@@ -38,11 +38,11 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 
 
 def step_words(task: Task, most: int | None = None) -> int:
-    """Return the number of center words per training step, a multiple of `SHARED`.
+    """Return the number of center words per training step.
 
-    It is chosen so that an epoch has about `STEPS_PER_EPOCH` steps, but is at most `most` and at
-    least `MIN_STEP_WORDS`, which takes precedence. It depends on the arguments alone, not on the
-    processor or the number of threads.
+    An epoch should have about `STEPS_PER_EPOCH` steps. But a step has at most `most` words, and
+    never fewer than `MIN_STEP_WORDS`. The number is rounded down to a multiple of `SHARED`. It
+    depends on the arguments alone, not on the processor or the number of threads.
 
     Parameters
     ----------
@@ -59,15 +59,15 @@ def step_words(task: Task, most: int | None = None) -> int:
 
 
 class Columns(NamedTuple):
-    """The output vectors of a batch, and the weight of each of its scores in the loss.
+    """The output vectors of a batch, and the weight of each score in the loss.
 
-    A score is the dot product of an input vector and an output vector. A tile is a group of
-    `CENTERS` consecutive center words that share their output vectors; a batch has B tiles.
+    A batch has B tiles. A tile is a group of `CENTERS` consecutive center words that share R output
+    vectors. A score is the dot product of an input vector and an output vector of a tile.
 
     Attributes
     ----------
     rows : int32 (B, R)
-        For each tile, the indices of R rows of the matrix of output vectors.
+        The output vectors of each tile, as indices of rows of their matrix.
     weights : float32 (B, CENTERS, R)
         The weight of each score in the loss; 0 if the two vectors do not form a pair.
     positives
@@ -101,7 +101,9 @@ class Draw(NamedTuple):
 
 
 class LogisticStep(ABC):
-    """Training step of stochastic gradient descent for a loss that is a sum of logistic terms.
+    """Base class of the training steps for losses that are sums of logistic terms.
+
+    A step is one of stochastic gradient descent. A subclass defines `columns` for its loss.
 
     Parameters
     ----------
@@ -145,7 +147,7 @@ class LogisticStep(ABC):
         """
 
     def batch_size(self, words: int) -> int:  # noqa: ARG002
-        """Return the number of center words per batch. It does not depend on `words`."""
+        """Return the number of center words per batch. `words` is not used."""
         return self.batch_words
 
     def draw(self, batch: Batch, key: Key, first: int) -> Draw:
@@ -184,12 +186,13 @@ class LogisticStep(ABC):
         return Draw(inputs, columns, float(weights.sum(dtype=np.float64)))
 
     def loss(self, draw: Draw) -> Tally:
-        """Return the summed weight of the pairs of a batch, and their summed loss.
+        """Return the summed weight of the pairs of a batch (`Draw.pairs`), and their summed loss.
 
-        The number of words in the result is 0. The model is not changed. Four buffers then contain
-        what `update` needs: ``C`` and ``R`` the input and output vectors, ``G`` the derivative of
-        the loss with respect to each score, and ``S``, in place of the scores, an upper bound on
-        the second derivative.
+        The model is not changed. The result does not count words: its ``words`` is 0.
+
+        Four buffers then contain what `update` needs: ``C`` and ``R`` the input and output vectors,
+        ``G`` the derivative of the loss with respect to each score, and ``S``, in place of the
+        scores, an upper bound on the second derivative.
         """
         C, R, S, G, T = self._arrays(draw)[:5]
         columns = draw.columns
@@ -240,10 +243,10 @@ class LogisticStep(ABC):
 
 
 def padded(sums: Sums, missing: int) -> Sums:
-    """Return the input vectors of a batch, as sums, with `missing` dummy sums added at the end.
+    """Return the input vectors of a batch with `missing` dummy vectors added at the end.
 
-    The dummies fill the last tile of `CENTERS` center words. They have no influence, because the
-    loss gives them weight 0.
+    Each input vector is given as a sum of word vectors. The dummies fill the last tile of `CENTERS`
+    center words. They have no influence, because the loss gives them weight 0.
     """
     if sums.starts is None:
         return Sums(np.pad(sums.ids, (0, missing)))

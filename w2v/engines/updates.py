@@ -1,10 +1,12 @@
 """Update the model by the gradients of a step, for the compiled loop in `w2v.engines.kernels`.
 
-The vectors of words, or tree nodes, with a single gradient in the step have been updated already
-(`w2v.engines.strips`); those with several gradients are updated here. The gradients of a word are
-added up in a fixed order, so that the result does not depend on the number of threads. With
-subwords, the input vector of a word is a weighted sum of rows of a matrix. These sums are computed
-here as well, and all their rows are updated here.
+A vector, of a word or a tree node, may get several gradients in a step, one from each part of the
+text in which it occurs. Vectors with a single gradient have been updated already
+(`w2v.engines.strips`); those with several are updated here. Their gradients are added up in a fixed
+order, so that the result does not depend on the number of threads.
+
+With subwords, the input vector of a word is a weighted sum of rows of a matrix. This module
+computes these sums, and updates all rows of this matrix that the step uses.
 """
 
 from typing import Any
@@ -102,12 +104,12 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return the sum of the curvatures of a linked list of gradient rows.
+    """Return the sum of the curvatures of the loss that belong to a linked list of gradient rows.
 
     Parameters
     ----------
     curvature
-        The address of the curvatures of all rows, one number for each.
+        The address of the curvatures, one number for each gradient row.
     head
         The number of the first row of the list.
     after
@@ -131,9 +133,9 @@ def move_words(
     following: I32,
     rate: np.float32,
 ) -> None:
-    """Update the vectors of some words, or tree nodes, each by the sum of its gradients.
+    """Update the vectors of the given words, or tree nodes, each by the sum of its gradients.
 
-    The step size is the learning rate, or less where the curvature is large
+    The step size of a vector is the learning rate, or less if its curvature is large
     (`w2v.engines.rows.limit`).
 
     Parameters
@@ -141,9 +143,10 @@ def move_words(
     matrix
         The input or output vectors of the model; updated in place.
     gradients, curvature
-        The rows of negative gradients in the buffer, and the curvature of the loss for each.
+        The rows of negative gradients in the buffer, and for each row a bound on the curvature of
+        the loss.
     words, heads
-        The words, and the first gradient row of each.
+        The words, as rows of `matrix`, and the number of the first gradient row of each.
     following
         For each gradient row, the next row of the same word.
     rate
@@ -164,7 +167,7 @@ def move_words(
 
 @inner
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
-    """Prefetch the rows of the input matrix whose sum is the vector of a word (subwords)."""
+    """With subwords, prefetch the rows of the input matrix whose sum is the vector of a word."""
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
 
@@ -173,10 +176,11 @@ def prefetch_parts(problem: Problem, word: int, width: int) -> None:
 def sum_parts(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Compute the vectors of some words of a step: weighted sums of rows of the input matrix.
+    """With subwords, compute the vectors of some words of a step.
 
-    This is for subwords. One job computes the vectors of up to `WORDS` distinct words, from number
-    ``job * WORDS`` of the step's words on. They are stored in ``buffer.words``.
+    They are weighted sums of rows of the input matrix, and are stored in ``buffer.words``. One job
+    computes the vectors of up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
+    distinct words on.
     """
     n, parts, width = step % len(plans.ids), problem.parts, sizes.vectors * LANES
     words = plans.center_words[n]
@@ -198,11 +202,11 @@ def sum_parts(
 def sum_words(
     problem: Problem, sizes: Sizes, step: int, job: int, plans: Plans, buffer: Buffer, shard: Shard
 ) -> None:
-    """Add up the gradients of some words of a step, each over its occurrences (subwords).
+    """With subwords, add up the gradients of each word, for some words of a step.
 
     One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
-    words on. The sums are stored in ``buffer.words``, in place of the words' vectors, and bounds on
-    the curvature of the loss in ``buffer.word_curvature``.
+    distinct words on. The sums are stored in ``buffer.words``, in place of the words' vectors, and
+    bounds on the curvature of the loss in ``buffer.word_curvature``.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]
@@ -227,9 +231,10 @@ def move_parts(
     shard: Shard,
     rate: np.float32,
 ) -> None:
-    """Update some rows of the input matrix by the gradients of words that contain them (subwords).
+    """With subwords, update some rows of the input matrix by the gradients of words.
 
-    One job updates up to `PARTS` rows, from number ``job * PARTS`` of the step's rows on.
+    A row gets the gradients of the words whose vectors contain it. One job updates up to `PARTS`
+    rows, from number ``job * PARTS`` of the step's rows on.
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     rows, ends = plans.part_rows[n], plans.part_ends[n]
@@ -253,7 +258,7 @@ def move_parts(
 
 @inlined
 def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
-    """Return the number of `move` jobs that update the input matrix in a training step."""
+    """Return the number of jobs in which `move` updates input vectors in a training step."""
     if sizes.parts:
         return int(-(-shard.several[step, 2] // PARTS))
     return int(-(-shard.several[step, 0] // WORDS))
@@ -261,7 +266,7 @@ def input_jobs(sizes: Sizes, shard: Shard, step: int) -> int:
 
 @inlined
 def output_jobs(shard: Shard, step: int) -> int:
-    """Return the number of `move` jobs that update output vectors in a training step."""
+    """Return the number of jobs in which `move` updates output vectors in a training step."""
     return int(-(-shard.several[step, 1] // WORDS))
 
 

@@ -74,7 +74,11 @@ only that folder was read, the names of its files begin like ``I01 [`` or ``D01 
 
 
 def section_of(category: str) -> str:
-    """Return ``syntactic`` for a syntactic category of Google's file or BATS, else ``semantic``."""
+    """Return the kind of an analogy category by its name: ``syntactic`` or ``semantic``.
+
+    The syntactic categories of Google's file and of BATS are known by their names. Every other
+    category counts as semantic.
+    """
     return "syntactic" if _SYNTACTIC.match(category) else "semantic"
 
 
@@ -85,8 +89,8 @@ class CategoryResult:
     Attributes
     ----------
     category, section
-        The name of the category, and ``semantic`` or ``syntactic``; for the total of `total_of`,
-        ``all`` and a name that the caller chooses.
+        The name of the category, and ``semantic`` or ``syntactic``. In a result of `total_of`, they
+        are ``all`` and a name that its caller chooses.
     accuracy, accuracy_5
         The share of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates. None if no question was used.
@@ -96,8 +100,8 @@ class CategoryResult:
         The number of questions whose best candidate answer is correct, and of questions with a
         correct answer among the five best candidates.
     questions, known, total
-        The number of questions used; of questions whose words a, b, c and at least one correct
-        answer are in the vocabulary; and of all questions.
+        Numbers of questions: those used for the scores; those whose words a, b, c and at least one
+        correct answer are in the vocabulary; and all.
     """
 
     category: str
@@ -141,10 +145,10 @@ class AnalogyResult:
         The size of the vocabulary: only this many most frequent words may occur in questions and
         answers.
     oov
-        How all other questions than the `known` ones are treated: ``skip`` leaves them out,
-        ``zero`` counts them as wrong.
+        How questions that are not `known` are treated: ``skip`` leaves them out, ``zero`` counts
+        them as wrong.
     categories
-        The result for each category, in the order of the questions.
+        The result for each category, in the order in which they first occur among the questions.
     """
 
     method: Method
@@ -257,8 +261,8 @@ def analogies(
     method
         How the answer is computed, ``3CosAdd`` or ``3CosMul``; see `answer_ranks`.
     oov
-        How questions are treated if a, b, c or all correct answers are outside that vocabulary:
-        ``skip`` leaves them out, ``zero`` counts them as wrong.
+        How a question is treated if a, b or c, or all of its correct answers, are outside that
+        vocabulary: ``skip`` leaves it out, ``zero`` counts it as wrong.
 
     Raises
     ------
@@ -277,13 +281,14 @@ def answer_ranks(
     vocabulary: int = 30_000,
     methods: Sequence[Method] = METHODS,
 ) -> dict[Method, NDArray[np.int64]]:
-    """Return, by method, the rank of the best correct answer to each question among all candidates.
+    """Answer analogy questions, and return where the best correct answer to each one is ranked.
 
     For a question "a is to b as c is to x", 3CosAdd ranks the words x by cos(x, b) - cos(x, a) +
     cos(x, c). 3CosMul ranks them by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted
     to the range from 0 to 1. The words a, b and c cannot be answers. If a word of a question or
     answer is not in the vocabulary, the most frequent word that differs only in case takes its
-    place. Words that differ only in case count as the same answer.
+    place. If there is none, the other `spellings` of the word are tried. Words that differ only in
+    case count as the same answer.
 
     Parameters
     ----------
@@ -300,8 +305,9 @@ def answer_ranks(
     Returns
     -------
     dict of method to (n,) int64
-        For each method and question: the rank of the best correct answer, from 1 to 5; 0 if none is
-        among the first five; -1 if a, b, c or all correct answers are not in the vocabulary.
+        For each method and question: the rank of the best correct answer among all candidates, from
+        1 to 5; 0 if none is among the first five; -1 if a, b or c, or all correct answers, are not
+        in the vocabulary.
 
     Raises
     ------
@@ -380,8 +386,8 @@ class _Asked(NamedTuple):
     terms : (m, 3)
         The words a, b and c of each question.
     excluded, correct
-        For each question, the words that cannot be answers (a, b and c in all spellings that differ
-        only in case), and the correct answers in all such spellings.
+        For each question, the words that cannot be answers, which are a, b and c, and the correct
+        answers. Both include all words that differ from these only in case.
     """
 
     places: NDArray[np.intp]
@@ -405,7 +411,7 @@ def _asked(words: tuple[str, ...], questions: tuple[Question, ...]) -> _Asked:
         """Return the frequency rank of a word, from 0; -1 if it is not in the vocabulary.
 
         If the exact spelling is not in the vocabulary, the most frequent spelling in another case
-        is used.
+        is used. If there is none, the next one of `spellings` is tried in the same way.
         """
         for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
@@ -521,10 +527,10 @@ def _ranks(scores: NDArray[np.float32], excluded: _Lists, correct: _Lists) -> ND
     Parameters
     ----------
     scores
-        The score of each word as an answer to n questions, (n, words), with words ordered by
-        frequency. The array is overwritten.
+        The score of each word as an answer to n questions, (n, words). The columns are ordered by
+        the frequency of the words. The array is overwritten.
     excluded
-        For each question, the columns of words that cannot be answers.
+        For each question, the columns of `scores` of the words that cannot be answers.
     correct
         For each question, the columns of the correct answers.
     """
@@ -569,8 +575,8 @@ def count_answers(
         How many words may occur in questions and answers, and how answers were computed; both are
         only copied into the result.
     oov
-        How questions of rank -1, which have unknown words, are treated: ``skip`` leaves them out,
-        ``zero`` counts them as wrong.
+        How questions of rank -1, which cannot be answered because of unknown words, are treated:
+        ``skip`` leaves them out, ``zero`` counts them as wrong.
     """
     categories = []
     for category, indices in _categories(tuple(questions)).items():
@@ -615,7 +621,7 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Return the result over all questions of several categories, as a category called ``all``.
+    """Add up the results of several categories, to the result of a category called ``all``.
 
     `section` is copied into the result.
     """

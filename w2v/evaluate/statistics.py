@@ -90,7 +90,7 @@ def student_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def prediction_interval(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % prediction interval for one more value, by Student's t.
+    """Return the 95 % prediction interval for one more value of the same kind, by Student's t.
 
     At least two values are needed.
     """

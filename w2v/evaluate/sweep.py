@@ -118,10 +118,11 @@ class Configuration(Generic[R]):
         return [run.vectors for run in self.runs.values() if run.vectors]
 
     def overlap(self, runs: int) -> float | None:
-        """Return the share of nearest neighbors that two runs have in common, from 0 to 1.
+        """Return the share of words' nearest neighbors that two runs have in common, from 0 to 1.
 
-        It is the mean over all pairs of the first `runs` runs that have a file of vectors; None if
-        there are fewer than two, a file no longer exists, or the words of the runs differ.
+        It is the mean over all pairs of the first `runs` runs that have a file of vectors. It is
+        None if there are fewer than two such runs, if a file no longer exists, or if the runs
+        differ in their words or in the order of the words.
         """
         files = [Path(file) for file in self.vectors[:runs]]
         if not all(file.exists() for file in files):
@@ -137,14 +138,14 @@ class Sweep(Generic[R]):
     objective
         The name of the objective.
     runs
-        All runs. If the sweep stopped the worse configurations early, the last (longest) run of
-        each configuration and seed.
+        All runs. If the sweep stopped the worse configurations early, each configuration has
+        several runs of one seed; only the last (longest) of them is given.
     first
         If the sweep stopped the worse configurations early, the `Sweep` of the first (shortest) run
         of each configuration and seed, all with the same number of epochs; else None.
     size
-        The difference in a benchmark score for which to compute how many seeds are needed to show
-        it; None: the observed difference.
+        A difference in a benchmark score. For each comparison, the number of seeds is computed that
+        is needed to show a difference of this size; None: of the observed size.
     smaller_is_better
         A function of a metric's name: whether a smaller value is better.
     must_agree
@@ -212,10 +213,10 @@ class Sweep(Generic[R]):
 
     @cached_property
     def ranking(self) -> dict[str, list[Configuration[R]]]:
-        """The configurations of each group (`group`), by the text of the group.
+        """The configurations of each group from best to worst, by the text of the group (`group`).
 
-        Those trained for more epochs come first; of those with equally many, the best by the
-        objective.
+        Those trained for more epochs come before the others. Those trained for equally many epochs
+        are ordered by the objective.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -239,13 +240,15 @@ class Sweep(Generic[R]):
     def judged(self) -> list[Judged]:
         """Significance tests of the differences between configurations, as `Verdicts` makes them.
 
-        There is one object for each score and each group of configurations that can be compared by
-        the score. All configurations of a group are compared with one of them, the reference; in a
-        group of up to `MAX_ALL_PAIRS`, all pairs are compared. The reference is the best one by the
-        objective; if not all configurations can be compared by the objective, the reference for
-        other scores is the best one by the mean over the similarity benchmarks or, without that, by
-        the first benchmark score that all have. Only the configurations trained for the most epochs
-        in their group (`group`) are compared.
+        There is one `Judged` for each score and each group of several configurations that can be
+        compared by the score. All configurations of a group are compared with one of them, the
+        reference. In a group of up to `MAX_ALL_PAIRS` configurations, all pairs are compared.
+
+        The reference is the best configuration by the objective. If not all configurations can be
+        compared by the objective, another reference is used for the other scores: the best one by
+        the mean over the similarity benchmarks or, without that, by the first benchmark score that
+        all have. Configurations trained for fewer epochs than others of their group (`group`) are
+        left out.
         """
         compared = [
             one
@@ -293,7 +296,11 @@ class Sweep(Generic[R]):
 
     @property
     def columns(self) -> dict[str, dict[str, str]]:
-        """The types of the columns of the tables `configurations`, `effects` and `verdicts`."""
+        """The type of each column of the tables `configurations`, `effects` and `verdicts`.
+
+        The keys of the outer dict are the names of the tables, those of the inner ones the names of
+        the columns.
+        """
         numbers = dict.fromkeys(("mean", "low", "high", "difference", "p"), "float64")
         return {
             "configurations": {
@@ -317,11 +324,16 @@ class Sweep(Generic[R]):
     def configurations(self) -> list[Row]:
         """A table with one row per configuration: group after group, in the order of `ranking`.
 
-        The columns are the settings that vary; the number of ``seeds``; the ``mean`` objective and
-        its 95 % confidence interval (``low`` and ``high``, by Student's t); the ``difference`` from
-        the best of the group, its p-value ``p``, corrected for multiple tests, and the ``verdict``;
-        the ``overlap`` of nearest neighbors between seeds (computed for the best configurations
-        only); ``seconds`` of training; the ``group``, and the numbers of the ``jobs`` (runs).
+        The columns are `settings` and:
+
+        - ``seeds``, the number of seeds;
+        - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
+          interval (Student's t);
+        - ``difference``, the mean minus that of the best of the group; its p-value ``p``, corrected
+          for multiple tests; and the ``verdict``;
+        - ``overlap``, the share of nearest neighbors that two seeds have in common; computed for
+          the best configurations only (`_overlaps`);
+        - ``seconds``, the mean training time; the ``group``; and ``jobs``, the numbers of the runs.
         """
         judged = {one.group: one for one in self.judged if one.score == self.objective}
         rows = []
@@ -351,10 +363,11 @@ class Sweep(Generic[R]):
 
     @cached_property
     def _overlaps(self) -> dict[str, float | None]:
-        """`Configuration.overlap` by the name of the configuration.
+        """For each of the best configurations, by its name, the result of `Configuration.overlap`.
 
-        At most half of `MAX_OVERLAP` configurations are included, the best of each group first, and
-        only those with several files of vectors.
+        At most half of `MAX_OVERLAP` configurations are included. First come the best ones of all
+        groups, then the second best, and so on. Configurations without two files of vectors are
+        left out.
         """
         several = [
             [one for one in ranked if len(one.vectors) > 1] for ranked in self.ranking.values()
@@ -394,7 +407,7 @@ class Sweep(Generic[R]):
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse
-        configurations early, the runs before the first stop are used.
+        configurations early, the shortest runs are used, because all configurations have them.
         """
         if self.first is not self:
             return self.first.effects
@@ -437,9 +450,10 @@ def axes_of(runs: Sequence[Run], experiment: bool = True) -> list[str]:
     """Return the keys of the settings that differ between runs.
 
     Keys without a dot come first, the seed last. A key without a dot, such as ``loss``, stands for
-    the choice of a loss, and ``loss.negatives`` for a setting of that loss. A setting is left out
-    if the choice determines its value in all runs. If `experiment` is true, a setting whose value
-    the choice of ``experiment`` determines is left out as well.
+    the choice of a loss, and ``loss.negatives`` for a setting of that loss. Such a setting is left
+    out if runs with the same choice of ``loss`` always have the same value of the setting. If
+    `experiment` is true, a setting is also left out if runs with the same choice of ``experiment``
+    always have the same value of it.
     """
     values: dict[str, list[str]] = {}
     for run in runs:

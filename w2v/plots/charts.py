@@ -37,8 +37,8 @@ def loss_curve(
     Parameters
     ----------
     points
-        Tuples of the number of words read and the mean loss per word pair in nats. If there are
-        fewer than two, the training loss of each epoch is drawn instead.
+        Tuples of the number of words read so far and the mean loss per word pair in nats. If there
+        are fewer than two, the training loss of each epoch is drawn instead.
     epochs
         For each epoch ``words``, the number of words read since the start of training, ``loss`` and
         ``heldout_loss``; a loss may be None.
@@ -104,8 +104,7 @@ def score_curves(
         For each epoch its number, ``epoch``, and a mapping from names to scores, ``scores``, which
         may be empty.
     kept
-        The number of the epoch whose vectors are kept, which a vertical line marks; None for no
-        line.
+        The number of the epoch whose vectors are kept. A vertical line marks it; None for no line.
     """
     fig, ax = new_figure()
     names = list(dict.fromkeys(name for epoch in epochs for name in epoch["scores"]))
@@ -219,7 +218,9 @@ def similarity_scatter(
 ) -> None:
     """Plot model cosines against human ratings of word pairs.
 
-    Among many pairs, some with the largest disagreement are labeled.
+    The `NAMED_PAIRS` pairs with the largest disagreement are marked, and labeled where there is
+    room: half of them are ranked too low by the model, half too high. If fewer than twice that many
+    pairs are used, none is marked.
 
     Parameters
     ----------

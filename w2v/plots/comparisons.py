@@ -58,8 +58,9 @@ class Cloud:
     points
         Pairs of cost and score, one for each run.
     unbeaten
-        Whether to draw the configuration as Pareto-optimal: none that it is compared with is at
-        least as good in both mean cost and mean score, and better in one.
+        Whether to draw the configuration as Pareto-optimal. That means that no configuration with
+        which it is compared is at least as good in both mean cost and mean score, and better in
+        one of them.
     """
 
     label: str
@@ -76,8 +77,8 @@ class Cloud:
 def axis_positions(values: Sequence[Any]) -> tuple[NDArray[np.float64], Ticks]:
     """Return the position of each value of a setting on its axis, 0 to 1, and the axis's ticks.
 
-    If all values are numbers (or None), with more than `MAX_TICKS` different ones, the axis is
-    linear or logarithmic, and the position of None is NaN. Otherwise the different values,
+    If all values are numbers or None, and there are more than `MAX_TICKS` different numbers, the
+    axis is linear or logarithmic, and the position of None is NaN. Otherwise the different values,
     including None, are evenly spaced.
     """
     numbers = [value for value in values if value is not None]
@@ -212,9 +213,9 @@ def value_over_cost(
 ) -> None:
     """Plot the mean score of each configuration against its mean cost.
 
-    The runs of a configuration are drawn as dots if there are several. Pareto-optimal
-    configurations are drawn as diamonds, and the first `MAX_LABELS` of these are labeled where
-    there is room.
+    If a configuration has several runs, these are drawn as small dots. Pareto-optimal
+    configurations are drawn as diamonds, the others as circles. The first `MAX_LABELS`
+    Pareto-optimal ones are labeled where there is room.
     """
     means = [cloud.mean for cloud in clouds]
     fig, ax = new_figure(6.8, 4.6)

@@ -56,7 +56,7 @@ def set_title(fig: "Figure", title: str) -> None:
 
 
 def save(fig: "Figure", path: str | Path) -> None:
-    """Save the figure as PNG. If this fails, an existing file at `path` is unchanged."""
+    """Save a figure as PNG. If this fails, a file that exists at `path` is unchanged."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_aside(path) as aside, warnings.catch_warnings():

@@ -36,19 +36,20 @@ def evaluate_vectors(
     suggested: Sequence[str] | None,
     brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
-    """Load word vectors, and write their scores and tables into a folder.
+    """Load word vectors, evaluate them, and write scores, answers and tables into a folder.
 
     Parameters
     ----------
     out
-        The folder of the scores and tables.
+        The folder to write into.
     trained
         The folder of a training result with the vectors; None if `settings` names vectors.
     suggested
         The words whose neighbors are listed unless `settings` names some; None to choose them from
         the vocabulary.
     brief
-        Write no table but that of neighbors, and no scores that are long lists.
+        Write only one of the tables, that of neighbors, and leave long lists out of
+        ``scores.json``. The answers are written all the same.
 
     Returns
     -------
@@ -86,8 +87,8 @@ def compute(
     ----------
     given
         The vectors, and what to compute. If ``given.tables`` is false, the table of neighbors is
-        the only one written, scores that are long lists are left out, and the data for the plots
-        has no tables.
+        the only table written, long lists are left out of ``scores.json``, and the data for the
+        plots has no tables.
     trained
         The folder of the training result; None if there is none.
     suggested
@@ -130,8 +131,8 @@ def probe_words(
     """Return the words whose nearest neighbors are listed.
 
     They are ``settings.probes`` if it names any, else `suggested`. Words without a vector are left
-    out, with a warning if the settings named them. If no word is left, some are chosen from the
-    vocabulary.
+    out. There is a warning if they are from ``settings.probes``. If no word is left, some are
+    chosen from the vocabulary.
     """
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:
         line = f"evaluate.probes: {', '.join(unknown)} not in the vocabulary, so left out"

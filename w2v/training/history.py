@@ -82,10 +82,10 @@ class TrainState:
     seconds
         The training time of all finished epochs.
     tally, epoch_seconds
-        Of the current epoch so far: the number of words, the number of pairs and their summed loss;
-        and the training time.
+        Of the current epoch so far: the number of words, the number of pairs and their summed loss,
+        in one object; and the training time.
     epochs, points
-        The history so far.
+        The history so far: the finished epochs, and the state after each shard.
     """
 
     epoch: int = 1

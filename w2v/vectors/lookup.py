@@ -1,6 +1,7 @@
 """Look words up: which spellings are tried, and the error message for an unknown word.
 
-Spellings differ in spaces and punctuation; `WordVectors.find` tries each in other cases, too.
+The spellings differ in spaces and punctuation. `WordVectors.find` tries each of them in other cases
+(upper and lower), too.
 """
 
 import difflib
@@ -28,7 +29,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 
 def unknown_word(word: object, words: Sequence[str]) -> str:
-    """Return the error message for a word without a vector, with any words of similar spelling.
+    """Return the error message for a word without a vector; it names words of similar spelling.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def unknown_word(word: object, words: Sequence[str]) -> str:
 
 
 def word_list(name: str, words: object, least: int = 1) -> list[str]:
-    """Check that an argument is a list or another iterable of words; return it as a list.
+    """Check that an argument is a list, or another iterable, of strings; return it as a list.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
     Raises
     ------
     InputError
-        `words` is a string, is not iterable, or is not at least `least` strings.
+        `words` is a string, is not iterable, has fewer than `least` items, or an item is not a
+        string.
     """
     if isinstance(words, str | bytes) or not isinstance(words, Iterable):
         raise InputError(f"{name}={words!r:.60}: must be a list of words")
@@ -76,9 +78,9 @@ def word_list(name: str, words: object, least: int = 1) -> list[str]:
 def alphabetical(words: Sequence[str]) -> bool:
     """Return whether words are almost in alphabetical order, ascending or descending.
 
-    This is so if, in a sample from the whole list, the absolute rank correlation of position and
-    alphabetical order is above 0.9, with or without case. For fewer than 100 words, False is
-    returned.
+    This is so if, in a sample from the whole list, the rank correlation of position and
+    alphabetical order is above 0.9 or below -0.9, with or without regard to case. For fewer than
+    100 words, False is returned.
     """
     if len(words) < MIN_ALPHABETICAL:
         return False

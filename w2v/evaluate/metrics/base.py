@@ -127,8 +127,8 @@ class MetricResult(NamedTuple):
     Attributes
     ----------
     scores
-        The scores as JSON values: the scores of each benchmark, by its name; or, for a metric
-        without benchmarks, each score by its own name.
+        The scores as JSON values: for each benchmark, by its name, a dict of its scores. A metric
+        without benchmarks has each score by its own name.
     rows
         The rows of each result table, by the name of the table. A row is a tuple or dict of column
         values. There may be no rows if no tables were requested.
@@ -174,8 +174,8 @@ class Metric(ABC):
     detailed
         The names of scores that are long lists and are left out of the summary.
     columns
-        The type of each column of the metric's result tables, by the names of the table and of the
-        column: ``str``, ``float64``, ``int64`` or ``bool``. Tables that are defined in
+        The type of each column of the metric's result tables, by the name of the table and then of
+        the column: ``str``, ``float64``, ``int64`` or ``bool``. Tables that are defined in
         `w2v.evaluate.metrics.tables` are not repeated here.
     """
 
@@ -186,9 +186,10 @@ class Metric(ABC):
 
     @abstractmethod
     def benchmarks(self, settings: EvaluationSettings) -> dict[str, Path]:
-        """Return the files of the benchmarks that the metric uses, by benchmark name.
+        """Return the file or folder of each benchmark that the metric uses, by benchmark name.
 
-        Standard sets that are missing are downloaded.
+        Standard sets that are missing are downloaded. The dict is empty if the metric uses no
+        benchmarks.
 
         Raises
         ------
@@ -297,7 +298,10 @@ def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any
 def _read_unchanged(
     read: Callable[[Path], Sequence[Any]], path: Path, stamps: tuple[tuple[str, int, int], ...]
 ) -> Sequence[Any]:
-    """Read a benchmark; `stamps`, the path, size and time of each file, is a key of the cache."""
+    """Read a benchmark, and cache its items.
+
+    `stamps` has the path, size and time of each file, so that changed files are read again.
+    """
     del stamps
     return read(path)
 
@@ -312,8 +316,8 @@ def bands(size: int) -> list[tuple[int, int]]:
     Returns
     -------
     list of (first, last)
-        The first and the last rank of each band, from 1. `BANDS` has the last ranks of all bands
-        but the last one, which ends at `size`.
+        The first and the last rank of each band, from 1. The bands end at the numbers in `BANDS`
+        that are less than `size`, and the last one at `size`.
     """
     ends = [*(end for end in BANDS if end < size), size]
     return list(zip([1, *(end + 1 for end in ends)], ends, strict=False))
@@ -369,13 +373,14 @@ def benchmark_files(
     Parameters
     ----------
     named
-        The path of each benchmark, by name. ``gensim`` stands for the file of this name that gensim
-        ships, ``standard`` for the standard set of this name, and None for a benchmark to be left
-        out.
+        The path of each benchmark, by the name of the benchmark. In place of a path, ``gensim``
+        stands for the benchmark of this name that gensim ships, ``standard`` for the standard set
+        of this name, and None for no benchmark.
     shipped
         A function that returns the path of the file that gensim ships for a name.
     settings
-        The settings that say where standard sets are kept, and where they are downloaded from.
+        Only ``sets`` and ``sets_url`` are used: where standard sets are kept, and where they are
+        downloaded from.
 
     Raises
     ------
@@ -397,7 +402,7 @@ def benchmark_files(
 
 
 class NamedError(InputError):
-    """An error in finding or downloading a standard set of word pairs, with its name.
+    """An error in finding or downloading a standard set of word pairs, with the set's name.
 
     Attributes
     ----------

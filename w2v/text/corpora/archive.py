@@ -32,14 +32,14 @@ Open = Callable[[str], IO[bytes]]
 def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
     """Open the member called `name` of a zip archive, or `path` itself if it is not a zip archive.
 
-    The member may be in any folder of the archive.
+    The member may be in any folder of the archive. The result yields decompressed bytes.
 
     Parameters
     ----------
     path
         A zip archive, or a file that holds the content of the member.
     open
-        Opens a file that is not a zip archive for reading its decompressed bytes.
+        A function that opens a file other than a zip archive for reading its decompressed bytes.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def decode(data: bytes, where: str, offset: int = 0) -> str:
     where
         The name of the file or archive member, for the error message.
     offset
-        The position of `data` in the file, in bytes, for the error message.
+        The position of the first byte of `data` in the file, for the error message.
 
     Raises
     ------
@@ -104,8 +104,8 @@ class ArchiveSource:
         Computes the SHA-256 of the archive for the fingerprint if `sha256` is None.
     url, sha256
         The address of the archive and its SHA-256. When documents are read, the archive is first
-        downloaded to `path`, unless a file with this SHA-256 is already there. Both are None to
-        read the file at `path` unchecked.
+        downloaded to `path`, unless a file with this SHA-256 is already there. If both are None,
+        the file at `path` is read unchecked.
     show_download
         Called with the progress of the download; see `w2v.text.download.download`.
     """
@@ -178,7 +178,10 @@ class ArchiveCorpus(Corpus):
         show_download: ShowDownload = lambda *_: None,
         show_hashing: Progress = lambda *_: None,  # noqa: ARG002
     ) -> ArchiveSource:
-        """Return the source of the documents; see `Corpus.source`."""
+        """Return the source of the documents; see `Corpus.source`.
+
+        `show_hashing` is not called.
+        """
         reading = self.read, self.read_settings(), hashes or FileHashes()
         if self.path is None:
             path = outputs / "corpora" / self.url.rpartition("/")[2]

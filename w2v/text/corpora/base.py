@@ -1,4 +1,4 @@
-"""The base class of the corpora."""
+"""The base class of the settings of a corpus."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from w2v.text.sources import Progress, Source
 
 @dataclass(frozen=True)
 class Corpus(Settings, ABC):
-    """Base class of the corpora, with the settings that all of them have.
+    """Base class of the settings of a corpus, with the settings that all corpora have.
 
     Attributes
     ----------
@@ -42,12 +42,13 @@ class Corpus(Settings, ABC):
         Parameters
         ----------
         outputs
-            The folder of all outputs, which is not searched for text. Archives are downloaded to
-            its subfolder ``corpora`` when they are first read.
+            The folder of all outputs. Archives are downloaded to its subfolder ``corpora`` when
+            they are first read. If the text is in a folder that contains the outputs, these are
+            not read as text.
         hashes
             Computes the SHA-256 of local files; None: a new `FileHashes`.
         show_download, show_hashing
-            Called with the progress of downloading and of computing checksums.
+            Called with the progress of downloading, and of computing the SHA-256 of files.
 
         Raises
         ------
@@ -57,6 +58,6 @@ class Corpus(Settings, ABC):
 
     @property
     def origin(self) -> str | list[str]:
-        """Where the text comes from: paths, a URL, or names of packages; else the corpus's name."""
+        """Where the text comes from: paths, a URL, or names of packages; else the corpus `name`."""
         places = (getattr(self, key, None) for key in ("path", "url", "packages"))
         return next((place for place in places if place is not None), self.name)

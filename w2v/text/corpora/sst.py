@@ -19,7 +19,7 @@ def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
         ``stanfordSentimentTreebank.zip``, the ``datasetSentences.txt`` from it, or a text file with
         one sentence per line.
     open
-        Opens a file that is not a zip archive for reading its decompressed bytes.
+        A function that opens a file other than a zip archive for reading its decompressed bytes.
 
     Raises
     ------
@@ -41,10 +41,10 @@ def read_sst(path: Path, open: Open = open_binary) -> Iterator[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class SstCorpus(ArchiveCorpus):
-    """Settings of the corpus SST, the Stanford Sentiment Treebank."""
+    """The settings of the corpus SST, the Stanford Sentiment Treebank."""
 
     name = "sst"
 
     def read(self, path: Path) -> Iterator[str]:
-        """Yield the sentences; see `read_sst`."""
+        """Yield the sentences of the archive at `path`; see `read_sst`."""
         return read_sst(path, open_decompressed)

@@ -133,8 +133,8 @@ class Planner:
 def show(display: Display, plans: Mapping[str, Sequence[Step]], outputs: Path, at_once: int) -> int:
     """Print the plan of each run and the total cost; return 0 if all is cached, 3 otherwise.
 
-    `plans` maps the title of each run to its steps. `at_once` is the number of jobs run in
-    parallel. `outputs` is the folder in which the runs would write.
+    `plans` has the steps of each run, by the title of the run. `at_once` is the number of jobs run
+    in parallel. `outputs` is the folder in which the runs would write.
     """
     works = [step for steps in plans.values() for step in steps if step.why]
     for title, steps in plans.items():
@@ -176,7 +176,7 @@ def line_of(step: Step) -> str:
 def plan_run(config: Config, run_dir: Path) -> int:
     """Print the plan of a single run, and return the exit status.
 
-    The folder that Hydra made for the run is deleted if it has only files of Hydra.
+    Hydra has made the folder `run_dir` for the run. It is deleted if it has only files of Hydra.
     """
     planner = Planner()
     steps = planner.plan(config)

@@ -1,7 +1,7 @@
 """Slow reference implementations in plain Python loops, with which tests compare the package.
 
 They use no code of the package. A vector is a sequence of floats, and a matrix is a sequence of
-vectors. Where there is a matrix, a word is given as the index of its row.
+vectors. A word is a string, or the index of its row in a matrix.
 """
 
 import math
@@ -126,7 +126,7 @@ def sum_of_rows(rows: Sequence[int], weight: float, vectors: Matrix, dim: int) -
 def spread_gradient(
     gradient: Vector, rows: Sequence[int], share: float, size: int
 ) -> list[list[float]]:
-    """Return a matrix of `size` rows whose given rows are `share` times `gradient`.
+    """Return a matrix of `size` rows, in which the rows `rows` are `share` times `gradient`.
 
     A row that is listed twice gets twice as much. All other rows are zero.
     """
@@ -140,8 +140,9 @@ def spread_gradient(
 def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[int]:
     """Return the hash bucket of each character n-gram of a word, as in fastText.
 
-    N-grams of `shortest` to `longest` characters are taken from ``<word>``, except ``<`` and ``>``
-    alone. The hash is 32-bit FNV-1a over the UTF-8 bytes, each read as a signed 8-bit integer.
+    The n-grams have `shortest` to `longest` characters, and are taken from the word in angle
+    brackets, ``<word>``. A bracket alone is not used. The hash is 32-bit FNV-1a over the UTF-8
+    bytes, each read as a signed 8-bit integer.
     """
     text = f"<{word}>"
     found = []
@@ -161,9 +162,10 @@ def fasttext_rows(word: str, shortest: int, longest: int, buckets: int) -> list[
 def huffman_paths(counts: Sequence[int]) -> list[list[tuple[int, int]]]:
     """Return the path of each word from the root of the Huffman tree built from the counts.
 
-    A path lists its inner nodes, each with the branch taken there, 0 or 1. Inner nodes are numbered
-    in the order of their creation. If counts are equal, inner nodes are merged before words, older
-    inner nodes before newer ones, and later words before earlier ones.
+    A path lists its inner nodes, each with the branch taken there: 0 to the node that was merged
+    first, 1 to the other. Inner nodes are numbered in the order of their creation. If counts are
+    equal, inner nodes are merged before words, older inner nodes before newer ones, and later words
+    before earlier ones.
     """
     # (count, whether it is a leaf, its place among equals, the words below it)
     order = sorted(range(len(counts)), key=lambda word: (-counts[word], word))
@@ -255,8 +257,8 @@ def negative_sampling_objective(
     """Return the weighted mean of the negative-sampling loss of (center, outside, weight, noise).
 
     The noise of a pair is a list of (noise word, weight of the noise word). A noise word that was
-    drawn for this pair alone has the weight 1. If pairs with K noise words each share n noise words
-    instead, these have the weight K / n.
+    drawn for this pair alone has the weight 1. If several pairs share n noise words, in place of K
+    noise words for each pair, the weight is K / n.
     """
     losses, weights = [], []
     for center, outside, weight, noise in pairs:
@@ -272,7 +274,10 @@ def negative_sampling_objective(
 
 
 def threefry(key: Vector, counter: Vector) -> tuple[int, int]:
-    """Return two random 32-bit numbers, by the generator Threefry-2x32 (Salmon et al., 2011)."""
+    """Return the two random numbers that Threefry-2x32 makes from a key and a counter.
+
+    The key, the counter and the result are two 32-bit numbers each (Salmon et al., 2011).
+    """
     keys = [int(key[0]), int(key[1]), int(key[0]) ^ int(key[1]) ^ 0x1BD11BDA]
     x, y = (counter[0] + keys[0]) % 2**32, (counter[1] + keys[1]) % 2**32
     for n in range(20):
@@ -305,10 +310,13 @@ def sampled_words(
 def noise_word(key: Vector, number: int, last: Vector) -> int:
     """Return the noise word at index `number` of the random sequence that `key` selects.
 
-    A noise word comes from a 32-bit integer. Groups of 20 successive integers are 2**32 // 20
-    apart. The first integer of group 0 is random; that of group g is larger by
-    g * 0x9E3779B9 % 2**32 // 20, modulo 2**32. An integer stands for the word in whose interval it
-    is: the words have consecutive intervals, from 0, and `last` has the last integer of each.
+    A noise word is found by a 32-bit integer. Each word has an interval of integers: the intervals
+    follow each other from 0 on, and `last` has the last integer of each. An integer stands for the
+    word in whose interval it is.
+
+    The integers of the sequence are in groups of 20. The first integer of group 0 is random. That
+    of group g is larger by g * 0x9E3779B9 % 2**32 // 20. Within a group, each integer is larger
+    than the one before by 2**32 // 20. All sums are modulo 2**32.
     """
     group, place = divmod(number, 20)
     shift = group * 0x9E3779B9 % 2**32 // 20
@@ -327,8 +335,8 @@ def step_terms(
 ) -> list[tuple[int, int, float]]:
     """Return the terms (center, outside, weight) of the loss in one training step.
 
-    Terms of noise words have a negative weight. Each 64 successive center words share 20 noise
-    words.
+    Terms of noise words have a negative weight. Every 64 successive center words share the same 20
+    noise words.
 
     Parameters
     ----------
@@ -343,7 +351,7 @@ def step_terms(
         K, the number of noise words per pair. The 20 noise words are weighted as if each pair had
         drawn K of its own.
     noise
-        A function that returns the noise word at an index.
+        A function that returns the noise word at an index, such as `noise_word`.
     """
     terms = []
     for t in range(first, min(first + size, len(words))):
@@ -362,11 +370,11 @@ def step_terms(
 def negative_sampling_step(
     terms: Iterable[tuple[int, int, float]], v: Any, u: Any, rate: float
 ) -> tuple[float, float]:
-    """Update v and u in place by one training step; return the pairs' total weight and the loss.
+    """Update v and u in place by one training step; return the weight of the pairs and the loss.
 
-    All gradients are computed before the update. The terms of noise words count in the loss, but
-    not in the weight. The step size of a row is `rate`, but at most 2 / h, where h bounds the
-    curvature of the loss in that row.
+    All gradients are computed before the update. Both results are sums over the step; the terms of
+    noise words count in the loss, but not in the weight. The step size of a row is `rate`, but at
+    most 2 / h, where h bounds the curvature of the loss in that row.
 
     Parameters
     ----------
@@ -490,9 +498,9 @@ def phrase_counts(
 ) -> tuple[dict[str, int], int]:
     """Return the counts of words and of word pairs, and the number of all tokens.
 
-    `connectors` are words such as "of". They have no counts of their own, but are among the tokens.
-    A pair is two other words with nothing or only connectors between them. Its key joins them, and
-    the connectors between them, with `joiner`.
+    `connectors` are words such as "of". They are among the tokens, but are not counted as words. A
+    pair is two successive words that are not connectors; there may be connectors between them. The
+    key of its count is the text from one word to the other, joined by `joiner`.
     """
     counts: dict[str, int] = {}
     tokens = 0
@@ -549,7 +557,7 @@ def joined_phrases(
     min_count: int,
     npmi: bool,
 ) -> tuple[list[list[str]], dict[str, float]]:
-    """Join the words of phrases, from left to right; return the documents, and the phrases' scores.
+    """Join the words of phrases, from left to right; return the documents and the phrases' scores.
 
     The key of a score is the words of the phrase, separated by spaces.
 
@@ -564,7 +572,8 @@ def joined_phrases(
     threshold
         A pair of words is a phrase if its score is above this.
     min_count
-        Subtracted from the count of a pair; with `npmi`, the smallest count of a phrase.
+        Without `npmi`, this is subtracted from the count of a pair. With `npmi`, it is the smallest
+        count of a phrase.
     npmi
         Whether the score is the normalized pointwise mutual information, or that of Mikolov et al.
         (2013).
@@ -643,7 +652,10 @@ def words(
 
 
 def replaced(text: str, normalize_punctuation: bool, drop_invisible: bool) -> str:
-    """Make apostrophes and hyphens plain, and drop invisible characters, if asked to."""
+    """Replace other apostrophes and hyphens by those of ASCII, and drop invisible characters.
+
+    Each is done only if its argument is True.
+    """
     if normalize_punctuation:
         text = re.sub("[\u2019\u2018\u201b\u02bc\uff07\u00b4]", "'", text)
         text = re.sub("[\u2010\u2011]", "-", text)

@@ -70,8 +70,9 @@ SHAPES = [
 def assert_steps(
     documents: Documents, rate: float, engine: NumbaEngine, *others: NumpyEngine
 ) -> None:
-    """Train engines; their vectors, losses and numbers of pairs must equal those of plain loops.
+    """Train engines, and check that the results are those of plain loops.
 
+    Compared are the vectors, the losses, the total weights of the pairs and the numbers of words.
     All engines must have equal tasks. The learning rate rises from `rate` to twice `rate`.
     """
     objective = engine.task.objective
@@ -306,7 +307,7 @@ def test_rows_start_on_cache_lines(dim: int) -> None:
 def start_with_features(
     features: str, compile_for: str, cache: Path, tests: str
 ) -> "subprocess.Popen[str]":
-    """Start tests in a new process that compiles for another processor; return the process.
+    """Start tests in a new process that compiles as if for another processor; return the process.
 
     Parameters
     ----------

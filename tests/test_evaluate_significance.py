@@ -86,9 +86,9 @@ def oracle(
     variance: Callable[[Sequence[float]], list[float]],
     units: int,
 ) -> tuple[float, float, float, float]:
-    """Return the difference of two configurations, the ends of its 95 % interval, and its p-value.
+    """Compare two configurations in plain loops, with Student's t from SciPy.
 
-    All are computed in plain loops.
+    Return the mean difference, the ends of its 95 % interval, and its p-value.
 
     Parameters
     ----------
@@ -133,7 +133,10 @@ def as_runs(rows: Floats | NDArray[np.int8]) -> dict[str, Any]:
 def compared(
     benchmark: Any, answers: Sequence[Any], family: Family | None = None, **more: Any
 ) -> Comparison:
-    """Compare configurations; `answers` has an array (seeds, items) for each of them."""
+    """Return the `Comparison` of some configurations; `more` are its other attributes.
+
+    `answers` has an array (seeds, items) for each configuration.
+    """
     values = []
     for rows in answers:
         used = [benchmark.known(row) for row in rows]
@@ -211,7 +214,7 @@ def test_a_question_of_one_pair_twice_counts_once() -> None:
 
 
 def overlapping_sets() -> tuple[MeanOfSets, list[SimilarityBenchmark], NDArray[Any]]:
-    """Return a `MeanOfSets`, its three similarity benchmarks, and a random cosine of each pair.
+    """Return a `MeanOfSets`, its three similarity benchmarks, and random cosines for all pairs.
 
     The pairs of the second benchmark are also in the first; the third has too few pairs to be used.
     """
@@ -487,8 +490,9 @@ def simulated(
 
     A cosine is a factor times the human score of the pair, plus three random terms: one for the
     pair, one for the pair in this configuration, and one for the pair and the seed. The mean of the
-    factor is 0.7, in the first configuration 0.7 + `gain`. `spread` has the standard deviations of
-    the factor over seeds, which the configurations take in turn.
+    factor is 0.7, in the first configuration 0.7 + `gain`. The factor varies over seeds with the
+    standard deviation `spread`: the first configuration has the first value, the next one the next
+    value, and so on in turn.
     """
     people = random.normal(size=pairs)
     of_pair = 0.5 * random.normal(size=pairs)
@@ -505,7 +509,8 @@ def simulated(
 def true_gain(gain: float, spread: float = 0.15) -> float:
     """Return the true difference in Spearman's correlation between configurations of `simulated`.
 
-    It is the correlation of the first, whose mean factor is larger by `gain`, minus any other's.
+    The mean factor of the first is larger by `gain`. The result is its correlation minus that of
+    any other configuration.
     """
 
     def mean(center: float) -> float:
@@ -520,7 +525,10 @@ def true_gain(gain: float, spread: float = 0.15) -> float:
 def outcomes(
     settings: int, seeds: int, times: int, seed: int = 0, **more: Any
 ) -> list[list[Difference]]:
-    """Return the differences of all pairs of configurations in each of `times` simulations."""
+    """Simulate comparisons; return the differences of all pairs of configurations in each.
+
+    `times` is the number of simulations, and `more` are arguments of `simulated`.
+    """
     random = np.random.default_rng(seed)
     pairs = [*itertools.combinations(range(settings), 2)]
     return [
@@ -596,7 +604,7 @@ def settings_of(folder: Path, sample: Sample, figures: str) -> list[Setting]:
     sample
         The benchmark, and for each configuration the answers of its runs.
     figures
-        The name of the benchmark, as part of the names of its scores.
+        The name of the benchmark, which is part of the names of its scores.
     """
     benchmark, answers = sample
     found = []

@@ -68,7 +68,7 @@ def evaluated(
 ) -> tuple[dict[str, Any], SimpleNamespace]:
     """Evaluate vectors, and write the results to ``folder/out``; return scores and tables.
 
-    The tables are data frames, the attributes of the second result. `other` returns vectors of
+    The second result has a data frame for each table, as an attribute. `other` returns vectors of
     another seed. `changes` are settings of the evaluation.
     """
     out = folder / "out"

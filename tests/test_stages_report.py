@@ -101,7 +101,7 @@ def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
 
 
 def write_single_run(here: Path) -> Path:
-    """Write the summary of a single run into a folder, as a run does; return the folder."""
+    """Write a summary into the folder of a single run, as such a run does; return the folder."""
     folder = here / "outputs" / "runs" / "2026-01-31" / "12-00-00-123456"
     folder.mkdir(parents=True)
     shutil.copy(jobs_of(here)[0] / "summary.json", folder)

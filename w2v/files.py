@@ -73,9 +73,9 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def with_checksum(body: dict[str, Any]) -> bytes:
-    """Return a dictionary as JSON in UTF-8, with an added entry ``sha256``, a hash of the others.
+    """Return a dictionary as JSON in UTF-8, with its checksum as an additional entry ``sha256``.
 
-    It is the SHA-256 of the dictionary's `canonical_json`.
+    The checksum is the SHA-256 of the `canonical_json` of the other entries, in hexadecimal.
     """
     digest = hashlib.sha256(canonical_json(body)).hexdigest()
     return json_page({"sha256": digest, **body}).encode()
@@ -107,7 +107,9 @@ def verify_checksum(data: bytes) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> bytes:
-    """Return a value as JSON with sorted keys: the order of a dictionary's entries has no effect.
+    """Return a value as JSON in UTF-8 that does not depend on the order of dictionary entries.
+
+    To this end, the keys are sorted.
 
     Raises
     ------
@@ -157,11 +159,11 @@ def fsync_folder(path: Path) -> None:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`, for a file that is then renamed to `path`.
+    """Context manager: yield a temporary path for a file that will replace the file `path`.
 
-    The caller writes the file in the ``with`` block. When the block ends, the file is renamed; if
-    the block raises an exception, it is deleted. So whoever reads `path` at any time finds either
-    the old content or all of the new content.
+    The caller writes the file in the ``with`` block. When the block ends, the file is renamed to
+    `path`, which is in the same folder. If the block raises an exception, the file is deleted. So
+    whoever reads `path` at any time finds either the old content or all of the new content.
     """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -261,14 +263,15 @@ def first_bytes(path: Path) -> bytes:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
-    """Open a file for reading, decompressed if its first bytes are those of a compressed format.
+    """Context manager: open a file for reading, and decompress it if it is compressed.
 
-    The formats are gzip, bzip2, xz, Zstandard and zip. A zip archive must hold exactly one file.
+    The first bytes show whether it is compressed. The formats are gzip, bzip2, xz, Zstandard and
+    zip. A zip archive must hold exactly one file.
 
     Yields
     ------
     file : IO of bytes
-        The file, whose bytes are read decompressed.
+        The file, opened for reading its decompressed bytes.
     compressed : bool
         Whether the file was compressed.
 
@@ -342,8 +345,9 @@ def read_vocabulary(path: Path) -> tuple[list[str], NDArray[np.int64] | None]:
     Raises
     ------
     InputError
-        The file cannot be read, is not UTF-8, has no header or an incomplete last line, or has
-        counts and a line that is not a word, a tab and a count; the message then names the line.
+        The file cannot be read, is not UTF-8, or has no header or an incomplete last line. If the
+        header says that there are counts, every line must be a word, a tab and a count; the message
+        names the first that is not.
     """
     try:
         text = path.read_bytes().decode("utf-8")
@@ -438,14 +442,14 @@ def can_link(folder: Path) -> bool:
 
 
 def require_disk(need: dict[str, int], folder: Path, what: str) -> None:
-    """Raise an `InputError` if there is too little free space on disk.
+    """Raise an `InputError` if there is too little free space on the disk of a folder.
 
     Parameters
     ----------
     need
         The bytes that will be written, by kind of file.
     folder
-        The folder that will be written to.
+        The folder that will be written to; it need not exist yet.
     what
         What writes the files, such as "training", for the message.
     """

@@ -1,10 +1,9 @@
 """Settings that validate themselves: frozen dataclasses whose fields have a meaning and limits.
 
-A field made by `setting` has a one-line meaning and often a limit on its values (`w2v.limits`).
-The constructor of a class derived from `Settings` raises an error for values of the wrong type or
-outside the limit.
-`describe` returns the meanings and limits as text for ``--help``, so that each limit is written
-only once.
+A field made by `setting` has a one-line meaning and often a limit on its values (`w2v.limits`). The
+constructor of a class derived from `Settings` raises an error for values of the wrong type or
+outside the limit. `describe` returns the meanings and limits as text for ``--help``, so that each
+limit is written only once.
 """
 
 import re
@@ -144,8 +143,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether a value other than None has one of the types `kinds`.
 
-    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. Of a list or a
-    tuple, each item must have the type of the items. Other types, such as dict, are not checked.
+    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. The items of a
+    list or a tuple are checked, too: one item of each type that occurs. A type that is not
+    mentioned here, such as dict, is not checked: every value has it.
     """
     return any(_is(value, kind) for kind in kinds)
 
@@ -185,8 +185,8 @@ def with_home(value: Any) -> Any:
     ----------
     value
         A `Settings` object, a list, a dictionary (only its values are searched), or a string such
-        as ``~/a.txt`` or ``key=~/a.txt``; others are returned as they are. In a `Settings` object,
-        a field named ``pattern`` is left unchanged, because it is a regular expression.
+        as ``~/a.txt`` or ``key=~/a.txt``. Values of other types are returned unchanged. So is the
+        field ``pattern`` of a `Settings` object, which is a regular expression.
     """
     if is_dataclass(value) and not isinstance(value, type):
         old = {one.name: getattr(value, one.name) for one in fields(value)}

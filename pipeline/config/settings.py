@@ -1,8 +1,8 @@
 """The settings of an experiment: frozen dataclasses that validate their values.
 
-Most of these classes are defined in `w2v`: the settings of the corpus, the vocabulary, the model,
-the training, the evaluation and the measurements. `pipeline.config.schema` creates the objects from
-``conf/`` and the command line.
+The classes for the corpus, the vocabulary, the model, the training, the evaluation and the
+measurements are defined in `w2v`. `pipeline.config.schema` creates the objects from ``conf/`` and
+the command line.
 """
 
 from dataclasses import asdict, dataclass
@@ -100,7 +100,7 @@ class Tracking(Settings):
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """Settings of a sweep: the metric by which runs are compared, and a difference in it.
+    """Settings of a sweep: the metric by which runs are compared, and a difference in this metric.
 
     The results of the sweep say how many seeds would show a difference of this size.
     """
@@ -198,7 +198,7 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Raise `InputError` for unknown ``evaluate.curves`` or an unsuitable ``train.watch``."""
+        """Check that scores in ``evaluate.curves`` and ``train.watch`` are computed when needed."""
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:
@@ -220,7 +220,7 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries; add ``name`` to corpus, model and loss."""
+        """Return the settings as nested dictionaries; add a ``name`` to corpus, model and loss."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

@@ -47,7 +47,7 @@ class StopRequest:
     def deferrable(self) -> Iterator[None]:
         """Let the block call `defer`, to finish its work before a signal raises an exception.
 
-        The exception is raised after the block, and replaces any error raised after the signal.
+        The exception is raised after the block; errors of the block after the signal are lost.
         """
         try:
             yield

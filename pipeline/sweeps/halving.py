@@ -1,8 +1,8 @@
 """Successive halving: train all configurations for few epochs, and the better half for more.
 
-The numbers of epochs of the rounds (rungs) are, for example, 1, 2, 4 and 8. Each round continues
-the training of the round before, with the learning rates of the full training
-(``train.decay_epochs``), so that the last round gives the same vectors as without halving.
+The rounds (rungs) end after, for example, 1, 2, 4 and 8 epochs. Each round continues the training
+of the round before, with the learning rates of the full training (``train.decay_epochs``), so that
+the last round gives the same vectors as without halving.
 
 K. Jamieson, A. Talwalkar (2016), Non-stochastic best arm identification and hyperparameter
 optimization.
@@ -27,9 +27,9 @@ EPOCHS, DECAY = "train.epochs", "train.decay_epochs"
 
 
 def rungs_of(epochs: int, first: int) -> list[int]:
-    """Return the epochs of each round, ascending: `epochs`, its half and so on, down to `first`.
+    """Return the number of epochs of each round, in ascending order.
 
-    Halves are rounded down. The first round has at least `first` epochs.
+    They are `epochs`, half of it, and so on, rounded down, as long as they are at least `first`.
     """
     rungs = [epochs]
     while rungs[0] // 2 >= first:

@@ -58,7 +58,7 @@ def store_uri(uri: str | None, outputs: Path) -> str:
 def sqlite_file(store: str) -> Path | None:
     """Return the file of an SQLite store; ``None`` for other stores.
 
-    `InputError` is raised if the address names no file, or a folder.
+    `InputError` is raised if the address names a folder, or no file.
     """
     if not store.startswith("sqlite:"):
         return None
@@ -75,8 +75,8 @@ def open_experiment(
 ) -> tuple[MlflowClient, str]:
     """Return an MLflow client and the id of the experiment ``name``, created if needed.
 
-    ``made`` is true in a job, whose sweep has opened the experiment before. `InputError` is raised
-    if the store cannot be used, or the experiment was deleted.
+    ``made`` is true if the experiment was opened before, by the sweep of this job. `InputError` is
+    raised if the store cannot be used, or the experiment was deleted.
     """
     logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)  # its errors become an InputError
     db_utils.MAX_RETRY_COUNT = 6  # MLflow tries to connect for 6 seconds, not for 2 minutes
@@ -125,7 +125,7 @@ class SharedSessions:
 
     @contextmanager
     def together(self, new_id: str | None) -> Iterator[None]:
-        """Execute all MLflow calls of this thread in the block in one transaction.
+        """Context manager: execute this thread's MLflow calls in the block in one transaction.
 
         A run that is created in the block gets the ID `new_id`, if one is given.
         """
@@ -138,7 +138,7 @@ class SharedSessions:
 
 
 class Uncommitted:
-    """A database session that is shared by several calls, and committed after the last one.
+    """A database session that several MLflow calls share; it is committed after the last one.
 
     A new run gets the ID `new_id`, if one is given, in place of the one that MLflow generated.
     """
@@ -166,7 +166,7 @@ class Uncommitted:
 def one_transaction(
     client: MlflowClient, new_id: str | None = None
 ) -> AbstractContextManager[None]:
-    """Return a context manager in which this thread's calls share one database transaction.
+    """Return a context manager in which MLflow calls of this thread share one transaction.
 
     If a call rolls back, nothing is written, and `NeedsOwnTransactions` is raised. A run that is
     created in the block gets the ID `new_id`, if one is given. If the store is not a database, the
@@ -195,7 +195,7 @@ def open_experiment_again(
 
 
 def run_to_create(experiment_id: str, location: str, run_id: str) -> Run:
-    """Return an MLflow run with a given new ID; the caller creates it in the store later.
+    """Return an MLflow run with the new ID `run_id`, which is not in the store yet.
 
     `location` is the URI of the folder of the experiment's artifacts.
     """
@@ -233,9 +233,9 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow stores absolute addresses. Those in a folder that has the name of `artifacts` but another
-    path are changed to `artifacts` if the old folder no longer exists, or if `artifacts` is in the
-    same folder as the database (both may be copies).
+    MLflow stores absolute addresses. Those in another folder with the name of `artifacts` are
+    changed to `artifacts` if that folder no longer exists. They are also changed if the database
+    and `artifacts` are in one folder: both may be copies.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

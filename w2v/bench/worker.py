@@ -121,8 +121,9 @@ def train_once(
     Returns
     -------
     dict
-        Among others ``seconds``, ``words_per_second``, ``heldout_loss``, and the memory of this
-        process in MiB: ``imports_mb`` before the data are read, and ``peak_mb`` at its peak.
+        Among others ``seconds``, ``words_per_second``, ``heldout_loss`` (after the last epoch), and
+        the memory of this process in MiB: ``imports_mb`` before the data are read, and ``peak_mb``
+        at its peak.
     """
     architecture, settings_of_model = model
     name, values = loss
@@ -153,7 +154,7 @@ def train_once(
 
 
 def memory_mb(field: str) -> float | None:
-    """Return a field of Linux's ``/proc/self/status`` in MiB; None on other systems.
+    """Return a field of Linux's ``/proc/self/status``, converted to MiB; None on other systems.
 
     ``VmRSS`` is the memory that this process holds now, and ``VmHWM`` the most that it has held.
     """

@@ -1,16 +1,19 @@
 """Estimate how close a round of training brings each row of the model to its local optimum.
 
-Near the optimum, the gradient of a row is its distance from the optimum times the curvature of the
-loss. A worker that makes n small steps with the learning rate lr, along a direction of curvature c,
-covers the fraction 1 - exp(-a) of the distance, with a = lr n c. A term of the loss, such as -log
-σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated as a constant times the mean
-squared length of the rows of the other matrix. `approach` computes lr times n times this mean;
-`w2v.cluster.kernels` has the constants.
+In a round, several workers start from the same model, and each trains on its own part of the text.
 
-After j workers in sequence, the fraction exp(-j a) of the distance is left; k workers in sequence
-cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first one covers. By this formula,
-``combine=sequential`` estimates the result of training in sequence from the changes of workers that
-all started from the same model.
+Near the optimum, the gradient of a row is its distance from the optimum times the curvature c of
+the loss. A worker that makes n small steps with the learning rate lr therefore covers the fraction
+1 - exp(-a) of the distance, with a = lr n c.
+
+A term of the loss, such as -log σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated
+as a constant times the mean squared length of the rows of the other matrix. `approach` computes lr
+times n times this mean; `w2v.cluster.kernels` has the constants.
+
+If workers trained one after another, the fraction exp(-j a) of the distance would be left after j
+of them. So k of them would cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first
+one covers. By this formula, ``combine=sequential`` estimates from the changes of the workers what
+training in sequence would have given.
 """
 
 import numpy as np
@@ -31,8 +34,8 @@ def row_terms(task: Task) -> tuple[F64, F64]:
     Returns
     -------
     center, outside : float64 (rows,)
-        For the rows of the input and of the output matrix. With CBOW, each word of the text counts
-        once as an input, though it is in the windows of several words.
+        The numbers for the rows of the input matrix, and for those of the output matrix. With CBOW,
+        a word of the text is counted as if it were in one window only, though it is in several.
 
     Raises
     ------

@@ -23,8 +23,8 @@ class Cluster:
     pool
         The processes in which the workers run.
     here
-        The number of these processes on this machine, for estimates of memory; 0 if they run on a
-        Ray cluster that was not started here.
+        The number of these processes that count for the memory of this machine. It is 0 if they run
+        on a Ray cluster that was not started here.
     report
         A function that is called with a message on the costs of a round.
     """
@@ -77,7 +77,7 @@ def open_cluster(
     threads: int | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Cluster | None]:
-    """Context manager: yield the `Cluster` of a training; None with ``cluster=none``.
+    """Context manager: yield the `Cluster` of a training; None if it is to have no workers.
 
     With ``cluster=ray``, this process is connected to a Ray cluster first; the connection and the
     processes of the workers end with the ``with`` block. `Cluster.make_engine` starts the workers.

@@ -44,8 +44,8 @@ class FrozenStep:
     def update(self, draw: Any, rate: float) -> Tally:
         """Update the model by one batch, except for the frozen vectors.
 
-        `draw` is what the method `draw` returned for the batch. Return the summed weight of the
-        pairs of the batch, and their summed loss before the update.
+        `draw` is what the method `draw` returned for the batch. Return the sums, over the pairs of
+        the batch, of the weights and of the losses before the update.
         """
         tally = self.step.update(draw, rate)
         self.center.put_back(draw.inputs.ids)
@@ -58,7 +58,7 @@ class FrozenStep:
 class _Fixed:
     """The frozen rows of a matrix, and a copy of their values.
 
-    ``frozen`` is a bool array (V,), true for the rows that are frozen.
+    ``frozen`` is a bool array with an element for each row, true for those that are frozen.
     """
 
     def __init__(self, matrix: F32, frozen: NDArray[np.bool_]) -> None:

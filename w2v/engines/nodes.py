@@ -1,9 +1,12 @@
-"""The compiled hierarchical softmax: the scores of tree nodes as a sparse matrix.
+"""Compiled code for the hierarchical softmax, whose scores form a sparse matrix.
 
-A tile is a number of center words that are computed together. Its output vectors are those of the
-inner nodes on the tree paths of all words that these center words predict. A center word needs only
-the scores of nodes on the paths of the words that it predicts itself; for skip-gram with a window
-size of 5, these are about 80 of 500. The scores are therefore a sparse matrix.
+A center word predicts the words around it, or itself (see below). It is scored with the inner nodes
+on the tree paths of the predicted words.
+
+A tile is a number of center words that are computed together. Its nodes are those on the paths of
+all words that its center words predict. Each single center word needs only some of these nodes; for
+skip-gram with a window size of 5, about 80 of 500. The matrix of the scores of center words and
+nodes is therefore sparse.
 
 Four center words are computed together as a *group*. A group has one row of the matrix. Its
 elements are the nodes on the paths of all words that the four center words predict, each with four
@@ -51,14 +54,15 @@ from w2v.engines.windows import find_targets
 
 @inner
 def weigh_group(weights: F32, sizes: Sizes, first: int, tile: Tile, own: Nodes) -> float:
-    """Compute the weights of the pairs of `MR` consecutive center words and the words around them.
+    """Compute the weights of the pairs of `MR` consecutive center words with the words around them.
 
-    The weights are stored in ``own.lanes``. Returns the sum of the weights.
+    The weights are stored in ``own.lanes``, as 0 for words that the center word does not predict.
+    Their sum is returned.
 
     Parameters
     ----------
     weights
-        The weights of pairs by distance.
+        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
     first
         The index of the first of these center words in the tile, a longer sequence of center words.
     """
@@ -80,7 +84,7 @@ def list_groups(
     """For skip-gram, list the tree nodes with which each group of center words is scored.
 
     A group is `MR` consecutive center words, and a tile is a number of groups. The nodes and the
-    weights of the scores are stored in ``own``. Returns the summed weight of the pairs.
+    weights of their scores are stored in ``own``. The sum of the weights of all pairs is returned.
 
     Parameters
     ----------
@@ -88,7 +92,7 @@ def list_groups(
         The paths of the words in and around the tile (``keys`` and ``key_starts`` of
         `w2v.engines.structures.Plans`).
     weights
-        The weights of pairs by distance.
+        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
     """
     entries, marks = own.entries, own.marks
     sums, lanes = address(own.sums), address(own.lanes)
@@ -163,13 +167,13 @@ def score_nodes(
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
     A tile is a number of center words. Its input rows are in ``tile.C``, and its node vectors in
-    ``tile.R``. The scores S are computed in ``tile.scores`` and replaced by -∂J/∂S, where J is the
-    loss.
+    ``tile.R``. The scores S are first written to ``tile.scores``. They are then replaced by -∂J/∂S,
+    the negative derivatives of the loss J.
 
     Parameters
     ----------
     weights
-        The weights of pairs by distance.
+        The weights of pairs by the position of the predicted word (`w2v.engines.structures.Pairs`).
     keys, starts
         The paths of the words in and around the tile, or for CBOW the nodes of each group of `MR`
         center words (``keys`` and ``key_starts`` of `w2v.engines.structures.Plans`).
@@ -236,8 +240,8 @@ def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with. The gradient of each input row is written to its target, which is stored in
-    ``tile`` (`w2v.engines.rows.Targets`). Those of the nodes are added to the rows at the address
+    scored with. For input rows, ``tile`` says where the gradients are written
+    (`w2v.engines.rows.Targets`). For nodes, they are added to the rows at the address
     ``gradients``.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES

@@ -25,8 +25,9 @@ def blas_library() -> Any:
 class NumpyEngine:
     """An engine in plain NumPy. It trains every loss and architecture, and can freeze vectors.
 
-    BLAS is limited to one thread, because its order of summation depends on the number of threads.
-    The training step of a loss may still compute several matrix products at the same time.
+    BLAS is limited to one thread, because its order of summation, and so its results, depend on the
+    number of threads. The training step of a loss may still compute several matrix products at the
+    same time.
     """
 
     compile_seconds = 0.0
@@ -41,7 +42,10 @@ class NumpyEngine:
         self.shard_words = max(1 << 16, round(self.step.batch_words / kept))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard (part of the text) once, batch by batch; update the model in place."""
+        """Train on a shard (part of the text) once, batch by batch; update the model in place.
+
+        `rates` are the learning rates at the beginning and at the end of the shard.
+        """
         key = draw_key(random)
         words, batches = self._batches(text, key)
         tally = Tally(words=words)
@@ -80,9 +84,9 @@ class NumpyEngine:
     def _batches(self, text: Text, key: Key) -> tuple[int, list[tuple[int, Batch]]]:
         """Sub-sample a text and cut it into batches of center words.
 
-        Return the number of tokens that are words of the vocabulary, before sub-sampling, and a
-        pair for each batch: the position of its first center word in the sub-sampled text, and the
-        words of the batch.
+        Return how many tokens of the text, before sub-sampling, are words of the vocabulary; and a
+        list with a pair for each batch. The pair has the position of the batch's first center word
+        in the sub-sampled text, and the words of the batch.
         """
         words, kept = sample(text, self.keep, key)
         size = self.step.batch_size(len(kept.ids))

@@ -33,7 +33,10 @@ TINY = np.float32(1e-30)
 
 @inner
 def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
-    """Prefetch ``width`` values of each of the rows ``ids`` of a matrix; ids of -1 are skipped."""
+    """Load the first ``width`` values of some rows of a matrix into the processor's cache.
+
+    ``ids`` are the numbers of the rows; -1 is skipped.
+    """
     base, stride = address(matrix), matrix.shape[1]
     for word in ids:
         if word >= 0:
@@ -43,7 +46,7 @@ def prefetch_rows(matrix: F32, ids: I32, width: int) -> None:
 
 @inlined
 def copy_row(matrix: int, word: int, stride: int, out: int, width: int) -> Any:
-    """Copy a row of a matrix; return a vector whose lanes sum to the row's squared length.
+    """Copy a row of a matrix; return a SIMD vector whose sum is the row's squared length.
 
     For the row number -1, zeros are written.
 
@@ -89,17 +92,17 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where the negative gradients of rows are written: ``out = old + step * gradient``.
+    """Where and how the negative gradients of rows are written: ``out = old + step * gradient``.
 
-    If a word has several rows in a training step, ``out`` is the row's place in the gradient
-    buffer, ``old`` is a row of zeros and ``step`` is 1. If it has only one, the model is updated
-    directly: ``out`` is the word's vector in the model, ``old`` its value before the step and
-    ``step`` the step size (`limit`).
+    If a word has several rows in a training step, their gradients are written to the gradient
+    buffer and added later: ``out`` is the row's place in the buffer, ``old`` is a row of zeros, and
+    ``step`` is 1. If a word has only one row, the model is updated directly: ``out`` is the word's
+    vector in the model, ``old`` its value before the step, and ``step`` the step size (`limit`).
 
     Attributes
     ----------
     out, old
-        The addresses of two int64 arrays, which have an address for each row.
+        The addresses of two int64 arrays. Each has an address for each row.
     steps
         The address of a float32 array with the step of each row.
     """
@@ -111,7 +114,10 @@ class Targets(NamedTuple):
 
 @inlined
 def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
-    """Write ``old + step * sums`` for row ``p`` of ``targets``, from column ``column`` on."""
+    """Write ``old + step * sums`` to some columns of row ``p`` of ``targets``, from ``column`` on.
+
+    ``sums`` is a tuple of SIMD vectors: the negative gradient in these columns.
+    """
     step = splat(load_float(targets.steps, p))
     old = load_each(sums, load_address(targets.old, p), column)
     store_each(multiply_add_each(step, sums, old), load_address(targets.out, p), column)
@@ -119,13 +125,13 @@ def put_row(targets: Targets, p: int, column: int, sums: Any) -> None:
 
 @inlined
 def limit(rate: np.float32, curvature: np.float32) -> np.float32:
-    """Return the step size of a row: the learning rate, but at most 2 / h.
+    """Return the step size of a row: the learning rate, but at most 2 / ``curvature``.
 
-    h, the argument ``curvature``, is a bound on the curvature of the loss along the row. A step of
-    at most 2 / h cannot increase the loss.
+    ``curvature`` is a bound on the curvature of the loss along the row. A step of at most 2 /
+    ``curvature`` cannot increase the loss.
 
-    A limit of 1 / h would bias the model. It would affect noise words more often than context
-    words, because one noise word is shared by many pairs.
+    A limit of 1 / ``curvature`` would bias the model. It would affect noise words more often than
+    context words, because one noise word is shared by many pairs.
     """
     longest = np.float32(2) / max(curvature, TINY)
     return longest if longest < rate else rate
@@ -162,7 +168,8 @@ def choose_targets(
     rate
         The learning rate.
     copies
-        The address of copies of the model's rows, from before the step; 0 if there are none.
+        The address of copies of the model's rows, from before the step. If it is 0, there are no
+        copies, and the model still has these values.
     places
         The address of the rows' places in the gradient buffer.
     tile
@@ -197,7 +204,8 @@ def put_gradients(
 ) -> None:
     """Apply the gradients of some rows to the model, or copy them to the gradient buffer.
 
-    A gradient is applied if it is the only one of its word, or tree node, in the training step.
+    A gradient is applied if it is the only one of its word, or tree node, in the training step. The
+    others are copied, unless they are in the buffer already.
 
     Parameters
     ----------

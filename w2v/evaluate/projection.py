@@ -87,7 +87,7 @@ def project_by(
 ) -> list[Projection]:
     """Return the projections of words by several methods, without repeats.
 
-    There is only one by PCA, even if `project` uses PCA in place of other methods.
+    `project` may use PCA in place of other methods; the result has only one projection by PCA.
     """
     made = [project(vectors, words, method) for method in methods]
     return list({projection.method: projection for projection in made}.values())
@@ -99,7 +99,7 @@ def project_2d(vectors: WordVectors, words: Sequence[str]) -> NDArray[np.float64
     Returns
     -------
     (n, 2) float64
-        Coordinates with mean 0. The sign of each component is chosen so that its coordinate of
+        Coordinates with mean 0. A principal component may point either way; here, its coordinate of
         largest absolute value is positive. A component is 0 if there are too few words or
         dimensions.
 

@@ -1,9 +1,10 @@
-"""Test whether two configurations differ significantly in a score, over seeds and benchmark items.
+"""Test whether two configurations differ significantly in a score.
 
 Each configuration is trained with several seeds, and all runs are evaluated on the same items: word
-pairs or analogy questions. Both seeds and items are treated as random samples, as in a study in
-which several readers judge the same cases (Obuchowski and Rockette). `w2v.evaluate.influence`
-computes how much each item contributes to a score.
+pairs or analogy questions. A difference is significant if it cannot be explained by the choice of
+seeds and items. Both are treated as random samples, as in a study in which several readers judge
+the same cases (Obuchowski and Rockette). `w2v.evaluate.influence` computes how much each item
+contributes to a score.
 
 For the seeds s = 1 ... S, let d_s be the difference of the two scores with seed s, and e_s the
 vector of the differences of the items' contributions. The variance of the mean of d_s is estimated
@@ -11,18 +12,19 @@ by
 
     seeds + items,   seeds = var(d_s) / S,   items = max(0, q(mean of e_s) - noise) u / (u - 1),
 
-where q(e) is the sampling variance over items (for independent items, the sum of squares),
-``noise`` is the contribution of the seeds to q(mean of e_s), and u is the number of word pairs.
+Here, q(e) is the variance over samples of items; for independent items, it is the sum of squares.
+``noise`` is the part of q(mean of e_s) that is due to the seeds. u is the number of different word
+pairs among the items; an analogy question consists of two.
 
-The variance over seeds is estimated from few values. With more than two configurations, the
-estimate is therefore the sum of the variances of the two configurations, but at least twice the
-mean variance of all configurations.
+With few seeds, var(d_s) is not reliable. With more than two configurations, it is therefore
+replaced by the sum of the variances of the two configurations, but at least twice the mean variance
+of all configurations.
 
-The test allows for comparisons of all pairs of configurations at once. Critical values are those of
-the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
-freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would be too
-liberal; the critical value is then the mean of the critical values for the two variances, weighted
-by the variances (Cochran). The README of this folder reports simulations.
+The test is corrected for comparing all pairs of configurations at once. Critical values are those
+of the studentized range (Tukey's test), or of Student's t for two configurations. The degrees of
+freedom are Satterthwaite's. With two configurations or two seeds, Satterthwaite's test would find
+too many differences. The critical value is then the mean of the critical values for the two
+variances, weighted by the variances (Cochran). The README of this folder reports simulations.
 
 References
 ----------
@@ -60,7 +62,7 @@ MAX_SEEDS = 1000
 
 
 class Noise(NamedTuple):
-    """The variance of the difference between two mean scores, by its two causes: seeds and items.
+    """The variance of the difference between two mean scores, split by cause: seeds and items.
 
     Attributes
     ----------
@@ -68,8 +70,8 @@ class Noise(NamedTuple):
         The estimated variance due to the choice of seeds, and the degrees of freedom of the
         estimate.
     items, items_freedom
-        The same for the choice of items (word pairs or questions); 0 and 1 for a score without
-        items, such as a loss.
+        The same for the choice of items (word pairs or questions). A score without items, such as a
+        loss, has the variance 0 with 1 degree of freedom here.
     careful
         Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. It is
         used for two configurations or two seeds.
@@ -89,10 +91,11 @@ class Noise(NamedTuple):
     def critical(self, family: "Family") -> float:
         """Return how many standard errors a difference must exceed to be significant.
 
-        If `careful`, this critical value is the mean of the critical values for the degrees of
-        freedom of the two variances, weighted by the variances (Cochran). Otherwise it is the
-        critical value for the degrees of freedom of their sum (Satterthwaite). It is 0 if both
-        variances are 0. `family` is the family of comparisons to correct for.
+        The result is a critical value for `family`, the comparisons that are corrected together. If
+        `careful`, it is the mean of the critical values for the degrees of freedom of the two
+        variances, weighted by the variances (Cochran). Otherwise, it is the critical value for the
+        degrees of freedom of the sum of the variances (Satterthwaite). If both variances are 0, the
+        result is 0.
         """
         if not self.error:
             return 0.0
@@ -105,7 +108,10 @@ class Noise(NamedTuple):
         return float(np.average(found, weights=weights))
 
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
-        """Return the `Noise` to expect with `wanted` seeds; this one was estimated with `seeds`."""
+        """Return the `Noise` to expect with `wanted` seeds.
+
+        `seeds` is the number of seeds from which this one was estimated.
+        """
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
 
@@ -123,30 +129,33 @@ class Difference:
         undefined. For a benchmark that skips unknown words, only items are used whose words are
         known to all these runs.
     verdict
-        Whether `a` is significantly ``better`` or ``worse`` than `b`, or ``no difference shown``;
-        or why they cannot be compared: ``one seed`` or none in common, or ``too few pairs`` (fewer
-        than `MIN_ITEMS`, or the score is undefined).
+        ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
+        shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
+        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or an undefined score).
     low, high
-        The simultaneous 95 % confidence interval of the difference, corrected for the number of
-        comparisons. It excludes 0 if the verdict is ``better`` or ``worse``. If the configurations
-        cannot be compared, all attributes from here on except `seeds` and `items` are None.
+        The confidence interval of the difference. It is so wide that the intervals of all compared
+        differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
+        ``better`` or ``worse``. These and all later attributes, except `seeds` and `items`, are
+        None if the two cannot be compared.
     alone_low, alone_high
-        The 95 % confidence interval without this correction, which is valid if only this comparison
-        was planned.
+        The 95 % confidence interval for this difference alone, which is valid if no other
+        comparison was planned.
     p
         The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
         ``better`` or ``worse``.
     seeds, items
-        The number of seeds that both have, and of the pairs or questions that were used (None if
-        the score has no items).
+        The number of seeds that both have, and the number of pairs or questions that were used. The
+        latter is None for a score without items, or if no seed is in common.
     detectable
         The smallest true difference that is significant with probability 0.8, given this number of
         seeds; None if no variance was observed.
-    size, seeds_needed
-        `Comparison.size`, or the absolute value of `difference` if that is None; and the number of
-        seeds with which a true difference of this size is significant with probability 0.8. The
-        number is None if `MAX_SEEDS` seeds are not enough, or if the runs are not a sample of
-        seeds.
+    size
+        The difference for which `seeds_needed` is computed: `Comparison.size`, or the absolute
+        value of `difference` if that is None.
+    seeds_needed
+        The number of seeds with which a true difference of this size is significant with
+        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if the runs are not a
+        sample of seeds.
     """
 
     a: int
@@ -167,16 +176,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class Family:
-    """The family of comparisons that are corrected together for multiple testing.
+    """A family of comparisons, which are corrected together for multiple testing.
+
+    The comparisons are those of all pairs of configurations by one score.
 
     Attributes
     ----------
     settings
         The number of configurations that are compared with each other.
     level
-        The family-wise error rate for this score, over all pairs of configurations.
+        The probability of any false positive among these comparisons.
     whole
-        The family-wise error rate over all scores. p-values are corrected to this level.
+        The probability of any false positive among the comparisons by all scores. p-values are
+        corrected for all of these.
     """
 
     settings: int
@@ -195,15 +207,15 @@ class Family:
         return math.exp(_critical_values(self.settings, self.level)(1 / freedom)) / math.sqrt(2)
 
     def p_value(self, ratio: float, critical: float) -> float:
-        """Return the p-value of a difference, corrected for all comparisons of all scores.
+        """Return the p-value of a difference, corrected for all comparisons by all scores.
 
         Parameters
         ----------
         ratio
             The absolute value of the difference, in standard errors.
         critical
-            The critical value of `ratio`, by which the degrees of freedom are found: those for
-            which the method `critical` returns this value.
+            The value that `ratio` must exceed to be significant. The degrees of freedom are found
+            from it: they are those for which the method `critical` returns this value.
         """
         low, high = 1.0, MAX_FREEDOM
         while high / low > 1 + 1e-9:
@@ -230,17 +242,17 @@ MAX_FREEDOM = 1e5
 
 @cache
 def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
-    """Return the logarithm of the critical studentized range as a polynomial in 1 / freedom.
+    """Return a polynomial from which critical values of the studentized range are computed.
 
-    Freedom is the degrees of freedom. The function is so smooth that a polynomial through ten
-    points is exact to 1e-3.
+    The polynomial gives the logarithm of the critical value from 1 / the degrees of freedom. It
+    goes through ten exact values, and its error is at most about 1e-3.
 
     Parameters
     ----------
     settings
         The number of configurations that are compared with each other.
     level
-        The probability with which a range exceeds the critical one by chance.
+        The probability with which a range exceeds the critical value by chance.
     """
     from scipy.optimize import brentq
 
@@ -258,18 +270,18 @@ def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
 def levels(objective: int, others: int) -> list[float]:
     """Divide the significance level `LEVEL` among several families of comparisons (Sidak).
 
-    A family (`Family`) compares a group of configurations by one score. The families that compare
-    by the objective, the score that was chosen before there were results, share half of `LEVEL`
-    equally; those that compare by other scores share the other half. If either kind is missing, the
-    other kind gets the whole level. The probability of any false positive in all families is then
-    `LEVEL`, exactly if they are independent.
+    A family (`Family`) compares a group of configurations by one score. One of the scores is the
+    objective, which was chosen before there were results. The families that compare by the
+    objective share half of `LEVEL` equally; those that compare by other scores share the other
+    half. If there are only families of one kind, they share the whole level. The probability of any
+    false positive in all families is then `LEVEL` if the families are independent.
 
     Parameters
     ----------
     objective
-        The number of families that are compared by the objective; usually 1.
+        The number of families that compare by the objective; usually 1.
     others
-        The number of families that are compared by other scores.
+        The number of families that compare by other scores.
 
     Returns
     -------
@@ -283,7 +295,9 @@ def levels(objective: int, others: int) -> list[float]:
 
 
 def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:
-    """Estimate the variance of scores over seeds, without effects common to all configurations.
+    """Estimate how much the scores of each configuration vary over seeds.
+
+    A seed may raise the scores of all configurations alike. Such effects are removed first.
 
     Parameters
     ----------
@@ -293,7 +307,7 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     Returns
     -------
     variances : (settings,)
-        The variance of each configuration; NaN if it has one seed.
+        The variance of each configuration; NaN if it has fewer than two seeds.
     mean : float
         The variance pooled over all configurations; NaN if `freedom` is 0.
     freedom : float
@@ -339,10 +353,11 @@ class Comparison:
     larger_is_better
         Whether a larger score is better.
     size
-        The difference for which `Difference.seeds_needed` is computed; None: the observed one.
+        The difference for which `Difference.seeds_needed` is computed; None: that which was
+        observed.
     fixed
-        Whether the runs are not a sample of seeds, for example vectors from elsewhere, so that only
-        the items are a sample. Each configuration then has one run.
+        Whether the runs are not a sample of seeds, for example because the vectors are from
+        elsewhere. Each configuration then has one run, and only the items are a sample.
     """
 
     values: Sequence[Mapping[str, float]]
@@ -508,10 +523,10 @@ class Comparison:
         return _shown(self.family, noise)
 
     def _seeds_needed(self, noise: Noise, seeds: int, size: float) -> int | None:
-        """Return the fewest seeds, at least two, for which a difference of `size` is detectable.
+        """Return how many seeds, at least two, would show a true difference of `size`.
 
-        The difference is then significant with probability `POWER`. `noise` was estimated with
-        `seeds` seeds. The result is None if `MAX_SEEDS` seeds are not enough.
+        With so many seeds, the difference is significant with probability `POWER`. `noise` was
+        estimated from `seeds` seeds. The result is None if `MAX_SEEDS` seeds are not enough.
         """
         if _shown(self.family, noise.with_seeds(seeds, MAX_SEEDS)) > size:
             return None

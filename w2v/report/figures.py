@@ -72,7 +72,8 @@ def draw(
     title
         The title of the maps and of the curves of loss and scores.
     counts
-        The counts of the corpus, for the rank-frequency chart; None to leave this chart out.
+        The counts of the corpus, for the chart of the frequency of words over their rank; None to
+        leave this chart out.
     methods
         The methods of projection into the plane, keys of `w2v.evaluate.projection.NAMES`. Each has
         its own map chart, and the interactive map offers all of them. Without methods, no map is

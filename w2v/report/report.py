@@ -33,7 +33,7 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Scale:
-    """The common axis of the small confidence-interval charts in a table column.
+    """The axis that the small charts of confidence intervals in a table column have in common.
 
     Attributes
     ----------
@@ -42,7 +42,8 @@ class Scale:
     digits
         The number of decimals of the interval limits.
     factor
-        The factor from values to displayed numbers, such as 100 for percentages.
+        The number by which values are multiplied when they are displayed, such as 100 for
+        percentages.
     """
 
     low: float
@@ -137,7 +138,7 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the name and the description of each benchmark that is not a file of the user.
+    """Return the name and the description of each benchmark, except those from files of the user.
 
     `settings` is the group ``evaluate`` of a run's settings.
     """
@@ -166,7 +167,7 @@ def read_table(folder: Path, name: str) -> list[Row]:
 
 
 def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """Return the methods, and the total results of each analogy benchmark and of its sections.
+    """Return the methods of solving analogies, and the total results of benchmarks and sections.
 
     Parameters
     ----------
@@ -178,10 +179,10 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     methods
         The names of the methods.
     totals
-        The rows for all categories together and the first method; the row of a benchmark comes
-        before those of its sections. Three columns are added: ``accuracy_5`` (the fraction of the
-        questions used whose right answer is among the first five), ``coverage`` (the fraction of
-        all questions that were used), and ``others``, the accuracy of every method by its name.
+        The rows for the first method and all categories together: one for each benchmark, followed
+        by those of its sections. Three columns are added. ``accuracy_5`` is the fraction of the
+        used questions whose right answer is among the first five. ``coverage`` is the fraction of
+        all questions that were used. ``others`` is the accuracy of every method, by its name.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -260,7 +261,7 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def pictures(folder: Path) -> dict[str, list[Row]]:
-    """Return the charts by kind, each with its title, its description and its image.
+    """Return the charts of each kind; a chart is a row with its title, description and image.
 
     Parameters
     ----------
@@ -275,7 +276,7 @@ def pictures(folder: Path) -> dict[str, list[Row]]:
 
 
 def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Yield each group of settings: its name, and the names and values of its settings as text.
+    """Yield each group of settings: its name, and the name and the value (as text) of each setting.
 
     Settings outside of any group form the last group, ``experiment``.
     """
@@ -316,7 +317,11 @@ def software() -> str:
 
 
 def number(value: float | None, digits: int, factor: float = 1.0) -> str:
-    """Format a number, multiplied by `factor`, with a Unicode minus sign; a dash if it is None."""
+    """Return a number, multiplied by `factor`, as text with `digits` decimals.
+
+    The text is a dash for None. The minus sign is that of Unicode; a number that is rounded to 0
+    has none.
+    """
     if value is None:
         return DASH
     text = f"{factor * value:.{digits}f}"
@@ -339,7 +344,10 @@ def plural(value: int, noun: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """Format a time given in seconds: in seconds below two minutes, or else in minutes or hours."""
+    """Format a time given in seconds.
+
+    It is shown in seconds below two minutes, in minutes below two hours, or else in hours.
+    """
     if value < 120:
         return f"{value:.1f} s" if value >= 0.05 else "< 0.1 s"
     minutes, rest = divmod(round(value), 60)

@@ -85,7 +85,7 @@ class Texts:
         border
             Not used.
         limit
-            Stop after this many documents that are not only white space.
+            Stop after this many documents that are not only white space; None: read all.
 
         Raises
         ------
@@ -113,9 +113,9 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     Raises
     ------
     InputError
-        A path gives no file or a file that is not text, there are no documents, `documents`, its
-        first item or one of several paths is of the wrong type, or a setting of `files` is not the
-        default although `documents` are not paths.
+        There are no documents, or `documents` or one of its items is of the wrong type. A path
+        gives no file, or a file that is not text. Or a setting of `files` is not the default,
+        although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)
@@ -156,8 +156,9 @@ def _refuse(documents: object) -> Any:
 def is_path(item: object) -> bool:
     """Return whether an item is a path, as opposed to the text of a document.
 
-    A path is a `pathlib.Path`; a glob pattern or URL without white space, if it contains a slash or
-    has a suffix such as ``.txt``; or another string, if it names an existing file or folder.
+    A `pathlib.Path` is a path. A string without white space that is a glob pattern or a URL is one
+    if it contains a slash or has a suffix, as in ``*.txt``. Any other string is one if it names an
+    existing file or folder.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

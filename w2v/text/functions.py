@@ -31,7 +31,7 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
 
 def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
-    """Return a dict that changes when some modules, or modules that they import, change.
+    """Return a dict that changes when the code of some modules, or of modules they import, changes.
 
     The code of `modules`, and of the user's own modules that they import directly or indirectly, is
     hashed. Installed packages are represented by their versions. The standard library is left out.
@@ -39,9 +39,9 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``code``, one SHA-256 of all this code in hexadecimal, and ``packages``, a dict from the
-        top-level module of each installed package that is imported to the package's version, which
-        is empty if unknown.
+        ``code`` is one SHA-256 of all this code, in hexadecimal. ``packages`` has the version of
+        each installed package that is imported, by the name of its top-level module; the version is
+        empty if unknown.
     """
     code: dict[str, bytes] = {}
     packages: dict[str, str] = {}
@@ -83,9 +83,10 @@ def is_installed(path: Path) -> bool:
 
 
 def version_of(module: str) -> str:
-    """Return the version of the installed package with a top-level module; empty if there is none.
+    """Return the version of the installed package that has a top-level module; empty if none has.
 
-    A package can have another name than its module: PyYAML has the module ``yaml``.
+    A package can have another name than its module: PyYAML has the module ``yaml``. If several
+    packages have the module, the result lists the versions of all.
     """
     if module in sys.stdlib_module_names:
         return ""

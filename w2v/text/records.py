@@ -1,4 +1,4 @@
-"""A source of documents that reads one field of JSON, CSV, TSV or Parquet files as a stream."""
+"""A source of documents that are one field of each record in JSON, CSV, TSV or Parquet files."""
 
 import csv
 import json
@@ -41,11 +41,11 @@ class Records:
     Parameters
     ----------
     files
-        The paths, how to open them, and what to do about bytes that are not UTF-8.
+        The paths of the files, how to open and decode them, and what to do about invalid bytes.
     field
         The name of the field that holds a text or a list of tokens. ``a.text`` is the field
-        ``text`` of the object in field ``a``; ``.`` is the record itself; a number is a column of a
-        table without a header, counted from 1. A null is an empty document.
+        ``text`` of the object in field ``a``; ``.`` is the record itself. A number is a column of a
+        table without a header, counted from 1. A field that is null is an empty document.
     """
 
     files: Files
@@ -68,7 +68,7 @@ class Records:
         border: Border | None = None,  # noqa: ARG002 (a record is never split)
         limit: int | None = None,
     ) -> Iterator[Block]:
-        """Yield the documents in blocks, also those that are blank; none is cut.
+        """Yield all documents in blocks, blank ones, too; no document is cut.
 
         Parameters
         ----------
@@ -243,7 +243,8 @@ class Records:
         Raises
         ------
         InputError
-            No column or several columns have this name, or it is a number in spite of a header.
+            No column or several columns have this name; or `field` is a number, but the table has a
+            header.
         """
         first = rows[0]
         # A number is never a name: in a table without a header, any cell may hold that number.
@@ -351,8 +352,8 @@ def field_of(record: Any, name: str) -> Any:
     Parameters
     ----------
     name
-        ``a.text`` is the field of this name or, if there is none, the field ``text`` of the object
-        in the field ``a``; ``.`` is the record itself.
+        The name of the field. If the record has no field called ``a.text``, this name means the
+        field ``text`` of the object in the field ``a``. ``.`` is the record itself.
 
     Raises
     ------
@@ -388,7 +389,7 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names for a message, in quotes; long names and more than `MAX_NAMES` are cut."""
+    """Return names in quotes, for a message; long names, and more than `MAX_NAMES`, are cut."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
@@ -423,9 +424,10 @@ def names_in(files: Files, path: str) -> list[str]:
 
 
 def lines_of(texts: Iterable[ValidText]) -> Iterator[tuple[bytes, int]]:
-    """Yield each line of a file, with its line feed if it has one, and the position in the file.
+    """Yield each line of a file, including its line feed, and the position reached in the file.
 
-    The position is how many bytes of the file have been read.
+    The position is how many bytes of the file, as stored, have been read. The last line may lack a
+    line feed.
 
     Parameters
     ----------
@@ -446,9 +448,9 @@ GAP = re.compile(r"[\s,]*")
 
 
 def json_values(path: str, texts: Iterable[ValidText]) -> Iterator[tuple[Any, int]]:
-    """Yield each item of a JSON array, or each of several JSON values, with a position.
+    """Yield the items of a JSON array, or several JSON values one after another, with positions.
 
-    The position is how many bytes of the file have been read.
+    The position of a value is how many bytes of the file, as stored, have been read.
 
     Parameters
     ----------
@@ -519,16 +521,17 @@ HEADER_ROWS = 20
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
     """Return whether the first row of a table is clearly a header.
 
-    It is one if it has a usual name of a text column, such as "review", above the text, or a usual
-    name of another column, such as "label", above another column. It is also one if some other
-    column than that of the text has a name in the first row and numbers in all of `rows`.
+    It is a header if the cell above the text is a usual name of a text column, such as "review". It
+    is also one if another cell is a usual name of another column, such as "label"; or if another
+    column has a name in the first row and numbers in all of `rows`.
 
     Parameters
     ----------
     first
         The first row.
     rows
-        Some rows after the first; not used if there are fewer than two.
+        Some rows after the first; not used if there are fewer than two, or if the numbers of cells
+        differ.
     column
         The index of the column with the text.
     """
@@ -545,7 +548,7 @@ def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
 
 
 def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
-    """Parse the lines of a table; yield each row with a cell that is not empty, as a list of cells.
+    """Parse the lines of a table, and yield each row as a list of cells; skip rows of empty cells.
 
     If the delimiter is a tab, quotes are ordinary characters.
     """
@@ -568,7 +571,10 @@ def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def holds_text(kind: Any) -> bool:
-    """Return whether an Arrow type is string, dictionary-encoded string, null or a list of such."""
+    """Return whether values of an Arrow type are text or nulls, or lists of text or nulls.
+
+    Dictionary-encoded text is text, too.
+    """
     from pyarrow import types
 
     if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):

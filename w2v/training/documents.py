@@ -92,11 +92,11 @@ def train(
     Parameters
     ----------
     documents
-        The path of a file or a folder, a glob pattern or a URL, or a list of these; ``.gz``,
-        ``.bz2``, ``.xz`` and ``.zst`` files are decompressed. Or any iterable of strings, each a
-        document, or of lists of tokens, which are used unchanged; it is read once, as a stream. A
-        list of strings is taken for paths if its first item is the path of an existing file or
-        folder, a pattern such as ``texts/*.txt``, or a URL.
+        Either files: the path of a file or a folder, a glob pattern or a URL, or a list of these.
+        Files that end in ``.gz``, ``.bz2``, ``.xz`` or ``.zst`` are decompressed. Or the documents
+        themselves: any iterable of strings, each a document, or of lists of tokens, which are used
+        unchanged. It is read once, as a stream. A list of strings is taken for paths if its first
+        item is the path of an existing file or folder, a pattern such as ``texts/*.txt``, or a URL.
     objective
         The architecture and its loss, as in ``w2v.Cbow(loss=w2v.HierarchicalSoftmax())``;
         ``w2v.SkipGram()`` if None, with 100 dimensions, a window of 5 and negative sampling with 5
@@ -114,14 +114,14 @@ def train(
     limit
         Read at most this many documents that are not blank.
     workers
-        The number of threads that tokenize; None: one for each core. For a tokenizer with the
-        setting ``pattern`` or ``function``, the number of processes; None: one.
+        The number of threads that tokenize; None: one for each core. A tokenizer with the setting
+        ``pattern`` or ``function`` uses processes instead; None: one.
     min_count, max_size, words, keep, drop, max_share
-        Which words get a vector: those that occur ``min_count`` times or more, but at most
-        ``max_size``, the most frequent ones; or, if given, those of ``words`` that occur. The words
-        ``keep`` get one if they occur, whatever the other settings. Of the other words, those in
-        ``drop`` get none, nor do words that are more than ``max_share`` of all tokens. ``words``
-        and ``drop`` are lists of words, or the path of a file with one word per line.
+        Which words get a vector: those that occur ``min_count`` times or more or, if ``words`` is
+        given, those of ``words`` that occur. Words in ``drop`` get none, nor do words that are more
+        than ``max_share`` of all tokens. If more than ``max_size`` words are left, only the most
+        frequent ones get a vector. Words in ``keep`` always get one if they occur. ``words`` and
+        ``drop`` are lists of words, or the path of a file with one word per line.
     epochs, lr, min_lr, decay_epochs
         The number of passes over the text, and the learning rate at the start and at the end. The
         rate falls linearly over ``decay_epochs`` epochs, or over all epochs if None.
@@ -134,13 +134,13 @@ def train(
         replacement by ``seed``. Models of several seeds then differ as those of several texts of
         the same kind would. The vocabulary and its counts stay those of the whole text.
     patience, min_gain
-        Stop after this many successive epochs in which the held-out loss has not fallen by more
-        than ``min_gain`` nats per pair below the best so far, and keep the vectors of the best
-        epoch; None: never.
+        Stop after ``patience`` successive epochs without a gain, and keep the vectors of the best
+        epoch; None: never stop early. A gain is a held-out loss that is more than ``min_gain`` nats
+        per pair below the best so far.
     init
-        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Other words
-        start from random vectors. The attribute ``moved`` of the result says how far training has
-        moved the initial vectors.
+        Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Words without an
+        initial vector start from a random one. The attribute ``moved`` of the result says how far
+        training has moved the initial vectors.
     vocabulary
         With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
         of ``init``, and words of ``keep`` that occur; ``union``, both. Words that do not occur in
@@ -148,15 +148,16 @@ def train(
         counts of the result are those of the text plus those of ``init``, and the words are ordered
         by these sums.
     freeze
-        Words of ``init`` whose vectors training does not change; ``given``: all of them. Not with
-        subwords, where words share rows. Training then uses NumPy, also with ``engine="numba"``,
-        and is several times slower.
+        Words of ``init`` whose vectors training does not change; ``given``: all of them. If there
+        are any, training uses NumPy, also with ``engine="numba"``, and is several times slower.
+        Neither ``engine="jax"`` nor subwords, where words share rows, can be combined with this.
     checkpoints
         A folder for checkpoints, from which the same call continues after an interruption. They are
         removed when the training is complete. None: no checkpoints.
     checkpoint_every, checkpoint_words
-        A checkpoint is written after this many seconds or words, whichever comes first; None: not
-        used.
+        A checkpoint is written when this many seconds or this many words have passed since the last
+        one; None: not used. The time is longer if writing checkpoints would take more than 1 % of
+        the training time. Another one is written when Ctrl-C stops the training.
     engine, threads
         The name of an engine, one of `w2v.engines.ENGINES`, and its number of threads; None: one
         for each core.
@@ -192,7 +193,8 @@ def train(
     Warns
     -----
     UserWarning
-        Training was interrupted by Ctrl-C. The vectors are those trained so far.
+        Training was interrupted by Ctrl-C; the vectors are those trained so far. Or a checkpoint
+        cannot be used or written.
 
     Notes
     -----
@@ -332,9 +334,9 @@ def train(
 def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) -> WordVectors:
     """Return the trained vectors with their words and counts.
 
-    `added` are the initial vectors, if the vocabulary includes all of their words by request;
-    otherwise None. If they have counts, these are added to the counts of the text, and the words
-    are ordered by the sums.
+    `added` are the initial vectors if all of their words are in the vocabulary by request (the
+    argument ``vocabulary`` of `train` is ``union`` or ``given``); otherwise, it is None. If they
+    have counts, these are added to the counts of the text, and the words are ordered by the sums.
     """
     found = word_vectors(chosen, trained.model, trained.objective)
     if added is None or added.counts is None:
@@ -348,7 +350,7 @@ def _vectors(trained: Trained, chosen: Vocabulary, added: WordVectors | None) ->
 
 
 def interrupted_line(trained: Trained, epochs: int, saved: bool) -> str:
-    """Return the warning for a training that was interrupted by Ctrl-C.
+    """Return the text of the warning that Ctrl-C interrupted a training.
 
     `epochs` is the number of epochs requested, and `saved` is whether there are checkpoints.
     """

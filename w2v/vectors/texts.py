@@ -42,12 +42,14 @@ class TextVectors(NamedTuple):
 
 
 def sif_weights(counts: NDArray[np.int64], a: float) -> NDArray[np.float64]:
-    """Return the smooth inverse frequency (SIF) weight of each word: a / (a + p(w)).
+    """Return the smooth inverse frequency (SIF) weight of each word: a / (a + p).
+
+    p is the count of the word divided by the sum of all counts.
 
     Parameters
     ----------
     counts : int64 (V,)
-        How often each word occurs. p(w) is its count divided by the sum of all counts.
+        How often each word occurs.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def weighted_means(
     rows
         The row of each known word in `vectors`.
     vectors
-        (V, d).
+        The vectors of the known words, (V, d).
     weights : float64 (V,)
         The weight of each word; None: all weights are 1.
     other
@@ -190,7 +192,7 @@ def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Remove from each row of a matrix its component along the first right singular vector.
 
     Arora, Liang and Ma (2017) do this to text vectors after weighting words by `sif_weights`. The
-    matrix is (n, d); one of a single row is returned unchanged.
+    matrix is (n, d); a matrix of one row is returned unchanged.
     """
     if len(vectors) < 2:
         return vectors

@@ -128,7 +128,11 @@ class Similarity(Metric):
 
 
 def read_pairs(path: Path) -> Sequence[SimilarityBenchmark]:
-    """Read word pairs, and return one benchmark in a list, because `read_once` caches sequences."""
+    """Read a file of word pairs as a benchmark, and return a list with this one benchmark.
+
+    It is in a list because `read_once`, which caches what it reads, takes functions that return
+    sequences.
+    """
     return [similarity_benchmark(read_once(evaluate.load_pairs, path))]
 
 
@@ -138,7 +142,7 @@ def pair_bands(
     pairs: Sequence[evaluate.Pair],
     random: np.random.Generator,
 ) -> list[dict[str, Any]]:
-    """Compute the correlation for pairs of frequent and of rare words, as rows of a table.
+    """Compute the correlation for frequent and for rare words apart; return rows of a table.
 
     The vocabulary is divided into bands of frequency ranks. A pair belongs to the band of its rarer
     word. Pairs with a word that has no vector are left out.

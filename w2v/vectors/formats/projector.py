@@ -11,8 +11,8 @@ def write_projector(folder: Path, contents: Contents) -> None:
     """Write ``vectors.tsv`` and ``metadata.tsv``, the files of TensorBoard's embedding projector.
 
     Both have one line per word. The vectors are written with nine significant digits, from which
-    every float32 can be recovered exactly. The metadata are the words and counts under a header,
-    or only the words if there are no counts.
+    every float32 can be recovered exactly. The metadata are the words and their counts, with a
+    header line. If there are no counts, they are only the words, without a header.
 
     Raises
     ------

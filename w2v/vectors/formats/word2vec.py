@@ -1,8 +1,8 @@
-"""Files of word2vec, text or binary, as gensim, fastText (``.vec``) and GloVe also write them.
+"""Read and write files of word2vec, text or binary, also as gensim, fastText and GloVe use them.
 
-A file is a header ``V d``, then each of V words with the d numbers of its vector. Text has a line
-for each word. In a binary file, the numbers are little-endian float32. GloVe writes text without a
-header.
+A file is a header ``V d``, then each of V words with the d numbers of its vector. A text file has a
+line for each word. In a binary file, the numbers are little-endian float32. The files of fastText
+(``.vec``) are text. Those of GloVe are text without a header.
 """
 
 import re
@@ -61,7 +61,7 @@ def write_word2vec(
     ------
     InputError
         A word is empty, longer than 65,536 bytes, contains ASCII white space, or is not valid
-        Unicode; or a binary file is requested without a header, which no tool reads.
+        Unicode; or a binary file is requested without a header.
     """
     if binary and not header:
         raise InputError("binary files need the header: it says where a vector ends")
@@ -86,11 +86,11 @@ def read_word2vec(
     encoding: str = "utf-8",
     selection: Selection = EVERYTHING,
 ) -> Contents:
-    r"""Read the formats of word2vec, gensim (``save_word2vec_format``), fastText (text) and GloVe.
+    r"""Read the words and vectors in a file of word2vec, gensim, fastText (``.vec``) or GloVe.
 
-    In text, the last d fields of a line are the vector, and the rest is the word, which may contain
-    spaces. Blank words and blank lines are skipped. Memory grows with the number of bytes read; the
-    sizes that the header states are not trusted.
+    gensim writes such files by ``save_word2vec_format``. In text, the last d fields of a line are
+    the vector, and the rest is the word, which may contain spaces. Blank words and blank lines are
+    skipped. The number of words in the header may be wrong: it is not used to reserve memory.
 
     Parameters
     ----------
@@ -98,10 +98,10 @@ def read_word2vec(
         The file, decompressed if its first bytes are those of gzip, bzip2, xz, Zstandard or zip.
     binary
         Whether the numbers are float32 instead of text. None: detect it from the bytes after the
-        first word.
+        first word; a file without a header is text.
     header
-        Whether the first line is ``words dimensions``. False: text as GloVe writes it. None: detect
-        it from this line.
+        Whether the first line has the numbers of words and of dimensions. False: it does not, as in
+        files of GloVe. None: detect it from this line.
     encoding
         How the words are encoded.
     selection
@@ -148,12 +148,14 @@ class _Word2vecFile(FileReader):
     path
         The name of the file, for messages.
     header
-        Whether the first line is ``words dimensions``; None: detect it from this line.
+        Whether the first line has the numbers of words and of dimensions; None: detect it from this
+        line.
 
     Attributes
     ----------
     notes
-        Messages about the words read that `read` collects; the caller issues them as warnings.
+        Messages about the rows and words of the file, which the method `read` collects. The caller
+        issues them as warnings.
     dimensions
         d, the number of components of a vector.
     """
@@ -244,10 +246,10 @@ class _Word2vecFile(FileReader):
         return words, np.frombuffer(rows, "<f4").reshape(len(words), self.dimensions)
 
     def _check_numbers_in_words(self, words: Sequence[bytes]) -> None:
-        """Add a warning to `notes` if words end in a number, as in ``windows 95``.
+        """Add a warning to `notes` if words with spaces end in a number, as in ``windows 95``.
 
-        The number may belong to the vector. If all words end in a number, raise an `InputError`:
-        the header has the wrong number of dimensions.
+        The number may belong to the vector. If all words of the file are such words, the header has
+        the wrong number of dimensions, and an `InputError` is raised.
         """
         found = [word for word in words if len(word.split()) > 1 and is_number(word.split()[-1])]
         if found and len(found) == len(words):
@@ -262,7 +264,7 @@ class _Word2vecFile(FileReader):
             )
 
     def _looks_binary(self) -> bool:
-        """Return whether the first vector is binary and not written as decimal numbers."""
+        """Return whether the first vector is in binary, as opposed to decimal numbers."""
         self.fill(MAX_WORD + 64 * self.dimensions)
         start = self.buffer[self.start :].lstrip(b"\n")
         _, _, vector = start.partition(b" ")
@@ -284,7 +286,7 @@ class _Word2vecFile(FileReader):
         -------
         word : bytes
         vector : bytes or None
-            The numbers as float32; None for a word that is not wanted.
+            The bytes of the float32 numbers; None for a word that is not wanted.
         """
         self.fill(MAX_WORD + 2 + 4 * self.dimensions)
         # word2vec ends a vector with a line break, gensim does not.
@@ -315,8 +317,8 @@ class _Word2vecFile(FileReader):
         -------
         word : bytes
         vector : bytes or None
-            The numbers, converted to float32; None, without parsing them, for a word that is not
-            wanted.
+            The bytes of the numbers, converted to float32; None for a word that is not wanted,
+            whose numbers are not parsed.
         """
         fields: list[bytes] = []
         while not fields:

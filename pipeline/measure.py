@@ -22,7 +22,7 @@ from w2v.vectors import VOCABULARY
 
 
 def measure(context: Context, run_dir: Path) -> dict[str, Any]:
-    """Run the measurement of ``config.measure``, if any; return its entry for ``summary.json``."""
+    """Run the measurement of ``config.measure``, if any; return its part of ``summary.json``."""
     match context.config.measure:
         case Complexity() as settings:
             return {"complexity": run_complexity(context, settings, run_dir)}

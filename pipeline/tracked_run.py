@@ -1,4 +1,4 @@
-"""Run one experiment, record it with MLflow, and print where its results are."""
+"""Run one experiment, record it with MLflow, and print where the summary of its results is."""
 
 import os
 import shlex
@@ -69,7 +69,7 @@ def run_tracked(
 
 
 def parameters(config: Config) -> dict[str, Any]:
-    """Return the settings that MLflow records as parameters of a run, by dotted key.
+    """Return the settings that MLflow records as parameters of a run, by key such as ``train.lr``.
 
     Settings that are null or do not affect the result, such as ``tracking.*``, are left out.
     """

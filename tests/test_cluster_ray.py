@@ -1,7 +1,7 @@
 """Test training and sweeps on a Ray cluster.
 
-A training must give the vectors of ``cluster=local``, bit for bit, even if processes are lost. A
-sweep must go on if a node is lost.
+A training must give the vectors of ``cluster=local``, bit for bit, even if processes are killed. A
+sweep must go on if a node of the cluster is lost.
 """
 
 import os
@@ -117,7 +117,10 @@ def test_an_address_at_which_nothing_listens_is_refused() -> None:
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> int:
-    """Return the number of kills given by ``--worker-kills``; skip the test if it is 0."""
+    """Return the number in the option ``--worker-kills``, or skip the test if it is 0.
+
+    It says how many processes a test kills.
+    """
     number: int = request.config.getoption("--worker-kills")
     if number == 0:
         pytest.skip("takes minutes: pytest -m long tests/test_cluster_ray.py --worker-kills 10")
@@ -151,9 +154,9 @@ def test_ray_has_the_bits_of_workers_in_this_process(ray: Any) -> None:
 
 
 def replicas_of(pid: int | None = None) -> list[int]:
-    """Return the ids of Ray's training processes among the descendants of a process.
+    """Return the ids of Ray's training processes among the descendants of the process `pid`.
 
-    Without `pid`, they are those among the descendants of this process.
+    None: the descendants of this process.
     """
     import psutil
 
@@ -246,7 +249,7 @@ TRAIN = (*SMALL[1:], "cluster.workers=3", "tracking=none")
 
 @pytest.fixture
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """After the test, check that its commands left no process and no temporary file."""
+    """After the test, check that the commands that it ran left no process and no temporary file."""
     import psutil
 
     with tempfile.TemporaryDirectory(prefix="w2v-", dir="/tmp") as folder:  # a short name

@@ -45,7 +45,10 @@ GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir() and path.n
 
 @functools.cache
 def composed(*overrides: str) -> DictConfig:
-    """Return the configuration that Hydra composes from ``key=value`` arguments (cached)."""
+    """Return the configuration that Hydra composes from ``key=value`` arguments.
+
+    It is cached, and must not be changed.
+    """
     schema.register()
     with initialize_config_dir(str(CONF), **BASE):
         return compose("config", overrides=list(overrides))
@@ -81,7 +84,7 @@ def line_of(error: Exception) -> str:
 
 @pytest.mark.parametrize("group", schema.GROUPS)
 def test_the_files_have_the_defaults_of_the_classes(group: str) -> None:
-    """Settings have the same default in class and file (``conf/``).
+    """Settings have the same default in their class and in the files in ``conf/``.
 
     The settings of corpora, and the word-pair files of ``evaluate=standard``, are not compared.
     """
@@ -418,7 +421,10 @@ def test_a_number_in_a_file_is_no_boolean(
 
 
 def numbers() -> dict[str, tuple[Any, str, bool]]:
-    """Return all settings that are numbers: their owner, name, and whether they are lists."""
+    """Return all settings that are numbers or lists of numbers, by class and name.
+
+    The values are the object that has the setting, its name, and whether it is a list.
+    """
     found = {}
     pairs = [(group, name) for group in schema.GROUPS for name in choices(group)]
     for group, name in pairs:

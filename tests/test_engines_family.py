@@ -1,7 +1,7 @@
 """Test each loss with each architecture (skip-gram or CBOW, with or without subwords).
 
-``engine=numpy`` is compared with plain loops, and ``engine=numba`` with ``engine=numpy``, with the
-same random numbers.
+``engine=numpy`` is compared with plain loops, and ``engine=numba`` with ``engine=numpy``. The same
+random numbers are used in both.
 """
 
 import hashlib
@@ -60,7 +60,7 @@ class Prediction(NamedTuple):
     """A prediction of some words from a weighted sum of input vectors.
 
     `rows` are (row, weight in the sum, factor): the gradient of a row is this factor times the
-    gradient of the sum. `targets` are (word, weight).
+    gradient of the sum. `targets` are (predicted word, weight of the prediction).
     """
 
     rows: list[tuple[int, float, float]]
@@ -103,7 +103,7 @@ def cbow_prediction(objective: Cbow, document: list[int], at: int, number: int) 
 def with_subwords(
     task: Task, words: list[tuple[int, float, float]]
 ) -> list[tuple[int, float, float]]:
-    """Replace each word by the rows of the word and its character n-grams, if the task has these.
+    """Replace each word by the rows of the word and its n-grams, if the task trains subwords.
 
     Words and rows are given as (row, weight in the sum, factor of the gradient), as in
     `Prediction`.
@@ -127,7 +127,7 @@ def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
     """Return the loss of predicting `target` from v, and its gradients.
 
     The gradients are with respect to v and to the output vectors. `noise` has the noise words for
-    negative sampling, each of which has the weight K / len(noise).
+    negative sampling. Each has the weight K / len(noise), where K is the setting `negatives`.
     """
     loss, outputs = task.objective.loss, task.model.outside.astype(np.float64)
     if isinstance(loss, HierarchicalSoftmax):
@@ -148,7 +148,7 @@ def loss_of(task: Task, v: Any, target: int, noise: list[int]) -> naive.Result:
 def oracle(
     task: Task, documents: Documents, noise: NDArray[np.int32]
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.float64]]:
-    """Return the result of one training step, computed in plain loops.
+    """Return the loss and the gradients of one training step, computed in plain loops.
 
     `noise` has the noise words of each tile, a group of center words that share them. The result is
     the total weight of the pairs, their total loss, and the summed gradients of the input and

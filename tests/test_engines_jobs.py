@@ -14,9 +14,9 @@ from w2v.engines.simd import compiled
 def sum_in_phases(jobs: NDArray[np.int64], sums: NDArray[np.int64]) -> int:
     """Run jobs that are shared with other threads; return how many this thread has run.
 
-    A job adds up the results of all jobs of the previous phase, a row of `sums`, and writes the
-    sum into the next row. So a job that runs too early gives a wrong sum. `jobs` are the counters
-    made by `make_jobs`.
+    A job adds up the results of all jobs of the previous phase, which are a row of `sums`, and
+    writes the sum into the next row. So a job that runs too early gives a wrong sum. `jobs` has
+    counters that `make_jobs` made.
     """
     done = 0
     phases, number = sums.shape

@@ -26,7 +26,7 @@ def numbers(count: int, seed: int = 0) -> F32:
 
 
 def lanes(operation: Callable[..., Any], *inputs: F32) -> F32:
-    """Apply an operation on SIMD vectors to arrays of shape (LANES,)."""
+    """Apply an operation on SIMD vectors to one to three arrays of shape (LANES,)."""
     load, store, address = simd.load, simd.store, simd.address
 
     @compiled
@@ -370,8 +370,8 @@ def test_every_instruction_is_known_here() -> None:
 def test_pointers_have_no_type(name: str) -> None:
     """The generated code has no typed pointers such as ``float*``, which new LLVM rejects.
 
-    Functions that access memory, except `load_address`, compute addresses from an untyped pointer;
-    others compute none.
+    Functions that access memory compute the address of a float from an untyped pointer, except
+    `load_address`; other functions do not.
     """
     code = written_code(name)
     assert "*" not in code

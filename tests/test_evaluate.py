@@ -1,4 +1,4 @@
-"""Test `w2v.evaluate`: its scores are those of gensim, SciPy and plain loops."""
+"""Test `w2v.evaluate`: its scores equal those of gensim, SciPy and plain loops."""
 
 import dataclasses
 import gzip
@@ -58,8 +58,8 @@ def plausible(seed: int, recase: bool = False) -> WordVectors:
 def frequent_as_asked(vectors: WordVectors) -> WordVectors:
     """Swap words so that each word is at least as frequent as the same word in upper case.
 
-    `w2v.evaluate` looks up a word of a question as it is spelled, gensim looks up the most frequent
-    word that differs only in case. After the swaps, both find the same word.
+    `w2v.evaluate` looks up a word of a question as it is spelled; gensim ignores case and takes the
+    most frequent spelling. After the swaps, both find the same word.
     """
     words = list(vectors.words)
     row_of = {word: row for row, word in enumerate(words)}
@@ -203,7 +203,10 @@ def test_correlations_equal_loops(pairs: list[tuple[int, int]]) -> None:
 
 
 def line_of_words(size: int) -> tuple[WordVectors, list[Pair]]:
-    """Return vectors of "hub" and of words ever less similar to it, and their pairs with "hub"."""
+    """Return vectors of "hub" and of words, each less similar to it than the last, and their pairs.
+
+    Each pair consists of "hub" and one of these words.
+    """
     angles = np.linspace(0.0, 1.5, size)
     array = np.stack((np.cos(angles), np.sin(angles)), axis=1)
     words = ["hub", *(f"w{index}" for index in range(1, size))]
@@ -804,7 +807,7 @@ def test_accuracy_5_counts_the_five_best_answers() -> None:
 @few
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_solves_its_equation(correct: int, asked: int) -> None:
-    """Each end p of Wilson's interval is 1.96 √(p(1 - p) / n) away from the observed share.
+    """Each end p of Wilson's interval differs by 1.96 √(p(1 - p) / n) from the observed share.
 
     n is the number of questions asked.
     """
@@ -887,7 +890,7 @@ def test_intervals_cover_the_truth_in_95_of_100_samples(
 def test_wilsons_interval_covers_the_truth(asked: int) -> None:
     """Wilson's interval contains the true share in about 95 % of samples, on average over shares.
 
-    For each true share from 0.02 to 0.98, it does so in more than 90 %.
+    For each true share from 0.02 to 0.98, it does so in more than 90 % of samples.
     """
     intervals = np.array([statistics.wilson(correct, asked) for correct in range(asked + 1)])
     shares = np.linspace(0.02, 0.98, 97)

@@ -191,7 +191,7 @@ class SquaredNorm(Loss):
 
 
 class SquaredNormStep:
-    """The gradient step of the loss `SquaredNorm`, which shortens center vectors."""
+    """The training step of the loss `SquaredNorm`, which shortens center vectors."""
 
     batch_words = 100
 

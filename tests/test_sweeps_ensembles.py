@@ -27,7 +27,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sweep_in(folder: Path, number: int = 0) -> Path:
-    """Return the folder of a sweep; sweeps are numbered from 0 in the order of their start."""
+    """Return the folder of sweep `number`, counted from 0 in the order in which sweeps started."""
     return sorted(folder.glob("outputs/sweeps/*/*"))[number]
 
 

@@ -11,7 +11,7 @@ from w2v.text.paths import find_files
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a working directory with texts, hidden files and the outputs of an earlier run."""
+    """Make a folder with texts, hidden files and outputs of an earlier run, and change to it."""
     for name in (
         *("a.txt", "b/c.txt", ".DS_Store", ".secret.txt", ".git/notes.txt", "b/Thumbs.db"),
         *("outputs/runs/run.log", "outputs/.hydra/config.yaml", "outputs/texts/d.txt"),

@@ -73,7 +73,10 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def open_runs(page: Any, store: Store, mode: str = "TABLE") -> None:
-    """Open MLflow's page of runs with the jobs of the sweep, as a TABLE, CHART or ARTIFACT."""
+    """Open MLflow's page of runs, with the jobs of the sweep unfolded.
+
+    `mode` is the view: TABLE, CHART or ARTIFACT.
+    """
     address = f"{store.address}/#/experiments/{store.experiment}/runs"
     page.goto(address, wait_until="domcontentloaded")
     page.get_by_text(SWEEP, exact=True).wait_for()

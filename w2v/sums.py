@@ -18,7 +18,8 @@ class Sums:
     """n weighted sums of rows of a matrix, in compressed sparse row (CSR) form.
 
     Sum i consists of the entries ``starts[i]`` to ``starts[i + 1] - 1`` of the other arrays; it may
-    be empty. If `starts`, `weights` and `shares` are None, sum i is the single row ``ids[i]``.
+    be empty. E is the number of all entries. If `starts`, `weights` and `shares` are None, sum i is
+    the single row ``ids[i]``.
 
     Attributes
     ----------
@@ -47,8 +48,7 @@ class Sums:
     def borders(self) -> I32:
         """Return the index of each sum's first entry, then the number of entries: int32 (n + 1,).
 
-        This is the attribute `starts`. If that is None, each sum is a single entry, and the result
-        is 0, 1, …, n.
+        This is the attribute `starts` or, if that is None, 0, 1, …, n, as each sum is one entry.
         """
         return np.arange(len(self.ids) + 1, dtype=np.int32) if self.starts is None else self.starts
 
@@ -109,7 +109,7 @@ class Sums:
         rows : int32 (m,)
             The distinct rows that occur in the sums, ascending; column j stands for ``rows[j]``.
         matrix : sparse (n, m)
-            The total of `values` over the entries of sum i with ``rows[j]``, at (i, j).
+            Element (i, j) is the total of `values` over the entries of sum i that have ``rows[j]``.
         """
         import scipy.sparse as sp
 
@@ -120,7 +120,7 @@ class Sums:
         return rows, sp.csr_array(entries, shape=(self.count, len(rows)))
 
     def of(self, table: F32) -> F32:
-        """Compute the sums of rows of the matrix `table`, (V, d): float32 (n, d)."""
+        """Compute the weighted sums of rows of the matrix `table`, (V, d): float32 (n, d)."""
         if self.starts is None:
             chosen: F32 = table[self.ids]
             return chosen

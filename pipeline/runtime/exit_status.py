@@ -1,10 +1,10 @@
-"""The exit statuses of the command."""
+"""The exit statuses of the program."""
 
 from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """The exit statuses of the command, each named by what it means."""
+    """The exit statuses of the program, each named by what it means."""
 
     DONE = 0
     FAILED = 1  # a bug of the program, a job of a sweep that did not finish, or a damaged file

@@ -41,7 +41,7 @@ class Context:
 
     @property
     def outputs(self) -> Path:
-        """The folder of all output files, including the cache."""
+        """The folder of the output files of all runs, including the cache."""
         return Path(self.config.outputs)
 
     @cached_property
@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words read in training; in MLflow, the step of the final metrics."""
+        """The number of words read in training, if any; in MLflow, the step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -105,10 +105,10 @@ class Stage(ABC):
 
     @abstractmethod
     def describe(self, facts: Mapping[str, Any]) -> str:
-        """Return a line for the terminal that summarizes the result."""
+        """Return a line for the terminal that summarizes the result, given facts about it."""
 
     def ready(self, context: Context, entry: Entry) -> None:
-        """Called when the result was computed or found in the cache; does nothing by default."""
+        """Called once the result is computed or found in the cache; does nothing by default."""
 
     def record(self, context: Context, entry: Entry) -> None:
         """Record the result in MLflow, after all stages have run; does nothing by default."""
@@ -120,7 +120,7 @@ class Stage(ABC):
     def finish(
         self, context: Context, entry: Entry, run_dir: Path, summary: Mapping[str, Any]
     ) -> None:
-        """Called at the end of the run with its summary; does nothing by default."""
+        """Called at the end of the run, with the run's summary; does nothing by default."""
 
     def key(self, context: Context, settings: dict[str, Any]) -> str:
         """Return the cache key of the result: a hash of everything that the result depends on."""
@@ -142,7 +142,7 @@ class Stage(ABC):
         return digest(self.code)
 
     def about(self, context: Context, settings: dict[str, Any]) -> dict[str, Any]:
-        """Return the metadata of the result: settings, hashes of its inputs and code, machine."""
+        """Return metadata of the result, such as settings, hashes of inputs and code, machine."""
         inputs = dict(context.hashes.seen)
         size = size_of([*inputs]) or 0
         return {
@@ -166,29 +166,29 @@ class Stage(ABC):
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
         """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of a similar result in the cache; by default, they are returned. `ratio`
-        is the size of the new text divided by that of the similar result's text; 0 if unknown.
+        `facts` are those of a similar cached result, and the default estimate. `ratio` is the size
+        of the new text divided by that of the similar result's text; 0 if unknown.
         """
         del context, ratio
         return facts
 
     @contextmanager
     def explaining(self, config: Config) -> Iterator[None]:
-        """Replace an `InputError` that is raised in the block by what `explain` makes of it."""
+        """Context manager: if its block raises an `InputError`, raise that of `explain` instead."""
         try:
             yield
         except InputError as error:
             raise self.explain(error, config) from None
 
     def explain(self, error: InputError, config: Config) -> InputError:
-        """Return the error with the setting's full key, such as ``train.lr`` in place of ``lr``."""
+        """Return an error that names a setting by its full key, such as ``train.lr`` for ``lr``."""
         name = str(error).partition("=")[0]
         ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
         return InputError(f"{self.group}.{error}") if ours else error
 
 
 def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers among the facts, as metrics with names such as ``corpus/tokens``."""
+    """Return those facts that are numbers, as metrics with names such as ``corpus/tokens``."""
     return {f"{section}/{key}": value for key, value in facts.items() if is_number(value)}
 
 
@@ -204,5 +204,5 @@ DATA = {"w2v.report.page": "templates/*"}
 
 @cache
 def code_of(module: str) -> dict[str, str]:
-    """Return the source files that a module's results depend on, each with a hash."""
+    """Return the source files that results of a module depend on, each with a hash."""
     return source_digests(module, ROOMS, SHARED, DATA)

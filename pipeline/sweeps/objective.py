@@ -1,4 +1,4 @@
-"""The objective of a sweep: the metrics of a run, and which runs can be compared by them."""
+"""The metrics by which a sweep compares its runs; one of them is the objective of the sweep."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:
-    """Return which of the settings `keys` must be equal to compare runs by `objective`."""
+    """Return which of the settings `keys` must be equal in runs that `objective` compares."""
     if objective.endswith("loss"):
         return [k for k in keys if k in CHANGES_LOSS or k.partition(".")[0] in CHANGE_LOSS_GROUPS]
     return [key for key in keys if key in CHANGES_SCORE] if "/" in objective else []
@@ -46,8 +46,8 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    After successive halving, `jobs` are the last of each configuration, and `first` those of the
-    first round. `size` is the difference for which the needed number of seeds is computed.
+    After successive halving, `jobs` are the last of each configuration, and `first` the jobs of the
+    first round. The number of seeds needed to show a difference of `size` is computed, too.
     """
     return Sweep(
         objective,
@@ -60,7 +60,7 @@ def compare_jobs(
 
 
 def figures_of(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics in a run's summary, by name: losses, speed, training time and scores."""
+    """Return the metrics in a run's summary, by name: final losses, speed, time and scores."""
     figures: dict[str, float | None] = {}
     if "train" in summary:
         train = summary["train"]
@@ -84,7 +84,7 @@ def objective_value(summary: Mapping[str, Any], objective: str) -> float:
 
 
 def objective_names(config: Config) -> list[str]:
-    """Return the metrics of a run with these settings, if it runs all stages and holds text out."""
+    """Return the names of a run's metrics, assuming that it runs all stages and holds text out."""
     names: list[str] = []
     if config.evaluate.vectors is None:
         names += ["heldout_loss", "loss", "words_per_second", "seconds"]

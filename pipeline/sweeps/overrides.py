@@ -28,7 +28,7 @@ def keys_and_texts(overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 @lru_cache(1 << 12)  # the jobs of a sweep have few different ones, and parsing takes long
 def parsed(text: str) -> Override:
-    """Parse an override of a job. The result is cached and must not be changed."""
+    """Parse an override of a job. Callers share the result and must not change it."""
     return OverridesParser.create().parse_overrides([text])[0]
 
 
@@ -55,7 +55,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 
 
 def value_texts(override: Override) -> list[str]:
-    """Return the values of an override as texts.
+    """Return the distinct values of an override as texts.
 
     `InputError` is raised if they cannot be listed, such as those of an interval.
     """
@@ -78,7 +78,7 @@ def value_texts(override: Override) -> list[str]:
 
 
 def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:
-    """Return the choices of each config group in the overrides: ``{"loss": ["softmax"]}``."""
+    """Return the choices in overrides of config groups, by group: ``{"loss": ["softmax"]}``."""
     loader = GlobalHydra.instance().config_loader()
     groups = [key for key in overrides if "." not in key and loader.get_group_options(key)]
     return {group: value_texts(overrides[group]) for group in groups}
@@ -87,10 +87,10 @@ def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:
 def compose_choices(
     config: DictConfig, groups: Mapping[str, Sequence[str]], fixed: Sequence[str] = ()
 ) -> dict[tuple[str, ...], DictConfig]:
-    """Compose a configuration for each combination of choices of config groups.
+    """Compose a configuration for each combination of one choice per config group.
 
-    The keys of the result are tuples such as ``("loss=softmax",)``. `fixed` are overrides for all
-    configurations.
+    The keys of the result are tuples such as ``("loss=softmax",)``. `fixed` has overrides that
+    apply to all configurations.
     """
     loader = GlobalHydra.instance().config_loader()
     texts = [[f"{group}={choice}" for choice in choices] for group, choices in groups.items()]

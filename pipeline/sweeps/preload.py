@@ -1,4 +1,4 @@
-"""Import the modules that every job needs, and load the kernels if they are compiled.
+"""Import the modules that every job needs, and load the compiled kernels if the disk has them.
 
 The fork server imports this file, so that joblib's worker processes start with all of it loaded.
 """

@@ -42,7 +42,7 @@ def record_job_vectors(folder: Path) -> None:
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record a sweep's files, metrics, tags and note; call `choose_model` if one job is best.
+    """Record a sweep's files, metrics, tags and note; if one job is best, give its model the alias.
 
     `summary` is the content of ``summary.json``; `note` is the description in Markdown.
     """
@@ -76,7 +76,7 @@ def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], not
 def upload_files(
     client: "MlflowClient", run: "Run", paths: Sequence[Path], folder: str, linked: Path | None
 ) -> None:
-    """Add files to the artifact folder `folder` of a run; ``""`` is the top folder.
+    """Add files to the folder `folder` of a run's artifacts; ``""`` is the top folder.
 
     Files below the folder ``linked`` become hard links if the artifacts are on the same disk.
     """
@@ -92,7 +92,7 @@ def upload_files(
 def upload_table(
     client: "MlflowClient", run: "Run", csv: Path, name: str, grouped: tuple[str, str] | None
 ) -> None:
-    """Add a CSV file to the artifacts of a run as the JSON that MLflow's UI shows as a table.
+    """Add a CSV file to the artifacts of a run, in the JSON format of tables in MLflow's UI.
 
     `Tracker.table` explains ``name`` and ``grouped``. ``MlflowClient.log_table`` would write the
     same, but also read the run and its artifacts.
@@ -117,7 +117,7 @@ def upload_table(
 
 
 def local_folder(run: "Run", folder: str) -> Path | None:
-    """Make a folder of a run's artifacts, and return its path; ``None`` if they are not local."""
+    """Make a folder for artifacts of a run; return its path, or ``None`` if they are not local."""
     address = urlsplit(run.info.artifact_uri)
     if address.scheme != "file":
         return None

@@ -62,10 +62,10 @@ SYSTEM_SECONDS = 5
 class MlflowTracker(Tracker):
     """Records one run in MLflow.
 
-    ``register`` is the name, or ``name@alias``, under which models are registered; None: they are
-    not. The first `flush` sends ``parameters``. Files in the folder ``linked`` become hard links
-    where possible; others are copied. ``creation`` has the arguments for creating the run in
-    MLflow; None if the run exists.
+    Models are registered under ``register``, a name or ``name@alias``, or, if None, not at all. The
+    first `flush` sends ``parameters``. If artifacts are local, files below the folder ``linked``
+    become hard links where possible; other files are copied. ``creation`` has the arguments for
+    creating the run in MLflow; None if the run exists.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class MlflowTracker(Tracker):
 
 @contextmanager
 def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator[Tracker]:
-    """Yield a tracker that adds files to a run that has ended; warn if the store cannot be used."""
+    """Yield a tracker to add files to a run that has ended; warn if the store cannot be used."""
     quiet_loggers()
     store = store_uri(config.uri, outputs)
     try:
@@ -234,7 +234,7 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
 
 
 def quiet_loggers() -> None:
-    """Stop MLflow and libraries that it uses from logging routine messages."""
+    """Stop MLflow, and two libraries that it uses, from logging routine messages."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns at every retry
@@ -254,7 +254,7 @@ def dataset_source(origin: str | Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 
 def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
-    """Return the `RetryQueue` that jobs in this process share; ``None`` if each makes its own.
+    """Return the `RetryQueue` that jobs in this process share; ``None`` if each job has its own.
 
     In the process of the sweep, it is the queue of the sweep. In a child process, the first job
     makes it, and it is closed when the process ends.
@@ -266,7 +266,7 @@ def queue_of_jobs(shared: SharedStore, store: str) -> RetryQueue | None:
 
 
 def close_queue(calls: RetryQueue) -> None:
-    """Close a `RetryQueue`, and print a warning if calls failed."""
+    """Close a `RetryQueue`, and print a warning if some of its calls to MLflow failed."""
     if problem := calls.close():
         print(
             f"warning: {calls.name} did not take all of this run ({problem}); the results are "
@@ -286,7 +286,7 @@ def track_in_mlflow(
 ) -> Iterator[Tracker]:
     """Open a run in MLflow, yield its tracker, and close the run after the block.
 
-    The tracker returns from calls at once; a `RetryQueue` makes them. `track` explains `outputs`.
+    Calls of the tracker return at once: a `RetryQueue` makes them later. See `track` for `outputs`.
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")

@@ -1,6 +1,6 @@
-"""The code of the MLflow model of word vectors, which MLflow runs to load and serve the model.
+"""The code that MLflow runs to load and serve word vectors as an MLflow model.
 
-MLflow copies this file and the ``w2v`` package into each model, which works without this project.
+MLflow copies this file and the ``w2v`` package into each model, which thus works on its own.
 """
 
 from pathlib import Path
@@ -40,14 +40,14 @@ class WordVectorModel(PythonModel):
         model_input
             The column ``word``; for analogies ("a is to b as word is to ?") also ``a`` and ``b``.
         params
-            ``task`` is vector, neighbours or analogy; ``k`` is the number of words to return.
+            ``task``: vector (default), neighbours or analogy; ``k``: how many words (default 10).
 
         Returns
         -------
         list of dict
             For each row: ``word``; ``unknown``, the words without a vector; and the answer, None if
-            there are unknown words. The answer to the task vector is ``vector`` (list of float),
-            to the others ``neighbours`` (dicts with ``word`` and ``cosine``, best first).
+            there are unknown words. It is ``vector`` (list of float) for the task vector, and for
+            the others ``neighbours`` (dicts with ``word`` and ``cosine``, best first).
         """
         params = params or {}
         task, k = str(params.get("task", "vector")), int(params.get("k", 10))
@@ -84,7 +84,7 @@ class WordVectorModel(PythonModel):
 
 
 def bad_request(message: str) -> MlflowException:
-    """Return an exception for which MLflow's server responds with HTTP status 400."""
+    """Return an exception that MLflow's server reports to the client as HTTP status 400."""
     return MlflowException(message, INVALID_PARAMETER_VALUE)
 
 

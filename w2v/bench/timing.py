@@ -40,7 +40,7 @@ def time_pair(
         The name of an engine, or `PAIRWISE` for the reference function of the exact softmax, which
         computes the loss and the gradients of one pair.
     objective
-        The architecture and the loss.
+        The architecture and the loss. `PAIRWISE` uses only its dimension of vectors.
     size
         The number of words in the vocabulary, V.
     seed
@@ -53,8 +53,8 @@ def time_pair(
     Returns
     -------
     dict
-        ``seconds_per_pair``, and ``scores_per_pair``, the number of dot products of an input and an
-        output vector per pair.
+        ``seconds_per_pair``, and ``scores_per_pair``: for each pair, the number of dot products of
+        an input and an output vector.
     """
     if way == PAIRWISE:
         random = generator(seed, "reference", size)
@@ -97,7 +97,9 @@ def sgemm_gflops(dim: int, threads: int) -> float:
 
 
 def zipf_text(size: int, words: int, seed: int) -> tuple[Text, NDArray[np.int64]]:
-    """Return a random text by Zipf's law (frequency proportional to 1 / rank) and expected counts.
+    """Return a random text by Zipf's law, and the expected count of each word in a longer text.
+
+    Zipf's law says that the frequency of a word is proportional to 1 / rank.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def changed_rows(task: Task, words: int) -> float:
 
     The rows of the input and the output matrix are counted. For skip-gram with negative sampling
     and without subwords, the words of the text and the noise words are assumed to be drawn
-    independently. For other objectives, the number of all rows is returned, an upper bound.
+    independently. For other objectives, an upper bound is returned, the number of all rows.
     """
     loss = task.objective.loss
     rows = sum(len(table) for table in task.model)
@@ -40,10 +40,10 @@ def message_bytes(task: Task, words: int) -> int:
 
 
 def replica_bytes(task: Task, words: int, workers: int) -> int:
-    """Estimate the memory of one process for its copy of the model, in bytes, without the text.
+    """Estimate the memory in bytes that training takes in one process, without the text.
 
-    It includes the model before the round, the model in training, the changes of its workers, and
-    part of the changes of all workers.
+    It holds the model before the round, the model in training, the changes of the workers in this
+    process, and part of the changes of all workers.
 
     Parameters
     ----------

@@ -2,10 +2,10 @@
 
 An input vector, or input row, is the vector that predicts other words. It is a weighted sum of rows
 of the input matrix: for skip-gram the vector of the center word, for CBOW the sum or mean of the
-vectors around it. With subwords, the vector of each word is itself a sum of rows. A loss gets the
-input vectors as a matrix C, and computes its gradient ∂J/∂C. `InputTable` computes C from the input
-matrix, and converts ∂J/∂C to the gradient with respect to the input matrix. The code of a loss is
-therefore the same for all architectures.
+vectors around the predicted word. With subwords, the vector of each word is itself a sum of rows. A
+loss J gets the input vectors as a matrix C, and computes its gradient ∂J/∂C. `InputTable` computes
+C from the input matrix, and converts ∂J/∂C to the gradient with respect to the input matrix. The
+code of a loss is therefore the same for all architectures.
 """
 
 from importlib import import_module
@@ -64,7 +64,10 @@ class SkipGramInputs:
         self.targets = np.concatenate([[0], objective.pair_weights()]).astype(np.float32)
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:  # noqa: ARG002
-        """Return the ids of the center words: each input vector is the vector of one word."""
+        """Return the center words: each input vector is the vector of one word.
+
+        `key` and `first` are not used.
+        """
         return Sums(batch.ids[self.window : len(batch.ids) - self.window])
 
 
@@ -73,9 +76,9 @@ class CbowInputs:
 
     A position whose window contains no other word is not trained. With a dynamic window, the window
     size of each position is drawn from 1 to m. The random number is a function of the position in
-    the sub-sampled text. Skip-gram draws no window sizes; it weights each pair by its expected
-    frequency. That is impossible for CBOW, because the mean over a window is not linear in the
-    weights of its words.
+    the sub-sampled text. Skip-gram draws no window sizes, but weights each pair by its expected
+    frequency. CBOW cannot do so, because the mean over a window is not linear in the weights of its
+    words.
     """
 
     targets = np.ones(1, np.float32)
@@ -89,8 +92,8 @@ class CbowInputs:
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return the words in the window of each center position, with their weights.
 
-        The weights are those of a sum or mean. The center word itself is left out, and so are the
-        words of other documents.
+        The weights are 1 for a sum, or 1 / n for a mean of n words. The center word itself is left
+        out, and so are the words of other documents.
 
         Parameters
         ----------
@@ -121,7 +124,7 @@ class CbowInputs:
 
 
 class InputTable:
-    """The input matrix. Computes weighted sums of its rows, and the rows' gradients."""
+    """The input matrix of a model: computes weighted sums of its rows, and the rows' gradients."""
 
     def __init__(self, task: Task) -> None:
         self.table = task.model.center
@@ -144,8 +147,8 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each distinct word: its sum of rows, and the gradient with respect to its
-        vector.
+        element for each distinct word: its sum of rows, and the gradient for its vector, computed
+        with the factors `Sums.shares`.
 
         Parameters
         ----------
@@ -168,7 +171,9 @@ class InputTable:
         return self.words.take(words), np.asarray(shares.T @ gradients), spread
 
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
-        """Return the gradient of the loss with respect to each row of the table used by `sums`.
+        """Return the gradient by which each row of the table that occurs in `sums` is trained.
+
+        It is the gradient of the loss if `Sums.shares` equal the weights.
 
         Parameters
         ----------
@@ -202,8 +207,8 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
     learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
-    the row. A step of 2 / h or less cannot increase the loss. At usual learning rates, the bound
-    has an effect only for words that are very frequent in a batch. For the formula of h, see
+    the row. A step of 2 / h or less cannot increase the loss. At usual learning rates, this limit
+    changes only the steps of words that are very frequent in a batch. For the formula of h, see
     ``w2v/README.md``, "Kept stable".
 
     Parameters

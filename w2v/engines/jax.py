@@ -1,11 +1,11 @@
 """``engine=jax``: train by programs that JAX compiles, on a GPU or on the CPU.
 
-It trains skip-gram with negative sampling or the exact softmax. For each shard, a part of the text,
-the host sends the positions of the documents (and the tokens, if the text is too large for the
-device). One compiled program then sub-samples the shard and draws its noise words, and another one
-runs all training steps in a loop, so that no step waits for Python. Random numbers and updates are
-computed as in `w2v.engines.numpy`, but a step of negative sampling may have more center words
-(`STEP_WORDS`).
+It trains skip-gram without subwords, by negative sampling or the exact softmax. The text is trained
+in parts, called shards. For each shard, Python sends the start and end of each document to the
+device; it also sends the tokens if those of the whole text do not fit there. One compiled program
+then sub-samples the shard and draws its noise words. Another one runs all training steps in a loop,
+so that no step waits for Python. Random numbers and updates are computed as in
+`w2v.engines.numpy`, but a step of negative sampling may have more center words (`STEP_WORDS`).
 
 Equal seeds give bit-identical vectors on devices of the same kind: the gradients of one row are
 added up in a fixed order (`sum_equal_rows`), and XLA is told to use no non-deterministic operation.
@@ -66,22 +66,22 @@ LAST_GROUP = 1024
 
 
 class Vectors(NamedTuple):
-    """The word vectors in the device's memory: two float32 arrays (V, d)."""
+    """The center and outside vectors in the device's memory: two float32 arrays (V, d)."""
 
     center: Array
     outside: Array
 
 
 class DrawTables(NamedTuple):
-    """Lookup tables that turn random bits into sub-sampling decisions and noise words.
+    """Lookup tables that turn random numbers into sub-sampling decisions and noise words.
 
     Attributes
     ----------
     keep : uint32 (V,)
         Sub-sampling thresholds: a word is kept if a random uint32 is at most its threshold.
     last : uint32 (V,)
-        The noise distribution, as the attribute `last` of `w2v.sampling.NoiseDistribution`.
-        Empty for a loss without noise words.
+        Word w is the noise word for random numbers from ``last[w - 1] + 1`` to ``last[w]``. Empty
+        for a loss without noise words.
     """
 
     keep: Array
@@ -95,11 +95,12 @@ class Sample(NamedTuple):
     ----------
     ids, documents : int32
         The vocabulary id and the document number of each word that was kept. Both are padded at
-        both ends, `documents` with -1. The padding at the start has m words, the window size.
+        both ends, `ids` with 0 and `documents` with -1. At the start, the padding has m words,
+        where m is the window size.
     noise : int32
-        The noise words: `NOISE` for every `SHARED` consecutive center words. Empty for a loss
-        without noise words.
-    order : int32 (at least the number of steps, gradients per step)
+        The noise words, `NOISE` of them for every `SHARED` consecutive center words. Empty for a
+        loss without noise words.
+    order : int32 (steps or more, gradients per step)
         For each training step, the permutation that sorts its gradients by the row that they
         update.
     counts : int32 (2,)
@@ -119,8 +120,9 @@ class Batch(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (m + width + m,)
-        The vocabulary ids and document numbers of ``width`` words, as many as the largest step has
-        center words, and of the m words before and the m words after them; m is the window size.
+        The vocabulary ids and document numbers of ``width`` words, of the m words before them and
+        of the m words after them. ``width`` is the most center words of a step, and m the window
+        size.
     centers : int32 (width,)
         The document numbers of the center words, then -1 if the step has fewer than ``width``.
     noise : int32
@@ -152,14 +154,14 @@ class Steps(Protocol):
         Parameters
         ----------
         ids
-            The words of the step, as in `Batch`.
+            The vocabulary ids of the step's words, as in `Batch`.
         noise
             The noise words of the step.
         """
         ...
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
+        """Return the summed loss of a batch and the summed weight of its pairs, float32 (2,)."""
         ...
 
     def update(
@@ -172,7 +174,7 @@ class Steps(Protocol):
         vectors, state
             The updated model and the updated arrays of the optimizer.
         tally : float32 (2,)
-            The summed loss of the batch before the update, and its number of pairs.
+            The summed loss of the batch before the update, and the summed weight of its pairs.
         """
         ...
 
@@ -248,7 +250,7 @@ class JaxEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard, a part of the text, once; update the model on the device.
 
-        Return the numbers of words and pairs of the shard, and its loss.
+        Return the number of words of the shard, the summed weight of its pairs, and its loss.
 
         Parameters
         ----------
@@ -271,10 +273,10 @@ class JaxEngine:
         return tally(words, tallies, self.compile_seconds - compiled)
 
     def loss(self, text: Text, random: np.random.Generator) -> Tally:
-        """Return the loss on a text, with sub-sampling, windows and noise words as in training.
+        """Compute the loss on a text, with sub-sampling, windows and noise words as in training.
 
-        The model is not changed. Losses that are computed with equally seeded generators can be
-        compared.
+        The model is not changed. The result also has the number of words and the summed weight of
+        the pairs. Losses can be compared if their generators have the same seed.
         """
         sample, words, steps, size = self._sample(text, random)
         tallies = np.zeros((self._most_steps(sample), 2), np.float32)
@@ -306,7 +308,7 @@ class JaxEngine:
         steps
             The number of training steps.
         size
-            The number of center words per step.
+            The number of center words per step; the last step may have fewer.
         """
         capacity = round(self.shard_words * (1 + SPARE))
         if text.size > capacity:
@@ -321,15 +323,17 @@ class JaxEngine:
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
         """Return a shard, a part of the text, as arrays that a compiled program can take.
 
-        The tokens of the whole text are copied to the device at the first call for this text, if
-        its memory has room. Otherwise an array with the tokens of the shard is returned.
+        If the device's memory has room, the first call for a text copies the tokens of the whole
+        text there, and every call returns them. Otherwise, only the tokens of the shard are
+        returned.
 
         Parameters
         ----------
         text
             The documents of a shard.
         capacity
-            The length to which an array with only the tokens of the shard is padded with zeros.
+            The length to which the tokens of the shard are padded with zeros, if only these are
+            returned.
 
         Returns
         -------
@@ -367,7 +371,7 @@ class JaxEngine:
         return tokens, ids, spans
 
     def _most_steps(self, sample: Sample) -> int:
-        """Return an upper bound on the number of training steps, from a sample's array size."""
+        """Return an upper bound on the number of training steps for the words of a sample."""
         return len(sample.ids) // self.rules.batch_words + 2
 
     def _call(
@@ -377,7 +381,7 @@ class JaxEngine:
         donate: tuple[int, ...] = (),
         **static: Any,
     ) -> Any:
-        """Run a function on the device, and return its result.
+        """Compile a function of JAX arrays, run it on the device, and return its result.
 
         The function is compiled once for each combination of array shapes and of constants.
 
@@ -402,9 +406,10 @@ class JaxEngine:
         donate: tuple[int, ...],
         static: dict[str, Any],
     ) -> Any:
-        """Return a function compiled for the shapes of the arguments and for some constants.
+        """Compile a function for the shapes of its arguments and for some constants.
 
-        Later calls with the same function, shapes and constants return the same program.
+        Return the compiled program. Later calls with the same function, shapes and constants return
+        the same program.
 
         Parameters
         ----------
@@ -436,7 +441,7 @@ class JaxEngine:
         return self._programs[key]
 
     def _compile_ahead(self) -> None:
-        """Compile the program that trains on a shard (part of the text) of the usual size."""
+        """Compile the program that trains on a shard (part of the text) with the usual size."""
         array: Any = jax.ShapeDtypeStruct
         texts = array((1,), np.int32), array((1,), np.int32), array((1, 2), np.int32)
         draw = partial(self._draw, capacity=round(self.shard_words * (1 + SPARE)))
@@ -475,7 +480,7 @@ class JaxEngine:
     ) -> Sample:
         """Sub-sample the documents of a shard, and draw noise words, on the device.
 
-        A shard is a part of the text. The order of the gradients of each step is found as well.
+        A shard is a part of the text. The attribute `order` of the sample is computed as well.
 
         Parameters
         ----------
@@ -536,9 +541,9 @@ class JaxEngine:
     ) -> tuple[Vectors, State, Array]:
         """Run `steps` training steps of `size` center words each, on the device.
 
-        `rates` has the learning rate of each step. Return the updated vectors and optimizer arrays,
-        and the loss and number of pairs of each step before its update, float32 (n, 2), where n is
-        the length of `rates`. Rows beyond the last step are zero.
+        `rates` has the learning rate of each step. Return the updated vectors, the updated arrays
+        of the optimizer, and float32 (n, 2) with n = len(rates): for each step, its loss before the
+        update and the summed weight of its pairs. Rows beyond the last step are zero.
         """
 
         def step(number: Array, carry: Any) -> Any:
@@ -556,7 +561,7 @@ class JaxEngine:
     def _loss(
         self, vectors: Vectors, sample: Sample, tallies: Array, steps: Array, size: Array
     ) -> Array:
-        """Return the loss and the number of pairs for the words of each step, without training.
+        """Return the loss of each step and the summed weight of its pairs, without training.
 
         Parameters
         ----------
@@ -613,16 +618,17 @@ class NegativeSamplingSteps:
         return jnp.concatenate([centers.reshape(-1), self.size + rows.reshape(-1)])
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
+        """Return the summed loss of a batch and the summed weight of its pairs, float32 (2,)."""
         _, _, S, weights = self._scores(vectors, batch)
         return self._tally(S, weights)
 
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the updated model, the unchanged state, and the batch's loss and number of pairs.
+        """Return the model after a training step on a batch, and the batch's loss before the step.
 
-        The loss is that before the update.
+        The second element of the result is `state`, unchanged: this loss has no optimizer arrays.
+        The last has the summed loss and the summed weight of the pairs, float32 (2,).
         """
         C, R, S, weights = self._scores(vectors, batch)
         G = weights * jax.nn.sigmoid(S) * self.sign
@@ -644,7 +650,7 @@ class NegativeSamplingSteps:
         return vectors, state, self._tally(S, weights)
 
     def _words(self, ids: Array, noise: Array) -> tuple[Array, Array]:
-        """Return the center words of each tile, and the output words that it is scored with.
+        """Return the center words of each tile, and the output words that they are scored with.
 
         A tile is `CENTERS` consecutive center words. Its output words are the words in and around
         it, then its noise words. The shapes are (tiles, CENTERS) and (tiles, output words).
@@ -711,14 +717,15 @@ class SoftmaxSteps:
             )
 
     def rows(self, ids: Array, noise: Array) -> Array:  # noqa: ARG002
-        """Return an empty array, because no two gradients of a step update the same row.
+        """Return an empty array instead of the index of the row that each gradient updates.
 
-        The indices of the rows only serve to add up gradients of the same row; see `Steps.rows`.
+        These indices are needed only to add up gradients of the same row. In the exact softmax, a
+        step has only one gradient for each row.
         """
         return jnp.zeros(0, jnp.int32)
 
     def loss(self, vectors: Vectors, batch: Batch) -> Array:
-        """Return the summed loss of a batch and its number of pairs, float32 (2,)."""
+        """Return the summed loss of a batch and the summed weight of its pairs, float32 (2,)."""
         _, count, pairs, tile = self._tiles(vectors, batch)
 
         def add(number: Array, loss: Array) -> Array:
@@ -731,9 +738,10 @@ class SoftmaxSteps:
     def update(
         self, vectors: Vectors, state: State, batch: Batch, rate: Array
     ) -> tuple[Vectors, State, Array]:
-        """Return the updated model and optimizer arrays, and the batch's loss before the update.
+        """Return the model and the optimizer's arrays after a training step on a batch.
 
-        The loss is returned with the number of pairs, float32 (2,).
+        The last element of the result has the summed loss before the step and the summed weight of
+        the pairs, float32 (2,).
         """
         centers, count, pairs, tile = self._tiles(vectors, batch)
 
@@ -818,7 +826,7 @@ class SoftmaxSteps:
 
 
 def float32_product(subscripts: str, a: Array, b: Array) -> Array:
-    """Return the einsum of two float32 arrays, in full float32 precision even on a GPU."""
+    """Compute an einsum of two float32 arrays, in full float32 precision even on a GPU."""
     result: Array = jnp.einsum(subscripts, a, b, precision=lax.Precision.HIGHEST)
     return result
 
@@ -867,6 +875,7 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
     Parameters
     ----------
     key : uint32 (2,)
+        The key of the draws.
     purpose
         A constant that makes the bits for one use independent of those for another.
     numbers : (n,)
@@ -878,14 +887,17 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
 
 
 def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
-    """Return the same evenly spread uint32 random numbers as `w2v.sampling.draw_evenly`."""
+    """Return a random uint32 for each counter, evenly spread within groups of `parts` counters.
+
+    The numbers equal those of `w2v.sampling.draw_evenly`. `draws` explains `key` and `purpose`.
+    """
     start, _ = draws(key, purpose, jnp.zeros(1))
     groups, places = jnp.divmod(numbers.astype(jnp.uint32), np.uint32(parts))
     return start + groups * SPACING // np.uint32(parts) + places * np.uint32(2**32 // parts)
 
 
 def noise_words(tables: DrawTables, numbers: Array) -> Array:
-    """Return the noise word of each uint32 random number, as `NoiseDistribution.words` does."""
+    """Convert uint32 random numbers to noise words, as `NoiseDistribution.words` does."""
     return jnp.searchsorted(tables.last, numbers, method="scan_unrolled").astype(jnp.int32)
 
 
@@ -899,8 +911,9 @@ def descend(
 ) -> Vectors:
     """Make one step of gradient descent for each row, with a bounded step size.
 
-    The step size of a row is the learning rate, but at most 2 / h, where h is the sum of the row's
-    curvatures. `w2v.engines.inputs.descend` is the NumPy version.
+    The gradients of a row are added up. Its step size is the learning rate, but at most 2 / h,
+    where h is the sum of the row's curvatures. Return the updated model.
+    `w2v.engines.inputs.descend` is the NumPy version.
 
     Parameters
     ----------
@@ -939,9 +952,9 @@ def sum_equal_rows(
 
     A scatter operation would add in the order in which the threads of the GPU happen to run. Here
     the entries, which are sorted by row, are cut into groups. Within each group, a product with a
-    0/1 matrix adds up the gradients of each row. The first row of a group may also have entries in
-    an earlier group; its sum is therefore an entry of the next level, where the procedure is
-    repeated.
+    0/1 matrix adds up the gradients of each row. The first row of a group may have more entries in
+    an earlier group. The sums of all first rows are therefore added up again in the same way, on
+    the next level, until one group is left.
 
     Parameters
     ----------
@@ -956,7 +969,7 @@ def sum_equal_rows(
     -------
     list of (rows, gradients, curvature)
         One element per level. The total of a row is the sum of its entries over all levels. Within
-        a level, each row other than `none` occurs at most once.
+        a level, each row occurs at most once; entries to be ignored have the row `none`.
     """
     levels = []
     while True:
@@ -986,9 +999,9 @@ def sum_equal_rows(
 
 
 def add_once(array: Array, rows: Array, values: Array) -> Array:
-    """Return a copy of `array` with `values` added to `rows`; rows beyond its end are ignored.
+    """Return a copy of `array` with `values` added to the rows with the indices `rows`.
 
-    The other rows must be distinct.
+    Indices beyond the end of `array` are ignored. The other indices must be distinct.
     """
     return array.at[rows].add(values, mode="drop", unique_indices=True)
 
@@ -1011,7 +1024,7 @@ def scale_rows(
     words : int32 (n,)
         The row of each gradient. Padding has row numbers beyond the vocabulary and is ignored.
     count
-        The number of rows that are not padding.
+        The number of elements of `words` that are not padding.
 
     Returns
     -------
@@ -1030,14 +1043,14 @@ def scale_rows(
 
 
 def tally(words: int, tallies: Array, setup_seconds: float = 0.0) -> Tally:
-    """Return a `Tally` with the losses and numbers of pairs summed over steps.
+    """Return a `Tally` with the losses and the weights of pairs summed over all steps.
 
     Parameters
     ----------
     words
         The number of tokens read that are words of the vocabulary, before sub-sampling.
     tallies : (steps, 2)
-        The loss and the number of pairs of each step.
+        The summed loss of each step and the summed weight of its pairs.
     setup_seconds
         The time spent on preparation.
     """

@@ -1,6 +1,6 @@
 """SIMD vector instructions for functions that Numba compiles.
 
-A function decorated with `instruction` can be called by compiled code, without its first parameter
+Compiled code calls a function decorated with `instruction` without its first parameter,
 ``builder``. At compile time, the Python function emits LLVM instructions with this builder
 (`llvmlite.ir.IRBuilder`). Vectors are ordinary local variables of compiled code, and LLVM keeps
 them in registers, also when they are in a tuple.
@@ -34,12 +34,13 @@ arrays then; but counting takes a tenth of the time, and all threads would count
 
 
 class InnerFunction(CPUDispatcher):
-    """A function that other compiled functions call, but Python cannot."""
+    """A compiled function that only other compiled functions can call, not Python."""
 
     def __call__(self, *_: Any) -> None:
         """Raise TypeError: a call from Python would end the process.
 
-        The function is compiled without Numba's wrapper that converts Python objects to arguments.
+        Functions of this class are compiled without the code by which Numba converts Python objects
+        to arguments.
         """
         raise TypeError(f"{self.py_func.__name__} can only be called by compiled functions")
 
@@ -56,9 +57,9 @@ arguments, would take a third of the time for compiling."""
 def compiled(function: Function) -> Function:
     """Decorator: compile a function that is called from Python, and cache the result on disk.
 
-    It is compiled when it is first called. The compiled code does not count references to arrays,
-    so it cannot create arrays. Counting would take longer than many of the functions, and all
-    threads would write to the same counters.
+    The function is compiled when it is first called. The compiled code does not count references to
+    arrays, so it cannot create arrays. Counting would take longer than many of the functions, and
+    all threads would write to the same counters.
     """
     options = numba.njit(cache=True, nogil=True, **OPTIONS, **UNCOUNTED)
     return cast(Function, options(function))
@@ -72,7 +73,7 @@ def allocating(function: Function) -> Function:
 def inner(function: Function) -> Function:
     """Decorator: compile a function that only compiled functions call.
 
-    It is compiled together with the first function that calls it.
+    The function is compiled together with the first function that calls it.
     """
     return cast(Function, InnerFunction(function, targetoptions={**INNER}))
 
@@ -193,7 +194,7 @@ def shuffle(builder: Any, x: Any, y: Any, lanes: Iterable[int]) -> Any:
 
 
 def binary(vector: Any, *_: Any) -> Any:
-    """Return the Numba signature of an operation on two vectors that returns one of their type."""
+    """Return the Numba signature of an operation from two vectors to a vector of the same type."""
     return vector(vector, vector)
 
 
@@ -294,7 +295,7 @@ def write_splat(builder: Any, number: Any, vector: Vector = FLOATS) -> Any:
 
 
 def write_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Emit LLVM code for ``x * y + z``, as one fused instruction if the CPU has one."""
+    """Emit LLVM code for ``x * y + z``, elementwise; LLVM may fuse it into one instruction."""
     return builder.fadd(builder.fmul(x, y, flags=FAST_MATH), z, flags=FAST_MATH)
 
 
@@ -312,7 +313,7 @@ def splat_four(builder: Any, x: Any) -> Any:
 
 @instruction(lambda vector, *_: vector(vector, vector, vector))
 def multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    """Emit LLVM code for ``x * y + z``, elementwise, fused if the CPU can."""
+    """Emit LLVM code for ``x * y + z``, elementwise; LLVM may fuse it into one instruction."""
     return write_multiply_add(builder, x, y, z)
 
 
@@ -376,7 +377,7 @@ def polynomial(builder: Any, x: Any, coefficients: Any) -> Any:
 
 @instruction(lambda *_: MASK(FLOATS, FLOATS))
 def greater(builder: Any, x: Any, y: Any) -> Any:
-    """Emit LLVM code for a mask that is true in the lanes where ``x > y``, and false for NaN."""
+    """Emit LLVM code for a mask that is true in the lanes where ``x > y``, and false with NaN."""
     return builder.fcmp_ordered(">", x, y)
 
 
@@ -459,7 +460,7 @@ def sum_lanes(builder: Any, x: Any) -> Any:
 
 @instruction(lambda *_: Vector(types.float32, 4)(FLOATS, FLOATS, FLOATS, FLOATS))
 def sum_lanes_of_four(builder: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Emit LLVM code for a vector of four numbers: the sum over the lanes of each argument."""
+    """Emit LLVM code for a vector of four numbers: the sum of the lanes of each argument."""
 
     def add_pairs(x: Any, y: Any, pairs: tuple[tuple[int, int], tuple[int, int]]) -> Any:
         low, high = (

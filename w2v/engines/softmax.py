@@ -1,13 +1,14 @@
 """NumPy training step of the exact softmax, by matrix products over a batch's distinct input rows.
 
 An input row is the vector that predicts: with skip-gram, that of a center word. All pairs with the
-same input row share one row of logits. For input rows C (M, d), output vectors U (V, d), pair
-counts N (M, V) with row sums n, and E = exp(C Uᵀ) with row sums z, the loss J and its gradients are
+same input row share one row of logits. Let C (M, d) be the input rows, U (V, d) the output vectors,
+N (M, V) the pair counts with row sums n, and E = exp(C Uᵀ) with row sums z. The loss J and its
+gradients are
 
     J = Σ n log z − Σ C ∘ (N U),   ∂J/∂C = (n / z) ∘ (E U) − N U,   ∂J/∂U = Eᵀ (n / z ∘ C) − Nᵀ C
 
-(``w2v/README.md``, "Everything is one shape"). A batch thus takes three large matrix products. To
-save time, not E but smaller matrices are multiplied by n / z.
+(``w2v/README.md``, "Everything is one shape"). A batch thus takes three large matrix products: C Uᵀ
+and two with E. To save time, not E but smaller matrices are multiplied by n / z.
 """
 
 from collections.abc import Callable
@@ -39,8 +40,8 @@ class PairCounts(NamedTuple):
         skip-gram, these are the distinct center words in ascending order; for CBOW, the vectors of
         all positions count as distinct.
     counts : float32 CSR (M, V)
-        The summed weight of the pairs of each input vector and predicted word. Duplicate entries of
-        the sparse matrix are to be added.
+        The summed weight of the pairs of each input vector and predicted word. The sparse matrix
+        may have several entries for one element, which are to be added up.
     """
 
     inputs: Sums
@@ -81,9 +82,9 @@ class RowScale:
     """A variant of the Adagrad optimizer, with one learning-rate scale per row of a matrix.
 
     The gradient of a row is divided by the root mean square of the elements of its gradients so
-    far, so that rare words move as far in a step as frequent ones. Under the root, the average of
-    the mean squares of all rows that the step updates is added, so that a row with few and tiny
-    gradients does not make large steps.
+    far, so that rare words move as far in a step as frequent ones. Under the root, a second term is
+    added: the average of the mean squares of all rows that the step updates. So a row with few and
+    tiny gradients does not make large steps.
     """
 
     def __init__(self, size: int) -> None:
@@ -91,7 +92,9 @@ class RowScale:
         self.steps = np.zeros(size, np.float32)
 
     def divide(self, gradients: F32, words: NDArray[np.int32] | slice = slice(None)) -> None:
-        """Scale gradients in place, after adding their squares to the statistics of their rows.
+        """Add the squares of gradients to the statistics of their rows, then scale the gradients.
+
+        The gradients are overwritten.
 
         Parameters
         ----------
@@ -136,19 +139,20 @@ class SoftmaxStep:
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Return a batch size near ``batch_words`` that cuts `words` words into equal batches.
+        """Return a batch size near ``batch_words``, so that all batches are nearly equal.
 
-        The last batch is only a little smaller: a small one would take nearly as much time as a
-        full one and train less. If there is only one batch, it may have up to 1.5 times
-        ``batch_words`` words.
+        `words` is the number of words that are cut into batches. Only the last batch may be
+        smaller, and only a little: a small one would take nearly as much time as a full one and
+        train less. If there is only one batch, it may have up to 1.5 times ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
     def draw(self, batch: Batch, key: Key, first: int) -> PairCounts:
         """Group the (input, predicted word) pairs of a batch by distinct input vector.
 
-        With skip-gram, all occurrences of a center word have the same input vector; with CBOW, each
-        position counts as an input vector of its own.
+        With skip-gram, all occurrences of a center word have the same input vector. With CBOW, each
+        position counts as an input vector of its own, and random window sizes are computed from
+        `key` and `first`, the index of the first center position in the sub-sampled shard.
         """
         ids, documents = batch
         inputs = self.inputs.sums(batch, key, first)
@@ -202,9 +206,10 @@ class SoftmaxStep:
         return loss, dC, self.dU
 
     def update(self, draw: PairCounts, rate: float) -> Tally:
-        """Take one gradient step on the summed loss of a batch.
+        """Update the model by one step of gradient descent on the summed loss of a batch.
 
-        Return the summed weight of the pairs of the batch, and their summed loss before the step.
+        For ``optimizer=adagrad``, gradients are scaled by `RowScale`. Return the summed weight of
+        the pairs of the batch, and their summed loss before the step.
         """
         if draw.inputs.count == 0:
             return Tally()
@@ -225,10 +230,11 @@ class SoftmaxStep:
         return C
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the optimizer's arrays by name: each row's sum of squares and number of steps.
+        """Return the optimizer's arrays by name, without copying them.
 
-        The sum is over the steps that updated the row, of the mean squared element of its gradient.
-        The arrays are not copied.
+        They are ``center_squares``, ``center_steps``, ``outside_squares`` and ``outside_steps``.
+        For each row of a matrix, ``steps`` counts the steps that updated the row, and ``squares``
+        is the sum over these steps of the mean square of the gradient's elements.
         """
         scales = {"center": self.center_scale, "outside": self.outside_scale}
         return {
@@ -238,7 +244,7 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Return slices of the rows of C so short that the logits of each fit in ``logits_mb``."""
+        """Cut the rows of C into slices so short that the logits of each fit in ``logits_mb``."""
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
     def _tile(
@@ -254,20 +260,20 @@ class SoftmaxStep:
             The summed weight of the pairs of each input vector and word, (M, V).
         use
             A function of a block of columns of E = exp(C Uᵀ), and of the slice of the vocabulary
-            that these columns stand for. To prevent overflow, a row of E may be scaled by a
-            constant factor.
+            that these columns stand for. To prevent overflow, each row of E may be multiplied by a
+            constant factor of its own.
 
         Returns
         -------
         loss
             The sum over all pairs.
         scale : (M, 1)
-            n / z: the summed weight of the pairs of each row, divided by the sum of its row of E,
-            scaled if `use` got a scaled row.
+            n / z: the summed weight of the pairs of each input vector, divided by the sum of its
+            row of E, with the same factor as in `use`.
         NU : (M, d)
             The product of `counts` and the output vectors.
         used
-            The results of `use`, one for each block.
+            The results of `use`, one for each block of the vocabulary.
         """
         self.logits = self.buffers.get("logits", len(C) * len(self.model.outside))
         E_of = partial(self._exp, C, use)
@@ -292,9 +298,9 @@ class SoftmaxStep:
         return list(self.threads.map(work, repeat(argument), self.blocks))
 
     def _logits(self, words: slice, rows: int) -> F32:
-        """Return the part of the buffer for the logits of `rows` input vectors in a block of words.
+        """Return the part of a buffer that holds the logits of `rows` input vectors for some words.
 
-        `words` is the block, a slice of the vocabulary. The contents are those of the last use.
+        `words` is a slice of the vocabulary. The contents are those of the last use.
         """
         size = words.stop - words.start
         return self.logits[words.start * rows :][: rows * size].reshape(rows, size)
@@ -336,15 +342,15 @@ class SoftmaxStep:
         return largest
 
     def _weighted_sum(self, E: F32, words: slice) -> F32:
-        """Return the matrix product of a block of exp(logits) and its words' output vectors."""
+        """Return E U for a block of the vocabulary: exp(logits) times the words' output vectors."""
         with np.errstate(invalid="ignore"):  # E may be infinite, see `_exp`
             return E @ self.model.outside[words]
 
     def _add_outside_gradient(self, aC: F32, words: slice) -> None:
         """Add the product Eᵀ (n / z ∘ C) to the gradient ∂J/∂U, for a block of the vocabulary.
 
-        E are the exponentials of the logits of the input vectors C (M, d), which `_tile` has left
-        in the buffer, z their row sums, and n the summed weight of the pairs of each input vector.
+        C (M, d) are input vectors. E is exp(logits), which `_tile` has left in the buffer. z are
+        the row sums of E, and n is the summed weight of the pairs of each input vector.
 
         Parameters
         ----------

@@ -1,8 +1,9 @@
 """Compiled products of sparse matrices with dense matrices.
 
-The sparse matrices are the subwords of words and the scores of tree nodes. A row has from a few to
-a hundred nonzero elements. The dense rows that they select are read one at a time, while the sum
-stays in vector registers. Four sparse rows with nonzero elements in nearly the same columns are
+The sparse matrices have two uses: the subwords of words, and the scores of the tree nodes of
+hierarchical softmax. A row of them has from a few to a hundred nonzero elements, each of which
+selects a row of the dense matrix. The selected rows are read one at a time, while their weighted
+sum stays in vector registers. Four sparse rows with nonzero elements in nearly the same columns are
 computed together, with four factors for each column, some of them zero.
 """
 
@@ -61,8 +62,8 @@ class List(NamedTuple):
     places
         The address of the column indices, int32.
     factors
-        The address of the values, float32: one for each element, or four for functions that compute
-        four sparse rows together.
+        The address of the values, float32: one for each element, or four for each element in
+        functions that compute four sparse rows together.
     """
 
     places: int
@@ -94,7 +95,8 @@ def combine(
 ) -> None:
     """Compute a weighted sum of rows, ``old + step * Σ factor * row``, and store it at ``out``.
 
-    The sum is over the elements ``first`` to ``last - 1`` of the sparse matrix ``entries``.
+    The sum is over the elements ``first`` to ``last - 1`` of ``entries``; each has a factor and
+    selects a row.
 
     Parameters
     ----------
@@ -103,7 +105,7 @@ def combine(
     rows
         The matrix whose rows are summed.
     out, old
-        The addresses of the result and of the row that the sum is added to.
+        The addresses of the result and of the row that the sum is added to; they may be equal.
     step
         The factor of the sum.
     """
@@ -145,9 +147,8 @@ def score_four_rows(
 ) -> None:
     """Compute the dot products of four adjacent rows with the rows that a list of indices selects.
 
-    The four scores of element e of the list are stored at ``out``, from float32 value 4 * e on. If
-    the number of elements is odd, one element after the last is read, and its scores are written,
-    as well.
+    The four scores of element e of the list are stored from ``out + 16 * e`` on, as float32. If the
+    number of elements is odd, the element after the last is read, too, and its scores are stored.
 
     Parameters
     ----------

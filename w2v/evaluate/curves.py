@@ -12,8 +12,7 @@ from w2v.vectors import WordVectors
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
     """Return what the scores computed during training depend on, as JSON values for a cache key.
 
-    The scores depend on some of the settings, and on the SHA-256 of the content of each benchmark
-    that is used.
+    These are some of the settings, and the SHA-256 of the content of each benchmark that is used.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},
@@ -30,7 +29,7 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Return the scores listed in ``settings.followed``, by name, without undefined ones.
+    """Return the scores of vectors that ``settings.followed`` lists, by name, if they are defined.
 
     If ``settings.use`` is ``v+u`` and `vectors` has outside vectors, the sums of the center and the
     outside vectors are evaluated.

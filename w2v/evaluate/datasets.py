@@ -1,7 +1,7 @@
 """Find the files of benchmarks by name: those that gensim ships, and standard sets of word pairs.
 
-Standard sets are downloaded once. The files are parsed by `w2v.evaluate.similarity` and
-`w2v.evaluate.analogies`.
+Standard sets are downloaded when they are first used. The files are parsed by
+`w2v.evaluate.similarity` and `w2v.evaluate.analogies`.
 """
 
 from importlib.util import find_spec
@@ -57,7 +57,7 @@ STANDARD_URL = (
 
 
 class Dataset(NamedTuple):
-    """The description of a benchmark for reports, and the file to download if it is a standard set.
+    """The description of a benchmark for reports; for a standard set, also the file to download.
 
     Attributes
     ----------
@@ -180,15 +180,15 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
     name
         A key of `STANDARD`.
     folder
-        The folder for downloaded files. A file there that has the right name and checksum is used,
-        also if it was copied there by hand; with another checksum, it is replaced.
+        The folder for downloaded files. A file of the right name in it is used if its checksum is
+        right, also if it was copied there by hand. Otherwise it is replaced.
     url
         The address of the folder from which the file is downloaded.
 
     Raises
     ------
     InputError
-        The name is unknown, or the file is not in the folder and cannot be downloaded.
+        The name is unknown, or the file has to be downloaded and cannot be.
     """
     from w2v.text.download import download
 
@@ -207,9 +207,9 @@ def standard_path(name: str, folder: str | Path, url: str = STANDARD_URL) -> Pat
 
 
 def about(name: str, source: str | None) -> Dataset | None:
-    """Return the description of a benchmark that gensim ships or of a standard set.
+    """Return the description of a benchmark, if gensim ships it or if it is a standard set.
 
-    The result is None for a file of the user, and for a benchmark that is not used.
+    Return None for a file of the user, and for a benchmark that is not used.
 
     Parameters
     ----------

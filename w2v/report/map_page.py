@@ -41,8 +41,8 @@ def write_map(
     projections
         The positions of the words by one or more methods of projection.
     vocabulary
-        Neighbors are found by cosine, in all dimensions, among this many of the most frequent
-        words.
+        Neighbors are the words with the largest cosines, in all dimensions, among this many of
+        the most frequent words.
     """
     near, cosines = neighbour_rows(vectors, words, NEIGHBOURS, vocabulary)
     own = [vectors.row(word) for word in words]

@@ -1,4 +1,4 @@
-"""Fill HTML templates. Each page is one file that loads no other files."""
+"""Write HTML pages from templates. Each page is one file that loads no other files."""
 
 import base64
 import hashlib
@@ -30,7 +30,7 @@ def write_page(
     template, styles, script
         Names of files in ``templates/``: the page, its style sheets and its JavaScript.
     filters
-        Functions that the template can use as filters, under their names.
+        Functions that the template can use as Jinja filters, under their names.
     values
         The variables of the template. Strings are sanitized and escaped unless they are of the
         class ``Markup``. The template also gets the content of `styles` and of `script`, and

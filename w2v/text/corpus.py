@@ -8,7 +8,7 @@ renumbered by first appearance in the corpus. The result therefore depends neith
 threads nor on the size of blocks.
 
 Small texts are tokenized in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
-which are several times as fast but take time to compile or load. Both give the same result. Where a
+which are several times as fast but take time to compile or load. Both give the same result. If a
 pattern or function of the user makes the tokens, large texts are tokenized in plain Python, too.
 """
 
@@ -102,8 +102,9 @@ def write_corpus(
     limit
         Stop after this many documents that are not blank; None for all.
     workers
-        The number of threads that tokenize a text of more than `SMALL_BYTES`. A custom tokenizer
-        (with a pattern or function of the user) uses as many processes instead, or none for 1.
+        The number of threads that tokenize a text of more than `SMALL_BYTES`. For a custom
+        tokenizer (with a pattern or function of the user), processes take the place of threads,
+        unless the number is 1.
     progress
         Called after each block with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -111,7 +112,7 @@ def write_corpus(
     Raises
     ------
     InputError
-        There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
+        There are no documents or no tokens; a document cannot be read; a custom tokenizer fails;
         or a custom tokenizer or `TokenLists` gives something that is not a token.
     """
     if isinstance(source, TokenLists):
@@ -153,7 +154,7 @@ def write_corpus(
 
 
 def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block of documents in plain Python; this works with every tokenizer."""
+    """Tokenize a block of documents in plain Python, with any tokenizer."""
     numbering = Numbering()
     number = numbering.__getitem__
     ids: list[int] = []
@@ -239,7 +240,9 @@ class TypeTable:
 
 
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
-    """Read blocks until they hold over `SMALL_BYTES` bytes or `limit` documents, or none are left.
+    """Read the first blocks of a text, to find out whether the text is large.
+
+    Stop when they hold more than `SMALL_BYTES` bytes, or `limit` documents.
 
     Parameters
     ----------
@@ -265,7 +268,7 @@ def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block]
 
 
 def drain(items: deque[Item]) -> Iterator[Item]:
-    """Yield each item and remove it from the queue, so that its memory can be freed."""
+    """Remove the items of a queue one by one and yield them, so that their memory can be freed."""
     while items:
         yield items.popleft()
 
@@ -292,7 +295,7 @@ def map_ordered(
     submit
         Starts the task for an item in an executor.
     ahead
-        How many later items are submitted before the result of an item is awaited.
+        How many later items are submitted before this function waits for the result of an item.
     """
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     failed: InputError | None = None
@@ -401,9 +404,10 @@ class CorpusWriter:
     def _merge(
         self, block: Block, found: TokenizedBlock
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Add a block, up to the limit of documents, to the table of types and to the totals.
+        """Add a block to the table of types, and to the totals of the corpus.
 
-        The totals are the numbers of documents, bytes, tokens and signs of damage.
+        The totals are the numbers of documents, bytes, tokens and signs of damage. Documents beyond
+        the limit are left out.
 
         Parameters
         ----------
@@ -415,8 +419,8 @@ class CorpusWriter:
         ids : int32 (tokens,)
             The type id of each token, in the numbering of the corpus.
         ends : int64 (documents,)
-            The end of each document that is not blank and ends in the block, as a number of tokens
-            from the start of the corpus.
+            For each document that ends in the block and is not blank, the number of tokens from the
+            start of the corpus to the document's end.
         """
         filled = found.filled.copy()
         filled[:1] |= self.open_filled

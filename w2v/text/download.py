@@ -28,8 +28,8 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
     Raises
     ------
     InputError
-        The download failed, or the checksum is wrong. The message is only the reason; it does not
-        name the URL.
+        The download failed, the checksum is wrong, or the file cannot be written. The message is
+        only the reason; it does not name the URL.
     """
     # Most runs download nothing, and these imports are slow.
     import pooch
@@ -66,7 +66,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
 
 
 class PoochProgress:
-    """Takes the place of pooch's progress bar; it passes the progress to a function."""
+    """An object that pooch uses like a progress bar; it passes the progress to a function."""
 
     def __init__(self, name: str, show: ShowDownload) -> None:
         self.name, self.show, self.done = name, show, 0

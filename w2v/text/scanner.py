@@ -1,10 +1,10 @@
 """Compiled tokenization: Numba kernels that find tokens, and number and count distinct tokens.
 
-A table of types (distinct tokens) consists of arrays. ``lines`` holds the types in UTF-8, each
-followed by a line feed; type i starts at ``starts[i]``, and ``starts[size]`` is the end of the
-last. ``slots`` is a hash table with open addressing and linear probing, whose length is a power of
-two. A slot is 0 if it is free; otherwise its upper 32 bits are from the hash of a type, and its
-lower 32 bits are the number of the type plus one.
+A table of types (distinct tokens) consists of three arrays. ``lines`` holds the types in UTF-8,
+each followed by a line feed. ``starts`` says where each type begins in ``lines``, and then where
+the last one ends. ``slots`` is a hash table with open addressing and linear probing, whose length
+is a power of two. A slot is 0 if it is free; otherwise its upper 32 bits are from the hash of a
+type, and its lower 32 bits are the number of the type plus one.
 
 The kernels release the GIL. Threads that run them share no array that is written.
 """
@@ -70,7 +70,8 @@ def number(
     ----------
     slots, lines, starts, size
         The table: its hash table, the text of its types, the start of each type in this text, and
-        the number of types. The arrays must have room for one more type, which is written to them.
+        the number of types. The arrays must have room for one more type. A new type is written to
+        them.
     data, begin, end
         The type is the text ``data[begin:end]`` in UTF-8.
     code
@@ -108,7 +109,7 @@ def number(
 
 @compiled
 def grown(slots: U64, length: int) -> U64:
-    """Return a larger hash table with the entries of `slots`; its `length` is a power of two."""
+    """Return a hash table with the entries of `slots` and a new `length`, a power of two."""
     new = np.zeros(length, np.uint64)
     mask = np.uint64(length - 1)
     for entry in slots:
@@ -137,9 +138,10 @@ def scan(data: U8, stops: I64, kinds: U8) -> tuple[I32, I64, NDArray[np.bool_], 
     Returns
     -------
     ids, ends, filled, lines, size
-        The index of each token's type, the end of each document in tokens, whether each document is
-        more than white space, the types (distinct tokens) as text, and the number of types: the
-        fields of `w2v.text.blocks.TokenizedBlock`, but `lines` is uint8 and not yet normalized.
+        The fields of `w2v.text.blocks.TokenizedBlock`: the index of each token's type (distinct
+        token), the end of each document in tokens, whether each document is more than white space,
+        the text of the types, and their number. Here `lines`, the text, is a uint8 array, and the
+        types are not yet normalized.
     """
     # At least one byte separates two tokens of a document.
     most = len(data) // 2 + len(stops) + 1
@@ -207,8 +209,8 @@ def merge(
         The types of the block in UTF-8, each followed by a line feed, and their number. Some may be
         equal.
     ids : int32 (tokens,)
-        The type of each token of the block. Replaced in place: numbers of the block's types on
-        entry, numbers of the table's types on return.
+        The number of each token's type in the block. It is overwritten by the type's number in the
+        table.
     slots, known, starts, size
         The table: its hash table, the text of its types, the start of each type in this text, and
         the number of types. The arrays must have room for `count` more types; new types are written
@@ -243,9 +245,9 @@ def merge(
 class CompiledTypeTable:
     """The types (distinct tokens) of a corpus and their counts, in a compiled hash table.
 
-    It is a faster replacement of `w2v.text.corpus.TypeTable`. A type takes 27 to 45 bytes, plus one
-    to one and a half times the bytes of its text. While an array grows, the old and the new one are
-    in memory.
+    It is a faster replacement of `w2v.text.corpus.TypeTable`. A type takes 27 to 45 bytes, plus 1
+    to 1.5 times the bytes of its text. While an array grows, the old and the new one are both in
+    memory.
     """
 
     def __init__(self) -> None:
@@ -299,7 +301,7 @@ class CompiledTypeTable:
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return `array`, or a copy padded with zeros, so that it has at least `length` items."""
+    """Return an array as it is, or padded with zeros if it has fewer than `length` items."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)

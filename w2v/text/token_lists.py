@@ -88,7 +88,9 @@ def list_of(document: Any, number: int) -> list[Any]:
 
 
 def number_types(lists: list[list[Any]], before: int) -> tuple[Block, TokenizedBlock]:
-    """Give each type (distinct token) of some documents an id, in order of first appearance.
+    """Replace the tokens of some documents by ids of their types (distinct tokens).
+
+    Types are numbered by first appearance.
 
     Parameters
     ----------

@@ -45,9 +45,9 @@ class Tokenizer(Settings, ABC):
     """Base class of the tokenizers, with their common settings.
 
     A subclass splits documents in its own way. If the setting `pattern` or `function` is given, the
-    tokenizer is *custom*: the user's pattern or function splits the documents instead. For a custom
-    tokenizer, `fold` normalizes the whole document before it is split; for others, it normalizes
-    the tokens.
+    tokenizer is *custom*: the user's pattern or function splits the documents instead. A custom
+    tokenizer normalizes the whole document by `fold` before splitting it. Others split it first,
+    and then normalize the tokens.
 
     Raises
     ------
@@ -114,8 +114,8 @@ class Tokenizer(Settings, ABC):
     def find(self) -> Callable[[str], list[str]]:
         """The function that splits a document into tokens.
 
-        For a custom tokenizer, this function normalizes the document by `fold` first; otherwise,
-        the tokens that it returns are not normalized.
+        For a custom tokenizer, this function normalizes the document by `fold` first. For others,
+        it does not normalize: the caller applies `fold` to the tokens.
         """
         if self.function is not None:
             function = import_function(self.function)
@@ -126,7 +126,7 @@ class Tokenizer(Settings, ABC):
         return self.make_splitter()
 
     def fold(self, text: str) -> str:
-        """Return the text with normalized punctuation, case and Unicode form, as the settings say.
+        """Normalize a text as the settings say: its punctuation, case and Unicode form.
 
         Invisible characters are removed if the settings say so. Line feeds are kept.
         """
@@ -160,8 +160,8 @@ class Tokenizer(Settings, ABC):
     def border(self, data: bytes) -> int:
         """Return the last position at which a text can be cut without splitting a token or CR LF.
 
-        More text may follow `data`, so that its end may be inside a token. The tokenizer must not
-        be custom.
+        The end of `data` may be inside a token, because more text may follow. The tokenizer must
+        not be custom.
 
         Parameters
         ----------
@@ -212,9 +212,9 @@ class Tokenizer(Settings, ABC):
         """Return a JSON-serializable dict that changes when the tokens of the same text may change.
 
         It contains the settings and the version of Unicode. For a function of the user, it also
-        contains one SHA-256 of the function's module and of the user's own modules that this module
-        imports, and the versions of the installed packages that these modules import. Data files,
-        and modules imported by a name in a string, are not included.
+        contains one SHA-256 of the code of the function's module and of the user's own modules that
+        it imports, and the versions of the installed packages that these modules import. It does
+        not change with data files, or with modules that are imported by a name in a string.
         """
         prints: dict[str, Any] = asdict(self.plain())
         prints |= {"name": self.split, "unicode": unicodedata.unidata_version}
@@ -251,8 +251,9 @@ class Tokenizer(Settings, ABC):
 class Words(Tokenizer):
     """A tokenizer whose tokens are runs of letters, marks and digits.
 
-    These are Unicode's categories L, M and N. A token does not start with a mark. Zero-width
-    joiners and, as the settings say, apostrophes and hyphens may stand inside tokens.
+    Letters, marks and digits are Unicode's categories L, M and N. A token does not start with a
+    mark. Zero-width joiners may stand inside tokens, and so may apostrophes and hyphens, as the
+    settings say.
     """
 
     apostrophes: bool = setting("keep an apostrophe inside a word: don't", default=True)
@@ -281,7 +282,7 @@ class Words(Tokenizer):
         return JOINERS + apostrophes * self.apostrophes + HYPHENS * self.hyphens
 
     def _not_letters(self) -> str:
-        """Return the characters that Unicode calls letters, but that are treated as punctuation."""
+        """Return the letters of Unicode that are treated as punctuation, such as ``ʼ``, if any."""
         return "ʼ" * self.normalize_punctuation
 
 
@@ -323,7 +324,7 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {kind.split: kind for kind in (Words, W
 def find_all(pattern: str) -> Callable[[str], list[str]]:
     """Return a function that finds all matches of a regular expression in a text.
 
-    The whole match is returned, also if the expression has groups.
+    The function returns whole matches, also if the expression has groups.
     """
     compiled = re.compile(pattern)
 
@@ -356,11 +357,11 @@ def words_pattern(inner: str, invisible: str, not_letters: str) -> str:
     Parameters
     ----------
     inner
-        Characters that may stand inside a token, such as apostrophes, one at a time.
+        Characters, such as apostrophes, that may stand inside a token, but not two in a row.
     invisible
         Characters that do not end a token and are removed from it.
     not_letters
-        Characters that Unicode calls letters, but that are treated as punctuation.
+        Characters that are treated as punctuation although Unicode calls them letters.
     """
     marks = np.flatnonzero(character_kinds() == MARK)
     starts = marks[np.diff(marks, prepend=-2) > 1]

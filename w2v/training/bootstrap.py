@@ -1,6 +1,7 @@
-"""Draw bootstrap samples of the documents, to measure how vectors depend on the sample.
+"""Draw bootstrap samples of the documents of a text, to measure how vectors depend on the text.
 
-Models of several seeds then differ as if each had been trained on another text of the same kind.
+If each seed trains on a sample of its own, the models of several seeds differ about as if each had
+been trained on another text of the same kind.
 
 References
 ----------
@@ -21,7 +22,7 @@ MIN_BOOTSTRAPPED = 20
 def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:
     """Draw documents from a text with replacement, as many as it has.
 
-    The tokens are not copied. A document that is drawn twice is in the new text twice.
+    The tokens are not copied. A document that is drawn twice is twice in the new text.
     """
     documents = len(text.spans)
     chosen = random.integers(documents, size=documents)

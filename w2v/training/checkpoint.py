@@ -1,9 +1,9 @@
 """Checkpoints: the state of a training, saved so that it can continue after an interruption.
 
-A checkpoint is a folder of ``.npy`` files and a ``state.json`` with the progress of the training,
-the size and the SHA-256 of each file, and a checksum of itself. The folder is written under a
-temporary name and then renamed, so that a checkpoint is complete or absent. The last two are kept,
-in case the newest is damaged.
+A checkpoint is a folder of ``.npy`` files and a ``state.json``, which has the progress of the
+training, the size and the SHA-256 of each ``.npy`` file, and a checksum of itself. The folder is
+written under a temporary name and then renamed, so that a checkpoint is complete or absent. The
+last two checkpoints are kept, in case the newest is damaged.
 """
 
 import hashlib
@@ -60,10 +60,10 @@ class Checkpoints:
     folder
         The folder; it is created with the first checkpoint.
     seconds
-        The time between checkpoints. It is extended if writing checkpoints would take more than
-        1 % of the training time. None: checkpoints do not depend on time.
+        The time between checkpoints, in seconds. It is extended if writing checkpoints would
+        take more than 1 % of the training time. None: checkpoints do not depend on time.
     words
-        The number of words between checkpoints. None: checkpoints do not depend on words.
+        The number of words trained between checkpoints. None: checkpoints do not depend on words.
     report
         A function that is called with a message if a checkpoint cannot be used or written.
     """
@@ -112,7 +112,8 @@ class Checkpoints:
         Parameters
         ----------
         identity
-            A text that identifies the training by its data and settings; `load` compares it.
+            A text that identifies the training by its data and settings. `load` refuses a
+            checkpoint with another one.
         words
             The number of words that training has read so far.
         snapshot
@@ -205,7 +206,7 @@ class Checkpoints:
 
 
 class _HashingFile:
-    """A binary file opened for writing that computes the size and SHA-256 of its content."""
+    """Writes to a binary file, and computes the size and SHA-256 of what is written."""
 
     def __init__(self, file: Any) -> None:
         self.file = file

@@ -16,7 +16,7 @@ from w2v.vectors.formats import NGRAMS, SUBWORDS, parquet_parts
 def given_files(path: str | Path) -> list[Path]:
     """Return the files that hold the word vectors at a path.
 
-    They are one file; or, for a folder, all of its files with vectors, words or n-grams.
+    For a folder, these are all of its files with vectors, words or n-grams; otherwise one file.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def given_vectors(path: str | Path) -> WordVectors:
     Raises
     ------
     InputError
-        There are no vectors, or the files are damaged or do not match.
+        There are no vectors, or the files are damaged or do not belong together.
     """
     given_files(path)
     return WordVectors.load(path)
@@ -81,7 +81,7 @@ def model_from(
     objective
         The architecture and the loss; they decide which matrices the model has.
     random
-        Generates the center vectors of words that are not in `given`, as in `initial_model`. With
+        Draws the center vectors of words that are not in `given`, as in `initial_model`. With
         subwords, `fill_subwords` computes these vectors instead.
     name
         The name of the vectors in error messages, such as their path.
@@ -97,9 +97,9 @@ def model_from(
     Raises
     ------
     InputError
-        The given vectors have another dimension or are not finite, or none of their words is in the
-        vocabulary; or, with subwords, they have no n-grams, or other lengths of n-grams or another
-        number of buckets than `objective`.
+        The given vectors have another dimension or are not finite; none of their words is in the
+        vocabulary; or, with subwords, they have no n-grams, or their lengths of n-grams or number
+        of buckets are not those of `objective`.
     """
     dim = objective.dim
     if given.dimensions != dim:
@@ -158,7 +158,8 @@ def fill_subwords(
     Raises
     ------
     InputError
-        The given model has no n-grams, or other lengths of n-grams or another number of buckets.
+        The given model has no n-grams, or its lengths of n-grams or number of buckets are not those
+        of `objective`.
     """
     ngrams = given.subwords
     wanted = objective.min_n, objective.max_n, objective.buckets

@@ -25,8 +25,8 @@ class TrainedModel:
     ----------
     vectors : WordVectors
         The words with their center vectors, float32 (V, d), which are the word vectors to use, and
-        their outside vectors, ``vectors.outside``. With early stopping, those of the best epoch,
-        unless Ctrl-C ended the training.
+        their outside vectors, ``vectors.outside``. With early stopping, they are those of the best
+        epoch, unless Ctrl-C ended the training.
     epochs : list of w2v.training.history.Epoch
         Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch.
     points : list of w2v.training.history.Point
@@ -39,10 +39,11 @@ class TrainedModel:
     seconds
         The training time, without compiling, reading the text or measuring held-out losses.
     corpus, vocabulary : dict
-        Statistics of the text (documents, tokens, types, ...) and of the vocabulary and how much of
-        the text it covers (size, tokens_kept, out_of_vocabulary, ...). Empty for a loaded model.
+        Statistics of the text (documents, tokens, types, ...) and of the vocabulary, such as its
+        size and how much of the text it covers (tokens_kept, out_of_vocabulary, ...). Empty for a
+        loaded model.
     moved : Movement or None
-        How far the initial vectors have moved, if some were given as ``init``.
+        How far the vectors have moved from those given as ``init``; None if none were given.
     interrupted
         Whether training was ended early by Ctrl-C.
     engine_state
@@ -81,8 +82,8 @@ class TrainedModel:
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder, which is created if necessary.
 
-        `WordVectors.load` and `load` read it, and so does the pipeline, by its settings
-        ``train.init`` and ``evaluate.vectors``. The files are ``vectors.npy``,
+        `load` and `WordVectors.load` read this folder. It can also be given to the pipeline's
+        settings ``train.init`` and ``evaluate.vectors``. The files are ``vectors.npy``,
         ``vocabulary.tsv``, ``history.json`` and, if the model has them, ``outside_vectors.npy``,
         ``subwords.npy`` and ``ngrams.json`` (n-grams), and ``engine.npz`` (`engine_state`).
 

@@ -42,12 +42,12 @@ class Subwords(NamedTuple):
     def means(
         self, words: Sequence[bytes], own: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return the mean of the n-gram vectors of each word, with its row of `own` if given.
+        """Return the mean of the n-gram vectors of each word, and of its row of `own` if given.
 
         Parameters
         ----------
         words
-            The words, encoded as in the model.
+            The words as bytes, in the encoding of the model.
         own : float32 (words, d)
             A further vector for each word that is included in the mean. The array is overwritten
             with the means and returned. None: n-grams only.
@@ -65,10 +65,10 @@ class Subwords(NamedTuple):
         return means
 
     def own(self, words: Sequence[bytes], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Compute the row of each word in fastText's input matrix: float64 (words, d).
+        """Compute the row of each word in fastText's input matrix, from the word vectors.
 
-        The row is chosen such that its mean with the vectors of the word's n-grams, as `means`
-        returns it, is the word's row of `vectors`.
+        The row is such that the mean of it and of the vectors of the word's n-grams, as `means`
+        computes it, is the word's row of `vectors`. The result is float64 (words, d).
         """
         encoded = [word for word in words if word != END_OF_SENTENCE]
         _, owners = ngram_hashes(encoded, self.shortest, self.longest)
@@ -90,7 +90,8 @@ class Subwords(NamedTuple):
         own : float32 (words, d)
             A further vector for each word, which is added to the sum of the n-gram vectors.
         counts
-            Whether the row of `own` counts as one more vector of the mean. If not, it must be zero.
+            Whether the row of `own` counts as one more vector of the mean. If False, `own` must be
+            zero.
         """
         sums, parts = own.astype(np.float64), np.full(len(words), counts, np.intp)
         with_ngrams = [row for row, word in enumerate(words) if word != END_OF_SENTENCE]

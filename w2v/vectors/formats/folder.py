@@ -1,9 +1,10 @@
-"""This project's own format, a folder: memory-mapped vectors, and a table of their words.
+"""This project's own format of vectors: a folder with arrays and with a table of their words.
 
 ``vectors.npy`` holds float32 or float16 (V, d), and ``vocabulary.tsv`` the words of its rows and,
 if known, their counts. If there are outside vectors, ``outside_vectors.npy`` (V, d) has them. With
 n-grams there are ``subwords.npy``, the vectors of the n-grams (buckets, d), and ``ngrams.json``,
-the smallest and the largest length of an n-gram in characters.
+the smallest and the largest length of an n-gram in characters. When a folder is read, its arrays
+can be mapped into memory.
 """
 
 import json
@@ -35,9 +36,9 @@ USES: tuple[Use, ...] = ("v", "v+u")
 def write_folder(folder: Path, contents: Contents) -> None:
     """Write ``vectors.npy`` and ``vocabulary.tsv`` (words and, if known, counts) into a folder.
 
-    Outside vectors, if there are any, go to ``outside_vectors.npy``, and n-grams to
-    ``subwords.npy`` and ``ngrams.json``. If there are none, older files of these names are removed,
-    because they would belong to other vectors.
+    The folder is created if necessary. Outside vectors, if there are any, go to
+    ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. If there are none,
+    older files of these names are removed, because they would belong to other vectors.
 
     Raises
     ------
@@ -106,12 +107,12 @@ def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING)
 
 
 def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
-    """Read the n-grams of a folder that `write_folder` wrote; return None if it has none.
+    """Read the n-grams from a folder that `write_folder` wrote; return None if it has none.
 
     Parameters
     ----------
     shape
-        The shape of a vector, (d,).
+        The shape of a word vector, (d,), which the vectors of the n-grams must have.
 
     Raises
     ------

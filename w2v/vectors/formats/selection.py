@@ -23,7 +23,7 @@ class Selection:
     limit
         Read at most this many words, those that come first in the file; None: any number.
     words
-        Read only these words, at most `limit` of them; None: any words.
+        Read only these words, and at most `limit` of them; None: any words.
 
     Raises
     ------
@@ -60,11 +60,12 @@ class Selection:
         return np.array(rows, np.intp)[: self.limit]
 
     def encoded(self, encoding: str) -> frozenset[bytes] | None:
-        r"""Return `self.words` as byte strings in the encoding of a file; None if it is None.
+        r"""Return the words of `self.words` as they may be in a file; None if `self.words` is None.
 
-        A word that cannot be encoded is left out. When a file is read, bytes that are invalid in
-        the encoding become escapes such as ``\xe2``. For a word that contains such escapes, two
-        byte strings are returned: with the escapes, and with the bytes that they stand for.
+        They are byte strings in the encoding of the file. A word that cannot be encoded is left
+        out. When a file is read, bytes that are invalid in the encoding become escapes such as
+        ``\xe2``. For a word that contains such escapes, two byte strings are returned: with the
+        escapes, and with the bytes that they stand for.
         """
         if self.words is None:
             return None

@@ -383,6 +383,32 @@ def test_the_lock_is_released() -> None:
             pass
 
 
+FORK_WHILE_COMPILING = """
+import fcntl, os, sys
+from unittest.mock import Mock
+from w2v.jit import one_process_at_a_time
+
+waits, ends = os.pipe()
+with one_process_at_a_time(Mock(__module__="room.kernels", stats=Mock(cache_path=sys.argv[1]))):
+    child = os.fork()
+    if child == 0:
+        os.close(ends)
+        os.read(waits, 1)  # until the parent has ended
+        os._exit(0)
+with open(os.path.join(sys.argv[1], "kernels.lock"), "w") as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+def test_a_process_that_was_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FORK_WHILE_COMPILING, str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_was_compiled_is_deleted_when_another_source_changes(tmp_path: Path) -> None:
     function = Mock(__module__="room.kernels", stats=Mock(cache_path=str(tmp_path)))
     index, other = tmp_path / "kernels.train-1.nbi", tmp_path / "scanner.scan-1.nbi"

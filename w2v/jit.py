@@ -32,8 +32,12 @@ def one_process_at_a_time(function: Callable[..., Any], *sources: Path) -> Itera
     name = function.__module__.rpartition(".")[2]
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        changed = max((source.stat().st_mtime for source in sources), default=0.0)
-        for index in folder.glob(f"{name}.*.nbi"):
-            if index.stat().st_mtime < changed:
-                index.unlink()
-        yield
+        try:
+            changed = max((source.stat().st_mtime for source in sources), default=0.0)
+            for index in folder.glob(f"{name}.*.nbi"):
+                if index.stat().st_mtime < changed:
+                    index.unlink()
+            yield
+        finally:
+            # A process that was forked meanwhile holds the lock, too, until it is released here.
+            fcntl.flock(lock, fcntl.LOCK_UN)

@@ -125,14 +125,16 @@ def test_two_processes_download_once(tmp_path: Path) -> None:
         processes = [
             subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
         ]
-        for process in processes:
-            assert process.stdout
-            assert process.stdout.readline() == "locking\n"
-        assert site.gate
-        site.gate.set()
-        assert [process.wait(60) for process in processes] == [0, 0]
-        for process in processes:
-            assert process.stdout
-            process.stdout.close()
+        try:
+            for process in processes:
+                assert process.stdout
+                assert process.stdout.readline() == "locking\n"
+            assert site.gate
+            site.gate.set()
+            assert [process.wait(60) for process in processes] == [0, 0]
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
     assert site.requests == 1
     assert path.read_bytes() == CONTENT

@@ -4,7 +4,10 @@ import functools
 import gzip
 import http.server
 import json
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,17 @@ def refusal(path: Path, field: str | None = "text") -> str:
 def lines_of(texts: list[Any], escape: bool = True) -> bytes:
     rows = [json.dumps({"id": 1, "text": text}, ensure_ascii=escape) for text in texts]
     return "\n".join(rows).encode()
+
+
+@contextmanager
+def running(server: http.server.HTTPServer) -> Iterator[http.server.HTTPServer]:
+    """Let a server answer during the block."""
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 def save_parquet(path: Path, texts: list[Any], name: str = "text", **options: Any) -> None:
@@ -165,8 +179,7 @@ def test_files_are_read_over_http(tmp_path: Path) -> None:
             pass
 
     handler = functools.partial(Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with running(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         site = f"http://127.0.0.1:{server.server_port}"
         compressed = source(f"{site}/text.jsonl.gz")
         assert list(compressed.documents()) == FILLED
@@ -176,7 +189,19 @@ def test_files_are_read_over_http(tmp_path: Path) -> None:
             list(source(f"{site}/text.parquet").documents())  # Parquet is read from its end
         with pytest.raises(InputError, match=r"/none.txt: cannot be read \(404"):
             list(source(f"{site}/none.txt", None).documents())
-        server.shutdown()
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("w2v.text.remote.TIMEOUT", (60.0, 0.1))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        timer = threading.Timer(20, server.close)  # ends the test if nothing else does
+        timer.start()
+        site = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(InputError, match=r"/text.txt: cannot be read \(.*timed out"):
+            list(source(f"{site}/text.txt", None).documents())
+        timer.cancel()
 
 
 # Tables

@@ -7,8 +7,10 @@ import io
 import lzma
 import sys
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -370,6 +372,41 @@ def test_docstrings_are_parsed_without_importing(fakedocs: Path) -> None:
     lines = fakedocs.read_text().splitlines(keepends=True)
     fakedocs.write_text("".join(reversed(lines)))
     assert list(PyDocs(["fake-docs", "fake_docs"], workers=1).documents()) == documents
+
+
+class OneThread(ThreadPoolExecutor):
+    """Takes the place of a pool of processes, and says when `shutdown` begins to wait."""
+
+    waits = threading.Event()
+
+    def __init__(self, workers: int, mp_context: object) -> None:
+        del workers, mp_context
+        super().__init__(1)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+        self.waits.set()
+        super().shutdown(wait=wait)
+
+
+def test_files_are_not_parsed_if_no_more_documents_are_wanted(
+    fakedocs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    OneThread.waits.clear()
+    parsed: list[Path] = []
+
+    def parse(path: Path) -> list[str]:
+        parsed.append(path)
+        if len(parsed) > 1:
+            OneThread.waits.wait(60)
+        return [str(path)]
+
+    monkeypatch.setattr("w2v.text.docstrings.ProcessPoolExecutor", OneThread)
+    monkeypatch.setattr("w2v.text.docstrings.file_docstrings", parse)
+    documents = PyDocs(["fake-docs"]).documents()
+    assert next(documents)
+    del documents
+    assert 1 <= len(parsed) <= 2 < len(MODULES)
 
 
 def test_the_fingerprint_of_a_package_depends_on_its_record(fakedocs: Path) -> None:

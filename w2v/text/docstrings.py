@@ -73,8 +73,8 @@ class PyDocs:
     def _documents(self) -> Iterator[tuple[str, float]]:
         files = [file for package in self.packages for file in self._files(package)]
         seen: set[bytes] = set()
-        context = get_context("spawn")
-        with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
+        pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        try:
             parsed = pool.map(file_docstrings, files, chunksize=32)
             for number, docstrings in enumerate(parsed, start=1):
                 for text in docstrings:
@@ -82,6 +82,9 @@ class PyDocs:
                     if digest not in seen:
                         seen.add(digest)
                         yield text, number / len(files)
+        finally:
+            # If no more documents are wanted, or after an error, the other files are not parsed.
+            pool.shutdown(cancel_futures=True)
 
     def fingerprint(self) -> dict[str, Any]:
         """Return a JSON-serializable dict that identifies the installed packages.

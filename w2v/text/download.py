@@ -6,6 +6,7 @@ from typing import Any
 
 from w2v.errors import InputError
 from w2v.files import file_sha256, written_aside
+from w2v.text.remote import TIMEOUT
 
 ShowDownload = Callable[[str, int, int | None], None]
 """Shows the progress of a download: file name, bytes received, and total bytes if known."""
@@ -44,7 +45,7 @@ def download(url: str, sha256: str, path: Path, show: ShowDownload = lambda *_: 
         downloader = pooch.HTTPDownloader(
             progressbar=PoochProgress(path.name, show),
             chunk_size=1 << 16,  # bytes between two reports of progress
-            timeout=(10.0, 60.0),  # seconds for the connection, and for the next bytes
+            timeout=TIMEOUT,
             headers={"Accept-Encoding": "identity"},
             hooks={"response": ignore_content_encoding},
         )

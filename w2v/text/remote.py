@@ -6,6 +6,9 @@ from urllib.parse import urlsplit
 from w2v import files as local
 from w2v.errors import InputError
 
+TIMEOUT = (10.0, 60.0)
+"""Seconds to wait for a connection to an HTTP server, and then for the next bytes."""
+
 
 def open_decompressed(path: str) -> IO[bytes]:
     """Open a local or remote file for reading; .gz, .bz2, .xz and .zst are decompressed."""
@@ -26,8 +29,10 @@ def open_raw(path: str) -> IO[bytes]:
         return local.open_raw(path)
     from smart_open import open as smart_open
 
+    params = {"timeout": TIMEOUT} if urlsplit(path).scheme in ("http", "https") else None
     try:
-        return cast(IO[bytes], smart_open(path, "rb", compression="disable"))
+        opened = smart_open(path, "rb", compression="disable", transport_params=params)
+        return cast(IO[bytes], opened)
     # smart_open does not know the scheme of the address, or lacks a library for it.
     except (ImportError, NotImplementedError, ValueError) as error:
         raise InputError(f"{path}: cannot be opened ({error})") from None

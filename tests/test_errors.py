@@ -1,12 +1,30 @@
-"""Test `sanitize`, which makes control characters in untrusted text harmless."""
+"""Test that errors can be sent between processes, and `sanitize` on control characters."""
 
+import pickle
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from w2v.errors import sanitize
+from w2v.errors import InputError, sanitize
+from w2v.evaluate.metrics.base import NamedError
+from w2v.losses import NegativeSampling
+from w2v.settings import SettingError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("a.txt: cannot be read"),
+        SettingError(NegativeSampling, "negatives", 0, "at least 1"),
+        NamedError("men", "cannot be read"),
+    ],
+)
+def test_an_error_is_the_same_in_another_process(error: InputError) -> None:
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        sent = pickle.loads(pickle.dumps(error, protocol))
+        assert (type(sent), str(sent), vars(sent)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("terminal", [False, True])

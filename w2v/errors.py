@@ -1,6 +1,7 @@
 """`InputError`, for errors that users can correct; `sanitize`, for text that is displayed."""
 
 import re
+from typing import Any
 
 
 class InputError(ValueError):
@@ -9,6 +10,15 @@ class InputError(ValueError):
     The message is one line: what is wrong, where, and what is allowed. The command line prints it
     and exits with status 2. As a subclass of ``ValueError``, it can be caught as one.
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would send the message to another process, and there give it to the constructor,
+        # which takes other arguments in subclasses.
+        return _received, (type(self), self.args), vars(self)
+
+
+def _received(kind: type[InputError], arguments: tuple[Any, ...]) -> InputError:
+    return kind.__new__(kind, *arguments)
 
 
 _ACTIVE = re.compile(

@@ -40,7 +40,7 @@ def unlock(lock: FileLock) -> None:
 
 
 def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
-    """Wait until the process of a job has recorded its run, at most `max_wait` seconds."""
+    """Wait, at most `max_wait` seconds, until a job's run is closed and its lock file deleted."""
     deadline = monotonic() + max_wait
     while [*(outputs / FOLDER).glob(f"*.{run_id}.lock")] and monotonic() < deadline:
         sleep(0.1)

@@ -146,7 +146,11 @@ class NumbaEngine:
         return self.numpy.state() if self.numpy is not None else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the arrays that `state` of an engine of the same task returned."""
+        """Copy the arrays of an earlier engine's state into this engine.
+
+        The argument is what the method `state` of that engine returned for the same task. Nothing
+        is done if the kernels train the model, as there are then no arrays.
+        """
         if self.numpy is not None:
             self.numpy.restore(state)
 

@@ -63,7 +63,10 @@ class NumpyEngine:
         return self.step.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the arrays that `state` of an engine of the same task returned."""
+        """Copy the arrays of an earlier engine's state into this engine.
+
+        The argument is what the method `state` of that engine returned for the same task.
+        """
         for name, array in self.step.state().items():
             array[:] = state[name]
 

@@ -73,8 +73,9 @@ class Noise(NamedTuple):
         The same for the choice of items (word pairs or questions). A score without items, such as a
         loss, has the variance 0 with 1 degree of freedom here.
     careful
-        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. It is
-        used for two configurations or two seeds.
+        Whether to use Cochran's critical value, which is more cautious than Satterthwaite's. True
+        if the comparison is of two configurations only, or if the two have only two seeds in
+        common.
     """
 
     seeds: float

@@ -67,7 +67,11 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def source_file(module: str) -> Path | None:
-    """Return the file of a module; None if it cannot be found or has no file."""
+    """Return the file that a module would be loaded from: its source, or a compiled file.
+
+    The packages that contain the module are imported. The result is None if this fails, or if the
+    module cannot be found or has no file.
+    """
     try:
         spec = find_spec(module)  # imports the packages around the module
     except Exception:  # whatever these packages raise when they are imported

@@ -49,7 +49,7 @@ def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the ID of the sweep's run. A job may take ten seconds to stop, or is left out.
+    ``sweep`` is the sweep's run ID. A job that still runs is included only if it ends within 10 s.
     """
     found = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from pipeline.tracking import (
     retries,
     track,
 )
-from pipeline.tracking.killed_runs import lost_jobs
+from pipeline.tracking.killed_runs import PARENT, lost_jobs, run_lock, unlock
 from pipeline.tracking.mlflow_tracker import MlflowTracker
 from pipeline.tracking.provenance import git_tags
 from pipeline.tracking.retries import RetryQueue
@@ -246,6 +246,17 @@ def record_slowly(outputs: Path, sweep: str, sent: bytes, freed: Any, ended: Any
         with track(CONFIG, outputs, number, {"seed": number}, tags, shared):
             pass
     ended.set()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_job_that_ends_meanwhile_is_not_lost(outputs: Path, killed: bool) -> None:
+    lock = run_lock(outputs, {PARENT: "sweep", "job": "3"}, "run")
+    with ThreadPoolExecutor() as pool, lock:
+        lost = pool.submit(lost_jobs, outputs, "sweep")
+        assert not wait([lost], timeout=0.2).done
+        lock.release(force=True) if killed else unlock(lock)
+        assert list(lost.result()) == [3] * killed
+    assert (lost_jobs(outputs, "sweep") != {}) == killed
 
 
 @pytest.mark.parametrize("killed", [False, True])

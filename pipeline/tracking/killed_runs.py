@@ -16,13 +16,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TAG = "w2v.lock"
-PARENT = "mlflow.parentRunId"
-"""The tag of a job with the ID of its sweep's run."""
-
+PARENT = "mlflow.parentRunId"  # the tag of a job with the ID of its sweep's run
 FOLDER = ".running"
-
-JOB_SECONDS = 10.0
-"""How long a job may take to stop after its sweep or launcher has ended."""
+JOB_SECONDS = 10.0  # how long a job may take to stop after its sweep or launcher has ended
 
 
 def run_lock(outputs: Path, tags: Mapping[str, str], run_id: str) -> FileLock:
@@ -49,12 +45,15 @@ def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the sweep's run ID. A job that still runs is included only if it ends within 10 s.
+    ``sweep`` is the sweep's run ID. Jobs that still run have ten seconds each to end or be killed.
     """
-    found = {}
+    found: dict[int, Path] = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):
-        with suppress(Timeout), FileLock(path, timeout=JOB_SECONDS):
-            found[int(path.name.split(".")[1])] = path
+        number, ends = int(path.name.split(".")[1]), monotonic() + JOB_SECONDS
+        while path.exists() and number not in found and monotonic() < ends:
+            with suppress(Timeout), FileLock(path, timeout=0):
+                found[number] = path
+            sleep(0.05)
     return found
 
 

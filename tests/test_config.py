@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -417,6 +418,20 @@ def test_a_number_in_a_file_is_no_boolean(
             schema.check_files(hydra)
             return
         with pytest.raises(InputError, match=f"^{path}: {refused}: must be true or false$"):
+            schema.check_files(hydra)
+
+
+@pytest.mark.parametrize("words", ["[no, cat]", "['no', cat]"])
+def test_words_that_yaml_reads_as_booleans_are_refused(tmp_path: Path, words: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.write_text(f"# @package _global_\nvocab: {{keep: {words}}}\n")
+    schema.register()
+    chosen = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"]
+    refused = pytest.raises(InputError, match=f"^{path}: vocab.keep: words such as no and on")
+    with initialize_config_dir(str(CONF), **BASE):
+        hydra = compose("config", chosen, return_hydra_config=True).hydra
+        with nullcontext() if "'" in words else refused:
             schema.check_files(hydra)
 
 

@@ -168,7 +168,7 @@ def check_boolean(key: str, value: Any, where: str = "") -> None:
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` if a YAML file of settings sets a boolean to an integer other than 0 or 1.
+    """Raise `InputError` if a YAML file sets a boolean to an integer but 0 or 1, or lists booleans.
 
     `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
     """
@@ -180,6 +180,8 @@ def check_files(hydra: Any) -> None:
                 prefix = "" if not group or "@package _global_" in text else f"{group}."
                 for key, value in flat(yaml.load(text, YAML_LOADER) or {}, prefix).items():
                     check_boolean(key, value, f"{path}: ")
+                    if key in known_keys() and isinstance(value, list) and bool in map(type, value):
+                        raise InputError(f"{path}: {key}: words such as no and on need quotes")
 
 
 @cache

@@ -21,6 +21,7 @@ from w2v.evaluate.statistics import pareto_front, student_interval
 from w2v.evaluate.verdicts import COLUMNS, MEAN_OF_SETS, Judged, Setting, Verdicts
 from w2v.labels import as_text, is_number, short_names, shortened
 from w2v.tables import Row, typed_rows
+from w2v.threads import limited_threads
 from w2v.vectors import WordVectors
 
 SEED = "seed"
@@ -376,7 +377,8 @@ class Sweep(Generic[R]):
         ordered = [one for column in zip_longest(*several) for one in column if one is not None]
         each = max(2, MAX_OVERLAP // max(1, len(ordered)))
         chosen = ordered[: MAX_OVERLAP // 2]
-        with ThreadPoolExecutor(2) as pool:  # each has one set of vectors in memory
+        # Each thread has one set of vectors in memory. More threads of BLAS would slow both down.
+        with limited_threads(1), ThreadPoolExecutor(2) as pool:
             shares = pool.map(lambda one: one.overlap(each), chosen)
             return dict(zip((one.name for one in chosen), shares, strict=True))
 

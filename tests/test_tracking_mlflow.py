@@ -217,7 +217,7 @@ def test_a_report_waits_for_the_run_of_its_job(
 ) -> None:
     freed = threading.Event()
     monkeypatch.setattr(SqlAlchemyStore, "log_batch", waits_for(freed))
-    monkeypatch.setattr(mlflow_tracker, "MAX_WAIT", 60.0 * recorded_at_last)
+    monkeypatch.setattr(retries, "MAX_WAIT", 60.0 * recorded_at_last)
     (tmp_path / "report.html").touch()
     shared = SharedStore()
     with track(CONFIG, outputs, "sweep", {}, {"kind": "sweep"}, shared) as sweep:

@@ -19,17 +19,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from pipeline.tracking import killed_runs
+from pipeline.tracking import killed_runs, retries
 from pipeline.tracking.artifacts import upload_files, upload_table
 from pipeline.tracking.models import log_model
 from pipeline.tracking.provenance import provenance_tags
-from pipeline.tracking.retries import (
-    MAX_WAIT,
-    QueueProxy,
-    RetryQueue,
-    one_line,
-    retry_while_locked,
-)
+from pipeline.tracking.retries import QueueProxy, RetryQueue, one_line, retry_while_locked
 from pipeline.tracking.store import (
     NeedsOwnTransactions,
     one_transaction,
@@ -215,7 +209,7 @@ def reopen_in_mlflow(config: "Tracking", outputs: Path, run_id: str) -> Iterator
     store = store_uri(config.uri, outputs)
     try:
         client, _ = open_experiment(store, config.experiment, outputs)
-        killed_runs.wait_for_run(outputs, run_id, MAX_WAIT)
+        killed_runs.wait_for_run(outputs, run_id, retries.MAX_WAIT)
         run = retry_while_locked(lambda: client.get_run(run_id))
     except (MlflowException, InputError) as error:
         print(

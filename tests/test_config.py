@@ -435,6 +435,27 @@ def test_words_that_yaml_reads_as_booleans_are_refused(tmp_path: Path, words: st
             schema.check_files(hydra)
 
 
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ("seed: yes", "seed: Value 'True' of type 'bool' could not be converted to Integer"),
+        (
+            "train: {lr: on}",
+            "train.lr: Value 'True' of type 'bool' could not be converted to Float",
+        ),
+        ("model: {windw: 3}", "model.windw: no such setting here; did you mean model.window?"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, settings: str, problem: str) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{settings}\n")
+    schema.register()
+    chosen = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"]
+    with initialize_config_dir(str(CONF), **BASE), pytest.raises(HydraException) as refusal:
+        compose("config", chosen)
+    assert line_of(refusal.value) == f"experiment/mine.yaml: {problem}"
+
+
 def numbers() -> dict[str, tuple[Any, str, bool]]:
     """Return all settings that are numbers or lists of numbers, by class and name.
 

@@ -63,6 +63,9 @@ def composition_error(
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
         return f"{found[1]}.yaml: {unknown(found[2])}"
+    wrong = re.match(r"In '(.+?)': .* composing config:\n(.+)\n *full_key: (\S+)", str(error))
+    if wrong:
+        return f"{wrong[1]}.yaml: {wrong[3]}: {wrong[2]}"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key, reason = str(getattr(cause, "full_key", None) or ""), str(cause).split("\n")[0]
     if key and "not in" in reason:

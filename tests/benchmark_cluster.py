@@ -141,7 +141,7 @@ def main() -> None:
     one.add_argument("folder", type=Path)
     one.add_argument("--workers", type=int, default=1)
     one.add_argument("--combine", default="none")
-    one.add_argument("--round-words", type=int, default=50_000)
+    one.add_argument("--round-words", type=int)
     one.add_argument("--documents", type=int)
     one.add_argument("--epochs", type=int, default=5)
     one.add_argument("--threads", type=int, default=2)

@@ -464,6 +464,18 @@ def test_the_size_of_a_message_is_told_in_advance(loss: NegativeSampling) -> Non
         assert message_bytes(task, words) == pytest.approx(done.nbytes, rel=0.05)
 
 
+def test_an_epoch_of_a_long_text_has_a_thousand_rounds() -> None:
+    task = task_of(20, 10, SkipGram(dim=10))
+    for settings, words, wanted in [
+        (ClusterSettings("local", 8), 80_000_000, 10_000),
+        (ClusterSettings("local", 16), 80_000_000, 5000),
+        (ClusterSettings("local", 8), 1_000_000, 2000),
+        (ClusterSettings("local", 8, 500), 80_000_000, 500),
+    ]:
+        cluster = Cluster(settings, LocalPool())
+        assert cluster.round_words(replace(task, words=words)) == wanted
+
+
 def test_workers_that_do_not_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("w2v.training.memory.free_memory", lambda: 10**4)
     with pytest.raises(InputError, match=r"^cluster: the workers .* 10\.0 kB is free"):

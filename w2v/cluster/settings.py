@@ -50,11 +50,11 @@ class ClusterSettings(Settings):
         at_least(1),
         1,
     )
-    round_words: int = setting(
-        "words that each worker trains before changes are combined, at most; in the beginning, all "
-        "together train a 100th of the words read so far",
+    round_words: int | None = setting(
+        "words that each worker trains before changes are combined, at most; null: all together "
+        "train a 1000th of an epoch; in the beginning, they train a 100th of the words read so far",
         at_least(1),
-        50_000,
+        None,
     )
     combine: str = setting(
         "of changes to the same row: their sum, their mean, the sum of what is orthogonal, or what "

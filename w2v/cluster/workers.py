@@ -5,11 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from w2v.cluster.cost import message_bytes, replica_bytes
-from w2v.cluster.engine import ClusterEngine, Pool
+from w2v.cluster.engine import MIN_ROUND_WORDS, ClusterEngine, Pool
 from w2v.cluster.settings import ClusterSettings
 from w2v.engines import Task
 from w2v.errors import InputError
 from w2v.text.tokens import Text
+
+ROUNDS_PER_EPOCH = 1000
+"""By default, how many rounds an epoch has if the text is long enough. With fewer, vectors answer
+fewer analogies (``w2v/cluster/README.md``)."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,12 @@ class Cluster:
         """Estimate the bytes of memory of the processes on this machine, without the text."""
         settings, pool = self.settings, self.pool
         workers = -(-settings.workers // max(1, pool.processes or self.here))
-        return self.here * replica_bytes(task, settings.round_words, workers)
+        return self.here * replica_bytes(task, self.round_words(task), workers)
+
+    def round_words(self, task: Task) -> int:
+        """Return how many words a worker trains in a round, at most."""
+        share = task.words // (ROUNDS_PER_EPOCH * self.settings.workers)
+        return self.settings.round_words or max(MIN_ROUND_WORDS, share)
 
     settings: ClusterSettings
     pool: Pool
@@ -59,7 +68,7 @@ class Cluster:
         """
         settings, pool = self.settings, self.pool
         settings.check(engine, task.objective)
-        words = settings.round_words
+        words = self.round_words(task)
         message = message_bytes(task, words)
         self.report(
             f"  {settings.workers} workers, rounds of up to {words:,} words each: a worker sends "

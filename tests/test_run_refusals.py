@@ -281,6 +281,9 @@ SETTINGS_FILES = {
     b"# @package _global_\nmodel: {dimm: 7}\n": (
         "experiment/mine.yaml: model.dimm: no such setting here; did you mean model.dim?"
     ),
+    b"# @package _global_\nseed: yes\n": (
+        "experiment/mine.yaml: seed: Value 'True' of type 'bool' could not be converted to Integer"
+    ),
     b"# @package _global_\nmodel:\n\tdim: 7\n": "HERE/mine.yaml: line 3, column 1: is not YAML: ",
     b"# @package _global_\nseed: [3\n": "HERE/mine.yaml: line 3, column 1: is not YAML: ",
     b"# @package _global_\nseed: 3\nseed: 4\n": (

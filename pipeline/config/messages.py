@@ -63,9 +63,6 @@ def composition_error(
     found = re.match(r"In '(.+?)': .*Key .* not in .*full_key: (\S+)", str(error), re.DOTALL)
     if found:
         return f"{found[1]}.yaml: {unknown(found[2])}"
-    wrong = re.match(r"In '(.+?)': .* composing config:\n(.+)\n *full_key: (\S+)", str(error))
-    if wrong:
-        return f"{wrong[1]}.yaml: {wrong[3]}: {wrong[2]}"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key, reason = str(getattr(cause, "full_key", None) or ""), str(cause).split("\n")[0]
     if key and "not in" in reason:
@@ -87,6 +84,9 @@ def composition_error(
     if misplaced:
         first = "the first line must be '# @package _global_'; without it, the file has no effect"
         return f"{misplaced[1]}.yaml: {first}"
+    wrong = re.match(r"In '(.+?)': .* composing config:\n(.+)\n *full_key: (\S+)", str(error))
+    if wrong:
+        return f"{wrong[1]}.yaml: {wrong[3]}: {wrong[2]}"
     noise = ("See https", "full_key:", "object_type=")
     lines = [line.strip() for line in str(error).split("\n")]
     return " ".join(line for line in lines if line and not line.startswith(noise))

@@ -283,7 +283,7 @@ LIMITS = {
     "engine.name=abacus": "engine.name=abacus: must be numba, numpy, jax or gensim",
     "cluster.workers=2": "cluster.workers=2: must be 1 with cluster=none; cluster=local and cluster=ray have more",
     "cluster=local cluster.workers=0": "cluster.workers=0: must be at least 1",
-    "cluster=local cluster.round_words=0": "cluster.round_words=0: must be at least 1",
+    "cluster=local cluster.round_words=0": "cluster.round_words=0: must be at least 1 or null",
     "cluster=local cluster.combine=vote": "cluster.combine=vote: must be sum, mean, orthogonal or sequential",
     "cluster=ray cluster.processes=5": "cluster.processes=5: must be at most workers=1",
     "cluster=ray cluster.text=mail": "cluster.text=mail: must be path or store",

@@ -274,8 +274,7 @@ def test_the_text_is_divided_among_the_workers() -> None:
             sizes = [int((part[:, 1] - part[:, 0]).sum()) for part in parts]
             places = [range(*span) for part in parts for span in part.tolist()]
             assert [p for place in places for p in place] == list(range(sum(lengths)))
-            longest = min(max(lengths, default=0), -(-sum(lengths) // workers))
-            assert max(sizes) - min(sizes) <= 2 * longest
+            assert max(sizes) - min(sizes) <= 1
 
 
 class Sizes(LocalPool):

@@ -7,6 +7,7 @@ of the text, and then the changes that the workers made are combined.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -263,17 +264,21 @@ def task_with(task: Task, center: NDArray[np.float32], outside: NDArray[np.float
 def divide(spans: Spans, workers: int) -> list[Spans]:
     """Divide documents among workers, by their number of tokens.
 
-    The sequence of all tokens is divided into equal shares, one for each worker. Documents that are
-    longer than a share are cut into pieces. A worker gets the documents and pieces whose last token
-    is in its share. `spans` has the start and end of each document.
+    The sequence of all tokens is divided into equal shares, one for each worker. A document that is
+    in several shares is cut at their borders. `spans` has the start and end of each document.
 
     Returns
     -------
     list of int64 (documents, 2)
-        For each worker, the start and end of each document or piece. A worker may get none.
+        For each worker, the start and end of each document or piece. The numbers of tokens differ
+        by one at most.
     """
-    size = int((spans[:, 1] - spans[:, 0]).sum())
-    spans = cut(spans, -(-size // workers)) if size else spans
     ends = np.cumsum(spans[:, 1] - spans[:, 0])
-    owners = (ends - 1) * workers // max(1, size)
-    return np.split(spans, np.searchsorted(owners, np.arange(1, workers)))
+    shift = (spans[:, 1] - ends)[:, None]  # from the sequence of all tokens to their places
+    borders = np.arange(workers + 1) * ends.max(initial=0) // workers
+    firsts = np.searchsorted(ends, borders)
+    return [
+        np.clip(spans[first : last + 1] - shift[first : last + 1], low, high)
+        + shift[first : last + 1]
+        for (first, low), (last, high) in pairwise(zip(firsts, borders, strict=True))
+    ]

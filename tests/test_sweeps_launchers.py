@@ -52,7 +52,8 @@ def test_a_process_is_prepared_once_for_all_jobs(
     arguments: dict[str, Any], processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    launcher = JoblibLauncher(n_jobs=processes, batch_size="1", pre_dispatch="2*n_jobs")
+    options = {"batch_size": "1", "pre_dispatch": "2*n_jobs", "backend": "loky", "timeout": None}
+    launcher = JoblibLauncher(n_jobs=processes, inner_max_num_threads=1, **options)
     launcher.setup(**arguments)
     done: list[JobReturn] = []
     for first in (0, 3):  # a search and successive halving launch several times

@@ -40,6 +40,9 @@ REFUSED = {
     ),
     ("seed=0,1", "search.objective=similarity"): "search.objective=similarity: no such figure",
     ("seed=0,1", "hydra/launcher=slurm"): "hydra/launcher=slurm: there is no sbatch here;",
+    ("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.backend=threading"): (
+        "hydra.launcher.backend=threading: must be loky"
+    ),
     ("seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"): (
         "hydra.launcher.n_jobs=0: must be at least 1"
     ),

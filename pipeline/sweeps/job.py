@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +50,16 @@ def prepare_process(state: Any, arguments: dict[str, Any]) -> None:
 
     `state` is that of Hydra's singletons; `arguments` are those of the launcher's ``setup``.
     """
-    if given:
-        return
-    utils.setup_globals()
-    Singleton.set_state(state)
-    given.update(arguments)
-    # After kill -9 of the main process, processes of joblib would wait for jobs forever.
-    if main := multiprocessing.parent_process():
-        threading.Thread(target=end_after, args=[main], daemon=True).start()
+    if not given:
+        utils.setup_globals()
+        Singleton.set_state(state)
+        given.update(arguments)
+        # After kill -9 of the main process, processes of joblib would wait for jobs forever.
+        if main := multiprocessing.parent_process():
+            threading.Thread(target=end_after, args=[main], daemon=True).start()
 
 
-def end_after(process: BaseProcess) -> None:
+def end_after(process: multiprocessing.process.BaseProcess) -> None:
     """Wait until another process has ended, then end this one."""
     process.join()
     os.kill(os.getpid(), signal.SIGTERM)

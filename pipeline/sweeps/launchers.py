@@ -14,6 +14,7 @@ from pathlib import Path
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from pipeline.sweeps.overrides import set_hydra
 from pipeline.sweeps.results import JOB, SWEEP, failure_reason, has_ended, read_json, write_failure
 from pipeline.tracking.killed_runs import lost_jobs
 from w2v.cluster.settings import require_ray
@@ -74,7 +75,7 @@ def prepare_processes(config: DictConfig) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     joblib = launcher_class(config) == "JoblibLauncher"
     if joblib:  # Hydra's own prepares its processes anew for every job
-        config.hydra.launcher._target_ = "hydra_plugins.w2v_launchers.JoblibLauncher"
+        set_hydra(config, "launcher", "_target_", "hydra_plugins.w2v_launchers.JoblibLauncher")
     at_once = jobs_at_once(config)
     if at_once is None or at_once == 1:
         return
@@ -99,7 +100,7 @@ def ending_processes(config: DictConfig) -> Iterator[None]:
 
 def check_launcher(config: DictConfig) -> None:
     """Raise `InputError` if the launcher cannot work here or has invalid settings."""
-    name = launcher_class(config)
+    name, launcher = launcher_class(config), config.hydra.launcher
     if name == "SlurmLauncher" and shutil.which("sbatch") is None:
         raise InputError(
             "hydra/launcher=slurm: there is no sbatch here; run it where SLURM is, or take "
@@ -107,10 +108,12 @@ def check_launcher(config: DictConfig) -> None:
         )
     if name == "RayLauncher":
         require_ray("hydra/launcher=ray")
-        if config.hydra.launcher.num_cpus < 1:
+        if launcher.num_cpus < 1:
             raise InputError("hydra.launcher.num_cpus: must be at least 1")
-    if name == "JoblibLauncher" and config.hydra.launcher.n_jobs == 0:
+    if name == "JoblibLauncher" and launcher.n_jobs == 0:
         raise InputError("hydra.launcher.n_jobs=0: must be at least 1, or -1 for all cores")
+    if name == "JoblibLauncher" and launcher.backend not in (None, "loky"):
+        raise InputError(f"hydra.launcher.backend={launcher.backend}: must be loky")
 
 
 def run_all_jobs(

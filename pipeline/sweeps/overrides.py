@@ -9,7 +9,7 @@ from typing import Any
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from pipeline.config import schema
 from w2v.errors import InputError
@@ -75,6 +75,17 @@ def value_texts(override: Override) -> list[str]:
         if not texts:
             raise InputError(f"{override.input_line}: stands for none of the choices of a group")
     return texts
+
+
+def set_hydra(config: DictConfig, group: str, key: str, value: int | str) -> None:
+    """Set a key of ``hydra.<group>`` as if it had been set on the command line.
+
+    Hydra composes every job from the command line, so changing `config` does not change the jobs.
+    """
+    overrides = config.hydra.overrides.hydra
+    with read_write(config.hydra[group]), read_write(overrides):
+        OmegaConf.update(config.hydra[group], key, value)
+        overrides.append(f"hydra.{group}.{key}={value}")
 
 
 def group_choices(overrides: Mapping[str, Override]) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.types import Glob, Override
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig
 
 from pipeline.config import schema
 from pipeline.config.settings import Config, direction_of
@@ -26,6 +26,7 @@ from pipeline.sweeps.overrides import (
     compose_choices,
     group_choices,
     has_setting,
+    set_hydra,
     sweep_overrides,
     varied_overrides,
 )
@@ -70,13 +71,13 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
         )
     space = varied_overrides(config)
     settings = check_space(config, space, objective)
-    set_sweeper(config, "_target_", OPTUNA_SWEEPER)
-    set_sweeper(config, "n_jobs", sweeper.n_jobs if sweeper.n_jobs > 0 else at_once)
-    set_sweeper(config, "direction", sweeper.direction or direction_of(objective))
+    set_hydra(config, "sweeper", "_target_", OPTUNA_SWEEPER)
+    set_hydra(config, "sweeper", "n_jobs", sweeper.n_jobs if sweeper.n_jobs > 0 else at_once)
+    set_hydra(config, "sweeper", "direction", sweeper.direction or direction_of(objective))
     if sweeper.storage is None:  # nothing is kept, so there is nothing to resume
         yield
         return
-    set_sweeper(config, "study_name", sweeper.study_name or study_name(settings, space))
+    set_hydra(config, "sweeper", "study_name", sweeper.study_name or study_name(settings, space))
     if not re.fullmatch(r"[\w.-]+", sweeper.study_name):
         raise InputError(
             f"hydra.sweeper.study_name={sweeper.study_name}: must be of letters, digits, _, . and -"
@@ -99,22 +100,11 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
                 f"study {sweeper.study_name}: all of its {progress.finished} trials failed; change "
                 "what is searched, or raise hydra.sweeper.n_trials"
             )
-        set_sweeper(config, "n_trials", left)
+        set_hydra(config, "sweeper", "n_trials", left)
         # A sampler starts anew in every process; with its old seed it would repeat its trials.
         if sweeper.sampler.get("seed") is not None:
-            set_sweeper(config, "sampler.seed", sweeper.sampler.seed + progress.trials)
+            set_hydra(config, "sweeper", "sampler.seed", sweeper.sampler.seed + progress.trials)
         yield
-
-
-def set_sweeper(config: DictConfig, key: str, value: int | str) -> None:
-    """Set a key of ``hydra.sweeper`` as if it had been set on the command line.
-
-    Hydra composes every job from the command line, so changing `config` does not change the jobs.
-    """
-    overrides = config.hydra.overrides.hydra
-    with read_write(config.hydra.sweeper), read_write(overrides):
-        OmegaConf.update(config.hydra.sweeper, key, value)
-        overrides.append(f"hydra.sweeper.{key}={value}")
 
 
 def check_space(config: DictConfig, space: Mapping[str, Override], objective: str) -> Config:

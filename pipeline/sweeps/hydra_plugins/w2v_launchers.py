@@ -24,25 +24,29 @@ Jobs = Sequence[Sequence[str]]
 class JoblibLauncher(Launcher):
     """Runs the jobs of a sweep in processes of joblib, each of which is prepared once.
 
-    `options` are those of Hydra's launcher: arguments of ``joblib.Parallel``, some numbers as text.
+    The arguments are those of Hydra's launcher; `options` are for ``joblib.Parallel``.
     """
 
-    def __init__(self, **options: Any) -> None:
-        self.options = {k: int(v) if str(v).isdecimal() else v for k, v in options.items()}
+    def __init__(self, inner_max_num_threads: int | None = None, **options: Any) -> None:
+        self.threads = inner_max_num_threads
+        chosen = {k: v for k, v in options.items() if v is not None and k != "backend"}
+        self.options = {k: int(v) if str(v).isdecimal() else v for k, v in chosen.items()}
 
     def setup(self, **arguments: Any) -> None:
         """Store the arguments from Hydra for this process and for those of joblib."""
-        from joblib import Parallel, delayed, wrap_non_picklable_objects
+        from joblib import wrap_non_picklable_objects
 
         given.update(arguments)  # with n_jobs=1, jobs run in this process
         prepare = partial(prepare_process, Singleton.get_state(), arguments)
-        self.options |= {"backend": "loky", "initializer": wrap_non_picklable_objects(prepare)}
-        self.parallel, self.run_in_process = Parallel(**self.options), delayed(run_in_process)
+        self.prepare = wrap_non_picklable_objects(prepare)
 
     def launch(self, job_overrides: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs, and return their results."""
+        from joblib import Parallel, delayed, parallel_config
+
         jobs = enumerate(job_overrides, initial_job_idx)
-        return list(self.parallel(self.run_in_process(*job) for job in jobs))
+        with parallel_config("loky", inner_max_num_threads=self.threads, initializer=self.prepare):
+            return list(Parallel(**self.options)(delayed(run_in_process)(*job) for job in jobs))
 
 
 class RayLauncher(Launcher):

@@ -81,11 +81,10 @@ def prepare_processes(config: DictConfig) -> None:
         return
     limit_threads_of_child_processes(threads_per_job(at_once))
     if joblib and "forkserver" in multiprocessing.get_all_start_methods():
-        context = import_module(f"{LOKY}.backend.context")
         tracker = ["pipeline.tracking.mlflow_tracker"] * (config.tracking.name == "mlflow")
         multiprocessing.set_forkserver_preload(["pipeline.sweeps.preload", *tracker])
         multiprocessing.forkserver.ensure_running()
-        context.set_start_method("forkserver", force=True)
+        import_module(f"{LOKY}.backend.context").set_start_method("forkserver", force=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Hydra imports this file at every start, so it has no slow imports.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,7 @@ class RayLauncher(Launcher):
 
         config = self.arguments["config"]
         folder = Path.cwd(), Path(config.hydra.sweep.dir, SWEEP), f"outputs={config.outputs}"
-        shared = folder, Singleton.get_state(), self.arguments
+        shared = partial(enter_shared_folder, *folder), Singleton.get_state(), self.arguments
         jobs = [(*shared, *job) for job in enumerate(job_overrides, initial_job_idx)]
         with connected(config.ray.address, available_cores()) as ray:
             if config.ray.address is not None:
@@ -75,16 +75,14 @@ class RayLauncher(Launcher):
 
 
 def run_one(
-    folder: tuple[Path, Path, str], state: Any, arguments: dict[str, Any], *job: Any
+    enter_folder: Callable[[], None], state: Any, arguments: dict[str, Any], *job: Any
 ) -> tuple[str, JobReturn]:
     """Run one job in a Ray process; return its printed output and its result.
 
-    `folder` are the arguments of `enter_shared_folder`, `state` and `arguments` those of
-    `prepare_process`, and `job` those of `run_in_process`.
+    `enter_folder` changes the working directory, `state` and `arguments` are those of
+    `prepare_process`, and `job` has the arguments of `run_in_process`.
     """
-    from w2v.cluster.ray import enter_shared_folder
-
-    enter_shared_folder(*folder)
+    enter_folder()
     prepare_process(state, arguments)
     with redirect_stdout(io.StringIO()) as printed:
         done = run_in_process(*job)

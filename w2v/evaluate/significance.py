@@ -308,11 +308,13 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     Returns
     -------
     variances : (settings,)
-        The variance of each configuration; NaN if it has fewer than two seeds.
+        The variance of each configuration; NaN if it has fewer than two seeds, or if there is only
+        one configuration.
     mean : float
-        The variance pooled over all configurations; NaN if `freedom` is 0.
+        The variance pooled over all configurations; NaN if `freedom` is not above 0.
     freedom : float
-        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing.
+        The degrees of freedom of `mean`: (settings - 1) (seeds - 1) if no run is missing. If many
+        are missing, it may be negative.
     """
     known = ~np.isnan(values)
     rest = np.where(known, values, 0.0)

@@ -582,6 +582,8 @@ class _Found(NamedTuple):
     ----------
     keys, scores, counts : (phrases,)
         The integer that identifies each pair (`_Corpus.keys`), its score, and how often it occurs.
+        Scores and counts are those in the corpus in which the phrases were found, which may be
+        another one (``Phrases.from_``).
     words
         The words of each phrase and the connectors in between, separated by spaces.
     texts

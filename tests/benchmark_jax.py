@@ -78,7 +78,10 @@ def say(*parts: object) -> None:
 
 
 def pack(source: str, folder: Path) -> None:
-    """Tokenize a text into a new corpus folder, whose file of token ids is then compressed."""
+    """Tokenize the text at the path or URL `source`, and write it to a new corpus folder.
+
+    The file of token ids in the folder, ``tokens.npy``, is replaced by ``tokens.npy.xz``.
+    """
     folder.mkdir(parents=True)
     words = Words(pattern="[a-z]+(?:'[a-z]+)?")
     tokenize(folder, source_of(source, FileSettings()), words, Phrases())

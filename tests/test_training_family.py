@@ -1,4 +1,8 @@
-"""Test training with every loss and architecture: more epochs, interruptions, and subwords."""
+"""Test training with every loss and architecture, also with subwords (character n-grams).
+
+A finished training can be continued for more epochs, and an interrupted one resumed. The result has
+the same bits as that of a training without a break.
+"""
 
 from dataclasses import replace
 from pathlib import Path

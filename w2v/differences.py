@@ -199,7 +199,7 @@ def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> 
 def is_digest(value: Any) -> bool:
     """Return whether the value of a setting looks like a hash, or like a list of hashes.
 
-    A hash is a text of 16 to 64 hexadecimal digits.
+    A hash is a text of 16 to 64 hexadecimal digits, with letters in lower case.
     """
     values = value if isinstance(value, list) else [value]
     return bool(values) and all(isinstance(one, str) and DIGEST.fullmatch(one) for one in values)

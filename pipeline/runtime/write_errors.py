@@ -45,7 +45,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """Context manager: raise `InputError` in place of an error that `write_error_line` explains."""
+    """In the block, raise `InputError` for what `write_error_line` (same arguments) explains."""
     try:
         yield
     except OSError as error:

@@ -237,7 +237,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return callbacks for `fit` by argument: they report progress; ``on_start`` defers signals."""
+    """Return callback arguments of `fit`: to report progress, and defer signals once it starts."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

@@ -362,9 +362,10 @@ def list_rows(nodes: I32, heads: I32, words: I32, first: I32, following: I32) ->
 
 @inlined
 def prefetch_paths(paths: Paths, sizes: Sizes, ids: I32, order: I32) -> None:
-    """Load the beginnings of the tree paths of the first `MR` center words into the cache.
+    """Load the beginnings of the tree paths of the first `MR` words of ``order`` into the cache.
 
-    ``order`` has the positions of the center words in the step; -1 stands for none.
+    ``order`` has the positions of center words in the step, and -1 where there is no word. ``ids``
+    has the words of the text, beginning one window before the first center word of the step.
     """
     for place in order[:MR]:
         if place >= 0:

@@ -376,7 +376,10 @@ class Comparison:
         return [self.difference(a, b) for a, b in pairs]
 
     def difference(self, a: int, b: int) -> Difference:
-        """Compare the configurations with the indices `a` and `b`."""
+        """Return the mean score of configuration `a` minus that of `b`, and how significant it is.
+
+        `a` and `b` are indices of configurations. Only the seeds that both have are used.
+        """
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
         found, noise, items = self._noise(a, b, seeds)

@@ -329,7 +329,7 @@ def number(value: float | None, digits: int, factor: float = 1.0) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Format a fraction as a percentage; a dash if it is None."""
+    """Format a fraction as a percentage, such as ``12.3 %``; a dash if it is None."""
     return DASH if value is None else f"{number(value, 1, 100.0)} %"
 
 

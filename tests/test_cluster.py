@@ -468,7 +468,7 @@ def test_an_epoch_of_a_long_text_has_a_thousand_rounds() -> None:
     for settings, words, wanted in [
         (ClusterSettings("local", 8), 80_000_000, 10_000),
         (ClusterSettings("local", 16), 80_000_000, 5000),
-        (ClusterSettings("local", 8), 1_000_000, 2000),
+        (ClusterSettings("local", 8), 1_000_000, 1000),
         (ClusterSettings("local", 8, 500), 80_000_000, 500),
     ]:
         cluster = Cluster(settings, LocalPool())

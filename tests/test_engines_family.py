@@ -270,6 +270,7 @@ def test_numba_makes_the_draws_and_updates_of_numpy(
     objective: Objective, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
+    monkeypatch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
     documents = [[], [3], *random_documents(3, 8000, 60), [7], [5, 5]]
     models = []
     for name in ("numpy", "numba"):

@@ -120,6 +120,7 @@ def test_step(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tiles, "MIN_STEP_WORDS", step)
+    monkeypatch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
     engine = engine_of(documents, dim, window, negatives, scale, threads=2)
     slow = NumpyEngine(engine_of(documents, dim, window, negatives, scale).task)
     assert_steps(documents, rate, engine, *[slow] * (step == 192))
@@ -151,6 +152,7 @@ def test_step_of_words_that_are_in_many_tiles(
     objective = SkipGram(dim=3, window=window, subsample=subsample, loss=NegativeSampling(2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "MIN_STEP_WORDS", step)
+        patch.setattr(tiles, "STEP_MULTIPLE", tiles.SHARED)
         task = Task(random_model(words, 3, 0.3), objective, counts, 100, threads=threads)
         assert_steps(documents, 0.01, NumbaEngine(task))
 

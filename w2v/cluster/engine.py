@@ -20,9 +20,9 @@ from w2v.engines import Tally, Task
 from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
 
-GROWTH, MIN_ROUND_WORDS = 100, 2000
+GROWTH, MIN_ROUND_WORDS = 100, 1000
 """A round has at most a 100th of the words read before it, because vectors turn fast at first and
-workers would all learn the same. But each worker trains at least 2,000 words: all have to wait for
+workers would all learn the same. But each worker trains at least 1,000 words: all have to wait for
 each other after each round."""
 
 

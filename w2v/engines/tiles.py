@@ -32,6 +32,9 @@ STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
 """Upper limits of a step: numbers in its center rows, so that the gradients stay in a processor's
 cache; and center words."""
 
+STEP_MULTIPLE = 4 * SHARED
+"""Steps have a multiple of so many words, so that two or four threads have equal shares of them."""
+
 MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 """On short texts, steps are shortened until an epoch has `STEPS_PER_EPOCH` of them, but never below
 `MIN_STEP_WORDS` words, because threads wait for each other after each step."""
@@ -41,8 +44,9 @@ def step_words(task: Task, most: int | None = None) -> int:
     """Return the number of center words per training step.
 
     An epoch should have about `STEPS_PER_EPOCH` steps. But a step has at most `most` words, and
-    never fewer than `MIN_STEP_WORDS`. The number is rounded down to a multiple of `SHARED`. It
-    depends on the arguments alone, not on the processor or the number of threads.
+    never fewer than `MIN_STEP_WORDS`. The number is rounded down to a multiple of
+    `STEP_MULTIPLE`. It depends on the arguments alone, not on the processor or the number of
+    threads.
 
     Parameters
     ----------
@@ -55,7 +59,7 @@ def step_words(task: Task, most: int | None = None) -> int:
     keep = keep_probabilities(task.counts, task.objective.subsample)
     kept = task.words * float(keep @ task.counts) / float(task.counts.sum())
     words = max(MIN_STEP_WORDS, min(most, kept / STEPS_PER_EPOCH))
-    return int(words / SHARED) * SHARED
+    return int(words / STEP_MULTIPLE) * STEP_MULTIPLE
 
 
 class Columns(NamedTuple):

@@ -463,6 +463,7 @@ def numbers() -> dict[str, tuple[Any, str, bool]]:
     """
     found = {}
     pairs = [(group, name) for group in schema.GROUPS for name in choices(group)]
+    pairs.remove(("cluster", "ray"))  # has the settings of cluster=local, and needs Ray
     for group, name in pairs:
         for part in parts(settled(f"{group}={name}", *FILES[1:] * (name == "files"))):
             hints = get_type_hints(type(part))

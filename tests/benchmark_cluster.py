@@ -106,19 +106,22 @@ def pictures(options: argparse.Namespace) -> None:
     for axes, (key, name) in zip(figure.subplots(1, 3), names.items(), strict=True):
         alone = [one[key] for one in lines if one["combine"] == "none"]
         axes.axhspan(min(alone), max(alone), color="0.9", zorder=0)
-        for how in ("sequential", "orthogonal", "mean"):
+        ways = {(one["combine"], one["round_words"]) for one in lines} - {("none", None)}
+        for how, words in sorted(ways, key=str, reverse=True):
             found: dict[int, list[float]] = {1: alone}
             for one in lines:
-                if one["combine"] == how:
+                if (one["combine"], one["round_words"]) == (how, words):
                     found.setdefault(one["workers"], []).append(one[key])
             workers = sorted(found)
-            (line,) = axes.plot(workers, [np.mean(found[n]) for n in workers], label=how)
+            label = how if words is None else f"{how}, {words:,} words a round"
+            (line,) = axes.plot(workers, [np.mean(found[n]) for n in workers], label=label)
             for n in workers:
                 axes.plot([n] * len(found[n]), found[n], "o", ms=4, color=line.get_color())
         axes.set(title=name, xscale="log", xlabel="workers")
         axes.set_xticks(MACHINES, labels=MACHINES, minor=False)
         axes.minorticks_off()
-    figure.axes[0].legend()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     figure.savefig(options.out / "workers.svg", metadata={"Date": None})
     vocabulary, _ = read(options.folder, None)
     zipf = (2e7 / np.arange(1, 1_000_001)).astype(np.int64) + 5

@@ -125,7 +125,8 @@ class Engine(Protocol):
     """Interface of training engines. An engine runs the training loop of one `Task`."""
 
     task: Task
-    """The training task, whose model is updated. Its memory layout depends on the engine."""
+    """The training task. Training updates its model; the memory layout of the model's arrays
+    depends on the engine."""
 
     shard_words: int
     """The number of tokens that a shard given to `train` should have."""
@@ -166,7 +167,8 @@ class Engine(Protocol):
 
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
-"""What the factors of a matrix product of ``engine=jax`` are rounded to. The sums are float32."""
+"""The number formats to which ``engine=jax`` can round the factors of a matrix product. Products
+are added up in float32."""
 
 
 class EngineEntry(NamedTuple):
@@ -194,8 +196,8 @@ class EngineEntry(NamedTuple):
     repeatable
         Whether the trained vectors are bit-identical for any number of threads.
     package
-        The optional Python package that the engine needs, which is also the name of the extra that
-        installs it; None if it needs no optional package.
+        The name of the optional Python package that the engine needs; the extra that installs the
+        package has the same name. None if the engine needs no optional package.
     """
 
     path: str

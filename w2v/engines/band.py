@@ -253,8 +253,9 @@ def choose_weights(
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
     A tile is a group of consecutive center words; a pair is a center word and a context word. The
-    weights are in ``own.weights``. They are the same for all tiles that lie within one document,
-    together with the `Sizes.reach` words before and after. Each thread computes these only once.
+    weights are in ``own.weights``. If a tile and the `Sizes.reach` words before and after the tile
+    are all in one document, the tile's weights are the same as those of any other such tile, and
+    each thread computes these weights only once.
 
     Parameters
     ----------
@@ -263,7 +264,7 @@ def choose_weights(
     documents
         The document numbers of the words, beginning `Sizes.reach` positions before the tile.
     lows, highs
-        For CBOW, the windows of the tile's center words.
+        For CBOW, the start and the end (excluded) of the window of each center word of the tile.
     """
     last = documents[SHARED + 2 * sizes.reach - 1]
     inside = documents[0] >= 0 and documents[0] == last
@@ -281,9 +282,9 @@ def choose_weights(
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
     """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
 
-    To each outside row's sum, the curvature of its score is added, times the squared length of the
-    center row. Returns the center row's sum, over the same scores: the curvature of each, times the
-    squared length of its outside row. It is a SIMD vector whose lanes must still be added up.
+    An outside row's sum grows by the curvature of the row's score times the squared length of the
+    center row. Returns the center row's sum: over the same scores, the curvature times the squared
+    length of the outside row. This sum is a SIMD vector whose lanes must still be added up.
 
     Parameters
     ----------

@@ -44,9 +44,11 @@ LINE = 1000
 documents are cut, and windows do not reach across a cut."""
 
 MAX_KEPT = 0.85
-"""If sub-sampling keeps more than this share of the words, a batch could still be too long. Each
-line is then padded with words unknown to gensim, one for every nine others. gensim counts them when
-it fills a batch but then skips them: of BATCH + LINE · 10 / 9 words at most BATCH are known."""
+"""If sub-sampling keeps more than this share of the words, more than BATCH of BATCH + LINE words
+could be left. Each line is then padded with words unknown to gensim, one for every nine others.
+gensim counts the unknown words when it reads a batch, and then skips them. So it reads at most
+BATCH + LINE · 10 / 9 words for a batch, and at most nine tenths of these, BATCH words, are
+known."""
 
 UNKNOWN = "- "
 """A word unknown to gensim. The known words are the letter w and a number. A gensim thread may
@@ -57,8 +59,8 @@ MIN_THREAD_WORDS = 10 * BATCH
 would read much of a shorter text twice."""
 
 MAX_INT = 2**31 - 1
-"""The largest value of gensim's C integers. With a larger one its threads die, and it waits for
-them forever."""
+"""The largest value of gensim's C integers. A larger setting makes gensim's threads die, and gensim
+waits for these threads forever."""
 
 
 class GensimEngine:

@@ -28,8 +28,8 @@ class Inputs(Protocol):
     """Interface of an architecture: how input vectors are composed, and what they predict."""
 
     targets: F32
-    """The weight of predicting a word from an input row, by their distance in the text, from 0 on:
-    float32 (largest distance + 1,)."""
+    """Element k is the weight of predicting a word that is k positions away from the center
+    position: float32 (largest distance + 1,)."""
 
     def sums(self, batch: Batch, key: Key, first: int) -> Sums:
         """Return, for each center position of a batch, the words whose vectors are to be summed.
@@ -75,10 +75,10 @@ class CbowInputs:
     """CBOW: the words at distances 1 to m (the window size) predict the word between them.
 
     A position whose window contains no other word is not trained. With a dynamic window, the window
-    size of each position is drawn from 1 to m. The random number is a function of the position in
-    the sub-sampled text. Skip-gram draws no window sizes, but weights each pair by its expected
-    frequency. CBOW cannot do so, because the mean over a window is not linear in the weights of its
-    words.
+    size of each position is drawn from 1 to m. The random number is a function of a key and of the
+    position in the sub-sampled shard (part of the text). Skip-gram draws no window sizes, but
+    weights each pair by its expected frequency. CBOW cannot do so, because the mean over a window
+    is not linear in the weights of its words.
     """
 
     targets = np.ones(1, np.float32)
@@ -102,7 +102,7 @@ class CbowInputs:
         key
             The key from which random window sizes are computed.
         first
-            The index of the first center position in the sub-sampled text.
+            The index of the first center position in the sub-sampled shard (part of the text).
         """
         m = self.window
         count = len(batch.ids) - 2 * m
@@ -194,7 +194,7 @@ class InputTable:
 
 
 def take_rows(matrix: F32, ids: NDArray[np.int32], out: F32) -> None:
-    """Copy the rows `ids` of a matrix into `out`."""
+    """Copy the rows `ids` of a matrix (n, d) into `out`, whose shape is that of `ids` plus (d,)."""
     # np.take is faster, but it would first copy a matrix whose rows are padded.
     if matrix.flags.c_contiguous:
         np.take(matrix, ids, axis=0, out=out, mode="clip")
@@ -207,9 +207,9 @@ def descend(table: F32, sums: Sums, gradients: F32, curvature: F32, rate: float)
 
     The gradients of a row that occurs several times are added up. The step size of a row is the
     learning rate, but at most 2 / h, where h is an upper bound on the curvature of the loss along
-    the row. A step of 2 / h or less cannot increase the loss. At usual learning rates, this limit
-    changes only the steps of words that are very frequent in a batch. For the formula of h, see
-    ``w2v/README.md``, "Kept stable".
+    the row. A step of 2 / h or less cannot increase the loss while the other rows stay the same. At
+    usual learning rates, this limit changes only the steps of words that are very frequent in a
+    batch. For the formula of h, see ``w2v/README.md``, "Kept stable".
 
     Parameters
     ----------

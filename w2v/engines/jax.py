@@ -43,7 +43,8 @@ STEP_WORDS = 8192
 """The most center words of a step of negative sampling. Shorter steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
-"""The most tokens of a shard of negative sampling, where the cost of a call is negligible."""
+"""The upper limit of `JaxEngine.shard_words` for negative sampling. For a shard of this size, the
+overhead of calling a compiled program is negligible."""
 
 SPARE = 1 / 8
 """By what fraction a shard may exceed `JaxEngine.shard_words` without another compilation."""
@@ -62,7 +63,7 @@ GROUP = 32
 """Rows in a group of `sum_equal_rows`, and the size of the matrix that it multiplies a group by."""
 
 LAST_GROUP = 1024
-"""If at most so many rows are left, `sum_equal_rows` adds them up by a single matrix product."""
+"""If at most this many rows are left, `sum_equal_rows` adds them up by a single matrix product."""
 
 
 class Vectors(NamedTuple):
@@ -80,8 +81,8 @@ class DrawTables(NamedTuple):
     keep : uint32 (V,)
         Sub-sampling thresholds: a word is kept if a random uint32 is at most its threshold.
     last : uint32 (V,)
-        Word w is the noise word for random numbers from ``last[w - 1] + 1`` to ``last[w]``. Empty
-        for a loss without noise words.
+        Word w is the noise word for random numbers from ``last[w - 1] + 1`` (0 for the first word)
+        to ``last[w]``. Empty for a loss without noise words.
     """
 
     keep: Array

@@ -5,7 +5,7 @@ divided into jobs, which the threads share (see `w2v.engines.jobs`). The result 
 depend on the thread that runs it. Jobs of kind 1 come first. Then, for a few training steps at a
 time, those of kind 2 prepare these steps, and the others run for one step after the other:
 
-1. `subsample`: sub-sample a part of the text.
+1. `subsample`: sub-sample a part of the text. A last job, `add_up`, counts the words kept.
 2. `plan`: prepare a training step, which is one update of the model by a batch of center words.
    Copy its words, draw its random numbers, and list where each word occurs.
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.

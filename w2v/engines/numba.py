@@ -71,10 +71,11 @@ KERNEL_SOURCES = (
     updates,
     windows,
 )
-"""The modules that `kernels` imports: a change in their code requires compiling again."""
+"""If the file of one of these modules is newer than the compiled kernels on disk, the kernels are
+compiled again (on POSIX systems only; see `w2v.jit`)."""
 
 STEPS_AHEAD = 4
-"""The number of steps planned at a time, per thread."""
+"""For each thread, this many training steps are prepared before they are run."""
 
 
 class NumbaEngine:
@@ -119,7 +120,10 @@ class NumbaEngine:
         self.compile_seconds = time.perf_counter() - start
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
-        """Train on a shard (part of the text) once, on all threads; update the model in place."""
+        """Train on a shard (part of the text) once, on all threads; update the model in place.
+
+        The parameters and the result are those of `w2v.engines.Engine.train`.
+        """
         if self.numpy is not None:
             return self.numpy.train(text, rates, random)
         key, source, sizes = draw_key(random), source_of(text), self.sizes
@@ -228,7 +232,7 @@ def compile_kernels() -> float:
 
 
 def source_of(text: Text) -> structures.Source:
-    """Return a text as an argument of the kernels, without copying its tokens."""
+    """Return a text as an argument of the kernels. Contiguous tokens are not copied."""
     starts, ends = text.spans.T
     borders = np.cumsum(ends - starts)
     return structures.Source(

@@ -44,7 +44,7 @@ class NumpyEngine:
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, batch by batch; update the model in place.
 
-        `rates` are the learning rates at the beginning and at the end of the shard.
+        The parameters and the result are those of `w2v.engines.Engine.train`.
         """
         key = draw_key(random)
         words, batches = self._batches(text, key)

@@ -59,7 +59,8 @@ threefry = inlined(sampling.threefry)
 def fill_bits(key: sampling.Key, purpose: int, first: int, bits: U32, more: U32) -> None:
     """Fill two arrays with random bits, which are a function of a key, a purpose and a counter.
 
-    Element i has the counter ``first`` + i. The bits equal those of `w2v.sampling.draw`.
+    Element i has the counter ``first`` + i. The bits equal those of `w2v.sampling.draw`. If
+    ``more`` is longer than ``bits``, its last elements are not changed.
     """
     stream = np.uint32(purpose)
     for i in range(len(bits)):
@@ -540,7 +541,7 @@ def compare_paths(
     """Find the tree path of each center word of a group.
 
     For each path, also find how many of its nodes are on the path of the center word before it in
-    ``order``.
+    ``order``, or 0 for the first center word of a tile. A tile is a sequence of groups.
 
     Parameters
     ----------
@@ -551,7 +552,7 @@ def compare_paths(
     group
         The number of the group, which has `MR` center words.
     before
-        The last word of the group before; -1 if that is in another tile (a sequence of groups).
+        The last word of the previous group; -1 if the previous group is in another tile.
     lanes
         Output: one row for each center word (``lanes`` of `Planning`). When the function is called,
         the last row must have the path of the word ``before``.

@@ -128,7 +128,7 @@ def limit(rate: np.float32, curvature: np.float32) -> np.float32:
     """Return the step size of a row: the learning rate, but at most 2 / ``curvature``.
 
     ``curvature`` is a bound on the curvature of the loss along the row. A step of at most 2 /
-    ``curvature`` cannot increase the loss.
+    ``curvature`` cannot increase the loss while the other rows stay the same.
 
     A limit of 1 / ``curvature`` would bias the model. It would affect noise words more often than
     context words, because one noise word is shared by many pairs.
@@ -151,8 +151,8 @@ def choose_targets(
 ) -> None:
     """Decide where the gradients of some rows are written: to the buffer, or directly to the model.
 
-    A gradient updates the model directly if it is the only one of its word, or tree node, in the
-    training step. The results are stored in ``tile`` as `Targets`.
+    A gradient updates the model directly if ``following`` marks it as the only one of its word, or
+    tree node, in the training step. The results are stored in ``tile`` as `Targets`.
 
     Parameters
     ----------
@@ -222,7 +222,8 @@ def put_gradients(
     copies
         The address of copies of the model's rows, from before the step.
     gradients
-        The address of the negative gradients. Applied or copied gradients are set to zero here.
+        The address of the negative gradients. Gradients that have been applied or copied are then
+        set to zero at this address.
     places
         The address of the gradients' rows in the buffer. If it equals ``gradients``, nothing is
         copied.

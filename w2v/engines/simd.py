@@ -29,8 +29,9 @@ by reciprocals. It must respect NaN and infinity, so that the loss of a divergin
 
 
 UNCOUNTED: dict[str, Any] = {"_nrt": False}
-"""The option of Numba with which compiled code does not count references to arrays. It cannot make
-arrays then; but counting takes a tenth of the time, and all threads would count in one place."""
+"""The option of Numba that compiles code without reference counting of arrays. Such code cannot
+make arrays. Counting would take a tenth of the time, and all threads would write to the same
+counters."""
 
 
 class InnerFunction(CPUDispatcher):
@@ -88,9 +89,9 @@ def inlined(function: Function) -> Function:
 
 
 def count_lanes(features: str) -> int:
-    """Return the number of float32 values in a vector register of a CPU with these features.
+    """Return the number of float32 values in a SIMD vector: 16 with AVX-512, 8 with AVX2, else 4.
 
-    `features` is LLVM's comma-separated list.
+    `features` is LLVM's comma-separated list of the features of a CPU.
     """
     names = features.split(",")
     return 16 if "+avx512f" in names else 8 if "+avx2" in names else 4
@@ -102,7 +103,7 @@ def host_features() -> str:
 
 
 LANES = count_lanes(getattr(numba.config, "CPU_FEATURES", None) or host_features())
-"""Float32 numbers in a vector: as many as in a vector register of the target CPU."""
+"""The number of float32 values in a SIMD vector on the target CPU (`count_lanes`)."""
 
 
 class Vector(types.Type):
@@ -114,8 +115,8 @@ class Vector(types.Type):
 
 
 ZERO = cast(int, np.int64(0))
-"""The number 0, for variables and arguments that are not always 0: Numba compiles a function that
-gets them a second time for a literal ``0``."""
+"""The number 0 as an int64. It is used for variables and arguments that can also have other values:
+Numba would compile a function once more for the literal ``0``."""
 
 FLOATS, INTS, MASK = Vector(types.float32), Vector(types.int32), Vector(types.boolean)
 """The types of vectors with `LANES` elements. A mask is the result of a comparison."""

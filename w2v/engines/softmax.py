@@ -49,24 +49,27 @@ class PairCounts(NamedTuple):
 
 
 STEP_SCALE = 300.0
-"""At a constant learning rate of 1, Adagrad moves a row whose gradients all have one direction by
+"""At a constant learning rate of 1, Adagrad moves a row whose gradients are all equal by at most
 this distance times the square root of the number of steps. With this value the same learning rates
 suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank 0.025, the default,
 is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""On short texts, batches are made smaller until the training has this many steps. With fewer, the
-steps would be so long that they overshoot."""
+"""On short texts, batches are made smaller, so that the training has about this many steps, or with
+one epoch about `BATCHES_PER_EPOCH`. If a training has fewer steps than this number, Adagrad's step
+size is the same as with this number of steps, because longer steps would overshoot."""
 
 MIN_BATCH_WORDS = 2000
-"""Smaller batches take more time per word and do not learn better."""
+"""By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).
+Smaller batches take more time per word and do not learn better."""
 
 BATCHES_PER_EPOCH = 50
-"""The number of batches per epoch on long texts. With more, the logits of each center word are
-computed more often; with fewer, the model learns less in an epoch."""
+"""The default number of batches per epoch on long texts, unless `MAX_PAIRS` requires more. With
+more, the logits of each center word are computed more often; with fewer, the model learns less in
+an epoch."""
 
 MAX_PAIRS = 1 << 22
-"""The most pairs in a batch, to bound the memory of their counts."""
+"""The most pairs in a batch of ``batch_words`` center words, to bound the memory of the counts."""
 
 BLOCK_WORDS = 2048
 """Words of the vocabulary in a block. Each block is computed by one thread, with its own matrix
@@ -74,8 +77,9 @@ products, and sums over blocks are taken in the order of the blocks. The result 
 bit-identical for any number of threads."""
 
 SAFE_SUM = 1e30
-"""Sums of exp between 1 / SAFE_SUM and SAFE_SUM are accurate in float32. The logits of word vectors
-normally stay in that range. Where they do not, the largest logit is subtracted from each row."""
+"""A sum of exp(logit) over the vocabulary is accurate in float32 if it is between 1 / SAFE_SUM and
+SAFE_SUM, as is normal for word vectors. If one of a tile's sums is not, the largest logit of each
+row is subtracted from the row, and the sums are computed again."""
 
 
 class RowScale:
@@ -139,11 +143,12 @@ class SoftmaxStep:
         self.dU = np.empty((size, dim), np.float32)
 
     def batch_size(self, words: int) -> int:
-        """Return a batch size near ``batch_words``, so that all batches are nearly equal.
+        """Return a batch size near ``batch_words``, or less if there are fewer words; at least 1.
 
         `words` is the number of words that are cut into batches. Only the last batch may be
-        smaller, and only a little: a small one would take nearly as much time as a full one and
-        train less. If there is only one batch, it may have up to 1.5 times ``batch_words`` words.
+        smaller, by fewer words than there are batches: a small batch would take nearly as much time
+        as a full one and train less. If there is only one batch, it may have up to 1.5 times
+        ``batch_words`` words.
         """
         return -(-words // max(1, round(words / self.batch_words))) or 1
 
@@ -244,7 +249,10 @@ class SoftmaxStep:
         }
 
     def _tiles(self, C: F32) -> list[slice]:
-        """Cut the rows of C into slices so short that the logits of each fit in ``logits_mb``."""
+        """Cut the rows of C into slices so short that the logits of each fit in ``logits_mb``.
+
+        A slice has at least one row, even if the logits of one row do not fit.
+        """
         return [slice(first, first + self.tile_rows) for first in range(0, len(C), self.tile_rows)]
 
     def _tile(

@@ -138,8 +138,8 @@ def share_sorted(
 
     This is for CBOW with the hierarchical softmax. A strip is a part of the step's text. The
     negative gradients of its input rows are in ``buffer.inputs``. The words' gradients are written
-    to ``buffer.center``; if a gradient is the only one of its word in the step, it updates the
-    model at once instead (`w2v.engines.rows.choose_targets`).
+    to ``buffer.center``. Without subwords, if a gradient is the only one of its word in the step,
+    it updates the model at once instead (`w2v.engines.rows.choose_targets`).
     """
     n, centers = step % len(plans.ids), strip_centers(sizes, shard, step, strip)
     start = strip * sizes.strip * sizes.tile

@@ -32,7 +32,8 @@ from w2v.engines.simd import (
 Count: TypeAlias = int | np.int64
 
 MAX_SUMS = 8
-"""The most SIMD vectors of a row summed at a time; independent additions hide their latency."""
+"""The most SIMD vectors of a row that are summed at the same time. These sums do not depend on each
+other, so the CPU can begin an addition before the previous one is finished."""
 
 MAX_VECTORS = 4 if LANES == 16 else 3
 """The most SIMD vectors of each of four rows that are computed at a time. With their operands, they

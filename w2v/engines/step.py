@@ -29,8 +29,8 @@ from w2v.text.tokens import Batch, Text
 Draw = TypeVar("Draw")
 
 SUBSAMPLING, NOISE_WORDS, WINDOW_SIZES = 0, 1, 2
-"""What random numbers are drawn for. Equal numbers of different purposes are independent
-(`w2v.sampling.draw`)."""
+"""The purposes of random numbers. Numbers for different purposes are independent, even if they are
+drawn with the same key and counter (`w2v.sampling.draw`)."""
 
 
 def sample(text: Text, keep: UInt32Array, key: Key) -> tuple[int, Batch]:
@@ -122,7 +122,7 @@ class Step(Protocol[Draw]):
     """
 
     batch_words: int
-    """The number of center words of a batch, after sub-sampling."""
+    """About how many center words a batch has after sub-sampling; see `batch_size`."""
 
     def batch_size(self, words: int) -> int:
         """Return the number of center words per batch.

@@ -102,9 +102,9 @@ def choose_band_targets(
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. A gradient
     updates the model directly if the vector's word has no other row in the gradient buffer in this
-    training step. Otherwise it is written to the buffer (`w2v.engines.rows.choose_targets`). It is
-    written there, too, if the next tile of the strip will add to it. The decisions are stored in
-    ``tile``. The curvatures of the loss, which limit the step size, are added up first.
+    training step and the next tile of the strip will not add to the gradient. Otherwise the
+    gradient is written to the buffer (`w2v.engines.rows.choose_targets`). The decisions are stored
+    in ``tile``. The curvatures of the loss, which limit the step size, are added up first.
 
     Parameters
     ----------
@@ -278,8 +278,8 @@ def share_strip(
 
     A strip is a part of the text. The gradient of a window is that of its input row, which is the
     sum or mean of the vectors of its words. The gradient of a word is applied to the model at once
-    if it is the word's only one in the training step; otherwise it is written to ``buffer``
-    (`w2v.engines.rows.choose_targets`).
+    if it is the word's only one in the training step; otherwise, and always with subwords, it is
+    written to ``buffer`` (`w2v.engines.rows.choose_targets`).
 
     Parameters
     ----------
@@ -331,8 +331,9 @@ def compute_strip(
 
     A gradient is applied to the model at once if it is the only one of its word, or tree node, in
     the training step; otherwise it is written to ``buffer`` (`w2v.engines.rows.choose_targets`).
-    The summed weight of the strip's pairs, and their loss, are stored in ``shard.tallies``. CBOW
-    with the hierarchical softmax does not use this function (`w2v.engines.sorted_centers`).
+    With subwords, all gradients of input vectors are written to ``buffer``. The summed weight of
+    the strip's pairs, and their loss, are stored in ``shard.tallies``. CBOW with the hierarchical
+    softmax does not use this function (`w2v.engines.sorted_centers`).
 
     Parameters
     ----------

@@ -32,8 +32,8 @@ I64 = NDArray[np.int64]
 U32 = NDArray[np.uint32]
 
 MR, NR = 4, 2
-"""The number of center rows and of outside rows in a block of scores. Its eight sums are enough to
-hide the latency of two multiply-adds a cycle. The code has these numbers written out."""
+"""The number of center rows and of outside rows in a block of scores. The eight sums of a block are
+enough to hide the latency of two multiply-adds per cycle. The code requires these two numbers."""
 
 LINE = 16
 """Float32 numbers in a cache line."""
@@ -42,8 +42,10 @@ BLOCK = 4096
 """Tokens in a block, which one job sub-samples."""
 
 STRIP = 64
-"""The least number of center words in a strip. With fewer, threads would write more to memory,
-because each strip has rows of the buffer for 2 m words around it as well."""
+"""The least number of center words in a strip, which is a part of the text of a training step; the
+last strip of a step may have fewer. With shorter strips, threads would write more to memory: a
+strip also has buffer rows for the m words before and the m words after it, where m is the window
+size."""
 
 NOISE_LANES = -(-NOISE // LANES) * LANES
 """`NOISE`, rounded up to whole vectors."""
@@ -54,7 +56,7 @@ step. In longer tiles, center words share more nodes; but the nodes of a tile sh
 cache."""
 
 RADIX_BITS = 11
-"""Center words are sorted by this many bits of a number at a time."""
+"""The number of bits by which each pass of the radix sort of center words sorts."""
 
 
 class Parts(NamedTuple):
@@ -585,7 +587,11 @@ class Nodes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """The working memory of one thread: for preparing training steps, and for the gradients."""
+    """The working memory of one thread.
+
+    `planning` is for preparing training steps, and the other attributes are for computing
+    gradients. See the class of each attribute.
+    """
 
     planning: Planning
     tile: Tile

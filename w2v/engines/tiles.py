@@ -22,18 +22,21 @@ from w2v.sums import F32, I32, Sums
 from w2v.text.tokens import Batch
 
 CENTERS = 32
-"""Consecutive center words of a tile. The first tile begins at the start of the shard."""
+"""The number of consecutive center words in a tile. The first tile begins at the start of the shard
+(part of the text)."""
 
 SHARED, NOISE = 64, 20
 """`SHARED` consecutive center words, which are several tiles, share `NOISE` noise words. With fewer
 noise words, vectors are worse; with more, training is slower."""
 
 STEP_NUMBERS, MAX_STEP_WORDS = 1 << 18, 4096
-"""Upper limits of a step: numbers in its center rows, so that the gradients stay in a processor's
-cache; and center words."""
+"""Default limits of a training step: at most `STEP_NUMBERS` numbers in all of its center vectors,
+so that the gradients stay in a processor's cache; and at most `MAX_STEP_WORDS` center words. Even
+with long vectors, a step has at least `MIN_STEP_WORDS` center words."""
 
 STEP_MULTIPLE = 4 * SHARED
-"""Steps have a multiple of so many words, so that two or four threads have equal shares of them."""
+"""`step_words` returns a multiple of this number, so that two or four threads have equal shares of
+a step."""
 
 MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 """On short texts, steps are shortened until an epoch has `STEPS_PER_EPOCH` of them, but never below
@@ -43,10 +46,9 @@ MIN_STEP_WORDS, STEPS_PER_EPOCH = 512, 200
 def step_words(task: Task, most: int | None = None) -> int:
     """Return the number of center words per training step.
 
-    An epoch should have about `STEPS_PER_EPOCH` steps. But a step has at most `most` words, and
-    never fewer than `MIN_STEP_WORDS`. The number is rounded down to a multiple of
-    `STEP_MULTIPLE`. It depends on the arguments alone, not on the processor or the number of
-    threads.
+    An epoch should have about `STEPS_PER_EPOCH` steps. But a step has at most `most` words, and at
+    least `MIN_STEP_WORDS` even if `most` is smaller. The number is rounded down to a multiple of
+    `STEP_MULTIPLE`. It does not depend on the processor or the number of threads.
 
     Parameters
     ----------

@@ -32,9 +32,9 @@ from w2v.engines.sparse import List, Rows, combine
 from w2v.engines.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard, Sizes
 
 AHEAD = 4
-"""Rows are prefetched this many words before the word is processed."""
+"""A row of the model is prefetched this many rows before it is updated."""
 WORDS, PARTS = 32, 256
-"""The number of words, and of rows of the table of subwords, that one job updates."""
+"""The most words, and the most rows of the table of subwords, that one job updates."""
 
 
 @inlined
@@ -167,7 +167,10 @@ def move_words(
 
 @inner
 def prefetch_parts(problem: Problem, word: int, width: int) -> None:
-    """With subwords, prefetch the rows of the input matrix whose sum is the vector of a word."""
+    """With subwords, prefetch the rows of the input matrix whose sum is the vector of a word.
+
+    ``width`` is the number of float32 values to prefetch of each row.
+    """
     starts = problem.parts.starts
     prefetch_rows(problem.center, problem.parts.rows[starts[word] : starts[word + 1]], width)
 

@@ -100,7 +100,7 @@ def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
 
 @inlined
 def window_weight(mean: bool, words: int) -> np.float32:
-    """Return the weight of each word in a window: 1 / ``words`` for a mean, 1 for a sum."""
+    """Return the weight of each word in a window: 1 / max(``words``, 1) for a mean, 1 for a sum."""
     return np.float32(1) / np.float32(max(words, 1)) if mean else np.float32(1)
 
 

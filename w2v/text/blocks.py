@@ -39,14 +39,14 @@ class TokenizedBlock(NamedTuple):
     Attributes
     ----------
     ids : int32 (tokens,)
-        The number of each token's type. Types (distinct tokens) are numbered by first appearance in
-        the block.
+        The id of each token's type. Types (distinct tokens) are numbered from 0 by first appearance
+        in the block.
     ends : int64 (documents,)
         The number of tokens from the start of the block to the end of each document.
     filled : bool (documents,)
         Whether each document holds more than white space in this block.
     lines
-        The types in order of their numbers, in UTF-8, each followed by a line feed. Some may be
+        The types in order of their ids, in UTF-8, each followed by a line feed. Some may be
         equal, because lower-casing and normalization come after numbering.
     size
         The number of types.

@@ -2,10 +2,10 @@
 
 `w2v.text.tokens` describes the files of this folder, the corpus folder.
 
-The source is read in blocks of documents. Blocks of a large text are tokenized in parallel; each
-numbers its own types (distinct tokens). Then the blocks are merged in order, and the types are
-renumbered by first appearance in the corpus. The result therefore depends neither on the number of
-threads nor on the size of blocks.
+The source is read in blocks of documents. Blocks of a large text are tokenized in parallel; the
+types (distinct tokens) of each block are numbered from 0. Then the blocks are merged in order, and
+the types are renumbered by first appearance in the corpus. The result therefore depends neither on
+the number of threads nor on the size of blocks.
 
 Small texts are tokenized in plain Python, large ones by compiled kernels (`w2v.text.scanner`),
 which are several times as fast but take time to compile or load. Both give the same result. If a
@@ -154,7 +154,14 @@ def write_corpus(
 
 
 def tokenize_plain(tokenizer: Tokenizer, block: Block) -> TokenizedBlock:
-    """Tokenize a block of documents in plain Python, with any tokenizer."""
+    """Tokenize a block of documents in plain Python, with any tokenizer.
+
+    Raises
+    ------
+    InputError
+        A custom tokenizer (with a pattern or function of the user) fails, or gives something that
+        is not a token.
+    """
     numbering = Numbering()
     number = numbering.__getitem__
     ids: list[int] = []
@@ -242,7 +249,7 @@ class TypeTable:
 def read_first(blocks: Iterator[Block], limit: int | None) -> tuple[deque[Block], bool]:
     """Read the first blocks of a text, to find out whether the text is large.
 
-    Stop when they hold more than `SMALL_BYTES` bytes, or `limit` documents.
+    Stop when they hold more than `SMALL_BYTES` bytes, or at least `limit` documents, blank or not.
 
     Parameters
     ----------
@@ -274,7 +281,10 @@ def drain(items: deque[Item]) -> Iterator[Item]:
 
 
 def prefetch(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """Yield the items of an iterator, while a thread computes the next item in advance."""
+    """Yield the items of an iterator, while a thread computes the next item in advance.
+
+    The iteration ends at an item that is None.
+    """
     with ThreadPoolExecutor(1) as thread:
         coming = thread.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -294,6 +304,8 @@ def map_ordered(
     ----------
     submit
         Starts the task for an item in an executor.
+    items
+        The items, none of which is None.
     ahead
         How many later items are submitted before this function waits for the result of an item.
     """

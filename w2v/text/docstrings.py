@@ -21,7 +21,7 @@ from w2v.text.sources import Border, documents_to_blocks
 STANDARD_LIBRARY = "stdlib"
 SKIPPED_FOLDERS = {"site-packages", "tests", "test", "idlelib", "lib2to3", "_vendor"}
 DOCUMENTING_CALLS = {"add_newdoc", "add_newdoc_for_scalar_type"}
-"""NumPy and SciPy give their compiled functions docstrings by calling these."""
+"""The functions by which NumPy and SciPy give docstrings to their compiled functions."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,12 @@ class PyDocs:
         border
             Not used.
         limit
-            Stop after this many documents that are not only white space.
+            Stop after this many documents that are not only white space; None: read all.
+
+        Raises
+        ------
+        SettingError
+            A package is not installed.
         """
         return documents_to_blocks(self._documents(), limit)
 
@@ -92,6 +97,11 @@ class PyDocs:
         It contains the package names in order. For each package it has the SHA-256 of RECORD, pip's
         list of the package's files and their hashes; for the standard library, the version of
         Python.
+
+        Raises
+        ------
+        SettingError
+            A package is not installed.
         """
         prints = {}
         for package in self.packages:
@@ -131,7 +141,7 @@ def distribution(package: str) -> metadata.Distribution:
 
 
 def file_docstrings(path: Path) -> list[str]:
-    """Return the docstrings in a Python file, without doctests; [] if it cannot be parsed.
+    """Return the docstrings in a Python file, without doctests; [] if it cannot be read or parsed.
 
     Docstrings that NumPy and SciPy set by a call of ``add_newdoc`` are included.
     """

@@ -26,7 +26,7 @@ from w2v.text.sources import (
 from w2v.text.token_lists import TokenLists, shown
 
 MAX_PATH = 4096
-"""Characters of the longest string that is looked up as a path."""
+"""The most characters of a string that `is_path` takes for a path."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class FileSettings(Settings):
 
 
 class Texts:
-    """A source of documents that are Python strings; they can be read only once.
+    """A source of documents that are Python strings.
 
-    It has no checksum, because computing one would use up the strings.
+    Its fingerprint is None: computing a checksum would use up the strings of an iterator.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Texts:
         return documents_to_blocks(((text, None) for text in self.documents()), limit)
 
     def fingerprint(self) -> None:
-        """Return None: a checksum would use up the documents, which can be read only once."""
+        """Return None: a checksum would use up documents that can be read only once."""
 
 
 def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | TokenLists:
@@ -113,8 +113,9 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     Raises
     ------
     InputError
-        There are no documents, or `documents` or one of its items is of the wrong type. A path
-        gives no file, or a file that is not text. Or a setting of `files` is not the default,
+        There are no documents. `documents`, its first item or an item of a list of paths is of the
+        wrong type (other documents are checked when they are read). A path gives no file, or a file
+        that does not hold text as `files` says. Or a setting of `files` is not the default,
         although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
@@ -158,7 +159,8 @@ def is_path(item: object) -> bool:
 
     A `pathlib.Path` is a path. A string without white space that is a glob pattern or a URL is one
     if it contains a slash or has a suffix, as in ``*.txt``. Any other string is one if it names an
-    existing file or folder.
+    existing file or folder. A string with a line feed, or of more than `MAX_PATH` characters, is
+    never a path.
     """
     if not isinstance(item, str):
         return isinstance(item, Path)

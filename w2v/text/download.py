@@ -74,7 +74,7 @@ class PoochProgress:
         self.total = 0  # set by pooch; 0 if the server does not tell the size
 
     def update(self, size: int) -> None:
-        """Add `size` to the bytes received so far, and report the sum; do nothing if it is 0."""
+        """Add `size` to the bytes received so far, and report the sum; ignore a `size` of 0."""
         if size:
             self.done += size
             done = min(self.done, self.total) if self.total else self.done

@@ -52,7 +52,7 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "is a program; leave it out"),
     *((mark, "is an image; leave it out") for mark in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")),
 )
-"""The first bytes of files of other formats, and what the error message says about each."""
+"""The first bytes of files that are not plain text, and what the error message says of each."""
 
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -63,7 +63,7 @@ BYTE_ORDER_MARKS = (
 )
 
 CONTROLS = bytes([*range(0x09), *range(0x0E, 0x1B)])
-"""Control characters that plain text does not need: not tabs, line ends, escapes, separators."""
+"""Bytes 0x00 to 0x08 and 0x0E to 0x1A: control characters that plain text does not need."""
 
 
 class RecordFormat(Enum):
@@ -88,9 +88,9 @@ def format_suffix(path: str) -> str:
 def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records (a table, JSON or Parquet); None for any other file.
 
-    The suffix of the name decides. A file with any other suffix, such as .txt, is JSON if it begins
-    with ``[`` or ``{``. Whether JSON has the format `JSON` or `JSON_LINES` depends on the content,
-    unless the suffix is .jsonl or .ndjson.
+    The suffix of the name decides. If the suffix is that of no such format, as in .txt, the file is
+    JSON if its first character other than white space is ``[`` or ``{``. Whether JSON has the
+    format `JSON` or `JSON_LINES` depends on the content, unless the suffix is .jsonl or .ndjson.
 
     Parameters
     ----------
@@ -136,11 +136,13 @@ def delimiter_of(path: str, line: str, field: str) -> str:
     """Return the delimiter between the columns of a table.
 
     It is a tab if the suffix is .tsv or .tab. Otherwise, a comma, a tab, a semicolon and a bar are
-    tried. The one that makes `field` a column of the first line is returned. If there is none, it
-    is the one that makes the most columns.
+    tried on the first line. Of those that make `field` a column (of all four if none does), the one
+    that makes the most columns is returned.
 
     Parameters
     ----------
+    path
+        The name of the file.
     line
         The first line of the table.
     field
@@ -212,7 +214,8 @@ def refuse_nul(path: str, data: bytes) -> None:
 def _refuse_controls(path: str, head: bytes) -> None:
     """Raise an `InputError` if at least 4 bytes and over a tenth of `head` are control characters.
 
-    This detects binary data, and UTF-16 and UTF-32 without a byte order mark.
+    This detects binary data, and UTF-16 and UTF-32 without a byte order mark. Control characters
+    are `CONTROLS`, and also tabs if at least 4 bytes are NUL.
     """
     # In UTF-16, the code units of Devanagari letters contain the byte of a tab.
     signs = CONTROLS + b"\t" if head.count(0) >= 4 else CONTROLS

@@ -87,10 +87,11 @@ def is_installed(path: Path) -> bool:
 
 
 def version_of(module: str) -> str:
-    """Return the version of the installed package that has a top-level module; empty if none has.
+    """Return the version of the installed package of a top-level module; empty if there is none.
 
-    A package can have another name than its module: PyYAML has the module ``yaml``. If several
-    packages have the module, the result lists the versions of all.
+    It is the package with the name of the module. If there is none, it is the package that contains
+    the module: PyYAML for ``yaml``. If several contain it, the versions are joined by commas. The
+    result is also empty for a module of the standard library.
     """
     if module in sys.stdlib_module_names:
         return ""
@@ -105,6 +106,7 @@ def imported_modules(source: bytes, module: str, is_package: bool) -> Iterator[s
     """Yield the names of the modules that some source code imports, and of their parent packages.
 
     For ``from a import b``, both ``a`` and ``a.b`` are yielded, because ``b`` may be a module.
+    Nothing is yielded for code that cannot be parsed, such as that of a compiled module.
 
     Parameters
     ----------

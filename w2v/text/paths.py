@@ -12,7 +12,7 @@ from w2v.errors import InputError
 from w2v.files import local_path
 
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini", "__MACOSX", "$RECYCLE.BIN"})
-"""Names of files and folders that systems put next to people's files without hiding them."""
+"""Files and folders that operating systems create, not hidden, next to the files of users."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class FoundFiles:
     left_out: list[str] = field(default_factory=list)
 
     def skipped(self) -> dict[str, Any]:
-        """Return a dict of the counts of skipped files and the list of folders not searched."""
+        """Return the counts ``hidden_files`` and ``no_files`` and the list ``folders_left_out``."""
         return {
             "hidden_files": self.hidden,
             "no_files": self.no_files,
@@ -61,10 +61,10 @@ def find_files(
         are skipped, and so are pipes, sockets and devices; symbolic links to folders are not
         followed. A file given by its own path is never skipped.
     exclude
-        Folders that are not searched. A path of `paths` inside of one is searched all the same.
+        Folders that are not searched. Their files and subfolders are read if `paths` names them.
     marker
-        A relative path. Folders that contain it are not searched either. A path of `paths` that is
-        such a folder, or inside of one, is searched all the same.
+        A relative path. Folders that contain it are not searched either, but such a folder, its
+        files and its subfolders are read if `paths` names them. None: there is no marker.
 
     Raises
     ------

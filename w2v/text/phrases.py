@@ -32,12 +32,12 @@ from w2v.settings import Settings, setting
 from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
 WINDOW = 1 << 20
-"""Tokens in memory at a time."""
+"""The usual number of tokens that are in memory at a time."""
 
 HASH_BASE = 0x9E3779B97F4A7C15
 
 PHRASES = "phrases.csv"
-"""The table of the phrases in a corpus folder; see `write_phrases`."""
+"""The name of the table of phrases in a corpus folder; see `write_phrases`."""
 
 FILES = ("tokens.npy", "offsets.npy", "types.txt", "counts.npy")
 
@@ -52,8 +52,8 @@ class Phrases(Settings):
     The score of a pair (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
-      the number of different words and pairs, without connectors (Mikolov et al. 2013b,
-      equation 6, as gensim scales it);
+      the number of different texts of words (except connectors) and of pairs (Mikolov et al.
+      2013b, equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
 
@@ -620,7 +620,7 @@ def _score(corpus: _Corpus, settings: Phrases, progress: Callable[[float], None]
 def _npmi(
     a: NDArray[np.float64], b: NDArray[np.float64], together: NDArray[np.float64], tokens: int
 ) -> NDArray[np.float64]:
-    """Return the normalized pointwise mutual information of pairs: float64 (n,).
+    """Return the normalized pointwise mutual information (Bouma 2009) of pairs: float64 (n,).
 
     Parameters
     ----------

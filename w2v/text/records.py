@@ -26,7 +26,7 @@ from w2v.text.sources import (
 PARQUET_ROWS = 1024
 """Number of rows that are read at a time."""
 MAX_CELL = 1 << 26
-"""Characters in a cell of a table. A longer one is a sign of a quote that is not closed."""
+"""The most characters in a cell of a table. A longer cell suggests that a quote is not closed."""
 MAX_NAMES = 20
 """How many names of fields a message lists."""
 
@@ -43,9 +43,10 @@ class Records:
     files
         The paths of the files, how to open and decode them, and what to do about invalid bytes.
     field
-        The name of the field that holds a text or a list of tokens. ``a.text`` is the field
-        ``text`` of the object in field ``a``; ``.`` is the record itself. A number is a column of a
-        table without a header, counted from 1. A field that is null is an empty document.
+        The name of the field that holds a text or a list of tokens. In JSON and Parquet, ``a.text``
+        is the field ``text`` of the object in field ``a``; in JSON, ``.`` is the record itself. For
+        tables, a number is a column of a table without a header, counted from 1. A field that is
+        null is an empty document.
     """
 
     files: Files
@@ -57,8 +58,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is not in its format, or the field is missing or does
-            not hold text.
+            A file cannot be read, a record is malformed, or the field is missing or does not hold
+            text.
         """
         for block in self.blocks():
             yield from (text for text in document_texts(block) if text and not text.isspace())
@@ -80,8 +81,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is not in its format, or the field is missing or does
-            not hold text.
+            A file cannot be read, a record is malformed, or the field is missing or does not hold
+            text.
         """
         return documents_to_blocks(self._texts(), limit)
 
@@ -104,8 +105,8 @@ class Records:
         Raises
         ------
         InputError
-            A file cannot be read, a record is not in its format, or the field is missing or does
-            not hold text.
+            A file cannot be read, a record is malformed, or the field is missing or does not hold
+            text.
         """
         for path in self.files.paths:
             if Path(path).is_file():
@@ -152,7 +153,8 @@ class Records:
         """Return the text in the field of a record; `where` names the record in error messages.
 
         A list of tokens is joined by spaces. A null becomes an empty text. An `InputError` is
-        raised if the record lacks the field, or if the field holds anything else.
+        raised if the record is not an object or lacks the field, if the field holds anything else,
+        or as `_without_surrogates` says.
         """
         try:
             value = field_of(record, self.field)
@@ -319,8 +321,9 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
     Raises
     ------
     InputError
-        A file cannot be read, holds records although `field` is None, or lacks the field; or
-        `field` is given and ``files.unit`` is ``paragraph``.
+        A file cannot be read, is not text, or holds records although `field` is None; a file begins
+        with a malformed record or lacks the field, or the field does not hold text; or `field` is
+        given and ``files.unit`` is ``paragraph``.
     """
     if field is not None:
         if files.unit == "paragraph":
@@ -347,7 +350,7 @@ def _needs_field(path: str, names: list[str]) -> InputError:
 
 
 def field_of(record: Any, name: str) -> Any:
-    """Return the value of a field of a JSON object; None if the record itself is null.
+    """Return the value of a field of a JSON object; None if an object around the field is null.
 
     Parameters
     ----------
@@ -389,7 +392,7 @@ def field_names(record: Any) -> Iterator[str]:
 
 
 def listed(names: list[str]) -> str:
-    """Return names in quotes, for a message; long names, and more than `MAX_NAMES`, are cut."""
+    """Return at most `MAX_NAMES` names in quotes, each cut to 40 characters, for a message."""
     shown = [repr(name if len(name) <= 40 else f"{name[:40]}…") for name in names[:MAX_NAMES]]
     return ", ".join(shown) + (f" and {len(names) - MAX_NAMES} more" * (len(names) > MAX_NAMES))
 
@@ -515,7 +518,7 @@ OTHER_COLUMNS = frozenset(("author", "category", "date", "id", "label", "rating"
 """Usual names of columns that do not hold text."""
 
 HEADER_ROWS = 20
-"""How many rows are compared with the first one, which may be a header."""
+"""How many rows, the first included, are read to find out whether the first is a header."""
 
 
 def is_header(first: list[str], rows: list[list[str]], column: int) -> bool:
@@ -551,6 +554,11 @@ def rows_of(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
     """Parse the lines of a table, and yield each row as a list of cells; skip rows of empty cells.
 
     If the delimiter is a tab, quotes are ordinary characters.
+
+    Raises
+    ------
+    csv.Error
+        The lines are not valid CSV, or a cell is longer than `csv.field_size_limit` allows.
     """
     if delimiter == "\t":
         reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -573,7 +581,7 @@ def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def holds_text(kind: Any) -> bool:
     """Return whether values of an Arrow type are text or nulls, or lists of text or nulls.
 
-    Dictionary-encoded text is text, too.
+    Lists may be nested. Dictionary-encoded text is text, too.
     """
     from pyarrow import types
 

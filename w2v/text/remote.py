@@ -11,7 +11,13 @@ TIMEOUT = (10.0, 60.0)
 
 
 def open_decompressed(path: str) -> IO[bytes]:
-    """Open a local or remote file for reading; .gz, .bz2, .xz and .zst are decompressed."""
+    """Open a local or remote file for reading; .gz, .bz2, .xz and .zst are decompressed.
+
+    Raises
+    ------
+    InputError
+        The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
+    """
     if "://" not in path and not path.endswith(".zst"):
         return local.open_binary(path)
     from smart_open.compression import compression_wrapper
@@ -24,7 +30,13 @@ def open_decompressed(path: str) -> IO[bytes]:
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Open a local or remote file for reading its bytes as stored, without decompressing them."""
+    """Open a local or remote file for reading its bytes as stored, without decompressing them.
+
+    Raises
+    ------
+    InputError
+        The URL is invalid, or of a kind that is unknown or needs a library that is not installed.
+    """
     if "://" not in path:
         return local.open_raw(path)
     from smart_open import open as smart_open

@@ -301,7 +301,7 @@ class CompiledTypeTable:
 
 
 def with_room(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """Return an array as it is, or padded with zeros if it has fewer than `length` items."""
+    """Return an array, padded with zeros to `length` items or more if it has fewer."""
     if length <= len(array):
         return array
     longer = np.zeros(max(length, len(array) * 3 // 2), array.dtype)

@@ -1,9 +1,9 @@
 """Sources of documents: what a source is, and the source that reads text files.
 
 A source is any object with two methods: ``documents()`` yields one string for each document, in a
-fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes. A source may
-also have a method ``blocks()``, which yields many documents at once as bytes. It is then called
-instead of ``documents()``, because it is faster.
+fixed order; ``fingerprint()`` returns a JSON value that changes when the text changes, or None. A
+source may also have a method ``blocks()``, which yields many documents at once as bytes. Because
+this is faster, ``blocks()`` is then called instead of ``documents()``.
 """
 
 import codecs
@@ -28,29 +28,29 @@ from w2v.text.formats import HEAD_BYTES, refuse_nul, refuse_what_is_not_text
 from w2v.text.paths import FoundFiles
 
 BLOCK_BYTES = 1 << 22
-"""The size of a block, about: large enough that handing it to another thread costs little."""
+"""The approximate size of a block. Handing so large a block to another thread costs little."""
 READ_BYTES = 1 << 20
-"""How much is read from a file at a time."""
+"""How many bytes are read from a file at a time."""
 
 BLANKS = bytes(range(ord("\t"), ord(" ") + 1))
-"""White space of ASCII, with control characters between tab and space."""
+"""The ASCII characters from tab to space: white space and some control characters."""
 
 Border = Callable[[bytes], int]
-"""Returns where a long document may be cut, such as `w2v.text.tokenizer.Tokenizer.border`."""
+"""A function that returns where a text may be cut; see `w2v.text.tokenizer.Tokenizer.border`."""
 
 Progress = Callable[[int, float | None], None]
 """Called with the bytes read so far and their fraction of all bytes, or None if unknown."""
 
 
 class Source(Protocol):
-    """A source of documents for the tokenizer: any object with these two methods."""
+    """A source of documents: any object with the methods `documents` and `fingerprint`."""
 
     def documents(self) -> Iterator[str]:
         """Yield each document, in an order that is the same whenever the text is the same."""
         ...
 
     def fingerprint(self) -> Any:
-        """Return a JSON value that changes when the text changes."""
+        """Return a JSON value that changes when the text changes; None if the source has none."""
         ...
 
 

@@ -11,7 +11,7 @@ from w2v.text.blocks import Block, Numbering, TokenizedBlock
 from w2v.text.tokens import NOT_A_TOKEN
 
 BLOCK_TOKENS = 1 << 19
-"""Tokens that are held in memory at a time."""
+"""A block of documents ends when it has at least this many tokens."""
 
 
 class TokenLists:
@@ -47,8 +47,8 @@ class TokenLists:
         Raises
         ------
         InputError
-            A document is not a list of tokens, or a token is not a string, is empty, or holds white
-            space or an unpaired surrogate.
+            A document is a string, bytes or a mapping, or is not iterable; or a token is not a
+            string, is empty, or holds white space or an unpaired surrogate.
         """
         lists: list[list[Any]] = []
         size = filled = before = 0

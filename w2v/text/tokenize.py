@@ -39,8 +39,8 @@ def tokenize(
     limit
         Stop after this many documents that are not blank; None: read all.
     workers
-        The number of threads, or of processes for a custom tokenizer. A short text is tokenized
-        without other threads or processes.
+        The number of threads, or of processes for a custom tokenizer (`Tokenizer.custom`). A short
+        text is tokenized without other threads or processes.
     on_read
         Called while tokenizing, with the number of documents and bytes so far, and the fraction of
         the source that has been read, or None if unknown.
@@ -62,7 +62,8 @@ def tokenize(
         There are no documents or no tokens, a document cannot be read, a custom tokenizer fails,
         or a custom tokenizer or `TokenLists` gives something that is not a token.
     SettingError
-        A setting of the phrases is not possible with this corpus.
+        The table of phrases that `phrases` names cannot be read, or the corpus has too many
+        different sequences of connectors (see `join_phrases`).
     """
     corpus = write_corpus(folder, source, tokenizer, limit, workers, on_read)
     facts = asdict(corpus)

@@ -21,7 +21,7 @@ from w2v.text.tokens import NOT_A_TOKEN
 SPACE, OTHER, INVISIBLE, MARK, INNER, LETTER = range(6)
 """The kinds of characters. A token starts with a `LETTER` (digits are letters too) and continues
 with letters and marks. One `INNER` character may stand inside a token, before another letter.
-`INVISIBLE` characters do not end a token and are removed from it.
+`INVISIBLE` characters do not end a token and are removed from it. `SPACE` and `OTHER` end it.
 The order matters: the compiled scanner compares kinds."""
 
 APOSTROPHES = "'’"
@@ -52,8 +52,8 @@ class Tokenizer(Settings, ABC):
     Raises
     ------
     SettingError
-        The pattern is not a regular expression or matches the empty string; the function cannot be
-        imported or is not callable; or both are given.
+        The pattern is not a regular expression or matches the empty string; the function is not
+        found or is not callable; or both are given.
     """
 
     lowercase: bool = setting("convert tokens to lower case", default=True)
@@ -106,7 +106,13 @@ class Tokenizer(Settings, ABC):
         return self.pattern is not None or self.function is not None
 
     def tokens(self, text: str) -> list[str]:
-        """Return the tokens of a document, in order."""
+        """Return the tokens of a document, in order.
+
+        Raises
+        ------
+        InputError
+            The user's function failed, or returned a token that is not a string.
+        """
         found = self.find(text)
         return found if self.custom or not found else self.fold("\n".join(found)).split("\n")
 

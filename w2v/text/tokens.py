@@ -23,7 +23,7 @@ NOT_A_TOKEN = re.compile(r"^$|\s|[\ud800-\udfff]")
 """Matches strings that cannot be a line of ``types.txt`` or cannot be encoded in UTF-8."""
 
 SHARD_TOKENS = 1 << 20
-"""Tokens in memory at a time while tokens are counted."""
+"""The approximate number of tokens in memory at a time while words are counted."""
 
 
 class ArrayWriter:
@@ -126,7 +126,7 @@ class Text:
         return int((self.spans[:, 1] - self.spans[:, 0]).sum())
 
     def shards(self, size: int) -> list["Text"]:
-        """Split the text into consecutive shards of about `size` tokens, each below ``2 * size``.
+        """Split the text into consecutive parts, each of fewer than ``2 * size`` tokens.
 
         Documents of up to `size` tokens stay whole. A longer document is cut into several
         documents, so that no context window reaches across a cut.

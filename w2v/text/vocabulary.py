@@ -23,9 +23,9 @@ NUMBER = r"[-+]?\d[\d.,_]*(?:[eE][-+]?\d+)?"
 WORD_COUNT = re.compile(rf"\s*(\S+)(?:\s+{NUMBER})+\s*")
 COUNT_WORD = re.compile(rf"\s*{NUMBER}\s+(\S+)\s*")
 WORD_COMMA_COUNT = re.compile(rf"\s*\"?([^\s,;\"]+)\"?(?:\s*[,;]\s*{NUMBER})+\s*")
-"""Lines of lists of words with counts: ``the 100``, ``100 the`` (of ``uniq -c``), ``the,100``."""
+"""Matches ``the,100``; `WORD_COUNT` matches ``the 100``, and `COUNT_WORD` matches ``100 the``."""
 HEADER = re.compile(r"\W*(word|token|type|term)s?\W*[\s,;]\W*[a-z].*", re.IGNORECASE)
-"""The first line of a table of words."""
+"""Matches the header of a table of words, such as ``word,count``."""
 
 
 @dataclass(frozen=True)

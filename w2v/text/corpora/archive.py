@@ -26,7 +26,7 @@ DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfi
 """What the functions that read an archive raise if it is damaged."""
 
 Open = Callable[[str], IO[bytes]]
-"""Opens a file for reading its decompressed bytes."""
+"""A function that opens the file of a given name for reading its decompressed bytes."""
 
 
 def open_member(path: Path, name: str, open: Open) -> IO[bytes]:
@@ -104,7 +104,7 @@ class ArchiveSource:
         Computes the SHA-256 of the archive for the fingerprint if `sha256` is None.
     url, sha256
         The address of the archive and its SHA-256. When documents are read, the archive is first
-        downloaded to `path`, unless a file with this SHA-256 is already there. If both are None,
+        downloaded to `path`, unless a file with this SHA-256 is already there. If either is None,
         the file at `path` is read unchecked.
     show_download
         Called with the progress of the download; see `w2v.text.download.download`.
@@ -141,6 +141,11 @@ class ArchiveSource:
         """Return a dict that identifies the documents.
 
         It has the SHA-256 of the archive as ``sha256``, and the items of `read_settings`.
+
+        Raises
+        ------
+        OSError
+            The archive must be hashed, because `sha256` is None, but cannot be read.
         """
         return {"sha256": self.sha256 or self.hashes.sha256([self.path])[0], **self.read_settings}
 

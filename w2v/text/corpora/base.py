@@ -43,8 +43,8 @@ class Corpus(Settings, ABC):
         ----------
         outputs
             The folder of all outputs. Archives are downloaded to its subfolder ``corpora`` when
-            they are first read. If the text is in a folder that contains the outputs, these are
-            not read as text.
+            they are first read. If the text is in a folder that contains `outputs`, the files in
+            `outputs` are not read as text.
         hashes
             Computes the SHA-256 of local files; None: a new `FileHashes`.
         show_download, show_hashing

@@ -16,7 +16,7 @@ from w2v.text.sources import Files, Progress, encoding_setting, errors_setting, 
 
 
 def are_paths(value: Any) -> bool:
-    """Return whether a value is a string that is not empty, or a list of one or more of them."""
+    """Return whether a value is a non-empty string, or a non-empty list of non-empty strings."""
     paths = value if isinstance(value, list) else [value]
     return bool(paths) and all(isinstance(path, str) and path for path in paths)
 

@@ -22,5 +22,8 @@ class PyDocsCorpus(Corpus):
     )
 
     def source(self, outputs: Path, *_: Any, **__: Any) -> PyDocs:  # noqa: ARG002
-        """Return the source of the docstrings; see `Corpus.source`."""
+        """Return the source of the docstrings; see `Corpus.source`.
+
+        The arguments are not used.
+        """
         return PyDocs(tuple(self.packages), workers=os.cpu_count() or 1)

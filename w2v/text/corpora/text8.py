@@ -13,7 +13,7 @@ from w2v.text.corpora.archive import ArchiveCorpus, Open, blocks, decode, open_m
 from w2v.text.remote import open_decompressed
 
 MAX_WORD_BYTES = 1 << 20
-"""A file with a longer word than this cannot be text8."""
+"""A file with a word of more bytes than this cannot be text8."""
 
 
 def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str]:
@@ -26,13 +26,13 @@ def read_text8(path: Path, words: int, open: Open = open_binary) -> Iterator[str
     words
         The number of words per document; the last document may have fewer.
     open
-        Opens a file that is not a zip archive for reading its decompressed bytes.
+        A function that opens a file other than a zip archive for reading its decompressed bytes.
 
     Raises
     ------
     InputError
-        The text is not UTF-8 or has a word of more than `MAX_WORD_BYTES` bytes, or the zip archive
-        does not hold one ``text8``.
+        The text is not UTF-8; it has a word of more than `MAX_WORD_BYTES` bytes (a word of less
+        than twice as many bytes may pass); or the zip archive does not hold one ``text8``.
     """
     document: list[str] = []
     rest, offset = b"", 0

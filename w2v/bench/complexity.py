@@ -128,7 +128,7 @@ def series(timings: Timings, settings: Complexity) -> Iterator[tuple[str, str, T
     Yields
     ------
     loss, way : str
-        The name of the loss, and that of the engine, or `PAIRWISE`.
+        The name of the loss, and that of the engine, or `PAIRWISE` for `w2v.losses.naive_softmax`.
     over_vocabulary : list of dict
         The timings at all V; for negative sampling, only those with K = ``settings.at_negatives``.
     over_negatives : list of dict
@@ -197,8 +197,8 @@ def plot(
     """Plot seconds per pair by vocabulary size V, and by noise words K, on logarithmic axes.
 
     Points are medians over the repetitions. Lines are solid for `engine`, and dashed for other
-    engines and for `PAIRWISE`. A line is thick in the range in which its slope was fitted. The
-    softmax, which does not depend on K, is a horizontal line in the plot by K.
+    engines and for `w2v.losses.naive_softmax`. A line is thick in the range in which its slope was
+    fitted. The softmax, which does not depend on K, is a horizontal line in the plot by K.
     """
     from matplotlib.figure import Figure
 

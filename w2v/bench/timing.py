@@ -22,7 +22,7 @@ LEARNING_RATE = 1e-4
 """So small that a measurement hardly changes the vectors for the next one."""
 
 PAIRWISE = "a pair at a time"
-"""The name, among engines, of the reference function for the exact softmax."""
+"""Stands for `w2v.losses.naive_softmax`, the exact softmax of one pair, among names of engines."""
 
 
 ROWS, COLUMNS = 2000, 50_000

@@ -1,8 +1,7 @@
 """Evaluate word vectors: word similarity, analogies, nearest neighbors and their stability.
 
-The functions that score vectors on a benchmark take vectors and benchmark items, return results
-and write nothing. In these results, a score that is undefined for the given data is None, not NaN,
-so that they are valid JSON.
+`similarity` and `analogies` score vectors on the items of a benchmark and write nothing. A score
+that is undefined for the given data is None, not NaN, so that their results are valid JSON.
 """
 
 from w2v.evaluate.analogies import (

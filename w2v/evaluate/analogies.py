@@ -25,13 +25,16 @@ Method = Literal["3CosAdd", "3CosMul"]
 METHODS: tuple[Method, ...] = ("3CosAdd", "3CosMul")
 
 TOP = 5
-"""The lowest rank of a correct answer that is reported. Lower ones count as not found."""
+"""A correct answer counts as found if it is among this many best candidates."""
 
 MAX_COSINES = 1 << 24
-"""The most cosines held in memory: 64 MiB of float32."""
+"""The most cosines computed at a time, but at least those of three words: 64 MiB of float32."""
 
 MAX_SCORES = 1 << 18
-"""The most scores computed at a time: a mebibyte of float32, which stays in the CPU's cache."""
+"""The most scores computed at a time, but at least those of one question.
+
+They take a mebibyte as float32, and so stay in the CPU's cache.
+"""
 
 EPSILON = 1e-6
 """Added to the divisor of 3CosMul to keep it above 0. gensim uses the same value."""
@@ -68,8 +71,9 @@ class Question(NamedTuple):
 _SYNTACTIC = re.compile(r"gram|[^/]*morphology[^/]*/|[ID]\d\d \[", re.IGNORECASE)
 """Matches the names of syntactic categories.
 
-In Google's file these begin with ``gram``. In BATS they are in a folder named for morphology; if
-only that folder was read, the names of its files begin like ``I01 [`` or ``D01 [``.
+In Google's file, such a name begins with ``gram``. In BATS, the name is a path that begins with a
+folder with ``morphology`` in its name; if this folder itself was loaded, the path begins like
+``I01 [`` or ``D01 [``.
 """
 
 
@@ -172,10 +176,11 @@ def load_analogies(path: str | Path) -> list[Question]:
     """Load analogy questions from a file in Google's format, or from the folder of BATS.
 
     In Google's format, each question is a line of four words, and a line ``: category`` precedes
-    the questions of a category. In BATS, each text file of the folder is a category, and each line
-    has a word and its correct answers, which are separated by slashes. Each ordered pair of lines
-    of a file that have different words makes a question. The first line gives a (its word) and b
-    (its first answer), and the second line gives c (its word) and the correct answers.
+    the questions of a category. In BATS, each text file (``.txt``) in the folder and its
+    subfolders is a category, and each line has a word and its correct answers, which are separated
+    by slashes. Any two lines of a file make two questions, one in each order, unless they have the
+    same word. The first line of a question gives a (its word) and b (its first answer), and the
+    second line gives c (its word) and the correct answers.
 
     Raises
     ------
@@ -222,7 +227,10 @@ def _google(path: Path) -> Iterator[Question]:
 
 
 def _bats(path: Path, root: Path) -> Iterator[Question]:
-    """Yield the questions of one BATS file; the category is the file's path relative to `root`."""
+    """Yield the questions of one BATS file.
+
+    The category is the file's path relative to `root`, without the extension.
+    """
     pairs = []
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
@@ -267,7 +275,8 @@ def analogies(
     Raises
     ------
     InputError
-        The questions cannot be loaded, or `vocabulary` is less than 1.
+        The questions cannot be loaded, `vocabulary` is less than 1, or a vector that is used
+        contains NaN or an infinity.
     """
     if isinstance(questions, str | Path):
         questions = load_analogies(questions)
@@ -287,8 +296,8 @@ def answer_ranks(
     cos(x, c). 3CosMul ranks them by cos(x, b) cos(x, c) / (cos(x, a) + 1e-6), with cosines shifted
     to the range from 0 to 1. The words a, b and c cannot be answers. If a word of a question or
     answer is not in the vocabulary, the most frequent word that differs only in case takes its
-    place. If there is none, the other `spellings` of the word are tried. Words that differ only in
-    case count as the same answer.
+    place. If there is none, other spellings are tried in the same way, such as ``_`` for spaces
+    (`w2v.vectors.lookup.spellings`). Words that differ only in case count as the same answer.
 
     Parameters
     ----------
@@ -297,8 +306,8 @@ def answer_ranks(
     questions
         n questions.
     vocabulary
-        Only this many most frequent words may occur in questions and answers. Accuracy falls as
-        this number grows, so compare only results of equal settings.
+        Only this many most frequent words may occur in questions and answers. Accuracy usually
+        falls as this number grows, so compare only results with the same number.
     methods
         The methods to use: ``3CosAdd``, ``3CosMul`` or both.
 
@@ -312,7 +321,7 @@ def answer_ranks(
     Raises
     ------
     InputError
-        `vocabulary` is less than 1.
+        `vocabulary` is less than 1, or a vector that is used contains NaN or an infinity.
 
     References
     ----------
@@ -386,8 +395,8 @@ class _Asked(NamedTuple):
     terms : (m, 3)
         The words a, b and c of each question.
     excluded, correct
-        For each question, the words that cannot be answers, which are a, b and c, and the correct
-        answers. Both include all words that differ from these only in case.
+        Two lists for each question: a, b and c, which cannot be answers; and the correct answers.
+        Both lists include all words that differ from these only in case.
     """
 
     places: NDArray[np.intp]
@@ -621,7 +630,7 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Add up the results of several categories, to the result of a category called ``all``.
+    """Return the sum of the results of several categories, as a category called ``all``.
 
     `section` is copied into the result.
     """

@@ -20,7 +20,7 @@ ANSWERS = "answers.npz"
 """The name of the file of a run's answers, in the folder of its evaluation."""
 
 ITEMS = "items-"
-"""How the names of the files begin that hold the items of a benchmark."""
+"""The beginning of the name of each file with the items of a benchmark."""
 
 
 class Answers(NamedTuple):

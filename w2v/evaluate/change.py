@@ -33,13 +33,16 @@ from w2v.evaluate.procrustes import align
 from w2v.vectors import WordVectors
 
 ANCHORS = 5_000
-"""The number of words by which the texts are aligned: the most frequent ones in both."""
+"""The texts are aligned by at most this many words: the most frequent ones in both texts."""
 
 MIN_COUNT = 20
-"""Rarer words are not compared: their vectors are hardly trained."""
+"""Words known to occur less often than this are not compared: their vectors are hardly trained."""
 
 BAND = 500
-"""The least number of words in a frequency band, whose words are assumed to be equally noisy."""
+"""The least number of words in a band of word frequency, unless there are fewer words in all.
+
+The inflation factor (`Change.inflation`) and the degrees of freedom are estimated for each band.
+"""
 
 QUARTILES = 1.349
 """The distance between the quartiles of the standard normal distribution."""
@@ -100,11 +103,11 @@ class Change:
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor: the median of the squared distances of words, divided by the median
-        expected from the variation between runs. It is computed for each band of word frequency,
-        and the p-values of the band are corrected for it; this attribute is the median of the
-        factors of all words. If it is above 1, the typical word has moved more than the variation
-        between runs explains. None if each text has a single run; else 1 if no text has three runs.
+        The inflation factor: how many times larger the typical squared distance between the vectors
+        of a word in the two texts is than the variation between runs explains. A factor is computed
+        for each band of word frequency, and the p-values of the band are corrected for it; this
+        attribute is the median of the factors of all words. None if each text has a single run;
+        else 1 if no text has three runs.
     anchors
         The number of words by which the texts were aligned.
     """
@@ -134,9 +137,10 @@ def change(
 ) -> Change:
     """Rank the words that two texts share by the significance of the change of their vectors.
 
-    If each text has a single run, significance is unknown, and the words are ranked by the distance
-    between their vectors. Words that are known to occur less than `MIN_COUNT` times in one of the
-    texts are left out.
+    If each text has a single run, the words are ranked by the distance between their vectors.
+    Otherwise, if no text has three runs, they are ranked by this distance relative to the variation
+    between runs, without p-values. Words that are known to occur less than `MIN_COUNT` times in one
+    of the texts are left out.
 
     Parameters
     ----------
@@ -149,8 +153,8 @@ def change(
     Raises
     ------
     InputError
-        Fewer than ten words are left to compare, or the vectors of the texts have different
-        dimensions.
+        Fewer than ten words are left to compare, the vectors of the texts have different
+        dimensions, or a vector of a word contains NaN or an infinity.
     """
     sides = [_units(side) for side in (before, after)]
     (words, counts, _), (others, other_counts, _) = sides
@@ -346,7 +350,12 @@ def _bands(size: int) -> list[slice]:
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return p-values corrected for multiple testing by Holm's method, in the given order."""
+    """Return p-values corrected for multiple testing by Holm's method, in the order of `p`.
+
+    References
+    ----------
+    S. Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)

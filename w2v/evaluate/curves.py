@@ -29,10 +29,10 @@ def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]
 
 
 def scores_of(settings: EvaluationSettings, vectors: WordVectors) -> dict[str, float]:
-    """Return the scores of vectors that ``settings.followed`` lists, by name, if they are defined.
+    """Return the scores that ``settings.followed`` lists, by name, without undefined ones.
 
     If ``settings.use`` is ``v+u`` and `vectors` has outside vectors, the sums of the center and the
-    outside vectors are evaluated.
+    outside vectors are evaluated; else the center vectors.
     """
     if settings.use == "v+u" and vectors.outside is not None:
         sums = vectors.vectors + vectors.outside

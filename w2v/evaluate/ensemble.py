@@ -126,7 +126,8 @@ class Ensemble:
     Raises
     ------
     InputError
-        There are fewer than two runs, or they have fewer than two words in common.
+        There are fewer than two runs, they have fewer than two words in common, or a vector
+        that is used contains NaN or an infinity.
     """
 
     def __init__(self, runs: Iterable[WordVectors], vocabulary: int = 30_000) -> None:
@@ -148,13 +149,13 @@ class Ensemble:
 
     @classmethod
     def load(cls, paths: Iterable[str | Path], vocabulary: int = 30_000) -> Self:
-        """Load an ensemble from one file per run, in any format that `WordVectors.load` reads.
+        """Load an ensemble from one file or folder per run, each as `WordVectors.load` reads it.
 
         Raises
         ------
         InputError
-            A file cannot be loaded, there are fewer than two runs, or they have fewer than two
-            words in common.
+            A file cannot be loaded, there are fewer than two runs, they have fewer than two words
+            in common, or a vector that is used contains NaN or an infinity.
         """
         return cls((WordVectors.load(path) for path in paths), vocabulary)
 

@@ -32,7 +32,7 @@ from w2v.evaluate.statistics import MIN_PAIRS_FOR_INTERVAL, NORMAL_QUANTILE, Int
 FloatArray = NDArray[np.float64]
 
 MAX_CORRELATION = 1 - 1e-9
-"""Correlations are clipped to this, because Fisher's z of 1 is infinite."""
+"""Correlations are clipped to plus or minus this, because Fisher's z of 1 is infinite."""
 
 
 class Scores(NamedTuple):
@@ -93,10 +93,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def units(self, used: NDArray[np.bool_]) -> int:
-        """Return the number of word pairs in the used items; they are the sampling units.
+        """Return the number of sampling units, which are word pairs, in the used items.
 
-        `used`, bool (n,), says which items are used. An analogy question has two word pairs, and a
-        pair of several questions counts once.
+        `used`, bool (n,), says which items are used. An analogy question has two word pairs. A pair
+        that occurs in several questions, or in several sets of pairs, counts once.
         """
 
     def variances(self, parts: FloatArray) -> FloatArray:
@@ -157,7 +157,8 @@ class AnalogyBenchmark(Benchmark):
     Attributes
     ----------
     pairs : int64 (n, 2)
-        The two word pairs of each question, as numbers from 0; equal pairs have the same number.
+        The two word pairs of each question, as numbers from 0. Equal pairs of one category have the
+        same number.
     oov
         How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
         them as wrong.
@@ -329,8 +330,12 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     For each value, let F (of x) and G (of y) be the share of smaller values, counting half of the
     equal ones, and let a = F - 1/2 and b = G - 1/2. The correlation is mean(a b) / sqrt(mean(a a)
     mean(b b)). If item k gets more weight, mean(a b) changes by a_k b_k. All ranks above item k
-    change as well, which adds the mean of b over the items with larger x, and the mean of a over
-    the items with larger y.
+    change as well. This adds the sum of b over the items with larger x, and the sum of a over the
+    items with larger y, both divided by n. Items with an equal x or y count half.
+
+    References
+    ----------
+    Croux, Dehon (2010), Influence functions of the Spearman and Kendall correlation measures.
     """
     if y.shape[1] < 2:
         return Scores(np.full(len(y), np.nan), np.zeros(y.shape))

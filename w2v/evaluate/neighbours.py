@@ -98,7 +98,8 @@ def neighbour_rows(
     words
         n words.
     k
-        The number of neighbors per word; fewer if there are not enough candidates.
+        The number of neighbors per word. If there are not more than k candidates, k is reduced to
+        their number minus 1.
     vocabulary
         Only this many most frequent words are candidates. A word is not its own neighbor.
 
@@ -108,11 +109,12 @@ def neighbour_rows(
         The neighbors' rows in `vectors`, the nearest first. Of equally near words, the more
         frequent one comes first.
     cosines : float32 (n, k)
+        The cosine of each word with each of its neighbors.
 
     Raises
     ------
     InputError
-        A word has no vector.
+        A word has no vector, or a vector contains NaN or an infinity.
     """
     candidates = vectors.by_frequency[:vocabulary]
     place = np.full(len(vectors), -1, dtype=np.intp)
@@ -153,7 +155,8 @@ def neighbour_overlap(
     Raises
     ------
     InputError
-        The sets have fewer than two words in common.
+        The sets have fewer than two words in common, or a vector that is used contains NaN or an
+        infinity.
 
     References
     ----------

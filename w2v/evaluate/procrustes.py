@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 
 ROUNDS = 3
-"""How often all sets are rotated towards their mean."""
+"""How often the common mean is computed from the rotated sets, before the final rotations."""
 
 
 def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -33,6 +33,10 @@ def rotation(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDAr
     -------
     float64 (d, d)
         A rotation, or a rotation with a reflection.
+
+    References
+    ----------
+    P. Schönemann (1966), A generalized solution of the orthogonal Procrustes problem.
     """
     left, _, right = np.linalg.svd(source.astype(np.float64).T @ target.astype(np.float64))
     found: NDArray[np.float64] = left @ right
@@ -60,6 +64,10 @@ def align(
     ------
     InputError
         The sets have vectors of different dimensions.
+
+    References
+    ----------
+    J. Gower (1975), Generalized Procrustes analysis.
     """
     lengths = sorted({one.shape[1] for one in sets})
     if len(lengths) > 1:

@@ -18,7 +18,7 @@ MIN_WORDS = 5
 """With fewer words, every projection is PCA, because t-SNE and UMAP need several neighbors."""
 
 PERPLEXITY = 30.0
-"""The perplexity of t-SNE, roughly the number of near neighbors of a word."""
+"""The perplexity of t-SNE, roughly the number of near neighbors; less for fewer than 91 words."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ def project(vectors: WordVectors, words: Sequence[str], method: str, seed: int =
     Raises
     ------
     InputError
-        A word has no vector.
+        A word has no vector, or a vector contains NaN or an infinity.
+    ImportError
+        scikit-learn (for t-SNE) or umap-learn (for UMAP) is needed and not installed.
 
     References
     ----------

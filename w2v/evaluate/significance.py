@@ -111,7 +111,7 @@ class Noise(NamedTuple):
     def with_seeds(self, seeds: int, wanted: int) -> "Noise":
         """Return the `Noise` to expect with `wanted` seeds.
 
-        `seeds` is the number of seeds from which this one was estimated.
+        `seeds` is the number of seeds, at least 2, from which this object was estimated.
         """
         freedom = self.seeds_freedom * (wanted - 1) / (seeds - 1)
         return self._replace(seeds=self.seeds * seeds / wanted, seeds_freedom=freedom)
@@ -132,7 +132,8 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or an undefined score).
+        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or a benchmark score that
+        is undefined).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -145,14 +146,14 @@ class Difference:
         The p-value, corrected for the number of comparisons; below 0.05 if the verdict is
         ``better`` or ``worse``.
     seeds, items
-        The number of seeds that both have, and the number of pairs or questions that were used. The
-        latter is None for a score without items, or if no seed is in common.
+        The number of seeds that both have, and the number of pairs or questions that were used.
+        `items` is None for a score without items, or if no seed is in common.
     detectable
         The smallest true difference that is significant with probability 0.8, given this number of
         seeds; None if no variance was observed.
     size
-        The difference for which `seeds_needed` is computed: `Comparison.size`, or the absolute
-        value of `difference` if that is None.
+        The difference for which `seeds_needed` is computed: `Comparison.size`, or, if
+        `Comparison.size` is None or 0, the absolute value of `difference`.
     seeds_needed
         The number of seeds with which a true difference of this size is significant with
         probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if the runs are not a
@@ -245,8 +246,9 @@ MAX_FREEDOM = 1e5
 def _critical_values(settings: int, level: float) -> "np.polynomial.Chebyshev":
     """Return a polynomial from which critical values of the studentized range are computed.
 
-    The polynomial gives the logarithm of the critical value from 1 / the degrees of freedom. It
-    goes through ten exact values, and its error is at most about 1e-3.
+    The polynomial is a function of 1 / freedom, where freedom is the number of degrees of freedom.
+    Its value is the logarithm of the critical value, with an error of at most about 1e-3. It
+    interpolates between ten values that are computed from `studentized_range_sf`.
 
     Parameters
     ----------
@@ -356,8 +358,8 @@ class Comparison:
     larger_is_better
         Whether a larger score is better.
     size
-        The difference for which `Difference.seeds_needed` is computed; None: that which was
-        observed.
+        The difference for which `Difference.seeds_needed` is computed; None: the observed
+        difference.
     fixed
         Whether the runs are not a sample of seeds, for example because the vectors are from
         elsewhere. Each configuration then has one run, and only the items are a sample.
@@ -547,7 +549,7 @@ class Comparison:
 
 
 MAX_KEPT = 64
-"""The most configurations whose scores are cached for further comparisons."""
+"""The most results of `Comparison._scores` that are cached."""
 
 
 def _shown(family: Family, noise: Noise) -> float:

@@ -19,7 +19,7 @@ from w2v.files import is_number
 from w2v.vectors import WordVectors
 
 Unknown = Literal["skip", "zero"]
-"""How word pairs and analogy questions with a word that has no vector are treated.
+"""How word pairs and analogy questions with unknown words are treated.
 
 ``skip`` leaves them out; ``zero`` gives a pair a cosine of 0, and counts a question as wrong.
 """
@@ -146,7 +146,7 @@ _QUOTED = re.compile('"[^"]+"')
 _NO_VALUE = frozenset(["", "-", "?", "na", "n/a", "none", "null"])
 _NAME_COLUMNS = "name the columns in a first line, such as word1, word2, score"
 MIN_ID_ROWS = 3
-"""In a table of fewer rows, a column of scores may be consecutive integers by chance."""
+"""A column needs this many rows to count as ids. Fewer scores may be consecutive by chance."""
 
 
 def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
@@ -253,7 +253,7 @@ def _is_id(column: Sequence[str]) -> bool:
 
 
 class PairAnswers(NamedTuple):
-    """The cosines of n word pairs, and which of their words are outside the vocabulary.
+    """The cosines of n word pairs; also, which pairs rely on n-grams, and which words are unknown.
 
     Attributes
     ----------
@@ -277,6 +277,11 @@ def pair_answers(vectors: WordVectors, pairs: Sequence[Pair]) -> PairAnswers:
     A word that is not in the vocabulary as written may match a word in another case, or with ``_``
     in place of spaces (`w2v.WordVectors.find`). A word without such a match gets a vector made from
     its n-grams if `vectors` has them (`ngram_vectors`).
+
+    Raises
+    ------
+    InputError
+        A vector that is used contains NaN or an infinity.
     """
     words = list(dict.fromkeys(word for pair in pairs for word in pair[:2]))
     found = {word: vectors.find(word) for word in words}
@@ -307,7 +312,7 @@ def pair_cosines(vectors: WordVectors, pairs: Sequence[Pair]) -> NDArray[np.floa
 
 
 def ngram_vectors(vectors: WordVectors, missing: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Make vectors of words that are not in the vocabulary from their n-grams; return them by word.
+    """Return vectors (d,) for words outside the vocabulary, made from their n-grams, by word.
 
     If all words of the vocabulary are in lower case, the n-grams are those of the lowercased words.
     Words without known n-grams are left out. If `vectors` has no subwords, the result is empty.
@@ -346,6 +351,11 @@ def similarity(
         interval.
     resamples
         The number of bootstrap samples.
+
+    Raises
+    ------
+    InputError
+        A vector that is used contains NaN or an infinity.
     """
     return correlate(pairs, pair_answers(vectors, pairs), oov, generator, resamples)
 
@@ -359,7 +369,8 @@ def correlate(
 ) -> SimilarityResult:
     """Correlate the cosines in `answers` with human ratings.
 
-    `oov`, `generator` and `resamples` are the arguments of `similarity`.
+    `answers` are those of `pair_answers` to `pairs`. `oov`, `generator` and `resamples` have the
+    same meaning as in `similarity`.
     """
     cosines = answers.cosines
     known = ~np.isnan(cosines)

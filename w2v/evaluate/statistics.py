@@ -20,7 +20,7 @@ NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
 
 _MAX_WEIGHTS = 1 << 16
-"""The most entries of (n, samples) arrays of the bootstrap, which then fit into the CPU's cache."""
+"""A batch of several bootstrap samples has at most this many values, to fit in the CPU's cache."""
 
 
 def ratio(part: float, whole: float) -> float | None:
@@ -130,9 +130,15 @@ def studentized_range_sf(
 
     Notes
     -----
-    With S distributed as chi / sqrt(freedom), the distribution function is the mean over S of
+    Let S be distributed as chi / sqrt(freedom), where chi has the chi distribution with ``freedom``
+    degrees of freedom. The distribution function of q is the mean over S of
     groups * integral of phi(z) * (Phi(z) - Phi(z - q S)) ** (groups - 1) dz. Both integrals, over
     z and over log S, are computed by Gauss-Legendre quadrature.
+
+    References
+    ----------
+    Lund, Lund (1983), Algorithm AS 190: Probabilities and upper quantiles for the studentized
+    range.
     """
     from scipy.special import gammaln, ndtr
 

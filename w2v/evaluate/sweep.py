@@ -139,8 +139,8 @@ class Sweep(Generic[R]):
     objective
         The name of the objective.
     runs
-        All runs. If the sweep stopped the worse configurations early, each configuration has
-        several runs of one seed; only the last (longest) of them is given.
+        The runs of the sweep. If the sweep stopped the worse configurations early, a configuration
+        may have several runs of one seed; only the last (longest) of these is given.
     first
         If the sweep stopped the worse configurations early, the `Sweep` of the first (shortest) run
         of each configuration and seed, all with the same number of epochs; else None.
@@ -330,10 +330,11 @@ class Sweep(Generic[R]):
         - ``seeds``, the number of seeds;
         - ``mean``, the mean objective, and the ends ``low`` and ``high`` of its 95 % confidence
           interval (Student's t);
-        - ``difference``, the mean minus that of the best of the group; its p-value ``p``, corrected
-          for multiple tests; and the ``verdict``;
-        - ``overlap``, the share of nearest neighbors that two seeds have in common; computed for
-          the best configurations only (`_overlaps`);
+        - ``difference``, ``p`` and ``verdict``, of the comparison with the best of the group (see
+          `Difference`); the verdict on the best itself is ``best``, or ``alone`` if the group has
+          no others, and on a configuration that was stopped early ``dropped after ... epochs``;
+        - ``overlap``, the share of nearest neighbors that two runs have in common; computed for the
+          best configurations only (`_overlaps`);
         - ``seconds``, the mean training time; the ``group``; and ``jobs``, the numbers of the runs.
         """
         judged = {one.group: one for one in self.judged if one.score == self.objective}
@@ -404,8 +405,8 @@ class Sweep(Generic[R]):
 
         - ``mean`` is the mean objective of these runs. It is NaN if `compared_within` is not empty,
           because the objectives of different groups cannot be compared.
-        - ``effect`` is the mean of `centered`, the objective minus the mean of the run's group,
-          over these runs, minus its mean over all finished runs that have the setting.
+        - ``effect`` is the mean of `centered` over these runs, minus the mean of `centered` over
+          all finished runs that have the setting.
 
         If a setting has more than `MAX_VALUES` different numbers, each row is for one of the ranges
         between the minimum, the quartiles and the maximum. If the sweep stopped the worse

@@ -88,14 +88,14 @@ class Judged:
     differences: list[Difference]
 
     def against(self, name: str) -> Difference | None:
-        """Return the comparison of the configuration `name` with the reference; None if none."""
+        """Return the comparison of one configuration with the reference; None if there is none."""
         for one in self.differences:
             if one.b == self.reference and self.settings[one.a].name == name:
                 return one
         return None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one table row for each comparison, with the columns in `COLUMNS`."""
+        """Return a dict for each comparison, with the columns in `COLUMNS` and the keys a and b."""
         return [
             {
                 **asdict(one),
@@ -149,7 +149,8 @@ class Verdicts:
         A function of a score's name: whether a smaller value is better.
     size
         A difference in benchmark scores: the comparisons say how many seeds are needed to show it.
-        None: they say so for the observed difference, as they always do for other scores.
+        None: they say so for the observed difference. For a score without a benchmark, such as a
+        loss, the observed difference is used in any case.
     fixed
         Whether the runs are not a sample of seeds, for example downloaded vectors. Then only the
         benchmark items are treated as a sample.
@@ -269,7 +270,7 @@ class Verdicts:
 
 
 def sentences(judged: Sequence[Judged]) -> list[str]:
-    """Return one English sentence for each comparison with the reference, for each score."""
+    """Return an English text for each score and each comparison with the reference."""
     found = []
     for some in judged:
         name = f"{some.score} ({some.group})" if some.group else some.score
@@ -280,7 +281,7 @@ def sentences(judged: Sequence[Judged]) -> list[str]:
 
 
 def sentence(judged: Judged, one: Difference) -> str:
-    """Return an English sentence on one comparison, without the name of the score."""
+    """Return one or two English sentences on a comparison, without the name of the score."""
     a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
     if one.verdict == "one seed":
         return f"{a} and {b} have one seed in common, so nothing can be said"
@@ -306,11 +307,12 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence: how large a difference the seeds can show, and how many more are needed.
+    """Return a sentence: how large a difference the seeds can show, and what a smaller one needs.
 
-    The seeds that were compared can show a difference of ``one.detectable``. If more are needed to
-    show a difference of ``one.size``, the sentence says how many. `digits` is the number of
-    decimals of differences.
+    The seeds that were compared can show a difference of ``one.detectable``. If these seeds are too
+    few to show a difference of ``one.size``, the sentence says what is needed: a number of further
+    seeds, more than 1,000 seeds, or more pairs. If ``one.size`` is rounded to 0, this is left out.
+    `digits` is the number of decimals of differences.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
@@ -325,7 +327,10 @@ def needed(one: Difference, digits: int) -> str:
 
 
 def digits_of(width: float) -> int:
-    """Return how many decimals, at most 8, show three significant digits of an interval's width."""
+    """Return how many decimals, at most 8, show three significant digits of an interval's width.
+
+    The result is 4 if the width is 0.
+    """
     return int(np.clip(2 - math.floor(math.log10(width)), 0, 8)) if width > 0 else 4
 
 
@@ -364,13 +369,14 @@ def compare(
     Returns
     -------
     Judged
-        Comparisons of all pairs of configurations. The reference is the one with the best mean.
+        Comparisons of all pairs of configurations. The reference is the configuration with the best
+        mean score.
 
     Raises
     ------
     InputError
-        There are fewer than two configurations, one has no run, `asked` is empty, or `vocabulary`
-        is less than 1.
+        There are fewer than two configurations, one has no run, `asked` is empty, a vector that is
+        used contains NaN or an infinity, or `asked` has questions and `vocabulary` is less than 1.
     """
     if len(settings) < 2 or not all(settings.values()):
         raise InputError("settings: must be at least two, each with the vectors of its runs")

@@ -20,10 +20,10 @@ SMOOTHING = 0.03
 """Fraction of all points over which the smoothed loss is averaged."""
 
 NAMED_PAIRS = 6
-"""Word pairs labeled in the similarity chart: those where model and people disagree most."""
+"""The number of word pairs marked in the similarity chart because of large disagreement."""
 
 MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
-"""Shape, fill and edge color of each analogy method."""
+"""Shape, fill color and edge color of the markers of each line or analogy method, in turn."""
 
 
 def loss_curve(
@@ -40,8 +40,8 @@ def loss_curve(
         Tuples of the number of words read so far and the mean loss per word pair in nats. If there
         are fewer than two, the training loss of each epoch is drawn instead.
     epochs
-        For each epoch ``words``, the number of words read since the start of training, ``loss`` and
-        ``heldout_loss``; a loss may be None.
+        A mapping for each epoch: ``words`` is the number of words read since the start of training,
+        and ``loss`` and ``heldout_loss`` are the training and the held-out loss, which may be None.
     path
         The PNG file to write.
     """
@@ -188,7 +188,10 @@ def zipf(counts: ArrayLike, kept: ArrayLike, path: str | Path, title: str = "") 
 
 
 def _unit(largest: float) -> tuple[float, str]:
-    """Return a unit and its name for an axis up to `largest`: (1e6, "millions"), or (1.0, "")."""
+    """Return a unit for an axis up to `largest`, and its name, such as (1e6, "millions").
+
+    If `largest` is less than 2,000, the result is (1.0, "").
+    """
     for unit, name in ((1e9, "billions"), (1e6, "millions"), (1e3, "thousands")):
         if largest >= 2 * unit:
             return unit, name
@@ -218,9 +221,9 @@ def similarity_scatter(
 ) -> None:
     """Plot model cosines against human ratings of word pairs.
 
-    The `NAMED_PAIRS` pairs with the largest disagreement are marked, and labeled where there is
-    room: half of them are ranked too low by the model, half too high. If fewer than twice that many
-    pairs are used, none is marked.
+    `NAMED_PAIRS` pairs are marked, and labeled where there is room: half of them are those that the
+    model ranks too low by most, the other half those that it ranks too high by most. If fewer than
+    twice `NAMED_PAIRS` pairs are used, none is marked.
 
     Parameters
     ----------

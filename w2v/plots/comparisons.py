@@ -13,15 +13,15 @@ from w2v.plots.labels import place_labels
 from w2v.plots.style import BLUE, INK, ORANGE, new_figure, save
 
 COLORMAP = "viridis"
-"""Its lightness grows evenly, so that it works in grayscale."""
+"""matplotlib's color map for scores. Its lightness grows evenly, so that it works in grayscale."""
 
 LOG_RATIO = 20
-"""An axis is logarithmic if its largest value is more than this many times its smallest."""
+"""An axis of positive values is logarithmic if largest / smallest is more than this."""
 
 MAX_LABELS = 12
 
 MAX_TICKS = 8
-"""A numeric setting with more values than this gets an axis with a scale."""
+"""A numeric setting with more values than this gets a scale, not a tick for each value."""
 
 Ticks = list[tuple[float, str]]
 """The ticks of an axis: position from 0 to 1, and label."""

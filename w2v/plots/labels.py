@@ -25,10 +25,10 @@ _SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 DISTANCE = np.repeat(_DISTANCES, len(_SIDES))
 SIDE = np.tile(np.array(_SIDES, dtype=np.float64), (len(_DISTANCES), 1))
 OFFSET = SIDE * np.where(SIDE.all(axis=1), 0.7, 1.0)[:, None] * DISTANCE[:, None]
-"""Gap between point and label for each place, in points (1/72 inch)."""
+"""Gap (x, y) between a point and its label, for each position that is tried, in 1/72 inch."""
 
 WITHOUT_LINE = 8.0
-"""A label farther from its point than this, in points, gets a line that leads to it."""
+"""A label farther from its point than this, in 1/72 inch, is connected with the point by a line."""
 
 
 def place_labels(

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 DPI = 180
 
 WIDTH, HEIGHT = 5.2, 3.7
-"""Inches. Charts are small and their text is large, because phones show them at half the size."""
+"""The default size in inches. Charts are small, so that their text stays readable on phones."""
 
 INK = "#222222"
 BLUE = "#174a80"
 ORANGE = "#d9731a"
-"""Blue is much darker than orange, so that the two differ in grayscale as well."""
+"""The second color of charts. `BLUE` is much darker, so that both differ in grayscale as well."""
 
 LABEL_SIZE = 8.0
 """Font size of labels inside a chart, in points."""
 
 MISSING_GLYPH = "Glyph .* missing from"
-"""matplotlib's warning about text in a script that the font lacks. Such text shows as boxes."""
+"""Matches matplotlib's warning about characters that the font lacks. They are drawn as boxes."""
 
 
 def new_figure(width: float = WIDTH, height: float = HEIGHT) -> "tuple[Figure, Axes]":

@@ -28,10 +28,10 @@ from w2v.evaluate.statistics import ratio, wilson
 from w2v.vectors import WordVectors
 
 OTHER_METHODS = ("accuracy", "semantic", "syntactic", "accuracy_5", "ci95", "correct", "correct_5")
-"""The scores that differ between the methods, and are reported for each."""
+"""The scores that differ between 3CosAdd and 3CosMul, and are reported for both methods."""
 
 SUMS = {"semantic": ("semantic",), "syntactic": ("syntactic",), "all": ("semantic", "syntactic")}
-"""The sections that each total adds up, by the name of the total."""
+"""The kinds of questions that each total adds up, by the name of the total."""
 
 
 class Analogy(Metric):
@@ -95,11 +95,11 @@ class Analogy(Metric):
 
 
 def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
-    """Number the word pairs in a file or folder of n analogy questions; return those of each.
+    """Load n analogy questions, and return the numbers of their word pairs in a list of one array.
 
-    The result is a list of one array, int64 (n, 2): the numbers of the two word pairs of each
-    question (`AnalogyBenchmark.pairs`). It is a list because `read_once`, which keeps it in memory,
-    requires a sequence.
+    The array, int64 (n, 2), has the two word pairs of each question (`AnalogyBenchmark.pairs`). It
+    is in a list because `read_once`, which caches what it reads, takes functions that return
+    sequences.
     """
     return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
 

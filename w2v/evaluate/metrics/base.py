@@ -194,7 +194,8 @@ class Metric(ABC):
         Raises
         ------
         InputError
-            There is no benchmark of a given name, or a standard set cannot be downloaded.
+            There is no benchmark of a given name, a benchmark comes from gensim and gensim is not
+            installed, or a standard set cannot be downloaded.
         """
 
     def load(self, path: Path) -> Sequence[Any]:
@@ -271,7 +272,7 @@ class Metric(ABC):
 
 
 def read_once(read: Callable[[Path], Sequence[Any]], path: Path) -> Sequence[Any]:
-    """Read a benchmark, or return its items from memory if it was read before and has not changed.
+    """Read a benchmark, or return its items from memory if it was read recently and is unchanged.
 
     Parameters
     ----------
@@ -300,7 +301,8 @@ def _read_unchanged(
 ) -> Sequence[Any]:
     """Read a benchmark, and cache its items.
 
-    `stamps` has the path, size and time of each file, so that changed files are read again.
+    `stamps` has the path, the size and the time of the last change of each file, so that changed
+    files are read again.
     """
     del stamps
     return read(path)
@@ -326,7 +328,8 @@ def bands(size: int) -> list[tuple[int, int]]:
 def rarest_ranks(vectors: WordVectors, items: Sequence[Sequence[str]]) -> list[int]:
     """Return the frequency rank of the rarest word of each word pair or analogy question.
 
-    Ranks count from 1, the most frequent word. The rank is 0 if one of the words has no vector.
+    Ranks count from 1, the most frequent word. The rank is 0 if `WordVectors.find` does not find
+    one of the words in the vocabulary.
     """
     rank_of_row = np.empty(len(vectors), dtype=np.int64)
     rank_of_row[vectors.by_frequency] = np.arange(1, len(vectors) + 1)

@@ -28,7 +28,7 @@ from w2v.sampling import generator
 from w2v.vectors import WordVectors
 
 MEAN = "mean"
-"""The name of the mean over all sets among their names."""
+"""The name of the mean over all sets of word pairs, which is reported like one more set."""
 
 
 class Similarity(Metric):
@@ -145,7 +145,8 @@ def pair_bands(
     """Compute the correlation for frequent and for rare words apart; return rows of a table.
 
     The vocabulary is divided into bands of frequency ranks. A pair belongs to the band of its rarer
-    word. Pairs with a word that has no vector are left out.
+    word. Pairs with a word outside the vocabulary are left out, even if its n-grams give it a
+    vector.
 
     Parameters
     ----------

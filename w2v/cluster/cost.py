@@ -12,7 +12,7 @@ from w2v.objectives import SkipGram
 from w2v.sampling import NoiseDistribution, keep_probabilities
 
 ROW_NUMBER = 4
-"""Bytes of the number that is sent with a row."""
+"""Bytes of the index that is sent with each row."""
 
 
 def changed_rows(task: Task, words: int) -> float:
@@ -42,8 +42,8 @@ def message_bytes(task: Task, words: int) -> int:
 def replica_bytes(task: Task, words: int, workers: int) -> int:
     """Estimate the memory in bytes that training takes in one process, without the text.
 
-    It holds the model before the round, the model in training, the changes of the workers in this
-    process, and part of the changes of all workers.
+    The process holds the model before the round, the model in training, the changes of its workers,
+    and part of the changes of all workers.
 
     Parameters
     ----------

@@ -21,9 +21,10 @@ from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
 
 GROWTH, MIN_ROUND_WORDS = 100, 1000
-"""A round has at most a 100th of the words read before it, because vectors turn fast at first and
-workers would all learn the same. But each worker trains at least 1,000 words: all have to wait for
-each other after each round."""
+"""Limits for the number of words in a round. At first, vectors change fast, and all workers would
+learn the same. So a round has at most a 100th of the words read before it. But the workers wait for
+each other after each round. So each trains at least about 1,000 words, or its usual number of words
+in a round, if this is smaller."""
 
 
 class Round(NamedTuple):

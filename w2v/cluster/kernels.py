@@ -9,8 +9,9 @@ SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
 """How `add_changes` treats a row that several workers have changed, numbered as in `COMBINERS`."""
 
 STEEP, FLAT = 0.05, 0.002
-"""Curvature of a term of the loss in a row, per squared length of the row on the other side: along
-the change of the workers before, and on average over all directions. Both are measured."""
+"""Measured curvature of one term of the loss, such as -log σ(u·v), as a function of v, divided by
+the squared length of u: in the direction in which the workers before have changed v (`STEEP`), and
+on average over all directions (`FLAT`). `w2v.cluster.approach` explains what this is for."""
 
 
 @allocating

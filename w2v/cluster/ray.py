@@ -29,16 +29,18 @@ from w2v.text.tokens import Text
 Result = TypeVar("Result")
 
 RETRIES = 3
-"""How often a task runs again whose process or machine was lost."""
+"""How often, at most, a task is run again if its process or machine is lost."""
 
 ATTEMPTS = 10
-"""How often a round is tried, and how many processes in a row may be lost before they are ready."""
+"""How often, at most, a round is tried. If so many processes in a row are lost before they are
+ready, training goes on without them."""
 
 PATIENCE = 120.0
-"""Seconds that the first processes may take to start."""
+"""Seconds that training waits for processes to start if none is ready."""
 
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-"""Variables with the password of a Ray cluster, which is otherwise in ``~/.ray/auth_token``."""
+"""Environment variables for the password of a Ray cluster, or for the path of a file that holds it.
+Without them, the password is in ``~/.ray/auth_token``."""
 
 
 def environment(address: str | None) -> dict[str, str]:
@@ -69,7 +71,7 @@ def environment(address: str | None) -> dict[str, str]:
 
 
 MAX_FOLDER = 40
-"""The longest name of Ray's temporary folder: a socket in it has a name of at most 107 bytes."""
+"""The longest path of Ray's temporary folder: a socket in it has a path of at most 107 bytes."""
 
 
 def require_listener(address: str) -> None:
@@ -196,9 +198,9 @@ def run_tasks(
 
 
 def call_on_every_node(ray: Any, function: Callable[..., None], *arguments: Any) -> None:
-    """Call a function once on each machine of the Ray cluster; raise an error that it raises.
+    """Call a function once on each machine of the Ray cluster.
 
-    Machines that are lost are skipped.
+    If calls raise errors, one of these is raised here. Machines that are lost are skipped.
     """
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Node
 
@@ -220,8 +222,8 @@ def enter_shared_folder(folder: Path, file: Path, setting: str) -> None:
     Raises
     ------
     InputError
-        This machine does not see `file`, a path that is absolute or starts in `folder`. `setting`,
-        such as ``outputs=o``, is the setting that decides where the file is, for the message.
+        This machine does not see `file`, a path that is absolute or relative to `folder`.
+        `setting`, such as ``outputs=o``, decides where the file is; the message names it.
     """
     with suppress(OSError):
         os.chdir(folder)
@@ -233,7 +235,7 @@ def enter_shared_folder(folder: Path, file: Path, setting: str) -> None:
 
 
 def node_cores(ray: Any) -> list[int]:
-    """Return the number of cores of each node (machine) of the Ray cluster that is alive."""
+    """Return the number of cores of each node (machine) that is alive in the Ray cluster."""
     return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
@@ -267,7 +269,7 @@ class TokenFile(NamedTuple):
     ids: NDArray[np.int32]
 
     def open(self) -> Text:
-        """Open the text, with its tokens memory-mapped and without documents.
+        """Open the text, with its tokens memory-mapped and with no documents in `Text.spans`.
 
         Raises
         ------
@@ -287,10 +289,11 @@ class TokenFile(NamedTuple):
 
 
 def to_send(text: Text, how: str) -> Text | TokenFile:
-    """Return a text, without its documents, in the form in which it is sent to processes.
+    """Return a text in the form in which it is sent to processes, without `Text.spans`.
 
-    If `how` is ``path`` and the tokens are memory-mapped from a file, this is a `TokenFile`.
-    Otherwise it is a `Text` with the tokens themselves, for Ray's object store.
+    If `how` is ``path`` and the tokens are memory-mapped from a file, the result is a `TokenFile`.
+    Otherwise it is a `Text` with the tokens themselves, for Ray's object store. The processes get
+    the spans of documents in each `Part`.
     """
     path = getattr(text.tokens, "filename", None)
     if how == "path" and path is not None:
@@ -320,9 +323,9 @@ class RayPool:
     """Copies of the model in processes of a Ray cluster. It implements `w2v.cluster.engine.Pool`.
 
     If a process is lost, the processes that are left go back to the model from before the round and
-    do the round again, while another process starts, which joins them when it is ready. The
-    trained vectors are bit-identical to those without a loss, because the random generators of a
-    round do not depend on the processes.
+    do the round again. Meanwhile, another process starts; it joins them when it is ready. The
+    trained vectors are bit-identical to those of a training that loses no process, because the
+    random generators of a round do not depend on the processes.
 
     Parameters
     ----------
@@ -356,13 +359,14 @@ class RayPool:
     def start(self, engine: str, task: Task, text: Text) -> float:
         """Start the processes. The task and the text are sent once to each machine.
 
-        Processes that do not run within `PATIENCE` seconds join later. Return the seconds that the
-        slowest of the others spent on compiling or loading kernels.
+        Processes that do not run within `PATIENCE` seconds join later. Of those that run, return
+        the seconds that the slowest spent on compiling or loading kernels.
 
         Raises
         ------
         InputError
-            No process could start in time, or processes were lost `ATTEMPTS` times in a row.
+            No process could start in time, processes were lost `ATTEMPTS` times in a row, or a
+            machine does not find the file of the text.
         """
         task = replace(task, threads=self.threads)
         self.arguments = engine, self.ray.put(task), self.ray.put(to_send(text, self.text))

@@ -11,7 +11,7 @@ from w2v.objectives import Objective
 from w2v.settings import Settings, setting
 
 CLUSTERS = ("none", "local", "ray")
-"""Where workers are: there is one alone; all are in this process; they are on a Ray cluster."""
+"""Where the workers are: there are none; all in this process; in processes of a Ray cluster."""
 
 COMBINERS = ("sum", "mean", "orthogonal", "sequential")
 """How the changes of several workers become one; see `w2v.cluster.combine`."""

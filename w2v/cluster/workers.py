@@ -13,7 +13,7 @@ from w2v.text.tokens import Text
 
 ROUNDS_PER_EPOCH = 1000
 """By default, how many rounds an epoch has if the text is long enough. With fewer, vectors answer
-fewer analogies (``w2v/cluster/README.md``)."""
+fewer analogies correctly (``w2v/cluster/README.md``)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,10 @@ class Cluster:
         return self.here * replica_bytes(task, self.round_words(task), workers)
 
     def round_words(self, task: Task) -> int:
-        """Return how many words a worker trains in a round, at most."""
+        """Return the usual number of words that a worker trains in a round.
+
+        Rounds at the start of training are shorter.
+        """
         share = task.words // (ROUNDS_PER_EPOCH * self.settings.workers)
         return self.settings.round_words or max(MIN_ROUND_WORDS, share)
 
@@ -88,8 +91,9 @@ def open_cluster(
 ) -> Iterator[Cluster | None]:
     """Context manager: yield the `Cluster` of a training; None if it is to have no workers.
 
-    With ``cluster=ray``, this process is connected to a Ray cluster first; the connection and the
-    processes of the workers end with the ``with`` block. `Cluster.make_engine` starts the workers.
+    With ``cluster=ray``, this process is connected to a Ray cluster first. The processes of the
+    workers end with the ``with`` block, and so does the connection, unless this process already had
+    one. `Cluster.make_engine` starts the workers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Check and convert the arguments of `w2v.train`, before any text is read."""
+"""Check and convert the arguments of `w2v.train`."""
 
 import difflib
 import inspect
@@ -34,7 +34,7 @@ from w2v.training.model import TrainedModel
 from w2v.vectors import WordVectors
 
 VocabularyOf = Literal["new", "union", "given"]
-"""Which words a model has that starts from given vectors; see `w2v.train`."""
+"""The values of the argument `vocabulary` of `w2v.train`, whose docstring explains them."""
 
 Split = Callable[[str], Iterable[str]]
 """A function from a text to its tokens."""
@@ -79,7 +79,8 @@ def refuse_unknown(unknown: Mapping[str, object], function: Callable[..., object
     ------
     InputError
         There is an unknown argument. The message suggests a similar name, or says that the
-        argument belongs to the objective or to the loss; names used by gensim are recognized.
+        argument belongs to the objective or to the loss; names used by gensim are recognized. If
+        there is no similar name, the message lists the parameters of `function`.
     """
     for given in unknown:
         name = OTHER_NAMES.get(given, given)
@@ -307,8 +308,8 @@ def words_to_freeze(
     Raises
     ------
     InputError
-        There are words to freeze, but no initial vectors, or none for one of the words; or the
-        engine or the objective cannot freeze the vectors of single words.
+        `freeze` has another value; there are words to freeze, but no initial vectors, or none for
+        one of the words; or the engine or the objective cannot freeze the vectors of single words.
     """
     if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
         return frozenset()
@@ -414,9 +415,10 @@ def apply_tokenizer(
 ) -> tuple[Source | TokenLists, Tokenizer]:
     """Convert the argument `tokenizer` of `w2v.train`; return the documents and a `Tokenizer`.
 
-    A `Tokenizer` is returned as it is, and `Words()` is returned for None. If `tokenizer` is a
-    function, the documents returned are the lists of tokens that it makes of the documents of
-    `source`. `Words()` is returned with them, but not applied to lists of tokens.
+    If `tokenizer` is None, `source` and `Words()` are returned. If it is a `Tokenizer`, `source`
+    and this `Tokenizer` are returned. If it is a function, `TokenLists` are returned: the lists of
+    tokens that the function makes of the documents of `source`. `Words()` is returned with them,
+    though no `Tokenizer` is applied to `TokenLists`.
 
     Raises
     ------

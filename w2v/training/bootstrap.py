@@ -16,7 +16,7 @@ from w2v.errors import InputError
 from w2v.text.tokens import Text
 
 MIN_BOOTSTRAPPED = 20
-"""For fewer documents, a warning says that their bootstrap samples are too similar."""
+"""For fewer documents, `check_bootstrap` warns that their samples say little about other texts."""
 
 
 def bootstrap_sample(text: Text, random: np.random.Generator) -> Text:

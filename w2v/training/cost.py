@@ -23,7 +23,7 @@ from w2v.training.bootstrap import bootstrap_sample
 from w2v.training.heldout import hold_out
 
 SHARD = 1 << 16
-"""The least number of tokens that are read at a time."""
+"""About so many tokens are read at a time, or more if one training step takes more."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def work(text: Text, task: Task, random: np.random.Generator) -> Work:
     task
         Contains the objective and the words' counts. The values of its vectors do not matter.
     random
-        The random generator of sub-sampling.
+        The random generator of sub-sampling and, for CBOW, of the window sizes.
     """
     objective = task.objective
     keep = keep_probabilities(task.counts, objective.subsample)

@@ -139,14 +139,15 @@ def train(
         per pair below the best so far.
     init
         Initial vectors: a model, vectors, or a path that `WordVectors.load` reads. Words without an
-        initial vector start from a random one. The attribute ``moved`` of the result says how far
-        training has moved the initial vectors.
+        initial vector start from a random one, or with subwords from the mean of the initial
+        vectors of their n-grams. The attribute ``moved`` of the result says how far training has
+        moved the initial vectors.
     vocabulary
         With ``init``, which words the result has: ``new``, those of the new text; ``given``, those
         of ``init``, and words of ``keep`` that occur; ``union``, both. Words that do not occur in
         the text keep their initial vectors, except with subwords. With ``union`` and ``given``, the
-        counts of the result are those of the text plus those of ``init``, and the words are ordered
-        by these sums.
+        counts of the result are those of the text plus those of ``init``, if it has counts, and the
+        words are ordered by these sums.
     freeze
         Words of ``init`` whose vectors training does not change; ``given``: all of them. If there
         are any, training uses NumPy, also with ``engine="numba"``, and is several times slower.
@@ -194,7 +195,7 @@ def train(
     -----
     UserWarning
         Training was interrupted by Ctrl-C; the vectors are those trained so far. Or a checkpoint
-        cannot be used or written.
+        cannot be used or written, or ``bootstrap`` is set and there are fewer than 20 documents.
 
     Notes
     -----
@@ -366,9 +367,11 @@ def _warn(line: str) -> None:
 
 
 def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
-    """Return a name for a training's checkpoint folder: a hash of text, settings, initial vectors.
+    """Return a name for a training's checkpoint folder: a hash of the three arguments.
 
-    `folder` is the corpus folder, and `given` are the initial vectors, if any.
+    `folder` is the folder of the tokenized text, whose tokens and documents are hashed. `settings`
+    is any object; its ``repr`` is hashed. `given` are the initial vectors, if any, of which only
+    the center vectors are hashed.
     """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]

@@ -37,7 +37,7 @@ class EarlyStopping:
         """Return the number of the best epoch: the last that brought an improvement.
 
         Each epoch is compared with the best one before it. If no epoch has the loss or score that
-        `watch` names, the first epoch is the best.
+        `watch` names, the first epoch is the best. `epochs` must not be empty.
         """
         best, most = epochs[0].epoch, -math.inf
         for epoch in epochs:

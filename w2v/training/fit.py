@@ -59,7 +59,8 @@ def fit(
         The name of `given` in error messages, such as its path.
     freeze
         Words of `given` whose center vectors are not changed by training. If `given` has outside
-        vectors, those of these words are not changed either; otherwise they are trained from zero.
+        vectors, the outside vectors of these words are not changed either. Otherwise, their outside
+        vectors start from zero and are trained.
     engine, threads, seed
         The key of the engine in `w2v.engines.ENGINES`, its number of threads, and the random seed.
     score

@@ -10,16 +10,17 @@ from w2v.sampling import generator
 from w2v.text.tokens import Text
 
 MIN_PASSAGE = 100
-"""The shortest passage that is held out of a text of few documents, in tokens."""
+"""The least number of tokens in a held-out passage, if the text has at least ten times as many."""
 
 
 def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tuple[Text, Text]:
     """Split a text at random into a training text and a held-out text.
 
     Normally ``round(fraction * documents)`` documents are held out. If this is 0, but `fraction` is
-    above 0, a passage of consecutive tokens is held out instead. Its length is `fraction` of the
-    tokens, but at least `MIN_PASSAGE` tokens or a tenth of the text, whichever is less. Documents
-    are cut at the borders of the passage, so that no window contains words of both texts.
+    above 0, a passage of consecutive tokens is held out instead. Its length is
+    ``max(round(fraction * tokens), min(MIN_PASSAGE, tokens // 10))``; if this is 0 as well, nothing
+    is held out. Documents are cut at the borders of the passage, so that no window contains words
+    of both texts.
 
     Returns
     -------
@@ -44,7 +45,7 @@ def hold_out(text: Text, fraction: float, generator: np.random.Generator) -> tup
 def holds_out_passage(documents: int, fraction: float) -> bool:
     """Return whether `fraction` is above 0, but `fraction` times `documents` is rounded to 0.
 
-    `hold_out` then holds out a passage of the text instead of whole documents.
+    If so, `hold_out` holds out a passage of the text instead of whole documents.
     """
     return fraction > 0 and round(fraction * documents) == 0
 

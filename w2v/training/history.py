@@ -81,9 +81,11 @@ class TrainState:
         The number of in-vocabulary tokens read so far, in all epochs.
     seconds
         The training time of all finished epochs.
-    tally, epoch_seconds
-        Of the current epoch so far: the number of words, the number of pairs and their summed loss,
-        in one object; and the training time.
+    tally
+        The numbers of words and of pairs trained on in the current epoch so far, and the summed
+        loss of these pairs.
+    epoch_seconds
+        The training time of the current epoch so far.
     epochs, points
         The history so far: the finished epochs, and the state after each shard.
     """

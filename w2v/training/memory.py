@@ -56,7 +56,8 @@ def training_disk(model: int, keeps_best: bool, checkpoints: bool, tracked: bool
     Returns
     -------
     dict
-        The bytes of ``the vectors``, ``checkpoints`` and ``the tracked copy``; 0 if not written.
+        The bytes by kind of file. The keys are ``the vectors``, ``checkpoints`` and ``the tracked
+        copy``; the value is 0 for files that are not written.
     """
     return {
         "the vectors": model,
@@ -112,7 +113,8 @@ def cgroup_free_memory(
     """Yield the free memory of a Linux control group and of each group that contains it, in bytes.
 
     Groups without a limit are left out. `controllers` and `path` are the last two fields of a line
-    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups.
+    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups. Nothing is
+    yielded if the line is of other controllers than that of memory.
     """
     if controllers == "":  # version 2
         limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"

@@ -21,12 +21,15 @@ if TYPE_CHECKING:  # it loads Numba
 class TrainedModel:
     """Word vectors with the history of their training.
 
+    `save` does not write `corpus`, `vocabulary`, `moved`, `interrupted` and `cluster`. In a loaded
+    model, they have their default values, and `words` and `seconds` are of complete epochs only.
+
     Attributes
     ----------
     vectors : WordVectors
         The words with their center vectors, float32 (V, d), which are the word vectors to use, and
-        their outside vectors, ``vectors.outside``. With early stopping, they are those of the best
-        epoch, unless Ctrl-C ended the training.
+        their outside vectors, ``vectors.outside``. With early stopping, all vectors are those of
+        the best epoch, unless Ctrl-C ended the training.
     epochs : list of w2v.training.history.Epoch
         Number, loss, held-out loss, learning rate, words, pairs and seconds of each epoch.
     points : list of w2v.training.history.Point
@@ -40,8 +43,7 @@ class TrainedModel:
         The training time, without compiling, reading the text or measuring held-out losses.
     corpus, vocabulary : dict
         Statistics of the text (documents, tokens, types, ...) and of the vocabulary, such as its
-        size and how much of the text it covers (tokens_kept, out_of_vocabulary, ...). Empty for a
-        loaded model.
+        size and how much of the text it covers (tokens_kept, out_of_vocabulary, ...).
     moved : Movement or None
         How far the vectors have moved from those given as ``init``; None if none were given.
     interrupted
@@ -102,8 +104,9 @@ class TrainedModel:
     def load(cls, folder: str | Path) -> Self:
         """Load a model from a folder that `save` has written, or that of a run of the pipeline.
 
-        Of a run, ``outputs/runs/<date>/<time>``, the vectors and the history are loaded from the
-        folder in the cache that its ``summary.json`` names. The vectors are memory-mapped.
+        The folder of a run, ``outputs/runs/<date>/<time>``, has a ``summary.json``. This file names
+        another folder, from which the run's vectors and history are loaded. The vectors are
+        memory-mapped.
 
         Raises
         ------

@@ -8,7 +8,7 @@ import numpy as np
 from w2v.vectors import WordVectors
 
 LISTED = 10
-"""The number of words in `Movement.farthest`."""
+"""The largest number of words in `Movement.farthest`."""
 
 ROWS_AT_A_TIME = 1 << 16
 

@@ -58,7 +58,7 @@ class ProgressBar:
         self._move_to(state.words)
 
     def point(self, point: Point) -> None:
-        """Show how many words have been read and, if known, the mean loss of the last part."""
+        """Show the number of words read up to a `Point` and, if known, its mean loss."""
         self._move_to(point.words)
         if self.bar is not None and point.loss is not None:
             self.bar.set_postfix_str(f"epoch {point.epoch}, loss {point.loss:.4f}")

@@ -21,7 +21,7 @@ from w2v.vectors.ngrams import Subwords
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
-"""The file with other arrays that are needed to train more epochs; absent if there are none."""
+"""The file of arrays other than vectors that training more epochs needs, if there are any."""
 
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
@@ -39,7 +39,7 @@ def word_vectors(vocabulary: Vocabulary, model: Model, objective: Objective) -> 
 
     With hierarchical softmax there are no outside vectors: the output vectors belong to the inner
     nodes of the tree. With subwords, a word's center vector is the mean of the word's row of the
-    input matrix and the rows of its n-grams.
+    input matrix and the rows of its n-grams, and the result includes the vectors of the n-grams.
     """
     center, outside = map(np.ascontiguousarray, model)
     of_words = objective.loss.output_vectors == "words"

@@ -22,7 +22,7 @@ def subword_sums(words: Sequence[str] | None, architecture: Architecture) -> Sum
         The vocabulary of V words.
     architecture
         The lengths of n-grams, the number of buckets (hash values), and whether the gradient of
-        each row of a word is divided by the number of its rows (``subword_gradient="exact"``) or
+        each row of a word is divided by the word's number of rows (``subword_gradient="exact"``) or
         not, as in fastText.
 
     Returns

@@ -45,7 +45,7 @@ def no_pairs_error(objective: Objective) -> InputError:
 
 INNER_NODES, OWN_ROWS = TABLES = "inner_nodes", "own_rows"
 """Names of arrays in `Trained.engine_state`: the vectors of the inner nodes (hierarchical softmax),
-and the words' own rows (subwords)."""
+and the rows of the input matrix for the words without their n-grams (subwords)."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)
@@ -204,8 +204,8 @@ def train(
     frozen
         Which vectors training does not change; None: it changes all.
     start
-        The state at the end of an earlier training, from `finished_state`, whose epochs are not
-        repeated. Text, objective and learning rates must be those of the earlier training.
+        The state at the end of an earlier training, as `finished_state` makes it. The epochs of
+        that training are not repeated. Its text, objective and learning rates must be the same.
     checkpoints
         Where checkpoints are written. If this training has one there already, it continues from the
         newest, and `start` is ignored.
@@ -230,9 +230,15 @@ def train(
     InputError
         The text has no pair of words to learn from; the loss is not finite; `early` needs a
         held-out loss and nothing is held out; `bootstrap` is set and there are fewer than two
-        documents; or the workers of `cluster` do not fit into memory.
+        documents; the engine does not support `objective` or `frozen`; or the workers of `cluster`
+        do not fit into memory or cannot start.
     Stopped
         `stop` returned True.
+
+    Warns
+    -----
+    UserWarning
+        `bootstrap` is set and there are fewer than 20 documents.
     """
     training, held_out = hold_out(text, heldout, generator(heldout_seed, "heldout"))
     if bootstrap:
@@ -482,9 +488,9 @@ class _Training:
     def _tables(self) -> dict[str, NDArray[Any]]:
         """Return the matrices of the model other than word vectors, by name.
 
-        With hierarchical softmax, it has the vectors of the inner nodes. With subwords, it has the
-        own row of each word. The vector of a word is the mean of this row and of the rows of the
-        word's n-grams.
+        With hierarchical softmax, the result has the vectors of the inner nodes. With subwords, it
+        has the words' own rows of the input matrix. (The vector of a word is the mean of its own
+        row and of the rows of its n-grams.) Otherwise, it is empty.
         """
         objective, (center, outside) = self.task.objective, self.task.model
         tables = {}

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 def similarity(vectors: "WordVectors", a: str | Sequence[str], b: str | Sequence[str]) -> float:
-    """Return the cosine between two vectors, each of one word or the mean of those of several.
+    """Return the cosine between the vectors of `a` and `b`, each a word or a list of words.
 
-    It is 0 if one of the two vectors is zero.
+    The vector of a list is the mean of the vectors of its words. The cosine is 0 if one of the two
+    vectors is zero.
+
+    Raises
+    ------
+    InputError
+        A word has no vector or one that is not finite, or a list is empty.
     """
     if isinstance(a, str) and isinstance(b, str) and vectors.subwords is None:  # the quick way
         x = vectors.vectors[vectors.row(a)].astype(np.float64)
@@ -36,6 +42,11 @@ def odd_one_out(vectors: "WordVectors", words: Sequence[str]) -> str:
     """Return the word that is least similar to the others.
 
     It has the smallest cosine with the mean of the vectors of all words, each scaled to length 1.
+
+    Raises
+    ------
+    InputError
+        A word has no vector or one that is not finite, or there are fewer than three words.
     """
     given = word_list("words", words)
     if len(given) < 3:

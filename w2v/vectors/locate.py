@@ -16,10 +16,10 @@ from w2v.vectors.formats import (
 )
 
 SWEEP = "sweep.json"
-"""What a sweep of the pipeline leaves in its folder."""
+"""A folder with this file is the folder of a sweep, which is several runs of the pipeline."""
 
 SUMMARY = "summary.json"
-"""The file in the folder of a pipeline run that holds the path of its vectors."""
+"""The file in which a run of the pipeline writes its results and the path of its vectors."""
 
 
 def find_vectors(path: str | Path) -> Path:

@@ -14,7 +14,7 @@ from w2v.errors import InputError
 from w2v.text.punctuation import PLAIN
 
 MIN_ALPHABETICAL = 100
-"""Fewer words may be in alphabetical order by chance, or because a person wrote them so."""
+"""`alphabetical` ignores shorter lists: they may be in order by chance, or ordered by a person."""
 
 
 @lru_cache(1 << 14)  # the words of a benchmark are looked up in one model after the other
@@ -29,7 +29,7 @@ def spellings(word: str) -> tuple[str, ...]:
 
 
 def unknown_word(word: object, words: Sequence[str]) -> str:
-    """Return the error message for a word without a vector; it names words of similar spelling.
+    """Return the error message for a word without a vector, with similar words if there are any.
 
     Parameters
     ----------

@@ -117,7 +117,8 @@ def possible_answers(
     Raises
     ------
     InputError
-        An argument is not allowed, a word has no vector, or counts are needed and unknown.
+        An argument is not allowed, a word of `among` is not one of the words of `vectors`, or
+        counts are needed and unknown.
     """
     if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
         raise InputError(f"k={k!s:.40}: at least 1 neighbour must be asked for")
@@ -230,7 +231,7 @@ def nearest_rows(
     candidates
         (m, d), candidate vectors, each of length 1 or zero.
     k
-        The number of neighbors per query, at most m - 1.
+        The number of neighbors per query, from 0 to m - 1.
     excluded
         (n,), for each query a row of `candidates` that is not returned, usually the query itself;
         -1 to exclude none.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 END_OF_SENTENCE = b"</s>"
-"""A word of every vocabulary, which has no n-grams."""
+"""The word that stands for the end of a line in fastText; it has no n-grams."""
 
 WORDS_AT_A_TIME = 1 << 14
 """The number of words whose n-grams are in memory at a time."""

@@ -17,7 +17,7 @@ ROWS_AT_A_TIME = 1 << 16
 """Rows that are converted to float64 at a time."""
 
 PAIRS = 100_000
-"""Pairs of words whose cosines are compared before and after."""
+"""The largest number of pairs of words whose cosines are compared before and after shrinking."""
 
 
 class SimilarityLoss(NamedTuple):

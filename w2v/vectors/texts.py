@@ -192,7 +192,7 @@ def without_component(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Remove from each row of a matrix its component along the first right singular vector.
 
     Arora, Liang and Ma (2017) do this to text vectors after weighting words by `sif_weights`. The
-    matrix is (n, d); a matrix of one row is returned unchanged.
+    matrix is (n, d); a matrix of fewer than two rows is returned unchanged.
     """
     if len(vectors) < 2:
         return vectors

@@ -315,7 +315,7 @@ class WordVectors:
             query, as in ``nearest(["king", "woman"], minus="man")``. These words are never answers
             either.
         among
-            Only these words can be answers; None: all words.
+            Only these words, which must be in `words`, can be answers; None: all words.
         min_count
             Only words that occur at least this often in the corpus can be answers; None: all words.
 
@@ -358,7 +358,7 @@ class WordVectors:
             The number of words per query, at least 1. If fewer words can be answers, all of these
             are returned.
         among
-            Only these words can be answers; None: all words.
+            Only these words, which must be in `words`, can be answers; None: all words.
         min_count
             Only words that occur at least this often in the corpus can be answers; None: all words.
 
@@ -469,7 +469,8 @@ class WordVectors:
         Raises
         ------
         InputError
-            A text is neither a string nor a list of tokens, or counts are needed and unknown.
+            A text is neither a string nor a list of tokens, `weights` or `a` is not allowed, or
+            counts are needed and unknown.
 
         References
         ----------
@@ -511,7 +512,7 @@ class WordVectors:
         Returns
         -------
         float, or float64 array
-            An array (words, contexts); for an argument that is a single word, the axis is left out.
+            An array (words, contexts); for an argument that is a single word, its axis is left out.
             If both are single words, the result is a float.
 
         Raises
@@ -624,7 +625,9 @@ class WordVectors:
         Raises
         ------
         InputError
-            A file is missing, damaged or of another format, or the files of a folder do not match.
+            A file is missing, damaged or of another format, or the files of a folder do not match;
+            none of `words` is found; there are no outside vectors for ``v+u``; or another argument
+            is not allowed.
 
         Warns
         -----

@@ -107,8 +107,8 @@ def read(
     Warns
     -----
     UserWarning
-        The file lacks some of the words in `selection`, which has no limit on their number; or the
-        file has faults that can be passed over, such as repeated words.
+        The file lacks some of the words in ``selection.words``, and ``selection.limit`` is None; or
+        the file has faults that can be passed over, such as repeated words.
     """
     parts = [] if (path / VECTORS).is_file() else parquet_parts(path)
     if not path.is_file() and not parts:

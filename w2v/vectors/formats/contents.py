@@ -10,14 +10,14 @@ from w2v.vectors.ngrams import Subwords
 
 
 class Contents(NamedTuple):
-    """The content of a file or folder of word vectors.
+    """The content of a file or folder of word vectors that was read, or is to be written.
 
     Attributes
     ----------
     words
         V words.
     vectors
-        (V, d) float32; or float16, which is possible only in a folder written by `write_folder`.
+        (V, d) float32 or float16. Only the folders that `write_folder` writes hold float16.
     counts
         (V,) int64, how often each word occurs in the corpus; None if unknown.
     outside

@@ -41,12 +41,12 @@ from w2v.vectors.ngrams import WORDS_AT_A_TIME, Subwords
 MAGIC = 0x2F4F16BA
 VERSIONS = (11, 12)
 SKIP_GRAM, SUPERVISED = 2, 3
-"""Values of ``model``: skip-gram, and classifiers."""
+"""Values of the file's field ``model``: skip-gram, and a classifier of texts."""
 NEGATIVE_SAMPLING = 2
-"""The value of ``loss`` for negative sampling."""
+"""The value of the file's field ``loss`` for negative sampling."""
 
 ENTRY = struct.Struct("<qb")
-"""The count and the kind of a word, which follow its NUL byte."""
+"""The layout of what follows a word and its NUL byte: its count (int64) and its kind (int8)."""
 
 
 def is_fasttext(path: Path) -> bool:
@@ -136,8 +136,8 @@ def read_fasttext(
     Raises
     ------
     InputError
-        The file is damaged, quantized or of another version, a vector is not finite, or the
-        encoding is unknown.
+        The file is damaged, quantized or of a version other than 11 and 12, a vector is not finite,
+        or the encoding is unknown.
 
     Warns
     -----

@@ -25,7 +25,7 @@ VECTORS = "vectors.npy"
 VOCABULARY = "vocabulary.tsv"
 OUTSIDE = "outside_vectors.npy"
 SUBWORDS, NGRAMS = "subwords.npy", "ngrams.json"
-"""The names of the files in such a folder."""
+"""The names of the two files with the n-grams in a folder of vectors."""
 
 Use = Literal["v", "v+u"]
 """Which vectors represent the words: the center vectors, or their sums with the outside vectors."""
@@ -117,7 +117,8 @@ def read_subwords(folder: Path, shape: tuple[int, ...]) -> Subwords | None:
     Raises
     ------
     InputError
-        A file is damaged, or the vectors of n-grams do not have d numbers each.
+        A file is damaged, ``ngrams.json`` is there without ``subwords.npy``, or the vectors of
+        n-grams do not have d numbers each.
     """
     path = folder / NGRAMS
     if not path.is_file():

@@ -139,13 +139,14 @@ def _new_rows(
     found
         The word of each row.
     selection
-        Which words are wanted. Rows after the last one of them are not looked at.
+        Which words are wanted. As soon as all of them have been found, the search ends.
     words
         The wanted words of earlier rows.
 
     Returns
     -------
     rows : list of int
+        The indices of the chosen rows.
     repeated : int
         The number of rows with a wanted word that an earlier row has.
     """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 
 ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
-"""What stands in a word for a byte that is not in the encoding of its file."""
+r"""Matches an escape such as ``\xe2``, which stands for a byte that is invalid in the encoding."""
 
 
 @dataclass(frozen=True)

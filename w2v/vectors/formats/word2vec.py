@@ -37,7 +37,7 @@ _OTHER_FORMATS = {
     b"\xff\xfe": "is UTF-16 text; convert it to UTF-8",
     b"\xfe\xff": "is UTF-16 text; convert it to UTF-8",
 }
-"""The first bytes of other formats that people may try to load, and what the message says."""
+"""The first bytes of files in formats that are not read, and the error message for each format."""
 
 
 def write_word2vec(

@@ -40,7 +40,7 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
 
 
 def check_encoding(encoding: str) -> None:
-    """Raise an `InputError` if an encoding does not exist, or does not write ``a`` as one byte."""
+    """Raise an `InputError` if an encoding does not exist, or cannot decode the byte ``a``."""
     try:
         b"a".decode(encoding)
     except UnicodeDecodeError:

@@ -1,7 +1,4 @@
-"""Run the measurement that ``measure=benchmark`` or ``measure=complexity`` asks for.
-
-Results are printed, saved in the folder of the run, and recorded in MLflow.
-"""
+"""Run the measurement that ``config.measure`` selects; print, save and record its results."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -53,7 +53,7 @@ class Planner:
     manifests: dict[Path, list[Manifest]] = field(default_factory=dict)
 
     def plan(self, config: Config, job: int | None = None) -> list[Step]:
-        """Check a run's stages and input files; return its steps. `job`: its number in a sweep."""
+        """Check a run's stages and files; return the steps. `job`: the run's number in a sweep."""
         check_paths(config)
         cores = available_cores()
         context = Context(config, self.display, Tracker(), StopRequest(), cores, cores, job=job)

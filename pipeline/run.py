@@ -60,7 +60,10 @@ class Program:
         self.status: int = ExitStatus.DONE  # of a run that no exception ended
 
     def run(self, composed: DictConfig, shared: SharedStore | None = None) -> float | None:
-        """Run or plan one experiment; for a job of a sweep, return the value to optimize."""
+        """Run or plan one experiment; for a job of a sweep, return the value to optimize.
+
+        `shared` is what all jobs of a sweep use together (`SharedStore`); None for a single run.
+        """
         self.started = True
         try:
             context = job_context(shared)

@@ -1,8 +1,11 @@
 """Explain why a result is not in the cache: how it differs from the most similar cached result.
 
-A result is described by a JSON object, its manifest. ``settings`` are its settings, nested by
-group. ``upstream`` has the cache keys of the results from which it was made, ``inputs`` the SHA-256
-of the files that were read, by path, and ``code`` a hash of each source file, by path.
+A result is described by a JSON object, its manifest, with these entries among others:
+
+- ``settings``: the settings of the result, nested by group;
+- ``upstream``: the cache keys of the results from which it was made, by stage;
+- ``inputs``: the SHA-256 of each file that was read, by path;
+- ``code``: a hash of each source file, by path.
 """
 
 import json
@@ -18,13 +21,13 @@ from typing import Any
 Manifest = Mapping[str, Any]
 
 MOST_READ = 1000
-"""How many results are compared, the most recently used ones."""
+"""The largest number of cached results that are compared: the most recently used ones."""
 
 LISTED = 3
-"""How many of several differing files are named."""
+"""The largest number of differing files that a message names."""
 
 SHOWN = 80
-"""The most characters that are shown of a value."""
+"""The largest number of characters of a setting's value in a message."""
 
 DIGEST = re.compile("[0-9a-f]{16,64}")
 
@@ -44,7 +47,7 @@ def read_manifests(
     Parameters
     ----------
     folder
-        A folder with a subfolder for each result.
+        A folder with a subfolder for each result. If it does not exist, the list is empty.
     name
         The name of the file in a subfolder that holds the manifest.
     code_path
@@ -66,10 +69,9 @@ def read_manifests(
 
 
 def comparable(past: Manifest, wanted: Manifest) -> bool:
-    """Return whether a past result is from the machine and with the engine of the wanted one.
+    """Return whether a past and a wanted result have the same machine and engine settings.
 
-    All settings of the engine have to be equal. Only then is the time that the past result took an
-    estimate for the wanted one.
+    Only then can the time of the past result be an estimate for the wanted one.
     """
     engines = [one["settings"].get("engine") for one in (past, wanted)]
     return bool(past.get("machine") == wanted["machine"] and engines[0] == engines[1])
@@ -79,7 +81,7 @@ def text_ratio(wanted: Manifest, had: Manifest) -> float:
     """Return the bytes of text that `wanted` is computed from, divided by those of `had`.
 
     The ratio is 1 if the settings of the corpus are equal; otherwise, it is 0 if the bytes of `had`
-    are unknown.
+    are unknown or 0.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
@@ -121,7 +123,7 @@ def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
 
     Settings, input files and code are compared, but not upstream results. If another option of a
     group is wanted, such as another loss (the group's setting ``name`` differs), the other settings
-    of the group are not compared.
+    of the group, except ``files``, are not compared.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -174,8 +176,8 @@ def upstream_reasons(
 def setting_reason(key: str, new: Mapping[str, Any], old: Mapping[str, Any]) -> str:
     """Return a phrase that says how a setting differs, such as ``model.dim is 50, not 100``.
 
-    If both values are hashes, of files or of code, the phrase only says that the content has
-    changed.
+    If both values are hashes, the phrase only says that the file or the code has changed. If only
+    one result has the setting, the phrase says that the setting is new or left out.
 
     Parameters
     ----------

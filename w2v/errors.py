@@ -7,8 +7,8 @@ from typing import Any
 class InputError(ValueError):
     """The error for input or settings that cannot be used.
 
-    The message is one line: what is wrong, where, and what is allowed. The command line prints it
-    and exits with status 2. As a subclass of ``ValueError``, it can be caught as one.
+    The message is one line that says what is wrong and where, and often what is allowed. The
+    command ``w2v`` prints the message and exits with status 2.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:

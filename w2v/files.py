@@ -32,7 +32,7 @@ NPY_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError),
     *(SyntaxError, TokenError, RecursionError),
 )
-"""What `np.load` raises for a damaged file: it parses the header as a Python expression."""
+"""What `np.load` can raise for a damaged file, whose header `np.load` parses as Python."""
 
 
 _DECIMAL = re.compile(
@@ -52,7 +52,8 @@ def is_number(field: str | bytes) -> bool:
 def json_page(value: Any) -> str:
     """Return a value as indented JSON, one entry per line.
 
-    A short list or object that contains no others takes one line.
+    A list or object takes one line if it has at most ten entries and 100 characters, and contains
+    no brackets or braces, not even in strings.
 
     Raises
     ------
@@ -64,7 +65,10 @@ def json_page(value: Any) -> str:
 
 
 _INNERMOST = re.compile(r"([\[{])\n +([^\[\]{}\n]*(?:\n[^\[\]{}\n]*){,9})\n *([\]}])")
-"""A list or object of at most ten entries without brackets; a line break is never in a string."""
+"""Matches a list or object of at most ten entries, without brackets inside, in indented JSON.
+
+Each entry is one line, because JSON escapes the line breaks in strings.
+"""
 
 
 def _on_one_line(found: re.Match[str]) -> str:
@@ -216,7 +220,7 @@ class Decompressed(io.RawIOBase):
 
 
 def local_path(path: str | Path) -> Path:
-    """Return a path with the home folder in place of a leading ``~``."""
+    """Return a path with the home folder in place of a leading ``~`` or ``~user``."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 (Path fails for a file named ~name)
 
 
@@ -243,7 +247,7 @@ PACKED: dict[bytes, Callable[..., Any]] = {
 """The function that opens a compressed file, by its first bytes."""
 
 ZIP, ZSTANDARD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
-"""The first bytes of compressed files that are opened in another way."""
+"""The first bytes of zip archives and of Zstandard files, which are not in `PACKED`."""
 
 
 def first_bytes(path: Path) -> bytes:

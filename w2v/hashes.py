@@ -18,16 +18,22 @@ from w2v.errors import InputError
 from w2v.files import local_path
 
 MARGIN = 2_000_000_000
-"""Nanoseconds: the times of files on FAT, the coarsest of common file systems, are 2 s apart."""
+"""The hash of a file that was changed less than this many nanoseconds ago is not stored.
+
+FAT, the coarsest of the common file systems, stores the times of files in steps of 2 s.
+"""
 
 READ_BYTES = 1 << 20
 
 OnRead = Callable[[int], None]
-"""Called with the number of bytes that were hashed since the last call."""
+"""A progress callback. Its argument is the number of bytes processed since the last call."""
 
 
 class FileHashes:
     """Computes the SHA-256 of files; takes those of unchanged files from a database.
+
+    A file is assumed to be unchanged if its size, inode, modification time and status change time
+    are those stored with its hash.
 
     Parameters
     ----------
@@ -36,7 +42,8 @@ class FileHashes:
         read.
     trust
         Whether the hashes of unchanged files are taken from the database. Otherwise every file is
-        read, and a warning is issued if the hash of an unchanged file is not the stored one.
+        read, and a warning is issued if a file has the stored size, inode and times, but another
+        hash.
 
     Attributes
     ----------
@@ -92,7 +99,8 @@ class FileHashes:
         connection
             The database; None if there is none.
         new
-            If the hash is to be stored, a row (path, stamp, SHA-256) is appended to this list.
+            If the hash is to be stored, a tuple of the path, the file's `stamp` and the SHA-256 is
+            appended to this list.
         on_read
             Progress callback. Its argument is the number of bytes processed since the last call.
         """

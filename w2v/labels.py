@@ -1,4 +1,4 @@
-"""Format keys and values of settings, speeds, times and intervals for tables, plots and lists."""
+"""Format the names and values of settings, and speeds, durations and intervals, for display."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from typing import Any
 def as_text(value: Any) -> str:
     """Format a value for a table.
 
-    A float has at most four significant digits, or more if rounding to four would change its value.
-    ``None`` becomes a dash.
+    A float is written with up to four significant digits if they give its exact value, and
+    otherwise with all its digits. ``None`` becomes a dash.
     """
     if isinstance(value, float):
         short = f"{value:.4g}"
@@ -67,5 +67,8 @@ def format_duration(seconds: float) -> str:
 
 
 def format_interval(low: float | None, high: float | None, form: str = ".2f") -> str:
-    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``."""
+    """Format an interval such as ``0.12 … 0.34``; a dash if `low` is ``None``.
+
+    `form` is the format specification of both numbers.
+    """
     return "–" if low is None else f"{low:z{form}} … {high:z{form}}"

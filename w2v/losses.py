@@ -1,4 +1,4 @@
-"""The settings of the losses, and the table `LOSSES` of these classes by name.
+"""A class of settings for each loss, and `LOSSES`, the table of these classes by name.
 
 The formulas of the losses for one center word are in `w2v.reference`; this module also exports
 them, for example as ``w2v.losses.naive_softmax``. The training steps are in ``w2v/engines``.

@@ -191,7 +191,7 @@ ARCHITECTURES: dict[str, tuple[type[Architecture], type[Objective]]] = {
     "skipgram": (SkipGramArchitecture, SkipGram),
     "cbow": (CbowArchitecture, Cbow),
 }
-"""By the name of the architecture: its settings, and its settings with those of a loss."""
+"""The settings classes of each architecture, without and with a loss, by its name."""
 
 
 def with_loss(architecture: Architecture, loss: Loss) -> Objective:
@@ -202,7 +202,8 @@ def with_loss(architecture: Architecture, loss: Loss) -> Objective:
 def initial_model(objective: Objective, words: int, random: np.random.Generator) -> Model:
     """Return a model as word2vec initializes it: random input vectors, and output vectors of zeros.
 
-    The entries of input vectors are uniform between -1 / (2 d) and 1 / (2 d).
+    The entries of input vectors are uniform between -1 / (2 d) and 1 / (2 d), where d is the length
+    of a vector.
 
     Parameters
     ----------

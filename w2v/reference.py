@@ -3,10 +3,11 @@
 ``w2v/README.md`` derives every formula. The training engines are tested against this module.
 The settings of the losses are in `w2v.losses`.
 
-Each loss J depends only on the scores ``s = U v``. Each function therefore computes the scores,
-then the loss and ``g = dJ/ds``, and finally, by the chain rule, ``dJ/dv = Uᵀ g`` and ``dJ/dU = g
-vᵀ``. An architecture (`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v``
-predicts which words, for any of the losses.
+Each loss J depends only on the scores ``s = U v``, where ``v`` is an input vector, and the rows of
+``U`` are output vectors. Each function therefore computes the scores, then the loss and ``g =
+dJ/ds``, and finally, by the chain rule, ``dJ/dv = Uᵀ g`` and ``dJ/dU = g vᵀ``. An architecture
+(`skipgram`, `cbow`, `subword_skipgram`) determines which vector ``v`` predicts which words, for any
+of the losses.
 
 Losses and gradients are computed in float64; results are rounded once, to the dtype of the input.
 Finite input gives finite output and no warning. If an intermediate result overflows, it is computed
@@ -64,7 +65,7 @@ def sigmoid(x: npt.ArrayLike) -> Any:
     Raises
     ------
     InputError
-        If `x` is not real numbers.
+        If the dtype of `x` is not an integer, float16, float32 or float64.
     """
     x = _real("x", x)
     e = np.exp(-np.abs(x))  # at most 1, so neither branch overflows
@@ -605,7 +606,7 @@ def _real(name: str, x: npt.ArrayLike) -> FloatArray:
     Raises
     ------
     InputError
-        The argument is not an array of real numbers.
+        The argument is not an array of integers, or of floats of at most 64 bits.
     """
     try:
         array = np.asarray(x)

@@ -11,9 +11,9 @@ T = TypeVar("T")
 def remember_last(size: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """Return a decorator that caches the last `size` results that a function has computed.
 
-    A call whose positional arguments are equal (``==``) to those of a cached result returns that
-    result. For long tuples of the same objects, comparing is much faster than hashing. Arguments
-    and results must not be modified.
+    The decorated function takes positional arguments only. A call whose arguments are equal
+    (``==``) to those of a cached result returns that result. For long tuples of the same objects,
+    comparing is much faster than hashing. Arguments and results must not be modified.
     """
 
     def decorate(function: Callable[..., T]) -> Callable[..., T]:

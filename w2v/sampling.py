@@ -110,7 +110,7 @@ def draw(key: Key, purpose: int, numbers: NDArray[np.int64]) -> tuple[UInt32Arra
 
 
 SPACING = np.uint32(0x9E3779B9)
-"""2**32 divided by the golden ratio, rounded to an odd number."""
+"""The step of the recurrence in `draw_evenly`: the odd number nearest to 2**32 / golden ratio."""
 
 
 def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) -> UInt32Array:
@@ -151,8 +151,9 @@ def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) 
 def keep_probabilities(counts: NDArray[np.int64], threshold: float) -> NDArray[np.float32]:
     """Return the probability that the sub-sampling of frequent words keeps each word.
 
-    It is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in word2vec's code
-    (Mikolov et al. 2013, section 2.3, describe a slightly different formula).
+    It is ``min(1, sqrt(t / f) + t / f)`` for a word of relative frequency f, as in word2vec's code.
+    A slightly different formula is in Mikolov et al. (2013), Distributed Representations of Words
+    and Phrases, section 2.3.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from w2v.errors import InputError
 from w2v.limits import Limit
 
 NUMBERS = {int: Integral, float: Real}
-"""The classes whose objects a setting of type int or float takes."""
+"""The class to which a value must belong if the type of its setting is int or float."""
 
 
 class SettingError(InputError):
@@ -143,9 +143,10 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether a value other than None has one of the types `kinds`.
 
-    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. The items of a
-    list or a tuple are checked, too: one item of each type that occurs. A type that is not
-    mentioned here, such as dict, is not checked: every value has it.
+    NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. Lists and
+    tuples are treated alike, and one item of each type that occurs in them is checked. Types other
+    than None, int, float, bool, str, list and tuple, such as dict, are not checked: every value has
+    them.
     """
     return any(_is(value, kind) for kind in kinds)
 

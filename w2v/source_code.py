@@ -8,7 +8,7 @@ from pathlib import Path
 
 IMPORT = re.compile(r"^\s*(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
 LAZY = re.compile(r"\"(w2v\.[\w.]+):\w+\"")
-"""The name of a class, as "module:class", in a table; it is imported when it is used."""
+"""Matches a string that names a class, such as "w2v.engines.softmax:SoftmaxStep"."""
 
 
 def source_digests(
@@ -21,7 +21,8 @@ def source_digests(
 
     Imports from `packages` are followed, direct and indirect ones, also inside functions. The
     module of a class that is named in a string, such as "w2v.engines.softmax:SoftmaxStep", counts
-    as imported. The ``__init__.py`` of a package counts only where the package itself is imported.
+    as imported. The ``__init__.py`` of a package is hashed only if the package itself, or a name
+    from it, is imported.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def source_digests(
 
 
 def module_file(name: str) -> Path | None:
-    """Return the source file of a module; None if `name` is not the name of a module."""
+    """Return the source file of a module; None if `name` does not name a module with a file."""
     try:
         spec = find_spec(name)
     except ModuleNotFoundError:  # the name of a class or function in a module

@@ -30,9 +30,9 @@ class Sums:
     weights : float32 (E,)
         The weight of each row in its sum.
     shares : float32 (E,)
-        The factor by which the gradient with respect to a sum is multiplied to get the gradient
-        with which each of its rows is trained. For the true gradient of the loss, the shares equal
-        the weights.
+        For each entry, the factor by which the gradient with respect to the sum is multiplied to
+        get the gradient with which the entry's row is trained. For the true gradient of the loss,
+        the shares equal the weights.
     """
 
     ids: I32
@@ -67,7 +67,7 @@ class Sums:
         Returns
         -------
         order : intp (n,)
-            The indices of the sums, so that equal sums are consecutive.
+            The indices of the sums, in an order in which equal sums are consecutive.
         borders : intp (groups + 1,)
             The index in `order` of the first sum of each group, followed by n.
         """
@@ -80,7 +80,7 @@ class Sums:
     def distinct(self) -> int:
         """Return the number of distinct sums that are not empty.
 
-        Unless `starts` is None, all sums count as distinct, as in `equal`.
+        If `starts` is not None, all sums count as distinct, as in `equal`.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 

@@ -13,7 +13,7 @@ KINDS: dict[str, type] = {"str": str, "float64": float, "int64": int, "bool": bo
 """The Python type of the values of a column, by the name of the column's type."""
 
 MISSING = {"float64": math.nan}
-"""What stands for a missing value in a column of a type; None if the type is not here."""
+"""What stands for a missing value, by the type of the column; None for all other types."""
 
 
 def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
@@ -42,7 +42,7 @@ def typed_rows(rows: Iterable[Any], columns: Mapping[str, str]) -> list[Row]:
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write rows of values as CSV, after a header; NaN and None become empty fields."""
+    """Write rows of values as CSV, after the header `columns`; NaN and None become empty fields."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)

@@ -22,7 +22,7 @@ from w2v.vectors import Use, WordVectors, find_runs
 ENSEMBLE, ENSEMBLE_MAP, CHANGE = "ensemble.html", "ensemble-map.html", "change.html"
 
 PROBES = 12
-"""How many words the page lists neighbors of, by default."""
+"""How many words are chosen for the list of neighbors if none are given."""
 
 SHOWN = 25
 """How many words the page on two texts shows."""
@@ -109,9 +109,9 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return a text on the mean number of neighbors that two trainings share, with advice.
+    """Return how many of a word's ten nearest neighbors two trainings share, as text with advice.
 
-    `agreement` has the share of common neighbors for each word.
+    `agreement` has the share of common neighbors for each word; the text has the mean.
     """
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
@@ -234,8 +234,7 @@ def chance(change: Change) -> str:
     """Return the page's remark on the effect of chance on the vectors.
 
     The remark says whether the trainings of one text differ in the seed only, or also in the
-    documents drawn. With one training of each text, it says that these do not show the effect of
-    chance.
+    documents drawn. With one training of each text, it says that the effect of chance is not known.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
@@ -251,7 +250,10 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return the caption of the table of words: how the distance of a word is computed."""
+    """Return the caption of the table of words, which explains the distances in the table.
+
+    Given a test of significance, the caption also explains the verdict on each word.
+    """
     if change.shifts[0].p is None:
         return "Distance is 1 − cosine after the vectors of the texts were aligned."
     return (

@@ -26,7 +26,7 @@ PROBES = 24
 """How many probe words are chosen from a vocabulary if none are given."""
 
 LISTED = 5
-"""Neighbors of a probe word in the summary."""
+"""How many neighbors of each probe word are in the summary."""
 
 
 def evaluate_vectors(
@@ -37,6 +37,9 @@ def evaluate_vectors(
     brief: bool = False,
 ) -> tuple[dict[str, Any], Findings]:
     """Load word vectors, evaluate them, and write scores, answers and tables into a folder.
+
+    An answer is the cosine of a word pair, or the rank of the correct answer to an analogy
+    question.
 
     Parameters
     ----------
@@ -56,12 +59,13 @@ def evaluate_vectors(
     facts : dict
         The section ``evaluate`` of ``summary.json``.
     findings : Findings
-        The data for the plots.
+        The data for the plots; without tables if `brief`.
 
     Raises
     ------
     InputError
-        The vectors or a benchmark cannot be read.
+        The vectors or a benchmark cannot be read, or the vectors cannot be compared with those of
+        the run that ``settings.compare`` names.
     """
     use = cast(Use, settings.use)
     path, other = trained or settings.vectors_path(), settings.compared_path()
@@ -131,7 +135,7 @@ def probe_words(
     """Return the words whose nearest neighbors are listed.
 
     They are ``settings.probes`` if it names any, else `suggested`. Words without a vector are left
-    out. There is a warning if they are from ``settings.probes``. If no word is left, some are
+    out, with a warning if they are from ``settings.probes``. If no word is left, `PROBES` words are
     chosen from the vocabulary.
     """
     if unknown := [word for word in settings.probes or () if vectors.find(word) is None]:

@@ -63,6 +63,8 @@ def draw(
 ) -> None:
     """Draw the charts of a run (PNG) and its interactive map (HTML) into a folder.
 
+    The charts are listed in the file ``pictures.json`` of the folder.
+
     Parameters
     ----------
     out

@@ -14,7 +14,8 @@ TABLES = tuple(COLUMNS)
 class Findings:
     """The results of evaluating word vectors.
 
-    A table is a list of rows; `w2v.evaluate.metrics.tables` describes its columns.
+    A table is a list of rows; `w2v.evaluate.metrics.tables` describes its columns. All tables are
+    empty if `evaluate_vectors` was called with ``brief=True``.
 
     Attributes
     ----------
@@ -22,7 +23,7 @@ class Findings:
         The word vectors.
     points, epochs
         The losses measured during training, and the losses and scores of each epoch. Empty if the
-        vectors come without the files of a training.
+        vectors are those that the setting ``evaluate.vectors`` names.
     probes
         The words whose nearest neighbors are listed.
     pairs, similarity

@@ -33,8 +33,9 @@ def write_page(
         Functions that the template can use as Jinja filters, under their names.
     values
         The variables of the template. Strings are sanitized and escaped unless they are of the
-        class ``Markup``. The template also gets the content of `styles` and of `script`, and
-        ``policy``, a Content-Security-Policy that forbids all requests and all other scripts.
+        class ``Markup``. The template also gets ``style`` and ``script``, the content of these
+        files, and ``policy``, a Content-Security-Policy that forbids all requests and all other
+        scripts.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup

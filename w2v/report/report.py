@@ -53,7 +53,7 @@ class Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
-        """Return an axis that covers 0, the values in a column, and the intervals around them."""
+        """Return an axis that covers 0, and the values in `column` and in ``low`` and ``high``."""
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]
         return cls(min(known), max(known), digits, factor)
@@ -154,6 +154,11 @@ def read_table(folder: Path, name: str) -> list[Row]:
     -------
     list of dict
         The rows, by column. Numbers are floats, and undefined numbers are None.
+
+    Raises
+    ------
+    ValueError
+        The table has rows with a column of type ``bool``.
     """
     types = COLUMNS[name]
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
@@ -181,8 +186,9 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
     totals
         The rows for the first method and all categories together: one for each benchmark, followed
         by those of its sections. Three columns are added. ``accuracy_5`` is the fraction of the
-        used questions whose right answer is among the first five. ``coverage`` is the fraction of
-        all questions that were used. ``others`` is the accuracy of every method, by its name.
+        used questions whose right answer is among the first five; None if no question was used.
+        ``coverage`` is the fraction of all questions that were used; None if there are no
+        questions. ``others`` is the accuracy of every method, by the name of the method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -207,7 +213,17 @@ def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
 def tiles(
     training: Mapping[str, Any] | None, similarity: Sequence[Row], analogies: Sequence[Row]
 ) -> list[dict[str, str]]:
-    """Return the main results for the top of the page, each as a name, a value and a note."""
+    """Return the main results for the top of the report, each as a name, a value and a note.
+
+    Parameters
+    ----------
+    training
+        The section ``train`` of the run's summary; None if nothing was trained.
+    similarity
+        The table of scores on similarity benchmarks. The first three rows are used.
+    analogies
+        The total results that `analogy_totals` returned. The first row is used.
+    """
     found = []
     if training:
         last = training["epochs"][-1]
@@ -250,7 +266,9 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
-    """Return the most frequent words of a run with their counts; empty if these are not known.
+    """Return the `FREQUENT_WORDS` most frequent words of a run with their counts, if known.
+
+    The list is empty if the run has no vocabulary, or if the vocabulary has no counts.
 
     `summary` is the content of the run's ``summary.json``.
     """
@@ -261,7 +279,7 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def pictures(folder: Path) -> dict[str, list[Row]]:
-    """Return the charts of each kind; a chart is a row with its title, description and image.
+    """Return the charts by kind, each as a dictionary with its title, description and image.
 
     Parameters
     ----------
@@ -288,7 +306,10 @@ def setting_groups(config: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[
 
 
 def setting_text(value: Any) -> str:
-    """Return the value of a setting as text, such as ``null`` or ``[a, b]``, without passwords."""
+    """Return the value of a setting as text, such as ``null`` or ``[a, b]``.
+
+    User names and passwords in URLs are replaced by ``***``.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):

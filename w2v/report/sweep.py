@@ -25,17 +25,17 @@ from w2v.report.report import (
 )
 
 MAX_ROWS = 40
-"""Rows of a table; the files have all."""
+"""The largest number of rows in a table on the page; the CSV files of the sweep have all rows."""
 
 MAX_NAMES = 6
-"""Settings that are named in a sentence."""
+"""The largest number of configurations that a sentence names."""
 
 CHARTS = {
     "effects.png": "What each setting does",
     "seconds.png": "What more training time gives",
     "parallel.png": "Every job",
 }
-"""The charts in the folder of a sweep, by file, with their titles."""
+"""The titles of the charts in the folder of a sweep, by file name."""
 
 
 def write_sweep_page(
@@ -99,7 +99,10 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield the main result for each score: how configurations compare with the reference."""
+    """Yield the main result for each score and group of configurations that was compared.
+
+    The result says how the configurations compare with the reference configuration.
+    """
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")
         against = [one for one in some.differences if one.b == some.reference]

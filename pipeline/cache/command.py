@@ -36,8 +36,8 @@ class Item(NamedTuple):
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return the cache entries, also unfinished and damaged ones, then the training checkpoints.
 
-    If `stages` is not empty, only entries of the named stages are returned; ``checkpoints`` stands
-    for the training checkpoints.
+    Both are in the folder `outputs`. If `stages` is not empty, only entries of these stages are
+    returned; ``checkpoints`` stands for the training checkpoints.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
@@ -67,16 +67,16 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
 
     Parameters
     ----------
+    outputs
+        The folder that has the folders ``cache`` and ``checkpoints``.
     stages
         If not empty, consider only entries of these stages (``checkpoints`` for checkpoints).
     older
-        Delete also entries and checkpoints that were not used for this many days.
+        Delete also entries and checkpoints that were not used for this many days; `math.inf`: none.
     to
         Delete the least recently used until those left have at most this many bytes.
     dry
         Delete nothing; only return what would be deleted.
-
-    With `math.inf` for `older` and `to`, neither age nor size counts.
     """
     garbage = ("part", "damaged")
     found = list_items(outputs, stages)
@@ -112,7 +112,7 @@ def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
 
 
 def parse_size(text: str) -> int:
-    """Return the number of bytes in a size such as ``10G`` (10**10 bytes) or ``500 MB``."""
+    """Return the bytes in a size such as ``10 GB`` (10**10), or raise `ArgumentTypeError`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; give it as 500M or 10G")
@@ -123,7 +123,7 @@ def parse_size(text: str) -> int:
 
 
 def parse_days(text: str) -> float:
-    """Convert a number of days such as ``30`` or ``0.5d`` to a float."""
+    """Convert a number of days such as ``30`` or ``0.5d``, or raise `ArgumentTypeError`."""
     if not re.fullmatch(r"\d+(\.\d+)?d?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days; give it as 30 or 0.5")
     return float(text.removesuffix("d"))

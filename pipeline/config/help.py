@@ -28,13 +28,13 @@ Values are set as key=value, choices as group=name; -m runs every combination of
 Compare the runs: mlflow ui --backend-store-uri sqlite:///outputs/mlflow.db
 """,
 }
-"""The other parts of Hydra's help."""
+"""The program's name, and the start and the end of ``--help``; ``{command}`` is a placeholder."""
 
 
 def help_text(groups: Mapping[str, Mapping[str, type]]) -> str:
     """Return the text of ``--help``, as a template for Hydra.
 
-    `groups` maps each config group (a folder of ``conf/``) to its choices and their classes.
+    `groups` maps each config group (a folder of ``conf/``) to the settings class of each choice.
     """
     lines = [TEMPLATE["header"], ""]
     lines += [f"Usage: {command_line()} [group=name ...] [key=value ...]"]
@@ -72,10 +72,10 @@ def meaning(path: Path) -> str:
 
 
 def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """Yield two texts for each setting of a class: ``key=default``, and meaning with limits.
+    """Yield two texts for each setting of a class: ``key=default``, and its meaning with limits.
 
-    `prefix`, such as ``loss.``, is put before each key. Settings of nested classes are included
-    unless `prefix` is empty.
+    A missing or empty default is left out. `prefix`, such as ``loss.``, is put before each key.
+    Settings of nested classes are included unless `prefix` is empty.
     """
     made = {field.name: field for field in fields(kind)}
     for one in describe(kind):

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder of the packages: the checkout, or where they are installed."""
 
 CONF = next(path for path in (ROOT / "pipeline" / "conf", ROOT / "conf") if path.is_dir())
-"""The files of settings. The checkout has them at its top level, a wheel inside the package."""
+"""The folder of the settings files: ``conf`` in a checkout, ``pipeline/conf`` if installed."""
 
 
 def command(python: str = "python") -> list[str]:

@@ -161,15 +161,19 @@ def check_booleans(overrides: Sequence[str]) -> None:
 
 
 def check_boolean(key: str, value: Any, where: str = "") -> None:
-    """Raise `InputError`, beginning with `where`, if boolean `key` is an integer but not 0 or 1."""
+    """Raise `InputError` if `key` is a boolean setting and `value` an integer other than 0 and 1.
+
+    The error message begins with `where`.
+    """
     number = re.fullmatch("[-+]?[0-9]+", str(value)) and str(value) not in ("0", "1")
     if number and known_keys().get(key.lstrip("+")) is bool:
         raise InputError(f"{where}{key}={value}: must be true or false")
 
 
 def check_files(hydra: Any) -> None:
-    """Raise `InputError` if a YAML file sets a boolean to an integer but 0 or 1, or lists booleans.
+    """Raise `InputError` if a YAML file of the settings has an invalid boolean.
 
+    Of integers, only 0 and 1 are valid booleans. A list setting must have no booleans in it.
     `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
     """
     for group, choice in {"": hydra.job.config_name, **hydra.runtime.choices}.items():

@@ -198,7 +198,10 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Check that scores in ``evaluate.curves`` and ``train.watch`` are computed when needed."""
+        """Raise `InputError` if this run does not compute a score in ``evaluate.curves``.
+
+        With ``train.patience=n``, it must also compute ``train.watch`` at least every n epochs.
+        """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
         for name in evaluate.followed:

@@ -118,11 +118,11 @@ class Display:
         self._show(f"{name}  {self._rate(done, size)}", done, total)
 
     def reading(self, documents: int, size: int, fraction: float | None) -> None:
-        """Show the progress of reading the text: documents, bytes, and fraction of all bytes."""
+        """Show the progress of reading: documents, bytes, and, if known, fraction of all bytes."""
         self.hashing(size, fraction, f"{documents:,} documents, ")
 
     def hashing(self, size: int, fraction: float | None, prefix: str = "") -> None:
-        """Show the progress of hashing files: `prefix`, bytes read, and fraction of all bytes."""
+        """Show the progress of hashing: `prefix`, bytes, and, if known, fraction of all bytes."""
         line = prefix + self._rate(size, f"{size / 1e6:.1f}")
         if fraction and self.progress is None:  # the bar has a column for the time left
             left = (time.monotonic() - self.bar_begun) * (1 - fraction) / fraction
@@ -130,7 +130,7 @@ class Display:
         self._show(line, fraction or 0.0, None if fraction is None else 1.0)
 
     def joining(self, number: int, fraction: float) -> None:
-        """Show the progress of pass `number` of phrase detection, of which `fraction` is done."""
+        """Show the progress of phrase detection: the `fraction` of pass `number` that is done."""
         self._show(f"{fraction:4.0%}  phrases, pass {number}", fraction, 1.0)
 
     def start(self, words: int) -> None:
@@ -193,8 +193,8 @@ class Display:
     ) -> None:
         """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
-        `axes` are the settings that vary. `groups` has the rows of each group. Only configurations
-        of one group are comparable, because they agree in the settings `compared_within`.
+        `axes` are the settings that vary. `groups` has the rows of `Sweep.configurations` by group.
+        Only those of one group are comparable, as they agree in the settings `compared_within`.
         """
         title = f"by {objective}"
         if compared_within:

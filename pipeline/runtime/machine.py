@@ -11,10 +11,7 @@ from w2v.training.memory import available_cores
 
 @cache
 def machine() -> str:
-    """Return the processor model and the number of available cores.
-
-    Run times are compared only between equal machines.
-    """
+    """Return the processor model and the number of available cores, as one text."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
     return f"{found[1] if found else platform.processor()}, {available_cores()} cores"

@@ -9,7 +9,7 @@ from w2v.errors import InputError
 from w2v.files import free_disk, size_text
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a quota, or a limit on the size of files."""
+"""Error numbers of a full disk, an exceeded quota, and a file larger than allowed."""
 
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
@@ -20,8 +20,9 @@ def write_error_line(
 ) -> str | None:
     """Return a one-line message for a full disk, or an error that names a file; else ``None``.
 
-    With `outputs`, a named file must be in this folder, and must be impossible to open or make.
-    The message on a full disk names `stage`, the running stage.
+    With `outputs`, the named file must be in this folder, and the cause must be a missing
+    permission, or a file where a folder should be or the reverse. If `outputs` and `stage`, the
+    name of the running stage, are given, the message for a full disk names the stage.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)
@@ -45,7 +46,7 @@ def write_error_line(
 
 @contextmanager
 def explain_write_errors(outputs: Path | None = None, stage: str | None = None) -> Iterator[None]:
-    """In the block, raise `InputError` for what `write_error_line` (same arguments) explains."""
+    """In the block, turn each `OSError` that `write_error_line` explains into an `InputError`."""
     try:
         yield
     except OSError as error:

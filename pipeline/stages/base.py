@@ -56,12 +56,12 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words read in training, if any; in MLflow, the step of final metrics."""
+        """The number of words read in training, or 0; in MLflow, the step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
 Make = Callable[[Path], dict[str, Any]]
-"""Fills an empty folder and returns facts about it, as JSON values."""
+"""A function that writes a result into an empty folder, and returns facts about the result."""
 
 
 class Expected(NamedTuple):
@@ -73,7 +73,7 @@ class Expected(NamedTuple):
 
 
 MAX_INPUTS = 10_000
-"""A manifest lists the files that its result was made from if they are at most this many."""
+"""If a result is made from more files than this, its ``manifest.json`` does not list them."""
 
 
 class Stage(ABC):
@@ -166,8 +166,8 @@ class Stage(ABC):
     def guess(self, context: Context, facts: dict[str, Any], ratio: float) -> dict[str, Any]:
         """Estimate facts about a result that is not yet computed, such as its number of tokens.
 
-        `facts` are those of a similar cached result, and the default estimate. `ratio` is the size
-        of the new text divided by that of the similar result's text; 0 if unknown.
+        `facts` are those of a similar cached result; by default, they are returned. `ratio` is the
+        size of the new text divided by that of the similar result's text; 0 if unknown.
         """
         del context, ratio
         return facts
@@ -181,7 +181,7 @@ class Stage(ABC):
             raise self.explain(error, config) from None
 
     def explain(self, error: InputError, config: Config) -> InputError:
-        """Return an error that names a setting by its full key, such as ``train.lr`` for ``lr``."""
+        """Return the error with its setting's full key (``train.lr`` for ``lr``), or unchanged."""
         name = str(error).partition("=")[0]
         ours = self.group and name.isidentifier() and hasattr(getattr(config, self.group), name)
         return InputError(f"{self.group}.{error}") if ours else error
@@ -193,16 +193,16 @@ def numbers(section: str, facts: Mapping[str, Any]) -> dict[str, float]:
 
 
 ROOMS = ("w2v.", "pipeline.stages.")
-"""Modules whose code can change a result. Others only run and record the stages."""
+"""Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
 """Modules that all stages share and that change no result."""
 
 DATA = {"w2v.report.page": "templates/*"}
-"""Other files that a module reads."""
+"""The glob pattern of files that a module reads, relative to the module's folder, by module."""
 
 
 @cache
 def code_of(module: str) -> dict[str, str]:
-    """Return the source files that results of a module depend on, each with a hash."""
+    """Return the hash of each source file that a module's results depend on, by the file's path."""
     return source_digests(module, ROOMS, SHARED, DATA)

@@ -24,7 +24,7 @@ class Evaluation(Stage):
     """Evaluates the word vectors of the run, or vectors from a file.
 
     It writes scores, answers to benchmark items, tables as Parquet and CSV, and the vectors in the
-    wanted formats. For a job of a sweep, ``neighbours.csv`` is the only table until its report.
+    formats of ``evaluate.export``. For a job of a sweep, ``neighbours.csv`` is the only table.
     """
 
     name = "evaluate"

@@ -31,10 +31,10 @@ from w2v.text.tokens import read_counts
 from w2v.vectors import Use, WordVectors
 
 NAME = "report"
-"""The name of the folder in the cache with the plots of runs; an entry's key is like a stage's."""
+"""The name of the folder in the cache with the plots of runs."""
 
 SUMMARY, LATER = "summary.json", "report.json"
-"""Files in the folder of a run: its summary, and what a later report needs besides."""
+"""Files in the folder of a run: the summary, and what else `report_later` needs."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Ended:
     def counts(self) -> Counts | None:
         """Return the word counts of the corpus, and which words are in the vocabulary.
 
-        If the vectors were not trained in this run, return ``None``.
+        If the run evaluates vectors from a file, return ``None``.
         """
         if "train" not in self.entries:
             return None
@@ -78,7 +78,7 @@ def make_report(
 
     Return the paths of the report and, with ``evaluate.compare``, of a page that compares two
     texts, if it can be made. Cached plots are reused; with ``verify``, their SHA-256 is checked.
-    Other plots are drawn from ``findings``; without these, the vectors are evaluated again.
+    New plots are drawn from ``findings``; if these are ``None``, the vectors are evaluated again.
     """
     settings = run.settings
     shown = {

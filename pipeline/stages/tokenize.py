@@ -22,7 +22,7 @@ TOKENS_PER_BYTE = 0.6
 """Bytes of token ids for each byte of text in a language of short words."""
 
 MAX_UNSEGMENTED = 0.05
-"""A note is shown where a larger share of the tokens probably consists of several words."""
+"""If more than this share of a built-in tokenizer's tokens look like several words, show a note."""
 
 
 class Tokenize(Stage):

@@ -34,7 +34,7 @@ CURVES = "w2v.evaluate.curves"
 """The module that computes scores after epochs."""
 
 CHECKPOINTS = "checkpoints"
-"""The folder in `outputs` of checkpoints, named by the cache key of the result in training."""
+"""The folder in `outputs` with the checkpoints of each unfinished training, by cache key."""
 
 
 class Train(Stage):
@@ -220,7 +220,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory, or disk space (in a sweep, for later jobs, too), is lacking."""
+    """Raise `InputError` if memory, or disk space for this run and all later jobs, is lacking."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)
@@ -237,7 +237,7 @@ def require_resources(context: Context) -> None:
 
 
 def callbacks(context: Context) -> dict[str, Any]:
-    """Return callback arguments of `fit`: to report progress, and defer signals once it starts."""
+    """Return callback arguments of `fit`; they report progress and defer signals from the start."""
     display, tracker, stop = context.display, context.tracker, context.stop
 
     def start(words: int) -> None:

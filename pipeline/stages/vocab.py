@@ -17,7 +17,7 @@ from w2v.text.vocabulary import MAX_WORD, digest_of, read_words
 from w2v.vectors import VOCABULARY
 
 IDS = "ids.npy"
-"""The map from the corpus's token ids to word ids; -1 for tokens that are not words."""
+"""The file with the word id of each token id of the corpus; -1 if not in the vocabulary."""
 
 FREQUENCIES = "frequencies.csv"
 

@@ -17,10 +17,7 @@ from pipeline.sweeps.overrides import is_plain, parsed
 class SharedComposition:
     """A replacement for Hydra's config loader that composes the settings of a sweep's jobs faster.
 
-    Parameters
-    ----------
-    loader
-        Hydra's own `hydra.core.config_loader.ConfigLoader`.
+    `loader` is Hydra's own `hydra.core.config_loader.ConfigLoader`.
     """
 
     def __init__(self, loader: Any) -> None:

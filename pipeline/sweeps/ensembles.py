@@ -16,10 +16,10 @@ from w2v.vectors import Use, WordVectors
 
 
 def write_ensembles(folder: Path, result: Sweep[Job]) -> list[Path]:
-    """Write a page and a map about the best configuration with several seeds; return their paths.
+    """Write pages on the best configuration with several seeds, if any; return their paths.
 
-    The map is left out if ``evaluate.map`` is empty. With ``evaluate.compare``, a further page
-    compares the vectors with those of another text. If a page fails, a warning is printed.
+    They are a report and, unless ``evaluate.map`` is empty, a map of words. ``evaluate.compare``
+    adds a comparison with the vectors of another text. If a page fails, a warning is printed.
     """
     every = (one for ranked in result.ranking.values() for one in ranked)
     best = next((one for one in every if len(one.vectors) > 1), None)

@@ -90,8 +90,8 @@ def check_job(
 ) -> Config:
     """Return the settings of a job; raise `InputError` if they are invalid.
 
-    `base` is the composed configuration that shares the job's choices of config groups. Where
-    possible, the other overrides are applied to a copy of `base`, as composing is slow.
+    `base` is a composed configuration with the job's choices of the config groups in `groups`.
+    Where possible, the other overrides are applied to a copy of `base`, as composing is slow.
     """
     schema.check_booleans(job)
     if all(is_plain(text.partition("=")[0]) for text in job):

@@ -144,14 +144,9 @@ def run_job(
 ) -> float | None:
     """Run one job, and return the value of the sweep's objective.
 
-    If the job fails, the error is written into its folder, and ``None`` is returned.
-
-    Parameters
-    ----------
-    composed
-        The configuration of the job, as composed by Hydra.
-    run
-        Runs the experiment, and returns its summary.
+    `composed` is the configuration of the job, as composed by Hydra. `run` is a function that runs
+    the experiment, and returns its summary. If the job fails, the error is written into the job's
+    folder, and ``None`` is returned. Only `KeyboardInterrupt` and `SystemExit` are raised again.
     """
     label = " ".join(context.varied)
     with FileLock(context.folder / LOCK):

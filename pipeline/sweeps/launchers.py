@@ -145,7 +145,7 @@ def run_jobs(
 
     If a job crashes its process, the launcher stops all jobs. Jobs that had not started are then
     launched again. Jobs that were running, or not yet recorded in MLflow, are run again one by one,
-    so that another crash affects one job only.
+    so that another crash affects one job only. If no job started, the launcher's error is raised.
     """
     try:
         launcher.launch([jobs[n] for n in numbers], initial_job_idx=numbers[0])

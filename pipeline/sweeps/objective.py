@@ -22,13 +22,13 @@ CHANGES_LOSS = {
     *(f"model.{key}" for kind, _ in ARCHITECTURES.values() for key in kind.changes_objective),
     *("train.heldout", "train.heldout_seed"),
 }
-"""Settings that change what a loss measures, so that losses are comparable only if they agree."""
+"""Settings that change what a loss measures; losses are comparable only if these are equal."""
 
 CHANGE_LOSS_GROUPS = ("corpus", "tokenizer", "vocab")
 """Groups in which every setting changes what a loss measures."""
 
 CHANGES_SCORE = ("evaluate.oov", "evaluate.vocabulary", "evaluate.compare")
-"""Settings that change which questions a benchmark asks, or how it counts the answers."""
+"""Settings that change what a score measures, such as which questions of a benchmark count."""
 
 
 def incomparable(objective: str, keys: Iterable[str]) -> list[str]:

@@ -57,7 +57,7 @@ def varied_overrides(config: DictConfig) -> dict[str, Override]:
 def value_texts(override: Override) -> list[str]:
     """Return the distinct values of an override as texts.
 
-    `InputError` is raised if they cannot be listed, such as those of an interval.
+    `InputError` is raised if they cannot be listed, as for an interval, or if a glob matches none.
     """
     if not override.is_sweep_override():
         return [override.get_value_element_as_str()]
@@ -120,7 +120,7 @@ def is_plain(key: str) -> bool:
 
 
 def has_setting(config: DictConfig, key: str) -> bool:
-    """Return whether a configuration has a setting; true for keys with ``+``, ``~`` or ``@``."""
+    """Return whether a configuration has or accepts a key; true for every key with +, ~ or @."""
     node: Any = config
     for part in key.split(".") if is_plain(key) else ():
         if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():

@@ -88,7 +88,7 @@ def has_ended(folder: Path) -> bool:
 
 
 def write_failure(folder: Path, kind: str, reason: str, cached: bool | None = None) -> None:
-    """Save how a job failed (``refused``, ``crashed`` or ``killed``) and why.
+    """Save why a job failed; `kind` is ``refused`` (invalid input), ``crashed`` or ``killed``.
 
     ``cached`` is whether its training is from the cache; ``None`` if unknown.
     """

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 OPTUNA_SWEEPER = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 TRIED_AGAIN = "tried_again"
-"""The attribute of a study with the parameters of trials that were killed, and then repeated."""
+"""The study attribute that has the parameters of the trials that were killed and repeated."""
 
 
 class Progress(NamedTuple):
@@ -58,6 +58,7 @@ def open_study(config: DictConfig, at_once: int) -> Iterator[None]:
     Unless the user named the study, `study_name` names it, so that the same command resumes it.
     Killed trials are repeated once. ``n_trials``, the total number, is set to the number left.
     Without storage, nothing is resumed or locked. `at_once` is the default of ``n_jobs``.
+    `InputError` is raised for invalid settings, or if another process has locked the study.
     """
     sweeper = config.hydra.sweeper
     # Each failed trial prints its own line.
@@ -183,7 +184,7 @@ def resume(url: str, study_name: str, direction: str) -> Progress:
     """Open or create a study, queue killed trials again, and return the numbers of trials.
 
     No other process may use the study, so a trial that is marked as running was killed. A trial
-    that is killed twice is not repeated, since it may be the cause.
+    that is killed twice is not repeated again: its parameters may be what kills the process.
     """
     import optuna
     from optuna.exceptions import ExperimentalWarning

@@ -134,8 +134,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, if any. After Ctrl-C, or if all jobs
-    finished, it is raised again. If jobs did not finish, `SweepFailedError` is mostly raised.
+    `error` is the exception that ended the sweep early, if any. It is raised again after Ctrl-C, if
+    all jobs finished, or if it is an `InputError` and a job finished or never started. Otherwise,
+    `SweepFailedError` is raised if jobs did not finish.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show
@@ -200,7 +201,10 @@ def make_reports(folder: Path, result: "Sweep[Job]", report: str) -> list[Path]:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a sweep's folder during the block; rename it first if it holds an earlier sweep."""
+    """Lock a sweep's folder during the block; rename it first if it holds an earlier sweep.
+
+    `InputError` is raised if another sweep has the lock, or the current folder is in `folder`.
+    """
     if Path.cwd().resolve().is_relative_to(folder.resolve()):
         raise InputError(f"hydra.sweep.dir={folder}: must be a folder of its own")
     place = folder.absolute()
@@ -250,7 +254,7 @@ def show_plan(jobs: Sequence[Sequence[str]], settings: Sequence[Config], at_once
 
 
 def refuse_sweep_without_multirun() -> None:
-    """Raise `InputError` if a run without ``-m`` needs it, or if it sets ``hydra.job.chdir``."""
+    """Raise `InputError` for ``hydra.job.chdir=true``, or for settings that need ``-m``."""
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     launcher = choices.get("hydra/launcher", "basic")

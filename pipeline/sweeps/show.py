@@ -25,10 +25,10 @@ from w2v.report.sweep import write_sweep_page
 from w2v.tables import Row, typed_rows, write_table
 
 MAX_SENTENCES = 6
-"""The most verdicts that are printed, those on the objective first; the report has them all."""
+"""How many verdicts are printed at most, those on the objective first; the report has all."""
 
 MAX_SHOWN = 20
-"""The most configurations that are printed, and the most jobs named in a line about failures."""
+"""How many configurations are printed at most, and how many jobs a line on failures names."""
 
 VERDICTS = (
     "Seeds and pairs are samples: the chance that any better or worse here is wrong is at most 5 % "
@@ -178,7 +178,7 @@ def print_results(
 
 
 def effect_sizes(result: Sweep[Job]) -> list[str]:
-    """Rank the settings except the seed by the range of their effects, in one line or none."""
+    """Return a line that ranks settings (not the seed) by the range of their effects, if any."""
     effects: dict[str, list[float]] = {}
     for row in result.effects:
         effects.setdefault(row["setting"], []).append(row["effect"])
@@ -193,8 +193,9 @@ def effect_sizes(result: Sweep[Job]) -> list[str]:
 def advice(result: Sweep[Job]) -> list[str]:
     """Return lines of advice on the results.
 
-    One for each group names a faster configuration, if any, not shown to be worse than the best.
-    A last one warns if the words of the jobs cover unequal shares of the objective's benchmark.
+    For each group of comparable configurations, a line may name one that trains much faster than
+    the best and is not shown to be worse. Unless ``evaluate.oov=zero``, a last line warns if the
+    vocabularies of the jobs cover unequal shares of the objective's benchmark.
     """
     lines = []
     for best, *others in by_group(result).values():
@@ -230,7 +231,7 @@ def by_group(result: Sweep[Job]) -> dict[str, list[Row]]:
 
 
 def failures(jobs: Sequence[Job]) -> list[str]:
-    """Return a line for each reason of a failure, with the numbers of the jobs that failed so."""
+    """Return lines with the reasons why jobs did not finish, and the numbers of these jobs."""
     found: dict[str, list[str]] = {}
     for job in jobs:
         if job.status != "finished":

@@ -1,7 +1,6 @@
 """Upload vectors, files and tables to MLflow, and record the results of a sweep.
 
-Other modules decide what else is uploaded: each stage in its method ``record``, and for a run
-`pipeline.stages.report`, `pipeline.measure`, `pipeline.experiment` and `pipeline.tracked_run`.
+What a run uploads is decided in `Stage.record`, and in modules such as `pipeline.stages.report`.
 """
 
 import json
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MODEL_FILES = (VECTORS, VOCABULARY, OUTSIDE, SUBWORDS, NGRAMS)
-"""The files of a model that are uploaded, if there are any."""
+"""The files of a model that are uploaded if they exist."""
 
 
 def record_vectors(tracker: Tracker, folder: Path) -> None:
@@ -42,9 +41,10 @@ def record_job_vectors(folder: Path) -> None:
 
 
 def record_sweep(tracker: Tracker, folder: Path, summary: Mapping[str, Any], note: str) -> None:
-    """Record a sweep's files, metrics, tags and note; if one job is best, give its model the alias.
+    """Record a sweep's files, metrics, tags and description.
 
-    `summary` is the content of ``summary.json``; `note` is the description in Markdown.
+    `summary` is the content of ``summary.json``; `note` is the description in Markdown. If there
+    is one best configuration, the model of its first job gets the alias in ``tracking.register``.
     """
     tracker.files(sorted(folder.glob("*.png")), "plots")
     # MLflow's UI compares artifacts by the first table, so that must be one the jobs have, too.
@@ -92,11 +92,7 @@ def upload_files(
 def upload_table(
     client: "MlflowClient", run: "Run", csv: Path, name: str, grouped: tuple[str, str] | None
 ) -> None:
-    """Add a CSV file to the artifacts of a run, in the JSON format of tables in MLflow's UI.
-
-    `Tracker.table` explains ``name`` and ``grouped``. ``MlflowClient.log_table`` would write the
-    same, but also read the run and its artifacts.
-    """
+    """Add a CSV file to a run's artifacts as a JSON table for MLflow's UI; see `Tracker.table`."""
     import pandas as pd
 
     # The texts "null" and "nan" are words; only an empty cell is a missing value.

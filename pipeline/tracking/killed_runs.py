@@ -45,7 +45,8 @@ def wait_for_run(outputs: Path, run_id: str, max_wait: float) -> None:
 def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
     """Return the lock files of a sweep's jobs whose process was killed, by the number of the job.
 
-    ``sweep`` is the sweep's run ID. Jobs that still run have ten seconds each to end or be killed.
+    ``sweep`` is the sweep's run ID; without it, there are no jobs. For each job that still runs,
+    wait up to ten seconds until it ends or is killed.
     """
     found: dict[int, Path] = {}
     for path in (outputs.absolute() / FOLDER).glob(f"{sweep}.*.lock"):

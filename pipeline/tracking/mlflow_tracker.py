@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from w2v.training.history import Epoch, Point
 
 CACHE = "cache"
-"""The folder of the outputs whose files never change."""
+"""The name of the cache folder in the folder of the outputs; the files in it never change."""
 
 FLUSH_SECONDS = 5.0
-"""How long metrics are collected before they are sent: MLflow takes a thousand as fast as one."""
+"""Seconds between sending metrics to MLflow, which takes a thousand as fast as one."""
 
 MAX_TAG = 500
 MAX_NOTE = 5000
-"""Characters of a tag, and of a run's description, that every store takes."""
+"""How many characters of a run's description every store takes; of a tag, it takes `MAX_TAG`."""
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""
@@ -280,7 +280,7 @@ def track_in_mlflow(
 ) -> Iterator[Tracker]:
     """Open a run in MLflow, yield its tracker, and close the run after the block.
 
-    Calls of the tracker return at once: a `RetryQueue` makes them later. See `track` for `outputs`.
+    Calls of the tracker return at once: a `RetryQueue` makes them later. See `track` for arguments.
     """
     if config.system_metrics and importlib.util.find_spec("psutil") is None:
         raise InputError("tracking.system_metrics=true: needs psutil; pip install 'psutil>=5.9'")

@@ -26,7 +26,7 @@ MODEL = "words"
 """The name of every run's model: MLflow's UI shows models of the same name side by side."""
 
 SERVED = (VECTORS, VOCABULARY, SUBWORDS, NGRAMS)
-"""The files of a model that are served, if there are any."""
+"""The files of a model that are served if they exist."""
 
 NEIGHBOUR = Object([Property("word", "string"), Property("cosine", "double")])
 optional = partial(ColSpec, required=False)
@@ -48,7 +48,7 @@ SIGNATURE = ModelSignature(
 def save_model(vectors: Path, out: Path, model: Model) -> None:
     """Save the vectors in the folder ``vectors`` as an MLflow model in the new folder ``out``.
 
-    The model has code and data, but no outside vectors and no pickle. ``model`` is its metadata.
+    The model has code and data, but no context vectors and no pickle. ``model`` is its metadata.
     """
     files = [name for name in SERVED if (vectors / name).is_file()]
     mlflow.pyfunc.save_model(

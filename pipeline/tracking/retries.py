@@ -126,7 +126,7 @@ def is_temporary(error: Exception) -> bool:
 
 
 def one_line(error: Exception) -> str:
-    """Return a known cause from an error's message, as ``timed out``, or else its first line."""
+    """Return a known cause of an error (``timed out``), its message's first line, or its type."""
     known = re.search(r"database is locked|Connection refused|timed out", str(error))
     first = str(error).strip().split("\n")[0]
     return known.group() if known else first[:200] or type(error).__name__

@@ -33,7 +33,7 @@ class WordVectorModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Answer one question per row of a table.
+        """Answer one question per row of a table; raise `MlflowException` for an invalid request.
 
         Parameters
         ----------

@@ -234,8 +234,8 @@ def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
     MLflow stores absolute addresses. Those in another folder with the name of `artifacts` are
-    changed to `artifacts` if that folder no longer exists. They are also changed if the database
-    and `artifacts` are in one folder: both may be copies.
+    changed to `artifacts` if the other folder no longer exists, or if `database` and `artifacts`
+    are in one folder, as both may have been copied there.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -1,4 +1,4 @@
-"""The methods that record a run, and what the jobs of a sweep share in order to record theirs."""
+"""The methods that record a run, and what the jobs of a sweep share to record their runs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,15 +45,15 @@ class Tracker:
     def table(self, csv: Path, name: str, grouped: tuple[str, str] | None = None) -> None:
         """Record a CSV file as a table that MLflow's UI can show and compare between runs.
 
-        ``name``, the path of the artifact, ends in ``.json``. ``grouped`` names two columns: rows
-        with equal values in the first are merged, with commas between their values in the second.
+        ``name``, the path of the artifact, ends in ``.json``. ``grouped`` names the two columns to
+        keep: rows equal in the first are merged, with commas between their values in the second.
         """
 
     def model(self, folder: Path) -> None:
         """Record the vectors in a folder as an MLflow model; register it if settings say so."""
 
     def choose_model(self, run_id: str) -> None:
-        """Give a run's model the alias in the setting ``tracking.register``, if it has one."""
+        """Give a run's model the alias in ``tracking.register``, if that setting has an alias."""
 
     def wait(self) -> None:
         """Wait until all calls so far are done, including those of jobs that share the queue."""
@@ -65,8 +65,8 @@ class Tracker:
 class SharedStore:
     """What the jobs of a sweep share: the open tracking store, and the queue of calls to it.
 
-    While calls wait in the queue, the next job can start. A launcher sends the
-    object to other processes, each of which gets a new one for its jobs.
+    While calls wait in the queue, the next job can start. A launcher sends the object to other
+    processes, each of which gets a new one for its jobs.
     """
 
     def __init__(self) -> None:

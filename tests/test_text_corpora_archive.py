@@ -44,3 +44,11 @@ def test_a_failed_download_is_one_line(tmp_path: Path) -> None:
         f"{site.url}: the download failed (HTTP status 503); try again, or save the file as "
         f"{tmp_path}/archive.bin (SHA-256 {source.sha256})"
     )
+
+
+def test_an_archive_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    copy = ArchiveSource(tmp_path, read_sst, {}, FileHashes())  # a folder
+    for read in (copy.fingerprint, lambda: list(copy.documents())):
+        with pytest.raises(InputError, match=f"^{tmp_path}: cannot be read ") as refused:
+            read()
+        assert "\n" not in str(refused.value)

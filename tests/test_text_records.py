@@ -154,6 +154,8 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     save_parquet(path, TEXTS, "body")
     assert refusal(path) == f"{path}: no field 'text'; field must name one of 'id', 'body'"
     assert refusal(path, "id") == f"{path}: the field 'id' holds int64, not text"
+    save_parquet(path, [[["a"]], [], None, [["b"]]])
+    assert refusal(path).startswith(f"{path}: the field 'text' holds list<")
     path.write_bytes(path.read_bytes()[:-3])
     assert refusal(path).startswith(f"{path}: cannot be read as Parquet (")
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from tests import naive
 from w2v.errors import InputError
 from w2v.settings import SettingError
+from w2v.text.functions import sources_fingerprint
 from w2v.text.tokenizer import (
     LETTER,
     MARK,
@@ -299,6 +300,21 @@ def test_a_function_imported_from_elsewhere_counts(module: str) -> None:
     assert all(one != other for one, other in combinations(prints, 2))
 
 
+def test_every_named_module_of_an_installed_package_counts(module: str) -> None:
+    package = Path("site-packages", f"{module}_package")
+    package.mkdir(parents=True)
+    for name in ("__init__", "common", "one", "other"):
+        (package / f"{name}.py").write_text("from . import common\n")
+    sys.path.append("site-packages")
+    prints = []
+    for name in ("common", "one", "other"):
+        path = package / f"{name}.py"
+        path.write_text(path.read_text() + "# changed\n")
+        prints.append(sources_fingerprint([f"{package.name}.one", f"{package.name}.other"]))
+    assert [one["code"] != prints[0]["code"] for one in prints] == [False, True, True]
+    assert prints[1]["code"] != prints[2]["code"]
+
+
 @dataclass(frozen=True)
 class Extended(Words):
     """A tokenizer with an additional setting that does not change the tokens."""
@@ -329,10 +345,15 @@ def test_the_defaults_are_those_of_the_configuration() -> None:
 
 def test_an_unusable_function_is_refused(module: str) -> None:
     name = "must be package.module.name of a function"
+    Path(f"{module}_broken.py").write_text("def\n")
+    Path(f"{module}_failing.py").write_text("raise KeyError('no such entry')\n")
     cases = {
         "nowhere.here": f"{name} (No module named 'nowhere')",
         "split": f"{name} (Empty module name)",
         f"{module}.missing": f"{name} (module '{module}' has no attribute 'missing')",
+        "..f": f"{name} (the 'package' argument is required to perform a relative import for '.')",
+        f"{module}_broken.f": f"{name} (invalid syntax ({module}_broken.py, line 1))",
+        f"{module}_failing.f": f"{name} ('no such entry')",
         f"{module}.constant": "must be the name of a function",
     }
     for function, reason in cases.items():

@@ -19,8 +19,10 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
 
     Raises
     ------
-    ImportError, AttributeError, ValueError
-        There is no such module or function.
+    ImportError, AttributeError, ValueError, TypeError
+        There is no such module or function, or the name is malformed.
+    Exception
+        Anything that the module raises when it is imported, such as a SyntaxError.
     """
     module, _, attribute = name.rpartition(".")
     here = str(Path.cwd())
@@ -50,7 +52,8 @@ def sources_fingerprint(modules: Iterable[str]) -> dict[str, Any]:
     while waiting:
         module = waiting.pop()
         top = module.partition(".")[0]
-        if module in code or top in sys.stdlib_module_names or top in packages:
+        known = top in packages and module not in named
+        if module in code or top in sys.stdlib_module_names or known:
             continue
         path = source_file(module)
         if path is None:

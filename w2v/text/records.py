@@ -581,10 +581,12 @@ def parquet_names(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 def holds_text(kind: Any) -> bool:
     """Return whether values of an Arrow type are text or nulls, or lists of text or nulls.
 
-    Lists may be nested. Dictionary-encoded text is text, too.
+    Lists must not be nested. Dictionary-encoded text is text, too.
     """
     from pyarrow import types
 
-    if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):
-        return holds_text(kind.value_type)
+    if types.is_list(kind) or types.is_large_list(kind):
+        kind = kind.value_type
+    if types.is_dictionary(kind):
+        kind = kind.value_type
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_null(kind))

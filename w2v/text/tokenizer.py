@@ -53,7 +53,7 @@ class Tokenizer(Settings, ABC):
     ------
     SettingError
         The pattern is not a regular expression or matches the empty string; the function is not
-        found or is not callable; or both are given.
+        found or is not callable, or its module cannot be imported; or both are given.
     """
 
     lowercase: bool = setting("convert tokens to lower case", default=True)
@@ -80,7 +80,7 @@ class Tokenizer(Settings, ABC):
                 self.refuse("function", "null where a pattern is given")
             try:
                 valid = callable(import_function(self.function))
-            except (ImportError, AttributeError, ValueError) as error:
+            except Exception as error:  # also what the user's module raises
                 self.refuse("function", f"package.module.name of a function ({error})")
             if not valid:
                 self.refuse("function", "the name of a function")

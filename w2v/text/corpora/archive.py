@@ -144,10 +144,14 @@ class ArchiveSource:
 
         Raises
         ------
-        OSError
+        InputError
             The archive must be hashed, because `sha256` is None, but cannot be read.
         """
-        return {"sha256": self.sha256 or self.hashes.sha256([self.path])[0], **self.read_settings}
+        try:
+            sha256 = self.sha256 or self.hashes.sha256([self.path])[0]
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error})") from None
+        return {"sha256": sha256, **self.read_settings}
 
 
 @dataclass(frozen=True, kw_only=True)

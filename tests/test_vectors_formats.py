@@ -348,6 +348,13 @@ def test_a_word_the_format_cannot_hold_is_refused(tmp_path: Path, word: str, bin
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_format_holds_half_of_a_surrogate_pair(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"the word 'a\\ud800' cannot be written to "):
+        WordVectors(["a\ud800", "b"], np.eye(2)).export(tmp_path, [name])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 # Text without a header, as GloVe writes it
 
 
@@ -684,10 +691,14 @@ def test_packed_files_are_told_by_their_content(tmp_path: Path) -> None:
     for name in ("plain.txt", "packed.txt", "plain.gz", "glove.zip", "packed.zst"):
         loaded = WordVectors.load(tmp_path / name)
         np.testing.assert_array_equal(loaded.vectors, vectors.vectors)
+    packed = (tmp_path / "packed.zst").read_bytes()
     for name in ("packed.txt", "glove.zip", "packed.zst"):
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-30])
         with pytest.raises(InputError, match="cannot be read"):
             WordVectors.load(tmp_path / name)
+    (tmp_path / "damaged.zst").write_bytes(packed[:30] + bytes(30) + packed[60:])
+    with pytest.raises(InputError, match=r"damaged\.zst: cannot be read"):
+        WordVectors.load(tmp_path / "damaged.zst")
 
 
 @pytest.mark.parametrize("kind", ["list", "vector"])

@@ -302,7 +302,12 @@ def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             from smart_open.compression import compression_wrapper
 
             raw = stack.enter_context(path.open("rb"))
-            yield stack.enter_context(compression_wrapper(raw, "rb", ".zst")), True
+            try:
+                yield stack.enter_context(compression_wrapper(raw, "rb", ".zst")), True
+            except Exception as error:
+                if type(error).__name__ != "ZstdError":  # its module depends on Python's version
+                    raise
+                raise OSError(str(error)) from None
         else:
             opener = next((PACKED[magic] for magic in PACKED if head.startswith(magic)), None)
             yield stack.enter_context((opener or open)(path, "rb")), opener is not None

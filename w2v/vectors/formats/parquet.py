@@ -12,7 +12,7 @@ from w2v.errors import InputError
 from w2v.files import first_bytes, written_aside
 from w2v.vectors.formats.contents import Contents
 from w2v.vectors.formats.selection import EVERYTHING, Selection
-from w2v.vectors.formats.words import require_finite
+from w2v.vectors.formats.words import check_words, require_finite
 
 MAGIC = b"PAR1"
 """The first bytes of Parquet files."""
@@ -25,10 +25,16 @@ def write_parquet(path: Path, contents: Contents) -> None:
     """Write a Parquet table with the columns ``word``, ``count`` (if known) and ``vector``.
 
     A vector is a list of float32.
+
+    Raises
+    ------
+    InputError
+        A word is empty, longer than 65,536 bytes, or not valid Unicode.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_words(contents.words, "", path.name)
     flat = pa.array(np.ascontiguousarray(contents.vectors, np.float32).reshape(-1))
     columns: dict[str, Any] = {"word": pa.array(contents.words, pa.string())}
     if contents.counts is not None:

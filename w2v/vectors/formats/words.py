@@ -33,9 +33,10 @@ def check_words(words: Sequence[str], forbidden: str, name: str) -> None:
     pattern = re.compile(f"[{re.escape(forbidden)}\ud800-\udfff]")
     for word in words:
         if not word or pattern.search(word) or len(word.encode()) > MAX_WORD:
+            without = f" without any of {forbidden!r}" if forbidden else ""
             raise InputError(
                 f"the word {word[:40]!r} cannot be written to {name}; a word there is Unicode "
-                f"text of 1 to {MAX_WORD:,} bytes without any of {forbidden!r}"
+                f"text of 1 to {MAX_WORD:,} bytes{without}"
             )
 
 

@@ -89,6 +89,11 @@ def test_known_keep_probabilities() -> None:
     np.testing.assert_allclose(kept, expected, rtol=1e-6)
 
 
+def test_words_that_never_occur_are_kept() -> None:
+    assert keep_probabilities(np.array([9000, 0]), 1e-3).tolist()[1] == 1
+    assert keep_thresholds(np.array([9000, 0]), 1e-3).tolist()[1] == 2**32 - 1
+
+
 def test_threshold_zero_keeps_every_word() -> None:
     kept = keep_probabilities(np.array([10**6, 1]), 0)
     assert kept.dtype == np.float32

@@ -18,7 +18,7 @@ from tests.commands import ROOT, TEXT, WITHOUT_SCORES, run, summary_of, write_te
 from tests.test_config import settled
 from w2v import InputError, NegativeSampling, SkipGram, Softmax, TrainedModel, WordVectors
 from w2v.text import token_lists
-from w2v.training.history import Point
+from w2v.training.history import Epoch, Point
 from w2v.training.progress import ProgressBar
 
 DOCUMENTS = TEXT * 30
@@ -237,6 +237,46 @@ def test_the_same_call_continues_from_its_checkpoint(
     monkeypatch.setattr(ProgressBar, "resume", lambda _, state: resumed.append(state.epoch))
     assert_equal(small(DOCUMENTS, **options), small(DOCUMENTS, epochs=4))
     assert resumed == [2]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_of_other_initial_vectors_are_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = SkipGram(dim=8, subwords=True, buckets=100)
+    options: dict[str, Any] = {"objective": objective, "epochs": 4, "checkpoints": tmp_path}
+    given = small(DOCUMENTS, objective).vectors
+    words, vectors, outside, subwords = given.words, given.vectors, given.outside, given.subwords
+    assert outside is not None
+    assert subwords is not None
+    interrupt_at(monkeypatch, 2)
+    with pytest.warns(UserWarning, match="the same call continues"):
+        small(DOCUMENTS, init=given, **options)
+    monkeypatch.undo()
+    resumed: list[int] = []
+    monkeypatch.setattr(ProgressBar, "resume", lambda _, state: resumed.append(state.epoch))
+    for other in (
+        WordVectors(words[::-1], vectors, None, outside, subwords),
+        WordVectors(words, vectors, None, -outside, subwords),
+        WordVectors(words, vectors, None, outside, subwords._replace(rows=-subwords.rows)),
+    ):
+        small(DOCUMENTS, init=other, **options)
+    assert resumed == []
+    small(DOCUMENTS, init=WordVectors(words, vectors, None, outside, subwords), **options)
+    assert resumed == [2]
+
+
+def test_an_interrupt_after_the_last_words_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epoch(_: ProgressBar, one: Epoch) -> None:
+        if one.epoch == SMALL["epochs"]:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ProgressBar, "epoch", epoch)
+    made = small(DOCUMENTS, checkpoints=tmp_path, checkpoint_words=1)
+    assert not made.interrupted
+    assert len(made.epochs) == SMALL["epochs"]
     assert list(tmp_path.iterdir()) == []
 
 

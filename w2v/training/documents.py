@@ -284,6 +284,7 @@ def train(
         interrupt.defer()
         from w2v.cluster.workers import open_cluster  # loads Numba
 
+        interrupted = False
         try:
             with open_cluster(team, ray_address, cores, threads, bar.say) as opened:
                 trained = fit(
@@ -308,10 +309,10 @@ def train(
                     on_epoch=bar.epoch,
                 )
         except Stopped as stopped:
-            trained = stopped.so_far()
-        if saved is not None and not interrupt.received:
+            trained, interrupted = stopped.so_far(), True
+        if saved is not None and not interrupted:
             saved.clear()
-    if interrupt.received:
+    if interrupted:
         _warn(interrupted_line(trained, settings.epochs, saved is not None))
     vectors = _vectors(trained, chosen, added)
     # The engine's arrays are those of the text's own counts and order of words.
@@ -326,7 +327,7 @@ def train(
         corpus,
         covered,
         None if given is None else movement(given, vectors),
-        interrupt.received,
+        interrupted,
         state,
         trained.cluster,
     )
@@ -370,12 +371,16 @@ def _digest(folder: Path, settings: object, given: WordVectors | None) -> str:
     """Return a name for a training's checkpoint folder: a hash of the three arguments.
 
     `folder` is the folder of the tokenized text, whose tokens and documents are hashed. `settings`
-    is any object; its ``repr`` is hashed. `given` are the initial vectors, if any, of which only
-    the center vectors are hashed.
+    is any object; its ``repr`` is hashed. `given` are the initial vectors, if any, of which the
+    words, the center and outside vectors, and the vectors of n-grams are hashed.
     """
     digest = hashlib.sha256(repr(settings).encode("utf-8", "backslashreplace"))
     arrays = [np.load(folder / name, mmap_mode="r") for name in ("tokens.npy", "offsets.npy")]
-    arrays += [] if given is None else [given.vectors]
+    if given is not None:
+        digest.update(repr(given.words).encode("utf-8", "backslashreplace"))
+        ngrams = None if given.subwords is None else given.subwords.rows
+        given_arrays = given.vectors, given.outside, ngrams
+        arrays += [array for array in given_arrays if array is not None]
     for array in arrays:
         digest.update(zlib.crc32(np.ascontiguousarray(array).data).to_bytes(4, "big"))
     return digest.hexdigest()[:16]

@@ -230,7 +230,11 @@ def test_a_model_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -
         assert "GiB left on" in str(refused.value)
         assert "\n" not in str(refused.value)
     monkeypatch.setattr(JaxEngine, "_free_memory", lambda _: 1 << 30)
-    JaxEngine(task_of(NegativeSampling()))
+    made = JaxEngine(task_of(NegativeSampling()))
+    monkeypatch.setattr(JaxEngine, "_free_memory", lambda _: 1000)
+    for _ in range(3):  # its two programs are compiled, and still do not fit
+        with pytest.raises(InputError, match="a step needs"):
+            made.loss(text_of(DOCUMENTS), generator(0, "t"))
 
 
 def test_precisions() -> None:
@@ -265,10 +269,14 @@ def test_jax_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -
     EngineSettings("numba")
 
 
-def test_a_text_without_tokens() -> None:
+def test_a_text_without_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     made = JaxEngine(task_of(NegativeSampling()))
     empty = Text(np.empty(0, np.int32), np.zeros(3, np.int32), np.empty((0, 2), np.int64))
     assert made.train(empty, (0.1, 0.1), generator(0, "t"))[:3] == (0, 0, 0)
+    monkeypatch.setattr(engine, "MAX_TEXT_BYTES", 0)
+    text = text_of(DOCUMENTS)
+    nothing = Text(text.tokens, text.ids, text.spans[:0])  # held out where heldout=0
+    assert made.loss(nothing, generator(0, "t"))[:3] == (0, 0, 0)
 
 
 def test_power_of_two() -> None:

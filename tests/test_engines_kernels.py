@@ -22,13 +22,14 @@ from tests import naive
 from tests.test_engines import Documents, random_documents, random_model, text_of
 from w2v.engines import Tally, Task, kernels, structures, tiles
 from w2v.engines.logistic import logistic as logistic_kernel
-from w2v.engines.numba import NumbaEngine, align_rows
+from w2v.engines.numba import KERNEL_SOURCES, NumbaEngine, align_rows
 from w2v.engines.numpy import NumpyEngine
 from w2v.engines.simd import FAST_MATH, LANES, address, host_features
 from w2v.jit import one_process_at_a_time
 from w2v.losses import NegativeSampling
 from w2v.objectives import Model, SkipGram
 from w2v.sampling import NoiseDistribution, draw_key, generator, keep_thresholds
+from w2v.source_code import imported_modules
 from w2v.text.tokens import Text
 
 few_examples = settings(
@@ -424,6 +425,12 @@ def test_what_was_compiled_is_deleted_when_another_source_changes(tmp_path: Path
     with one_process_at_a_time(function, source):
         assert not index.exists()
         assert other.exists()
+
+
+def test_the_sources_of_the_kernels_are_those_that_they_import() -> None:
+    files = [Path(str(module.__file__)) for module in (kernels, *KERNEL_SOURCES)]
+    found = {name for file in files for name in imported_modules(file.read_text(), ("w2v.",))}
+    assert {module.__name__ for module in KERNEL_SOURCES} <= found
 
 
 def test_nothing_to_train_on() -> None:

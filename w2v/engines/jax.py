@@ -362,7 +362,7 @@ class JaxEngine:
             tokens, ids = np.zeros(capacity, np.int32), text.ids
             lengths = ends - starts
             parts = [text.tokens[start:end] for start, end in text.spans]
-            tokens[: text.size] = np.concatenate(parts)
+            tokens[: text.size] = np.concatenate([tokens[:0], *parts])  # parts may be empty
             ends = np.cumsum(lengths)
             starts = ends - lengths
         # The array is padded with empty documents, so that one program fits all shards.
@@ -433,12 +433,13 @@ class JaxEngine:
         if key not in self._programs:
             start = time.perf_counter()
             lowered = jax.jit(partial(function, **static), donate_argnums=donate).lower(*arguments)
-            self._programs[key] = program = lowered.compile(COMPILER_OPTIONS)
+            program = lowered.compile(COMPILER_OPTIONS)
             self.compile_seconds += time.perf_counter() - start
             size = program.memory_analysis()
             if size is not None:
                 new = size.output_size_in_bytes - size.alias_size_in_bytes
                 self._require(size.temp_size_in_bytes + new, "a step")
+            self._programs[key] = program
         return self._programs[key]
 
     def _compile_ahead(self) -> None:

@@ -30,7 +30,7 @@ from w2v.evaluate.significance import (
     levels,
     spread_over_seeds,
 )
-from w2v.evaluate.verdicts import Setting, Verdicts, sentences
+from w2v.evaluate.verdicts import Judged, Setting, Verdicts, sentences
 from w2v.vectors import WordVectors
 
 Floats = NDArray[np.float64]
@@ -417,6 +417,9 @@ def test_what_cannot_be_compared_says_why() -> None:
     assert math.isfinite(found.difference)
     values = [{"0": 1.0}, {"1": 2.0}]
     assert Comparison(values, Family(2)).difference(0, 1).verdict == "one seed"
+    values = [as_runs(np.array([1.0, np.nan])), as_runs(np.ones(2))]
+    found = Comparison(values, Family(2)).difference(0, 1)
+    assert (found.verdict, found.items, found.low) == ("too few pairs", None, None)
     same = [as_runs(np.ones(3))] * 2
     found = Comparison(same, Family(2)).difference(0, 1)
     assert (found.verdict, found.p, found.low, found.high) == ("no difference shown", 1.0, 0.0, 0.0)
@@ -430,6 +433,27 @@ def test_a_score_that_is_the_same_in_all_runs_says_so() -> None:
     assert sentences(judged) == [
         "analogy/x/accuracy: no difference shown: all runs of b and a have the same score"
     ]
+
+
+def test_sentences_say_what_is_missing() -> None:
+    settings = [Setting("b", {}, {}), Setting("a", {}, {})]
+
+    def said(difference: float, verdict: Any, **facts: Any) -> str:
+        found = Difference(1, 0, difference, verdict, **facts)
+        return sentences([Judged("x", "", 0, settings, [0.0, 0.0], [found])])[0]
+
+    nothing = "so nothing can be said"
+    assert said(math.nan, "one seed") == f"x: a and b have no seed in common, {nothing}"
+    assert said(0.1, "one seed", seeds=1) == f"x: a and b have one seed in common, {nothing}"
+    few = said(math.nan, "too few pairs", seeds=2, items=0)
+    assert few == "x: a and b have 0 pairs in common, too few to say anything"
+    for items in (None, 353):
+        undefined = said(math.nan, "too few pairs", seeds=2, items=items)
+        assert undefined == f"x: the score of a or b is undefined, {nothing}"
+    one = {"low": -0.1, "high": 0.02, "seeds": 1, "items": 353, "detectable": 0.08}
+    shown = "1 seed can show a difference of 0.080"
+    for size, rest in ((0.9, ""), (0.05, "; one of 0.050 needs more pairs, not more seeds")):
+        assert said(-0.04, "no difference shown", **one, size=size).endswith(f". {shown}{rest}")
 
 
 def test_vectors_made_elsewhere_are_compared_over_pairs_alone() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from pipeline.sweeps import show
 from pipeline.sweeps.objective import compare_jobs
 from pipeline.sweeps.results import Job
+from w2v.evaluate.verdicts import MEAN_OF_SETS
 from w2v.labels import short_names, shortened
 from w2v.tables import Row
 
@@ -123,6 +125,20 @@ def test_losses_compare_only_with_equal_negatives() -> None:
     assert all(math.isnan(mean) for mean in column(effects, "mean"))
     assert compare_jobs("score", jobs).compared_within == []
     assert [row["loss"] for row in compare_jobs("score", jobs).best] == ["softmax"]
+
+
+def test_equal_losses_have_one_best_configuration() -> None:
+    runs = itertools.product((2, 5), (("v", 0.5), ("v+u", 0.6)), (0, 1))
+    jobs = [
+        replace(
+            job(i, 0.0, vocab__min_count=count, evaluate__use=use, seed=seed),
+            figures={"heldout_loss": count + seed / 10, MEAN_OF_SETS: score + seed / 10},
+        )
+        for i, (count, (use, score), seed) in enumerate(runs)
+    ]
+    result = compare_jobs("heldout_loss", jobs)
+    assert result.compared_within == ["vocab.min_count"]  # the mean of sets has a best of its own
+    assert column(result.configurations, "verdict") == ["best", "no difference shown"] * 2
 
 
 def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:

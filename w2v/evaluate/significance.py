@@ -132,8 +132,8 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or a benchmark score that
-        is undefined).
+        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or a score that is
+        undefined).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -386,7 +386,7 @@ class Comparison:
         seeds = [seed for seed in runs[a] if seed in runs[b]]
         found, noise, items = self._noise(a, b, seeds)
         known = math.isfinite(found) and (items is None or items >= MIN_ITEMS)
-        if items is not None and not known:
+        if seeds and not known:
             return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
         if noise is None:
             return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)

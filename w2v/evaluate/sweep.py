@@ -217,7 +217,7 @@ class Sweep(Generic[R]):
         """The configurations of each group from best to worst, by the text of the group (`group`).
 
         Those trained for more epochs come before the others. Those trained for equally many epochs
-        are ordered by the objective.
+        are ordered by the objective, and by name where it is equal.
         """
         members: dict[tuple[str | None, ...], dict[str, R]] = {}
         for run in self.finished:
@@ -234,7 +234,7 @@ class Sweep(Generic[R]):
             settings = dict(zip(self.settings, key, strict=True))
             groups.setdefault(group, []).append(Configuration(settings, group, runs, values))
         for ranked in groups.values():
-            ranked.sort(key=lambda one: (-one.epochs, -self.sign * one.mean))
+            ranked.sort(key=lambda one: (-one.epochs, -self.sign * one.mean, one.name))
         return groups
 
     @cached_property

@@ -25,7 +25,7 @@ from w2v.evaluate.influence import (
     analogy_benchmark,
     similarity_benchmark,
 )
-from w2v.evaluate.significance import Comparison, Difference, Family, levels
+from w2v.evaluate.significance import MIN_ITEMS, Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
 from w2v.vectors import WordVectors
 
@@ -137,8 +137,8 @@ class Verdicts:
     ----------
     settings
         The configurations. The reference of a comparison by the objective is the configuration with
-        the best mean. For any other score, it is the first configuration that has the score. Each
-        group has its own reference.
+        the best mean; of several, the one whose name comes first. For any other score, it is the
+        first configuration that has the score. Each group has its own reference.
     objective
         The score that was chosen for comparisons before there were results. If there are other
         scores, it gets half of the significance level (`levels`).
@@ -214,7 +214,8 @@ class Verdicts:
         if score == self.objective:
             sign = 1 if self.smaller_is_better(score) else -1
             order = sorted(
-                range(len(settings)), key=lambda i: sign * np.mean([*values[i].values()])
+                range(len(settings)),
+                key=lambda i: (sign * np.mean([*values[i].values()]), settings[i].name),
             )
             settings, values = [settings[i] for i in order], [values[i] for i in order]
         benchmark, answers = self._asked(score, settings)
@@ -284,8 +285,11 @@ def sentence(judged: Judged, one: Difference) -> str:
     """Return one or two English sentences on a comparison, without the name of the score."""
     a, b = (judged.settings[index].name or "the default" for index in (one.a, one.b))
     if one.verdict == "one seed":
-        return f"{a} and {b} have one seed in common, so nothing can be said"
+        seeds = "one seed" if one.seeds else "no seed"
+        return f"{a} and {b} have {seeds} in common, so nothing can be said"
     if one.verdict == "too few pairs":
+        if one.items is None or one.items >= MIN_ITEMS:
+            return f"the score of {a} or {b} is undefined, so nothing can be said"
         return f"{a} and {b} have {one.items} pairs in common, too few to say anything"
     assert one.low is not None
     assert one.high is not None
@@ -317,7 +321,7 @@ def needed(one: Difference, digits: int) -> str:
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"
     size = f"{one.size or 0:.{digits}f}"
-    if not float(size):
+    if not float(size) or (one.size or 0) >= (one.detectable or 0):
         return seen
     if one.seeds_needed is None:
         more = "more pairs, not more seeds" if one.items else "over 1,000 seeds"

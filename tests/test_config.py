@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import schema
-from pipeline.config.help import help_text
+from pipeline.config.help import entry, help_text
 from pipeline.config.schema import error_line, resolve
 from pipeline.config.settings import Config
 from pipeline.config.values import yaml_page
@@ -682,6 +682,13 @@ def test_help_describes_every_setting_and_every_choice() -> None:
         assert re.search(rf"\b{name}\b", text)
     assert "K, noise words a pair (a whole number, at least 1)" in text
     assert max(map(len, text.split("\n"))) <= 110
+
+
+def test_help_has_columns() -> None:
+    assert entry("  a=b", "some words") == [f"{'  a=b':36}some words"]
+    assert entry("  a=b", "word " * 14) == [f"{'  a=b':36}{'word ' * 12}word", f"{'':36}word"]
+    assert entry("a" * 36, "word") == ["a" * 36, f"{'':36}word"]
+    assert entry("  a=b", "") == ["  a=b"]  # a file without a comment at its top
 
 
 def test_the_page_of_defaults_lists_every_choice() -> None:

@@ -90,7 +90,5 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
 
 def entry(left: str, right: str) -> list[str]:
     """Format a help entry in two columns, and return its lines."""
-    wrapped = textwrap.wrap(right, WIDTH - COLUMN)
-    first = [] if len(left) < COLUMN else [left]
-    rows = [f"{' ' * COLUMN}{line}" for line in wrapped]
-    return [*first, *rows] if first else [left.ljust(COLUMN) + wrapped[0], *rows[1:]]
+    rows = [f"{' ' * COLUMN}{line}" for line in textwrap.wrap(right, WIDTH - COLUMN)] or [""]
+    return [left, *rows] if len(left) >= COLUMN else [left + rows[0][len(left) :], *rows[1:]]

@@ -17,8 +17,8 @@ from hypothesis import settings
 # Set before anything imports MLflow: tests send no telemetry.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
-# Workers of pytest-xdist and commands that tests run inherit this. They are more than the cores, and
-# the threads of several BLAS libraries wait for each other longer than they compute.
+# Workers of pytest-xdist and commands that tests run inherit this. They are more than the cores,
+# and the threads of several BLAS libraries wait for each other longer than they compute.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Tests with JAX compile longer than they compute. Without optimization, and with the older of its

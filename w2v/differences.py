@@ -78,10 +78,10 @@ def comparable(past: Manifest, wanted: Manifest) -> bool:
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return the bytes of text that `wanted` is computed from, divided by those of `had`.
+    """Return how many times as much text one result is computed from as another.
 
-    The ratio is 1 if the settings of the corpus are equal; otherwise, it is 0 if the bytes of `had`
-    are unknown or 0.
+    `wanted` and `had` are the manifests of the two results. Their sizes in bytes are divided. The
+    ratio is 1 if both have the same corpus settings, and 0 if the size of `had` is unknown or 0.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0

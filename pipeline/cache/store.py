@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, the hash of each source file, in a file of `folder`; return the file's key."""
+    """Save `code`, the hash of each source file, in a file; return the key in the file's name."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

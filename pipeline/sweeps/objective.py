@@ -46,8 +46,8 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    After successive halving, `jobs` are the last of each configuration, and `first` the jobs of the
-    first round. The number of seeds needed to show a difference of `size` is computed, too.
+    After successive halving, `jobs` are each configuration's longest, and `first`, for the effects
+    of settings, those of the first round. Seeds needed to show a difference of `size` are computed.
     """
     return Sweep(
         objective,

@@ -40,7 +40,8 @@ State = dict[str, Array]
 """The arrays of the optimizer, by name; empty for negative sampling."""
 
 STEP_WORDS = 8192
-"""The most center words of a step of negative sampling. Shorter steps would not keep a GPU busy."""
+"""The most center words of a step of negative sampling. The limit is higher than on a CPU, because
+short steps would not keep a GPU busy."""
 
 SHARD_WORDS = 1 << 22
 """The upper limit of `JaxEngine.shard_words` for negative sampling. For a shard of this size, the
@@ -955,8 +956,8 @@ def sum_equal_rows(
     A scatter operation would add in the order in which the threads of the GPU happen to run. Here
     the entries, which are sorted by row, are cut into groups. Within each group, a product with a
     0/1 matrix adds up the gradients of each row. The first row of a group may have more entries in
-    an earlier group. The sums of all first rows are therefore added up again in the same way, on
-    the next level, until one group is left.
+    an earlier group. Its sum is therefore taken out of this level, and becomes an entry of the next
+    level, where such sums are added up in the same way, until one group is left.
 
     Parameters
     ----------

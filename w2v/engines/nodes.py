@@ -240,9 +240,10 @@ def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
-    scored with. For input rows, ``tile`` says where the gradients are written
-    (`w2v.engines.rows.Targets`). For nodes, they are added to the rows at the address
-    ``gradients``.
+    scored with. `score_nodes` has listed in ``own`` which nodes each row is scored with, and stored
+    the negative derivatives of the loss by these scores in ``tile``. For input rows, ``tile`` says
+    where the gradients are written (`w2v.engines.rows.Targets`). For nodes, they are added to the
+    rows at the address ``gradients``.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))

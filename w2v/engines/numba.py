@@ -160,7 +160,7 @@ class NumbaEngine:
 def make_problem(
     task: Task, center: NDArray[np.float32], outside: NDArray[np.float32]
 ) -> tuple[structures.Problem, structures.Sizes]:
-    """Return the model, the settings and the sizes as arguments of the kernels.
+    """Return the arguments of the kernels: the model with its settings, and the sizes of a step.
 
     Parameters
     ----------

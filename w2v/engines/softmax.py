@@ -55,9 +55,9 @@ suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank
 is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""On short texts, batches are made smaller, so that the training has about this many steps, or with
-one epoch about `BATCHES_PER_EPOCH`. If a training has fewer steps than this number, Adagrad's step
-size is the same as with this number of steps, because longer steps would overshoot."""
+"""The number of steps of a training below which batches are made smaller, down to
+``1 / BATCHES_PER_EPOCH`` of an epoch. Adagrad's step size is larger in trainings with fewer steps,
+but not in those with fewer than this number, where it would overshoot."""
 
 MIN_BATCH_WORDS = 2000
 """By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).

@@ -92,10 +92,11 @@ class Draw(NamedTuple):
     Attributes
     ----------
     inputs
-        The input vectors, as weighted sums of word vectors: one sum for each center word, padded to
-        whole tiles of `CENTERS` center words.
+        Which word vectors are added up, with which weights, to the input vector of each center
+        word; padded to whole tiles of `CENTERS` center words.
     columns
-        The output vectors of the tiles, and the weights of the scores.
+        Which output vectors the input vectors of a tile are scored with, and by which factor the
+        loss of each score is multiplied.
     pairs
         The summed weight of the (center, outside) pairs for skip-gram, or the number of predicted
         words for CBOW.

@@ -292,8 +292,9 @@ class MeanOfSets(Benchmark):
         """Return the mean correlation of one run, and its 95 % confidence interval over word pairs.
 
         `answers`, (n,), are the cosines of the pairs of all sets, NaN for pairs with an unknown
-        word. The result is None if no set has `MIN_PAIRS_FOR_INTERVAL` used pairs, or if the
-        correlation of a set with so many pairs is undefined.
+        word. Sets with fewer than `MIN_PAIRS_FOR_INTERVAL` used pairs count neither in the mean nor
+        in the interval. The result is None if no set is left, or if the correlation of one that is
+        left is undefined.
         """
         used = self.known(answers)
         values, parts = self.scores(answers[None], used)

@@ -306,7 +306,7 @@ def sentence(judged: Judged, one: Difference) -> str:
 
 
 def way_of(value: float, digits: int) -> str:
-    """Format a difference, for example ``0.05 lower``."""
+    """Describe a difference in words: -0.0512 with two decimals (`digits`) is ``0.05 lower``."""
     return f"{abs(value):.{digits}f} {'higher' if value > 0 else 'lower'}"
 
 

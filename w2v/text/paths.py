@@ -1,4 +1,4 @@
-"""List the files given by paths, folders and glob patterns, and count the skipped files."""
+"""List the files of text that paths, folders and glob patterns name; count those left out."""
 
 import glob
 import os

@@ -96,6 +96,18 @@ def test_load_and_store_several(count: int, copy: Callable[..., None], k: int) -
     np.testing.assert_array_equal(target, wanted)
 
 
+def test_store_apart() -> None:
+    @compiled
+    def spread(x: F32, target: F32, stride: int) -> None:
+        simd.store_apart(simd.load_four(simd.address(x), 1), simd.address(target), stride)
+
+    source, target = numbers(5), np.zeros(16, np.float32)
+    spread(source, target, 5)
+    wanted = np.zeros(16, np.float32)
+    wanted[::5] = source[1:]
+    np.testing.assert_array_equal(target, wanted)
+
+
 @compiled
 def read_one(floats: F32, ints: NDArray[np.int32], k: int) -> tuple[Any, Any]:
     x, n = simd.address(floats), simd.address(ints)
@@ -321,6 +333,7 @@ ARGUMENTS: dict[str, Sequence[Any]] = {
     "load_ints": (types.intp, types.intp),
     "load_four": (types.intp, types.intp),
     "store": (FLOATS, types.intp, types.intp),
+    "store_apart": (Vector(types.float32, 4), types.intp, types.intp),
     "load_each": (PAIR, types.intp, types.intp),
     "store_each": (PAIR, types.intp, types.intp),
     "splat": (types.float32,),

@@ -10,11 +10,11 @@ The weight of a noise word is -K / `NOISE` times the summed weight of the center
 K is the number of noise words per pair. It is negative to mark the word as noise.
 
 For context words (those that may be predicted), only the scores near the diagonal of S are needed,
-a band matrix. The scores are stored by center word, at these positions of an array (``row`` and
-``band`` are attributes of `Sizes`):
+a band matrix. The scores are stored by center word, at these positions of an array (``first``,
+``row`` and ``band`` are attributes of `Sizes`):
 
-    (center i, context j)  at  i * row + j - i + MR - 1
-    (center i, noise k)    at  i * row + band + MR - 1 + k
+    (center i, context j)  at  i * row + first + j - i
+    (center i, noise k)    at  i * row + first + band + k
 
 These positions are linear in i, j and k, so a block of S has constant strides. A block of `MR`
 center rows may extend beyond the windows of some of them; the scores there have weight zero.
@@ -226,7 +226,7 @@ def fill_weights(pairs_of: Pairs, sizes: Sizes, lows: I32, highs: I32, weights: 
     weights_of, sums = pairs_of.weights, pairs_of.sums
     total = np.float64(0)
     for i in range(SHARED):
-        start = i * sizes.row + MR - 1
+        start = i * sizes.row + sizes.first
         low, high = lows[i], highs[i]
         for j in range(2 * sizes.reach + 1):
             is_pair = (j >= low) & (j < high)
@@ -320,7 +320,7 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
     of context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
-    H = address(tile.curvature) + 4 * ((i + p) * sizes.row + MR - 1)
+    H = address(tile.curvature) + 4 * ((i + p) * sizes.row + sizes.first)
     norm, mask = tile.center_norms[i + p], address(own.mask)
     of_contexts = add_curvature(
         H,
@@ -383,12 +383,13 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
     band, row, vectors = sizes.band, sizes.row, sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     size = 4 * vectors * LANES  # bytes of a row
-    near = S + 4 * (MR - 1)
+    near = S + 4 * sizes.first
     far = near + 4 * band
     for i in range(0, SHARED, MR):
-        for j in range(i, i + band, NR):
-            out = near + 4 * (i * (row - 1) + j)
-            score_tile(C + i * size, R + j * size, vectors, out, row - 1)
+        if not sizes.windows:
+            for j in range(i, i + band, NR):
+                out = near + 4 * (i * (row - 1) + j)
+                score_tile(C + i * size, R + j * size, vectors, out, row - 1)
         for k in range(0, NOISE, NR):
             score_tile(C + i * size, N + k * size, vectors, far + 4 * (i * row + k), row)
     loss: float = logistic(S, W, address(tile.curvature), SHARED * row // LANES)
@@ -417,26 +418,28 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
         the context words that both tiles share to the first rows at ``dR``; they are added to the
         gradients of this tile.
     """
-    reach, band, row, contexts, vectors = sizes[:5]
+    reach, band, row, contexts = sizes.reach, sizes.band, sizes.row, sizes.contexts
+    vectors = sizes.vectors
     C, N, S = address(tile.C), address(own.N), address(tile.scores)
     out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
     size = 4 * vectors * LANES  # bytes of a row
-    near = S + 4 * (MR - 1)
+    near = S + 4 * sizes.first
     far = near + 4 * band
     nothing = Terms(S, 0, 0, 0, C)
-    for i in range(0, SHARED, MR):
-        of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
-        of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
-        targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
-        gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
-    for j in range(0, contexts, MR):
-        i = max(0, j - 2 * reach)
-        count = min(SHARED, j + MR) - i
-        terms = Terms(near + 4 * (i * (row - 1) + j), 1, row - 1, count, C + i * size)
-        sums = dR + j * size if follows and j < contexts - SHARED else 0
-        n = SHARED + j
-        targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
-        gradient_rows(vectors, terms, nothing, sums, targets)
+    if not sizes.windows:
+        for i in range(0, SHARED, MR):
+            of_contexts = Terms(near + 4 * i * row, row - 1, 1, band, R + i * size)
+            of_noise = Terms(far + 4 * i * row, row, 1, NOISE, N)
+            targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
+            gradient_rows(vectors, of_contexts, of_noise, ZERO, targets)
+        for j in range(0, contexts, MR):
+            i = max(0, j - 2 * reach)
+            count = min(SHARED, j + MR) - i
+            terms = Terms(near + 4 * (i * (row - 1) + j), 1, row - 1, count, C + i * size)
+            sums = dR + j * size if follows and j < contexts - SHARED else 0
+            n = SHARED + j
+            targets = Targets(out + 8 * n, old + 8 * n, steps + 4 * n)
+            gradient_rows(vectors, terms, nothing, sums, targets)
     for k in range(0, NOISE, MR):
         terms = Terms(far + 4 * k, 1, row, SHARED, C)
         n = SHARED + contexts + k

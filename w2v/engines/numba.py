@@ -18,6 +18,7 @@ from w2v.engines import (
     Tally,
     Task,
     band,
+    centers,
     jobs,
     kernels,
     logistic,
@@ -53,6 +54,7 @@ COMPILED_LOSSES = NegativeSampling, HierarchicalSoftmax
 
 KERNEL_SOURCES = (
     band,
+    centers,
     jobs,
     logistic,
     structures,

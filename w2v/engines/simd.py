@@ -262,6 +262,14 @@ def store(builder: Any, value: Any, address: Any, k: Any) -> None:
     builder.store(value, pointer(builder, address, k), align=4)
 
 
+@instruction(lambda value, *_: types.void(value, types.intp, types.intp))
+def store_apart(builder: Any, value: Any, address: Any, stride: Any) -> None:
+    """Emit LLVM code that stores lane n of a vector at ``address`` + 4 n ``stride``, for each n."""
+    for n in range(value.type.count):
+        lane = builder.extract_element(value, ir.IntType(32)(n))
+        builder.store(lane, pointer(builder, address, builder.mul(stride, stride.type(n))), align=4)
+
+
 @instruction(lambda like, *_: like(like, types.intp, types.intp))
 def load_each(builder: Any, like: Any, address: Any, k: Any) -> Any:
     """Emit LLVM code that loads adjacent vectors, from ``address`` + 4 ``k`` on, into a tuple.

@@ -44,7 +44,7 @@ def read_strip(
         matrix, ids = buffer.words, plans.numbers[n, start : start + count]
     width = sizes.vectors * LANES
     prefetch_rows(matrix, ids, width)
-    locate_words(matrix, ids, zeros, windows)
+    locate_words(matrix, ids, zeros, windows.rows)
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
     out = address(buffer.inputs) + 4 * start * width
     read_windows(problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows)

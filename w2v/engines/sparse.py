@@ -21,7 +21,6 @@ from w2v.engines.simd import (
     load_each,
     load_float,
     load_int,
-    multiply_add,
     multiply_add_each,
     splat,
     store,
@@ -285,19 +284,3 @@ def spread_four(
             spread_four_block(entries, first, last, four, width, rows, column, (zero,))
         column += size * LANES
         left -= size
-
-
-@inner
-def lengths_squared(rows: Rows, count: int, vectors: int, out: int) -> None:
-    """Store the squared lengths of ``count`` rows at ``out``; ``count`` is a multiple of four."""
-    for i in range(0, count, 4):
-        a = rows.base + 4 * i * rows.stride
-        b, c, d = a + 4 * rows.stride, a + 8 * rows.stride, a + 12 * rows.stride
-        sum_a = sum_b = sum_c = sum_d = splat(0)
-        for k in range(0, vectors * LANES, LANES):
-            w, x, y, z = load(a, k), load(b, k), load(c, k), load(d, k)
-            sum_a = multiply_add(w, w, sum_a)
-            sum_b = multiply_add(x, x, sum_b)
-            sum_c = multiply_add(y, y, sum_c)
-            sum_d = multiply_add(z, z, sum_d)
-        store(sum_lanes_of_four(sum_a, sum_b, sum_c, sum_d), out, i)

@@ -9,11 +9,11 @@ in `w2v.engines.band` and `w2v.engines.nodes`; this module calls the functions o
 import numpy as np
 
 from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
+from w2v.engines.centers import score_centers, write_centers
 from w2v.engines.nodes import score_nodes, write_node_gradients
 from w2v.engines.plans import step_centers
 from w2v.engines.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
 from w2v.engines.simd import LANES, address, inlined, inner
-from w2v.engines.sparse import Rows, lengths_squared
 from w2v.engines.structures import (
     F32,
     I32,
@@ -76,9 +76,10 @@ def read_band(
     place
         The position of the tile's first center word in the strip.
     """
-    end = place + sizes.contexts
-    known = 0 if place == 0 else end - sizes.tile
-    gather_rows(matrix, ids[known:end], tile.R[known:], tile.norms[known:])
+    if not sizes.windows:
+        end = place + sizes.contexts
+        known = 0 if place == 0 else end - sizes.tile
+        gather_rows(matrix, ids[known:end], tile.R[known:], tile.norms[known:])
     gather_rows(matrix, noise[:NOISE], own.N, own.noise_norms)
 
 
@@ -143,7 +144,7 @@ def choose_band_targets(
         following[place:],
         curvature[place:],
         rate,
-        address(tile.R) + place * size,
+        0 if sizes.windows else address(tile.R) + place * size,
         dR + place * size,
         tile,
         sizes.tile,
@@ -366,7 +367,7 @@ def compute_strip(
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
     if sizes.windows:
         count = (last - first) * sizes.tile + 2 * sizes.window
-        locate_words(matrix, ids[:count], address(tile.zeros), windows)
+        locate_words(matrix, ids[:count], address(tile.zeros), windows.rows)
     row = strip * sizes.slots
     curvature, dR = buffer.outside_curvature[row:], address(buffer.outside) + row * size
     following = plans.outside_next[n, row:]
@@ -399,7 +400,7 @@ def compute_strip(
         if sizes.windows:
             out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
             read_windows(problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows)
-            lengths_squared(Rows(out, width), sizes.tile, sizes.vectors, address(tile.center_norms))
+            locate_words(problem.outside, around[place:until], zeros, windows.outside)
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
         of_centers = windows.curvature[place:] if sizes.windows else input_curvature[place:]
@@ -421,6 +422,8 @@ def compute_strip(
                 problem.pairs, sizes, documents[place:], lows[place:], highs[place:], tile, band
             )
             read_band(sizes, problem.outside, around, noise, place, tile, band)
+            if sizes.windows:
+                score_centers(sizes, windows.outside, address(tile.norms) + 4 * place, tile)
             tile_loss = compute_scores(sizes, tile, band, weights, address(tile.R) + place * size)
             sum_curvature(sizes, tile, band, address(tile.norms) + 4 * place, of_centers)
             choose_band_targets(
@@ -440,11 +443,7 @@ def compute_strip(
             )
         pairs += tile_pairs
         loss += tile_loss
-        if sizes.windows:
-            for i in range(sizes.tile):
-                tile.out[i] = address(windows.gradients) + (place + i) * size
-                tile.old[i], tile.steps[i] = address(tile.zeros), 1
-        else:
+        if not sizes.windows:
             choose_targets(
                 problem.center,
                 words[place : place + sizes.tile],
@@ -459,6 +458,9 @@ def compute_strip(
         if sizes.nodes:
             write_node_tile(problem, sizes, n, first + number, plans, buffer, rate, scratch)
         else:
+            if sizes.windows:
+                out = address(windows.gradients) + place * size
+                write_centers(sizes, windows.outside, out, tile, band)
             rows = address(tile.R) + place * size
             compute_gradients(sizes, tile, band, rows, dR + place * size, number > 0)
     if sizes.windows:

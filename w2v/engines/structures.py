@@ -200,9 +200,12 @@ class Sizes(NamedTuple):
         the window size for skip-gram, 0 for CBOW.
     band
         For negative sampling: the number of context words that any of `MR` consecutive center words
-        may predict. The scores of these center words with all of them are computed.
+        may predict. The scores of these center words with all of them are computed. For CBOW: 1.
+    first
+        For negative sampling: the number of unused elements before the scores of a center word with
+        context words.
     row
-        For negative sampling: the number of scores stored per center word.
+        For negative sampling: the number of elements per center word in the array of scores.
     contexts
         The number of context words of a tile, rounded up to a multiple of `MR`.
     vectors
@@ -242,6 +245,7 @@ class Sizes(NamedTuple):
 
     reach: int
     band: int
+    first: int
     row: int
     contexts: int
     vectors: int
@@ -527,6 +531,8 @@ class Windows(NamedTuple):
     ----------
     rows : int64, one for each word of the strip and the m words before and after it
         The address of the word's input vector. m is the window size.
+    outside : int64 (tile,)
+        For negative sampling: the address of the output vector of each center word of a tile.
     gradients, curvature : float32, one for each center word
         The negative gradient of the input row of the center word's window, and its curvature bound.
     shares : float32 (center words, 2 m + 1 rounded up to whole SIMD vectors)
@@ -538,6 +544,7 @@ class Windows(NamedTuple):
     """
 
     rows: I64
+    outside: I64
     gradients: F32
     curvature: F32
     shares: F32
@@ -650,7 +657,8 @@ def make_sizes(
         # More centers share a node, but a step must have whole tiles.
         tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
-    band = 2 * distance + MR
+    # A block of CBOW's center words would have more scores that count for nothing than others.
+    band, first = (1, 0) if windows else (2 * distance + MR, MR - 1)
     contexts = round_up(tile + 2 * distance, MR)
     # A strip has at least as many center words as other words around it.
     strip = min(-(-max(STRIP, 2 * window) // tile), -(-step // tile))
@@ -662,7 +670,8 @@ def make_sizes(
         tile=tile,
         reach=distance,
         band=band,
-        row=band + MR - 1 + NOISE,
+        first=first,
+        row=first + band + NOISE,
         contexts=contexts,
         vectors=-(-dim // LANES),
         window=window,
@@ -805,6 +814,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
         ),
         windows=Windows(
             rows=np.zeros(windowed, np.int64),
+            outside=np.zeros(sizes.tile * sizes.windows, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
             shares=aligned_zeros(centers * sizes.windows, wide),

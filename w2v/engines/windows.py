@@ -28,7 +28,7 @@ from w2v.engines.simd import (
     store_each,
 )
 from w2v.engines.sparse import MAX_SUMS
-from w2v.engines.structures import F32, I32, LINE, Sizes, Tile, Windows
+from w2v.engines.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
 
 AHEAD = 6
 """A row of the model is prefetched this many rows before it is updated."""
@@ -79,23 +79,21 @@ def find_targets(sizes: Sizes, documents: I32, lows: I32, highs: I32, tile: Tile
 
 
 @inner
-def locate_words(matrix: F32, ids: I32, zeros: int, windows: Windows) -> None:
-    """For CBOW, store the address of the vector of each word of a strip, a part of the text.
+def locate_words(matrix: F32, ids: I32, zeros: int, rows: I64) -> None:
+    """For CBOW, store the address of the vector of each word of a part of the text in ``rows``.
 
     Parameters
     ----------
     matrix
         The vectors of words.
     ids
-        The row of each word of the strip in the matrix; -1 for no word.
+        The row of each word in the matrix; -1 for no word.
     zeros
         The address of a row of zeros, which is stored for -1.
-    windows
-        The working memory; its ``rows`` are filled in.
     """
     base, size = address(matrix), np.int64(4 * matrix.shape[1])
     for place in range(len(ids)):
-        windows.rows[place] = base + ids[place] * size if ids[place] >= 0 else zeros
+        rows[place] = base + ids[place] * size if ids[place] >= 0 else zeros
 
 
 @inlined

@@ -1,0 +1,184 @@
+"""Compiled code for CBOW with negative sampling: each input row predicts one word, its center word.
+
+A tile is a group of `SHARED` center words. Their input rows C are scored with their own output
+vectors and with the tile's noise words. This module computes what belongs to the former: one score
+for each center word, and its part of the gradients. `w2v.engines.band` does the rest, and describes
+the arrays.
+"""
+
+from typing import Any
+
+from w2v.engines.band import Terms, add_terms
+from w2v.engines.rows import Targets
+from w2v.engines.simd import (
+    LANES,
+    ZERO,
+    address,
+    inlined,
+    inner,
+    load,
+    load_address,
+    load_each,
+    load_float,
+    multiply_add,
+    multiply_add_each,
+    splat,
+    store,
+    store_apart,
+    store_each,
+    sum_lanes_of_four,
+)
+from w2v.engines.sparse import MAX_VECTORS
+from w2v.engines.structures import I64, MR, Band, Sizes, Tile
+from w2v.engines.tiles import NOISE, SHARED
+
+
+@inlined
+def add_products(x: int, y: int, width: int) -> Any:
+    """Return the dot products x·x, x·y and y·y of two rows, each as a SIMD vector of partial sums.
+
+    ``x`` and ``y`` are the addresses of the rows, which have ``width`` float32 values.
+    """
+    sums, squares = (splat(0), splat(0)), splat(0)
+    for k in range(0, width, LANES):
+        a, b = load(x, k), load(y, k)
+        sums = multiply_add_each(a, (a, b), sums)
+        squares = multiply_add(b, b, squares)
+    return sums[0], sums[1], squares
+
+
+@inner
+def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
+    """Compute the score of each input row of a tile with the output vector of its center word.
+
+    The scores are written to ``tile.scores``, and the squared lengths of the input rows to
+    ``tile.center_norms``.
+
+    Parameters
+    ----------
+    outside
+        The address of the output vector of each center word.
+    norms
+        The address to which the squared lengths of the output vectors are written.
+    """
+    width, scores, size = sizes.vectors * LANES, address(tile.scores), 4 * sizes.row
+    for i in range(0, SHARED, MR):
+        C = address(tile.C) + 4 * i * width
+        xx0, xy0, yy0 = add_products(C, outside[i], width)
+        xx1, xy1, yy1 = add_products(C + 4 * width, outside[i + 1], width)
+        xx2, xy2, yy2 = add_products(C + 8 * width, outside[i + 2], width)
+        xx3, xy3, yy3 = add_products(C + 12 * width, outside[i + 3], width)
+        store(sum_lanes_of_four(xx0, xx1, xx2, xx3), address(tile.center_norms), i)
+        store(sum_lanes_of_four(yy0, yy1, yy2, yy3), norms, i)
+        store_apart(sum_lanes_of_four(xy0, xy1, xy2, xy3), scores + i * size, sizes.row)
+
+
+@inlined
+def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
+    """Return a block of columns of a row, multiplied by the number at the address ``factor``."""
+    return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
+
+
+@inlined
+def move_center(factor: int, C: int, targets: Targets, p: int, column: int, zero: Any) -> None:
+    """Write ``old + step * factor * C`` to some columns of row ``p`` of ``targets``.
+
+    The factor is at the address ``factor``, and C is the row at the address ``C``.
+    """
+    step = splat(load_float(targets.steps, p) * load_float(factor, 0))
+    old = load_each(zero, load_address(targets.old, p), column)
+    moved = multiply_add_each(step, load_each(zero, C, column), old)
+    store_each(moved, load_address(targets.out, p), column)
+
+
+@inlined
+def center_block(
+    noise: Terms,
+    own: int,
+    outside: int,
+    C: int,
+    out: int,
+    width: int,
+    targets: Targets,
+    column: int,
+    zero: Any,
+) -> None:
+    """Compute and write a block of columns of the negative gradients of `MR` center words.
+
+    Parameters
+    ----------
+    noise
+        What the noise words contribute to the gradients of the input rows.
+    own
+        The address of the negative derivative of the loss with respect to the score of the first
+        center word. Those of the next ones follow at distances of ``noise.down``.
+    outside
+        The address of an int64 array with the addresses of the output vectors.
+    C, out
+        The addresses of the input rows, and of the rows to which their gradients are written.
+    width
+        The number of float32 values in one of these rows.
+    targets
+        Where the gradients of the output vectors are written, or the vectors that they update.
+    column
+        The first column of the block.
+    zero
+        A tuple of zero SIMD vectors, as many as a row of the block has.
+    """
+    own1, own2, own3 = own + 4 * noise.down, own + 8 * noise.down, own + 12 * noise.down
+    tile = (
+        own_term(own, load_address(outside, 0), column, zero),
+        own_term(own1, load_address(outside, 1), column, zero),
+        own_term(own2, load_address(outside, 2), column, zero),
+        own_term(own3, load_address(outside, 3), column, zero),
+    )
+    sums0, sums1, sums2, sums3 = add_terms(noise, width, column, tile)
+    store_each(sums0, out, column)
+    store_each(sums1, out, column + width)
+    store_each(sums2, out, column + 2 * width)
+    store_each(sums3, out, column + 3 * width)
+    # An output vector is not read any more once it is updated.
+    move_center(own, C, targets, 0, column, zero)
+    move_center(own1, C + 4 * width, targets, 1, column, zero)
+    move_center(own2, C + 8 * width, targets, 2, column, zero)
+    move_center(own3, C + 12 * width, targets, 3, column, zero)
+
+
+@inner
+def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -> None:
+    """Compute and write the negative gradients of the input rows and of the center words of a tile.
+
+    Parameters
+    ----------
+    outside
+        The address of the output vector of each center word.
+    out
+        The address to which the gradients of the input rows are written.
+    tile
+        The derivatives of the loss, and the targets of the gradients of the output vectors.
+    own
+        The working memory that holds the output vectors of the noise words.
+    """
+    width, row, zero = sizes.vectors * LANES, sizes.row, splat(0)
+    for i in range(0, SHARED, MR):
+        factors, n = address(tile.scores) + 4 * i * row, 8 * (SHARED + i)
+        noise = Terms(factors + 4, row, 1, NOISE, address(own.N))
+        C, dC, rows = address(tile.C) + 4 * i * width, out + 4 * i * width, address(outside) + 8 * i
+        targets = Targets(
+            address(tile.out) + n, address(tile.old) + n, address(tile.steps) + n // 2
+        )
+        column, left = ZERO, sizes.vectors
+        for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
+            size = -(-left // blocks)
+            if size == 4:
+                four = (zero, zero, zero, zero)
+                center_block(noise, factors, rows, C, dC, width, targets, column, four)
+            elif size == 3:
+                three = (zero, zero, zero)
+                center_block(noise, factors, rows, C, dC, width, targets, column, three)
+            elif size == 2:
+                center_block(noise, factors, rows, C, dC, width, targets, column, (zero, zero))
+            else:
+                center_block(noise, factors, rows, C, dC, width, targets, column, (zero,))
+            column += size * LANES
+            left -= size

@@ -535,20 +535,28 @@ class Windows(NamedTuple):
         For negative sampling: the address of the output vector of each center word of a tile.
     gradients, curvature : float32, one for each center word
         The negative gradient of the input row of the center word's window, and its curvature bound.
-    shares : float32 (center words, 2 m + 1 rounded up to whole SIMD vectors)
-        For each center word and each word around it, beginning with the word m before it: the
-        factor by which the gradient of the center word's window is multiplied to get its
-        contribution to the gradient of the other word.
-    lanes : float32
-        The numbers 0, 1, 2 ..., as many as a row of ``shares`` has.
+    weights : float32 (center words,)
+        For each window, the factor by which its gradient is multiplied to get its contribution to
+        the gradient of each of its words.
+    shares : float32 (2 m + 1, center words + 4 m)
+        The same factor for each position in the largest window, from m words before to m words
+        behind the center word; 0 if the window does not contain the position. Each row has one for
+        every center word, and 2 m more elements at both ends, which have no meaning.
+    bounds : float32 (center words + 4 m,)
+        The curvature bound of each window along the vector of one of its words, as `shares` with 2
+        m more elements at both ends, which are zero.
+    lanes : int32 (LANES,)
+        The numbers 0, 1, 2 and so on.
     """
 
     rows: I64
     outside: I64
     gradients: F32
     curvature: F32
+    weights: F32
     shares: F32
-    lanes: F32
+    bounds: F32
+    lanes: I32
 
 
 class Nodes(NamedTuple):
@@ -773,7 +781,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
     # Room for the last scores, which are computed for several nodes and in whole vectors.
     most = max(sizes.tile * sizes.row, MR * elements)
     scores, curvature = aligned_zeros(2, round_up(most, LINE) + LANES)
-    wide = round_up(2 * sizes.window + 1, LANES)
+    shared = (centers + 4 * sizes.window) * sizes.windows
     mask = np.zeros(NOISE_LANES + round_up(pairs, LANES), np.float32)
     mask[:NOISE] = mask[NOISE_LANES : NOISE_LANES + pairs] = 1
     return Scratch(
@@ -817,8 +825,10 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             outside=np.zeros(sizes.tile * sizes.windows, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
-            shares=aligned_zeros(centers * sizes.windows, wide),
-            lanes=np.arange(wide, dtype=np.float32),
+            weights=np.zeros(centers * sizes.windows, np.float32),
+            shares=np.zeros((2 * sizes.window + 1, shared), np.float32),
+            bounds=np.zeros(shared, np.float32),
+            lanes=np.arange(LANES, dtype=np.int32),
         ),
         nodes=Nodes(
             starts=np.zeros(groups + 1, np.int32),

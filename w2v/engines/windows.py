@@ -12,20 +12,25 @@ import numpy as np
 from w2v.engines.simd import (
     LANES,
     ZERO,
+    add_ints,
     address,
-    greater,
     inlined,
     inner,
+    less_ints,
     load,
     load_address,
     load_each,
     load_float,
+    load_ints,
+    multiply_add,
     multiply_add_each,
     prefetch,
     select,
     splat,
+    splat_int,
     store,
     store_each,
+    subtract_ints,
 )
 from w2v.engines.sparse import MAX_SUMS
 from w2v.engines.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
@@ -230,37 +235,39 @@ def share_gradients(
         first center word; m is the window size.
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss along its input
-        row. For sums, the bounds are changed here: each is multiplied by the number of words.
+        row. If the row is a sum, this function multiplies the bound by the number of words.
     curvature
         Output: a bound on the curvature along the vector of each word of the strip, summed over the
         windows.
     """
-    m, wide = sizes.window, windows.shares.shape[1]
-    lanes, zero, half = address(windows.lanes), splat(0), np.float32(0.5)
-    for i in range(len(lows)):
+    m, centers, stride = sizes.window, len(lows), windows.shares.shape[1]
+    weights, bounds = address(windows.weights), address(windows.bounds)
+    for i in range(centers):
         words = highs[i] - lows[i] - 1
-        # The window as offsets from the word m before the center word.
-        low, high = np.float32(lows[i] - start - i), np.float32(highs[i] - start - i)
-        before, behind = splat(low - half), splat(high - half)
-        share = splat(window_weight(mean and exact, words))
-        for k in range(0, wide, LANES):
-            offsets = load(lanes, k)
-            inside = select(greater(behind, offsets), share, zero)
-            store(
-                select(greater(offsets, before), inside, zero),
-                address(windows.shares),
-                i * wide + k,
-            )
-        windows.shares[i, m] = 0  # the center word is not a part of its window
+        windows.weights[i] = window_weight(mean and exact, words)
         # The sum of a window's weights is 1 for a mean and its size for a sum.
-        of_windows[i] *= np.float32(1) if mean else np.float32(words)
-    shares, curvatures = address(windows.shares), address(of_windows)
-    for place in range(len(lows) + 2 * m):
-        total = np.float32(0)
-        for i in range(max(0, place - 2 * m), min(place + 1, len(lows))):
-            share_of_word = load_float(shares, place + i * (wide - 1))
-            total += share_of_word * load_float(curvatures, i)
-        curvature[place] = total
+        windows.bounds[2 * m + i] = of_windows[i] * (np.float32(1) if mean else np.float32(words))
+    windows.bounds[2 * m + centers : 4 * m + centers] = 0
+    zero, shares = splat(0), address(windows.shares)
+    for i in range(0, centers, LANES):
+        # The windows as offsets from the word m before the center word.
+        places = add_ints(load_ints(address(windows.lanes), 0), splat_int(np.int32(i + start)))
+        low = subtract_ints(load_ints(address(lows), i), places)
+        high = subtract_ints(load_ints(address(highs), i), places)
+        weight = load(weights, i)
+        for k in range(2 * m + 1):
+            if k != m:  # the center word is not a part of its window
+                offset = splat_int(np.int32(k))
+                inside = select(less_ints(offset, high), weight, zero)
+                share = select(less_ints(offset, low), zero, inside)
+                store(share, shares, k * stride + 2 * m + i)
+    count = centers + 2 * m
+    for n in range(0, count, LANES):
+        place, total = min(n, count - LANES), zero  # the last vectors may overlap
+        for k in range(2 * m, -1, -1):
+            i = 2 * m + place - k
+            total = multiply_add(load(shares, k * stride + i), load(bounds, i), total)
+        store(total, address(curvature), place)
 
 
 @inlined
@@ -291,13 +298,14 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     gradient of each word is written to the gradient buffer, or updates the model directly, as the
     targets in ``tile`` say (`w2v.engines.rows.Targets`). `share_gradients` has to be called before.
     """
-    m, width, down = sizes.window, sizes.vectors * LANES, windows.shares.shape[1] - 1
+    m, width, stride = sizes.window, sizes.vectors * LANES, windows.shares.shape[1]
+    down = 1 - stride
     for place in range(centers + 2 * m):
         if place + AHEAD < centers + 2 * m:
             for k in range(0, width, LINE):
                 prefetch(tile.old[place + AHEAD], k)
         first, last = max(0, place - 2 * m), min(place + 1, centers)
-        shares, gradients = address(windows.shares) + 4 * place, rows
+        shares, gradients = address(windows.shares) + 4 * (place * stride + 2 * m), rows
         target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))
         z, size, left = splat(0), 0, sizes.vectors
         for blocks in range(-(-sizes.vectors // MAX_SUMS), 0, -1):

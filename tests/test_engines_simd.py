@@ -136,6 +136,7 @@ def test_prefetch_of_an_address_that_is_not_mapped_does_nothing() -> None:
     @compiled
     def ask() -> None:
         simd.prefetch(1 << 40, 3)
+        simd.prefetch_target(1 << 40, 3)
 
     ask()
 
@@ -329,6 +330,7 @@ PAIR = types.UniTuple(FLOATS, 2)  # type: ignore[no-untyped-call]
 COEFFICIENTS = types.UniTuple(types.float32, 3)  # type: ignore[no-untyped-call]
 ARGUMENTS: dict[str, Sequence[Any]] = {
     "prefetch": (types.intp, types.intp),
+    "prefetch_target": (types.intp, types.intp),
     "load_float": (types.intp, types.intp),
     "load_int": (types.intp, types.intp),
     "load_address": (types.intp, types.intp),

@@ -22,6 +22,7 @@ from w2v.engines.simd import (
     load_float,
     multiply_add,
     multiply_add_each,
+    prefetch_target,
     splat,
     store,
     store_apart,
@@ -29,7 +30,7 @@ from w2v.engines.simd import (
     sum_lanes_of_four,
 )
 from w2v.engines.sparse import MAX_VECTORS
-from w2v.engines.structures import I64, MR, Band, Sizes, Tile
+from w2v.engines.structures import I64, LINE, MR, Band, Sizes, Tile
 from w2v.engines.tiles import NOISE, SHARED
 
 
@@ -167,6 +168,9 @@ def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -
         targets = Targets(
             address(tile.out) + n, address(tile.old) + n, address(tile.steps) + n // 2
         )
+        for j in range(SHARED + i + MR, min(SHARED + i + 2 * MR, 2 * SHARED)):
+            for k in range(0, width, LINE):
+                prefetch_target(tile.out[j], k)
         column, left = ZERO, sizes.vectors
         for blocks in range(-(-sizes.vectors // MAX_VECTORS), 0, -1):
             size = -(-left // blocks)

@@ -26,11 +26,12 @@ log(1 + exp(-s)) + b s, so each score needs one logarithm.
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.rows import Targets
+from w2v.engines.rows import Targets, prefetch_rows
 from w2v.engines.simd import (
     LANES,
     add,
     address,
+    inlined,
     inner,
     load,
     load_four,
@@ -152,6 +153,17 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
     own.entries[count] = 0  # a pair of nodes is scored at a time
 
 
+@inlined
+def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
+    """Prefetch the part of some rows of a matrix whose turn it is with a group of center words.
+
+    Prefetching a few rows with each group of a tile does not keep the tile's products waiting.
+    """
+    groups = sizes.tile // MR
+    first, last = len(ids) * group // groups, len(ids) * (group + 1) // groups
+    prefetch_rows(matrix, ids[first:last], sizes.vectors * LANES)
+
+
 @inner
 def score_nodes(
     weights: F32,
@@ -163,6 +175,8 @@ def score_nodes(
     own: Nodes,
     of_centers: F32,
     of_nodes: F32,
+    inputs: F32,
+    ahead: I32,
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
@@ -181,6 +195,8 @@ def score_nodes(
         For skip-gram, the document numbers of the words in and around the tile.
     of_centers, of_nodes
         Output: the summed curvatures of the loss along the input rows and the node vectors.
+    inputs, ahead
+        A matrix, and numbers of rows of it that are needed next, which are prefetched.
 
     Returns
     -------
@@ -199,6 +215,7 @@ def score_nodes(
     for group in range(sizes.tile // MR):
         first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
         center = address(tile.C) + group * MR * size
+        prefetch_part(inputs, ahead, group, sizes)
         score_four_rows(vectors, center, rows, places, first, last, scores)
     count = MR * np.int64(own.starts[sizes.tile // MR])
     whole = -(-count // LANES)
@@ -236,14 +253,17 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 
 
 @inner
-def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -> None:
+def write_node_gradients(
+    sizes: Sizes, tile: Tile, own: Nodes, gradients: int, nodes: F32, ahead: I32
+) -> None:
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
     A tile is a number of center words, each with an input row, and the tree nodes that they are
     scored with. `score_nodes` has listed in ``own`` which nodes each row is scored with, and stored
     the negative derivatives of the loss by these scores in ``tile``. For input rows, ``tile`` says
     where the gradients are written (`w2v.engines.rows.Targets`). For nodes, they are added to the
-    rows at the address ``gradients``.
+    rows at the address ``gradients``. The rows ``ahead`` of the matrix ``nodes``, which are needed
+    next, are prefetched.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))
@@ -252,6 +272,7 @@ def write_node_gradients(sizes: Sizes, tile: Tile, own: Nodes, gradients: int) -
     for group in range(sizes.tile // MR):
         first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
         i = group * MR
+        prefetch_part(nodes, ahead, group, sizes)
         center = address(tile.C) + i * size
         targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
         combine_four(vectors, listed, first, last, rows, targets)

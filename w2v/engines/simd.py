@@ -208,14 +208,34 @@ def address(array: NDArray[Any]) -> int:
     return np.intp(array.ctypes.data)  # type: ignore[return-value]
 
 
-@instruction(lambda *_: types.void(types.intp, types.intp))
-def prefetch(builder: Any, address: Any, k: Any) -> None:
-    """Emit LLVM code that prefetches the cache line of the location ``address`` + 4 ``k``."""
+def write_prefetch(builder: Any, place: Any, purpose: int, locality: int) -> None:
+    """Emit LLVM code that prefetches a cache line, to read it or to write to it.
+
+    Parameters
+    ----------
+    place
+        A pointer to any place in the line.
+    purpose
+        0 to read, 1 to write.
+    locality
+        The cache: 3 for the nearest one, 2 for the next.
+    """
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), number, number, number])
     function = builder.module.declare_intrinsic("llvm.prefetch", [ir.PointerType()], kind)
-    read, locality, data = number(0), number(2), number(1)
-    builder.call(function, [pointer(builder, address, k), read, locality, data])
+    builder.call(function, [place, number(purpose), number(locality), number(1)])
+
+
+@instruction(lambda *_: types.void(types.intp, types.intp))
+def prefetch(builder: Any, address: Any, k: Any) -> None:
+    """Emit LLVM code that prefetches the cache line of the location ``address`` + 4 ``k``."""
+    write_prefetch(builder, pointer(builder, address, k), 0, 2)
+
+
+@instruction(lambda *_: types.void(types.intp, types.intp))
+def prefetch_target(builder: Any, address: Any, k: Any) -> None:
+    """Emit LLVM code that prefetches the line of ``address`` + 4 ``k`` in order to write to it."""
+    write_prefetch(builder, pointer(builder, address, k), 1, 3)
 
 
 @instruction(lambda *_: types.float32(types.intp, types.intp))

@@ -13,8 +13,14 @@ import numpy as np
 
 from w2v.engines.plans import step_centers
 from w2v.engines.rows import gather_rows, prefetch_rows
-from w2v.engines.simd import LANES, ZERO, address, inlined, inner
-from w2v.engines.strips import score_node_tile, share_strip, strip_centers, write_node_tile
+from w2v.engines.simd import LANES, ZERO, address, inner
+from w2v.engines.strips import (
+    prefetch_first_window,
+    score_node_tile,
+    share_strip,
+    strip_centers,
+    write_node_tile,
+)
 from w2v.engines.structures import Buffer, Plans, Problem, Scratch, Shard, Sizes
 from w2v.engines.windows import locate_words, read_windows
 
@@ -42,29 +48,16 @@ def read_strip(
     matrix, ids = problem.center, plans.ids[n, start : start + count]
     if sizes.parts:
         matrix, ids = buffer.words, plans.numbers[n, start : start + count]
-    width = sizes.vectors * LANES
-    prefetch_rows(matrix, ids, width)
+    width, nothing = sizes.vectors * LANES, windows.outside[:0]
+    prefetch_first_window(sizes, matrix, ids)
     locate_words(matrix, ids, zeros, windows.rows)
     lows, highs = plans.lows[n, start:], plans.highs[n, start:]
     out = address(buffer.inputs) + 4 * start * width
-    read_windows(problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows)
+    read_windows(
+        problem.mean, sizes, lows, highs, start, ZERO, centers, out, zeros, windows, nothing
+    )
     # Center words without context are in no tile.
     buffer.input_curvature[start : start + centers] = 0
-
-
-@inlined
-def prefetch_sorted_tile(
-    problem: Problem, sizes: Sizes, n: int, number: int, plans: Plans, buffer: Buffer
-) -> None:
-    """Prefetch the input rows and node vectors of one tile.
-
-    A tile is a group of center words with similar paths in the Huffman tree. ``n`` is the number of
-    the step in ``plans``, and ``number`` is that of the tile in the step.
-    """
-    order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
-    begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
-    prefetch_rows(problem.outside, plans.nodes[n, begin:end], sizes.vectors * LANES)
-    prefetch_rows(buffer.inputs, order, sizes.vectors * LANES)
 
 
 @inner
@@ -100,14 +93,16 @@ def compute_sorted(
     first = strip * sizes.strip
     last = min(first + sizes.strip, -(-step_centers(sizes, shard, step) // sizes.tile))
     curvature, pairs, loss = scratch.windows.curvature[: sizes.tile], np.float64(0), np.float64(0)
-    prefetch_sorted_tile(problem, sizes, n, first, plans, buffer)
+    inputs = plans.order[n, first * sizes.tile : last * sizes.tile]
+    starts, nodes = plans.node_starts[n], plans.nodes[n]
+    prefetch_rows(buffer.inputs, inputs[: sizes.tile], sizes.vectors * LANES)
+    prefetch_rows(problem.outside, nodes[starts[first] : starts[first + 1]], sizes.vectors * LANES)
     for number in range(first, last):
-        if number + 1 < last:
-            prefetch_sorted_tile(problem, sizes, n, number + 1, plans, buffer)
-        order = plans.order[n, number * sizes.tile : (number + 1) * sizes.tile]
+        k, after = (number - first) * sizes.tile, (number + 1 - first) * sizes.tile
+        order, ahead = inputs[k:after], inputs[after : after + sizes.tile]
         gather_rows(buffer.inputs, order, tile.C, tile.center_norms)
         _, tile_loss = score_node_tile(
-            problem, sizes, n, number, order, plans, buffer, curvature, scratch
+            problem, sizes, n, number, order, plans, buffer, curvature, scratch, ahead
         )
         loss += tile_loss
         for i in range(sizes.tile):
@@ -117,7 +112,8 @@ def compute_sorted(
                 tile.out[i] = address(buffer.inputs) + order[i] * size
                 buffer.input_curvature[order[i]] = curvature[i]
                 pairs += 1
-        write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch)
+        ahead = nodes[starts[number + 1] : starts[min(number + 2, last)]]
+        write_node_tile(problem, sizes, n, number, plans, buffer, rate, scratch, ahead)
     shard.tallies[step * sizes.strips + strip, 0] = pairs
     shard.tallies[step * sizes.strips + strip, 1] = loss
 

@@ -28,7 +28,7 @@ from w2v.engines.structures import (
     Tile,
 )
 from w2v.engines.tiles import NOISE
-from w2v.engines.windows import locate_words, read_windows, share_gradients, write_shares
+from w2v.engines.windows import AHEAD, locate_words, read_windows, share_gradients, write_shares
 
 
 @inlined
@@ -42,14 +42,12 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 
 
 @inlined
-def tile_inputs(sizes: Sizes) -> int:
-    """Return the number of words whose vectors the input rows of a tile are computed from.
+def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
+    """For CBOW, prefetch the first rows that `w2v.engines.windows.read_windows` reads.
 
-    A tile is a group of consecutive center words. For skip-gram, the number is that of the center
-    words. For CBOW, it includes the ``sizes.window`` words before and the ``sizes.window`` words
-    after them, and is rounded up to a multiple of `MR`.
+    It prefetches the rows after them. ``ids`` are the numbers of the rows of ``matrix``.
     """
-    return int(sizes.input_slots - (sizes.strip - 1) * sizes.tile)
+    prefetch_rows(matrix, ids[: 2 * sizes.window + AHEAD], sizes.vectors * LANES)
 
 
 @inner
@@ -178,6 +176,7 @@ def score_node_tile(
     buffer: Buffer,
     of_centers: F32,
     scratch: Scratch,
+    ahead: I32,
 ) -> tuple[float, float]:
     """Compute the scores of a tile for the hierarchical softmax, and the derivatives of the loss.
 
@@ -194,6 +193,8 @@ def score_node_tile(
         the tile.
     of_centers
         Output: the summed curvature of the loss along each input row.
+    ahead
+        Rows of ``buffer.inputs`` that are needed next, if any. They are prefetched.
 
     Returns
     -------
@@ -213,6 +214,8 @@ def score_node_tile(
         scratch.nodes,
         of_centers,
         buffer.outside_curvature[begin:end],
+        buffer.inputs,
+        ahead,
     )
 
 
@@ -226,6 +229,7 @@ def write_node_tile(
     buffer: Buffer,
     rate: np.float32,
     scratch: Scratch,
+    ahead: I32,
 ) -> None:
     """Compute and write the gradients of a tile of the hierarchical softmax.
 
@@ -239,6 +243,8 @@ def write_node_tile(
         The number of the step in ``plans``, and of the tile in the step.
     rate
         The learning rate.
+    ahead
+        Nodes whose vectors are needed next, if any. They are prefetched.
     """
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     width = sizes.vectors * LANES
@@ -247,7 +253,7 @@ def write_node_tile(
     if not sizes.sorted:  # most nodes are in several tiles
         buffer.outside[begin:end] = 0
         gradients = places
-    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients)
+    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients, problem.outside, ahead)
     put_gradients(
         problem.outside,
         plans.nodes[n, begin:end],
@@ -375,18 +381,22 @@ def compute_strip(
         curvature[: sizes.slots - sizes.strip * NOISE] = 0
     pairs = loss = np.float64(0)
     # Prefetching loads more rows at the same time than copying them one after the other.
-    prefetch_rows(matrix, ids[: tile_inputs(sizes)], width)
-    if sizes.nodes:
-        begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
-        prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
+    if sizes.windows:
+        prefetch_first_window(sizes, matrix, ids)
     else:
-        prefetch_rows(problem.outside, around[: sizes.contexts], width)
-        prefetch_rows(problem.outside, plans.noise[n, first * NOISE : (first + 1) * NOISE], width)
+        prefetch_rows(matrix, ids[: sizes.tile], width)
+        if sizes.nodes:
+            begin, end = plans.node_starts[n, first], plans.node_starts[n, first + 1]
+            prefetch_rows(problem.outside, plans.nodes[n, begin:end], width)
+        else:
+            noise = plans.noise[n, first * NOISE : (first + 1) * NOISE]
+            prefetch_rows(problem.outside, around[: sizes.contexts], width)
+            prefetch_rows(problem.outside, noise, width)
     for number in range(last - first):
         place, ends = number * sizes.tile, first + number + 1 == last
-        if not ends:
+        if not ends and not sizes.windows:
             # The rows of the next tile are loaded into the cache while this tile is computed.
-            k = place + tile_inputs(sizes)
+            k = place + sizes.tile
             prefetch_rows(matrix, ids[k : k + sizes.tile], width)
             k = first + number + 1
             if sizes.nodes:
@@ -399,8 +409,14 @@ def compute_strip(
                 prefetch_rows(problem.outside, noise, width)
         if sizes.windows:
             out, zeros, until = address(tile.C), address(tile.zeros), place + sizes.tile
-            read_windows(problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows)
-            locate_words(problem.outside, around[place:until], zeros, windows.outside)
+            rows = windows.outside
+            k = first + number
+            noise = plans.noise[n, k * NOISE : (k + 1) * NOISE]
+            locate_words(problem.outside, around[place:until], zeros, rows)
+            locate_words(problem.outside, noise, zeros, rows[sizes.tile :])
+            read_windows(
+                problem.mean, sizes, lows, highs, start, place, until, out, zeros, windows, rows
+            )
         else:
             gather_rows(matrix, ids[place : place + sizes.tile], tile.C, tile.center_norms)
         of_centers = windows.curvature[place:] if sizes.windows else input_curvature[place:]
@@ -415,6 +431,7 @@ def compute_strip(
                 buffer,
                 of_centers,
                 scratch,
+                ids[:0],
             )
         else:
             noise = plans.noise[n, (first + number) * NOISE :]
@@ -456,7 +473,8 @@ def compute_strip(
                 0,
             )
         if sizes.nodes:
-            write_node_tile(problem, sizes, n, first + number, plans, buffer, rate, scratch)
+            k = first + number
+            write_node_tile(problem, sizes, n, k, plans, buffer, rate, scratch, ids[:0])
         else:
             if sizes.windows:
                 out = address(windows.gradients) + place * size

@@ -531,8 +531,9 @@ class Windows(NamedTuple):
     ----------
     rows : int64, one for each word of the strip and the m words before and after it
         The address of the word's input vector. m is the window size.
-    outside : int64 (tile,)
-        For negative sampling: the address of the output vector of each center word of a tile.
+    outside : int64 (tile + NOISE,)
+        For negative sampling: the address of the output vector of each center word of a tile, and
+        then of each of its noise words.
     gradients, curvature : float32, one for each center word
         The negative gradient of the input row of the center word's window, and its curvature bound.
     weights : float32 (center words,)
@@ -822,7 +823,7 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
         ),
         windows=Windows(
             rows=np.zeros(windowed, np.int64),
-            outside=np.zeros(sizes.tile * sizes.windows, np.int64),
+            outside=np.zeros((sizes.tile + NOISE) * sizes.windows, np.int64),
             gradients=aligned_zeros(centers * sizes.windows, width),
             curvature=np.zeros(centers * sizes.windows, np.float32),
             weights=np.zeros(centers * sizes.windows, np.float32),

@@ -25,6 +25,7 @@ from w2v.engines.simd import (
     multiply_add,
     multiply_add_each,
     prefetch,
+    prefetch_target,
     select,
     splat,
     splat_int,
@@ -36,7 +37,7 @@ from w2v.engines.sparse import MAX_SUMS
 from w2v.engines.structures import F32, I32, I64, LINE, Sizes, Tile, Windows
 
 AHEAD = 6
-"""A row of the model is prefetched this many rows before it is updated."""
+"""A row is prefetched this many rows before it is read or updated."""
 
 
 class Target(NamedTuple):
@@ -165,6 +166,7 @@ def read_windows(
     out: int,
     zeros: int,
     own: Windows,
+    outside: I64,
 ) -> None:
     """For CBOW, compute the input vectors of some center words of a strip, a part of the text.
 
@@ -190,9 +192,18 @@ def read_windows(
     own
         The working memory, whose ``rows`` have the address of each word's vector
         (`locate_words`).
+    outside
+        The addresses of rows that are needed next, if any. They are prefetched.
     """
     width, rows = sizes.vectors * LANES, address(own.rows)
     for i in range(first, last):
+        # Prefetching a few rows at a time does not keep the sums waiting.
+        ahead = own.rows[min(i + 2 * sizes.window + AHEAD, len(own.rows) - 1)]
+        for k in range(0, width, LINE):
+            prefetch(ahead, k)
+        for j in range(i - first, len(outside), last - first):
+            for k in range(0, width, LINE):
+                prefetch(outside[j], k)
         low, high = int(lows[i] - start), int(highs[i] - start)
         # The sum is over the whole window, with zeros in place of the center word.
         center = own.rows[i + sizes.window]
@@ -303,7 +314,7 @@ def write_shares(sizes: Sizes, centers: int, rows: int, tile: Tile, windows: Win
     for place in range(centers + 2 * m):
         if place + AHEAD < centers + 2 * m:
             for k in range(0, width, LINE):
-                prefetch(tile.old[place + AHEAD], k)
+                prefetch_target(tile.out[place + AHEAD], k)
         first, last = max(0, place - 2 * m), min(place + 1, centers)
         shares, gradients = address(windows.shares) + 4 * (place * stride + 2 * m), rows
         target = Target(tile.out[place], tile.old[place], splat(tile.steps[place]))

@@ -254,8 +254,9 @@ def choose_weights(
 
     A tile is a group of consecutive center words; a pair is a center word and a context word. The
     weights are in ``own.weights``. If a tile and the `Sizes.reach` words before and after the tile
-    are all in one document, the tile's weights are the same as those of any other such tile, and
-    each thread computes these weights only once.
+    are all in one document, or for CBOW if each window of the tile has another word than the center
+    word, the tile's weights are the same as those of any other such tile, and each thread computes
+    these weights only once.
 
     Parameters
     ----------
@@ -266,8 +267,13 @@ def choose_weights(
     lows, highs
         For CBOW, the start and the end (excluded) of the window of each center word of the tile.
     """
-    last = documents[SHARED + 2 * sizes.reach - 1]
-    inside = documents[0] >= 0 and documents[0] == last
+    if sizes.windows:
+        inside = True
+        for i in range(SHARED):
+            inside &= highs[i] - lows[i] > 1
+    else:
+        last = documents[SHARED + 2 * sizes.reach - 1]
+        inside = documents[0] >= 0 and documents[0] == last
     weights = own.weights[np.int64(inside)]
     if not inside or own.inside_pairs[0] == 0:
         find_targets(sizes, documents, lows, highs, tile)

@@ -503,10 +503,11 @@ class Band(NamedTuple):
     ----------
     weights : float32 (2, tile * row)
         The weight of each score, negative for noise words. The second row is for tiles whose
-        windows lie within one document, which all have the same weights; the first row is for the
-        other tiles, and is filled in for each of them.
+        windows lie within one document, which all have the same weights (for CBOW, tiles without an
+        empty window); the first row is for the other tiles, and is filled in for each of them.
     inside_pairs : float64 (1,)
-        The summed weight of the pairs of a tile within one document; 0 if not yet known.
+        The summed weight of the pairs of a tile with the weights of the second row; 0 if not yet
+        known.
     N, noise_norms : float32
         The output vectors of the noise words, and their squared lengths.
     mask : float32

@@ -26,7 +26,7 @@ log(1 + exp(-s)) + b s, so each score needs one logarithm.
 import numpy as np
 
 from w2v.engines.logistic import logistic
-from w2v.engines.rows import Targets, prefetch_rows
+from w2v.engines.rows import ALONE, Targets, limit, prefetch_rows
 from w2v.engines.simd import (
     LANES,
     add,
@@ -35,6 +35,7 @@ from w2v.engines.simd import (
     inner,
     load,
     load_four,
+    multiply,
     multiply_add,
     splat,
     splat_four,
@@ -253,8 +254,56 @@ def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nod
 
 
 @inner
+def choose_node_targets(
+    matrix: F32,
+    ids: I32,
+    following: I32,
+    curvature: F32,
+    rate: np.float32,
+    places: int,
+    width: int,
+    tile: Tile,
+    own: Nodes,
+) -> None:
+    """For CBOW, decide where the gradients of a tile's nodes are added: to the buffer or the model.
+
+    The vector of a node that no other tile of the step has is updated directly: each of its
+    gradients is multiplied by the step size. Those of other nodes are added up in the gradient
+    buffer. The addresses are stored in ``own.out``, and the derivatives of the loss, multiplied by
+    the step size or by 1, in ``own.factors``.
+
+    Parameters
+    ----------
+    matrix
+        The vectors of all nodes.
+    ids, following, curvature
+        For each node of the tile: its number, the next row of the same node in the buffer
+        (`ALONE` for its only row), and the summed curvature of the loss along its vector.
+    rate
+        The learning rate.
+    places, width
+        The address of the rows in the buffer, which are set to zero if they are used, and the
+        number of float32 values in a row.
+    """
+    model, stride, zero = address(matrix), np.int64(4 * matrix.shape[1]), splat(0)
+    for j in range(len(ids)):
+        alone = following[j] == ALONE
+        step = limit(rate, curvature[j])
+        own.steps[j] = step if alone else np.float32(1)
+        place = places + 4 * j * width
+        own.out[j] = model + ids[j] * stride if alone else place
+        if not alone:
+            for k in range(0, width, LANES):
+                store(zero, place, k)
+    scores, factors = address(tile.scores), address(own.factors)
+    for e in range(own.starts[len(own.starts) - 1]):
+        step_of_node = splat_four(own.steps[own.entries[e]])
+        store(multiply(load_four(scores, MR * e), step_of_node), factors, MR * e)
+
+
+@inner
 def write_node_gradients(
-    sizes: Sizes, tile: Tile, own: Nodes, gradients: int, nodes: F32, ahead: I32
+    sizes: Sizes, tile: Tile, own: Nodes, factors: int, nodes: F32, ahead: I32
 ) -> None:
     """Compute and write the negative gradients of the input rows and node vectors of a tile.
 
@@ -262,12 +311,13 @@ def write_node_gradients(
     scored with. `score_nodes` has listed in ``own`` which nodes each row is scored with, and stored
     the negative derivatives of the loss by these scores in ``tile``. For input rows, ``tile`` says
     where the gradients are written (`w2v.engines.rows.Targets`). For nodes, they are added to the
-    rows at the address ``gradients``. The rows ``ahead`` of the matrix ``nodes``, which are needed
-    next, are prefetched.
+    rows at the addresses ``own.out``, with the derivatives at the address ``factors``. The rows
+    ``ahead`` of the matrix ``nodes``, which are needed next, are prefetched.
     """
     vectors, size = sizes.vectors, 4 * sizes.vectors * LANES
     listed = List(address(own.entries), address(tile.scores))
-    rows, sums = Rows(address(tile.R), vectors * LANES), Rows(gradients, vectors * LANES)
+    of_nodes = List(address(own.entries), factors)
+    rows, sums = Rows(address(tile.R), vectors * LANES), address(own.out)
     out, old, steps = address(tile.out), address(tile.old), address(tile.steps)
     for group in range(sizes.tile // MR):
         first, last = np.int64(own.starts[group]), np.int64(own.starts[group + 1])
@@ -276,4 +326,4 @@ def write_node_gradients(
         center = address(tile.C) + i * size
         targets = Targets(out + 8 * i, old + 8 * i, steps + 4 * i)
         combine_four(vectors, listed, first, last, rows, targets)
-        spread_four(vectors, listed, first, last, center, sums)
+        spread_four(vectors, of_nodes, first, last, center, sums)

@@ -199,13 +199,11 @@ def put_gradients(
     rate: np.float32,
     copies: int,
     gradients: int,
-    places: int,
     width: int,
 ) -> None:
-    """Apply the gradients of some rows to the model, or copy them to the gradient buffer.
+    """Apply gradients in the gradient buffer to the model, if they are their rows' only ones.
 
-    A gradient is applied if it is the only one of its word, or tree node, in the training step. The
-    others are copied, unless they are in the buffer already.
+    A gradient is applied if it is the only one of its word, or tree node, in the training step.
 
     Parameters
     ----------
@@ -222,15 +220,11 @@ def put_gradients(
     copies
         The address of copies of the model's rows, from before the step.
     gradients
-        The address of the negative gradients. Gradients that have been applied or copied are then
-        set to zero at this address.
-    places
-        The address of the gradients' rows in the buffer. If it equals ``gradients``, nothing is
-        copied.
+        The address of the negative gradients.
     width
-        The number of float32 values in a row at these three addresses.
+        The number of float32 values in a row at these two addresses.
     """
-    model, stride, zero = address(matrix), matrix.shape[1], splat(0)
+    model, stride = address(matrix), matrix.shape[1]
     for j in range(len(ids)):
         row = 4 * j * width
         if following[j] == ALONE:
@@ -238,8 +232,3 @@ def put_gradients(
             for k in range(0, width, LANES):
                 old, gradient = load(copies + row, k), load(gradients + row, k)
                 store(multiply_add(step, gradient, old), out, k)
-                store(zero, gradients + row, k)
-        elif gradients != places:
-            for k in range(0, width, LANES):
-                store(load(gradients + row, k), places + row, k)
-                store(zero, gradients + row, k)

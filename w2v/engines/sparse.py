@@ -18,6 +18,7 @@ from w2v.engines.simd import (
     inlined,
     inner,
     load,
+    load_address,
     load_each,
     load_float,
     load_int,
@@ -235,7 +236,7 @@ def spread_four_block(
     last: Count,
     four: int,
     width: int,
-    rows: Rows,
+    rows: int,
     column: int,
     zero: Any,
 ) -> None:
@@ -243,7 +244,7 @@ def spread_four_block(
     x2, x3 = load_each(zero, four, 2 * width + column), load_each(zero, four, 3 * width + column)
     G = entries.factors
     for e in range(first, last):
-        place = row_address(rows, entries.places, e)
+        place = load_address(rows, np.int64(load_int(entries.places, e)))
         y = load_each(zero, place, column)
         y = multiply_add_each(splat(load_float(G, 4 * e)), x0, y)
         y = multiply_add_each(splat(load_float(G, 4 * e + 1)), x1, y)
@@ -254,7 +255,7 @@ def spread_four_block(
 
 @inner
 def spread_four(
-    vectors: int, entries: List, first: Count, last: Count, four: int, rows: Rows
+    vectors: int, entries: List, first: Count, last: Count, four: int, rows: int
 ) -> None:
     """Add weighted sums of four adjacent rows to the rows that a list selects.
 
@@ -268,7 +269,7 @@ def spread_four(
     four
         The address of the four rows.
     rows
-        The matrix whose rows are changed.
+        The address of an int64 array with the addresses of the rows that are changed.
     """
     zero, width, column, left = splat(0), vectors * LANES, ZERO, vectors
     for blocks in range(-(-vectors // MAX_VECTORS), 0, -1):

@@ -10,7 +10,7 @@ import numpy as np
 
 from w2v.engines.band import choose_weights, compute_gradients, compute_scores, sum_curvature
 from w2v.engines.centers import score_centers, write_centers
-from w2v.engines.nodes import score_nodes, write_node_gradients
+from w2v.engines.nodes import choose_node_targets, score_nodes, write_node_gradients
 from w2v.engines.plans import step_centers
 from w2v.engines.rows import choose_targets, gather_rows, prefetch_rows, put_gradients
 from w2v.engines.simd import LANES, address, inlined, inner
@@ -249,22 +249,22 @@ def write_node_tile(
     begin, end = plans.node_starts[n, number], plans.node_starts[n, number + 1]
     width = sizes.vectors * LANES
     places = address(buffer.outside) + 4 * begin * width
-    gradients = address(scratch.nodes.gradients)
-    if not sizes.sorted:  # most nodes are in several tiles
+    tile, own, factors = scratch.tile, scratch.nodes, address(scratch.tile.scores)
+    ids, following = plans.nodes[n, begin:end], plans.outside_next[n, begin:]
+    curvature = buffer.outside_curvature[begin:]
+    if sizes.sorted:
+        choose_node_targets(
+            problem.outside, ids, following, curvature, rate, places, width, tile, own
+        )
+        factors = address(own.factors)
+    else:  # most nodes are in several tiles
         buffer.outside[begin:end] = 0
-        gradients = places
-    write_node_gradients(sizes, scratch.tile, scratch.nodes, gradients, problem.outside, ahead)
-    put_gradients(
-        problem.outside,
-        plans.nodes[n, begin:end],
-        plans.outside_next[n, begin:],
-        buffer.outside_curvature[begin:],
-        rate,
-        address(scratch.tile.R),
-        gradients,
-        places,
-        width,
-    )
+        for j in range(len(ids)):
+            own.out[j] = places + 4 * j * width
+    write_node_gradients(sizes, tile, own, factors, problem.outside, ahead)
+    if not sizes.sorted:
+        copies = address(tile.R)
+        put_gradients(problem.outside, ids, following, curvature, rate, copies, places, width)
 
 
 @inner

@@ -575,7 +575,8 @@ class Nodes(NamedTuple):
         The column of each element.
     factors, negatives : float32 (MR * n,)
         For each element and each center word of its group: the summed weight of the predicted words
-        whose paths have the node, and of those whose paths take its branch of code 1.
+        whose paths have the node, and of those whose paths take its branch of code 1. For CBOW,
+        `factors` then has the derivatives of the loss, multiplied by the node's step size.
     marks : int32 (columns,)
         For each node, 1 + the number of the last group that has it; 0 if no group has it yet.
     lanes : float32 (2 reach + MR, MR)
@@ -585,8 +586,9 @@ class Nodes(NamedTuple):
         The summed weight of each node and branch for each center word of a group.
     curvature : float32 (columns, MR)
         Partial sums of the curvature of each node.
-    gradients : float32 (columns, width)
-        For CBOW, the negative gradients of the nodes; zero between two tiles.
+    out, steps : int64 and float32 (columns,)
+        For each node: the address of the row to which its gradient is added, a row of the gradient
+        buffer or, for CBOW, its vector in the model; and for CBOW the step size, 1 for the buffer.
     bits : float32 (16, MR)
         The `MR` bits of each number from 0 to 15, the lowest bit first, as 0 or 1.
     """
@@ -599,7 +601,8 @@ class Nodes(NamedTuple):
     lanes: F32
     sums: F32
     curvature: F32
-    gradients: F32
+    out: I64
+    steps: F32
     bits: F32
 
 
@@ -841,7 +844,8 @@ def make_scratch(sizes: Sizes, problem: Problem) -> Scratch:
             lanes=aligned_zeros(2 * sizes.reach + MR, MR),
             sums=aligned_zeros(2 * sizes.columns, MR),
             curvature=aligned_zeros(sizes.columns, MR),
-            gradients=aligned_zeros(sizes.columns, width, touched=False),
+            out=np.zeros(sizes.columns, np.int64),
+            steps=np.zeros(sizes.columns, np.float32),
             bits=np.unpackbits(
                 np.arange(2**MR, dtype=np.uint8)[:, None], axis=1, count=MR, bitorder="little"
             ).astype(np.float32),

@@ -377,7 +377,8 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
     A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
     then replaced by -∂J/∂S. Bounds on the second derivatives of the loss are written to
-    ``tile.curvature``.
+    ``tile.curvature``. For CBOW, the scores of center words with their own vectors are there before
+    (`w2v.engines.centers.score_centers`).
 
     Parameters
     ----------
@@ -409,7 +410,8 @@ def compute_gradients(sizes: Sizes, tile: Tile, own: Band, R: int, dR: int, foll
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The gradients
     follow from -∂J/∂S in ``tile.scores``. Each is written to its target, which is stored in
     ``tile`` (`w2v.engines.rows.Targets`): its row of the gradient buffer, or the vector in the
-    model, which is updated; for input rows of CBOW, a row of the thread's working memory.
+    model, which is updated. For CBOW, only those of noise words are computed here
+    (`w2v.engines.centers.write_centers` computes the others).
 
     Parameters
     ----------

@@ -58,9 +58,9 @@ def read_band(
 
     A tile is a group of consecutive center words, and a strip a sequence of tiles. The vectors of
     words that the tile may predict are copied to ``tile.R``, except those that are there already
-    because the previous tile of the strip needed them, too. The vectors of noise words are copied
-    to ``own.N``. The squared lengths of the copied vectors are written to ``tile.norms`` and
-    ``own.noise_norms``.
+    because the previous tile of the strip needed them, too. For CBOW, none is copied (see
+    `w2v.engines.centers`). The vectors of noise words are copied to ``own.N``. The squared lengths
+    of the copied vectors are written to ``tile.norms`` and ``own.noise_norms``.
 
     Parameters
     ----------

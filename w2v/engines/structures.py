@@ -467,7 +467,8 @@ class Tile(NamedTuple):
     C : float32, rows of width
         The input vectors of the tile.
     R : float32, rows of width
-        For negative sampling: the output vectors of the words in and around all tiles of the strip.
+        For negative sampling: the output vectors of the words in and around all tiles of the strip;
+        not used for CBOW.
         For the hierarchical softmax: the vectors of the tree nodes of the tile.
     center_norms, norms : float32
         The squared lengths of the rows of C and of R.
@@ -670,7 +671,7 @@ def make_sizes(
         # More centers share a node, but a step must have whole tiles.
         tile = next(n for n in range(NODE_TILE, 0, -CENTERS) if step % n == 0)
     distance = window if reach is None else reach
-    # A block of CBOW's center words would have more scores that count for nothing than others.
+    # With CBOW, only one score in four of a block of center words and their vectors would count.
     band, first = (1, 0) if windows else (2 * distance + MR, MR - 1)
     contexts = round_up(tile + 2 * distance, MR)
     # A strip has at least as many center words as other words around it.

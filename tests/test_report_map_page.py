@@ -15,9 +15,7 @@ from w2v.evaluate.projection import NAMES, project, project_by
 from w2v.report import map_page
 from w2v.vectors import WordVectors
 
-# UMAP compiles for long, once in a process.
-UMAP = pytest.param("umap", marks=[pytest.mark.long, pytest.mark.xdist_group("umap")])
-METHODS = ["pca", "tsne", UMAP]
+METHODS = ["pca", "tsne", pytest.param("umap", marks=pytest.mark.long)]  # UMAP compiles for long
 
 
 def vectors_of(n: int, d: int = 4, counts: bool = True) -> WordVectors:

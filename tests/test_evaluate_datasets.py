@@ -113,6 +113,7 @@ def test_without_a_network_one_line_says_what_to_get(tmp_path: Path) -> None:
     assert not (tmp_path / "outputs" / "cache").exists()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("checked")
 def test_a_run_has_every_set_their_mean_and_their_sources(tmp_path: Path) -> None:
     write_text(tmp_path)

@@ -219,6 +219,7 @@ def test_an_earlier_sweep_in_the_folder_is_moved(here: Path) -> None:
 # Searches
 
 
+@pytest.mark.long
 def test_a_search_resumes_and_ends(here: Path) -> None:
     search = ("search=optuna", SPACE, "tracking=none")
     first = sweep(*search, "hydra.sweeper.n_trials=3", cwd=here)

@@ -122,6 +122,7 @@ def test_the_terminal_lists_the_best_twenty(tmp_path: Path) -> None:
     assert len(summary["configurations"]) == 23
 
 
+@pytest.mark.long
 def test_vectors_are_artifacts_of_the_best_job_unless_asked_otherwise(
     empty_store: Path, tmp_path: Path
 ) -> None:

@@ -259,6 +259,7 @@ def test_a_job_that_ends_meanwhile_is_not_lost(outputs: Path, killed: bool) -> N
     assert (lost_jobs(outputs, "sweep") != {}) == killed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("killed", [False, True])
 def test_jobs_of_a_worker_process_do_not_wait_for_their_records(
     outputs: Path, killed: bool, capsys: pytest.CaptureFixture[str]

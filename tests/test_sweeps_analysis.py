@@ -141,6 +141,20 @@ def test_equal_losses_have_one_best_configuration() -> None:
     assert column(result.configurations, "verdict") == ["best", "no difference shown"] * 2
 
 
+@pytest.mark.parametrize("undefined", range(4))
+def test_a_loss_that_is_not_a_number_ranks_last(undefined: int) -> None:
+    losses = [math.nan if x == undefined else float(x) for x in range(4)]
+    jobs = [
+        replace(
+            job(i, 0.0, model__dim=x, vocab__min_count=count, seed=seed),
+            figures={"heldout_loss": losses[x], MEAN_OF_SETS: (2.0, 3.0, 0.0, 1.0)[x] + seed / 10},
+        )
+        for i, (x, count, seed) in enumerate(itertools.product(range(4), (2, 5), (0, 1)))
+    ]
+    dims = column(compare_jobs("heldout_loss", jobs).configurations, "model.dim")
+    assert [int(dim) for dim in dims[3::4]] == [undefined] * 2
+
+
 def test_a_setting_that_follows_from_a_choice_is_left_out() -> None:
     jobs = [
         job(0, 1.0, engine="numpy", engine__name="numpy", model__dim=4, seed=0),

@@ -23,6 +23,11 @@ _MAX_WEIGHTS = 1 << 16
 """A batch of several bootstrap samples has at most this many values, to fit in the CPU's cache."""
 
 
+def nan_last(value: float) -> tuple[bool, float]:
+    """Return a key that sorts numbers in ascending order, and NaN behind them."""
+    return (True, 0.0) if math.isnan(value) else (False, float(value))
+
+
 def ratio(part: float, whole: float) -> float | None:
     """Return part / whole, or None if `whole` is 0."""
     return part / whole if whole else None

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from w2v.evaluate.neighbours import mean_neighbour_overlap
-from w2v.evaluate.statistics import pareto_front, student_interval
+from w2v.evaluate.statistics import nan_last, pareto_front, student_interval
 from w2v.evaluate.verdicts import COLUMNS, MEAN_OF_SETS, Judged, Setting, Verdicts
 from w2v.labels import as_text, is_number, short_names, shortened
 from w2v.tables import Row, typed_rows
@@ -234,7 +234,7 @@ class Sweep(Generic[R]):
             settings = dict(zip(self.settings, key, strict=True))
             groups.setdefault(group, []).append(Configuration(settings, group, runs, values))
         for ranked in groups.values():
-            ranked.sort(key=lambda one: (-one.epochs, -self.sign * one.mean, one.name))
+            ranked.sort(key=lambda one: (-one.epochs, *nan_last(-self.sign * one.mean), one.name))
         return groups
 
     @cached_property

@@ -27,6 +27,7 @@ from w2v.evaluate.influence import (
 )
 from w2v.evaluate.significance import MIN_ITEMS, Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
+from w2v.evaluate.statistics import nan_last
 from w2v.vectors import WordVectors
 
 MEAN_OF_SETS = "similarity/mean/spearman"
@@ -215,7 +216,10 @@ class Verdicts:
             sign = 1 if self.smaller_is_better(score) else -1
             order = sorted(
                 range(len(settings)),
-                key=lambda i: (sign * np.mean([*values[i].values()]), settings[i].name),
+                key=lambda i: (
+                    *nan_last(sign * float(np.mean([*values[i].values()]))),
+                    settings[i].name,
+                ),
             )
             settings, values = [settings[i] for i in order], [values[i] for i in order]
         benchmark, answers = self._asked(score, settings)

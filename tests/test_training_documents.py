@@ -274,7 +274,8 @@ def test_an_interrupt_after_the_last_words_changes_nothing(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(ProgressBar, "epoch", epoch)
-    made = small(DOCUMENTS, checkpoints=tmp_path, checkpoint_words=1)
+    with pytest.warns(UserWarning, match="after the last words of the training, which is complete"):
+        made = small(DOCUMENTS, checkpoints=tmp_path, checkpoint_words=1)
     assert not made.interrupted
     assert len(made.epochs) == SMALL["epochs"]
     assert list(tmp_path.iterdir()) == []

@@ -314,6 +314,8 @@ def train(
             saved.clear()
     if interrupted:
         _warn(interrupted_line(trained, settings.epochs, saved is not None))
+    elif interrupt.received:
+        _warn("Ctrl-C came after the last words of the training, which is complete")
     vectors = _vectors(trained, chosen, added)
     # The engine's arrays are those of the text's own counts and order of words.
     state = trained.engine_state if added is None or added.counts is None else {}

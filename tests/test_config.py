@@ -688,7 +688,8 @@ def test_help_has_columns() -> None:
     assert entry("  a=b", "some words") == [f"{'  a=b':36}some words"]
     assert entry("  a=b", "word " * 14) == [f"{'  a=b':36}{'word ' * 12}word", f"{'':36}word"]
     assert entry("a" * 36, "word") == ["a" * 36, f"{'':36}word"]
-    assert entry("  a=b", "") == ["  a=b"]  # a file without a comment at its top
+    for left in ("  a=b", "a" * 40):
+        assert entry(left, "") == [left]  # a file without a comment at its top
 
 
 def test_the_page_of_defaults_lists_every_choice() -> None:

@@ -347,6 +347,7 @@ def test_an_unusable_function_is_refused(module: str) -> None:
     name = "must be package.module.name of a function"
     Path(f"{module}_broken.py").write_text("def\n")
     Path(f"{module}_failing.py").write_text("raise KeyError('no such entry')\n")
+    Path(f"{module}_ending.py").write_text("raise SystemExit('usage:\\n  none')\n")
     cases = {
         "nowhere.here": f"{name} (No module named 'nowhere')",
         "split": f"{name} (Empty module name)",
@@ -354,6 +355,7 @@ def test_an_unusable_function_is_refused(module: str) -> None:
         "..f": f"{name} (the 'package' argument is required to perform a relative import for '.')",
         f"{module}_broken.f": f"{name} (invalid syntax ({module}_broken.py, line 1))",
         f"{module}_failing.f": f"{name} ('no such entry')",
+        f"{module}_ending.f": f"{name} (usage: none)",
         f"{module}.constant": "must be the name of a function",
     }
     for function, reason in cases.items():

@@ -90,5 +90,7 @@ def settings_of(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
 
 def entry(left: str, right: str) -> list[str]:
     """Format a help entry in two columns, and return its lines."""
-    rows = [f"{' ' * COLUMN}{line}" for line in textwrap.wrap(right, WIDTH - COLUMN)] or [""]
-    return [left, *rows] if len(left) >= COLUMN else [left + rows[0][len(left) :], *rows[1:]]
+    rows = [f"{' ' * COLUMN}{line}" for line in textwrap.wrap(right, WIDTH - COLUMN)]
+    if len(left) >= COLUMN or not rows:
+        return [left, *rows]
+    return [left + rows[0][len(left) :], *rows[1:]]

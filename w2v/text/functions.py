@@ -21,7 +21,7 @@ def import_function(name: str) -> Callable[[str], Iterable[str]]:
     ------
     ImportError, AttributeError, ValueError, TypeError
         There is no such module or function, or the name is malformed.
-    Exception
+    Exception, SystemExit
         Anything that the module raises when it is imported, such as a SyntaxError.
     """
     module, _, attribute = name.rpartition(".")

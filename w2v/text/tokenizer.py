@@ -80,8 +80,9 @@ class Tokenizer(Settings, ABC):
                 self.refuse("function", "null where a pattern is given")
             try:
                 valid = callable(import_function(self.function))
-            except Exception as error:  # also what the user's module raises
-                self.refuse("function", f"package.module.name of a function ({error})")
+            except (Exception, SystemExit) as error:  # also what the user's module raises
+                reason = " ".join(str(error).split()) or type(error).__name__
+                self.refuse("function", f"package.module.name of a function ({reason})")
             if not valid:
                 self.refuse("function", "the name of a function")
         if self.pattern is not None:

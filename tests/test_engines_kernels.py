@@ -430,7 +430,18 @@ def test_what_was_compiled_is_deleted_when_another_source_changes(tmp_path: Path
 def test_the_sources_of_the_kernels_are_those_that_they_import() -> None:
     files = [Path(str(module.__file__)) for module in (kernels, *KERNEL_SOURCES)]
     found = {name for file in files for name in imported_modules(file.read_text(), ("w2v.",))}
-    assert {module.__name__ for module in KERNEL_SOURCES} <= found
+    sources = {module.__name__ for module in KERNEL_SOURCES}
+    assert sources <= found
+    compiled = {
+        f"w2v.engines.{file.stem}"
+        for file in Path(str(kernels.__file__)).parent.glob("*.py")
+        if any(
+            name.startswith("w2v.engines.simd.")
+            for name in imported_modules(file.read_text(), ("w2v.",))
+        )
+    }
+    assert len(compiled) > 10
+    assert compiled <= sources | {"w2v.engines.kernels", "w2v.engines.numba"}
 
 
 def test_nothing_to_train_on() -> None:

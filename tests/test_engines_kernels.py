@@ -356,7 +356,7 @@ FEATURES = {4: "-avx2", 8: "+avx2", 16: "+avx512f"}
 @pytest.mark.long
 @pytest.mark.xdist_group("compiling")  # groups start before single tests
 @pytest.mark.parametrize(
-    ("lanes", "processes"), zip(sorted(FEATURES.keys() - {LANES}), (1, 2), strict=True)
+    ("lanes", "processes"), list(zip(sorted(FEATURES.keys() - {LANES}), (1, 2), strict=True))
 )
 def test_other_vector_lengths_and_processes_that_share_an_empty_cache(
     lanes: int, processes: int, tmp_path: Path

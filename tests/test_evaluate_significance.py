@@ -419,7 +419,7 @@ def test_what_cannot_be_compared_says_why() -> None:
     assert Comparison(values, Family(2)).difference(0, 1).verdict == "one seed"
     values = [as_runs(np.array([1.0, np.nan])), as_runs(np.ones(2))]
     found = Comparison(values, Family(2)).difference(0, 1)
-    assert (found.verdict, found.items, found.low) == ("too few pairs", None, None)
+    assert (found.verdict, found.items, found.low) == ("undefined", None, None)
     same = [as_runs(np.ones(3))] * 2
     found = Comparison(same, Family(2)).difference(0, 1)
     assert (found.verdict, found.p, found.low, found.high) == ("no difference shown", 1.0, 0.0, 0.0)
@@ -448,7 +448,7 @@ def test_sentences_say_what_is_missing() -> None:
     few = said(math.nan, "too few pairs", seeds=2, items=0)
     assert few == "x: a and b have 0 pairs in common, too few to say anything"
     for items in (None, 353):
-        undefined = said(math.nan, "too few pairs", seeds=2, items=items)
+        undefined = said(math.nan, "undefined", seeds=2, items=items)
         assert undefined == f"x: the score of a or b is undefined, {nothing}"
     one = {"low": -0.1, "high": 0.02, "seeds": 1, "items": 353, "detectable": 0.08}
     shown = "1 seed can show a difference of 0.080"

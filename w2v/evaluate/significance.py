@@ -46,7 +46,9 @@ from numpy.typing import NDArray
 from w2v.evaluate.influence import Benchmark, Scores
 from w2v.evaluate.statistics import studentized_range_sf
 
-Verdict = Literal["better", "worse", "no difference shown", "one seed", "too few pairs"]
+Verdict = Literal[
+    "better", "worse", "no difference shown", "one seed", "too few pairs", "undefined"
+]
 
 LEVEL = 0.05
 """The significance level: the probability of any false positive in a table of comparisons."""
@@ -132,8 +134,8 @@ class Difference:
     verdict
         ``better`` or ``worse`` if `a` differs significantly from `b`, or else ``no difference
         shown``. If the two cannot be compared, the verdict is the reason: ``one seed`` (fewer than
-        two in common) or ``too few pairs`` (fewer than `MIN_ITEMS` items, or a score that is
-        undefined).
+        two in common), ``too few pairs`` (fewer than `MIN_ITEMS` items) or ``undefined`` (the
+        score of a run is NaN, such as the loss of a training that diverged).
     low, high
         The confidence interval of the difference. It is so wide that the intervals of all compared
         differences hold at once with a probability of 95 %. It excludes 0 if the verdict is
@@ -385,9 +387,10 @@ class Comparison:
         runs = self.values if self.benchmark is None else self.answers
         seeds = [seed for seed in runs[a] if seed in runs[b]]
         found, noise, items = self._noise(a, b, seeds)
-        known = math.isfinite(found) and (items is None or items >= MIN_ITEMS)
-        if seeds and not known:
+        if seeds and items is not None and items < MIN_ITEMS:
             return Difference(a, b, found, "too few pairs", seeds=len(seeds), items=items)
+        if seeds and not math.isfinite(found):
+            return Difference(a, b, found, "undefined", seeds=len(seeds), items=items)
         if noise is None:
             return Difference(a, b, found, "one seed", seeds=len(seeds), items=items)
         critical, error = noise.critical(self.family), noise.error

@@ -25,7 +25,7 @@ from w2v.evaluate.influence import (
     analogy_benchmark,
     similarity_benchmark,
 )
-from w2v.evaluate.significance import MIN_ITEMS, Comparison, Difference, Family, levels
+from w2v.evaluate.significance import Comparison, Difference, Family, levels
 from w2v.evaluate.similarity import Pair, Unknown, pair_cosines
 from w2v.evaluate.statistics import nan_last
 from w2v.vectors import WordVectors
@@ -118,7 +118,7 @@ COLUMNS = {
     "difference": "float64",  # of the means: the setting less the one that it is compared with
     "low": "float64",  # of the 95 % intervals of all comparisons together
     "high": "float64",
-    "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs
+    "verdict": "str",  # better, worse, no difference shown; one seed, too few pairs, undefined
     "p": "float64",  # corrected for the number of comparisons
     "seeds": "int64",  # that both settings have
     "items": "int64",  # pairs or questions that all runs of both know
@@ -291,9 +291,9 @@ def sentence(judged: Judged, one: Difference) -> str:
     if one.verdict == "one seed":
         seeds = "one seed" if one.seeds else "no seed"
         return f"{a} and {b} have {seeds} in common, so nothing can be said"
+    if one.verdict == "undefined":
+        return f"the score of {a} or {b} is undefined, so nothing can be said"
     if one.verdict == "too few pairs":
-        if one.items is None or one.items >= MIN_ITEMS:
-            return f"the score of {a} or {b} is undefined, so nothing can be said"
         return f"{a} and {b} have {one.items} pairs in common, too few to say anything"
     assert one.low is not None
     assert one.high is not None

@@ -22,7 +22,7 @@ from w2v.evaluate.settings import Evaluate
 from w2v.files import write_vocabulary
 from w2v.report.evaluation import compute
 from w2v.report.figures import LIST, MAP, Counts, draw, read_pictures
-from w2v.report.report import REPORT, write_report
+from w2v.report.report import REPORT, without_passwords, write_report
 from w2v.training.history import Epoch, Point
 from w2v.training.result import HISTORY
 from w2v.vectors import VOCABULARY, WordVectors
@@ -474,6 +474,20 @@ def test_the_report_shows_the_results_and_no_password(site: Site) -> None:
         texts.append(f"{_shown(word)}\N{NO-BREAK SPACE}{cosine:.2f}".replace("-", "−"))
     for text in texts:
         assert text in read.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://key:se/cr+et@bucket/a.gz", "s3://***@bucket/a.gz"),
+        ("https://me:p@ss@host:80/a b", "https://***@host:80/a b"),
+        ("https://me@host/a http://me:secret@host", "https://***@host/a http://***@host"),
+        ("https://host/a@2.txt", "https://host/a@2.txt"),
+        ("https://host:80/a", "https://host:80/a"),
+    ],
+)
+def test_no_part_of_a_password_is_shown(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
 
 
 def test_the_report_opens_and_fits(site: Site, open_page: Any, screen: dict[str, Any]) -> None:

@@ -322,8 +322,12 @@ def setting_text(value: Any) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Replace the user name and password of URLs, ``user:password@`` or ``user@``, by ``***@``."""
-    return re.sub(r"(://)[^/@\s]+@", r"\1***@", text)
+    """Replace the user name and password of URLs, ``user:password@`` or ``user@``, by ``***@``.
+
+    A password may have ``/`` and ``@`` in it, as keys of S3 have, so what follows ``user:`` counts
+    as the password up to the last ``@`` before a space.
+    """
+    return re.sub(r"(://)([^/@:\s]*:\S*|[^/@\s]+)@", r"\1***@", text)
 
 
 def software() -> str:

@@ -78,10 +78,10 @@ def comparable(past: Manifest, wanted: Manifest) -> bool:
 
 
 def text_ratio(wanted: Manifest, had: Manifest) -> float:
-    """Return how many times as much text one result is computed from as another.
+    """Return the total size of a wanted result's input files, divided by that of another result.
 
-    `wanted` and `had` are the manifests of the two results. Their sizes in bytes are divided. The
-    ratio is 1 if both have the same corpus settings, and 0 if the size of `had` is unknown or 0.
+    `wanted` and `had` are the manifests of the two results, which contain the sizes. The ratio is 1
+    if both have the same corpus settings, and 0 if the size in `had` is unknown or 0.
     """
     if wanted["settings"].get("corpus") == had["settings"].get("corpus"):
         return 1.0
@@ -121,9 +121,9 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def reasons(wanted: Manifest, had: Manifest) -> Iterator[str]:
     """Yield the differences between a wanted result and an existing one, each as a phrase.
 
-    Settings, input files and code are compared, but not upstream results. If another option of a
-    group is wanted, such as another loss (the group's setting ``name`` differs), the other settings
-    of the group, except ``files``, are not compared.
+    Settings, input files and code are compared, but not upstream results. If the setting ``name``
+    of a group differs (for example because another loss is wanted), no other setting of this group
+    is compared except ``files``.
     """
     new, old = flat(wanted["settings"]), flat(had["settings"])
     chosen = [key for key in new if key.endswith(".name") and new[key] != old.get(key, new[key])]
@@ -147,11 +147,12 @@ def upstream_reasons(
     old: Mapping[str, str],
     manifests: Callable[[str], Sequence[Manifest]],
 ) -> Iterator[str]:
-    """Yield phrases that say how the upstream results of two results differ, recursively.
+    """Yield phrases that say how the inputs from earlier stages differ between two results.
 
-    Upstream results are the results of earlier stages that a stage reads. Two results of a stage
-    with different cache keys are compared by `reasons`; then their own upstream results are
-    compared. If one of their manifests is not in the cache, the phrase only names the stage.
+    A result is made from results of earlier stages, its upstream results. Where the two results
+    have different upstream results of a stage, `reasons` compares these, and then their own
+    upstream results are compared in the same way. If the manifest of one of them is not in the
+    cache, the phrase only names the stage.
 
     Parameters
     ----------
@@ -159,7 +160,8 @@ def upstream_reasons(
         The cache keys of the upstream results of the wanted and of the existing result, by the name
         of the stage that made them.
     manifests
-        A function that returns the manifests of a stage's results in the cache.
+        A function that takes the name of a stage, and returns the manifests of the stage's results
+        in the cache.
     """
     for stage, key in new.items():
         if key == old.get(stage):

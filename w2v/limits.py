@@ -1,4 +1,4 @@
-"""Limits on the values of settings, each with the words that an error message has for it.
+"""Limits on the values of settings, each with a text for error messages.
 
 `w2v.settings` has the classes that check their fields against these limits.
 """

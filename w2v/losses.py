@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 Counts: TypeAlias = NDArray[np.floating[Any]]
-"""How often each word occurs, or is expected to: (V,)."""
+"""How often each word occurs, or is expected to occur: (V,)."""
 
 
 @dataclass(frozen=True)

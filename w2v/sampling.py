@@ -123,9 +123,9 @@ def draw_evenly(key: Key, purpose: int, numbers: NDArray[np.int64], parts: int) 
       distributed;
     - shift_g = (g * `SPACING` mod 2**32) // parts, an additive recurrence with the golden ratio.
 
-    So each of `parts` equal intervals has one integer of a group (up to rounding). The number of
-    integers of N consecutive groups in any interval differs from the expected number by less than 6
-    for N up to 100,000, and by O(log N) in general.
+    So each of `parts` equal intervals has one integer of a group (up to rounding). If all integers
+    of N consecutive groups are taken together, the number of them in any interval differs from the
+    expected number by less than 6 for N up to 100,000, and by O(log N) in general.
 
     Parameters
     ----------

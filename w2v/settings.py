@@ -125,7 +125,7 @@ def describe(owner: type) -> Iterator[Description]:
 
 @cache
 def _rules(owner: Any) -> dict[str, tuple[tuple[Any, ...], Limit | None]]:
-    """Return the allowed types and the limit of each setting of a class, by its name."""
+    """Return the allowed types and the limit of each setting of a class, by the setting's name."""
     hints = get_type_hints(owner)
     made: tuple[Field[Any], ...] = fields(owner)
     return {
@@ -144,9 +144,9 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     """Return whether a value other than None has one of the types `kinds`.
 
     NumPy's numbers are numbers, and an integer is a float, too. A bool is no number. Lists and
-    tuples are treated alike, and one item of each type that occurs in them is checked. Types other
-    than None, int, float, bool, str, list and tuple, such as dict, are not checked: every value has
-    them.
+    tuples are treated alike, and one item of each type that occurs in them is checked. Only
+    None, int, float, bool, str, list and tuple are checked: if `kinds` contains any other type,
+    such as dict, the result is True.
     """
     return any(_is(value, kind) for kind in kinds)
 

@@ -33,8 +33,8 @@ def source_digests(
     without
         Names of imported modules that are neither hashed nor searched for imports.
     data
-        For some modules, by name, a glob pattern of other files that the module reads, relative to
-        its folder. These files are hashed, too.
+        Glob patterns of other files that modules read, by the name of the module; these files are
+        hashed, too. A pattern is relative to the folder of its module.
 
     Returns
     -------

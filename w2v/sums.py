@@ -97,7 +97,7 @@ class Sums:
         return totals.astype(np.float32)
 
     def matrix(self, values: F32 | None) -> "tuple[I32, sp.csr_array]":
-        """Return the sums as a sparse matrix: a row for each sum, a column for each row summed.
+        """Return `values` as a sparse matrix: a row for each sum, a column for each distinct id.
 
         Parameters
         ----------

@@ -109,11 +109,15 @@ def summarize(trials: Sequence[Mapping[str, Any]], flops: float) -> list[dict[st
     """Return medians over repeated trainings, one dictionary per engine and number of threads.
 
     The medians are those of speed (words/s and GFLOP/s), memory and compile time, and of the
-    GFLOP/s of NumPy's matrix product. Each dictionary also has the slowest and the fastest speed,
-    the held-out loss of the last training that has one, and three ratios: of the GFLOP/s to those
-    of the matrix product; of the words/s to gensim's with as many threads; and of the words/s to
-    the engine's own with the number of threads that comes first in `trials`. A value that is not
-    known is None.
+    GFLOP/s of NumPy's matrix product. Each dictionary also has the lowest and the highest words/s,
+    the held-out loss of the last training that has one, and three ratios of medians:
+
+    - ``of_sgemm``: GFLOP/s, divided by the GFLOP/s of the matrix product;
+    - ``times_gensim``: words/s, divided by gensim's words/s with the same number of threads;
+    - ``scaling``: words/s, divided by the same engine's words/s with the number of threads of its
+      first training in `trials`.
+
+    A value that is not known is None.
 
     Parameters
     ----------

@@ -26,7 +26,8 @@ def _numbers(least: int) -> Limit:
 class Complexity(Measure):
     """Settings for measuring the time per pair at several vocabulary sizes and values of K.
 
-    A pair consists of a center word and an outside word; K is the number of noise words per pair.
+    A pair consists of a center word and an outside word, or, with CBOW, of a predicted word and its
+    context. K is the number of noise words per pair.
     """
 
     over_vocabulary: list[int] = setting(

@@ -34,6 +34,8 @@ def time_pair(
 ) -> dict[str, float]:
     """Return the training time per (center, outside) pair: the shortest that is measured.
 
+    Pairs are counted as in `w2v.training.cost.Work`; with CBOW, each predicted word counts as one.
+
     Parameters
     ----------
     way

@@ -25,10 +25,10 @@ PROBES = 12
 """How many words are chosen for the list of neighbors if none are given."""
 
 SHOWN = 25
-"""How many words the page on two texts shows."""
+"""The largest number of words that the page on two texts shows."""
 
 NEIGHBOURS = 6
-"""How many neighbors of each word are shown, in each text."""
+"""How many nearest neighbors of a word the page on two texts shows for each of the texts."""
 
 SAME = "No word is shown to be used differently: chance may explain all differences."
 UNJUDGED = (
@@ -109,9 +109,10 @@ def write_ensemble(
 
 
 def agreement_verdict(agreement: Sequence[Agreement]) -> str:
-    """Return how many of a word's ten nearest neighbors two trainings share, as text with advice.
+    """Return a text on how many of a word's ten nearest neighbors two trainings have in common.
 
-    `agreement` has the share of common neighbors for each word; the text has the mean.
+    The text gives the mean number over the words, and says how far neighbors can be relied on.
+    `agreement` has, for each word, the fraction of its neighbors that two trainings have in common.
     """
     share = sum(one.share for one in agreement) / len(agreement)
     line = (
@@ -141,8 +142,9 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     Raises
     ------
     InputError
-        The vectors of the other text cannot be read, they have other dimensions than `after`, or
-        fewer than ten words are left to compare.
+        The vectors of the other text cannot be read, the vectors differ in their dimensions, a
+        vector contains NaN or an infinity, or fewer than ten words occur often enough in both
+        texts.
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
@@ -234,7 +236,8 @@ def chance(change: Change) -> str:
     """Return the page's remark on the effect of chance on the vectors.
 
     The remark says whether the trainings of one text differ in the seed only, or also in the
-    documents drawn. With one training of each text, it says that the effect of chance is not known.
+    bootstrap sample of the documents. With one training of each text, it says that the effect of
+    chance is not known.
     """
     if change.runs == (1, 1):
         return "One training of each text does not show what chance alone would move."
@@ -250,7 +253,7 @@ def chance(change: Change) -> str:
 
 
 def reading(change: Change) -> str:
-    """Return the caption of the table of words, which explains the distances in the table.
+    """Return the caption of the table of words; it explains the distances in the table.
 
     Given a test of significance, the caption also explains the verdict on each word.
     """
@@ -265,7 +268,11 @@ def reading(change: Change) -> str:
 
 
 def verdict_on(shift: Shift) -> str:
-    """Return the verdict on one word: ``used differently``, ``may be chance`` or ``not judged``."""
+    """Return the verdict on one word: ``used differently``, ``may be chance`` or ``not judged``.
+
+    ``may be chance`` means that the difference is not significant, and ``not judged`` that its
+    significance was not tested.
+    """
     if shift.p is None:
         return "not judged"
     return "used differently" if shift.found else "may be chance"

@@ -23,10 +23,10 @@ SCORES = "scores.json"
 NEIGHBOURS = "neighbours.csv"
 
 PROBES = 24
-"""How many probe words are chosen from a vocabulary if none are given."""
+"""How many words are chosen from a vocabulary for the table of neighbors if none are given."""
 
 LISTED = 5
-"""How many neighbors of each probe word are in the summary."""
+"""The largest number of nearest neighbors of a word in ``summary.json``."""
 
 
 def evaluate_vectors(

@@ -53,7 +53,7 @@ class Scale:
 
     @classmethod
     def of(cls, rows: Sequence[Row], column: str, digits: int, factor: float = 1.0) -> "Scale":
-        """Return an axis that covers 0, and the values in `column` and in ``low`` and ``high``."""
+        """Return an axis that covers 0 and the values in columns `column`, ``low`` and ``high``."""
         values = [row[key] for row in rows for key in (column, "low", "high")]
         known = [0.0, *(value for value in values if value is not None)]
         return cls(min(known), max(known), digits, factor)
@@ -138,9 +138,10 @@ def write_report(
 
 
 def benchmarks(settings: Mapping[str, Any]) -> list[tuple[str, Dataset]]:
-    """Return the name and the description of each benchmark, except those from files of the user.
+    """Return the name and the description of each benchmark that a run used.
 
-    `settings` is the group ``evaluate`` of a run's settings.
+    Benchmarks from files of the user are left out. `settings` is the group ``evaluate`` of the
+    run's settings.
     """
     named = [*settings["similarity"].items(), *settings["analogy"].items()]
     found = [(name, about(name, source)) for name, source in named]
@@ -172,23 +173,26 @@ def read_table(folder: Path, name: str) -> list[Row]:
 
 
 def analogy_totals(rows: Sequence[Row]) -> tuple[list[str], list[Row]]:
-    """Return the methods of solving analogies, and the total results of benchmarks and sections.
+    """Return the methods of solving analogies, and the results summed over categories.
 
     Parameters
     ----------
     rows
-        The table of analogy results, with a row for each method and category.
+        The table of analogy results, with a row for each method and category. Rows with the
+        category ``all`` are sums over the categories of a section (``semantic`` or ``syntactic``),
+        or of all sections.
 
     Returns
     -------
     methods
         The names of the methods.
     totals
-        The rows for the first method and all categories together: one for each benchmark, followed
-        by those of its sections. Three columns are added. ``accuracy_5`` is the fraction of the
-        used questions whose right answer is among the first five; None if no question was used.
-        ``coverage`` is the fraction of all questions that were used; None if there are no
-        questions. ``others`` is the accuracy of every method, by the name of the method.
+        The rows of the first method with the category ``all``: for each benchmark, the sum over all
+        sections, and then the sum over each section. Three columns are added. ``accuracy_5`` is the
+        fraction of the used questions whose right answer is among the first five; None if no
+        question was used. ``coverage`` is the fraction of all questions that were used; None if
+        there are no questions. ``others`` is the accuracy of every method, by the name of the
+        method.
     """
     totals = [row for row in rows if row["category"] == "all"]
     methods = list(dict.fromkeys(row["method"] for row in totals))
@@ -279,7 +283,10 @@ def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def pictures(folder: Path) -> dict[str, list[Row]]:
-    """Return the charts by kind, each as a dictionary with its title, description and image.
+    """Return the charts by kind, each as a dictionary.
+
+    The keys are the attributes of `w2v.report.figures.Picture`, and ``image``, the chart as a
+    ``data:`` URL.
 
     Parameters
     ----------

@@ -90,7 +90,8 @@ class Finding(NamedTuple):
     text
         The result as a sentence.
     kind
-        The CSS class: ``shown`` if a difference is significant, else ``open``.
+        The CSS class: ``shown`` if a configuration differs significantly from the reference, else
+        ``open``.
     """
 
     score: str
@@ -99,9 +100,10 @@ class Finding(NamedTuple):
 
 
 def findings(judged: Sequence[Judged]) -> Iterator[Finding]:
-    """Yield the main result for each score and group of configurations that was compared.
+    """Yield the main result for each score: how the configurations compare with the reference.
 
-    The result says how the configurations compare with the reference configuration.
+    If a score can be compared only within groups of configurations, there is a result for each
+    group, which has a reference of its own.
     """
     for some in judged:
         name = readable(some.score) + (f" ({some.group})" if some.group else "")

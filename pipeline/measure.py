@@ -116,7 +116,7 @@ def format_table(rows: Sequence[dict[str, Any]], title: str) -> Table:
 def record_tables(
     context: Context, run_dir: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> None:
-    """Write each table to a CSV file in `run_dir`, and add the files to the MLflow run.
+    """Write each of `tables` to ``<its key>.csv`` in `run_dir`, and add it to the MLflow run.
 
     The first table is also shown in MLflow's UI.
     """

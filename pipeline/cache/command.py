@@ -36,8 +36,8 @@ class Item(NamedTuple):
 def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
     """Return the cache entries, also unfinished and damaged ones, then the training checkpoints.
 
-    Both are in the folder `outputs`. If `stages` is not empty, only entries of these stages are
-    returned; ``checkpoints`` stands for the training checkpoints.
+    They are read from the folders ``cache`` and ``checkpoints`` of `outputs`. If `stages` is not
+    empty, only entries of these stages are returned; the name ``checkpoints`` selects checkpoints.
     """
     found = []
     for path in sorted((outputs / "cache").glob("*/*")):
@@ -52,7 +52,7 @@ def list_items(outputs: Path, stages: Sequence[str] = ()) -> list[Item]:
 
 
 def measure(path: Path, stage: str, key: str, kind: str) -> Item:
-    """Return an `Item` for a folder, with its total size and the time of its last use."""
+    """Return an `Item` for the folder `path`, after measuring its size and time of last use."""
     size, used = 0, 0.0
     for folder, _, files in os.walk(path) if not path.is_symlink() else ():
         used = max(used, Path(folder).stat().st_mtime)
@@ -74,7 +74,7 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
     older
         Delete also entries and checkpoints that were not used for this many days; `math.inf`: none.
     to
-        Delete the least recently used until those left have at most this many bytes.
+        Delete the least recently used until at most this many bytes are left; `math.inf`: none.
     dry
         Delete nothing; only return what would be deleted.
     """
@@ -94,7 +94,7 @@ def prune(outputs: Path, stages: Sequence[str], older: float, to: float, dry: bo
 def remove_item(outputs: Path, item: Item, dry: bool) -> bool:
     """Delete a cache entry or a checkpoint; return ``False`` if it is locked or cannot be deleted.
 
-    With `dry`, nothing is deleted; the result says whether the entry could be locked.
+    With `dry`, nothing is deleted; ``False`` then means that it could not be locked.
     """
     stage = "train" if item.kind == "checkpoint" else item.stage
     lock = lock_path(outputs / "cache" / stage, item.key)
@@ -152,7 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, and return its exit status.
 
-    It is 1 if ``verify`` finds damage, 2 for an unknown folder or stage, and otherwise 0.
+    It is 1 if ``verify`` finds damage not yet set aside, 2 for an unknown folder or stage, else 0.
     """
     given = make_parser().parse_args(arguments)
     outputs: Path = given.outputs

@@ -94,7 +94,7 @@ def find_or_make(
         The cache folder of the stage.
     about
         What is written into ``manifest.json``: ``settings``, ``upstream`` and more (`Stage.about`).
-        ``code``, if there is one, is saved by `keep_code`, and the key of its file is written.
+        For ``code``, hashes of source files, the key that `keep_code` returns is written instead.
     make
         A function that writes the result into the given empty folder, and returns facts about it.
     on_damaged
@@ -144,7 +144,7 @@ def find_or_make(
 
 
 def keep_code(folder: Path, code: dict[str, str]) -> str:
-    """Save `code`, the hash of each source file, in a file; return the key in the file's name."""
+    """Save `code`, a hash for each source file, as JSON; return the key to pass to `code_path`."""
     key = digest(code)
     if not (path := code_path(folder, key)).exists():
         with written_aside(path) as aside:

@@ -29,7 +29,7 @@ def not_set(key: str) -> str:
 def out_of_limits(error: SettingError, prefix: str) -> str:
     """Return the error message for a value outside its limits.
 
-    `prefix` is the config group of the setting with a dot, such as ``loss.``.
+    `prefix` is the part of the setting's key that precedes its name, such as ``loss.``.
     """
     return f"{prefix}{error.name}={as_yaml(error.value)}: must be {error.wanted}"
 
@@ -37,7 +37,7 @@ def out_of_limits(error: SettingError, prefix: str) -> str:
 def unknown_setting(key: str, choices: Sequence[str], known: Collection[str]) -> str:
     """Return the error message for an unknown setting, with a suggestion.
 
-    `choices` are the choices of its config group that have this setting, such as
+    `choices` are the other choices of its config group that would have it, such as
     ``loss=negsample`` for ``loss.negatives``. `known` are the keys of all settings.
     """
     group, _, name = key.rpartition(".")

@@ -116,14 +116,14 @@ def without_hydra(composed: DictConfig) -> DictConfig:
 
 @cache
 def key_of(owner: type) -> str:
-    """Return the prefix of the keys of a class of settings, such as ``loss.``; "" if none."""
+    """Return what precedes the names of a class's settings in their keys: ``loss.``, or ""."""
     places = [(key, kind) for key, kind in known_keys().items() if is_dataclass(kind)]
     places += [(group, kind) for group, kinds in GROUPS.items() for kind in kinds.values()]
     return next((f"{key}." for key, kind in places if kind is owner), "")
 
 
 def check_keys(node: Any, prefix: str = "") -> None:
-    """Raise `InputError` if a key of `node` is unknown or missing; `prefix` is put before it."""
+    """Raise `InputError` if `node` has an unknown key or lacks one; `prefix` begins each key."""
     if not isinstance(node, DictConfig) or node._is_missing() or node._is_none():
         return
     schema = OmegaConf.get_type(node)
@@ -173,8 +173,8 @@ def check_boolean(key: str, value: Any, where: str = "") -> None:
 def check_files(hydra: Any) -> None:
     """Raise `InputError` if a YAML file of the settings has an invalid boolean.
 
-    Of integers, only 0 and 1 are valid booleans. A list setting must have no booleans in it.
-    `hydra` are Hydra's own settings, ``config.hydra``, which name the files.
+    Of integers, only 0 and 1 are valid. A list must have no booleans in it: YAML reads the words
+    ``no`` and ``on`` as such. `hydra` are Hydra's own settings, which name the files.
     """
     for group, choice in {"": hydra.job.config_name, **hydra.runtime.choices}.items():
         for source in hydra.runtime.config_sources:

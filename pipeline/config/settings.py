@@ -28,7 +28,7 @@ from w2v.training.early_stopping import HELDOUT_LOSS
 from w2v.training.schedule import TrainingSettings
 
 REPORTS = ("best", "all", "none")
-"""Which jobs of a sweep get plots and an HTML report."""
+"""Choices of which jobs of a sweep get reports (``report``) or vectors (``tracking.vectors``)."""
 
 REPORT_WANTED = (
     "best, all or none or, as the only argument, a folder of a sweep or of a job of one that has "
@@ -198,9 +198,9 @@ class Config(Settings):
             )
 
     def _check_curves(self) -> None:
-        """Raise `InputError` if this run does not compute a score in ``evaluate.curves``.
+        """Raise `InputError` if ``evaluate.curves`` names a score that this run does not compute.
 
-        With ``train.patience=n``, it must also compute ``train.watch`` at least every n epochs.
+        With ``train.patience=n``, ``train.watch`` must be computed at least every n epochs.
         """
         evaluate, watch = self.evaluate, self.train.watch
         known = [name for name in figure_names(evaluate) if not name.startswith("stability/")]
@@ -223,7 +223,7 @@ class Config(Settings):
             )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings as nested dictionaries; add a ``name`` to corpus, model and loss."""
+        """Return the settings as nested dictionaries, with the names of corpus, model and loss."""
         found = asdict(self)
         for group in ("corpus", "model", "loss"):
             found[group] = {"name": getattr(self, group).name, **found[group]}

@@ -9,8 +9,8 @@ import yaml
 from w2v.differences import flat
 
 NOT_IDENTITY = ("tracking", "outputs", "cache", "ray", "search", "report", "plan")
-"""Settings that are not part of a run's identity: they say where it is recorded and stored, and
-how it is compared. A sweep has one value of each."""
+"""Top-level keys of settings that do not change a run's scores, such as where it is recorded. They
+are not among its parameters in MLflow, and a grid sweep cannot vary them."""
 
 
 def as_yaml(value: Any) -> str:

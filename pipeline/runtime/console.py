@@ -193,8 +193,8 @@ class Display:
     ) -> None:
         """Print a table of the configurations of a sweep, ranked by the metric `objective`.
 
-        `axes` are the settings that vary. `groups` has the rows of `Sweep.configurations` by group.
-        Only those of one group are comparable, as they agree in the settings `compared_within`.
+        `axes` are the settings that vary. Configurations are comparable only if they agree in the
+        settings `compared_within`; each of `groups` has comparable rows of `Sweep.configurations`.
         """
         title = f"by {objective}"
         if compared_within:

@@ -18,11 +18,11 @@ NO_FOLDER = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 def write_error_line(
     error: OSError, outputs: Path | None = None, stage: str | None = None
 ) -> str | None:
-    """Return a one-line message for a full disk, or an error that names a file; else ``None``.
+    """Return a one-line message for an error in writing a file, or ``None`` for other errors.
 
-    With `outputs`, the named file must be in this folder, and the cause must be a missing
-    permission, or a file where a folder should be or the reverse. If `outputs` and `stage`, the
-    name of the running stage, are given, the message for a full disk names the stage.
+    A full disk always has a message; it names the running stage if `outputs` and `stage` are given.
+    Other errors have one if they name a file. With `outputs`, the file must be in this folder, and
+    the cause a missing permission, or a file where a folder should be or the reverse.
     """
     # NumPy raises errors without an errno: "5 requested and 3 written".
     is_disk_full = error.errno in DISK_FULL or "requested and" in str(error)

@@ -56,7 +56,7 @@ class Context:
 
     @property
     def words(self) -> int:
-        """The number of words read in training, or 0; in MLflow, the step of final metrics."""
+        """Words read in training (0 if none took place); in MLflow, the step of final metrics."""
         return int(self.entries["train"].facts["words"]) if "train" in self.entries else 0
 
 
@@ -79,8 +79,7 @@ MAX_INPUTS = 10_000
 class Stage(ABC):
     """A stage of an experiment: how its result is computed, cached, shown and recorded.
 
-    To add a stage, write a file with a subclass, and add an object of it to
-    `pipeline.stages.STAGES`.
+    To add a stage, write a subclass in a new file, and add an object to `pipeline.stages.STAGES`.
     """
 
     name: ClassVar[str]  # on the command line and in the cache
@@ -196,7 +195,7 @@ ROOMS = ("w2v.", "pipeline.stages.")
 """Packages whose code can change a result; other packages only run and record the stages."""
 
 SHARED = ("w2v", "pipeline.stages.base")
-"""Modules that all stages share and that change no result."""
+"""Modules that all stages share and that change no result; their code is not hashed."""
 
 DATA = {"w2v.report.page": "templates/*"}
 """The glob pattern of files that a module reads, relative to the module's folder, by module."""

@@ -76,9 +76,10 @@ def make_report(
 ) -> list[Path]:
     """Draw the plots of a run, write its HTML report, and add these files to its MLflow run.
 
-    Return the paths of the report and, with ``evaluate.compare``, of a page that compares two
-    texts, if it can be made. Cached plots are reused; with ``verify``, their SHA-256 is checked.
-    New plots are drawn from ``findings``; if these are ``None``, the vectors are evaluated again.
+    Return the paths of the report and, with ``evaluate.compare``, of a page that compares trained
+    vectors with those of another text; if the page fails, a warning is printed. Cached plots are
+    reused; with ``verify``, their SHA-256 is checked. New plots are drawn from ``findings``; if
+    these are ``None``, the vectors are evaluated again.
     """
     settings = run.settings
     shown = {

@@ -220,7 +220,7 @@ def resources_needed(context: Context) -> tuple[int, dict[str, int]]:
 
 
 def require_resources(context: Context) -> None:
-    """Raise `InputError` if memory, or disk space for this run and all later jobs, is lacking."""
+    """Raise `InputError` if memory, or disk space for this and the sweep's later jobs, is short."""
     config, words = context.config, context.entries["vocab"].facts["size"]
     what = f"training {words:,} words with model.dim={config.model.dim}"
     memory, disk = resources_needed(context)

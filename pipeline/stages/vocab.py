@@ -28,8 +28,7 @@ POINTS = 1000
 class Vocab(Stage):
     """Selects the vocabulary; saves its words and the map from token ids to word ids.
 
-    It also writes ``frequencies.csv``: the counts of the corpus's distinct tokens at
-    logarithmically spaced ranks.
+    It also writes ``frequencies.csv``: counts of the corpus's distinct tokens, at log-spaced ranks.
     """
 
     name = "vocab"

@@ -110,7 +110,7 @@ class JobContext:
 
 
 def job_context(shared: SharedStore | None) -> JobContext | None:
-    """Return the context of the job that Hydra is running; ``None`` for a single run."""
+    """Return the context, with `shared`, of the job that Hydra runs; ``None`` for a single run."""
     hydra = HydraConfig.get()
     if hydra.mode != RunMode.MULTIRUN:
         return None

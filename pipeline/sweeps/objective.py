@@ -46,8 +46,9 @@ def compare_jobs(
 ) -> "Sweep[Job]":
     """Return the comparison of the jobs of a sweep by the metric `objective`.
 
-    After successive halving, `jobs` are each configuration's longest, and `first`, for the effects
-    of settings, those of the first round. Seeds needed to show a difference of `size` are computed.
+    After successive halving, `jobs` are the last job of each configuration and seed. `first` are
+    the jobs of the first round, which show the effects of settings. `size` is a difference of
+    scores; the verdicts say how many seeds would show it (None: the difference that was found).
     """
     return Sweep(
         objective,

@@ -15,7 +15,7 @@ from w2v.plots.comparisons import Cloud, Panel
 def draw(folder: Path, result: Sweep[Job]) -> None:
     """Draw the plots for which a sweep has enough finished jobs, as PNG files in `folder`.
 
-    If jobs are comparable only within groups, values are differences from the mean of the group.
+    If jobs are comparable only within groups, the plots show differences from the group's mean.
     """
     if not result.finished:
         return

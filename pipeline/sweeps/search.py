@@ -150,7 +150,7 @@ def check_space(config: DictConfig, space: Mapping[str, Override], objective: st
 
 
 def study_name(settings: Config, space: Mapping[str, Override]) -> str:
-    """Return a name with a hash of search space, settings, code, and the corpus if it is fixed."""
+    """Return a name with a hash of search space, settings, code and, unless it varies, corpus."""
     from pipeline.stages import STAGES
 
     parts: list[Any] = [

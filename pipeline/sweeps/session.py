@@ -134,9 +134,9 @@ def close_sweep(
 ) -> None:
     """Save, record and print the results of a sweep that ran for `seconds`.
 
-    `error` is the exception that ended the sweep early, if any. It is raised again after Ctrl-C, if
-    all jobs finished, or if it is an `InputError` and a job finished or never started. Otherwise,
-    `SweepFailedError` is raised if jobs did not finish.
+    `error` is the exception that ended the sweep early, or ``None``. It is raised again if it is
+    from Ctrl-C or SIGTERM, or if all jobs finished. An `InputError` is also raised again, unless
+    every job failed. If jobs did not finish and `error` is not raised, `SweepFailedError` is.
     """
     from pipeline.runtime.console import Display
     from pipeline.sweeps import show

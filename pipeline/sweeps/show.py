@@ -25,7 +25,7 @@ from w2v.report.sweep import write_sweep_page
 from w2v.tables import Row, typed_rows, write_table
 
 MAX_SENTENCES = 6
-"""How many verdicts are printed at most, those on the objective first; the report has all."""
+"""The most sentences on differences to print, the objective's first; the report has all."""
 
 MAX_SHOWN = 20
 """How many configurations are printed at most, and how many jobs a line on failures names."""
@@ -46,7 +46,7 @@ ONE_SEED_SEARCH = (
 
 
 def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Write tables, plots, an HTML page and ``summary.json`` (with `facts`); return the summary."""
+    """Write tables, plots, a page and ``summary.json``; return the summary, `facts` included."""
     tables = {"configurations": result.configurations, "effects": result.effects}
     columns = dict(result.columns)
     tables["verdicts"] = result.verdicts

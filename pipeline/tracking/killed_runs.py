@@ -61,7 +61,7 @@ def lost_jobs(outputs: Path, sweep: str | None) -> dict[int, Path]:
 def close_killed_runs(
     client: "MlflowClient", experiment_id: str, outputs: Path, sweep: str | None = None
 ) -> None:
-    """Set the status of runs whose process was killed to KILLED.
+    """Set the status KILLED for the runs whose process was killed.
 
     ``sweep`` is the run ID of a sweep that has ended; each of its jobs gets ten seconds to stop.
     `RuntimeError` is raised if jobs have no MLflow run, as they were killed before it was created.

@@ -47,7 +47,7 @@ FLUSH_SECONDS = 5.0
 
 MAX_TAG = 500
 MAX_NOTE = 5000
-"""How many characters of a run's description every store takes; of a tag, it takes `MAX_TAG`."""
+"""The most characters of a run's description that are recorded; `MAX_TAG`: of another tag."""
 
 SYSTEM_SECONDS = 5
 """Seconds between two measurements of the machine's load."""

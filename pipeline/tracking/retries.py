@@ -133,7 +133,7 @@ def one_line(error: Exception) -> str:
 
 
 def retry_while_locked(call: Callable[[], T], max_wait: float = MAX_WAIT) -> T:
-    """Return a call's result; while the database is locked, call again, for `max_wait` seconds."""
+    """Return a call's result. If the database is locked, retry; raise after `max_wait` seconds."""
     deadline = time.monotonic() + max_wait
     while True:
         try:

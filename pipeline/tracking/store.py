@@ -233,9 +233,9 @@ def make_sqlite_store(database: Path, artifacts: Path) -> None:
 def follow_artifacts(database: Path, artifacts: Path) -> None:
     """Correct the addresses of artifacts in an SQLite file after the outputs have been moved.
 
-    MLflow stores absolute addresses. Those in another folder with the name of `artifacts` are
-    changed to `artifacts` if the other folder no longer exists, or if `database` and `artifacts`
-    are in one folder, as both may have been copied there.
+    MLflow stores absolute addresses. If they lead to another folder with the name of `artifacts`,
+    they are changed to lead to `artifacts`, provided that the other folder no longer exists, or
+    that `database` lies beside `artifacts`, since both may then be copies.
     """
     new, beside = artifacts.as_uri(), database.absolute().parent == artifacts.parent
     with closing(sqlite3.connect(database, timeout=MAX_WAIT)) as store, store:

@@ -65,8 +65,8 @@ class Tracker:
 class SharedStore:
     """What the jobs of a sweep share: the open tracking store, and the queue of calls to it.
 
-    While calls wait in the queue, the next job can start. A launcher sends the object to other
-    processes, each of which gets a new one for its jobs.
+    While calls wait in the queue, the next job can start. A copy that a launcher sends to another
+    process is empty: the jobs there share a store and a queue of their own.
     """
 
     def __init__(self) -> None:

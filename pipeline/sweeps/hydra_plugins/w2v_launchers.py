@@ -50,7 +50,7 @@ class JoblibLauncher(Launcher):
 
 
 class RayLauncher(Launcher):
-    """Runs the jobs of a sweep on a Ray cluster, each with ``num_cpus`` cores."""
+    """Runs the jobs of a sweep on a Ray cluster, each with ``hydra.launcher.num_cpus`` cores."""
 
     def __init__(self, num_cpus: int) -> None:
         self.num_cpus = num_cpus

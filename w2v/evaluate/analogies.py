@@ -28,12 +28,15 @@ TOP = 5
 """A correct answer counts as found if it is among this many best candidates."""
 
 MAX_COSINES = 1 << 24
-"""The most cosines computed at a time, but at least those of three words: 64 MiB of float32."""
+"""The most cosines of question words and vocabulary words computed at once: 64 MiB of float32.
+
+A single question may need more: the cosines of its three words with all words of the vocabulary.
+"""
 
 MAX_SCORES = 1 << 18
-"""The most scores computed at a time, but at least those of one question.
+"""The most scores of candidate answers computed at once: 1 MiB of float32, to fit in CPU caches.
 
-They take a mebibyte as float32, and so stay in the CPU's cache.
+A single question may need more: a score for each word of the vocabulary.
 """
 
 EPSILON = 1e-6
@@ -420,7 +423,8 @@ def _asked(words: tuple[str, ...], questions: tuple[Question, ...]) -> _Asked:
         """Return the frequency rank of a word, from 0; -1 if it is not in the vocabulary.
 
         If the exact spelling is not in the vocabulary, the most frequent spelling in another case
-        is used. If there is none, the next one of `spellings` is tried in the same way.
+        is used. If there is none, other spellings (`spellings`), such as with ``_`` for spaces, are
+        tried in the same way.
         """
         for spelling in spellings(word):
             rank = rank_of_word.get(spelling, first.get(spelling.lower()))
@@ -465,7 +469,8 @@ def _variants(same_word: NDArray[np.intp]) -> dict[int, list[int]]:
     Returns
     -------
     dict
-        For each such word, the ranks of all its spellings, by the rank of the most frequent one.
+        The key is the rank of the most frequent spelling of such a word; the value lists the ranks
+        of all its spellings.
     """
     rarer = np.flatnonzero(same_word != np.arange(len(same_word)))
     return {
@@ -630,7 +635,7 @@ def count_answers(
 
 
 def total_of(categories: Sequence[CategoryResult], section: str) -> CategoryResult:
-    """Return the sum of the results of several categories, as a category called ``all``.
+    """Return the result for all questions of several categories, as a category called ``all``.
 
     `section` is copied into the result.
     """

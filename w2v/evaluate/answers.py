@@ -104,7 +104,7 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
 
 
 ASKED = ("people", "words", "pairs", "oov")
-"""The fields of benchmarks that `save_answers` saves."""
+"""The attributes of `SimilarityBenchmark` and `AnalogyBenchmark` that `save_answers` saves."""
 
 
 def load_answers(path: Path, benchmarks: dict[str, Benchmark]) -> dict[str, Given]:

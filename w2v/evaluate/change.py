@@ -33,7 +33,10 @@ from w2v.evaluate.procrustes import align
 from w2v.vectors import WordVectors
 
 ANCHORS = 5_000
-"""The texts are aligned by at most this many words: the most frequent ones in both texts."""
+"""The rotations that align the vectors of two texts are computed from at most this many words.
+
+These are the words that are most frequent in both texts.
+"""
 
 MIN_COUNT = 20
 """Words known to occur less often than this are not compared: their vectors are hardly trained."""
@@ -86,7 +89,10 @@ class Shift(NamedTuple):
 
     @property
     def found(self) -> bool:
-        """Whether the vector of the word differs significantly between the texts: p < `LEVEL`."""
+        """Whether the vector of the word differs significantly between the texts: p < `LEVEL`.
+
+        False if `p` is None.
+        """
         return self.p is not None and self.p < LEVEL
 
 
@@ -97,19 +103,19 @@ class Change:
     Attributes
     ----------
     shifts
-        The shift of each word, the most significant first.
+        The shift of each word, ranked as `change` describes.
     runs
         The number of runs of each text.
     resampled
         Whether each run was trained on a bootstrap sample of the documents.
     inflation
-        The inflation factor: how many times larger the typical squared distance between the vectors
-        of a word in the two texts is than the variation between runs explains. A factor is computed
-        for each band of word frequency, and the p-values of the band are corrected for it; this
-        attribute is the median of the factors of all words. None if each text has a single run;
+        The inflation factor. Words of similar frequency form a band. The factor of a band is the
+        median of δ·δ / tr M (see the module) over its words, divided by the median that is expected
+        under the null hypothesis; the p-values of the band are corrected for it. This attribute is
+        the median over all words of the factor of their band. None if each text has a single run;
         else 1 if no text has three runs.
     anchors
-        The number of words by which the texts were aligned.
+        The number of words from which the rotations that align the vectors were computed.
     """
 
     shifts: list[Shift]
@@ -120,7 +126,7 @@ class Change:
 
 
 class _Noise(NamedTuple):
-    """Estimates of how the vector of each word varies between the runs of each of two texts.
+    """Estimates of the covariance of each word's vector over the runs, for each of two texts.
 
     If one text has too few runs for an estimate, the estimate for the other text takes its place.
     """

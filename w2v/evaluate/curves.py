@@ -12,7 +12,8 @@ from w2v.vectors import WordVectors
 def identity(settings: EvaluationSettings, hashes: FileHashes) -> dict[str, Any]:
     """Return what the scores computed during training depend on, as JSON values for a cache key.
 
-    These are some of the settings, and the SHA-256 of the content of each benchmark that is used.
+    These are the settings ``every``, ``use``, ``oov``, ``vocabulary`` and ``followed``, and the
+    SHA-256 of the content of each benchmark that a score in ``followed`` is computed from.
     """
     found: dict[str, Any] = {
         **{key: getattr(settings, key) for key in ("every", "use", "oov", "vocabulary")},

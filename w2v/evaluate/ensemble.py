@@ -21,7 +21,7 @@ from w2v.vectors import WordVectors
 from w2v.vectors.nearest import nearest_rows, top_k
 
 BANDS = (1_000, 3_000, 10_000)
-"""The last frequency rank of each band of words, except the last band."""
+"""The frequency ranks at which bands of words end. The last band ends at the rarest word."""
 
 
 class Estimate(NamedTuple):
@@ -247,7 +247,10 @@ class Ensemble:
         return found
 
     def bands(self, agreement: Sequence[Agreement], least: int = 8) -> list[Band]:
-        """Summarize the agreement of runs for each band of word frequency that has compared words.
+        """Summarize the agreement of the runs for each band, which is a range of frequency ranks.
+
+        The bands end at the ranks in `BANDS`, the last one at the rarest word. Bands without a word
+        in `agreement` are left out.
 
         Parameters
         ----------

@@ -181,9 +181,9 @@ class AnalogyBenchmark(Benchmark):
 
     @cached_property
     def _sums(self) -> tuple[Any, Any]:
-        """Two sparse matrices that sum values of the questions, by word pair and by two word pairs.
+        """Two sparse matrices whose products with an array (n,) sum its values over some questions.
 
-        The columns are the questions. The first matrix has a row for each word pair, with a 1 for
+        The columns are the n questions. The first matrix has a row for each word pair, with a 1 for
         each question that contains it. The second has a row for each combination of two word pairs
         in a question, with a 1 for each question that has both. All other entries are 0.
         """
@@ -241,7 +241,7 @@ class MeanOfSets(Benchmark):
         return np.unique(words, return_inverse=True)[1].reshape(-1)
 
     def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
-        """Split an array into one array per set; its last axis has the pairs of all sets."""
+        """Split an array, whose last axis has the pairs of all sets, into one array per set."""
         return np.split(array, np.cumsum([len(one.people) for one in self.sets])[:-1], axis=-1)
 
     def counted(self, used: NDArray[np.bool_]) -> list[int]:
@@ -323,8 +323,8 @@ def spearman_influences(x: FloatArray, y: FloatArray) -> Scores:
     values : (runs,)
         The correlations; NaN if x or the row of y is constant, or n is less than 2.
     parts : (runs, n)
-        The influences, which are not divided by n, contrary to `Scores.parts`. Those on a defined
-        correlation sum to 0.
+        The influences, not divided by n, unlike `Scores.parts`. If a correlation is defined, the
+        influences on it sum to 0.
 
     Notes
     -----

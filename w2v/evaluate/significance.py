@@ -158,8 +158,8 @@ class Difference:
         `Comparison.size` is None or 0, the absolute value of `difference`.
     seeds_needed
         The number of seeds with which a true difference of this size is significant with
-        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if the runs are not a
-        sample of seeds.
+        probability 0.8. It is None if `MAX_SEEDS` seeds are not enough, or if `Comparison.fixed` is
+        true.
     """
 
     a: int
@@ -340,7 +340,10 @@ def spread_over_seeds(values: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 
 
 Runs = Sequence[Mapping[str, NDArray[Any]]]
-"""For each configuration, the answers of its runs to the n items of a benchmark, (n,), by seed."""
+"""For each configuration, a mapping from the seed of a run to its answers, an array (n,).
+
+The answers to the n items of a benchmark are cosines or ranks (`w2v.evaluate.answers`).
+"""
 
 
 @dataclass(frozen=True)
@@ -363,8 +366,9 @@ class Comparison:
         The difference for which `Difference.seeds_needed` is computed; None: the observed
         difference.
     fixed
-        Whether the runs are not a sample of seeds, for example because the vectors are from
-        elsewhere. Each configuration then has one run, and only the items are a sample.
+        Whether the vectors of each configuration are given, such as downloaded ones, and not
+        trained with several seeds. Each configuration then has one run, and only the items are
+        treated as a random sample.
     """
 
     values: Sequence[Mapping[str, float]]
@@ -434,7 +438,8 @@ class Comparison:
         difference : float
             The mean score of `a` minus that of `b`; NaN without seeds.
         noise : Noise or None
-            The variance of the difference. None if it cannot be estimated, as from one seed.
+            The variance of the difference. None if it cannot be estimated, such as from one seed
+            when `fixed` is false.
         items : int or None
             The number of items that were used; for a benchmark that skips unknown words, of items
             whose words are known to all these runs. None without seeds, or for a score without

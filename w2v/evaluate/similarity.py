@@ -146,7 +146,10 @@ _QUOTED = re.compile('"[^"]+"')
 _NO_VALUE = frozenset(["", "-", "?", "na", "n/a", "none", "null"])
 _NAME_COLUMNS = "name the columns in a first line, such as word1, word2, score"
 MIN_ID_ROWS = 3
-"""A column needs this many rows to count as ids. Fewer scores may be consecutive by chance."""
+"""A column of numbers needs at least this many rows to be taken for the ids of the pairs.
+
+In a shorter column, scores may count up by one, as ids do, by chance.
+"""
 
 
 def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:

@@ -30,7 +30,7 @@ MAX_OVERLAP = 100
 """The most runs whose nearest neighbors are compared."""
 
 MAX_VALUES = 6
-"""If a setting has more different numbers than this, its effects are those of up to four ranges."""
+"""If a setting has more different numbers than this, `Sweep.effects` groups them into ranges."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def axes(self) -> list[str]:
-        """The settings that vary, without those that `axes_of` leaves out; the seed is last."""
+        """The settings that vary, without those that follow from others (`axes_of`); seed last."""
         return axes_of(self.runs)
 
     @cached_property
@@ -202,7 +202,7 @@ class Sweep(Generic[R]):
 
     @cached_property
     def centered(self) -> dict[int, float]:
-        """Each finished run's objective minus the mean over its group, by the run's number."""
+        """Each finished run's objective minus the mean over its group (`group`), by run number."""
         groups: dict[str, list[float]] = {}
         for run in self.finished:
             groups.setdefault(self.group(run), []).append(run.figures[self.objective])

@@ -36,7 +36,10 @@ SHOWN = ("better", "worse")
 NOT_SHOWN = "no difference shown"
 
 MAX_ALL_PAIRS = 12
-"""With more configurations, each is compared with the reference only, not with all others."""
+"""All pairs of up to this many configurations are compared.
+
+If there are more, each is compared only with one of them, the reference (see `Verdicts`).
+"""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,10 @@ class Judged:
         return None
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a dict for each comparison, with the columns in `COLUMNS` and the keys a and b."""
+        """Return a dict for each comparison, with the columns in `COLUMNS` and the keys a and b.
+
+        ``a`` and ``b`` are the indices of the compared configurations in `settings`.
+        """
         return [
             {
                 **asdict(one),
@@ -153,8 +159,8 @@ class Verdicts:
         None: they say so for the observed difference. For a score without a benchmark, such as a
         loss, the observed difference is used in any case.
     fixed
-        Whether the runs are not a sample of seeds, for example downloaded vectors. Then only the
-        benchmark items are treated as a sample.
+        Whether the vectors of each configuration are given, such as downloaded ones, and not
+        trained with several seeds. Only the benchmark items are then treated as a random sample.
     """
 
     def __init__(
@@ -315,12 +321,11 @@ def way_of(value: float, digits: int) -> str:
 
 
 def needed(one: Difference, digits: int) -> str:
-    """Return a sentence: how large a difference the seeds can show, and what a smaller one needs.
+    """Return a sentence on the smallest difference that the seeds of a comparison can show.
 
-    The seeds that were compared can show a difference of ``one.detectable``. If these seeds are too
-    few to show a difference of ``one.size``, the sentence says what is needed: a number of further
-    seeds, more than 1,000 seeds, or more pairs. If ``one.size`` is rounded to 0, this is left out.
-    `digits` is the number of decimals of differences.
+    This difference is ``one.detectable``. If ``one.size`` is smaller, but not rounded to 0, the
+    sentence also says what is needed to show a difference of ``one.size``: a number of further
+    seeds, more than 1,000 seeds, or more pairs. `digits` is the number of decimals of differences.
     """
     seen = f"{one.seeds} seed{'s' * (one.seeds > 1)} can show a difference of "
     seen = seen.capitalize() + f"{one.detectable:.{digits}f}"

@@ -20,10 +20,10 @@ SMOOTHING = 0.03
 """Fraction of all points over which the smoothed loss is averaged."""
 
 NAMED_PAIRS = 6
-"""The number of word pairs marked in the similarity chart because of large disagreement."""
+"""The number of word pairs that `similarity_scatter` marks as ranked most wrongly by the model."""
 
 MARKERS = (("o", BLUE, BLUE), ("D", "white", ORANGE), ("s", INK, INK))
-"""Shape, fill color and edge color of the markers of each line or analogy method, in turn."""
+"""Marker styles: shape, fill color, edge color. Lines or analogy methods use them in turn."""
 
 
 def loss_curve(

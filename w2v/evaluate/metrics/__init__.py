@@ -59,8 +59,8 @@ def compute_scores(
     rows : dict
         The rows of each result table, by the name of the table.
     answers : dict
-        The answers to the word pairs and questions of benchmarks, by the name of the score that is
-        computed from them.
+        The benchmark items and the cosines or ranks from which a score is computed (`Answers`), by
+        the name of the score.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def followed_figures(vectors: WordVectors, settings: EvaluationSettings) -> dict
 
 
 def figures(summary: Mapping[str, Any]) -> dict[str, float]:
-    """Return the main scores in a summary, by names like ``similarity/wordsim353/spearman``.
+    """Return the main scores (`Metric.figures`), by names like ``similarity/wordsim353/spearman``.
 
     Scores that are undefined are left out.
 
@@ -125,7 +125,11 @@ def figures(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def figure_names(settings: EvaluationSettings) -> list[str]:
-    """Return the names of the main scores that an evaluation with these settings can have."""
+    """Return the names of the main scores (`Metric.figures`) of an evaluation with these settings.
+
+    The names, such as ``similarity/wordsim353/spearman``, include those of scores that may turn out
+    to be undefined.
+    """
     return [name for metric in METRICS for name in metric.figure_names(settings)]
 
 

@@ -133,7 +133,8 @@ class MetricResult(NamedTuple):
         The rows of each result table, by the name of the table. A row is a tuple or dict of column
         values. There may be no rows if no tables were requested.
     answers
-        The answers to the benchmark items, by the name of the score that is computed from them.
+        The benchmark items and the cosines or ranks from which a score is computed (`Answers`), by
+        the name of the score.
     """
 
     scores: dict[str, Any]
@@ -232,7 +233,11 @@ class Metric(ABC):
         }
 
     def figure_names(self, settings: EvaluationSettings) -> list[str]:
-        """Return the names of the main scores that an evaluation with these settings can have."""
+        """Return the names of the main scores (`figures`) of an evaluation with these settings.
+
+        The names, such as ``similarity/wordsim353/spearman``, include those of scores that may turn
+        out to be undefined.
+        """
         return [
             f"{self.section}/{name}/{figure}"
             for name in getattr(settings, self.section)
@@ -241,7 +246,7 @@ class Metric(ABC):
         ]
 
     def figures_of(self, scores: Mapping[str, Any]) -> dict[str, float]:
-        """Return the main scores, by names like ``similarity/wordsim353/spearman``.
+        """Return the main scores (`figures`), by names like ``similarity/wordsim353/spearman``.
 
         Scores that are undefined are left out.
 
@@ -265,7 +270,7 @@ class Metric(ABC):
         result
             All scores of the benchmark, by name.
         figure
-            The name of the main score.
+            The name of the main score, one of `figures`.
         """
         value: float | None = result.get(figure)
         return value
@@ -309,7 +314,7 @@ def _read_unchanged(
 
 
 BANDS = (1_000, 5_000, 20_000)
-"""The last frequency rank of each band of words, except the last band."""
+"""The frequency ranks at which bands of words end. The last band ends at the rarest word."""
 
 
 def bands(size: int) -> list[tuple[int, int]]:

@@ -184,6 +184,14 @@ def test_many_values_are_divided_at_their_quartiles() -> None:
     assert column(effects, "mean") == [1, 4, 7, 10]
 
 
+def test_a_range_without_values_is_left_out() -> None:
+    values = [0, 1, 3, 3, 3, 3, 4, 5, 6, 7, 8, 9]  # none is above 3 and at most the median 3.5
+    jobs = [job(i, float(i), model__window=value, seed=0) for i, value in enumerate(values)]
+    effects = compare_jobs("score", jobs).effects
+    assert column(effects, "value") == ["0 to 3", "3.5 to 6.25", "6.25 to 9"]
+    assert column(effects, "jobs") == [6, 3, 3]
+
+
 def test_close_values_stay_different() -> None:
     jobs = [
         job(i, value, train__lr=lr, seed=0)

@@ -483,7 +483,7 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
 
     If all values are numbers, this list is in ascending order; else it is in order of first
     appearance. If there are more than `MAX_VALUES` different numbers, they are divided at their
-    quartiles, and each label is a range.
+    quartiles, and each label is a range. A range without values has no label.
     """
     labels = [as_text(value) for value in values]
     if not values or not all(is_number(value) for value in values):
@@ -496,4 +496,4 @@ def value_labels(values: Sequence[Any]) -> tuple[list[str], list[str]]:
     texts = [as_text(end) for end in ends.tolist()]
     short = shortened(texts)
     ranges = [f"{short[a]} to {short[b]}" for a, b in pairwise(texts)]
-    return [ranges[place] for place in places], ranges
+    return [ranges[place] for place in places], [ranges[place] for place in np.unique(places)]

@@ -226,7 +226,7 @@ def value_over_cost(
         marker, color = ("D", ORANGE) if cloud.unbeaten else ("o", BLUE)
         ax.plot(x, value, marker, color=color, markersize=6)
     times = [x for x, _ in means]
-    if max(times) > LOG_RATIO * min(times):
+    if max(times) > LOG_RATIO * min(times) > 0:
         ax.set_xscale("log")
     ax.margins(0.12, 0.12)
     ax.set_xlabel(xlabel)

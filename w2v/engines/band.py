@@ -112,18 +112,19 @@ def score_tile(a: int, b: int, vectors: int, out: int, down: int) -> None:
 
 @inlined
 def add_terms(terms: Terms, width: int, column: int, tile: Any) -> Any:
-    """Add `MR` weighted sums of rows to a block of columns of `MR` other rows; return the result.
+    """Return ``tile`` plus `MR` weighted sums of rows, each in the same block of columns.
 
     Parameters
     ----------
     terms
-        The weighted sums, one for each of the other rows.
+        The weighted sums.
     width
         The number of float32 values in a row.
     column
         The first column of the block.
     tile
-        The block of columns of the `MR` rows: a tuple of SIMD vectors for each row.
+        What to add each sum to: for each sum, a tuple of SIMD vectors that cover the block. The
+        result has the same form.
     """
     G, down, along = terms.G, terms.down, terms.along
     sums0, sums1, sums2, sums3 = tile
@@ -253,10 +254,10 @@ def choose_weights(
     """Return the address of the weights of a tile's scores, and the summed weight of its pairs.
 
     A tile is a group of consecutive center words; a pair is a center word and a context word. The
-    weights are in ``own.weights``. If a tile and the `Sizes.reach` words before and after the tile
-    are all in one document, or for CBOW if each window of the tile has another word than the center
-    word, the tile's weights are the same as those of any other such tile, and each thread computes
-    these weights only once.
+    weights are in ``own.weights``. They are the same for all tiles that lie within one document,
+    together with the `Sizes.reach` words before and after the tile. For CBOW, they are the same for
+    all tiles in which the window of each center word has at least one other word. A thread computes
+    these weights only once, and those of any other tile anew.
 
     Parameters
     ----------
@@ -286,22 +287,23 @@ def choose_weights(
 
 @inlined
 def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors: int) -> Any:
-    """Add the curvatures of a center word's scores to the curvature sums of the outside rows.
+    """Add up bounds on the curvature (second derivative) of the loss, for one center word.
 
-    An outside row's sum grows by the curvature of the row's score times the squared length of the
-    center row. Returns the center row's sum: over the same scores, the curvature times the squared
-    length of the outside row. This sum is a SIMD vector whose lanes must still be added up.
+    The center row has a score with each of several outside rows. Each outside row's sum grows by
+    the bound for its score times the squared length of the center row. The center row's sum is
+    returned: the bound for each score times the squared length of the outside row, added up over
+    the scores. It is a SIMD vector whose lanes must still be added up.
 
     Parameters
     ----------
     H
-        The address of the curvatures of the scores.
+        The address of the bounds on the second derivative of the loss with respect to each score.
     norms
         The address of the squared lengths of the outside rows.
     norm
         The squared length of the center row.
     sums
-        The address of the curvature sums of the outside rows, which are updated.
+        The address of the sums of the outside rows, which are updated.
     mask
         The address of factors 1 or 0, which select some of the scores.
     vectors
@@ -317,13 +319,13 @@ def add_curvature(H: int, norms: int, norm: float, sums: int, mask: int, vectors
 
 @inlined
 def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p: int) -> Any:
-    """Return the curvature of the loss along center vector ``i + p`` of a tile, in partial sums.
+    """Bound the curvature of the loss with respect to center vector ``i + p`` of a tile.
 
-    The partial sums are the lanes of a SIMD vector, which must still be added up. A tile is a group
-    of consecutive center words; ``i`` is a multiple of `MR`, and ``p`` less than `MR`. What the
-    scores of this center vector contribute to the curvature along the output vectors is added to
-    row ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the output vectors
-    of context words.
+    The curvature is the second derivative, and a tile is a group of consecutive center words. ``i``
+    is a multiple of `MR`, and ``p`` less than `MR`. Returns a SIMD vector; the bound is the sum of
+    its lanes. What the scores of this center vector contribute to the bounds for the output vectors
+    is added to row ``p`` of ``own.sums``. `norms` is the address of the squared lengths of the
+    output vectors of context words.
     """
     sums = address(own.sums) + 4 * p * own.sums.shape[1]
     H = address(tile.curvature) + 4 * ((i + p) * sizes.row + sizes.first)
@@ -349,11 +351,12 @@ def center_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, i: int, p:
 
 @inner
 def sum_curvature(sizes: Sizes, tile: Tile, own: Band, norms: int, out: F32) -> None:
-    """Add up the curvatures of the loss along each input and output vector of a tile.
+    """Bound the curvature of the loss with respect to each input and output vector of a tile.
 
-    A tile is a group of consecutive center words. The sums of the center words are written to
-    ``out``. Those of the output vectors are split into `MR` partial sums in ``own.sums``, because
-    reading a sum right after writing it would stall the CPU.
+    The curvature is the second derivative, and a tile is a group of consecutive center words. The
+    bounds for the input vectors are written to ``out``. The bound for each output vector is split
+    into `MR` summands, one in each row of ``own.sums``, because reading a sum right after writing
+    it would stall the CPU.
 
     Parameters
     ----------
@@ -377,8 +380,8 @@ def compute_scores(sizes: Sizes, tile: Tile, own: Band, W: int, R: int) -> float
 
     A tile is a group of consecutive center words. The scores are written to ``tile.scores``, and
     then replaced by -∂J/∂S. Bounds on the second derivatives of the loss are written to
-    ``tile.curvature``. For CBOW, the scores of center words with their own vectors are there before
-    (`w2v.engines.centers.score_centers`).
+    ``tile.curvature``. For CBOW, only the scores of the noise words are computed here; before the
+    call, `w2v.engines.centers.score_centers` must have written the others to ``tile.scores``.
 
     Parameters
     ----------

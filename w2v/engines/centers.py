@@ -1,9 +1,9 @@
 """Compiled code for CBOW with negative sampling: each input row predicts one word, its center word.
 
-A tile is a group of `SHARED` center words. Their input rows C are scored with their own output
-vectors and with the tile's noise words. This module computes what belongs to the former: one score
-for each center word, and its part of the gradients. `w2v.engines.band` does the rest, and describes
-the arrays.
+A tile is a group of `SHARED` center words. The input row of each center word is scored with the
+output vector of this word and with the tile's noise words. This module computes the scores with the
+output vectors of center words, and the gradients of these vectors and of the input rows.
+`w2v.engines.band` does the rest, and describes the arrays.
 """
 
 from typing import Any
@@ -76,15 +76,22 @@ def score_centers(sizes: Sizes, outside: I64, norms: int, tile: Tile) -> None:
 
 @inlined
 def own_term(factor: int, row: int, column: int, zero: Any) -> Any:
-    """Return a block of columns of a row, multiplied by the number at the address ``factor``."""
+    """Return a block of columns of a row, multiplied by a number, as a tuple of SIMD vectors.
+
+    ``factor`` and ``row`` are the addresses of the number and of the row, ``column`` is the first
+    column of the block, and ``zero`` is a tuple of as many zero vectors as the block has.
+    """
     return multiply_add_each(splat(load_float(factor, 0)), load_each(zero, row, column), zero)
 
 
 @inlined
 def move_center(factor: int, C: int, targets: Targets, p: int, column: int, zero: Any) -> None:
-    """Write ``old + step * factor * C`` to some columns of row ``p`` of ``targets``.
+    """Write the negative gradient of a center word's output vector, in a block of columns.
 
-    The factor is at the address ``factor``, and C is the row at the address ``C``.
+    The gradient is a number, at the address ``factor``, times the input row at the address ``C``.
+    It is written to target ``p`` of ``targets``, or updates it (`w2v.engines.rows.Targets`).
+    ``column`` is the first column of the block, and ``zero`` a tuple of as many zero SIMD vectors
+    as the block has.
     """
     step = splat(load_float(targets.steps, p) * load_float(factor, 0))
     old = load_each(zero, load_address(targets.old, p), column)
@@ -147,7 +154,7 @@ def center_block(
 
 @inner
 def write_centers(sizes: Sizes, outside: I64, out: int, tile: Tile, own: Band) -> None:
-    """Compute and write the negative gradients of the input rows and of the center words of a tile.
+    """Write the negative gradients of a tile's input rows and of its center words' output vectors.
 
     Parameters
     ----------

@@ -10,9 +10,9 @@ gensim differs from the other engines:
   other engines weight pairs by their distance instead.
 - It skips pairs, noise words and tree nodes whose score is outside [-6, 6], and noise words that
   equal the word to predict.
-- Each thread lowers the learning rate by the share of the text that this thread has read. With n
-  threads, the learning rate therefore covers, in each epoch, only 1 / n of the way from its value
-  at the start to that planned for the end; the next epoch starts at its planned value.
+- Each thread has its own learning rate, which depends on how many words the thread itself has
+  read. With n threads, the rates therefore fall only 1 / n as far in an epoch as planned. The next
+  epoch starts at the planned rate.
 """
 
 import math
@@ -36,8 +36,9 @@ from w2v.sampling import keep_probabilities
 from w2v.text.tokens import SHARD_TOKENS, Text, cut
 
 BATCH = 10_000
-"""The number of words in a batch of gensim. gensim reads lines until it has more words, sub-samples
-them, and silently drops the words left over (piskvorky/gensim#2880)."""
+"""The most words in a batch of gensim. gensim reads lines until it has more words than this, and
+sub-samples the words. If more are still left, it silently drops the excess
+(piskvorky/gensim#2880)."""
 
 LINE = 1000
 """The most words in a line, so that gensim reads at most BATCH + LINE words for a batch. Longer

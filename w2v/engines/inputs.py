@@ -147,8 +147,9 @@ class InputTable:
 
         Without subwords, each word is one row of the table, and the arguments are returned
         unchanged. With subwords, the vector of a word is a sum of rows. The result then has one
-        element for each distinct word: its sum of rows, and the gradient for its vector, computed
-        with the factors `Sums.shares`.
+        element for each distinct word in `sums`: the word's sum of rows, with the gradient and the
+        curvature bound for the word's vector. Each of the given sums contributes to these according
+        to the word's share in it (`Sums.shares`).
 
         Parameters
         ----------
@@ -173,7 +174,8 @@ class InputTable:
     def gradient(self, sums: Sums, gradients: F32) -> tuple[NDArray[np.int32], F32]:
         """Return the gradient by which each row of the table that occurs in `sums` is trained.
 
-        It is the gradient of the loss if `Sums.shares` equal the weights.
+        A row gets the gradient of each sum times the row's share in the sum (`Sums.shares`). This
+        is the gradient of the loss if all shares equal the weights of the rows in the sums.
 
         Parameters
         ----------

@@ -61,10 +61,11 @@ COMPILER_OPTIONS: dict[str, Any] = {
 }
 
 GROUP = 32
-"""Rows in a group of `sum_equal_rows`, and the size of the matrix that it multiplies a group by."""
+"""The number of gradients in a group of `sum_equal_rows`, which multiplies each group by a square
+matrix of this size."""
 
 LAST_GROUP = 1024
-"""If at most this many rows are left, `sum_equal_rows` adds them up by a single matrix product."""
+"""`sum_equal_rows` adds up at most this many gradients as one group, by one matrix product."""
 
 
 class Vectors(NamedTuple):
@@ -890,9 +891,11 @@ def draws(key: Array, purpose: int, numbers: Array) -> tuple[Array, Array]:
 
 
 def draws_evenly(key: Array, purpose: int, numbers: Array, parts: int) -> Array:
-    """Return a random uint32 for each counter, evenly spread within groups of `parts` counters.
+    """Return a random uint32 for each counter; the numbers of a group are evenly spaced.
 
-    The numbers equal those of `w2v.sampling.draw_evenly`. `draws` explains `key` and `purpose`.
+    A group is `parts` consecutive counters that begin at a multiple of `parts`. Its numbers are
+    2**32 // `parts` apart, modulo 2**32. They equal those of `w2v.sampling.draw_evenly`. `draws`
+    explains `key` and `purpose`.
     """
     start, _ = draws(key, purpose, jnp.zeros(1))
     groups, places = jnp.divmod(numbers.astype(jnp.uint32), np.uint32(parts))
@@ -954,10 +957,11 @@ def sum_equal_rows(
     """Add up the gradients, and curvatures, of each row in a fixed order, even on a GPU.
 
     A scatter operation would add in the order in which the threads of the GPU happen to run. Here
-    the entries, which are sorted by row, are cut into groups. Within each group, a product with a
-    0/1 matrix adds up the gradients of each row. The first row of a group may have more entries in
-    an earlier group. Its sum is therefore taken out of this level, and becomes an entry of the next
-    level, where such sums are added up in the same way, until one group is left.
+    the entries (a gradient and a curvature each), which are sorted by row, are cut into groups.
+    Within each group, the entries of each row are added up, for gradients by a product with a 0/1
+    matrix. The row with which a group begins may also have entries in earlier groups. The sums of
+    these first rows are therefore the entries of a second level, which is cut into groups and added
+    up in the same way, and so on until a level has only one group.
 
     Parameters
     ----------

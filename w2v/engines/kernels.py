@@ -11,9 +11,10 @@ time, those of kind 2 prepare these steps, and the others run for one step after
 3. `sum_parts`, with subwords: compute the vectors of some of the step's words.
 4. `compute_strip`: compute the gradients of a strip, a part of the step's text, from the model
    before the step. Gradients are written to a buffer, which has rows for the input and output
-   vectors of each strip. If a word has only one row in the step, its vector is updated at once
-   (with subwords, only output vectors are). For CBOW with the hierarchical softmax, three kinds of
-   jobs do this, one after the other: `read_strip`, `compute_sorted` and `share_sorted`.
+   vectors of each strip. A vector that has only one of these rows in the step is updated at once
+   (with subwords, this is done for output vectors only). For CBOW with the hierarchical softmax,
+   three kinds of jobs replace `compute_strip`: `read_strip`, then `compute_sorted`, then
+   `share_sorted`.
 5. `sum_words`, with subwords: add up the gradients of some of the step's words.
 6. `move`: for some of the vectors that have not been updated, add up the gradients in a fixed
    order and update the model.

@@ -1,7 +1,7 @@
 """Compiled code for the hierarchical softmax, whose scores form a sparse matrix.
 
-A center word predicts the words around it, or itself (see below). It is scored with the inner nodes
-on the tree paths of the predicted words.
+The input row of a center word predicts the words around it with skip-gram, and the center word with
+CBOW. It is scored with the inner nodes on the tree paths of the predicted words.
 
 A tile is a number of center words that are computed together. Its nodes are those on the paths of
 all words that its center words predict. Each single center word needs only some of these nodes; for
@@ -156,9 +156,11 @@ def unpack_groups(keys: I32, starts: I32, sizes: Sizes, own: Nodes) -> None:
 
 @inlined
 def prefetch_part(matrix: F32, ids: I32, group: int, sizes: Sizes) -> None:
-    """Prefetch the part of some rows of a matrix whose turn it is with a group of center words.
+    """Prefetch one part of the rows ``ids`` of a matrix, into the processor's cache.
 
-    Prefetching a few rows with each group of a tile does not keep the tile's products waiting.
+    The rows are divided into equal parts, one for each group of `MR` center words of a tile;
+    ``group`` is the number of the part. Prefetching only a few rows before the products of each
+    group does not keep the products waiting.
     """
     groups = sizes.tile // MR
     first, last = len(ids) * group // groups, len(ids) * (group + 1) // groups
@@ -195,7 +197,8 @@ def score_nodes(
     documents
         For skip-gram, the document numbers of the words in and around the tile.
     of_centers, of_nodes
-        Output: the summed curvatures of the loss along the input rows and the node vectors.
+        Output: for each input row, and for each node vector, a bound on the curvature (second
+        derivative) of the loss with respect to it.
     inputs, ahead
         A matrix, and numbers of rows of it that are needed next, which are prefetched.
 
@@ -234,9 +237,10 @@ def score_nodes(
 
 @inner
 def add_curvatures(sizes: Sizes, tile: Tile, own: Nodes, of_centers: F32, of_nodes: F32) -> None:
-    """Add up the curvatures of the loss along each input row and node vector of a tile.
+    """Bound the curvature of the loss with respect to each input row and node vector of a tile.
 
-    A tile is a number of center words. The sums are written to ``of_centers`` and ``of_nodes``.
+    The curvature is the second derivative, and a tile is a number of center words. The bounds are
+    written to ``of_centers`` and ``of_nodes``.
     """
     curvature, sums = address(tile.curvature), address(own.curvature)
     own.curvature[: len(of_nodes)] = 0
@@ -267,10 +271,10 @@ def choose_node_targets(
 ) -> None:
     """For CBOW, decide where the gradients of a tile's nodes are added: to the buffer or the model.
 
-    The vector of a node that no other tile of the step has is updated directly: each of its
-    gradients is multiplied by the step size. Those of other nodes are added up in the gradient
-    buffer. The addresses are stored in ``own.out``, and the derivatives of the loss, multiplied by
-    the step size or by 1, in ``own.factors``.
+    The vector of a node that is in no other tile of the step is updated directly: each of its
+    gradients is multiplied by the step size. The gradients of other nodes are added up in the
+    gradient buffer. The addresses are stored in ``own.out``, and the derivatives of the loss,
+    multiplied by the step size or by 1, in ``own.factors``.
 
     Parameters
     ----------
@@ -278,7 +282,8 @@ def choose_node_targets(
         The vectors of all nodes.
     ids, following, curvature
         For each node of the tile: its number, the next row of the same node in the buffer
-        (`ALONE` for its only row), and the summed curvature of the loss along its vector.
+        (`ALONE` for its only row), and a bound on the curvature (second derivative) of the loss
+        with respect to its vector.
     rate
         The learning rate.
     places, width

@@ -50,7 +50,7 @@ from w2v.engines.tiles import NOISE
 from w2v.sampling import SPACING
 
 PATHS_AHEAD = 12
-"""The path of a word is prefetched this many words before the word is processed."""
+"""The Huffman tree path of a word is prefetched this many words before the word is processed."""
 
 threefry = inlined(sampling.threefry)
 
@@ -315,9 +315,9 @@ def list_band(
     """Make a linked list of the rows in the gradient buffer for each output word of a step.
 
     This is for negative sampling. The output words of a strip, which is a part of the text, are the
-    words that it may predict and its noise words. Each occurrence of one has a row. The list of a
-    word is in the order of the buffer. Returns the number of words with several rows. ``noise`` has
-    the step's noise words; the other parameters are those of `list_inputs`.
+    words that it may predict and its noise words. Each occurrence of an output word has a row. The
+    list of a word is in the order of the buffer. Returns the number of words with several rows.
+    ``noise`` has the step's noise words; the other parameters are those of `list_inputs`.
     """
     following[:] = -1
     count = ZERO
@@ -498,13 +498,14 @@ def list_levels(
 ) -> None:
     """Write a key for each node of a center word's path, from level ``first`` to ``last`` - 1.
 
-    The root has level 0. A tile is a sequence of groups of `MR` center words. The key of a node
-    says which center words of the group have the node on their paths. It is the sum of these
-    integers, in which center words before number ``lane`` are left out:
+    The root has level 0. A tile is a sequence of groups of `MR` center words, numbered from 0 in
+    each group. None of the group's center words before number ``lane`` has these nodes on its path.
+    The key of a node says which center words of the group have the node on their paths. It is the
+    sum of
 
     - 256 times the index of the node among the nodes of the tile;
     - 2 ** n for each center word n of the group whose path has the node;
-    - 16 * 2 ** n for each center word n whose path takes the node's branch of code 1.
+    - 16 * 2 ** n for each center word n of the group whose path takes the node's branch of code 1.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ from w2v.engines.simd import (
 from w2v.engines.structures import F32, I32, LINE, MR, Tile
 
 ALONE = -2
-"""Marks a buffer row as the only one of its word in a step, in place of the number of the next row
-(`w2v.engines.structures.Plans`)."""
+"""Marks a row of the gradient buffer as the only one of its word, or tree node, in a training step.
+It takes the place of the number of the next row (`w2v.engines.structures.Plans`)."""
 
 TINY = np.float32(1e-30)
 """The smallest curvature that is distinguished from 0, to avoid dividing by 0."""
@@ -94,9 +94,9 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 class Targets(NamedTuple):
     """Where and how the negative gradients of rows are written: ``out = old + step * gradient``.
 
-    If a word has several rows in a training step, their gradients are written to the gradient
-    buffer and added later: ``out`` is the row's place in the buffer, ``old`` is a row of zeros, and
-    ``step`` is 1. If a word has only one row, the model is updated directly: ``out`` is the word's
+    A gradient that is added to others later is written to the gradient buffer: ``out`` is its place
+    in the buffer, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is the only one of
+    its word, or tree node, in the training step can update the model directly: ``out`` is the
     vector in the model, ``old`` its value before the step, and ``step`` the step size (`limit`).
 
     Attributes
@@ -164,7 +164,8 @@ def choose_targets(
         For each row, the next row of the same word in the gradient buffer; `ALONE` for a word's
         only row.
     curvature
-        The summed curvature of the loss along each row.
+        For each row, a bound on the curvature (second derivative) of the loss with respect to the
+        row. It limits the step size (`limit`).
     rate
         The learning rate.
     copies
@@ -201,9 +202,10 @@ def put_gradients(
     gradients: int,
     width: int,
 ) -> None:
-    """Apply gradients in the gradient buffer to the model, if they are their rows' only ones.
+    """Update the vectors of the model that have only one gradient in the training step.
 
-    A gradient is applied if it is the only one of its word, or tree node, in the training step.
+    The gradients are in the gradient buffer. Words, and tree nodes, with several gradients are
+    skipped.
 
     Parameters
     ----------
@@ -214,7 +216,8 @@ def put_gradients(
     following
         The next gradient row of the same word or node; `ALONE` if there is no other.
     curvature
-        The summed curvature of each row.
+        For each gradient, a bound on the curvature (second derivative) of the loss with respect to
+        the row. It limits the step size (`limit`).
     rate
         The learning rate.
     copies

@@ -47,7 +47,7 @@ class InnerFunction(CPUDispatcher):
 
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": set(FAST_MATH)}
-"""Options of Numba for all compiled functions."""
+"""Options of Numba that `compiled`, `allocating`, `inner` and `inlined` use."""
 
 INNER: dict[str, Any] = OPTIONS | UNCOUNTED | {"nopython": True}
 INNER |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}

@@ -55,9 +55,10 @@ suit the exact softmax and negative sampling: on the Stanford Sentiment Treebank
 is the best of 0.0175, 0.025 and 0.035."""
 
 MIN_STEPS = 64.0
-"""The number of steps of a training below which batches are made smaller, down to
-``1 / BATCHES_PER_EPOCH`` of an epoch. Adagrad's step size is larger in trainings with fewer steps,
-but not in those with fewer than this number, where it would overshoot."""
+"""The least number of steps that a training should have, over all epochs. On short texts, the
+default batches are smaller than `MIN_BATCH_WORDS` in order to reach it, down to
+``1 / BATCHES_PER_EPOCH`` of an epoch. The fewer steps a training has, the larger is Adagrad's step
+size. With fewer steps than this number it would overshoot, so the size for this number is used."""
 
 MIN_BATCH_WORDS = 2000
 """By default, ``batch_words`` is at least this number, except on short texts (see `MIN_STEPS`).
@@ -78,8 +79,9 @@ bit-identical for any number of threads."""
 
 SAFE_SUM = 1e30
 """A sum of exp(logit) over the vocabulary is accurate in float32 if it is between 1 / SAFE_SUM and
-SAFE_SUM, as is normal for word vectors. If one of a tile's sums is not, the largest logit of each
-row is subtracted from the row, and the sums are computed again."""
+SAFE_SUM, as is normal for word vectors. The sums of many input vectors are computed together. If
+one of them is not in this range, the largest logit of each input vector is subtracted from all its
+logits, and all the sums are computed again."""
 
 
 class RowScale:

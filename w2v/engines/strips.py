@@ -43,9 +43,10 @@ def strip_centers(sizes: Sizes, shard: Shard, step: int, strip: int) -> int:
 
 @inlined
 def prefetch_first_window(sizes: Sizes, matrix: F32, ids: I32) -> None:
-    """For CBOW, prefetch the first rows that `w2v.engines.windows.read_windows` reads.
+    """For CBOW, prefetch the rows of a matrix that `w2v.engines.windows.read_windows` reads first.
 
-    It prefetches the rows after them. ``ids`` are the numbers of the rows of ``matrix``.
+    `read_windows` itself prefetches the rows that it reads later. ``ids`` are the numbers of rows
+    of ``matrix``, in the order of the text; -1 is skipped.
     """
     prefetch_rows(matrix, ids[: 2 * sizes.window + AHEAD], sizes.vectors * LANES)
 
@@ -103,7 +104,7 @@ def choose_band_targets(
     updates the model directly if the vector's word has no other row in the gradient buffer in this
     training step and the next tile of the strip will not add to the gradient. Otherwise the
     gradient is written to the buffer (`w2v.engines.rows.choose_targets`). The decisions are stored
-    in ``tile``. The curvatures of the loss, which limit the step size, are added up first.
+    in ``tile``. They include the step sizes, which depend on ``curvature``.
 
     Parameters
     ----------
@@ -115,8 +116,8 @@ def choose_band_targets(
     following
         For each output row of the strip in the gradient buffer, the next row of the same word.
     curvature
-        For each of these rows, the summed curvature of the loss along its vector. It is updated
-        by the curvatures of this tile, which are read from ``own.sums``.
+        For each of these rows, a bound on the curvature (second derivative) of the loss with
+        respect to its vector. What this tile contributes, in ``own.sums``, is added first.
     rate
         The learning rate.
     place
@@ -182,7 +183,8 @@ def score_node_tile(
 
     A tile is a group of center words. Its input rows are read from ``scratch.tile.C``. The negative
     derivatives of the loss with respect to the scores are stored in ``scratch.tile.scores``, and
-    the curvatures of the loss along the vectors of tree nodes in ``buffer.outside_curvature``.
+    for each tree node, a bound on the curvature (second derivative) of the loss with respect to its
+    vector in ``buffer.outside_curvature``.
 
     Parameters
     ----------
@@ -192,7 +194,7 @@ def score_node_tile(
         For skip-gram, the document numbers of the words, beginning ``sizes.reach`` positions before
         the tile.
     of_centers
-        Output: the summed curvature of the loss along each input row.
+        Output: for each input row, a bound on the curvature of the loss with respect to it.
     ahead
         Rows of ``buffer.inputs`` that are needed next, if any. They are prefetched.
 

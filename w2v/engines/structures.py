@@ -48,12 +48,12 @@ strip also has buffer rows for the m words before and the m words after it, wher
 size."""
 
 NOISE_LANES = -(-NOISE // LANES) * LANES
-"""`NOISE`, rounded up to whole vectors."""
+"""The number of noise words of a tile, `NOISE`, rounded up to a multiple of `LANES`."""
 
 NODE_TILE = 128
-"""The most center words in a tile of the hierarchical softmax of skip-gram; a tile has to divide a
-step. In longer tiles, center words share more nodes; but the nodes of a tile should fit into the
-cache."""
+"""The most center words in a tile, for skip-gram with the hierarchical softmax. A tile has fewer if
+a step would otherwise not consist of whole tiles, or if the window size exceeds this number. In
+longer tiles, center words share more nodes; but the nodes of a tile should fit into the cache."""
 
 RADIX_BITS = 11
 """The number of bits by which each pass of the radix sort of center words sorts."""
@@ -199,8 +199,9 @@ class Sizes(NamedTuple):
         The largest distance between a center word and a word that is predicted from its input row:
         the window size for skip-gram, 0 for CBOW.
     band
-        For negative sampling: the number of context words that any of `MR` consecutive center words
-        may predict. The scores of these center words with all of them are computed. For CBOW: 1.
+        For negative sampling: the number of context words that at least one of `MR` consecutive
+        center words may predict. All these center words are scored with all these context words.
+        For CBOW: 1.
     first
         For negative sampling: the number of unused elements before the scores of a center word with
         context words.
@@ -282,8 +283,8 @@ class Plans(NamedTuple):
     Attributes
     ----------
     ids, documents : int32 (n, step + tile + 2 m)
-        The words of the text, beginning with the word m before the step's first center word, and
-        the numbers of their documents; -1 where there is no word. m is the window size.
+        The words of the text, beginning m positions before the step's first center word, and the
+        numbers of their documents; -1 where there is no word. m is the window size.
     noise : int32 (n, tiles * NOISE)
         For negative sampling: the noise words.
     center_words, center_heads, center_next : int32 (n, strips * input_slots)
@@ -346,7 +347,8 @@ class Buffer(NamedTuple):
 
     There is a row for each occurrence of a word in a strip, or of a tree node in a tile. If a word
     or node has a single row in the step, its gradient updates the vector directly instead. With
-    subwords, only output vectors are updated so.
+    subwords, only output vectors are updated so. ``width`` is the dimension of the vectors, rounded
+    up to a multiple of `LANES`; see `Sizes` for the other sizes.
 
     Attributes
     ----------
@@ -360,7 +362,7 @@ class Buffer(NamedTuple):
     words : float32 (words, width)
         With subwords: the vectors of the step's words; later their summed negative gradients.
     word_curvature : float32 (words,)
-        With subwords: the curvature bound of each word.
+        With subwords: the curvature bound of each word's vector, times ``Parts.totals``.
     inputs : float32 (step, width)
         For CBOW with the hierarchical softmax: the input row of each center word; later its
         negative gradient.
@@ -459,14 +461,16 @@ class Planning(NamedTuple):
 class Tile(NamedTuple):
     """The working memory of a thread for one tile, a group of center words.
 
+    ``width`` is the dimension of the vectors, rounded up to a multiple of `LANES`.
+
     Attributes
     ----------
     lows, highs : int32 (tile,)
         The range of words that each center word predicts, as offsets from the word that is
         `Sizes.reach` positions before the center word.
-    C : float32, rows of width
+    C : float32 (tile, width)
         The input vectors of the tile.
-    R : float32, rows of width
+    R : float32 (rows, width)
         For negative sampling: the output vectors of the words in and around all tiles of the strip;
         not used for CBOW.
         For the hierarchical softmax: the vectors of the tree nodes of the tile.
@@ -504,8 +508,9 @@ class Band(NamedTuple):
     ----------
     weights : float32 (2, tile * row)
         The weight of each score, negative for noise words. The second row is for tiles whose
-        windows lie within one document, which all have the same weights (for CBOW, tiles without an
-        empty window); the first row is for the other tiles, and is filled in for each of them.
+        windows lie within one document (for CBOW, tiles whose windows all have a word besides the
+        center word); these tiles all have the same weights. The first row is for the other tiles,
+        and is filled in for each of them.
     inside_pairs : float64 (1,)
         The summed weight of the pairs of a tile with the weights of the second row; 0 if not yet
         known.
@@ -543,11 +548,12 @@ class Windows(NamedTuple):
         the gradient of each of its words.
     shares : float32 (2 m + 1, center words + 4 m)
         The same factor for each position in the largest window, from m words before to m words
-        behind the center word; 0 if the window does not contain the position. Each row has one for
-        every center word, and 2 m more elements at both ends, which have no meaning.
+        after the center word; 0 if the window does not contain the position. There is a row for
+        each position and a column for each center word, with 2 m unused columns at each end.
     bounds : float32 (center words + 4 m,)
-        The curvature bound of each window along the vector of one of its words, as `shares` with 2
-        m more elements at both ends, which are zero.
+        For each window, the curvature bound of its input row times the summed weight of its words
+        (1 for a mean, their number for a sum); with 2 m zeros at each end. This number times a
+        word's share is the bound for the vector of the word.
     lanes : int32 (LANES,)
         The numbers 0, 1, 2 and so on.
     """

@@ -34,7 +34,8 @@ from w2v.engines.structures import F32, I32, LINE, Buffer, Plans, Problem, Shard
 AHEAD = 4
 """A row of the model is prefetched this many rows before it is updated."""
 WORDS, PARTS = 32, 256
-"""The most words, and the most rows of the table of subwords, that one job updates."""
+"""The most words (or tree nodes) that one job processes; with subwords, the most rows of the input
+matrix that one job updates."""
 
 
 @inlined
@@ -104,12 +105,13 @@ def add_list(gradients: int, width: int, head: Any, after: int, step: Any, out: 
 
 @inlined
 def add_curvatures(curvature: int, head: Any, after: int) -> Any:
-    """Return the sum of the curvatures of the loss that belong to a linked list of gradient rows.
+    """Return the sum of the curvature bounds that belong to a linked list of gradient rows.
 
     Parameters
     ----------
     curvature
-        The address of the curvatures, one number for each gradient row.
+        The address of the bounds on the curvature (second derivative) of the loss, one number for
+        each gradient row.
     head
         The number of the first row of the list.
     after
@@ -208,8 +210,9 @@ def sum_words(
     """With subwords, add up the gradients of each word, for some words of a step.
 
     One job does this for up to `WORDS` distinct words, from number ``job * WORDS`` of the step's
-    distinct words on. The sums are stored in ``buffer.words``, in place of the words' vectors, and
-    bounds on the curvature of the loss in ``buffer.word_curvature``.
+    distinct words on. The sums are stored in ``buffer.words``, in place of the words' vectors. In
+    ``buffer.word_curvature``, a bound on the curvature of the loss with respect to each vector is
+    stored, times the summed weight of the rows that make up the vector (``Parts.totals``).
     """
     n, width = step % len(plans.ids), sizes.vectors * LANES
     words, heads, after = plans.center_words[n], plans.center_heads[n], plans.center_next[n]

@@ -98,7 +98,7 @@ def write_corpus(
         An existing folder.
     source
         The documents. The documents of `TokenLists` are tokenized already: `tokenizer` is not
-        applied, and the size in bytes counts one separator after each token.
+        applied, and ``bytes`` of the result includes one separator after each token.
     limit
         Stop after this many documents that are not blank; None for all.
     workers

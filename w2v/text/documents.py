@@ -33,8 +33,8 @@ MAX_PATH = 4096
 class FileSettings(Settings):
     """The settings for reading text files.
 
-    They say what a document is, which field of a record holds the text, how files are encoded, and
-    what to do about invalid bytes.
+    They say what a document is, how files are encoded, what to do about invalid bytes, and which
+    field or column of JSON, CSV, TSV and Parquet files holds the text.
     """
 
     unit: str = unit_setting()
@@ -114,9 +114,9 @@ def source_of(documents: Any, files: FileSettings) -> Files | Records | Texts | 
     ------
     InputError
         There are no documents. `documents`, its first item or an item of a list of paths is of the
-        wrong type (other documents are checked when they are read). A path gives no file, or a file
-        that does not hold text as `files` says. Or a setting of `files` is not the default,
-        although `documents` are not paths.
+        wrong type (other documents are checked when they are read). There is no file at a path, or
+        a local file cannot be read as text with the settings `files`. Or a setting of `files` is
+        not the default, although `documents` are not paths.
     """
     if isinstance(documents, str | Path):
         return _files([documents], files)

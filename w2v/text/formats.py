@@ -88,9 +88,12 @@ def format_suffix(path: str) -> str:
 def record_format(path: str, head: bytes) -> RecordFormat | None:
     """Return the format of a file of records (a table, JSON or Parquet); None for any other file.
 
-    The suffix of the name decides. If the suffix is that of no such format, as in .txt, the file is
-    JSON if its first character other than white space is ``[`` or ``{``. Whether JSON has the
-    format `JSON` or `JSON_LINES` depends on the content, unless the suffix is .jsonl or .ndjson.
+    The suffix of the name decides. If it is not that of a table, JSON or Parquet, but .txt for
+    example, the file is JSON if its first character other than white space is ``[`` or ``{``.
+
+    JSON has the format `RecordFormat.JSON_LINES` if each line holds one value, and
+    `RecordFormat.JSON` if the file is one array, or objects that span several lines. The suffixes
+    .jsonl and .ndjson always mean `JSON_LINES`; otherwise `head` decides.
 
     Parameters
     ----------

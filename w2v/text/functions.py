@@ -90,11 +90,11 @@ def is_installed(path: Path) -> bool:
 
 
 def version_of(module: str) -> str:
-    """Return the version of the installed package of a top-level module; empty if there is none.
+    """Return the version of the installed package that has the name of a top-level module.
 
-    It is the package with the name of the module. If there is none, it is the package that contains
-    the module: PyYAML for ``yaml``. If several contain it, the versions are joined by commas. The
-    result is also empty for a module of the standard library.
+    If no package has this name, return the version of the package that contains the module, such as
+    PyYAML for ``yaml``. The versions of several such packages are joined by commas. The result is
+    empty if there is none, or if the module belongs to the standard library.
     """
     if module in sys.stdlib_module_names:
         return ""

@@ -115,7 +115,11 @@ class _Excluded(NamedTuple):
     marker: str | None
 
     def holds(self, folder: Path, start: Path) -> bool:
-        """Return whether a search that begins in the folder `start` skips `folder`."""
+        """Return whether a search that begins in the folder `start` skips `folder`.
+
+        It does not skip folders that contain `start`, nor `start` itself if that is excluded only
+        because it contains the marker.
+        """
         if folder in self.folders:
             return folder not in start.parents
         marked = self.marker is not None and (folder / self.marker).exists()

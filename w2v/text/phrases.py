@@ -32,7 +32,10 @@ from w2v.settings import Settings, setting
 from w2v.text.tokens import NOT_A_TOKEN, ArrayWriter, read_types
 
 WINDOW = 1 << 20
-"""The usual number of tokens that are in memory at a time."""
+"""How many tokens are read at a time.
+
+More are read if these are one word followed only by connectors, such as "of".
+"""
 
 HASH_BASE = 0x9E3779B97F4A7C15
 
@@ -52,8 +55,9 @@ class Phrases(Settings):
     The score of a pair (a, b) depends on the setting `scoring`:
 
     - ``default``: (count(a, b) - min_count) / (count(a) count(b)) * types, where `types` is
-      the number of different texts of words (except connectors) and of pairs (Mikolov et al.
-      2013b, equation 6, as gensim scales it);
+      the number of distinct pairs and of distinct words, except connectors (words such as "of"
+      that may stand inside a phrase); words and pairs with the same text, such as
+      ``new_york``, count as one (Mikolov et al. 2013b, equation 6, as gensim scales it);
     - ``npmi``: log(p(a, b) / (p(a) p(b))) / -log p(a, b), where p is a count divided by the
       number of tokens (Bouma 2009).
 
@@ -140,8 +144,8 @@ class Phrase(NamedTuple):
     number
         The number of the pass that found the phrase, from 1.
     words
-        The two words of the pair, which may be joined tokens of an earlier pass, and the connectors
-        between them, separated by spaces.
+        The two words of the pair, which may be joined tokens of an earlier pass, and any connectors
+        (such as "of") between them, separated by spaces.
     phrase
         The joined token, such as ``new_york``.
     score
@@ -196,8 +200,9 @@ def join_phrases(
     Raises
     ------
     SettingError
-        There are at least 2^63 / types^2 different sequences of connectors, or the table of phrases
-        that the setting `from_` names cannot be read.
+        There are at least 2^63 / types^2 different sequences of connectors (words such as "of" that
+        may stand inside a phrase), where `types` is the number of distinct tokens. Or the table
+        of phrases that the setting `from_` names cannot be read.
     """
 
     def half(number: int, start: float) -> Callable[[float], None]:
@@ -230,7 +235,10 @@ def join_phrases(
 
 
 def write_phrases(path: Path, phrases: Iterable[Phrase]) -> None:
-    """Write phrases as CSV, one per row in the given order, after a header."""
+    """Write phrases as CSV, one per row in the given order, after a header.
+
+    The columns are the fields of `Phrase`; in the header, `number` is called ``pass``.
+    """
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["pass", *Phrase._fields[1:]])
@@ -315,7 +323,10 @@ class _Corpus:
         self.sequences: list[tuple[int, ...]] = [()]
 
     def window(self, start: int, size: int) -> _Window:
-        """Read up to `size` tokens from the index `start` on, and find the pairs among them."""
+        """Read up to `size` tokens from the index `start`; find their pairs of neighboring words.
+
+        Words with only connectors (such as "of") between them are neighbors, too.
+        """
         ids = self.tokens[start : start + size].astype(np.int64)
         words = np.flatnonzero(~self.connector[ids])
         first, last = np.searchsorted(self.offsets, [start + 1, start + len(ids)])
@@ -487,7 +498,8 @@ class _Counts(NamedTuple):
     words, pairs : int64
         The count of each type of the corpus, and of each distinct pair.
     types
-        The number of different texts among all pairs and all types that are not connectors.
+        The number of different texts among all pairs and all types, except the types that are
+        connectors (words such as "of" that may stand inside a phrase).
     """
 
     words: Ids
@@ -549,7 +561,10 @@ def _hashes(corpus: _Corpus, words: Ids, keys: Ids) -> NDArray[np.uint64]:
     number = defaultdict[str, int](count(1).__next__)
 
     def hashed(texts: Iterable[list[str]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """Return for each list of parts its hash, and `HASH_BASE` ** number of parts, mod 2^64."""
+        """Return the hash of each text, given as a list of the strings between its joiners.
+
+        The second array has `HASH_BASE` ** (number of these strings), mod 2^64.
+        """
         values, powers = [], []
         for parts in texts:
             value, power = 0, 1
@@ -585,7 +600,8 @@ class _Found(NamedTuple):
         Scores and counts are those in the corpus in which the phrases were found, which may be
         another one (``Phrases.from_``).
     words
-        The words of each phrase and the connectors in between, separated by spaces.
+        The two words of each phrase and any connectors (such as "of") in between, separated by
+        spaces.
     texts
         The token that each phrase becomes.
     """

@@ -309,7 +309,7 @@ def files_of(source: object) -> Files | None:
 
 
 def files_or_records(files: Files, field: str | None) -> Files | Records:
-    """Return the source that reads files: records if `field` is given, or else plain text.
+    """Return the source that reads files: `Records` if `field` is given, or else `files` itself.
 
     The beginning of local files is read, so that errors in it are found before the work starts.
 
@@ -321,9 +321,9 @@ def files_or_records(files: Files, field: str | None) -> Files | Records:
     Raises
     ------
     InputError
-        A file cannot be read, is not text, or holds records although `field` is None; a file begins
-        with a malformed record or lacks the field, or the field does not hold text; or `field` is
-        given and ``files.unit`` is ``paragraph``.
+        A file cannot be read, is not text, or holds records (JSON, CSV, TSV or Parquet) although
+        `field` is None; a file begins with a malformed record or lacks the field, or the field does
+        not hold text; or `field` is given and ``files.unit`` is ``paragraph``.
     """
     if field is not None:
         if files.unit == "paragraph":
@@ -512,7 +512,7 @@ TEXT_COLUMNS = frozenset(
         *("message", "question", "review", "sentence", "summary", "text", "title", "tweet"),
     )
 )
-"""Usual names of columns that hold text, also as plurals."""
+"""Usual names of columns that hold text; `is_header` also accepts them with an s at the end."""
 
 OTHER_COLUMNS = frozenset(("author", "category", "date", "id", "label", "rating", "score", "url"))
 """Usual names of columns that do not hold text."""

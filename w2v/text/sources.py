@@ -67,7 +67,8 @@ class BlockSource(Protocol):
             A function that takes UTF-8 text and returns the last position at which a document that
             is too long for a block may be cut; 0 if there is none. None: documents are never cut.
         limit
-            The number of documents that will be used; the source may stop after them. None for all.
+            The source may stop after this many documents that hold more than white space, because
+            no more will be used. None: all will be used.
         """
         ...
 
@@ -209,7 +210,8 @@ class ValidText(NamedTuple):
     invalid
         How many invalid byte sequences were replaced or left out.
     byte_order_mark
-        Whether a byte order mark at the start of the file was left out of `data`.
+        Whether a byte order mark at the start of the file was left out of `data`; False where the
+        codec itself leaves it out, as that of ``utf-16`` does.
     place
         How many bytes of the file, as stored, had been read when this part was complete.
     """
@@ -577,14 +579,16 @@ class BlockBuilder:
         self.done: float | None = None
 
     def add(self, text: ValidText, done: float | None) -> Iterator[Block]:
-        """Add text of the file that is being read; yield a block if enough text has been added.
+        """Add text of the file that is being read; yield a block if enough has been collected.
 
-        The block ends where a document ends. If no document ends in the text, the block ends where
-        `border` allows a document to be cut. If there is no such place either, no block is yielded
-        yet.
+        The block ends with the last document that is complete in the collected text. If none is,
+        the block ends at the last place in `text` where `border` allows a document to be cut. If
+        there is no such place either, no block is yielded yet.
 
         Parameters
         ----------
+        text
+            The next part of the file.
         done
             The fraction of the source that has been read, or None if unknown.
         """
@@ -613,7 +617,10 @@ class BlockBuilder:
             self.finished = self.length
 
     def end(self) -> Iterator[Block]:
-        """Yield a block of the remaining complete documents, if any; omit an incomplete one."""
+        """Yield a block of the remaining documents, if any.
+
+        If a file could not be read to its end, the document in which reading stopped is left out.
+        """
         self._find_paragraphs()
         if self.finished >= 0:
             yield self._block(self.finished, True)
@@ -670,8 +677,9 @@ def paragraph_ends(data: bytes, file_ends: Sequence[int], continued: bool) -> ND
     Returns
     -------
     int64 (paragraphs,)
-        Positions in `data`, in bytes, increasing. The end of `data` is not one of them. The end of
-        a file is one only if the last line before it is blank and the first line after it is not.
+        Positions in `data`, in bytes, increasing. The end of `data` is not among them. The end of a
+        file is among them only if the last line before it is blank and the first line after it is
+        not.
     """
     if not data:
         return np.zeros(0, np.int64)

@@ -108,8 +108,8 @@ class Text:
     Attributes
     ----------
     tokens : int32 (n,)
-        The corpus, as ids of types (distinct tokens) in order of first appearance; usually
-        memory-mapped.
+        The tokens of the corpus, each as the id of its type (distinct token). Types are
+        numbered by first appearance. Usually memory-mapped.
     ids : int32 (types,)
         The vocabulary id of each type; -1 for a type outside the vocabulary.
     spans : int64 (documents, 2)

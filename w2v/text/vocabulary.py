@@ -164,7 +164,10 @@ def read_words(path: str | Path, name: str = "words") -> list[str]:
 
 
 def words_of(lines: list[str]) -> list[str]:
-    """Return the words in lines of a list, without the counts that `read_words` describes."""
+    """Return the words in the lines of a list of words, without their counts; see `read_words`.
+
+    `lines` must not include a header or blank lines. Repeated words are kept.
+    """
     after = [WORD_COUNT.fullmatch(line) for line in lines]
     for pattern in () if all(after) else (COUNT_WORD, WORD_COMMA_COUNT):
         matches = [pattern.fullmatch(line) for line in lines]
@@ -215,7 +218,8 @@ def build(
     drop
         Leave out these words.
     max_share
-        Drop the types that make up a larger share of all tokens; None: do not.
+        Drop the types that make up more than this fraction of all tokens, also if they are in
+        `words`; None: do not.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""The corpora by name: each is a class of settings that makes the source of its documents."""
+"""The corpora by name.
+
+Each is a class of settings. Its method `source` returns an object that yields the documents.
+"""
 
 from w2v.text.corpora.archive import ArchiveCorpus
 from w2v.text.corpora.base import Corpus

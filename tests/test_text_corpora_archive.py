@@ -4,13 +4,18 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import smart_open
 
 from tests.webserver import Site, serving
 from w2v.errors import InputError
 from w2v.hashes import FileHashes
 from w2v.text.corpora.archive import ArchiveSource
-from w2v.text.corpora.sst import read_sst
+from w2v.text.corpora.sst import SstCorpus, read_sst
+from w2v.text.corpora.text8 import Text8Corpus
+
+URL = "https://example.org/archive.zip"
 
 
 def source_of(site: Site, folder: Path) -> ArchiveSource:
@@ -52,3 +57,22 @@ def test_an_archive_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=f"^{tmp_path}: cannot be read ") as refused:
             read()
         assert "\n" not in str(refused.value)
+
+
+def test_a_damaged_copy_packed_by_zstandard_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "text8.zst"
+    with smart_open.open(str(path), "wb") as file:
+        file.write(np.random.default_rng(0).bytes(1 << 19).hex().encode())
+    content = bytearray(path.read_bytes())
+    content[1000:] = b"\xff" * (len(content) - 1000)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{path}: cannot be read ") as refused:
+        list(Text8Corpus(path=str(path), url=URL, sha256="0" * 64).source(tmp_path).documents())
+    assert "\n" not in str(refused.value)
+
+
+def test_a_copy_may_be_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "copy.txt").write_text("A fine film .\nEffective\n")
+    source = SstCorpus(path="~/copy.txt", url=URL, sha256="0" * 64).source(tmp_path)
+    assert list(source.documents()) == ["A fine film .", "Effective"]

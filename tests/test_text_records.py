@@ -1,5 +1,6 @@
 """Test reading documents from a field of JSON, CSV, TSV or Parquet records."""
 
+import csv
 import functools
 import gzip
 import http.server
@@ -243,6 +244,13 @@ def test_rows_without_a_header_are_counted_from_the_first(tmp_path: Path) -> Non
         list(source(tmp_path / "a.csv", "1").documents())
 
 
+def test_the_first_cell_may_be_as_long_as_others(tmp_path: Path) -> None:
+    csv.field_size_limit(131_072)  # the default of this process, which other tests change
+    text = "a " * 100_000
+    (tmp_path / "a.csv").write_text(f"{text},1\nb,2\n")
+    assert list(source(tmp_path / "a.csv", "1").documents()) == [text, "b"]
+
+
 def test_columns_of_parquet_that_share_a_name_are_refused(tmp_path: Path) -> None:
     table = pyarrow.table([["a"], ["b"]], names=["text", "text"])
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
@@ -289,6 +297,11 @@ ABOVE = " (if it is a document, write a header above it)"
             f"its first row is a header, 'words', 'stars'; {NAME_IT}words{ABOVE}",
         ),
         ('id,review\n1,"a\n', "review", "cannot be read as a table (unexpected end of data)"),
+        (
+            "review\rone two\rthree four\r",
+            "review",
+            "cannot be read as a table (a line ends in a carriage return alone)",
+        ),
     ],
 )
 def test_bad_tables_are_refused(tmp_path: Path, content: str, field: str, reason: str) -> None:

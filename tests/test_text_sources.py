@@ -559,6 +559,14 @@ def test_nul_after_the_beginning_is_refused(tmp_path: Path) -> None:
     assert "holds 8,000 NUL bytes among 24,000" in refusal(Files([str(path)]))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_an_empty_file_needs_no_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    paths = tmp_path / "a.txt", tmp_path / "b.txt"
+    paths[0].write_text("one\n", encoding=encoding)
+    paths[1].touch()
+    assert list(Files([*map(str, paths)], encoding=encoding).documents()) == ["one\n"]
+
+
 @pytest.mark.parametrize("size", [1, 3, 1 << 20])
 @pytest.mark.parametrize(
     "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "utf-8-sig", "UTF8"]

@@ -187,6 +187,17 @@ OPENERS: dict[str, Callable[..., Any]] = {
 """The function that opens a compressed file, by the suffix of its name."""
 
 
+@contextmanager
+def zstandard_errors() -> Iterator[None]:
+    """Turn the error that damaged Zstandard data causes in the block into an `OSError`."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__name__ != "ZstdError":  # its module depends on Python's version
+            raise
+        raise OSError(str(error)) from None
+
+
 class Decompressed(io.RawIOBase):
     """A decompressed file that also reports how much of the compressed file has been read.
 
@@ -203,8 +214,12 @@ class Decompressed(io.RawIOBase):
         self.decompressed = decompressed
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most `size` decompressed bytes, or all if `size` is -1."""
-        data: bytes = self.decompressed.read(size)
+        """Read at most `size` decompressed bytes, or all if `size` is -1.
+
+        If the compressed file is damaged, one of `UNPACK_ERRORS` is raised.
+        """
+        with zstandard_errors():
+            data: bytes = self.decompressed.read(size)
         return data
 
     def raw_position(self) -> int:
@@ -302,12 +317,8 @@ def unpacked(path: Path) -> Iterator[tuple[IO[bytes], bool]]:
             from smart_open.compression import compression_wrapper
 
             raw = stack.enter_context(path.open("rb"))
-            try:
+            with zstandard_errors():
                 yield stack.enter_context(compression_wrapper(raw, "rb", ".zst")), True
-            except Exception as error:
-                if type(error).__name__ != "ZstdError":  # its module depends on Python's version
-                    raise
-                raise OSError(str(error)) from None
         else:
             opener = next((PACKED[magic] for magic in PACKED if head.startswith(magic)), None)
             yield stack.enter_context((opener or open)(path, "rb")), opener is not None

@@ -191,14 +191,14 @@ def refuse_what_is_not_text(path: str, head: bytes, encoding: str) -> None:
                     f"{path} is {name.upper()}, as its byte order mark says; set encoding={name}"
                 )
             return
-    if wide:
+    if wide and head:
         if _is_plain_utf8(head):
             raise InputError(f"{path} is not {wanted.upper()} but UTF-8; set encoding=utf-8")
         if wanted in ("utf-16", "utf-32"):
             raise InputError(
                 f"{path} has no byte order mark; set encoding={wanted}-le or encoding={wanted}-be"
             )
-    else:
+    elif not wide:
         _refuse_controls(path, head)
 
 

@@ -214,10 +214,10 @@ class Records:
                 yield line.decode("utf-8")
 
         name = "" if self.field.isdecimal() else self.field
-        delimiter = delimiter_of(path, first[0].decode("utf-8"), name)
         csv.field_size_limit(MAX_CELL)
-        rows = rows_of(decoded(), delimiter)
         try:
+            delimiter = delimiter_of(path, first[0].decode("utf-8"), name)
+            rows = rows_of(decoded(), delimiter)
             first_rows = list(islice(rows, HEADER_ROWS))
             column, has_header = self._column(path, first_rows)
             after = " after the header" * has_header
@@ -230,7 +230,9 @@ class Records:
                     )
                 yield row[column], place
         except csv.Error as error:
-            raise InputError(f"{path}: cannot be read as a table ({error})") from None
+            # Python's versions describe this in different words, which are about its own functions.
+            lone = "a line ends in a carriage return alone" if "new-line" in str(error) else error
+            raise InputError(f"{path}: cannot be read as a table ({lone})") from None
 
     def _column(self, path: str, rows: list[list[str]]) -> tuple[int, bool]:
         """Return the index of the column that `field` names, and whether the first row is a header.

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from w2v.errors import InputError
+from w2v.files import local_path
 from w2v.hashes import FileHashes
 from w2v.limits import matching
 from w2v.settings import setting
@@ -195,6 +196,7 @@ class ArchiveCorpus(Corpus):
         if self.path is None:
             path = outputs / "corpora" / self.url.rpartition("/")[2]
             return ArchiveSource(path, *reading, self.url, self.sha256, show_download)
-        if not Path(self.path).is_file():
+        path = local_path(self.path)
+        if not path.is_file():
             raise InputError(f"path={self.path}: no such file; it must be a copy of {self.url}")
-        return ArchiveSource(Path(self.path), *reading)
+        return ArchiveSource(path, *reading)

@@ -7,8 +7,9 @@ the loss. A worker that makes n small steps with the learning rate lr therefore 
 1 - exp(-a) of the distance, with a = lr n c.
 
 A term of the loss, such as -log σ(u·v), has a curvature in v of at most u uᵀ / 4. So c is estimated
-as a constant times the mean squared length of the rows of the other matrix. `approach` computes lr
-times n times this mean; `w2v.cluster.kernels` has the constants.
+as a constant times a mean squared length: for a row of the input matrix, that of the rows of the
+output matrix, and vice versa. `approach` computes lr times n times this mean; `w2v.cluster.kernels`
+has the constants.
 
 If workers trained one after another, the fraction exp(-j a) of the distance would be left after j
 of them. So k of them would cover (1 - exp(-k a)) / (1 - exp(-a)) times the distance that the first
@@ -68,9 +69,10 @@ def approach(terms: tuple[F64, F64], steps: tuple[float, float]) -> NDArray[np.f
     """Return a measure of how far each row of the model moves towards its optimum in a round.
 
     In a round, each worker trains on its part of the text. The measure of a row is the product of
-    the learning rate, the expected number of loss terms of one worker that contain the row, and the
-    mean squared length of the rows of the other matrix. The larger it is, the closer to its optimum
-    the row gets. The result is float32 (rows,), for the input matrix and then the output matrix.
+    the learning rate, the expected number of loss terms of one worker that contain the row, and a
+    mean squared length: for a row of the input matrix, that of the rows of the output matrix, and
+    vice versa. The larger the measure, the closer the row gets to its optimum. The result is
+    float32 (rows,), for the input matrix and then the output matrix.
 
     Parameters
     ----------

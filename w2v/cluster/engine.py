@@ -21,10 +21,10 @@ from w2v.engines.step import step_rate
 from w2v.text.tokens import Text, cut
 
 GROWTH, MIN_ROUND_WORDS = 100, 1000
-"""Limits for the number of words in a round. At first, vectors change fast, and all workers would
-learn the same. So a round has at most a 100th of the words read before it. But the workers wait for
-each other after each round. So each trains at least about 1,000 words, or its usual number of words
-in a round, if this is smaller."""
+"""Limits for the number of words in a round. `GROWTH`: a round has at most about a 100th of the
+words read before it, because vectors change fast at first, and all workers would learn the same.
+`MIN_ROUND_WORDS`: but each worker trains at least about 1,000 words, or its usual number if this is
+smaller, because the workers wait for each other after each round."""
 
 
 class Round(NamedTuple):
@@ -33,7 +33,8 @@ class Round(NamedTuple):
     Attributes
     ----------
     done
-        The report of each worker, in the order of the parts of the text.
+        What each worker reports of its training: words, pairs, loss, seconds, and the bytes of the
+        rows that it changed; in the order of the parts of the text.
     combined
         The rows of the model that were changed, with their new values, in one or more pieces.
     combining
@@ -97,15 +98,15 @@ class Costs:
     rounds
         The number of rounds.
     computing, combining, waiting
-        Seconds of all rounds, averaged over processes: spent on training; on combining and applying
-        changes; and on waiting for other processes and messages.
+        The seconds of all rounds, averaged over processes, that were spent on training; on
+        combining and applying changes; and on waiting for other processes and messages.
     changed_bytes
         The size of the rows that workers changed, summed over workers and rounds.
     combined_bytes
         The size of the combined rows, summed over rounds.
     bytes_per_word
-        The bytes sent per word trained on, if each process is on another machine: the changed rows
-        once, and the combined rows to each process.
+        The bytes sent per word trained on, if each process is on a machine of its own: the changed
+        rows once, and the combined rows to each process.
     """
 
     workers: int
@@ -140,7 +141,8 @@ class ClusterEngine:
         The number of workers.
     words
         The number of tokens in a round, divided by the number of workers. Rounds at the start of
-        training are shorter, and the last round of a shard may be up to 1.5 times as long.
+        training are shorter if this is above `MIN_ROUND_WORDS`, and the last round of a shard may
+        have up to 1.5 times as many tokens as the others.
     how
         How changes are combined, one of `w2v.cluster.settings.COMBINERS`.
     """

@@ -9,9 +9,9 @@ SUM, MEAN, ORTHOGONAL, SEQUENTIAL = 0, 1, 2, 3
 """How `add_changes` treats a row that several workers have changed, numbered as in `COMBINERS`."""
 
 STEEP, FLAT = 0.05, 0.002
-"""Measured curvature of one term of the loss, such as -log σ(u·v), as a function of v, divided by
-the squared length of u: in the direction in which the workers before have changed v (`STEEP`), and
-on average over all directions (`FLAT`). `w2v.cluster.approach` explains what this is for."""
+"""Measured constants for estimates of the curvature of the loss (see `w2v.cluster.approach`): the
+curvature in v of one term, such as -log σ(u·v), divided by the squared length of u. `STEEP` is for
+the direction in which other workers have changed v, and `FLAT` is the mean over all directions."""
 
 
 @allocating
@@ -45,7 +45,7 @@ def add_changes(
     how: int,
     approach: NDArray[np.float32],
 ) -> None:
-    """Add one worker's changes of rows to the combined changes of the workers before it.
+    """Add one worker's changes of rows to the combined changes of the workers added before it.
 
     The change of a row is its value after the worker's training minus its value before.
 
@@ -63,8 +63,8 @@ def add_changes(
     how
         The method: `SUM`, `MEAN`, `ORTHOGONAL` or `SEQUENTIAL`. With `ORTHOGONAL`, only the part of
         a change that is orthogonal to the row's combined change is added. With `SEQUENTIAL`, a
-        share of the parallel part is added as well; the share is smaller, the closer the workers
-        before have brought the row to its optimum.
+        share of the part that is parallel to the combined change is added as well. The share is
+        smaller, the closer the combined change brings the row to its optimum.
     approach : float32 (rows,)
         For `SEQUENTIAL`: the larger this number is, the closer the changes of one worker bring the
         row to its optimum. It comes from `w2v.cluster.approach.approach`.

@@ -29,14 +29,15 @@ from w2v.text.tokens import Text
 Result = TypeVar("Result")
 
 RETRIES = 3
-"""How often, at most, a task is run again if its process or machine is lost."""
+"""How often, at most, `run_tasks` runs a task again if its process or machine is lost."""
 
 ATTEMPTS = 10
-"""How often, at most, a round is tried. If so many processes in a row are lost before they are
-ready, training goes on without them."""
+"""How often, at most, a round is tried. Also: if this many new processes in a row are lost before
+they are ready, training goes on with the processes that it has."""
 
 PATIENCE = 120.0
-"""Seconds that training waits for processes to start if none is ready."""
+"""Seconds that training waits, at most, until processes run: at its start for all of them, and
+later for one if none is left."""
 
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Environment variables for the password of a Ray cluster, or for the path of a file that holds it.
@@ -71,7 +72,8 @@ def environment(address: str | None) -> dict[str, str]:
 
 
 MAX_FOLDER = 40
-"""The longest path of Ray's temporary folder: a socket in it has a path of at most 107 bytes."""
+"""The longest path of Ray's temporary folder, in characters. If it would be longer, the folder is
+made in ``/tmp``, because the path of a socket in it may have at most 107 bytes."""
 
 
 def require_listener(address: str) -> None:
@@ -461,7 +463,8 @@ class RayPool:
         ----------
         number
             The number of new processes to wait for: at most `PATIENCE` seconds until they run, then
-            until each has made its copy of the model. With 0, only those that have it now join.
+            until each has made its copy of the model. With 0, none is waited for: only processes
+            that already have their copy join.
 
         Returns
         -------

@@ -42,7 +42,7 @@ class Cluster:
     def round_words(self, task: Task) -> int:
         """Return the usual number of words that a worker trains in a round.
 
-        Rounds at the start of training are shorter.
+        Rounds at the start of training are shorter if this is above `MIN_ROUND_WORDS`.
         """
         share = task.words // (ROUNDS_PER_EPOCH * self.settings.workers)
         return self.settings.round_words or max(MIN_ROUND_WORDS, share)

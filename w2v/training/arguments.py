@@ -53,7 +53,7 @@ OTHER_NAMES = {
     "sentences": "documents",
     "corpus_file": "documents",
 }
-"""The names that gensim uses for some arguments, and the names used here."""
+"""For names of gensim's arguments, the names of the same arguments in this library."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +152,8 @@ def cluster_of(
     ------
     InputError
         `cluster` is neither None nor a `ClusterSettings`, or the workers cannot train the objective
-        with the engine; or `address` is not of the form of a Ray address, or is given although the
-        workers are not on Ray.
+        with the engine; or `address` is neither None nor of the form host:port, or is given
+        although the workers are not on Ray.
     """
     if cluster is None:
         cluster = ClusterSettings()
@@ -196,8 +196,8 @@ def phrases_of(phrases: object) -> Phrases:
     Raises
     ------
     InputError
-        `phrases` is neither None nor a `Phrases`, or it names a table of phrases that cannot be
-        read.
+        `phrases` is neither None nor a `Phrases`; or the phrases of another corpus, which it names
+        in `from_`, cannot be read.
     """
     if phrases is None:
         return Phrases()
@@ -348,7 +348,9 @@ def check_vocabulary(
     Raises
     ------
     InputError
-        `vocabulary` has another value, or one that is not possible with the other arguments.
+        `vocabulary` has another value. Or it is not ``"new"``, and there are no initial vectors, or
+        the loss is negative sampling with a noise exponent of 0 or less. Or it is ``"given"``, and
+        `words` is not None.
     """
     if vocabulary not in get_args(VocabularyOf):
         raise InputError(f"vocabulary={shown(vocabulary)}: must be new, union or given")
@@ -387,11 +389,11 @@ def choose_with_given(
     drop
         Words of the text that are not chosen, except those in `given` and in ``settings.keep``.
     given
-        The initial vectors; None to choose from the text alone.
+        The initial vectors; None if there are none or `vocabulary` is ``"new"``: the words are then
+        chosen from the text alone.
     vocabulary
-        If there are initial vectors: ``"given"`` for the words of `given` (and any of
-        ``settings.keep`` that occur in the text), ``"union"`` for these and those chosen from the
-        text.
+        Not used if `given` is None. ``"given"``: choose the words of `given`, and any of
+        ``settings.keep`` that occur in the text. ``"union"``: choose these and words of the text.
 
     Returns
     -------

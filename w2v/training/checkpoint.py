@@ -23,7 +23,7 @@ STATE = "state.json"
 KEPT = 2
 
 MAX_TIME_SHARE = 0.01
-"""The largest share of training time that may be spent on checkpoints, if these depend on time."""
+"""Checkpoints written at intervals of time may take at most this share of the training time."""
 
 ASSUMED_RATE = 250e6
 """Estimate of bytes written and hashed per second, used until a checkpoint has been timed."""
@@ -164,8 +164,8 @@ class Checkpoints:
         """Return the newest valid checkpoint of a training, or None if there is none.
 
         A checkpoint is not valid if it is damaged, belongs to another training, or is refused by
-        `check`. Checkpoints newer than the newest valid one are removed. The arrays of the result
-        are memory-mapped.
+        `check`. Checkpoints newer than the newest valid one are removed; if none is valid, all are.
+        The arrays of the result are memory-mapped.
 
         Parameters
         ----------

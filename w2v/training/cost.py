@@ -23,7 +23,7 @@ from w2v.training.bootstrap import bootstrap_sample
 from w2v.training.heldout import hold_out
 
 SHARD = 1 << 16
-"""About so many tokens are read at a time, or more if one training step takes more."""
+"""About how many tokens `work` reads at a time, unless a single training step takes more."""
 
 
 @dataclass(frozen=True)

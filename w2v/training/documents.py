@@ -115,7 +115,7 @@ def train(
         Read at most this many documents that are not blank.
     workers
         The number of threads that tokenize; None: one for each core. A tokenizer with the setting
-        ``pattern`` or ``function`` uses processes instead; None: one.
+        ``pattern`` or ``function`` uses processes instead, and only one if this is None.
     min_count, max_size, words, keep, drop, max_share
         Which words get a vector: those that occur ``min_count`` times or more or, if ``words`` is
         given, those of ``words`` that occur. Words in ``drop`` get none, nor do words that are more
@@ -170,8 +170,9 @@ def train(
         on the number.
     ray_address
         The Ray cluster of the workers, as in ``10.0.0.1:6379``; None: one that is started on this
-        machine, and ends with the training. Other machines need ``text="store"`` in `cluster`,
-        unless they see the temporary folder of this one.
+        machine, and ends with the training. A cluster to which this process is already connected is
+        used instead. Other machines need ``text="store"`` in `cluster`, unless they see the
+        temporary folder of this one.
     seed
         The seed of everything that is random in training.
     progress

@@ -113,8 +113,9 @@ def cgroup_free_memory(
     """Yield the free memory of a Linux control group and of each group that contains it, in bytes.
 
     Groups without a limit are left out. `controllers` and `path` are the last two fields of a line
-    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups. Nothing is
-    yielded if the line is of other controllers than that of memory.
+    of ``/proc/self/cgroup``; `root` is the folder in which the system shows all groups. In version
+    2 of control groups, `controllers` is empty. In version 1, nothing is yielded unless it names
+    ``memory``.
     """
     if controllers == "":  # version 2
         limit, used, reclaimable = "memory.max", "memory.current", "inactive_file"

@@ -21,7 +21,8 @@ from w2v.vectors.ngrams import Subwords
 
 HISTORY = "history.json"
 ENGINE = "engine.npz"
-"""The file of arrays other than vectors that training more epochs needs, if there are any."""
+"""The file of `Trained.engine_state`: arrays besides the vectors that further epochs need. The file
+is absent if there are none."""
 
 
 def save_result(folder: Path, vocabulary: Vocabulary, trained: Trained) -> None:
@@ -101,7 +102,7 @@ def read_history(folder: Path) -> tuple[list[Point], list[Epoch]]:
 def read_state(folder: Path) -> Snapshot:
     """Read the state at the end of a training, from which more epochs can be trained.
 
-    Arrays that are whole ``.npy`` files are memory-mapped; others are in memory.
+    An array that has an ``.npy`` file of its own is memory-mapped; others are read into memory.
     """
     points, epochs = read_history(folder)
     engine_state = read_engine_state(folder)

@@ -44,8 +44,8 @@ def no_pairs_error(objective: Objective) -> InputError:
 
 
 INNER_NODES, OWN_ROWS = TABLES = "inner_nodes", "own_rows"
-"""Names of arrays in `Trained.engine_state`: the vectors of the inner nodes (hierarchical softmax),
-and the rows of the input matrix for the words without their n-grams (subwords)."""
+"""Names of arrays in `Trained.engine_state`: with hierarchical softmax, the vectors of the inner
+nodes; with subwords, the words' own rows of the input matrix, as opposed to those of n-grams."""
 
 
 class Stopped(Exception):  # noqa: N818 (it is not an error)

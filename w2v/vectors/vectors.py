@@ -542,9 +542,9 @@ class WordVectors:
         words
             The number of words to keep, the most frequent ones; None: all.
         dim
-            The number of dimensions to keep: the coordinates with respect to the leading principal
-            axes, without centering, of the vectors that are kept. Outside vectors are then dropped.
-            None: all dimensions.
+            The number of dimensions of the result: the coordinates of the vectors that are kept
+            along their leading principal axes, which are computed without centering. Outside
+            vectors are then dropped. None: keep all dimensions.
         dtype
             ``float32``; or ``float16``, which has three significant digits and takes half the
             memory and disk space.

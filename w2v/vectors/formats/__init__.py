@@ -1,8 +1,8 @@
 """Read files of word vectors in every known format, and write them in several formats.
 
 There is a module for each format. `read` detects the format of a file, and `FORMATS` lists those to
-which vectors can be exported. Most code uses these through `w2v.WordVectors.load` and
-`w2v.WordVectors.export`.
+which vectors can be exported. Most code calls `w2v.WordVectors.load` and `w2v.WordVectors.export`
+instead.
 """
 
 import warnings

@@ -10,9 +10,9 @@ BLOCK = 1 << 20
 
 MAX_DIMENSIONS = 1 << 16
 MAX_WORD = 1 << 16
-"""The largest number of dimensions, and of bytes in a word, that a file of vectors may have.
+"""The largest number of bytes in a word of a file of vectors; `MAX_DIMENSIONS` limits dimensions.
 
-They limit how much is read because of a damaged header.
+Without these limits, a reader might read very much of a damaged file at once.
 """
 
 

@@ -149,7 +149,7 @@ def peer(corpus: Corpus, objective: Objective, threads: int) -> tuple[str, Epoch
 
 def fasttext() -> Any:
     try:
-        import fasttext  # type: ignore[import-not-found, unused-ignore]
+        import fasttext  # type: ignore[import-not-found, import-untyped, unused-ignore]
     except ImportError:
         return None
     return fasttext

@@ -60,14 +60,26 @@ def test_two_texts_are_compared_by_their_sweeps(swept: Path) -> None:
 
 
 def test_jobs_that_differ_in_more_than_the_seed_are_no_ensemble(
-    swept: Path, tmp_path: Path
+    swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(swept)  # paths of vectors are relative
     folder = tmp_path / "sweep"
     shutil.copytree(sweep_in(swept), folder)
     summary = folder / "1" / "summary.json"
-    summary.write_text(summary.read_text().replace('"window": 5', '"window": 6'))
-    with pytest.raises(InputError, match=r"differ in more than the seed \(in model\)"):
-        find_runs(folder)
+    text = summary.read_text()
+    for old, new in (('"processes": null', '"processes": 1'), ('"threads": null', '"threads": 2')):
+        assert old in text
+        summary.write_text(text.replace(old, new))
+        assert len(find_runs(folder)) == 3
+    for group, old, new in (
+        ("cluster", '"workers": 1', '"workers": 2'),
+        ("engine", '"name": "numba"', '"name": "numpy"'),
+        ("model", '"window": 5', '"window": 6'),
+    ):
+        assert old in text
+        summary.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=rf"differ in more than the seed \(in {group}\)"):
+            find_runs(folder)
     done = run(*SMALL, *BARE, f"evaluate.compare={folder}", cwd=swept)
     assert done.returncode == 2
     assert re.match("error: evaluate.compare=.*differ in more than the seed", done.stderr)

@@ -197,6 +197,17 @@ def test_probabilities_of_long_vectors_are_finite() -> None:
     assert vectors.probability("b", "a") == 0.0
 
 
+@pytest.mark.parametrize("exponent", [0.75, -0.5])
+def test_words_that_never_occur_are_no_noise_words(exponent: float) -> None:
+    array = np.eye(3, dtype=np.float32)
+    vectors = WordVectors(["a", "b", "c"], array, np.array([4, 0, 1]), outside=array)
+    found = vectors.probability(None, "b", exponent=exponent)
+    np.testing.assert_allclose(found, np.array([4.0**exponent, 0, 1]) / (4.0**exponent + 1))
+    none = WordVectors(["a", "b", "c"], array, np.zeros(3, int), outside=array)
+    with pytest.raises(InputError, match="needs counts, but no word has one above 0"):
+        none.probability("a", "b", exponent=exponent)
+
+
 def test_a_model_of_the_softmax_gives_its_own_loss() -> None:
     texts = [[*["a", "b", "c", "d"][start:], "a"] for start in range(4)] * 50
     objective = w2v.SkipGram(dim=4, window=2, subsample=0, loss=w2v.Softmax())

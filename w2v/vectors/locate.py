@@ -1,7 +1,9 @@
 """Find the files of vectors on disk, given a run of the pipeline, a folder or a file."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from w2v.errors import InputError
 from w2v.files import local_path
@@ -94,8 +96,12 @@ def find_runs(path: str | Path) -> list[Path]:
         try:
             config = json.loads(job.read_bytes())["config"]
             groups = {key: config[key] for key in ("corpus", "tokenizer", "vocab", "model", "loss")}
-            groups |= {"engine": config["engine"]["name"], "train": config["train"]}
-        except (ValueError, KeyError, TypeError):
+            groups |= {
+                "engine": without(config["engine"], "threads"),
+                "cluster": without(config.get("cluster", {}), "processes", "text"),
+                "train": without(config["train"], "checkpoint_every", "checkpoint_words"),
+            }
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{job}: is no summary of a run with vectors") from None
         for key, value in groups.items():
             settings.setdefault(key, set()).add(json.dumps(value, sort_keys=True))
@@ -105,6 +111,11 @@ def find_runs(path: str | Path) -> list[Path]:
             "folder of one job, or of a sweep over seeds only"
         )
     return [find_vectors(job) for job in jobs]
+
+
+def without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return a copy of a group of settings without some of them, which do not change vectors."""
+    return {name: value for name, value in settings.items() if name not in names}
 
 
 def _vectors_of_run(summary: Path) -> Path:

@@ -36,11 +36,15 @@ def outside_probability(
     if context is not None:
         listed = [context] if isinstance(context, str) else word_list("context", context)
         columns = [vectors.row(w) for w in listed]
-    # exp(u_x · v) * count ** exponent is the exponential of a sum.
+    # exp(u_x · v) * count ** exponent is the exponential of a sum. Words that never occur are no
+    # noise words, whatever the exponent.
     log_noise = np.zeros(len(vectors))
     if exponent and vectors.counts is not None:
-        with np.errstate(divide="ignore"):
-            log_noise = exponent * np.log(vectors.counts)
+        occurring = vectors.counts > 0
+        if not occurring.any():
+            raise InputError(f"exponent={exponent}: needs counts, but no word has one above 0")
+        log_noise[~occurring] = -np.inf
+        log_noise[occurring] = exponent * np.log(vectors.counts[occurring])
     parts = []
     step = max(1, MAX_COSINES // len(vectors))
     outside = vectors.outside.astype(np.float64)

@@ -508,6 +508,7 @@ class WordVectors:
             0 for a model that was trained with the exact softmax. For one that was trained with
             negative sampling: the exponent of its noise distribution, usually 0.75. Its scores are
             relative to this distribution, so exp(u_x · v) is multiplied by count ** exponent.
+            Words with the count 0 are no noise words: their probability is then 0.
 
         Returns
         -------
@@ -519,7 +520,7 @@ class WordVectors:
         ------
         InputError
             There are no outside vectors, a word has no vector, or an exponent is given and counts
-            are unknown.
+            are unknown or all 0.
 
         References
         ----------

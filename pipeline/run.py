@@ -90,7 +90,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    `starting` is whether this is a single run, and Hydra had not yet called `Program.run`.
+    With `starting`, Hydra failed before it called `Program.run`; only then may it be an `OSError`.
     """
     match error:
         case InputError():

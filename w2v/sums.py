@@ -78,9 +78,9 @@ class Sums:
         return order, np.append(first, len(order))
 
     def distinct(self) -> int:
-        """Return the number of distinct sums that are not empty.
+        """Return the number of distinct sums, without those that have no rows.
 
-        If `starts` is not None, all sums count as distinct, as in `equal`.
+        Sums of several rows (`starts` is not None) are not compared: each counts as distinct.
         """
         return int(np.count_nonzero(self.used()[self.equal()[1][:-1]]))
 

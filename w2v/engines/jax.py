@@ -326,9 +326,9 @@ class JaxEngine:
     def _place(self, text: Text, capacity: int) -> tuple[Any, Any, NDArray[np.int32]]:
         """Return a shard, a part of the text, as arrays that a compiled program can take.
 
-        If the device's memory has room, the first call for a text copies the tokens of the whole
-        text there, and every call returns them. Otherwise, only the tokens of the shard are
-        returned.
+        A shard has the token array of the whole text, and says which parts of it are its
+        documents. If the device's memory has room for this array, it is copied there once, and
+        every call returns it. Otherwise, only the tokens of the shard are copied and returned.
 
         Parameters
         ----------
@@ -343,9 +343,10 @@ class JaxEngine:
         tokens : int32
             An integer for each token, equal for equal tokens.
         ids : int32
-            For each of these integers, the vocabulary id; -1 outside the vocabulary.
+            Element t is the vocabulary id of the tokens that are t; -1 outside the vocabulary.
         spans : int32 (documents, 2)
-            The start and end of each document in `tokens`, padded with empty documents.
+            The start and end of each document in `tokens`. Empty documents are added up to a
+            power of two, and at least as many as in any call before.
         """
         source = text.tokens, text.ids
         if self._text is None or any(
@@ -491,7 +492,7 @@ class JaxEngine:
         tokens : int32
             An integer for each token, equal for equal tokens.
         ids : int32
-            For each of these integers, the vocabulary id; -1 outside the vocabulary.
+            Element t is the vocabulary id of the tokens that are t; -1 outside the vocabulary.
         spans : int32 (documents, 2)
             The start and end of each document in `tokens`.
         tables, key

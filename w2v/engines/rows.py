@@ -92,12 +92,12 @@ def gather_rows(matrix: F32, ids: I32, rows: F32, norms: F32) -> None:
 
 
 class Targets(NamedTuple):
-    """Where and how the negative gradients of rows are written: ``out = old + step * gradient``.
+    """Where the gradients of rows are written: ``out = old + step * g``, g a negative gradient.
 
     A gradient that is added to others later is written to the gradient buffer: ``out`` is its place
     in the buffer, ``old`` is a row of zeros, and ``step`` is 1. A gradient that is the only one of
     its word, or tree node, in the training step can update the model directly: ``out`` is the
-    vector in the model, ``old`` its value before the step, and ``step`` the step size (`limit`).
+    vector in the model, ``old`` its value before the step, and ``step`` what `limit` returns.
 
     Attributes
     ----------

@@ -181,14 +181,14 @@ def read_windows(
         The start and the end of the window of each center word of the strip, as indices among the
         words of the training step (``Plans.ids``).
     start
-        The index, among the same words, of the strip's first word, which is m words before its
-        first center word; m is the window size.
+        The index, among the words of the training step, of the first word whose vector the strip
+        may need: the word m words before its first center word, if m is the window size.
     first, last
         The strip's center words ``first`` to ``last - 1`` are computed.
     out
         The address of the first result; the others follow.
     zeros
-        The address of a row of zeros.
+        The address of a row of zeros, which takes the place of the center word's vector in sums.
     own
         The working memory, whose ``rows`` have the address of each word's vector
         (`locate_words`).
@@ -242,8 +242,8 @@ def share_gradients(
         The start and the end of the window of each center word of the strip, as indices among the
         words of the training step (``Plans.ids``).
     start
-        The index, among the same words, of the strip's first word, which is m words before its
-        first center word; m is the window size.
+        The index, among the words of the training step, of the first word whose vector the strip
+        may need: the word m words before its first center word, if m is the window size.
     of_windows
         For each window, a bound on the curvature (second derivative) of the loss along its input
         row. If the row is a sum, this function multiplies the bound by the number of words.

@@ -124,7 +124,7 @@ def decode_words(
 
 
 def _decode(found: Sequence[bytes], encoding: str) -> tuple[list[str], list[bytes]]:
-    """Decode words; bytes that are invalid in the encoding become escapes.
+    r"""Decode words; bytes that are invalid in the encoding become text such as ``\xe9``.
 
     Returns
     -------

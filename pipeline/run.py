@@ -90,7 +90,7 @@ class Program:
 def line_of(error: Exception, starting: bool) -> str | None:
     """Return a one-line message for an error that the user can correct, otherwise ``None``.
 
-    With `starting`, Hydra failed before it called `Program.run`; only then may it be an `OSError`.
+    `starting`: Hydra failed before it called `Program.run`, so that errors of files are the user's.
     """
     match error:
         case InputError():

@@ -74,6 +74,33 @@ def test_subsampling_keeps_the_expected_share(subsample: float) -> None:
     assert abs(trained - wanted) < 5 * spread
 
 
+def test_no_word_is_lost_where_rare_words_stand_together() -> None:
+    frequent, rare = [0] * 100_000, np.random.default_rng(0).integers(1, 3000, 50_000).tolist()
+    documents = [frequent, rare]
+    objective = SkipGram(dim=2, window=1, subsample=1e-3)
+    engine = engine_of(documents, objective)
+    wanted = keep_probabilities(engine.task.counts, 1e-3).astype(np.float64) @ engine.task.counts
+    trained, _ = trained_words(engine, text_of(documents))
+    assert abs(trained - wanted) < 5 * math.sqrt(wanted)
+
+
+@pytest.mark.parametrize("loss", [NegativeSampling(2), HierarchicalSoftmax()])
+def test_words_that_do_not_occur_can_be_in_the_vocabulary(loss: Loss) -> None:
+    documents = [[0, 1, 2, 1] * 50]
+    counts = np.array([50, 100, 50, 0, 0], np.int64)
+    task = Task(random_model(5, 3, 0.1), SkipGram(dim=3, subsample=1e-2, loss=loss), counts, 200)
+    if isinstance(loss, HierarchicalSoftmax):
+        task = replace(task, model=task.model._replace(outside=task.model.outside[:-1]))
+    engine = GensimEngine(task)
+    before = engine.task.model.center.copy()
+    assert engine.train(text_of(documents), (0.1, 0.05), generator(0, "train")).words == 200
+    changed = (engine.task.model.center != before).any(axis=1)
+    assert changed.tolist() == [True, True, True, False, False]
+    if isinstance(loss, NegativeSampling):
+        table = np.diff(engine.gensim.cum_table.astype(np.int64), prepend=0)
+        assert (table[3:] == 0).all()
+
+
 def test_words_outside_the_vocabulary_are_left_out() -> None:
     text = text_of([[0, 1, 2, 1] * 50])
     engine = GensimEngine(task_of(2, 3, SkipGram(dim=3, subsample=0)))

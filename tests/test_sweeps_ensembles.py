@@ -71,6 +71,8 @@ def test_jobs_that_differ_in_more_than_the_seed_are_no_ensemble(
         assert old in text
         summary.write_text(text.replace(old, new))
         assert len(find_runs(folder)) == 3
+    summary.write_text((folder / "0" / "summary.json").read_text())
+    assert len(find_runs(folder)) == 2  # two jobs have the same vectors
     for group, old, new in (
         ("cluster", '"workers": 1', '"workers": 2'),
         ("engine", '"name": "numba"', '"name": "numpy"'),

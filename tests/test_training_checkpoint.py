@@ -23,6 +23,7 @@ from w2v.objectives import Model, SkipGram, initial_model
 from w2v.sampling import generator
 from w2v.training.checkpoint import KEPT, MAX_TIME_SHARE, Checkpoints, Snapshot
 from w2v.training.early_stopping import EarlyStopping
+from w2v.training.heldout import hold_out
 from w2v.training.history import Epoch, Point, TrainState
 from w2v.training.schedule import Schedule
 from w2v.training.train import Stopped, Trained, finished_state, train
@@ -303,6 +304,16 @@ def test_a_gain_below_the_least_does_not_count(gain: float, best: int) -> None:
     losses = (3.0, 2.9, 2.8, 2.7, 2.66)
     epochs = [Epoch(n, 1.0, loss, 0.1, 1, 1.0, 1.0) for n, loss in enumerate(losses, start=1)]
     assert EarlyStopping(1, gain).best(epochs) == best
+
+
+def test_early_stopping_by_a_heldout_text_without_pairs_is_refused() -> None:
+    text = text_of([[0, 1], [0], [1]])  # one of these documents is held out
+    held_out = [hold_out(text, 0.3, generator(seed, "heldout"))[1].size for seed in range(9)]
+    with pytest.raises(InputError, match=r"^patience=2: the held-out text has no pairs"):
+        train(
+            text, np.array([2, 2]), SkipGram(dim=2, subsample=0), Schedule(epochs=1),
+            engine="numpy", early=EarlyStopping(2), heldout=0.3, heldout_seed=held_out.index(1),
+        )  # fmt: skip
 
 
 def test_early_stopping_without_a_heldout_loss_is_refused() -> None:

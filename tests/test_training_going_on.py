@@ -102,7 +102,7 @@ def test_frozen_words_stay_bit_for_bit(model: TrainedModel, loss: Any, engine: s
         )
     free = train(NEW, loss, **options)
     assert not np.array_equal(made.vectors["king"], free.vectors["king"])
-    some = train(NEW, loss, freeze=["cat"], **options)
+    some = train(NEW, loss, freeze=np.array(["cat"]), **options)
     np.testing.assert_array_equal(some.vectors["cat"], model.vectors["cat"])
     assert not np.array_equal(some.vectors["sat"], model.vectors["sat"])
 

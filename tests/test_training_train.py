@@ -1,5 +1,6 @@
 """Test the training loop: learning rate, held-out text, history, and reproducibility by seed."""
 
+import json
 import math
 from typing import Any
 
@@ -192,6 +193,28 @@ def test_a_text_without_pairs_of_words_is_refused(documents: Documents) -> None:
     only = Text(text.tokens, np.array([0, 1, 2, -1], np.int32)[: text.tokens.max() + 1], text.spans)
     with pytest.raises(InputError, match="no document holds two words of the vocabulary"):
         train(only, np.array([1, 1, 1]), SkipGram(dim=2, subsample=0), Schedule(), heldout=0)
+
+
+def test_a_text_that_is_all_held_out_is_refused() -> None:
+    text = text_of([[0, 1, 0, 1]])
+    with pytest.raises(InputError, match=r"^heldout=0\.9: holds out all words; lower it"):
+        train(text, np.array([2, 2]), SkipGram(dim=2), Schedule(), heldout=0.9)
+
+
+@pytest.mark.parametrize("subsample", [1e-40, 1e-300])
+def test_where_subsampling_leaves_nothing_is_said(subsample: float) -> None:
+    text = text_of([[0, 1, 0, 1]] * 10)
+    with pytest.raises(InputError, match=r"sub-sampling leaves no document two words"):
+        train(
+            text, np.array([20, 20]), SkipGram(dim=2, subsample=subsample), Schedule(),
+            engine="numpy", heldout=0.0,
+        )  # fmt: skip
+
+
+def test_numbers_of_numpy_become_pythons() -> None:
+    schedule = Schedule(epochs=np.int64(3), lr=np.float32(0.5))  # type: ignore[arg-type]
+    assert (type(schedule.epochs), type(schedule.lr)) == (int, float)
+    assert json.dumps(schedule.rate(0.5))
 
 
 @pytest.mark.parametrize("loss", LOSSES)

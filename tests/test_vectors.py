@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -414,6 +415,35 @@ def test_a_truncated_array_is_refused(tmp_path: Path) -> None:
         (tmp_path / "vectors.npy").write_bytes(whole[:length])
         with pytest.raises(InputError):
             WordVectors.load(tmp_path)
+
+
+def test_vectors_that_cannot_be_saved_leave_the_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = WordVectors(["a", "b"], np.eye(2), [2, 1], outside=np.eye(2))
+    newer = WordVectors(["b", "a"], np.ones((2, 2)), [2, 1], outside=np.zeros((2, 2)))
+    older.save(tmp_path)
+    monkeypatch.setattr(np, "save", Mock(side_effect=[None, OSError(28, "No space left")]))
+    with pytest.raises(OSError, match="No space left"):
+        newer.save(tmp_path)
+    monkeypatch.undo()
+    found = WordVectors.load(tmp_path)
+    assert found.words == older.words
+    np.testing.assert_array_equal(found.vectors, older.vectors)
+    # If the process is killed while it replaces one file after another, nothing is read.
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=[None, KeyboardInterrupt]))
+    with pytest.raises(KeyboardInterrupt):
+        newer.save(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"vocabulary\.tsv"):
+        WordVectors.load(tmp_path)
+
+
+@pytest.mark.parametrize("use", ["u", "V", None])
+def test_what_represents_a_word_is_checked(tmp_path: Path, use: Any) -> None:
+    WordVectors(["a", "b"], np.eye(2)).save(tmp_path)
+    with pytest.raises(InputError, match=rf"use={use!r}: must be v or v\+u"):
+        WordVectors.load(tmp_path, use)
 
 
 def test_other_dtypes_are_refused_and_nothing_is_unpickled(tmp_path: Path) -> None:

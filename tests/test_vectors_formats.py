@@ -566,6 +566,9 @@ def test_limit_and_words_read_what_is_wanted(tmp_path: Path) -> None:
         assert some.words == (vectors.words[1], vectors.words[4])
         np.testing.assert_array_equal(some.vectors, vectors.vectors[[1, 4]])
         assert WordVectors.load(path, words=wanted, limit=1).words == (vectors.words[1],)
+        for listed in (np.array(wanted), (word for word in wanted)):
+            found = WordVectors.load(path, words=listed)  # type: ignore[arg-type]
+            assert found.words == WordVectors.load(path, words=wanted).words
         assert len(WordVectors.load(path, limit=10**9)) == len(vectors)
         with pytest.warns(UserWarning, match="1 words are not in it, such as 'nowhere'"):
             assert len(WordVectors.load(path, words=[*wanted, "nowhere"])) == 2

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 from w2v.errors import InputError
 from w2v.limits import Limit
 
@@ -74,6 +76,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name, (kinds, limit) in _rules(cast(Any, type(self))).items():
             value = getattr(self, name)
+            if isinstance(value, np.generic):  # NumPy's numbers cannot be written as JSON
+                value = value.item()
+                object.__setattr__(self, name, value)
             if value is None and NoneType in kinds:
                 continue
             if not _fits(value, kinds):

@@ -45,8 +45,8 @@ LINE = 1000
 documents are cut, and windows do not reach across a cut."""
 
 MAX_KEPT = 0.85
-"""If sub-sampling keeps more than this share of the words, more than BATCH of BATCH + LINE words
-could be left. Each line is then padded with words unknown to gensim, one for every nine others.
+"""If sub-sampling keeps more than this share of the words of lines, more than BATCH of BATCH + LINE
+words could be left. Such lines are padded with words unknown to gensim, one for every nine others.
 gensim counts the unknown words when it reads a batch, and then skips them. So it reads at most
 BATCH + LINE · 10 / 9 words for a batch, and at most nine tenths of these, BATCH words, are
 known."""
@@ -93,8 +93,7 @@ class GensimEngine:
         # gensim requires contiguous matrices.
         model = Model(*map(np.ascontiguousarray, task.model))
         self.task = replace(task, model=model)
-        keep = keep_probabilities(task.counts, task.objective.subsample)
-        self.pads_lines = float(keep @ task.counts) > MAX_KEPT * task.counts.sum()
+        self.keep = keep_probabilities(task.counts, task.objective.subsample)
         self.words = [f"w{number} " for number in range(len(task.counts))]
         self.gensim: Any = Word2Vec(
             sg=task.objective.name == "skipgram",
@@ -113,7 +112,13 @@ class GensimEngine:
         # gensim keeps existing vectors instead of drawing its own.
         self.gensim.wv.vectors = model.center
         counts = zip(self.words, task.counts.tolist(), strict=True)
-        self.gensim.build_vocab_from_freq({word[:-1]: count for word, count in counts})
+        # gensim divides by counts. Words that do not occur in this text get the count 0 afterwards.
+        self.gensim.build_vocab_from_freq({word[:-1]: max(1, count) for word, count in counts})
+        absent = np.flatnonzero(task.counts == 0).tolist()
+        for word in absent:
+            self.gensim.wv.set_vecattr(self.words[word][:-1], "count", 0)
+        if absent and negative_sampling:
+            self.gensim.make_cum_table()
         if negative_sampling:
             self.gensim.syn1neg = model.outside
         else:
@@ -188,8 +193,10 @@ class GensimEngine:
                 ids, documents, _ = shard.read()
                 borders = np.flatnonzero(np.diff(documents, prepend=-1, append=-1)).tolist()
                 tokens = [self.words[word] for word in ids.tolist()]
+                kept = np.append(0.0, np.cumsum(self.keep[ids]))
                 for start, end in pairwise(borders):
-                    filler = -(-(end - start) // 9) if self.pads_lines else 0
+                    pads = kept[end] - kept[start] > MAX_KEPT * (end - start)
+                    filler = -(-(end - start) // 9) if pads else 0
                     file.write("".join(tokens[start:end]) + UNKNOWN * filler + "\n")
                     unknown += filler
                     pairs |= end - start > 1

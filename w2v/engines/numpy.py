@@ -39,7 +39,8 @@ class NumpyEngine:
         share = keep_probabilities(task.counts, task.objective.subsample) @ task.counts
         kept = float(share) / float(task.counts.sum())
         # A shard has enough tokens for one whole batch after average sub-sampling.
-        self.shard_words = max(1 << 16, round(self.step.batch_words / kept))
+        wanted = self.step.batch_words / max(kept, 1e-12)
+        self.shard_words = max(1 << 16, round(wanted))
 
     def train(self, text: Text, rates: tuple[float, float], random: np.random.Generator) -> Tally:
         """Train on a shard (part of the text) once, batch by batch; update the model in place.

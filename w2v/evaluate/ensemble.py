@@ -9,7 +9,7 @@ recommend averaging cosines and neighbors over runs on bootstrap samples of the 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.evaluate.procrustes import align
 from w2v.evaluate.statistics import prediction_interval
+from w2v.limits import check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.nearest import nearest_rows, top_k
 
@@ -105,13 +106,30 @@ class Band(NamedTuple):
     least: list[Agreement]
 
 
+class HasVectors(Protocol):
+    """A trained model, such as `w2v.TrainedModel`."""
+
+    vectors: WordVectors
+
+
+def _vectors_of(run: object) -> WordVectors:
+    found = run if isinstance(run, WordVectors) else getattr(run, "vectors", None)
+    if not isinstance(found, WordVectors):
+        raise InputError(
+            f"runs: holds {run!r:.60}; word vectors or trained models are needed, and "
+            "Ensemble.load takes paths"
+        )
+    return found
+
+
 class Ensemble:
     """The vectors of several training runs that differ only in the seed or in a bootstrap sample.
 
     Parameters
     ----------
     runs
-        The vectors of two or more runs. Only words that occur in all of them are used.
+        The vectors, or the trained models, of two or more runs. Only words that occur in all of
+        them are used.
     vocabulary
         Of the words in all runs, only this many are used, the most frequent ones in the first run.
         Their unit vectors are kept in memory, which takes runs × vocabulary × dimensions × 4 bytes.
@@ -126,24 +144,26 @@ class Ensemble:
     Raises
     ------
     InputError
-        There are fewer than two runs, they have fewer than two words in common, or a vector
-        that is used contains NaN or an infinity.
+        There are fewer than two runs, a run has no vectors, `vocabulary` is not a whole number of
+        at least 2, the runs have fewer than two words in common, or a vector that is used contains
+        NaN or an infinity.
     """
 
-    def __init__(self, runs: Iterable[WordVectors], vocabulary: int = 30_000) -> None:
-        runs = list(runs)
-        if len(runs) < 2:
-            raise InputError(f"{len(runs)} runs make no ensemble; give the vectors of 2 or more")
-        first = runs[0]
+    def __init__(self, runs: Iterable[WordVectors | HasVectors], vocabulary: int = 30_000) -> None:
+        found = [_vectors_of(run) for run in runs]
+        check_whole("vocabulary", vocabulary, 2)
+        if len(found) < 2:
+            raise InputError(f"{len(found)} runs make no ensemble; give the vectors of 2 or more")
+        first = found[0]
         ordered = (first.words[row] for row in first.by_frequency)
-        self.words = [word for word in ordered if all(word in run for run in runs)][:vocabulary]
+        self.words = [word for word in ordered if all(word in run for run in found)][:vocabulary]
         if len(self.words) < 2:
             raise InputError(
                 f"the runs have {len(self.words)} words in common; 2 or more are needed"
             )
         rows = [first.row(word) for word in self.words]
         self.counts = None if first.counts is None else first.counts[rows]
-        self.units = [run.unit_rows([run.row(word) for word in self.words]) for run in runs]
+        self.units = [run.unit_rows([run.row(word) for word in self.words]) for run in found]
         """The vectors of each run, scaled to length 1: float32 (V, d)."""
         self._rows = {word: row for row, word in enumerate(self.words)}
 
@@ -173,8 +193,8 @@ class Ensemble:
         InputError
             The word is not in `words`.
         """
-        if word not in self._rows:
-            raise InputError(f"{word!r} is not among the {len(self.words):,} words of all runs")
+        if not isinstance(word, str) or word not in self._rows:
+            raise InputError(f"{word!r:.60} is not among the {len(self.words):,} words of all runs")
         return self._rows[word]
 
     def similarity(self, one: str, other: str) -> Estimate:
@@ -196,10 +216,9 @@ class Ensemble:
         Raises
         ------
         InputError
-            The word is not in `words`, or k < 1.
+            The word is not in `words`, or k is not a whole number of at least 1.
         """
-        if k < 1:
-            raise InputError(f"k={k}: must be at least 1")
+        check_whole("k", k)
         row, k = self.row(word), min(k, len(self.words) - 1)
         cosines = np.stack([unit @ unit[row] for unit in self.units])
         cosines[:, row] = -np.inf
@@ -229,11 +248,18 @@ class Ensemble:
         list of Agreement
             One for each word whose neighbors are compared, the most frequent word first.
 
+        Raises
+        ------
+        InputError
+            `k` or `words` is not a whole number of at least 1.
+
         References
         ----------
         L. Wendlandt, J. Kummerfeld, R. Mihalcea (2018), Factors influencing the surprising
         instability of word embeddings.
         """
+        check_whole("k", k)
+        check_whole("words", words)
         size, runs = len(self.words), len(self.units)
         k = min(k, size - 1)
         asked = np.unique(np.linspace(0, size - 1, min(words, size)).astype(np.intp))

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -311,7 +311,8 @@ def words_to_freeze(
         `freeze` has another value; there are words to freeze, but no initial vectors, or none for
         one of the words; or the engine or the objective cannot freeze the vectors of single words.
     """
-    if freeze is None or (isinstance(freeze, list | tuple | set | frozenset) and not freeze):
+    named = isinstance(freeze, str)
+    if freeze is None or (isinstance(freeze, Collection) and not named and len(freeze) == 0):
         return frozenset()
     if given is None:
         raise InputError(f"freeze={shown(freeze)}: must be empty where there is no init")
@@ -321,7 +322,7 @@ def words_to_freeze(
             "freeze: must be empty with subwords, where a word shares the rows of its n-grams with "
             "other words"
         )
-    if freeze == "given":
+    if named and freeze == "given":
         return frozenset(given.words)
     words = _words("freeze", freeze, file=False)
     for word in words:

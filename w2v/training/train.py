@@ -246,6 +246,8 @@ def train(
         training = bootstrap_sample(training, generator(seed, "bootstrap"))
     known = training.words()
     if known == 0:
+        if held_out.words():
+            raise InputError(f"heldout={heldout}: holds out all words; lower it")
         raise no_pairs_error(objective)
     if early and early.watch == HELDOUT_LOSS and len(held_out.spans) == 0:
         raise InputError(
@@ -373,12 +375,18 @@ class _Training:
         Raises
         ------
         InputError
-            The epoch had no pairs, or the held-out loss is not finite.
+            The epoch had no pairs, or the held-out loss is not finite, or it is needed for early
+            stopping and the held-out text has no pairs.
         """
         at = self.at
         if at.tally.pairs == 0:
             raise no_pairs_error(self.task.objective)
         self._check(heldout, "held-out ")
+        if heldout is None and self.early and self.early.watch == HELDOUT_LOSS:
+            raise InputError(
+                f"patience={self.early.patience}: the held-out text has no pairs to measure the "
+                "loss on; raise heldout, set subsample=0 or choose another heldout_seed"
+            )
         tally, seconds = at.tally, at.epoch_seconds
         rate = self.rate(at.words)
         losses = tally.mean_loss, heldout

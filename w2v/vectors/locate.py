@@ -79,7 +79,7 @@ def find_runs(path: str | Path) -> list[Path]:
     Returns
     -------
     list of Path
-        Paths that `WordVectors.load` accepts: one for each job, or a single one.
+        Paths that `WordVectors.load` accepts: one for each training, or a single one.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def find_runs(path: str | Path) -> list[Path]:
             f"{path}: its jobs differ in more than the seed (in {', '.join(differ)}); name the "
             "folder of one job, or of a sweep over seeds only"
         )
-    return [find_vectors(job) for job in jobs]
+    # Jobs that differ in their evaluation have the vectors of one training.
+    return list(dict.fromkeys(find_vectors(job) for job in jobs))
 
 
 def without(settings: Mapping[str, Any], *names: str) -> dict[str, Any]:

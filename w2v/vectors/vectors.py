@@ -17,7 +17,7 @@ from w2v.errors import InputError
 from w2v.files import local_path
 from w2v.text.tokenizer import Tokenizer
 from w2v.vectors import cosines, formats
-from w2v.vectors.formats import Contents, Selection, Use
+from w2v.vectors.formats import USES, Contents, Selection, Use
 from w2v.vectors.locate import find_vectors
 from w2v.vectors.lookup import alphabetical, spellings, unknown_word
 from w2v.vectors.nearest import make_query, nearest_words, possible_answers
@@ -643,6 +643,8 @@ class WordVectors:
         """
         if not isinstance(path, str | Path):
             raise InputError(f"path={path!r:.60}: must be the path of a file or folder")
+        if use not in USES:
+            raise InputError(f"use={use!r:.40}: must be {' or '.join(USES)}")
         selection = Selection(limit, words)
         path = find_vectors(path)
         contents = formats.read(path, use, encoding, selection)

@@ -8,6 +8,7 @@ can be mapped into memory.
 """
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +41,9 @@ def write_folder(folder: Path, contents: Contents) -> None:
     ``outside_vectors.npy``, and n-grams to ``subwords.npy`` and ``ngrams.json``. If there are none,
     older files of these names are removed, because they would belong to other vectors.
 
+    Older files are replaced when all new ones are complete. The words come last: a folder without
+    them, after a process was killed in between, cannot be read.
+
     Raises
     ------
     InputError
@@ -50,19 +54,20 @@ def write_folder(folder: Path, contents: Contents) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     subwords = contents.subwords
     rows = None if subwords is None else subwords.rows
-    (folder / NGRAMS).unlink(missing_ok=True)
     arrays = {VECTORS: contents.vectors, OUTSIDE: contents.outside, SUBWORDS: rows}
-    for name, array in arrays.items():
-        if array is None:
-            (folder / name).unlink(missing_ok=True)
-            continue
-        with written_aside(folder / name) as aside, aside.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-    if subwords is not None:
-        lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
-        with written_aside(folder / NGRAMS) as aside:
+    with ExitStack() as stack:  # renames the files in reverse order
+        aside = stack.enter_context(written_aside(folder / VOCABULARY))
+        write_vocabulary(aside, contents.words, contents.counts)
+        for name, array in arrays.items():
+            if array is not None:
+                with stack.enter_context(written_aside(folder / name)).open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+        if subwords is not None:
+            lengths = {"min_n": subwords.shortest, "max_n": subwords.longest}
+            aside = stack.enter_context(written_aside(folder / NGRAMS))
             aside.write_text(json.dumps(lengths), encoding="utf-8")
-    write_vocabulary(folder / VOCABULARY, contents.words, contents.counts)
+        for name in (VOCABULARY, NGRAMS, *(name for name in arrays if arrays[name] is None)):
+            (folder / name).unlink(missing_ok=True)
 
 
 def read_folder(folder: Path, use: Use = "v", selection: Selection = EVERYTHING) -> Contents:

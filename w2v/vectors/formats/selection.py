@@ -1,7 +1,7 @@
 """The selection of the words to read from a file of vectors: all, the first ones, or a list."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
+from w2v.limits import check_whole
 
 ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 r"""Matches an escape such as ``\xe2``, which stands for a byte that is invalid in the encoding."""
@@ -37,15 +38,14 @@ class Selection:
 
     def __post_init__(self) -> None:
         limit, words = self.limit, self.words
-        if limit is not None and (
-            not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1
-        ):
-            raise InputError(f"limit={limit!r:.40}: must be a whole number of at least 1, or None")
+        if limit is not None:
+            check_whole("limit", limit, or_none=True)
         if words is None:
             return
-        if isinstance(words, str) or not words or not all(isinstance(w, str) for w in words):
+        listed = list(words) if isinstance(words, Iterable) and not isinstance(words, str) else []
+        if not listed or not all(isinstance(word, str) for word in listed):
             raise InputError(f"words={words!r:.40}: must be a list of words, or None")
-        object.__setattr__(self, "words", frozenset(words))
+        object.__setattr__(self, "words", frozenset(listed))
 
     @property
     def everything(self) -> bool:

@@ -6,10 +6,7 @@
 import math
 import re
 from collections.abc import Callable, Collection
-from numbers import Integral
 from typing import Any, NamedTuple
-
-from w2v.errors import InputError
 
 
 class Limit(NamedTuple):
@@ -81,13 +78,3 @@ def matching(pattern: str, what: str) -> Limit:
     """
     found = re.compile(pattern, re.IGNORECASE)
     return Limit(what, lambda value: found.fullmatch(value) is not None)
-
-
-def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:
-    """Raise `InputError` if an argument, called `name`, is not a whole number of at least `least`.
-
-    With `or_none`, the message says that the argument may also be None; the caller checks that.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
-        none = ", or None" * or_none
-        raise InputError(f"{name}={value!r:.40}: must be a whole number of at least {least}{none}")

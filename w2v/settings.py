@@ -91,6 +91,16 @@ class Settings:
         raise SettingError(type(self), name, getattr(self, name), wanted)
 
 
+def check_whole(name: str, value: object, least: int = 1, *, or_none: bool = False) -> None:
+    """Raise `InputError` if an argument, called `name`, is not a whole number of at least `least`.
+
+    With `or_none`, the message says that the argument may also be None; the caller checks that.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        none = ", or None" * or_none
+        raise InputError(f"{name}={value!r:.40}: must be a whole number of at least {least}{none}")
+
+
 class Description(NamedTuple):
     """The description of a setting, for ``--help``.
 

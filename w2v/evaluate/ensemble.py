@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from w2v.errors import InputError
 from w2v.evaluate.procrustes import align
 from w2v.evaluate.statistics import prediction_interval
-from w2v.limits import check_whole
+from w2v.settings import check_whole
 from w2v.vectors import WordVectors
 from w2v.vectors.nearest import nearest_rows, top_k
 

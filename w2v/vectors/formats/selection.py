@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from w2v.errors import InputError
-from w2v.limits import check_whole
+from w2v.settings import check_whole
 
 ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 r"""Matches an escape such as ``\xe2``, which stands for a byte that is invalid in the encoding."""

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.stages import evaluate as stage
 from w2v.evaluate import METHODS, metrics
+from w2v.evaluate import settings as evaluate_settings
 from w2v.evaluate.metrics import METRICS, base, figure_names, figures, score_lines
 from w2v.evaluate.metrics.base import (
     EvaluationSettings,
@@ -230,7 +230,7 @@ def test_a_metric_is_one_class_and_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A metric added to the list is in the scores, the tables, and the lines on the terminal."""
-    for module in (stage, metrics):
+    for module in (evaluate_settings, metrics):
         monkeypatch.setattr(module, "METRICS", (*METRICS, NormSpread()))
     facts, _ = evaluated(tmp_path)
     spread = facts["norms"]["all"]["spread"]

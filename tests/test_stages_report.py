@@ -100,6 +100,22 @@ def test_artifacts_from_the_cache_are_no_second_copy(here: Path) -> None:
     assert artifacts_of(job, here)["summary.json"].samefile(job / "summary.json")
 
 
+def test_a_report_shows_the_scores_of_the_job_or_is_refused(tmp_path: Path) -> None:
+    write_text(tmp_path)
+    (tmp_path / "pairs.tsv").write_text("cat\tdog\t5\nking\tqueen\t4\nparis\trug\t1\n")
+    own = ("evaluate.similarity={e: pairs.tsv}", "evaluate.map=[]", "report=none")
+    assert run(*SWEEP[:-1], *own, "seed=range(2)", cwd=tmp_path).returncode == 0
+    (tmp_path / "pairs.tsv").write_text("cat\tdog\t1\nking\tqueen\t4\nparis\trug\t5\n")
+    job = jobs_of(tmp_path)[0]
+    done = run(f"report={job}", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: evaluate.similarity: a file has changed since the scores of this run were made; "
+        "start the run again for scores of the new content\n",
+    )
+    assert not (job / "report.html").exists()
+
+
 def write_single_run(here: Path) -> Path:
     """Write a summary into the folder of a single run, as such a run does; return the folder."""
     folder = here / "outputs" / "runs" / "2026-01-31" / "12-00-00-123456"

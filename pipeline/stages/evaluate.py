@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ from pipeline.config.settings import Config
 from pipeline.stages.base import Context, Make, Stage
 from pipeline.stages.report import Ended, leave_for_later, make_report
 from w2v.errors import InputError
-from w2v.evaluate.metrics import METRICS, check_benchmarks, figures, score_lines
-from w2v.hashes import content_sha256
+from w2v.evaluate.metrics import check_benchmarks, figures, score_lines
 from w2v.report.evaluation import NEIGHBOURS, evaluate_vectors
-from w2v.vectors import vector_files
 
 EXPORTS = "exports"
 
@@ -45,23 +42,9 @@ class Evaluation(Stage):
     def prepare(self, context: Context) -> tuple[dict[str, Any], Make]:
         config = context.config.evaluate
         trained = context.entries["train"].path if "train" in context.entries else None
-        path, other = config.vectors_path(), config.compared_path()
         suggested = None if trained is None else context.config.corpus.probes
-        content = partial(content_sha256, hashes=context.hashes)
-        settings = {
-            **{key: value for key, value in asdict(config).items() if "sets" not in key},
-            # A hash of its content stands for each file.
-            "vectors": content(vector_files(path, config.use)) if path else None,
-            "compare": content(vector_files(other, config.use)) if other else None,
-            "counts": content([Path(config.counts)]) if config.counts else None,
-            **{
-                metric.section: {
-                    name: content([path]) for name, path in metric.benchmarks(config).items()
-                }
-                for metric in METRICS
-            },
-        }
-
+        settings = {key: value for key, value in asdict(config).items() if "sets" not in key}
+        settings |= config.contents(context.hashes)  # a hash stands for each file
         kept = "all" if context.job is None else NEIGHBOURS
         key = {"evaluate": settings, "corpus": {"probes": suggested}, "tables": {"kept": kept}}
 

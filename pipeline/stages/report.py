@@ -54,7 +54,17 @@ class Ended:
         return Evaluate(**self.summary["config"]["evaluate"])
 
     def findings(self, out: Path) -> Findings:
-        """Evaluate the vectors again; write results to the folder `out`; return data for plots."""
+        """Evaluate the vectors again; write results to the folder `out`; return data for plots.
+
+        `InputError` is raised if a file that the settings name has changed since the run.
+        """
+        before = self.entries["evaluate"].settings["evaluate"]
+        for name, content in self.settings.contents().items():
+            if content != before[name]:
+                raise InputError(
+                    f"evaluate.{name}: a file has changed since the scores of this run were made; "
+                    "start the run again for scores of the new content"
+                )
         trained = self.entries.get("train")
         suggested = self.summary["config"]["corpus"].get("probes") if trained else None
         folder = trained.path if trained else None

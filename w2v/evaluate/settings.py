@@ -1,13 +1,16 @@
 """Settings of the stage that evaluates vectors: benchmarks, neighbors, maps of words, exports."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from w2v.errors import InputError
+from w2v.evaluate.metrics import METRICS
 from w2v.evaluate.metrics.base import EvaluationSettings
 from w2v.evaluate.projection import NAMES
+from w2v.hashes import FileHashes, content_sha256
 from w2v.limits import at_least, between, some_of
 from w2v.settings import setting
 from w2v.vectors import Use, find_runs, find_vectors, vector_files
@@ -75,6 +78,31 @@ class Evaluate(EvaluationSettings):
             There are no such vectors.
         """
         return None if self.compare is None else self._locate("compare", self.compare)
+
+    def contents(self, hashes: FileHashes | None = None) -> dict[str, Any]:
+        """Return hashes of the content of all files that the settings name, by setting.
+
+        For a group of benchmarks, the value is a dict with the hash of each benchmark by its name.
+        `hashes` is a cache of the hashes of unchanged files; without it, every file is read.
+
+        Raises
+        ------
+        InputError
+            A file is not there or cannot be read.
+        """
+        content = partial(content_sha256, hashes=hashes)
+        path, other, use = self.vectors_path(), self.compared_path(), cast(Use, self.use)
+        return {
+            "vectors": content(vector_files(path, use)) if path else None,
+            "compare": content(vector_files(other, use)) if other else None,
+            "counts": content([Path(self.counts)]) if self.counts else None,
+            **{
+                metric.section: {
+                    name: content([path]) for name, path in metric.benchmarks(self).items()
+                }
+                for metric in METRICS
+            },
+        }
 
     def _locate(self, name: str, path: str) -> Path:
         try:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from w2v.plots import charts, style, word_map
+from w2v.plots import charts, comparisons, style, word_map
 
 SIZE = (round(style.HEIGHT * style.DPI), round(style.WIDTH * style.DPI))
 
@@ -250,6 +250,14 @@ def test_dollar_signs_are_not_read_as_formulas(tmp_path: Path, figures: list[Fig
     word_map(["$x$"], [[0, 0]], tmp_path / "map.png", title="$y$")
     assert not figures[0].axes[0].texts[0].get_parse_math()
     assert not figures[0]._suptitle.get_parse_math()  # type: ignore[attr-defined]
+
+
+def test_no_text_in_a_chart_of_many_trainings_is_read_as_a_formula(tmp_path: Path) -> None:
+    path, text = tmp_path / "chart.png", r"[$]\w+|[$]"  # as a formula, it is an error
+    comparisons.parallel_coordinates([[text, "a"]], [1, 2], [text, text], path, text)
+    comparisons.main_effects([comparisons.Panel(text, [text], [1], False)], 1, text, path)
+    clouds = [comparisons.Cloud(text, [(1, 1), (2, 2)], True)]
+    comparisons.value_over_cost(clouds, text, text, text, path)
 
 
 def test_the_old_file_survives_if_saving_fails(

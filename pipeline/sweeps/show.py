@@ -57,7 +57,6 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
         best = next(job for job in result.runs if str(job.number) == row["jobs"].split()[0])
         if best.neighbours and Path(best.neighbours).exists():
             shutil.copyfile(best.neighbours, folder / NEIGHBOURS)
-    plots.draw(folder, result.first)
     summary = {
         **facts,
         "objective": result.objective,
@@ -71,6 +70,7 @@ def write_results(folder: Path, result: Sweep[Job], facts: Mapping[str, Any]) ->
         **{name: without_nan(rows) for name, rows in {"best": result.best, **tables}.items()},
     }
     write_json(folder / "summary.json", summary)
+    plots.draw(folder, result.first)
     write_sweep_page(folder, result.judged, summary, result.settings)
     return summary
 

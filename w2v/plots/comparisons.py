@@ -164,15 +164,16 @@ def parallel_coordinates(
                 fontsize=8,
                 va="center",
                 color=INK,
+                parse_math=False,
                 bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.6},
                 zorder=5,
             )
-    ax.set_xticks(np.arange(len(names)), names, fontsize=9)
+    ax.set_xticks(np.arange(len(names)), names, fontsize=9, parse_math=False)
     ax.tick_params(length=0)
     ax.set_yticks([])
     ax.set_ylim(-0.06, 1.06)
     ax.set_xlim(-0.2, len(names) - 0.55)
-    ax.set_title(title, loc="left", fontsize=10)
+    ax.set_title(title, loc="left", fontsize=10, parse_math=False)
     save(fig, path)
 
 
@@ -196,15 +197,15 @@ def main_effects(panels: Sequence[Panel], mean: float, ylabel: str, path: str | 
     for ax, panel in zip(grid, panels, strict=True):
         style = "o-" if panel.connected else "o"
         ax.plot(np.arange(len(panel.means)), panel.means, style, color=BLUE, markersize=5)
-        ax.set_xticks(np.arange(len(panel.labels)), panel.labels)
+        ax.set_xticks(np.arange(len(panel.labels)), panel.labels, parse_math=False)
         ax.axhline(mean, color=INK, alpha=0.3, linewidth=0.8)
-        ax.set_title(panel.name, fontsize=9)
+        ax.set_title(panel.name, fontsize=9, parse_math=False)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="y", alpha=0.2)
         ax.margins(x=0.2)
         if any(len(label) > 6 for label in panel.labels):
             ax.tick_params(axis="x", rotation=30, labelsize=7)
-    grid[0].set_ylabel(ylabel)
+    grid[0].set_ylabel(ylabel, parse_math=False)
     save(fig, path)
 
 
@@ -229,9 +230,9 @@ def value_over_cost(
     if max(times) > LOG_RATIO * min(times) > 0:
         ax.set_xscale("log")
     ax.margins(0.12, 0.12)
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.set_title(title, loc="left", fontsize=9)
+    ax.set_xlabel(xlabel, parse_math=False)
+    ax.set_ylabel(ylabel, parse_math=False)
+    ax.set_title(title, loc="left", fontsize=9, parse_math=False)
     ax.grid(alpha=0.2)
     order = [index for index, cloud in enumerate(clouds) if cloud.unbeaten]
     labels = [cloud.label for cloud in clouds]

@@ -5,6 +5,7 @@ Results are compared with those of plain loops and of SciPy, and with simulated 
 
 import itertools
 import math
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from w2v.evaluate.change import change, holm
 from w2v.evaluate.procrustes import align, rotation
 from w2v.evaluate.statistics import prediction_interval
 from w2v.report.comparisons import SAME, UNJUDGED, write_change, write_ensemble
+from w2v.report.report import number
 
 WORDS = [f"w{number:02}" for number in range(30)]
 WHEN = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -332,7 +334,12 @@ def test_the_page_of_an_ensemble(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("runs", "swap", "sentence"),
-    [(4, True, "2 words of 30 are used differently."), (4, False, SAME), (1, False, UNJUDGED)],
+    [
+        (4, True, "2 words of 30 are used differently."),
+        (4, False, SAME),
+        (2, False, UNJUDGED),
+        (1, False, UNJUDGED),
+    ],
 )
 def test_the_page_on_two_texts(tmp_path: Path, runs: int, swap: bool, sentence: str) -> None:
     swapped = {"w03": "w20", "w20": "w03"} if swap else {}
@@ -349,6 +356,9 @@ def test_the_page_on_two_texts(tmp_path: Path, runs: int, swap: bool, sentence: 
     text = path.read_text()
     assert sentence in text
     assert f"Before: <bdi>old</bdi> ({runs} training{'s' * (runs > 1)})" in text
+    moved = [one.distance if one.p is None else one.moved for one in found.shifts]
+    shown = re.findall(r'<span class="nowrap">([−.\d]+)', text)
+    assert shown == [number(value, 2) for value in moved[: len(shown)]]
     assert text.count("used differently</td>") == (2 if swap else 0)
 
 

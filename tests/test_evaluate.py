@@ -527,6 +527,11 @@ PAIR_FILES = {
     "cat\tdog\tN\t2\t7.5\t0.4\nice cream\tsun\tN\t3\t1\t0.3\n",
     "WordSim with its raters": "Word 1,Word 2,Human (mean),1,2\ncat,dog,7.5,7,8\n"
     "ice cream,sun,1,1,1\n",
+    "raters and their mean": "word1,word2,rating1,rating2,mean\ncat,dog,7,8,7.5\n"
+    "ice cream,sun,1,1,1\n",
+    "a count in front": "word1,word2,rating_count,score\ncat,dog,10,7.5\nice cream,sun,9,1\n",
+    "a deviation in front": "word1,word2,score_sd,n_scores,score\ncat,dog,0.4,9,7.5\n"
+    "ice cream,sun,0.3,9,1\n",
     "a byte order mark": "\ufeffcat\tdog\t7.5\nice cream\tsun\t1\n",
     "quoted cells": '"cat"\t"dog"\t"7.5"\n"ice cream"\t"sun"\t1\n',
 }
@@ -547,6 +552,8 @@ def test_pairs_are_read_with_any_separator(tmp_path: Path, name: str) -> None:
         "14\tcat\tdog\n20\tsun\tmoon\n3\tdog\tcat\n",
         "p1\tcat\tdog\t7.5\np2\tsun\tmoon\t1\n",
         "x\ty\tfirst rater\tsecond rater\ncat\tdog\t7\t8\nice\tsun\t1\t2\n",
+        "word1,word2,similarity,relatedness\ncat,dog,7,8\nice,sun,1,2\n",
+        "word1,word2,rating1,rating2\ncat,dog,1,8\nice,sun,2,2\nsun,dog,3,1\n",
         "cat,dog,\nice,sun,1\n",
         "cat\tdog\tN/A\nice\tsun\t1\n",
     ],

@@ -82,8 +82,9 @@ def load_pairs(path: str | Path) -> list[Pair]:
     The separator (tab, comma, semicolon or white space) is detected from the first line. A header
     may name the columns, for example ``word1``, ``word2`` and ``score``. Otherwise they are guessed
     from their contents: in general, the words are the first two columns with words, and the score
-    is the first column of numbers after them. Other columns, such as an id or a part of speech, are
-    ignored, and so are blank lines and lines that start with #.
+    is the first column of numbers after them. Of several columns whose names are those of scores,
+    the one that is named as a mean or as gold is taken. Other columns, such as an id or a part of
+    speech, are ignored, and so are blank lines and lines that start with #.
 
     Raises
     ------
@@ -138,7 +139,8 @@ _WORD_NAME = re.compile(
     r"(word|term|token|lemma|item|concept|noun|verb|phrase|wort|mot|w|t)[ _.-]*([12ab]|one|two)"
 )
 _SCORE_NAME = re.compile(r"human|score|simlex|similarity|relatedness|rating|mean|average|avg|gold")
-_OTHER_NAME = re.compile(r"\b(sd|std|stdev|id)\b|deviation")
+_MEAN_NAME = re.compile(r"mean|average|avg|gold")
+_OTHER_NAME = re.compile(r"(\b|_)(sd|std|stdev|id|count|var|n)(\b|_)|deviation")
 _PARTS_OF_SPEECH = frozenset(
     "n v a r s nn vb jj rb noun verb adj adv adjective adverb propn pos".split()  # noqa: SIM905
 )
@@ -182,12 +184,12 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, int, int, bool]:
     called = [
         p for p in titles if _SCORE_NAME.search(names[p]) and not _OTHER_NAME.search(names[p])
     ]
-    scores = [place for place in numbers if place > max(words)]
-    if called:
-        scores = called[:1]
-    elif not scores:  # a column before the words is a score or an id
+    if len(called) > 1:  # such as the ratings of several people and their mean
+        called = [p for p in called if _MEAN_NAME.search(names[p])] or called
+    scores = called or [place for place in numbers if place > max(words)]
+    if not scores:  # a column before the words is a score or an id
         scores = [p for p in numbers if p not in words and not _is_whole(columns[p])]
-    if len(scores) > 1 and _is_id(columns[scores[0]]):
+    if len(scores) > 1 and not called and _is_id(columns[scores[0]]):
         del scores[0]
     header = bool(scores) and scores[0] in titles and len(table) > 1
     if len(scores) > 1 and (header or scores[0] < min(words)):

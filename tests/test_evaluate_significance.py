@@ -691,6 +691,24 @@ def test_answers_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert other.known(second[1]).tolist() == [True, False]
 
 
+def test_other_questions_of_the_same_shape_are_another_benchmark(tmp_path: Path) -> None:
+    question = evaluate.Question("k", "a", "b", "c", "d")
+    others = [
+        question._replace(category="l"),
+        question._replace(c="e"),
+        question._replace(answer="e"),
+        question._replace(others=("e",)),
+    ]
+    digests = []
+    for number, asked in enumerate([question, question, *others]):
+        path = tmp_path / f"{number}" / "answers.npz"
+        path.parent.mkdir()
+        save_answers(path, {"analogy/y/accuracy": Answers(analogy_benchmark([asked]), np.ones(1))})
+        digests.append(load_answers(path, {})["analogy/y/accuracy"].digest)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 5
+
+
 def test_vectors_are_compared_in_one_call() -> None:
     random = np.random.default_rng(0)
     words = [f"w{i}" for i in range(40)]

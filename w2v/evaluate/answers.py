@@ -71,10 +71,9 @@ def save_answers(path: Path, answers: Mapping[str, Answers]) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     for name, (benchmark, given) in answers.items():
         asked = {key: value for key, value in vars(benchmark).items() if key in ASKED}
-        digest = hashlib.sha256(str(asked["oov"]).encode())
-        for key in ASKED[:-1]:
-            if key in asked:
-                digest.update(key.encode() + asked[key].tobytes())
+        digest = hashlib.sha256()
+        for key, value in asked.items():
+            digest.update(key.encode() + np.asarray(value).tobytes())
         if "pairs" in asked:  # consecutive questions have consecutive pairs: steps compress well
             asked["pairs"] = np.diff(asked["pairs"], axis=0, prepend=0).T.astype(np.int32)
         items = items_file(path, digest.hexdigest())
@@ -103,7 +102,7 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
         np.savez_compressed(file, **arrays)
 
 
-ASKED = ("people", "words", "pairs", "oov")
+ASKED = ("people", "words", "pairs", "oov", "content")
 """The attributes of `SimilarityBenchmark` and `AnalogyBenchmark` that `save_answers` saves."""
 
 
@@ -141,4 +140,5 @@ def _load_items(path: Path) -> Benchmark:
         oov: Any = str(file["oov"])
         if "people" in file.files:
             return SimilarityBenchmark(file["people"], file["words"], oov)
-        return AnalogyBenchmark(np.cumsum(file["pairs"].T, axis=0, dtype=np.int64), oov)
+        pairs = np.cumsum(file["pairs"].T, axis=0, dtype=np.int64)
+        return AnalogyBenchmark(pairs, oov, str(file["content"]))

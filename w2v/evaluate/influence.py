@@ -162,6 +162,9 @@ class AnalogyBenchmark(Benchmark):
     oov
         How questions with unknown words are treated: ``skip`` leaves them out, ``zero`` counts
         them as wrong.
+    content
+        A hash of the questions, which tells benchmarks apart whose `pairs` are equal; empty if it
+        is not known.
 
     References
     ----------
@@ -170,6 +173,7 @@ class AnalogyBenchmark(Benchmark):
 
     pairs: NDArray[np.int64]
     oov: Unknown = "skip"
+    content: str = ""
 
     def scores(self, answers: NDArray[Any], used: NDArray[np.bool_]) -> Scores:
         right = np.where(used, answers == 1, 0.0)
@@ -407,7 +411,8 @@ def analogy_benchmark(questions: Sequence[Question], oov: Unknown = "skip") -> A
         ]
         for category, a, b, c, answer, _ in questions
     ]
-    return AnalogyBenchmark(np.array(pairs, np.int64).reshape(-1, 2), oov)
+    content = hashlib.sha256(repr([*map(tuple, questions)]).encode()).hexdigest()
+    return AnalogyBenchmark(np.array(pairs, np.int64).reshape(-1, 2), oov, content)
 
 
 def similarity_benchmark(pairs: Sequence[Pair], oov: Unknown = "skip") -> SimilarityBenchmark:

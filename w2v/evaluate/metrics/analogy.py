@@ -1,7 +1,7 @@
 """The metric ``analogy``: accuracy on the questions "a is to b as c is to what?"."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -71,7 +71,7 @@ class Analogy(Metric):
                 other.method: {k: v for k, v in asdict(other).items() if k in OTHER_METHODS}
                 for other in others
             }
-            asked = AnalogyBenchmark(read_once(number_pairs, path)[0], oov)
+            asked = replace(read_once(read_questions, path)[0], oov=oov)
             answers[f"{self.section}/{name}/accuracy"] = Answers(asked, ranks[first.method])
             if not given.tables:
                 continue
@@ -94,14 +94,13 @@ class Analogy(Metric):
         return super().figure(result, figure)
 
 
-def number_pairs(path: Path) -> Sequence[NDArray[np.int64]]:
-    """Load n analogy questions, and return the numbers of their word pairs in a list of one array.
+def read_questions(path: Path) -> Sequence[AnalogyBenchmark]:
+    """Read a file of analogy questions as a benchmark, and return a list with this one benchmark.
 
-    The array, int64 (n, 2), has the two word pairs of each question (`AnalogyBenchmark.pairs`). It
-    is in a list because `read_once`, which caches what it reads, takes functions that return
+    It is in a list because `read_once`, which caches what it reads, takes functions that return
     sequences.
     """
-    return [analogy_benchmark(read_once(evaluate.load_analogies, path)).pairs]
+    return [analogy_benchmark(read_once(evaluate.load_analogies, path))]
 
 
 def category_rows(benchmark: str, result: evaluate.AnalogyResult) -> Iterator[dict[str, Any]]:

@@ -109,7 +109,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         },
         "corpus": {"documents": 9, "bytes": 2_500_000, "tokens": 80_200, "types": 400},
         "vocab": {"size": 300, "tokens_kept": 75_150, "tokens_dropped": 5_050},
-        "files": {"vocabulary": str(folder / VOCABULARY)},
         "stages": {"train": {"seconds": 130.0, "cached": True}},
         "train": {
             "engine": "numpy",
@@ -124,6 +123,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         folder,
         folder,
         summary,
+        folder,
         title=TITLE,
         command=COMMAND,
         when=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),

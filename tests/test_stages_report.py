@@ -70,8 +70,10 @@ def test_the_best_job_has_a_report_and_others_get_one_on_request(here: Path) -> 
     assert f"seed={seed}" in page
     assert not (third / "report.html").exists()
 
-    done = run(f"report={os.path.relpath(other.parent, here)}", cwd=here)  # jobs without one
-    assert done.stdout == f"report    {os.path.relpath(third, here)}/report.html\n"
+    # Of the sweep, jobs without one, also where the outputs do not lie in the current folder.
+    done = run(f"report={other.parent}", cwd=here.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"report    {os.path.relpath(third, here.parent)}/report.html\n"
 
 
 def test_a_report_of_a_job_has_the_pictures_of_a_single_run(here: Path) -> None:

@@ -49,6 +49,11 @@ class Ended:
     command: str  # repeats the run
 
     @property
+    def trained(self) -> Path | None:
+        """The folder of the result of training; ``None`` if nothing was trained."""
+        return self.entries["train"].path if "train" in self.entries else None
+
+    @property
     def settings(self) -> Evaluate:
         """The settings of the run's stage ``evaluate``."""
         return Evaluate(**self.summary["config"]["evaluate"])
@@ -65,17 +70,15 @@ class Ended:
                     f"evaluate.{name}: a file has changed since the scores of this run were made; "
                     "start the run again for scores of the new content"
                 )
-        trained = self.entries.get("train")
-        suggested = self.summary["config"]["corpus"].get("probes") if trained else None
-        folder = trained.path if trained else None
-        return evaluate_vectors(out, self.settings, folder, suggested)[1]
+        suggested = self.summary["config"]["corpus"].get("probes") if self.trained else None
+        return evaluate_vectors(out, self.settings, self.trained, suggested)[1]
 
     def counts(self) -> Counts | None:
         """Return the word counts of the corpus, and which words are in the vocabulary.
 
         If the run evaluates vectors from a file, return ``None``.
         """
-        if "train" not in self.entries:
+        if self.trained is None:
             return None
         kept = np.load(self.entries["vocab"].path / IDS, allow_pickle=False) >= 0
         return Counts(read_counts(self.entries["tokenize"].path), kept)
@@ -124,6 +127,7 @@ def make_report(
             drawn if tables else run.entries["evaluate"].path,
             drawn,
             run.summary,
+            run.trained,
             title=run.title,
             command=run.command,
             when=datetime.now().astimezone(),
@@ -131,8 +135,8 @@ def make_report(
         maps = []
         if (drawn / MAP).exists():
             maps.append(Path(shutil.copyfile(drawn / MAP, run.run_dir / MAP)))
-    if settings.compare and "train" in run.entries:
-        vectors = WordVectors.load(run.entries["train"].path, cast(Use, settings.use))
+    if settings.compare and run.trained:
+        vectors = WordVectors.load(run.trained, cast(Use, settings.use))
         try:
             written.append(compare_texts(run.run_dir / CHANGE, vectors, run.summary["config"]))
         except InputError as error:  # the scores are made, and stay

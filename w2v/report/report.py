@@ -20,6 +20,7 @@ from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.files import read_vocabulary
 from w2v.report.figures import KINDS, read_pictures
 from w2v.report.page import embedded_image, write_page
+from w2v.vectors.formats import VOCABULARY
 
 REPORT = "report.html"
 
@@ -69,6 +70,7 @@ def write_report(
     evaluated: Path,
     drawn: Path,
     summary: Mapping[str, Any],
+    trained: Path | None,
     *,
     title: str,
     command: str,
@@ -88,6 +90,8 @@ def write_report(
         The folder into which `w2v.report.figures.draw` has written the charts.
     summary
         The content of the run's ``summary.json``.
+    trained
+        The folder of the training result; None if nothing was trained.
     title
         The title of the page.
     command
@@ -127,7 +131,7 @@ def write_report(
             for word, rows in groupby(neighbours, key=lambda row: row["word"])
         ],
         corpus=corpus_facts(summary),
-        frequent=frequent_words(summary),
+        frequent=frequent_words(trained),
         pictures=pictures(drawn),
         command=command.split("\n"),
         redacted=any("://***@" in text for text in texts),
@@ -269,16 +273,15 @@ def corpus_facts(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def frequent_words(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
+def frequent_words(trained: Path | None) -> list[tuple[str, int]]:
     """Return the `FREQUENT_WORDS` most frequent words of a run with their counts, if known.
 
-    The list is empty if the run has no vocabulary, or if the vocabulary has no counts.
-
-    `summary` is the content of the run's ``summary.json``.
+    The list is empty if the vocabulary has no counts, or if `trained`, the folder of the training
+    result, is None.
     """
-    if "files" not in summary or "vocab" not in summary:
+    if trained is None:
         return []
-    words, counts = read_vocabulary(Path(summary["files"]["vocabulary"]))
+    words, counts = read_vocabulary(trained / VOCABULARY)
     return [] if counts is None else list(zip(words, counts.tolist(), strict=True))[:FREQUENT_WORDS]
 
 

@@ -22,7 +22,8 @@ from w2v.evaluate.metrics.base import (
 )
 from w2v.evaluate.metrics.tables import COLUMNS
 from w2v.evaluate.settings import Evaluate
-from w2v.report.evaluation import compute
+from w2v.report.comparisons import compare_texts
+from w2v.report.evaluation import compute, evaluate_vectors
 from w2v.report.findings import TABLES
 from w2v.tables import Row
 from w2v.vectors import WordVectors
@@ -184,6 +185,19 @@ def test_stability_is_the_mean_of_its_table(tmp_path: Path) -> None:
     low, high = facts["stability"]["ci95"]
     assert 0 < low < facts["stability"]["overlap"] < high < 1
     assert "stability" not in evaluated(tmp_path)[0]
+
+
+def test_the_encoding_is_that_of_the_compared_vectors_too(tmp_path: Path) -> None:
+    path, words = tmp_path / "vectors.txt", [f"ä{number}" for number in range(12)]
+    WordVectors(words, np.random.default_rng(0).normal(size=(12, 3))).save_word2vec(path)
+    path.write_bytes(path.read_text(encoding="utf-8").encode("latin-1"))
+    vectors: Any = {"vectors": str(path), "compare": str(path), "encoding": "latin-1"}
+    settings = Evaluate(similarity={}, analogy={}, **vectors)
+    facts, findings = evaluate_vectors(tmp_path, settings, None, None)
+    assert (facts["stability"]["words"], facts["stability"]["overlap"]) == (12, 1.0)
+    config = {"evaluate": vectors, "corpus": {"name": "new"}, "train": {"bootstrap": False}}
+    compare_texts(tmp_path / "change.html", findings.vectors, config)
+    assert "12 words are compared" in (tmp_path / "change.html").read_text()
 
 
 def test_intervals_change_with_the_seed_alone(tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ def compare_texts(path: Path, after: Ensemble | WordVectors, config: Mapping[str
     """
     settings = Evaluate(**config["evaluate"])
     runs = [
-        WordVectors.load(run, cast(Use, settings.use)) for run in find_runs(str(settings.compare))
+        WordVectors.load(run, cast(Use, settings.use), encoding=settings.encoding)
+        for run in find_runs(str(settings.compare))
     ]
     before = Ensemble(runs) if len(runs) > 1 else runs[0]
     names = str(settings.compare), config["corpus"]["name"]

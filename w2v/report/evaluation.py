@@ -67,11 +67,11 @@ def evaluate_vectors(
         The vectors or a benchmark cannot be read, or the vectors cannot be compared with those of
         the run that ``settings.compare`` names.
     """
-    use = cast(Use, settings.use)
+    use, encoding = cast(Use, settings.use), settings.encoding
     path, other = trained or settings.vectors_path(), settings.compared_path()
     assert path is not None
-    compared = partial(WordVectors.load, other, use) if other else None
-    vectors = WordVectors.load(path, use, counts=settings.counts, encoding=settings.encoding)
+    compared = partial(WordVectors.load, other, use, encoding=encoding) if other else None
+    vectors = WordVectors.load(path, use, counts=settings.counts, encoding=encoding)
     given = MetricInput(vectors, settings, compared, tables=not brief)
     return compute(out, given, settings, trained, suggested)
 
